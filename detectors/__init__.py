@@ -1,0 +1,1 @@
+"""Frames in, boxes out: one adapter per model, behind the protocol in `base`."""

@@ -1,0 +1,1 @@
+"""From frames of several cameras to one CSV of trajectories with global ids."""

@@ -1,0 +1,49 @@
+"""The embedder protocol, and a fake that needs no model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import numpy as np
+
+from pipeline.datatypes import EmbeddedCrops, FloatArray, Frame
+
+
+class Embedder(Protocol):
+    """Turns boxes into appearance vectors; one call is one batch over all cameras."""
+
+    @property
+    def dim(self) -> int:
+        """D, the length of an embedding."""
+
+    @property
+    def model_hash(self) -> str:
+        """Identifies the weights: embeddings of different hashes must never be compared."""
+
+    def embed(self, frames: Sequence[Frame], xyxy: Sequence[FloatArray]) -> list[EmbeddedCrops]:
+        """Embed the boxes `xyxy[i]` (N_i, 4), in pixels of `frames[i]`; one result per frame, same order."""
+
+
+class FakeEmbedder:
+    """Returns the vectors that a function gives for a frame and its boxes (N, 4) -> (N, D), L2-normalised.
+
+    A row that is zero or not finite is reported as a rejected crop.
+    """
+
+    model_hash = "fake"
+
+    def __init__(self, vectors_of: Callable[[Frame, FloatArray], FloatArray], dim: int) -> None:
+        self._vectors_of = vectors_of
+        self.dim = dim
+
+    def embed(self, frames: Sequence[Frame], xyxy: Sequence[FloatArray]) -> list[EmbeddedCrops]:
+        results = []
+        for frame, boxes in zip(frames, xyxy, strict=True):
+            vectors = np.asarray(self._vectors_of(frame, boxes), np.float32).reshape(len(boxes), self.dim)
+            norms = np.linalg.norm(vectors, axis=1)
+            valid = np.isfinite(norms) & (norms > 0)
+            unit = np.zeros_like(vectors)
+            unit[valid] = vectors[valid] / norms[valid, None]
+            results.append(EmbeddedCrops(embeddings=unit, valid=valid))
+        return results

@@ -1,4 +1,4 @@
-"""The types that pass between the stages. numpy only; nothing here knows a model, a file or a configuration."""
+"""The types that pass between the stages: numpy only, knowing no model, file or configuration."""
 
 from __future__ import annotations
 

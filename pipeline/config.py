@@ -1,0 +1,332 @@
+"""The configuration: strict, frozen, read in one place. `configs/default.yaml` holds every key and its reason."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from pipeline.errors import InputError
+
+PROJECT_ROOT = Path(__file__).resolve().parent.parent
+DEFAULT_CONFIG = PROJECT_ROOT / "configs" / "default.yaml"
+
+Share = Annotated[float, Field(ge=0, le=1)]
+CosineDistance = Annotated[float, Field(ge=0, le=2)]
+Positive = Annotated[float, Field(gt=0)]
+NotNegative = Annotated[float, Field(ge=0)]
+Count = Annotated[int, Field(ge=1)]
+Half = Literal["auto"] | bool
+Point = Annotated[list[float], Field(min_length=2, max_length=2)]
+
+
+def _utc(moment: datetime) -> datetime:
+    """YAML reads a time without a zone as it stands; it is taken as UTC."""
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+class CameraConfig(_Section):
+    """One camera; see the comments in configs/default.yaml for units and meanings."""
+
+    name: Annotated[str, Field(pattern=r"^[\w.-]+$")]
+    source: str
+    start_s: float = 0.0
+    start_utc: Annotated[datetime, AfterValidator(_utc)] | Literal["container"] | None = None
+    clock_rate: Positive = 1.0
+    frame_rate: Positive | None = None
+    crop_xyxy_px: Annotated[list[int], Field(min_length=4, max_length=4)] | None = None
+    reid_camera: str | int | None = None
+    region_of_interest_px: Annotated[list[Point], Field(min_length=3)] | None = None
+    homography: (
+        Annotated[
+            list[Annotated[list[float], Field(min_length=3, max_length=3)]], Field(min_length=3, max_length=3)
+        ]
+        | None
+    ) = None
+
+    @model_validator(mode="after")
+    def _one_start(self) -> CameraConfig:
+        if self.start_utc is not None and self.start_s != 0:
+            raise ValueError("give start_s or start_utc, not both")
+        if self.crop_xyxy_px is not None:
+            x1, y1, x2, y2 = self.crop_xyxy_px
+            if not (0 <= x1 < x2 and 0 <= y1 < y2):
+                raise ValueError(f"crop_xyxy_px must be [left, top, right, bottom], not {self.crop_xyxy_px}")
+        return self
+
+
+class DetectorConfig(_Section):
+    weights: str
+    classes: Annotated[list[str], Field(min_length=1)]
+    image_size_px: Annotated[int, Field(ge=32)]
+    confidence_min: Share
+    nms_iou: Share
+    max_detections: Count
+    max_batch: Count
+    device: str
+    half: Half
+
+
+class EmbedderConfig(_Section):
+    weights: str
+    batch_size: Count
+    device: str
+    half: Half
+
+
+class TrackerSettings(_Section):
+    """Association inside one camera."""
+
+    high_confidence: Share
+    low_confidence: Share
+    new_track_confidence: Share
+    max_iou_distance_high: Share
+    max_iou_distance_low: Share
+    max_iou_distance_tentative: Share
+    max_cosine_distance: CosineDistance
+    max_gate_distance: Positive
+    duplicate_iou: Share
+    confirm_after_s: NotNegative
+    max_lost_s: Positive
+    embedding_interval_s: Positive
+    embedding_first_interval_s: NotNegative
+    ambiguous_iou: Share
+    good_crop_confidence: Share
+    good_crop_height_px: NotNegative
+    good_crop_max_overlap: Share
+    border_margin_px: NotNegative
+    features_per_track: Count
+    feature_max_similarity: Share
+    linkable_crops: Count
+    process_noise: Positive
+    measurement_noise: Positive
+
+    @model_validator(mode="after")
+    def _ordered(self) -> TrackerSettings:
+        if not self.low_confidence <= self.high_confidence <= self.new_track_confidence:
+            raise ValueError(
+                "low_confidence <= high_confidence <= new_track_confidence must hold, but they are "
+                f"{self.low_confidence}, {self.high_confidence}, {self.new_track_confidence}"
+            )
+        return self
+
+
+class TransitWindow(_Section):
+    """How long people take from leaving one camera's view to entering another's."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, populate_by_name=True)
+
+    from_camera: Annotated[str, Field(alias="from")]
+    to_camera: Annotated[str, Field(alias="to")]
+    min_s: float
+    max_s: float
+    one_way: bool = False
+
+    @model_validator(mode="after")
+    def _ordered(self) -> TransitWindow:
+        if self.min_s > self.max_s:
+            raise ValueError(f"min_s {self.min_s} is above max_s {self.max_s}")
+        return self
+
+
+class LinkerSettings(_Section):
+    """Linking between cameras while the video runs."""
+
+    max_cosine_distance: CosineDistance
+    margin: NotNegative
+    max_wait_s: NotNegative
+    features_per_identity: Count
+    identity_memory_s: Positive
+    max_identities: Count
+    max_speed_m_s: Positive
+    max_floor_distance_m: Positive
+    floor_weight: Share
+    hold_s: NotNegative
+    transit_windows: list[TransitWindow]
+
+
+class SecondPassSettings(_Section):
+    """Linking of finished tracklets."""
+
+    enabled: bool
+    max_cosine_distance: CosineDistance
+    max_tracklets_at_once: Annotated[int, Field(ge=2)]
+
+
+class OutputConfig(_Section):
+    interpolate: bool
+    interpolate_max_gap_s: Positive
+    video: bool
+    save_detections: bool
+    save_embeddings: bool
+
+
+class RuntimeConfig(_Section):
+    prefetch_frames: Count
+    prefetch_ticks: Count
+
+
+class Config(_Section):
+    """Everything that `track` needs to know."""
+
+    cameras: list[CameraConfig]
+    detector: DetectorConfig
+    embedder: EmbedderConfig
+    tracker: TrackerSettings
+    linker: LinkerSettings
+    second_pass: SecondPassSettings
+    output: OutputConfig
+    runtime: RuntimeConfig
+
+    @model_validator(mode="after")
+    def _cameras_agree(self) -> Config:
+        names = [camera.name for camera in self.cameras]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"camera {name!r} is named twice")
+        dated = [camera.start_utc is not None for camera in self.cameras]
+        if any(dated) and not all(dated):
+            undated = next(camera.name for camera in self.cameras if camera.start_utc is None)
+            raise ValueError(f"start_utc must be given for every camera or for none; {undated!r} has none")
+        for window in self.linker.transit_windows:
+            for name in (window.from_camera, window.to_camera):
+                if names and name not in names:
+                    raise ValueError(
+                        f"transit window names camera {name!r}; the cameras are {', '.join(names)}"
+                    )
+        return self
+
+
+def load_config(path: Path | None = None, overrides: Mapping[str, Any] | None = None) -> Config:
+    """Read configs/default.yaml, then `path` over it, then `overrides` (nested, as in the file) over both.
+
+    Raises:
+        InputError: naming the file, the key's path, the value and what was expected.
+    """
+    merged = _read(DEFAULT_CONFIG)
+    label = str(DEFAULT_CONFIG)
+    if path is not None:
+        merged, label = _merge(merged, _read(path)), str(path)
+    try:
+        return Config.model_validate(_merge(merged, overrides or {}))
+    except ValidationError as error:
+        raise InputError(f"{label}: {describe(error)}") from error
+
+
+def describe(error: ValidationError) -> str:
+    """The first few faults of a validation, each with its key path and value, on one line."""
+    faults = []
+    for fault in error.errors()[:5]:
+        key = ".".join(str(part) for part in fault["loc"]) or "the file"
+        text = fault["msg"].removeprefix("Value error, ")
+        if fault["type"] == "extra_forbidden":
+            text = "unknown key; configs/default.yaml lists all keys"
+        elif fault["type"] != "value_error" and fault["type"] != "missing":
+            text += f", but it is {fault['input']!r}"
+        faults.append(f"{key}: {text}")
+    return "; ".join(faults)
+
+
+def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """`over` on top of `base`: mappings key by key, all else replaced."""
+    merged = dict(base)
+    for key, value in over.items():
+        below = merged.get(key)
+        if isinstance(value, Mapping) and isinstance(below, Mapping):
+            merged[key] = _merge(below, value)
+        else:
+            merged[key] = value
+    return merged
+
+
+class _UniqueKeyLoader(yaml.SafeLoader):
+    """SafeLoader that refuses a key given twice, which YAML would resolve silently."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if key in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"key {key!r} is given twice", key_node.start_mark
+                )
+            seen.add(key)
+        return super().construct_mapping(node, deep)
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """A YAML file whose top level is a mapping; InputError otherwise, with file and line."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"{path}: cannot read the configuration ({error.strerror})") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: is not a text file in UTF-8") from error
+    try:
+        content = yaml.load(text, _UniqueKeyLoader)
+    except yaml.YAMLError as error:
+        place = " ".join(str(error).split())
+        raise InputError(f"{path}: is not valid YAML: {place}") from error
+    if content is None:
+        return {}
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: expected keys and values at the top, found {type(content).__name__}")
+    return content
+
+
+def _read(path: Path) -> dict[str, Any]:
+    content = read_yaml(path)
+    folder = path.resolve().parent
+    for section in ("detector", "embedder"):
+        part = content.get(section)
+        if isinstance(part, dict) and isinstance(part.get("weights"), str):
+            part["weights"] = _resolve(part["weights"], folder, path)
+    cameras = content.get("cameras")
+    for camera in cameras if isinstance(cameras, list) else ():
+        if isinstance(camera, dict) and isinstance(camera.get("source"), str):
+            camera["source"] = _resolve(camera["source"], folder, path)
+    return content
+
+
+def _resolve(text: str, folder: Path, config: Path) -> str:
+    """Environment variables filled in, then relative to `folder`; a bare name that is not there stays bare."""
+
+    def variable(match: re.Match[str]) -> str:
+        value = os.environ.get(match[1])
+        if value is None:
+            raise InputError(
+                f"{config}: {text!r} needs the environment variable {match[1]}, which is not set"
+            )
+        return value
+
+    text = re.sub(r"\$\{(\w+)\}", variable, text)
+    resolved = Path(os.path.normpath(folder / text))
+    if Path(text).name == text and not resolved.exists():
+        return text
+    return str(resolved)
+
+
+def named_sources(sources: Sequence[str]) -> list[dict[str, Any]]:
+    """Camera entries from `SOURCE` or `cam=SOURCE` arguments; without a name the file's name is taken.
+
+    The part before '=' is a name only when it looks like one and the whole is not itself a path.
+    """
+    cameras = []
+    for index, text in enumerate(sources):
+        name, equals, path = text.partition("=")
+        if not (equals and re.fullmatch(r"[\w.-]+", name) and not Path(text).exists()):
+            path = text
+            stem = Path(text).stem if Path(text).suffix else Path(text).name
+            name = re.sub(r"[^\w.-]", "_", stem) or f"cam{index + 1}"
+        cameras.append({"name": name, "source": path})
+    return cameras

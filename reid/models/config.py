@@ -80,9 +80,7 @@ class TransReIDConfig:
         if self.unknown_row and not self.cameras:
             raise InputError("TransReID: unknown_row needs a camera table, but cameras is 0")
         if self.jpm and self.shift > self.tokens:
-            raise InputError(
-                f"TransReID: shift {self.shift} is beyond the {self.tokens} patches of the image"
-            )
+            raise InputError(f"TransReID: shift {self.shift} is beyond the {self.tokens} patches of the image")
         if self.jpm and self.parts > self.tokens:
             raise InputError(f"TransReID: {self.tokens} patches cannot be cut into {self.parts} parts")
         if not 0.0 <= self.drop_path < 1.0:

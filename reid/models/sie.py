@@ -1,4 +1,4 @@
-"""Side information embedding (SIE): a learned vector per camera, viewpoint, or both (TransReID section 3.3)."""
+"""Side information embedding (SIE, TransReID section 3.3): a vector per camera, viewpoint, or both."""
 
 from __future__ import annotations
 

@@ -40,9 +40,7 @@ class TransReID(nn.Module):
         self.loading_report: list[str] = []
         self.base = VisionTransformer(config)
         if config.jpm:
-            last = nn.Sequential(
-                Block(config, config.drop_path), nn.LayerNorm(config.width, eps=LAYER_NORM_EPS)
-            )
+            last = nn.Sequential(Block(config, config.drop_path), nn.LayerNorm(config.width, eps=LAYER_NORM_EPS))
             self.b1 = copy.deepcopy(last)
             self.b2 = copy.deepcopy(last)
             parts = part_token_ids(
@@ -98,9 +96,7 @@ class TransReID(nn.Module):
             features = self._apply_heads("bottleneck", features)
         return torch.cat([features[0], *(local / self.config.parts for local in features[1:])], dim=1)
 
-    def features(
-        self, images: Tensor, cameras: Tensor | None = None, views: Tensor | None = None
-    ) -> list[Tensor]:
+    def features(self, images: Tensor, cameras: Tensor | None = None, views: Tensor | None = None) -> list[Tensor]:
         """The global feature and, with the jigsaw, the local ones, before the neck: (B, D) each."""
         tokens: Tensor = self.base(images, cameras, views)
         if not self.config.jpm:

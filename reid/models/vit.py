@@ -109,9 +109,7 @@ class VisionTransformer(nn.Module):
         """Tokens (B, 1 + N, D) of images (B, 3, H, W), the class token first."""
         size = tuple(images.shape[-2:])
         if size != self.config.image_size:
-            raise ValueError(
-                f"the model takes images of (height, width) {self.config.image_size}, not {size}"
-            )
+            raise ValueError(f"the model takes images of (height, width) {self.config.image_size}, not {size}")
         batch = images.shape[0]
         tokens = torch.cat([self.cls_token.expand(batch, -1, -1), self.patch_embed(images)], dim=1)
         tokens = tokens + self.pos_embed

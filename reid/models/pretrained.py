@@ -1,0 +1,130 @@
+"""Starting a TransReID from an image classification or self-supervised vision transformer."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from pipeline.errors import InputError
+from reid.models.position_embedding import resize_position_embedding
+from reid.models.state_dict import StateDict, read_state_dict, shorten
+from reid.models.transreid import TransReID
+
+#: What a backbone for classification or distillation has beyond TransReID's.
+_HEADS = re.compile(r"head|dist|pre_logits")
+
+
+def init_backbone(model: TransReID, path_or_state_dict: str | Path | Mapping[str, Any]) -> list[str]:
+    """Copy the weights of a timm, DeiT or DINO vision transformer into the backbone of `model`.
+
+    Heads are skipped, a distillation token is dropped, and the position embedding is resized to the model's
+    grid. With the jigsaw, the last block and the final norm go into both branches, `b1` and `b2`.
+
+    Args:
+        model: a TransReID of the same width, depth and patch size; changed in place.
+        path_or_state_dict: .pth or .safetensors with timm's names (`blocks.0.attn.qkv.weight`, ...).
+
+    Returns:
+        What was skipped, resized and copied, one sentence each.
+
+    Raises:
+        InputError: a missing or damaged file, or weights of another architecture; the model is then unchanged.
+    """
+    source = _timm_names(read_state_dict(path_or_state_dict))
+    name = str(path_or_state_dict) if isinstance(path_or_state_dict, (str, Path)) else "the state dict"
+    report = []
+    skipped = [key for key in source if _HEADS.search(key)]
+    if skipped:
+        report.append(f"skipped {shorten(skipped)}")
+    source = {key: value for key, value in source.items() if key not in skipped}
+    try:
+        if "cls_token" not in source or "pos_embed" not in source:
+            raise InputError(f"no vision transformer of timm's layout, as it has {shorten(source)}")
+        report += _fit_position_embedding(model, source)
+        targets = {key: _targets(model, key) for key in source}
+        _check_fit(model, source, targets)
+    except InputError as error:
+        raise InputError(f"{name}: {error}") from error
+    own = model.state_dict()
+    with torch.no_grad():
+        for key, names in targets.items():
+            for target in names:
+                own[target].copy_(source[key])
+    report.append(f"took {len(source)} tensors of {model.config.depth} blocks of width {model.config.width}")
+    if model.config.jpm:
+        report.append("copied the last block and the final norm into b1 and b2")
+    return report
+
+
+def _timm_names(state: StateDict) -> StateDict:
+    """Without the `backbone.` that DINO's checkpoints have in front of the backbone's names."""
+    if not any(key.startswith("backbone.") for key in state):
+        return state
+    return {key.removeprefix("backbone."): value for key, value in state.items() if key.startswith("backbone.")}
+
+
+def _fit_position_embedding(model: TransReID, source: StateDict) -> list[str]:
+    """Make source["pos_embed"] fit the model's grid, or leave it out when the model's is fixed."""
+    if model.config.position_embedding != "learned":
+        del source["pos_embed"]
+        return ["left out the position embedding: the model's is a fixed one"]
+    report = []
+    embedding = source["pos_embed"]
+    tokens = embedding.shape[1] - 1
+    if math.isqrt(tokens) ** 2 != tokens and math.isqrt(tokens - 1) ** 2 == tokens - 1:
+        embedding = torch.cat([embedding[:, :1], embedding[:, 2:]], dim=1)
+        tokens -= 1
+        report.append("dropped the distillation token's position embedding")
+    side = math.isqrt(tokens)
+    new = model.config.grid_hw
+    if side * side == tokens:
+        old = (side, side)
+    elif tokens == model.config.tokens:
+        old = new
+    else:
+        raise InputError(
+            f"the {tokens} position embeddings are no square grid and not the model's {new[0]}x{new[1]} one either"
+        )
+    if old != new:
+        report.append(f"resized the position embedding from {old[0]}x{old[1]} to {new[0]}x{new[1]} patches")
+    source["pos_embed"] = resize_position_embedding(embedding, old, new)
+    return report
+
+
+def _targets(model: TransReID, key: str) -> list[str]:
+    """Names in the model's state dict that take the backbone's tensor `key`."""
+    if model.config.jpm:
+        last = f"blocks.{model.config.depth - 1}."
+        for prefix, index in ((last, 0), ("norm.", 1)):
+            if key.startswith(prefix):
+                rest = key.removeprefix(prefix)
+                return [f"b1.{index}.{rest}", f"b2.{index}.{rest}"]
+    return [f"base.{key}"]
+
+
+def _check_fit(model: TransReID, source: StateDict, targets: Mapping[str, list[str]]) -> None:
+    own = model.state_dict()
+    filled = {name for names in targets.values() for name in names}
+    needed = {name for name in own if name.startswith(("base.", "b1.", "b2."))} - {"base.sie_embed"}
+    problems = []
+    if missing := sorted(needed - filled):
+        problems.append(f"nothing for {shorten(missing)}")
+    if unknown := sorted(key for key, names in targets.items() if any(name not in own for name in names)):
+        problems.append(f"no place for {shorten(unknown)}")
+    if wrong := sorted(
+        f"{key} {tuple(source[key].shape)} instead of {tuple(own[name].shape)}"
+        for key, names in targets.items()
+        for name in names[:1]
+        if name in own and own[name].shape != source[key].shape
+    ):
+        problems.append(shorten(wrong))
+    if problems:
+        raise InputError(
+            f"the weights do not fit a backbone of {model.config.depth} blocks and width {model.config.width}: "
+            + "; ".join(problems)
+        )

@@ -1,0 +1,96 @@
+"""Reading state dicts from files, without ever running code that a file contains."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from pipeline.errors import InputError
+
+StateDict = dict[str, Tensor]
+
+#: Keys under which training programs put the state dict beside other things: DINO's teacher is the better half.
+WRAPPERS = ("state_dict", "model", "teacher")
+
+
+def read_state_dict(source: str | Path | Mapping[str, Any]) -> StateDict:
+    """The tensors of a state dict or of its file (.safetensors, or what torch.save wrote).
+
+    One level of `state_dict`, `model` or `teacher` around the tensors is taken off, and so is a `module.` in
+    front of the names, which training in parallel leaves.
+
+    Raises:
+        InputError: the file is missing, damaged, or holds something other than tensors.
+    """
+    if isinstance(source, (str, Path)):
+        what = str(source)
+        content = _read_file(Path(source))
+    else:
+        what, content = "the state dict", source
+    for wrapper in WRAPPERS:
+        inner = content.get(wrapper)
+        if isinstance(inner, Mapping):
+            content = inner
+            break
+    tensors = {str(key): value for key, value in content.items() if isinstance(value, Tensor)}
+    if not tensors:
+        raise InputError(f"{what} holds no tensors; its entries are {shorten(map(str, content))}")
+    if all(key.startswith("module.") for key in tensors):
+        tensors = {key.removeprefix("module."): value for key, value in tensors.items()}
+    return tensors
+
+
+def read_metadata(path: Path) -> dict[str, str]:
+    """The text metadata of a .safetensors file; empty for any other file.
+
+    Raises:
+        InputError: the file is missing or damaged.
+    """
+    if path.suffix != ".safetensors":
+        return {}
+    _require_file(path)
+    try:
+        with safe_open(path, framework="pt") as file:
+            return dict(file.metadata() or {})
+    except SafetensorError as error:
+        raise InputError(f"{path} is not a readable safetensors file: {error}") from error
+
+
+def shorten(names: Iterable[str], limit: int = 6) -> str:
+    """The first `limit` names, comma separated, and how many more there are."""
+    listed = list(names)
+    more = f" and {len(listed) - limit} more" if len(listed) > limit else ""
+    return ", ".join(listed[:limit]) + more
+
+
+def _require_file(path: Path) -> None:
+    if not path.is_file():
+        raise InputError(f"there is no weights file {path}")
+
+
+def _read_file(path: Path) -> Mapping[str, Any]:
+    _require_file(path)
+    if path.suffix == ".safetensors":
+        try:
+            with safe_open(path, framework="pt") as file:
+                return {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - not a mapping
+        except SafetensorError as error:
+            raise InputError(f"{path} is not a readable safetensors file: {error}") from error
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise InputError(
+            f"{path} holds more than tensors (a whole pickled model, say) and is not loaded, as that could run "
+            "code from the file; save its state_dict() alone"
+        ) from error
+    except (RuntimeError, EOFError, OSError, ValueError) as error:
+        raise InputError(f"{path} cannot be read as a PyTorch weights file: {error}") from error
+    if not isinstance(content, Mapping):
+        raise InputError(f"{path} holds a {type(content).__name__} instead of a state dict")
+    return content

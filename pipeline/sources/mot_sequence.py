@@ -1,0 +1,74 @@
+"""MOTChallenge sequence folders: seqinfo.ini, and the frames as pictures or as one video."""
+
+from __future__ import annotations
+
+import configparser
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.errors import InputError
+from pipeline.sources.images import image_files
+from pipeline.sources.video import is_video_name
+
+SEQUENCE_FILE = "seqinfo.ini"
+
+
+@dataclass(frozen=True)
+class MotSequence:
+    """What a sequence folder holds.
+
+    Attributes:
+        name: from seqinfo.ini, or the folder's name.
+        frame_rate: frames per second from seqinfo.ini, None if it does not say.
+        images: the pictures in order; empty if `video` is set.
+        video: the video that stands in place of the pictures.
+    """
+
+    name: str
+    frame_rate: float | None
+    images: list[Path]
+    video: Path | None
+
+
+def read_mot_sequence(folder: Path) -> MotSequence:
+    """Read `folder`/seqinfo.ini and find the frames.
+
+    Pictures in imDir (img1 by default) come before a video in the folder. seqLength is not read: cut-down copies
+    of sequences keep the original's.
+
+    Raises:
+        InputError: seqinfo.ini cannot be read, or there are no frames, or more than one video.
+    """
+    file = folder / SEQUENCE_FILE
+    parser = configparser.ConfigParser(interpolation=None)
+    try:
+        parser.read_string(file.read_text(encoding="utf-8-sig"))
+        section = parser["Sequence"]
+    except (configparser.Error, UnicodeDecodeError, KeyError) as error:
+        raise InputError(f"{file} is no MOTChallenge seqinfo.ini with a [Sequence] section: {error}") from error
+    image_folder = folder / section.get("imDir", "img1")
+    images = image_files(image_folder) if image_folder.is_dir() else []
+    videos = [] if images else sorted(entry for entry in folder.iterdir() if is_video_name(entry))
+    if len(videos) > 1:
+        names = ", ".join(video.name for video in videos)
+        raise InputError(f"{folder} has no pictures in {image_folder.name} and several videos ({names}): keep one")
+    if not images and not videos:
+        raise InputError(f"{folder} has neither pictures in {image_folder.name} nor a video: add the frames")
+    return MotSequence(
+        name=section.get("name", folder.name),
+        frame_rate=_frame_rate(file, section.get("frameRate")),
+        images=images,
+        video=videos[0] if videos else None,
+    )
+
+
+def _frame_rate(file: Path, text: str | None) -> float | None:
+    if text is None:
+        return None
+    try:
+        frame_rate = float(text)
+    except ValueError:
+        frame_rate = float("nan")
+    if not 0 < frame_rate < float("inf"):
+        raise InputError(f"{file}: frameRate is {text!r}, but must be a positive number of frames per second")
+    return frame_rate

@@ -1,0 +1,206 @@
+"""Video files, decoded with FFmpeg through PyAV; the GIL is free while it decodes."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from itertools import chain
+from pathlib import Path
+
+import av
+import numpy as np
+from av.container import InputContainer
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+from numpy.typing import NDArray
+
+from pipeline.datatypes import Frame
+from pipeline.errors import InputError
+from pipeline.sources.base import Clock, FrameSource
+
+VIDEO_SUFFIXES = frozenset(
+    {".3gp", ".asf", ".avi", ".flv", ".h264", ".h265", ".hevc", ".m2ts", ".m4v", ".mjpeg", ".mjpg", ".mkv", ".mov"}
+    | {".mp4", ".mpeg", ".mpg", ".mts", ".ogv", ".ts", ".vob", ".webm", ".wmv", ".y4m"}
+)
+
+logger = logging.getLogger(__name__)
+
+
+class VideoSource(FrameSource):
+    """One video file.
+
+    A frame's time is its presentation time after the first frame's, so a variable frame rate comes out right.
+    Where that is missing or does not rise, the frame counts as one frame period after the one before it. A given
+    `frame_rate` replaces the file's times altogether: time = index / frame_rate.
+
+    Raises:
+        InputError: the file is no video, has no frames, or no frame rate is known.
+    """
+
+    def __init__(
+        self, camera_id: str, path: str, *, clock: Clock | None = None, frame_rate: float | None = None
+    ) -> None:
+        try:
+            self._container: InputContainer = av.open(path)
+        except av.FFmpegError as error:
+            raise InputError(
+                f"camera {camera_id}: {path} cannot be opened as a video ({error.strerror}): it is no video, or "
+                "was cut off before its index was written; check that it plays, or record it again"
+            ) from error
+        try:
+            if not self._container.streams.video:
+                raise InputError(f"camera {camera_id}: {path} has no pictures in it, only {self._stream_kinds()}")
+            self._stream: VideoStream = self._container.streams.video[0]
+            self._stream.thread_type = "AUTO"
+            self._file_rate = float(self._stream.average_rate or self._stream.guessed_rate or frame_rate or 0)
+            if self._file_rate <= 0:
+                raise InputError(f"camera {camera_id}: {path} does not say its frame rate: give frame_rate")
+            self._decoder = self._decoded_frames()
+            try:
+                first = next(self._decoder, None)
+            except av.FFmpegError as error:
+                raise InputError(
+                    f"camera {camera_id}: no frame of {path} can be decoded ({error.strerror})"
+                ) from error
+            if first is None:
+                raise InputError(f"camera {camera_id}: {path} is a video without any readable frame")
+        except InputError:
+            self._container.close()
+            raise
+        # An AVI has no presentation times; with pictures stored out of order, the guess of the first is wrong.
+        self._by_index = frame_rate is not None or (self._is_avi and self._stream.codec_context.has_b_frames)
+        self._first = first
+        self._damage_seen = False
+        height, width = _upright_bgr(first).shape[:2]
+        super().__init__(
+            camera_id,
+            path,
+            frame_count=self._frame_count(),
+            frame_rate=frame_rate or self._file_rate,
+            size_wh=(width, height),
+            start_utc=_creation_time(self._container.metadata.get("creation_time")),
+            clock=clock,
+        )
+
+    def close(self) -> None:
+        super().close()
+        self._container.close()
+
+    @property
+    def _is_avi(self) -> bool:
+        return bool(self._container.format.name == "avi")
+
+    def _stream_kinds(self) -> str:
+        return ", ".join(sorted({stream.type for stream in self._container.streams})) or "no streams"
+
+    def _decoded_frames(self) -> Iterator[VideoFrame]:
+        """Every frame that the decoder gives out.
+
+        What precedes the first frame may fail: a recording that begins between two key frames is ordinary.
+        """
+        begun = False
+        for packet in self._container.demux(self._stream):
+            try:
+                frames = packet.decode()
+            except av.error.InvalidDataError:
+                if begun:
+                    raise
+                continue
+            for frame in frames:
+                begun = True
+                yield frame
+
+    def _frames(self) -> Iterator[Frame]:
+        period_s = 1 / self.frame_rate
+        time_s, index, picture = 0.0, 0, self._first
+        try:
+            for index, picture in enumerate(chain([self._first], self._decoder)):
+                if self._by_index:
+                    time_s = index * period_s
+                elif index > 0:
+                    stamp_s = self._stamp_s(picture)
+                    time_s = stamp_s if stamp_s is not None and stamp_s > time_s else time_s + period_s
+                self._warn_of_damage(index, picture)
+                yield self._frame(index, time_s, _upright_bgr(picture))
+        except av.FFmpegError as error:
+            raise self._broken(index + 1, f"the video cannot be decoded further ({error.strerror})") from error
+        self._check_complete(index + 1, picture)
+
+    def _stamp_s(self, picture: VideoFrame) -> float | None:
+        """Presentation time after the first frame's, in seconds of the file."""
+        if picture.pts is None or self._first.pts is None or picture.time_base is None:
+            return None
+        return float((picture.pts - self._first.pts) * picture.time_base)
+
+    def _warn_of_damage(self, index: int, picture: VideoFrame) -> None:
+        """Say at the first of them that the decoder had to guess parts of a picture."""
+        if picture.is_corrupt and not self._damage_seen:
+            self._damage_seen = True
+            logger.warning(
+                "camera %s: %s has damaged pictures, the first at frame index %d", self.camera_id, self.path, index
+            )
+
+    def _check_complete(self, frames: int, last: VideoFrame) -> None:
+        """Raise when the file ended before the end that it declares, or in the middle of a picture."""
+        declared_s = self._declared_duration_s()
+        last_s = self._stamp_s(last)
+        if last_s is None:
+            end_s = frames / self._file_rate
+        else:
+            shown_s = float(last.duration * last.time_base) if last.duration and last.time_base else 0.0
+            end_s = last_s + max(shown_s, 1 / self._file_rate)
+        # Declared durations are rounded, and not every container says how long the last frame is shown.
+        if declared_s is not None and end_s < 0.99 * declared_s - 1.0:
+            raise self._broken(
+                frames, f"the video ends after {end_s:.1f} s, but declares {declared_s:.1f} s: it was cut off"
+            )
+        if last.is_corrupt:
+            raise self._broken(frames, "the video ends in the middle of a picture: it was cut off")
+
+    def _declared_duration_s(self) -> float | None:
+        """How long the file says that it lasts; None if it does not say."""
+        if self._is_avi:
+            # The duration of an AVI without its closing index is a guess from its length.
+            return self._stream.frames / self._file_rate
+        if "matroska" in self._container.format.name:
+            # One duration for all streams, the sound too, counted from time 0 and not from the first frame.
+            if len(self._container.streams) > 1 or not self._container.duration:
+                return None
+            return self._container.duration / av.time_base - float(
+                (self._first.pts or 0) * (self._first.time_base or 0)
+            )
+        if self._stream.duration and self._stream.time_base:
+            return float(self._stream.duration * self._stream.time_base)
+        return None
+
+    def _frame_count(self) -> int | None:
+        if self._stream.frames:
+            return int(self._stream.frames)
+        duration = self._container.duration
+        return round(duration / av.time_base * self._file_rate) if duration else None
+
+
+def is_video_name(path: Path) -> bool:
+    """Whether the file's name ends like a video's."""
+    return path.suffix.lower() in VIDEO_SUFFIXES
+
+
+def _upright_bgr(picture: VideoFrame) -> NDArray[np.uint8]:
+    """The picture (H, W, 3) uint8 BGR as a player shows it: telephones record turned and note the angle."""
+    image = picture.to_ndarray(format="bgr24")
+    quarter_turns = round(picture.rotation / 90)
+    if quarter_turns:
+        image = np.rot90(image, quarter_turns)
+    return np.ascontiguousarray(image, dtype=np.uint8)
+
+
+def _creation_time(text: str | None) -> datetime | None:
+    """The container's creation_time as UTC; None if it is absent or in no ISO 8601 form."""
+    if text is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)

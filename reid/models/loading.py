@@ -16,7 +16,7 @@ import torch
 from pipeline.errors import InputError
 from reid.models.config import TransReIDConfig, patch_grid_hw
 from reid.models.position_embedding import resize_position_embedding
-from reid.models.state_dict import StateDict, read_metadata, read_state_dict, shorten
+from reid.models.state_dict import StateDict, errors_naming, read_metadata, read_state_dict, shorten
 from reid.models.transreid import TransReID
 
 logger = logging.getLogger(__name__)
@@ -76,16 +76,30 @@ def load_transreid(
     Raises:
         InputError: a missing or damaged file, another architecture, or a choice that the shapes leave open.
     """
-    if isinstance(path_or_state_dict, (str, Path)):
-        path = Path(path_or_state_dict)
-        if OWN_FORMAT_KEY in read_metadata(path):
-            raise InputError(
-                f"{path} is a checkpoint of this project: load it with reid.checkpoints.load_checkpoint"
-            )
+    if isinstance(path_or_state_dict, (str, Path)) and OWN_FORMAT_KEY in read_metadata(Path(path_or_state_dict)):
+        raise InputError(
+            f"{path_or_state_dict} is a checkpoint of this project: load it with reid.checkpoints.load_checkpoint"
+        )
     state = read_state_dict(path_or_state_dict)
+    with errors_naming(path_or_state_dict):
+        model = _build(state, image_size, stride, cameras, views, heads, shift, sie_coefficient)
+    for line in model.loading_report:
+        logger.info("%s", line)
+    return model.eval()
+
+
+def _build(
+    state: StateDict,
+    image_size: tuple[int, int] | None,
+    stride: int | None,
+    cameras: int | None,
+    views: int | None,
+    heads: int | None,
+    shift: int,
+    sie_coefficient: float,
+) -> TransReID:
     report: list[str] = []
     _check_family(state)
-
     jpm = any(key.startswith("b1.") for key in state)
     width = state["base.cls_token"].shape[-1]
     patch = state["base.patch_embed.proj.weight"].shape[-1]
@@ -124,7 +138,16 @@ def load_transreid(
     )
     if rows:
         report.append(f"took the {rows} side information rows as {cameras} cameras x {max(views, 1)} views")
-    return config, trained_grid
+    if config.grid_hw != trained_grid:
+        state["base.pos_embed"] = resize_position_embedding(state["base.pos_embed"], trained_grid, config.grid_hw)
+        report.append(
+            f"resized the position embedding from {trained_grid[0]}x{trained_grid[1]} to "
+            f"{config.grid_hw[0]}x{config.grid_hw[1]} patches"
+        )
+    model = TransReID(config)
+    _copy_tensors(model, state, report)
+    model.loading_report = report
+    return model
 
 
 def _check_family(state: StateDict) -> None:
@@ -202,9 +225,9 @@ def _grid(
     grids = {patch_grid_hw(size, patch, step) for size, step in trained}
     if len(grids) != 1:
         raise InputError(
-            f"{tokens} patches are not those of image_size={image_size}, stride={stride}, and do not tell the image "
-            f"size of the training (tried {', '.join(f'{h}x{w}' for h, w in IMAGE_SIZES_IN_USE)} with strides "
-            f"{', '.join(map(str, STRIDES_IN_USE))}): give the image_size and stride of the training"
+            f"{tokens} patches are not those of image_size={image_size}, stride={stride}, and do not tell the "
+            f"image size of the training (tried {', '.join(f'{h}x{w}' for h, w in IMAGE_SIZES_IN_USE)} with "
+            f"strides {', '.join(map(str, STRIDES_IN_USE))}): give the image_size and stride of the training"
         )
     chosen = sorted({(image_size or size, stride or step) for size, step in trained})
     if len(chosen) > 1:

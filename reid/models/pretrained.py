@@ -12,7 +12,7 @@ import torch
 
 from pipeline.errors import InputError
 from reid.models.position_embedding import resize_position_embedding
-from reid.models.state_dict import StateDict, read_state_dict, shorten
+from reid.models.state_dict import StateDict, errors_naming, read_state_dict, shorten
 from reid.models.transreid import TransReID
 
 #: What a backbone for classification or distillation has beyond TransReID's.
@@ -36,20 +36,17 @@ def init_backbone(model: TransReID, path_or_state_dict: str | Path | Mapping[str
         InputError: a missing or damaged file, or weights of another architecture; the model is then unchanged.
     """
     source = _timm_names(read_state_dict(path_or_state_dict))
-    name = str(path_or_state_dict) if isinstance(path_or_state_dict, (str, Path)) else "the state dict"
     report = []
     skipped = [key for key in source if _HEADS.search(key)]
     if skipped:
         report.append(f"skipped {shorten(skipped)}")
     source = {key: value for key, value in source.items() if key not in skipped}
-    try:
+    with errors_naming(path_or_state_dict):
         if "cls_token" not in source or "pos_embed" not in source:
             raise InputError(f"no vision transformer of timm's layout, as it has {shorten(source)}")
         report += _fit_position_embedding(model, source)
         targets = {key: _targets(model, key) for key in source}
         _check_fit(model, source, targets)
-    except InputError as error:
-        raise InputError(f"{name}: {error}") from error
     own = model.state_dict()
     with torch.no_grad():
         for key, names in targets.items():

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -28,11 +29,7 @@ def read_state_dict(source: str | Path | Mapping[str, Any]) -> StateDict:
     Raises:
         InputError: the file is missing, damaged, or holds something other than tensors.
     """
-    if isinstance(source, (str, Path)):
-        what = str(source)
-        content = _read_file(Path(source))
-    else:
-        what, content = "the state dict", source
+    content = _read_file(Path(source)) if isinstance(source, (str, Path)) else source
     for wrapper in WRAPPERS:
         inner = content.get(wrapper)
         if isinstance(inner, Mapping):
@@ -40,10 +37,21 @@ def read_state_dict(source: str | Path | Mapping[str, Any]) -> StateDict:
             break
     tensors = {str(key): value for key, value in content.items() if isinstance(value, Tensor)}
     if not tensors:
-        raise InputError(f"{what} holds no tensors; its entries are {shorten(map(str, content))}")
+        with errors_naming(source):
+            raise InputError(f"holds no tensors; its entries are {shorten(map(str, content)) or 'none'}")
     if all(key.startswith("module.") for key in tensors):
         tensors = {key.removeprefix("module."): value for key, value in tensors.items()}
     return tensors
+
+
+@contextmanager
+def errors_naming(source: str | Path | Mapping[str, Any]) -> Iterator[None]:
+    """Put the file's name (or "the state dict") in front of the InputErrors raised inside."""
+    name = str(source) if isinstance(source, (str, Path)) else "the state dict"
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"{name}: {error}") from error
 
 
 def read_metadata(path: Path) -> dict[str, str]:
@@ -86,8 +94,8 @@ def _read_file(path: Path) -> Mapping[str, Any]:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise InputError(
-            f"{path} holds more than tensors (a whole pickled model, say) and is not loaded, as that could run "
-            "code from the file; save its state_dict() alone"
+            f"{path} is not a PyTorch file of tensors alone: it is damaged, or holds a whole pickled model, which "
+            "is not loaded because that could run code from the file; save the model's state_dict()"
         ) from error
     except (RuntimeError, EOFError, OSError, ValueError) as error:
         raise InputError(f"{path} cannot be read as a PyTorch weights file: {error}") from error

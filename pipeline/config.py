@@ -1,4 +1,4 @@
-"""The configuration: strict, frozen, read in one place. `configs/default.yaml` holds every key and its reason."""
+"""The configuration: strict, frozen, read in one place; `configs/default.yaml` holds every key."""
 
 from __future__ import annotations
 
@@ -100,14 +100,13 @@ class TrackerSettings(_Section):
     max_lost_s: Positive
     embedding_interval_s: Positive
     embedding_first_interval_s: NotNegative
+    first_crops: Count
     ambiguous_iou: Share
+    ambiguous_margin_iou: Share
     good_crop_confidence: Share
     good_crop_height_px: NotNegative
     good_crop_max_overlap: Share
     border_margin_px: NotNegative
-    features_per_track: Count
-    feature_max_similarity: Share
-    linkable_crops: Count
     process_noise: Positive
     measurement_noise: Positive
 
@@ -144,6 +143,9 @@ class LinkerSettings(_Section):
 
     max_cosine_distance: CosineDistance
     margin: NotNegative
+    linkable_crops: Count
+    features_per_track: Count
+    feature_max_similarity: Share
     max_wait_s: NotNegative
     features_per_identity: Count
     identity_memory_s: Positive
@@ -201,9 +203,7 @@ class Config(_Section):
         for window in self.linker.transit_windows:
             for name in (window.from_camera, window.to_camera):
                 if names and name not in names:
-                    raise ValueError(
-                        f"transit window names camera {name!r}; the cameras are {', '.join(names)}"
-                    )
+                    raise ValueError(f"transit window names camera {name!r}; the cameras are {', '.join(names)}")
         return self
 
 
@@ -299,14 +299,12 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _resolve(text: str, folder: Path, config: Path) -> str:
-    """Environment variables filled in, then relative to `folder`; a bare name that is not there stays bare."""
+    """Fill in environment variables, then take it relative to `folder`; a bare name not there stays bare."""
 
     def variable(match: re.Match[str]) -> str:
         value = os.environ.get(match[1])
         if value is None:
-            raise InputError(
-                f"{config}: {text!r} needs the environment variable {match[1]}, which is not set"
-            )
+            raise InputError(f"{config}: {text!r} needs the environment variable {match[1]}, which is not set")
         return value
 
     text = re.sub(r"\$\{(\w+)\}", variable, text)

@@ -18,9 +18,7 @@ def check_array(owner: str, field: str, array: object, shape: tuple[int | None, 
     expected = "(" + ", ".join("_" if n is None else str(n) for n in shape) + ")"
     if not isinstance(array, np.ndarray):
         raise ValueError(f"{owner}.{field} must be a numpy array {expected}, but is {type(array).__name__}")
-    fits = array.ndim == len(shape) and all(
-        n is None or n == m for n, m in zip(shape, array.shape, strict=True)
-    )
+    fits = array.ndim == len(shape) and all(n is None or n == m for n, m in zip(shape, array.shape, strict=True))
     if not fits or array.dtype != np.dtype(dtype):
         raise ValueError(
             f"{owner}.{field} must have shape {expected} and dtype {np.dtype(dtype)}, "

@@ -1,0 +1,62 @@
+"""Geometry of boxes: xyxy is (left, top, right, bottom) in pixels, cxcywh is (centre x and y, width, height)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Boxes = NDArray[np.floating[Any]]
+
+
+def xyxy_to_cxcywh(xyxy: Boxes) -> Boxes:
+    """(N, 4) xyxy to (N, 4) cxcywh."""
+    size = xyxy[:, 2:] - xyxy[:, :2]
+    return np.concatenate([xyxy[:, :2] + size / 2, size], axis=1)
+
+
+def cxcywh_to_xyxy(cxcywh: Boxes) -> Boxes:
+    """(N, 4) cxcywh to (N, 4) xyxy."""
+    half = cxcywh[:, 2:] / 2
+    return np.concatenate([cxcywh[:, :2] - half, cxcywh[:, :2] + half], axis=1)
+
+
+def areas(xyxy: Boxes) -> Boxes:
+    """(N,) areas in px^2; a box with right < left or bottom < top has area 0."""
+    return np.clip(xyxy[:, 2] - xyxy[:, 0], 0, None) * np.clip(xyxy[:, 3] - xyxy[:, 1], 0, None)
+
+
+def intersections(a_xyxy: Boxes, b_xyxy: Boxes) -> Boxes:
+    """(N, M) areas in px^2 that the boxes of `a` (N, 4) and `b` (M, 4) share."""
+    top_left = np.maximum(a_xyxy[:, None, :2], b_xyxy[None, :, :2])
+    bottom_right = np.minimum(a_xyxy[:, None, 2:], b_xyxy[None, :, 2:])
+    size = np.clip(bottom_right - top_left, 0, None)
+    return np.asarray(size[..., 0] * size[..., 1])
+
+
+def iou_matrix(a_xyxy: Boxes, b_xyxy: Boxes) -> Boxes:
+    """(N, M) intersection over union; 0 where both boxes are empty."""
+    shared = intersections(a_xyxy, b_xyxy)
+    union = areas(a_xyxy)[:, None] + areas(b_xyxy)[None, :] - shared
+    return np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
+
+
+def covered_share(xyxy: Boxes) -> Boxes:
+    """(N,) the largest share of each box's area that one other box covers."""
+    own = areas(xyxy)[:, None]
+    shared = intersections(xyxy, xyxy)
+    np.fill_diagonal(shared, 0)
+    share = np.divide(shared, own, out=np.zeros_like(shared), where=own > 0)
+    return np.asarray(share.max(axis=1, initial=0.0))
+
+
+def clip_xyxy(xyxy: Boxes, size_wh: tuple[int, int]) -> Boxes:
+    """(N, 4) boxes cut off at the borders of an image of `size_wh` pixels."""
+    width, height = size_wh
+    return np.clip(xyxy, 0, np.array([width, height, width, height], xyxy.dtype))
+
+
+def foot_points(xyxy: Boxes) -> Boxes:
+    """(N, 2) bottom centres, where a standing person touches the floor."""
+    return np.stack([(xyxy[:, 0] + xyxy[:, 2]) / 2, xyxy[:, 3]], axis=1)

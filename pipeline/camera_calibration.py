@@ -1,0 +1,42 @@
+"""From pixels to the floor: the homography of one camera."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.errors import InputError
+
+
+class FloorHomography:
+    """Maps image points to the floor plane.
+
+    Args:
+        camera_id: for messages.
+        matrix: 3x3, pixel (x, y, 1) -> floor (x, y, 1) in metres, up to scale.
+        size_wh: of the image; the middle of its lower border is taken to show the floor, which tells the floor's
+            side of the horizon from the other.
+
+    Raises:
+        InputError: if the matrix cannot be inverted.
+    """
+
+    def __init__(self, camera_id: str, matrix: Sequence[Sequence[float]], size_wh: tuple[int, int]) -> None:
+        self._matrix = np.array(matrix, np.float64)
+        if (
+            self._matrix.shape != (3, 3)
+            or abs(np.linalg.det(self._matrix)) < 1e-12 * np.abs(self._matrix).max() ** 3
+        ):
+            raise InputError(f"camera {camera_id}: homography must be an invertible 3x3 matrix, but is {matrix}")
+        width, height = size_wh
+        self._floor_side = np.sign(self._matrix[2] @ np.array([width / 2, height, 1.0]))
+
+    def to_floor(self, points_px: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+        """(N, 2) image points to (N, 2) floor positions in metres; NaN for points on or above the horizon."""
+        projected = np.column_stack([points_px, np.ones(len(points_px))]) @ self._matrix.T
+        below_horizon = projected[:, 2] * self._floor_side > 0
+        scale = np.where(below_horizon, projected[:, 2], np.nan)
+        return np.asarray(projected[:, :2] / scale[:, None])

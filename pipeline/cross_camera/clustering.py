@@ -1,0 +1,50 @@
+"""Average-linkage clustering in which some pairs must never meet."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.datatypes import BoolArray, IntArray
+
+
+def constrained_average_linkage(
+    cost: NDArray[np.float64], forbidden: BoolArray, max_cost: float
+) -> tuple[IntArray, NDArray[np.float64]]:
+    """Merge the two clusters of least mean cost again and again, until that is above `max_cost`.
+
+    Two clusters that hold a forbidden pair never merge. Ties go to the first pair in row order.
+
+    Args:
+        cost: (N, N) symmetric; NaN where nothing is known about a pair, which then does not count in the mean.
+        forbidden: (N, N) symmetric.
+
+    Returns:
+        (N,) cluster labels, each the lowest member's index, and the (N, N) mean costs between clusters at the end,
+        rows and columns of the labels, +inf for forbidden, unknown and no longer existing ones.
+    """
+    count = len(cost)
+    known = ~np.isnan(cost)
+    np.fill_diagonal(known, False)
+    total = np.where(known, cost, 0.0)
+    pairs = known.astype(np.float64)
+    blocked = forbidden.copy()
+    np.fill_diagonal(blocked, True)
+    mean = np.where(blocked | (pairs == 0), np.inf, total / np.maximum(pairs, 1))
+    labels = np.arange(count)
+    while count:
+        a, b = sorted(divmod(int(mean.argmin()), count))
+        if not mean[a, b] <= max_cost:
+            break
+        labels[labels == b] = a
+        for matrix in (total, pairs):
+            matrix[a] += matrix[b]
+            matrix[:, a] = matrix[a]
+        blocked[a] |= blocked[b]
+        blocked[:, a] = blocked[a]
+        blocked[a, a] = True
+        blocked[b], blocked[:, b] = True, True
+        mean[b], mean[:, b] = np.inf, np.inf
+        mean[a] = np.where(blocked[a] | (pairs[a] == 0), np.inf, total[a] / np.maximum(pairs[a], 1))
+        mean[:, a] = mean[a]
+    return labels, mean

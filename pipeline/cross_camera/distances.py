@@ -1,0 +1,78 @@
+"""How unlike two people look and how far apart they are; both in units of their limit, so that 1 is the border."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.datatypes import BoolArray, FloatArray
+
+Array = NDArray[np.floating[Any]]
+
+# A single pair of crops can look alike by chance, a mean over all pairs mixes front and back views.
+BEST_PAIRS = 3
+# Floor positions jump when feet are hidden; fewer shared time slots than this prove nothing.
+MIN_SHARED_SLOTS = 3
+# How steeply a distance turns into a probability: at half the limit a link is 95 % sure (see `posterior`).
+_SHARPNESS = 6.0
+
+
+def appearance_distance(query: FloatArray, gallery: FloatArray, valid: BoolArray) -> Array:
+    """Cosine distance of one person to many: the mean of the best three pairs of embeddings.
+
+    Args:
+        query: (K, D) embeddings of one person.
+        gallery: (I, F, D) embeddings of I others.
+        valid: (I, F) which of them exist.
+
+    Returns:
+        (I,) in [0, 2]; +inf where either side has no embedding.
+    """
+    count = len(gallery)
+    if not len(query) or not gallery.size:
+        return np.full(count, np.inf)
+    similarity = np.einsum("kd,ifd->ikf", query, gallery, optimize=True)
+    similarity = np.where(valid[:, None, :], similarity, -np.inf).reshape(count, -1)
+    best = -np.sort(-similarity, axis=1)[:, :BEST_PAIRS]
+    usable = np.isfinite(best)
+    counted = usable.sum(axis=1)
+    total = np.where(usable, best, 0).sum(axis=1)
+    distance = 1 - np.divide(total, counted, out=np.zeros(count), where=counted > 0)
+    return np.where(counted > 0, np.clip(distance, 0, 2), np.inf)
+
+
+def combined_cost(
+    appearance: Array,
+    floor_m: Array,
+    *,
+    max_cosine_distance: float,
+    max_floor_distance_m: float,
+    floor_weight: float,
+) -> Array:
+    """Appearance and floor distance as one cost; up to 1 means the same person.
+
+    Args:
+        appearance: cosine distances, +inf where unknown.
+        floor_m: distances on the floor at the same time in metres, NaN where unknown.
+
+    Returns:
+        The same shape; +inf where nothing is known or the floor positions exclude it.
+    """
+    look = appearance / max_cosine_distance
+    place = floor_m / max_floor_distance_m
+    placed = ~np.isnan(place)
+    both = np.where(np.isinf(look), place, (1 - floor_weight) * look + floor_weight * place)
+    return np.where(placed, np.where(place > 1, np.inf, both), look)
+
+
+def posterior(cost: float, rivals: Array) -> float:
+    """How sure a choice is, in [0, 1]: its weight among all alternatives, each exp(-6 x cost).
+
+    Args:
+        cost: of the chosen alternative; staying alone (being new) has cost 1, the limit.
+        rivals: costs of the other alternatives, +inf for impossible ones.
+    """
+    weight = float(np.exp(-_SHARPNESS * cost))
+    return weight / (weight + float(np.exp(-_SHARPNESS * rivals).sum()))

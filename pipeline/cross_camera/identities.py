@@ -1,0 +1,120 @@
+"""The identities that a track can join: their features, places and times, as arrays over all of them."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.cross_camera.floor_path import slot_of
+from pipeline.datatypes import BoolArray, FloatArray, IntArray
+
+# Time slots of floor positions kept for each identity: the last 10 s.
+_FLOOR_SLOTS = 40
+_NO_SLOT = np.iinfo(np.int64).min
+
+
+class IdentityTable:
+    """Bounded in number and, through `forget`, in time; row order is of no meaning.
+
+    Attributes (I identities, C cameras, F features each, D values each):
+        global_id: (I,) int64.  class_id: (I,) int64.
+        last_seen_s: (I, C) float64, -inf where never seen.
+        features, has_feature: (I, F, D) float32 and (I, F) bool.
+        last_floor_s, last_floor_xy_m: (I,) and (I, 2), NaN without a floor position.
+    """
+
+    def __init__(self, cameras: int, features_per_identity: int, max_similarity: float) -> None:
+        self._max_similarity = max_similarity
+        self._row_of: dict[int, int] = {}
+        self.global_id: IntArray = np.zeros(0, np.int64)
+        self.class_id: IntArray = np.zeros(0, np.int64)
+        self.last_seen_s: NDArray[np.float64] = np.zeros((0, cameras))
+        self.features: FloatArray = np.zeros((0, features_per_identity, 0), np.float32)
+        self.has_feature: BoolArray = np.zeros((0, features_per_identity), np.bool_)
+        self.last_floor_s: NDArray[np.float64] = np.zeros(0)
+        self.last_floor_xy_m: NDArray[np.float64] = np.zeros((0, 2))
+        self._floor_slot: IntArray = np.zeros((0, _FLOOR_SLOTS), np.int64)
+        self._floor_xy_m: NDArray[np.float64] = np.zeros((0, _FLOOR_SLOTS, 2))
+
+    def __len__(self) -> int:
+        return len(self.global_id)
+
+    def __contains__(self, global_id: int) -> bool:
+        return global_id in self._row_of
+
+    def add(self, global_id: int, class_id: int) -> None:
+        """A new identity, without features yet."""
+        self._row_of[global_id] = len(self)
+        cameras = self.last_seen_s.shape[1]
+        self.global_id = np.append(self.global_id, np.int64(global_id))
+        self.class_id = np.append(self.class_id, np.int64(class_id))
+        self.last_seen_s = np.concatenate([self.last_seen_s, np.full((1, cameras), -np.inf)])
+        self.features = np.concatenate([self.features, np.zeros((1, *self.features.shape[1:]), np.float32)])
+        self.has_feature = np.concatenate([self.has_feature, np.zeros((1, self.has_feature.shape[1]), np.bool_)])
+        self.last_floor_s = np.append(self.last_floor_s, np.nan)
+        self.last_floor_xy_m = np.concatenate([self.last_floor_xy_m, np.full((1, 2), np.nan)])
+        self._floor_slot = np.concatenate([self._floor_slot, np.full((1, _FLOOR_SLOTS), _NO_SLOT, np.int64)])
+        self._floor_xy_m = np.concatenate([self._floor_xy_m, np.zeros((1, _FLOOR_SLOTS, 2))])
+
+    def see(self, global_id: int, camera: int, time_s: float) -> None:
+        """The identity has a box in camera number `camera`."""
+        self.last_seen_s[self._row_of[global_id], camera] = time_s
+
+    def add_floor(self, global_id: int, time_s: float, xy_m: tuple[float, float]) -> None:
+        """The identity stands at `xy_m`."""
+        row, slot = self._row_of[global_id], slot_of(time_s)
+        self._floor_slot[row, slot % _FLOOR_SLOTS] = slot
+        self._floor_xy_m[row, slot % _FLOOR_SLOTS] = xy_m
+        self.last_floor_s[row] = time_s
+        self.last_floor_xy_m[row] = xy_m
+
+    def add_feature(self, global_id: int, embedding: FloatArray) -> None:
+        """Keep an embedding (D,) unless a kept one is nearly the same; when full, the most similar one goes."""
+        if self.features.shape[2] == 0:
+            self.features = np.zeros((*self.features.shape[:2], len(embedding)), np.float32)
+        row = self._row_of[global_id]
+        similarity = np.where(self.has_feature[row], self.features[row] @ embedding, -np.inf)
+        if similarity.max() > self._max_similarity:
+            return
+        free = np.flatnonzero(~self.has_feature[row])
+        place = int(free[0]) if len(free) else int(similarity.argmax())
+        self.features[row, place] = embedding
+        self.has_feature[row, place] = True
+
+    def floor_distance_m(self, slots: IntArray, xy_m: NDArray[np.float64]) -> tuple[NDArray[np.float64], IntArray]:
+        """How far each identity was from a path at the same times.
+
+        Args:
+            slots, xy_m: (P,) time slots and (P, 2) positions of the path.
+
+        Returns:
+            (I,) median distance in metres, NaN without a shared slot, and (I,) number of shared slots.
+        """
+        if not len(self) or not len(slots):
+            return np.full(len(self), np.nan), np.zeros(len(self), np.int64)
+        place = slots % _FLOOR_SLOTS
+        shared = self._floor_slot[:, place] == slots[None, :]
+        apart = np.linalg.norm(self._floor_xy_m[:, place] - xy_m[None], axis=-1)
+        count = shared.sum(axis=1)
+        ordered = np.sort(np.where(shared, apart, np.inf), axis=1)
+        middle = np.maximum(count - 1, 0) // 2
+        median = ordered[np.arange(len(self)), middle]
+        return np.where(count > 0, median, np.nan), count
+
+    def forget(self, now_s: float, memory_s: float, max_count: int, keep: set[int]) -> None:
+        """Drop identities unseen for `memory_s`, then the longest unseen beyond `max_count`; none in `keep`."""
+        seen = self.last_seen_s.max(axis=1, initial=-np.inf)
+        kept = np.isin(self.global_id, list(keep))
+        stay = kept | (seen >= now_s - memory_s)
+        surplus = int(stay.sum()) - max_count
+        if surplus > 0:
+            candidates = np.flatnonzero(stay & ~kept)
+            stay[candidates[np.argsort(seen[candidates], kind="stable")[:surplus]]] = False
+        if stay.all():
+            return
+        self.global_id, self.class_id = self.global_id[stay], self.class_id[stay]
+        self.last_seen_s = self.last_seen_s[stay]
+        self.features, self.has_feature = self.features[stay], self.has_feature[stay]
+        self.last_floor_s, self.last_floor_xy_m = self.last_floor_s[stay], self.last_floor_xy_m[stay]
+        self._floor_slot, self._floor_xy_m = self._floor_slot[stay], self._floor_xy_m[stay]
+        self._row_of = {int(global_id): row for row, global_id in enumerate(self.global_id)}

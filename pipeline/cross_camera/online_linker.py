@@ -1,0 +1,272 @@
+"""Which tracks of different cameras are one person, decided while the video runs.
+
+In every camera the tracks that are ready and undecided are matched to the known identities by the Hungarian
+method, with staying alone as the other choice. One assignment a camera, not one over all: two overlapping cameras
+must be able to give the same person the same identity at the same time.
+
+Hard constraints come first: one identity at most once per camera at a time, transit times, floor positions that
+cannot be one person. Then appearance, and the floor distance where both views see the floor, decide. A track
+with two candidates that are nearly as good waits for more crops.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.assignment import assign
+from pipeline.config import LinkerSettings
+from pipeline.cross_camera.distances import MIN_SHARED_SLOTS, appearance_distance, combined_cost, posterior
+from pipeline.cross_camera.feature_bank import FeatureBank
+from pipeline.cross_camera.floor_path import SLOT_S, FloorPath
+from pipeline.cross_camera.identities import IdentityTable
+from pipeline.cross_camera.track_record import TrackRecord
+from pipeline.cross_camera.transit import TransitTimes
+from pipeline.datatypes import BoolArray, Link
+from pipeline.single_camera.tracker import TrackedFrame
+
+Array = NDArray[np.floating[Any]]
+
+# Slots of a live track's path: enough for `MIN_SHARED_SLOTS` with every camera, and a summary of a long stay.
+_PATH_SLOTS = 64
+# Beyond its limit by this factor, a candidate will not come back with more crops: the person is new.
+_HOPELESS_COST = 1.25
+# Forgetting walks through all live tracks; once a second is soon enough.
+_FORGET_INTERVAL_S = 1.0
+
+
+@dataclass(frozen=True, eq=False)
+class ObservedTracks:
+    """The records of the tracks that a frame showed, in the order of its track_ids, and of those that ended."""
+
+    seen: list[TrackRecord]
+    ended: list[TrackRecord]
+
+
+class OnlineLinker:
+    """Gives tracks global ids, counted from 1 by this object."""
+
+    def __init__(self, camera_ids: Sequence[str], settings: LinkerSettings) -> None:
+        self._camera_row = {camera_id: row for row, camera_id in enumerate(camera_ids)}
+        self._settings = settings
+        self._transit = TransitTimes(camera_ids, settings.transit_windows)
+        self._identities = IdentityTable(
+            len(camera_ids), settings.features_per_identity, settings.feature_max_similarity
+        )
+        self._live: dict[str, dict[int, TrackRecord]] = {camera_id: {} for camera_id in camera_ids}
+        self._next_id = 1
+        self._undecided_ids: dict[TrackRecord, int] = {}
+        self._forgot_s = -np.inf
+
+    @property
+    def known_identities(self) -> int:
+        """Identities held in memory."""
+        return len(self._identities)
+
+    @property
+    def global_ids_given(self) -> int:
+        """Ids handed out so far; those of people forgotten since are counted too."""
+        return self._next_id - 1
+
+    def observe(self, tracked: TrackedFrame, floor_xy_m: NDArray[np.float64] | None) -> ObservedTracks:
+        """Take in one camera's frame; frames must come in order of time.
+
+        Args:
+            tracked: from this camera's tracker.
+            floor_xy_m: (M, 2) floor positions of its tracks in metres, None without a homography.
+        """
+        live = self._live[tracked.camera_id]
+        seen = []
+        for row, track_id in enumerate(tracked.track_ids.tolist()):
+            record = live.get(track_id)
+            if record is None:
+                record = live[track_id] = self._record(tracked, row)
+            self._see(record, tracked, row, None if floor_xy_m is None else floor_xy_m[row])
+            seen.append(record)
+        self._decide(tracked.camera_id, [record for record in seen if record.link is None], tracked.time_s)
+        ended = [live.pop(track_id) for track_id in tracked.ended if track_id in live]
+        for record in ended:
+            self.settle(record)
+        self._forget(tracked.time_s)
+        return ObservedTracks(seen=seen, ended=ended)
+
+    def link_of(self, record: TrackRecord) -> Link:
+        """The track's link as it stands now. A track that is still undecided gets an id of its own, which it keeps
+        if it turns out to be new, and which is used for nobody else if not."""
+        if record.link is not None:
+            return record.link
+        if record not in self._undecided_ids:
+            self._undecided_ids[record] = self._take_id()
+        return Link(self._undecided_ids[record], 0.0)
+
+    def settle(self, record: TrackRecord) -> Link:
+        """The link of a track that ended: without a decision so far it is a new identity."""
+        if record.link is None:
+            self._found(record, 0.0)
+        assert record.link is not None
+        return record.link
+
+    def finish(self) -> list[TrackRecord]:
+        """End all live tracks, at the end of the recording."""
+        records = [record for tracks in self._live.values() for record in tracks.values()]
+        for record in records:
+            self.settle(record)
+        self._live = {camera_id: {} for camera_id in self._live}
+        return records
+
+    # -- taking in ----------------------------------------------------------------------------------------
+
+    def _record(self, tracked: TrackedFrame, row: int) -> TrackRecord:
+        settings = self._settings
+        track_id = int(tracked.track_ids[row])
+        earlier = tracked.earlier.get(track_id, [])
+        return TrackRecord(
+            camera_id=tracked.camera_id,
+            track_id=track_id,
+            class_id=int(tracked.detections.class_id[row]),
+            start_s=earlier[0].time_s if earlier else tracked.time_s,
+            last_s=tracked.time_s,
+            bank=FeatureBank(settings.features_per_track, settings.feature_max_similarity),
+            floor=FloorPath(_PATH_SLOTS),
+            observations=len(earlier),
+        )
+
+    def _see(
+        self, record: TrackRecord, tracked: TrackedFrame, row: int, floor_xy_m: NDArray[np.float64] | None
+    ) -> None:
+        detections = tracked.detections
+        record.last_s = tracked.time_s
+        record.observations += 1
+        link = record.link
+        if link is not None:
+            self._identities.see(link.global_id, self._camera_row[record.camera_id], tracked.time_s)
+        # Above the horizon there is no floor: such positions are NaN.
+        if floor_xy_m is not None and np.isfinite(floor_xy_m).all():
+            position = (float(floor_xy_m[0]), float(floor_xy_m[1]))
+            record.floor.add(tracked.time_s, position)
+            if link is not None:
+                self._identities.add_floor(link.global_id, tracked.time_s, position)
+        embedded = detections.embedded is not None and bool(detections.embedded[row])
+        if embedded and tracked.good_crop[row]:
+            assert detections.embeddings is not None
+            embedding = detections.embeddings[row]
+            if record.bank.add(embedding) and link is not None:
+                self._identities.add_feature(link.global_id, embedding)
+
+    def _forget(self, now_s: float) -> None:
+        if now_s - self._forgot_s < _FORGET_INTERVAL_S:
+            return
+        self._forgot_s = now_s
+        active = {r.link.global_id for tracks in self._live.values() for r in tracks.values() if r.link}
+        settings = self._settings
+        self._identities.forget(now_s, settings.identity_memory_s, settings.max_identities, active)
+
+    # -- deciding -----------------------------------------------------------------------------------------
+
+    def _decide(self, camera_id: str, undecided: list[TrackRecord], now_s: float) -> None:
+        settings = self._settings
+        ready = [
+            record
+            for record in undecided
+            if len(record.bank) >= settings.linkable_crops
+            or len(record.floor) >= MIN_SHARED_SLOTS
+            or now_s - record.start_s >= settings.max_wait_s
+        ]
+        if not ready:
+            return
+        cost, placed = self._costs(ready, self._camera_row[camera_id])
+        pairs = assign(cost, 1.0)
+        chosen = dict(pairs.tolist())
+        for row, record in enumerate(ready):
+            patient = now_s - record.start_s < settings.max_wait_s
+            column = chosen.get(row)
+            others = np.delete(cost[row], [c for r, c in pairs.tolist() if r != row or c == column])
+            nearest_other = float(others.min(initial=np.inf))
+            if column is not None:
+                margin = settings.margin / settings.max_cosine_distance
+                close = nearest_other - cost[row, column] < margin and not placed[row, column]
+                if close and patient:
+                    continue
+                self._join(record, column, posterior(cost[row, column], np.append(others, 1.0)))
+            elif not patient or (nearest_other > _HOPELESS_COST and len(record.bank) >= settings.linkable_crops):
+                self._found(record, posterior(1.0, others))
+
+    def _costs(self, records: list[TrackRecord], camera: int) -> tuple[Array, BoolArray]:
+        """(R, I) costs of joining each identity, and where floor positions at the same time took part in them."""
+        known, settings = self._identities, self._settings
+        costs = np.full((len(records), len(known)), np.inf)
+        placed = np.zeros(costs.shape, np.bool_)
+        for row, record in enumerate(records):
+            allowed = (known.class_id == record.class_id) & (known.last_seen_s[:, camera] < record.start_s)
+            allowed &= self._in_transit_time(record, camera)
+            apart_m, shared = known.floor_distance_m(record.floor.slots, record.floor.xy_m)
+            proven = shared >= MIN_SHARED_SLOTS
+            allowed &= self._reachable(record)
+            look = appearance_distance(record.bank.embeddings, known.features, known.has_feature)
+            if len(record.bank) < settings.linkable_crops:
+                allowed &= proven
+            cost = combined_cost(
+                look,
+                np.where(proven, apart_m, np.nan),
+                max_cosine_distance=settings.max_cosine_distance,
+                max_floor_distance_m=settings.max_floor_distance_m,
+                floor_weight=settings.floor_weight,
+            )
+            costs[row] = np.where(allowed, cost, np.inf)
+            placed[row] = proven
+        return costs, placed
+
+    def _in_transit_time(self, record: TrackRecord, camera: int) -> BoolArray:
+        """(I,) whether the time since each identity was last seen, in the camera that saw it last, fits."""
+        known = self._identities
+        if not len(known):
+            return np.zeros(0, np.bool_)
+        last_camera = known.last_seen_s.argmax(axis=1)
+        gap_s = record.start_s - known.last_seen_s.max(axis=1)
+        elsewhere = last_camera != camera
+        fits = (gap_s >= self._transit.min_s[last_camera, camera]) & (
+            gap_s <= self._transit.max_s[last_camera, camera]
+        )
+        return np.asarray(fits | ~elsewhere)
+
+    def _reachable(self, record: TrackRecord) -> BoolArray:
+        """(I,) whether each identity can have walked from where it was last seen to where the track began."""
+        known, settings = self._identities, self._settings
+        reachable = np.ones(len(known), np.bool_)
+        if not len(record.floor) or not len(known):
+            return reachable
+        began_s = record.floor.slots[0] * SLOT_S
+        gap_s = began_s - known.last_floor_s
+        distance_m = np.linalg.norm(known.last_floor_xy_m - record.floor.xy_m[0], axis=1)
+        # Both positions may be wrong by as much as two views of one person may differ.
+        needed_s = (distance_m - settings.max_floor_distance_m) / settings.max_speed_m_s
+        too_far = (gap_s > 0) & (needed_s > gap_s)
+        return np.asarray(~too_far)
+
+    def _join(self, record: TrackRecord, column: int, confidence: float) -> None:
+        global_id = int(self._identities.global_id[column])
+        self._attach(record, Link(global_id, confidence))
+
+    def _found(self, record: TrackRecord, confidence: float) -> None:
+        global_id = self._undecided_ids.get(record) or self._take_id()
+        self._identities.add(global_id, record.class_id)
+        self._attach(record, Link(global_id, confidence))
+
+    def _attach(self, record: TrackRecord, link: Link) -> None:
+        self._undecided_ids.pop(record, None)
+        record.link = link
+        known = self._identities
+        known.see(link.global_id, self._camera_row[record.camera_id], record.last_s)
+        for embedding in record.bank.embeddings:
+            known.add_feature(link.global_id, embedding)
+        for slot, xy_m in zip(record.floor.slots.tolist(), record.floor.xy_m.tolist(), strict=True):
+            known.add_floor(link.global_id, (slot + 0.5) * SLOT_S, (xy_m[0], xy_m[1]))
+
+    def _take_id(self) -> int:
+        global_id = self._next_id
+        self._next_id += 1
+        return global_id

@@ -1,0 +1,50 @@
+"""What is known about one track of one camera while it lives, as far as linking needs it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from pipeline.cross_camera.feature_bank import FeatureBank
+from pipeline.cross_camera.floor_path import SLOT_S, FloorPath
+from pipeline.datatypes import Link, Tracklet
+
+
+@dataclass(eq=False)
+class TrackRecord:
+    """Grows with every observed box; rows of the output hold on to it to learn their global id.
+
+    Attributes:
+        camera_id, track_id, class_id: of the track.
+        start_s, last_s: time of its first and its newest box.
+        bank: diverse embeddings of its good crops.
+        floor: its path on the floor, empty without a homography.
+        observations: number of boxes.
+        link: its global id; None while undecided.
+    """
+
+    camera_id: str
+    track_id: int
+    class_id: int
+    start_s: float
+    last_s: float
+    bank: FeatureBank
+    floor: FloorPath
+    observations: int = 0
+    link: Link | None = None
+
+    def summary(self) -> Tracklet:
+        """The finished track, for the second pass."""
+        embeddings = self.bank.embeddings
+        return Tracklet(
+            camera_id=self.camera_id,
+            track_id=self.track_id,
+            class_id=self.class_id,
+            start_s=self.start_s,
+            end_s=self.last_s,
+            embeddings=embeddings,
+            floor_time_s=(self.floor.slots + 0.5) * np.float64(SLOT_S),
+            floor_xy_m=self.floor.xy_m,
+            observations=self.observations,
+        )

@@ -1,0 +1,1 @@
+"""Detections of one camera in, tracks of that camera out."""

@@ -1,0 +1,65 @@
+"""What it costs to say that a track and a detection are the same person."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.boxes import Boxes, iou_matrix
+from pipeline.datatypes import BoolArray, FloatArray
+
+
+def iou_distance(
+    tracks_xyxy: Boxes, detections_xyxy: Boxes, confidence: FloatArray | None = None
+) -> NDArray[np.floating[Any]]:
+    """(T, N) 1 - IoU, or 1 - IoU x confidence where confidences (N,) are given (ByteTrack, section 3)."""
+    iou = iou_matrix(tracks_xyxy, detections_xyxy)
+    return 1 - (iou if confidence is None else iou * confidence[None, :])
+
+
+def gate_distance(tracks_xyxy: Boxes, detections_xyxy: Boxes) -> NDArray[np.floating[Any]]:
+    """(T, N) distance of the centres in heights of the track's box."""
+    tracks_centre = (tracks_xyxy[:, :2] + tracks_xyxy[:, 2:]) / 2
+    detections_centre = (detections_xyxy[:, :2] + detections_xyxy[:, 2:]) / 2
+    heights = np.maximum(tracks_xyxy[:, 3] - tracks_xyxy[:, 1], 1.0)
+    offset = tracks_centre[:, None] - detections_centre[None, :]
+    return np.asarray(np.linalg.norm(offset, axis=-1) / heights[:, None])
+
+
+def cosine_distance(
+    appearances: list[FloatArray | None], embeddings: FloatArray | None, embedded: BoolArray | None
+) -> NDArray[np.floating[Any]] | None:
+    """(T, N) 1 - cosine similarity, +inf where the track or the detection has no embedding; None if none has."""
+    if embeddings is None or embedded is None or not embedded.any():
+        return None
+    known = [row for row, appearance in enumerate(appearances) if appearance is not None]
+    if not known:
+        return None
+    distance = np.full((len(appearances), len(embeddings)), np.inf)
+    stacked = np.stack([appearance for appearance in appearances if appearance is not None])
+    distance[known] = 1 - stacked @ embeddings.T
+    distance[:, ~embedded] = np.inf
+    return distance
+
+
+def fused_cost(
+    iou_cost: NDArray[np.floating[Any]],
+    appearance: NDArray[np.floating[Any]] | None,
+    gate: NDArray[np.floating[Any]],
+    *,
+    max_iou_distance: float,
+    max_cosine_distance: float,
+    max_gate_distance: float,
+) -> NDArray[np.floating[Any]]:
+    """(T, N) the smaller of overlap and gated appearance (BoT-SORT, section 3.4), each relative to its own limit.
+
+    A cost up to 1 is acceptable. Appearance counts only up to its limit and for boxes whose centres are near, so
+    it can find a person again whose box jumped, and never joins two places of the image.
+    """
+    cost = iou_cost / max_iou_distance
+    if appearance is None:
+        return cost
+    usable = (appearance <= max_cosine_distance) & (gate <= max_gate_distance)
+    return np.where(usable, np.minimum(cost, appearance / max_cosine_distance), cost)

@@ -1,0 +1,38 @@
+"""How long each stage of a run worked."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager
+from typing import TypeVar
+
+Item = TypeVar("Item")
+
+
+class StageClock:
+    """Adds up seconds by stage name. Each stage is measured by one thread at a time; stages overlap, so their sum
+    can exceed the wall time."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def measure(self, stage: str) -> Generator[None, None, None]:
+        """Count the time of the with-block."""
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - began
+
+    def measure_each(self, stage: str, items: Iterable[Item]) -> Generator[Item, None, None]:
+        """Yield `items`, counting the time that each takes to come."""
+        iterator = iter(items)
+        while True:
+            with self.measure(stage):
+                try:
+                    item = next(iterator)
+                except StopIteration:
+                    return
+            yield item

@@ -1,0 +1,139 @@
+"""Write pictures as a video that every browser plays: H.264, yuv420p, mp4."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+
+import av
+import cv2
+import numpy as np
+from av.container import OutputContainer
+from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc
+from av.video.stream import VideoStream
+from numpy.typing import NDArray
+
+_KEY_FRAME_INTERVAL_S = 2
+
+
+class VideoWriter:
+    """Encodes pictures with a constant frame rate; a context manager.
+
+    While it is written, the mp4 is fragmented: each stretch of about 2 s stands for itself, so that after a kill
+    or a crash everything but the last seconds plays. An ordinary mp4 has its index at the end, and without that
+    nothing plays. `close` copies the pictures, without encoding them again, to an ordinary mp4 with the index in
+    front ("faststart"), because players seek better in it and know its length before they have read all of it.
+
+    The file appears with the first picture, replacing an existing one; without pictures there is none. It is
+    closed, and kept, also when the context is left by an exception.
+    """
+
+    def __init__(self, path: Path, *, fps: Fraction | float, crf: int = 23) -> None:
+        """Prepare to write.
+
+        Args:
+            path: the file, ending in .mp4.
+            fps: pictures per second, above 0.
+            crf: constant rate factor of x264, 0 (lossless) to 51; 6 more is half the size.
+        """
+        if not fps > 0:
+            raise ValueError(f"fps must be above 0, but is {fps}")
+        if path.suffix != ".mp4":
+            raise ValueError(f"the video must be named *.mp4, but is {path.name}")
+        self._path = path
+        self._fps = Fraction(fps).limit_denominator(1001)  # 30000/1001 and 29.97 both fit
+        self._crf = crf
+        self._container: OutputContainer | None = None
+        self._stream: VideoStream | None = None
+        self._size_wh: tuple[int, int] | None = None
+        self._frames = 0
+
+    def __enter__(self) -> VideoWriter:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def frames(self) -> int:
+        """Number of pictures written."""
+        return self._frames
+
+    def write(self, image_bgr: NDArray[np.uint8]) -> None:
+        """Append a picture (H, W, 3) uint8, BGR; all must have the size of the first.
+
+        yuv420p needs even sizes: an odd last column or row is doubled.
+        """
+        height, width = image_bgr.shape[:2]
+        if self._stream is None:
+            self._size_wh = (width, height)
+            self._open(width + width % 2, height + height % 2)
+        if self._size_wh != (width, height):
+            raise ValueError(f"the first picture is {self._size_wh} (width, height), this is {(width, height)}")
+        if width % 2 or height % 2:
+            image_bgr = np.asarray(
+                cv2.copyMakeBorder(image_bgr, 0, height % 2, 0, width % 2, cv2.BORDER_REPLICATE), np.uint8
+            )
+        frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image_bgr), format="bgr24")
+        frame = frame.reformat(format="yuv420p", dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG)
+        frame.pts, frame.time_base = self._frames, 1 / self._fps
+        self._mux(frame)
+        self._frames += 1
+
+    def close(self) -> None:
+        """Finish the file; a second call does nothing."""
+        if self._container is None:
+            return
+        container, self._container = self._container, None
+        try:
+            self._mux(None, container)
+        finally:
+            container.close()
+        _index_in_front(self._path)
+
+    def _open(self, width: int, height: int) -> None:
+        self._container = av.open(
+            str(self._path),
+            "w",
+            format="mp4",
+            # flush_packets: hand each fragment to the operating system at once.
+            options={"movflags": "frag_keyframe+empty_moov+default_base_moof", "flush_packets": "1"},
+        )
+        stream = self._container.add_stream("libx264", rate=self._fps)
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        context = stream.codec_context
+        context.time_base = 1 / self._fps
+        context.gop_size = max(1, round(_KEY_FRAME_INTERVAL_S * self._fps))
+        context.options = {"crf": str(self._crf), "preset": "veryfast"}
+        # BT.709 as HD television; said in the file, because players guess differently by size.
+        context.colorspace = Colorspace.ITU709
+        context.color_primaries = ColorPrimaries.BT709
+        context.color_trc = ColorTrc.BT709
+        context.color_range = ColorRange.MPEG
+        self._stream = stream
+
+    def _mux(self, frame: av.VideoFrame | None, container: OutputContainer | None = None) -> None:
+        container = container or self._container
+        if container is None or self._stream is None:
+            raise ValueError("the video is closed")
+        container.mux(self._stream.encode(frame))
+
+
+def _index_in_front(path: Path) -> None:
+    """Replace a fragmented mp4 by an ordinary one with the same pictures and its index before them."""
+    copy = path.with_suffix(".part.mp4")
+    try:
+        with av.open(str(path)) as source:
+            with av.open(str(copy), "w", format="mp4", options={"movflags": "faststart"}) as target:
+                stream = source.streams.video[0]
+                output = target.add_stream_from_template(stream)
+                for packet in source.demux(stream):
+                    if packet.dts is not None:  # the last, empty one asks a decoder to finish
+                        packet.stream = output
+                        target.mux(packet)
+        copy.replace(path)
+    finally:
+        copy.unlink(missing_ok=True)

@@ -107,6 +107,7 @@ class VideoWriter:
         context = stream.codec_context
         context.time_base = 1 / self._fps
         context.gop_size = max(1, round(_KEY_FRAME_INTERVAL_S * self._fps))
+        context.max_b_frames = 0  # a fragmented mp4 with B-frames would begin two frames late
         context.options = {"crf": str(self._crf), "preset": "veryfast"}
         # BT.709 as HD television; said in the file, because players guess differently by size.
         context.colorspace = Colorspace.ITU709
@@ -126,14 +127,16 @@ def _index_in_front(path: Path) -> None:
     """Replace a fragmented mp4 by an ordinary one with the same pictures and its index before them."""
     copy = path.with_suffix(".part.mp4")
     try:
-        with av.open(str(path)) as source:
-            with av.open(str(copy), "w", format="mp4", options={"movflags": "faststart"}) as target:
-                stream = source.streams.video[0]
-                output = target.add_stream_from_template(stream)
-                for packet in source.demux(stream):
-                    if packet.dts is not None:  # the last, empty one asks a decoder to finish
-                        packet.stream = output
-                        target.mux(packet)
+        with (
+            av.open(str(path)) as source,
+            av.open(str(copy), "w", format="mp4", options={"movflags": "faststart"}) as target,
+        ):
+            stream = source.streams.video[0]
+            output = target.add_stream_from_template(stream)
+            for packet in source.demux(stream):
+                if packet.dts is not None:  # the last, empty one asks a decoder to finish
+                    packet.stream = output
+                    target.mux(packet)
         copy.replace(path)
     finally:
         copy.unlink(missing_ok=True)

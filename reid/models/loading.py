@@ -144,7 +144,7 @@ def _build(
             f"resized the position embedding from {trained_grid[0]}x{trained_grid[1]} to "
             f"{config.grid_hw[0]}x{config.grid_hw[1]} patches"
         )
-    model = TransReID(config)
+    model = TransReID.uninitialised(config)
     _copy_tensors(model, state, report)
     model.loading_report = report
     return model
@@ -291,6 +291,9 @@ def _copy_tensors(model: TransReID, state: StateDict, report: list[str]) -> None
     necks = [key for key in own if key.startswith("bottleneck") and key not in state]
     if necks:
         report.append(f"the file has no {_groups(necks)}: only features before the neck are usable")
+        for module in model.modules():
+            if isinstance(module, torch.nn.BatchNorm1d):
+                module.reset_parameters()
     missing = own.keys() - state.keys() - set(necks)
     wrong = [key for key in own.keys() & state.keys() if own[key].shape != state[key].shape]
     problems = []

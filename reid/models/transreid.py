@@ -43,14 +43,7 @@ class TransReID(nn.Module):
             last = nn.Sequential(Block(config, config.drop_path), nn.LayerNorm(config.width, eps=LAYER_NORM_EPS))
             self.b1 = copy.deepcopy(last)
             self.b2 = copy.deepcopy(last)
-            parts = part_token_ids(
-                config.tokens,
-                parts=config.parts,
-                shift=config.shift,
-                groups=config.groups,
-                rearrange=config.rearrange,
-            )
-            self.register_buffer("part_tokens", torch.tensor(parts), persistent=False)  # (parts, N // parts)
+            self.register_constants()
         for name in self.head_names("bottleneck"):
             bottleneck = nn.BatchNorm1d(config.width)
             bottleneck.bias.requires_grad_(False)  # stays 0 (Luo et al., "Bag of Tricks", CVPRW 2019)
@@ -60,6 +53,23 @@ class TransReID(nn.Module):
                 classifier = nn.Linear(config.width, config.num_classes, bias=False)
                 nn.init.normal_(classifier.weight, std=0.001)
                 self.add_module(name, classifier)
+
+    @classmethod
+    def uninitialised(cls, config: TransReIDConfig) -> TransReID:
+        """A model on the CPU whose parameters are yet to be loaded: without the slow random initialisation."""
+        with torch.device("meta"):
+            model = cls(config)
+        model.to_empty(device="cpu")
+        model.base.register_constants()
+        model.register_constants()
+        return model
+
+    def register_constants(self) -> None:
+        """Set the buffers that follow from the configuration alone and are in no state dict."""
+        c = self.config
+        if c.jpm:
+            parts = part_token_ids(c.tokens, parts=c.parts, shift=c.shift, groups=c.groups, rearrange=c.rearrange)
+            self.register_buffer("part_tokens", torch.tensor(parts), persistent=False)  # (parts, N // parts)
 
     def head_names(self, kind: Literal["bottleneck", "classifier"]) -> list[str]:
         """Module names of the heads: the global feature's, then the local ones' (`bottleneck_1`, ...)."""

@@ -96,14 +96,19 @@ class VisionTransformer(nn.Module):
             self.pos_embed = nn.Parameter(torch.empty(1, 1 + config.tokens, config.width))
             nn.init.trunc_normal_(self.pos_embed, std=0.02)
         else:
-            fixed = sincos_position_embedding(config.grid_hw, config.width)
-            self.register_buffer("pos_embed", fixed, persistent=False)
+            self.register_constants()
         if config.sie_rows:
             self.sie_embed = nn.Parameter(torch.empty(config.sie_rows, 1, config.width))
             nn.init.trunc_normal_(self.sie_embed, std=0.02)
         depth = config.depth - 1 if config.jpm else config.depth
         self.blocks = nn.ModuleList(Block(config, drop_path_rate(config, index)) for index in range(depth))
         self.norm = nn.Identity() if config.jpm else nn.LayerNorm(config.width, eps=LAYER_NORM_EPS)
+
+    def register_constants(self) -> None:
+        """Set the buffers that follow from the configuration alone and are in no state dict."""
+        if self.config.position_embedding == "sincos":
+            fixed = sincos_position_embedding(self.config.grid_hw, self.config.width)
+            self.register_buffer("pos_embed", fixed, persistent=False)
 
     def forward(self, images: Tensor, cameras: Tensor | None = None, views: Tensor | None = None) -> Tensor:
         """Tokens (B, 1 + N, D) of images (B, 3, H, W), the class token first."""

@@ -1,0 +1,186 @@
+"""The project's own model files: safetensors with everything that is needed to use the model.
+
+The text metadata holds one JSON object: the model's configuration, the names of its cameras and views in the
+order of the side information table, the normalisation of its input, and a card (data, training, results).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from pipeline.errors import InputError
+from reid.models.loading import OWN_FORMAT_KEY
+from reid.models.state_dict import read_metadata, shorten
+from reid.models.transreid import TransReID, TransReIDConfig
+
+FORMAT_VERSION = 1
+
+#: Mean and standard deviation per RGB channel of pixels in [0, 1]: TransReID's, for ViT and DeiT alike.
+INPUT_MEAN = (0.5, 0.5, 0.5)
+INPUT_STD = (0.5, 0.5, 0.5)
+
+
+@dataclass(frozen=True, eq=False)
+class LoadedModel:
+    """A model and what is needed to use it.
+
+    Attributes:
+        model: in evaluation mode, float32, on the CPU.
+        model_hash: the first 16 hexadecimal digits of the SHA-256 of its file.
+        camera_names: of the rows of the camera table, in order; empty for a model without one.
+        view_names: of the views of that table, in order; empty when it has none.
+        input_mean, input_std: per RGB channel, of pixels in [0, 1].
+        card: what the file says of its data, training and results.
+    """
+
+    model: TransReID
+    model_hash: str
+    camera_names: tuple[str, ...] = ()
+    view_names: tuple[str, ...] = ()
+    input_mean: tuple[float, ...] = INPUT_MEAN
+    input_std: tuple[float, ...] = INPUT_STD
+    card: Mapping[str, Any] = field(default_factory=dict)
+
+
+def save_checkpoint(
+    path: str | Path,
+    model: TransReID,
+    *,
+    camera_names: Sequence[str] = (),
+    view_names: Sequence[str] = (),
+    input_mean: Sequence[float] = INPUT_MEAN,
+    input_std: Sequence[float] = INPUT_STD,
+    card: Mapping[str, Any] | None = None,
+    dtype: torch.dtype = torch.float32,
+    inference_only: bool = True,
+) -> None:
+    """Write `model` to `path`, at once: a reader finds the old file or the whole new one.
+
+    Args:
+        camera_names: one different name per camera of the model; the unknown row has none.
+        view_names: one per view, or none.
+        card: anything that JSON can hold.
+        dtype: float32 or float16, of the weights; biases, norms and statistics, which are small, stay float32.
+        inference_only: leave out the classifiers.
+
+    Raises:
+        InputError: the names do not fit the model.
+    """
+    if dtype not in (torch.float32, torch.float16):
+        raise InputError(f"a checkpoint is float32 or float16, not {dtype}")
+    path = Path(path)
+    config = replace(model.config, num_classes=0) if inference_only else model.config
+    _check_names("camera", camera_names, config.cameras)
+    if view_names:
+        _check_names("view", view_names, config.views)
+    header = {
+        "version": FORMAT_VERSION,
+        "config": asdict(config),
+        "camera_names": list(camera_names),
+        "view_names": list(view_names),
+        "input_mean": list(input_mean),
+        "input_std": list(input_std),
+        "card": dict(card or {}),
+    }
+    tensors = {
+        key: value.detach().cpu().to(_stored_dtype(value, dtype)).contiguous()
+        for key, value in model.state_dict().items()
+        if not (inference_only and key.startswith("classifier"))
+    }
+    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    try:
+        save_file(tensors, partial, metadata={OWN_FORMAT_KEY: json.dumps(header)})
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def load_checkpoint(path: str | Path) -> LoadedModel:
+    """Read a file that `save_checkpoint` wrote.
+
+    Raises:
+        InputError: the file is missing, damaged, or of another format.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"there is no weights file {path}")
+    if path.suffix != ".safetensors":
+        raise InputError(f"{path} is no checkpoint of this project, whose files end in .safetensors; {_HINT}")
+    header = _read_header(path)
+    try:
+        fields = header["config"]
+        config = TransReIDConfig(**{**fields, "image_size": tuple(fields["image_size"])})
+        model = TransReID.uninitialised(config)
+        _load_tensors(model, path)
+        return LoadedModel(
+            model=model.eval(),
+            model_hash=_file_hash(path),
+            camera_names=tuple(header["camera_names"]),
+            view_names=tuple(header["view_names"]),
+            input_mean=tuple(header["input_mean"]),
+            input_std=tuple(header["input_std"]),
+            card=header["card"],
+        )
+    except (KeyError, TypeError) as error:
+        raise InputError(f"{path} does not describe a model as this version expects it: {error}") from error
+
+
+_HINT = "official TransReID files load with reid.load_transreid"
+
+
+def _check_names(kind: str, names: Sequence[str], count: int) -> None:
+    if len(names) != count or len(set(names)) != len(names):
+        raise InputError(f"the model has {count} {kind}s, but the {kind} names are {list(names)}")
+
+
+def _stored_dtype(tensor: torch.Tensor, dtype: torch.dtype) -> torch.dtype:
+    if not tensor.is_floating_point():
+        return tensor.dtype
+    return dtype if tensor.ndim > 1 else torch.float32
+
+
+def _read_header(path: Path) -> dict[str, Any]:
+    metadata = read_metadata(path)
+    if OWN_FORMAT_KEY not in metadata:
+        raise InputError(f"{path} is no checkpoint of this project: its metadata has no {OWN_FORMAT_KEY}; {_HINT}")
+    try:
+        header = json.loads(metadata[OWN_FORMAT_KEY])
+    except json.JSONDecodeError as error:
+        raise InputError(f"{path} has damaged metadata: {error}") from error
+    version = header.get("version") if isinstance(header, dict) else None
+    if version != FORMAT_VERSION:
+        raise InputError(f"{path} has format version {version}, but this program reads version {FORMAT_VERSION}")
+    return dict(header)
+
+
+def _load_tensors(model: TransReID, path: Path) -> None:
+    own = model.state_dict()
+    try:
+        with safe_open(path, framework="pt") as file, torch.no_grad():
+            stored = set(file.keys())
+            if differing := sorted(stored ^ own.keys()):
+                raise InputError(f"{path} and its configuration differ in the tensors {shorten(differing)}")
+            for key, value in own.items():
+                tensor = file.get_tensor(key)
+                if tensor.shape != value.shape:
+                    raise InputError(
+                        f"{path}: {key} has shape {tuple(tensor.shape)} instead of {tuple(value.shape)}"
+                    )
+                value.copy_(tensor)
+    except SafetensorError as error:
+        raise InputError(f"{path} is not a readable safetensors file: {error}") from error
+
+
+def _file_hash(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:16]

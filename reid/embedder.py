@@ -1,0 +1,163 @@
+"""The embedder of the pipeline: boxes of any cameras to TransReID features, in batches."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from pipeline.datatypes import EmbeddedCrops, FloatArray, Frame
+from pipeline.errors import InputError, RunError
+from reid.checkpoints import LoadedModel
+from reid.crops import crop_boxes, normalise
+from reid.models.sie import UNKNOWN
+
+UnknownCamera = Literal["trained row for unknown cameras", "mean of the camera rows"]
+
+
+class TransReIDEmbedder:
+    """Embeds boxes with a TransReID; satisfies `reid.base.Embedder`.
+
+    Attributes:
+        dim: D, the length of an embedding.
+        model_hash: of the weights' file.
+        embedded_crops: how many crops were embedded so far.
+        rejected_crops: how many boxes were not, because they are empty, not finite or outside the image.
+        unknown_cameras: the cameras that the model's camera table does not know, and what they get instead:
+            those that `camera_rows` maps to None, and those that it lacks, from their first crop on.
+    """
+
+    def __init__(
+        self,
+        loaded: LoadedModel,
+        *,
+        camera_rows: Mapping[str, str | int | None],
+        device: str = "auto",
+        half: bool | Literal["auto"] = "auto",
+        batch_size: int = 32,
+    ) -> None:
+        """
+        Args:
+            loaded: the model; it is copied, not changed.
+            camera_rows: from the pipeline's camera ids to the model's camera: its name, its row (from 0), or None.
+            device: as torch names it; "auto" is the first GPU if there is one, otherwise the CPU.
+            half: compute in float16; "auto" does on a GPU.
+            batch_size: crops in one call of the model.
+
+        Raises:
+            InputError: a camera is not in the model's table, or the device cannot be used.
+        """
+        if batch_size < 1:
+            raise InputError(f"batch_size must be at least 1, but is {batch_size}")
+        self._device = _choose_device(device)
+        use_half = self._device.type == "cuda" if half == "auto" else half
+        self._dtype = torch.float16 if use_half else torch.float32
+        self._model = copy.deepcopy(loaded.model).to(self._device, self._dtype).eval()
+        self._input_mean, self._input_std = loaded.input_mean, loaded.input_std
+        self._batch_size = batch_size
+        self._rows = {name: _row(name, camera, loaded) for name, camera in camera_rows.items()}
+        self.dim = loaded.model.config.feature_dim
+        self.model_hash = loaded.model_hash
+        self.embedded_crops = 0
+        self.rejected_crops = 0
+        self.unknown_cameras: dict[str, UnknownCamera] = {}
+        for name in self._rows:
+            self._row_of(name)
+
+    def embed(self, frames: Sequence[Frame], xyxy: Sequence[FloatArray]) -> list[EmbeddedCrops]:
+        """Embed the boxes `xyxy[i]` (N_i, 4), in pixels of `frames[i]`; one result per frame, same order.
+
+        Raises:
+            ValueError: a frame with boxes has no image.
+            RunError: the model returned values that are not finite.
+        """
+        crops: list[Tensor] = []
+        rows: list[int] = []
+        masks = []
+        for frame, boxes in zip(frames, xyxy, strict=True):
+            if not len(boxes):
+                masks.append(np.zeros(0, np.bool_))
+                continue
+            if frame.image is None:
+                raise ValueError(f"frame {frame.frame_index} of camera {frame.camera_id} has boxes but no image")
+            frame_crops, valid = crop_boxes(frame.image, boxes, self._model.config.image_size)
+            crops.append(frame_crops)
+            rows += [self._row_of(frame.camera_id)] * len(frame_crops)
+            masks.append(valid)
+        features = self._features(torch.cat(crops), rows) if rows else np.zeros((0, self.dim), np.float32)
+        self.embedded_crops += len(features)
+        self.rejected_crops += sum(int((~valid).sum()) for valid in masks)
+
+        results = []
+        start = 0
+        for valid in masks:
+            embeddings = np.zeros((len(valid), self.dim), np.float32)
+            count = int(valid.sum())
+            embeddings[valid] = features[start : start + count]
+            start += count
+            results.append(EmbeddedCrops(embeddings=embeddings, valid=valid))
+        return results
+
+    def _features(self, crops: Tensor, rows: list[int]) -> FloatArray:
+        """L2-normalised features (K, D) of crops (K, 3, H, W) uint8 RGB; `rows` says of which cameras."""
+        cameras = torch.tensor(rows)
+        parts = []
+        with torch.inference_mode():
+            for start in range(0, len(crops), self._batch_size):
+                batch = slice(start, start + self._batch_size)
+                images = normalise(crops[batch].to(self._device), self._input_mean, self._input_std, self._dtype)
+                features = self._model(images, cameras[batch]).float()
+                parts.append(functional.normalize(features, dim=1).cpu().numpy())
+        embeddings: FloatArray = np.concatenate(parts)
+        if not np.isfinite(embeddings).all():
+            precision = "; run it with half: false" if self._dtype == torch.float16 else ""
+            raise RunError(f"the model {self.model_hash} returned features that are not finite{precision}")
+        return embeddings
+
+    def _row_of(self, camera_id: str) -> int:
+        """Row of the model's camera table, or UNKNOWN, which is noted when the model has a table."""
+        row = self._rows.get(camera_id, UNKNOWN)
+        config = self._model.config
+        if row == UNKNOWN and config.cameras:
+            self.unknown_cameras[camera_id] = (
+                "trained row for unknown cameras" if config.unknown_row else "mean of the camera rows"
+            )
+        return row
+
+
+def _row(name: str, camera: str | int | None, loaded: LoadedModel) -> int:
+    """The row of the model's camera table that `camera` means."""
+    count = loaded.model.config.cameras
+    if camera is None:
+        return UNKNOWN
+    if not count:
+        raise InputError(
+            f"camera {name} is given the model camera {camera!r}, but the model has no camera table; leave it out"
+        )
+    listed = (
+        ", ".join(f"{row}: {known}" for row, known in enumerate(loaded.camera_names)) or f"rows 0 to {count - 1}"
+    )
+    if isinstance(camera, str):
+        if camera not in loaded.camera_names:
+            raise InputError(f"camera {name} is given the unknown model camera {camera!r}; the model has {listed}")
+        return loaded.camera_names.index(camera)
+    if not 0 <= camera < count:
+        raise InputError(f"camera {name} is given row {camera} of the model's camera table, which has {listed}")
+    return camera
+
+
+def _choose_device(device: str) -> torch.device:
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        chosen = torch.device(device)
+        torch.empty(1, device=chosen)
+    except (RuntimeError, AssertionError) as error:  # torch without CUDA fails with an assertion
+        reason = str(error).splitlines()[0]
+        raise InputError(f"the device {device!r} cannot be used: {reason}") from error
+    return chosen

@@ -44,6 +44,10 @@ def prefetch(items: Iterable[Item], depth: int, name: str) -> Generator[Item, No
                     break
         except BaseException as raised:
             error = raised
+        finally:
+            # A generator's own clean-up belongs into the thread that ran it.
+            if isinstance(items, Generator):
+                items.close()
         put(_End(error))
 
     thread = threading.Thread(target=work, name=name, daemon=True)

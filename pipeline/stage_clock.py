@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager
@@ -11,11 +12,11 @@ Item = TypeVar("Item")
 
 
 class StageClock:
-    """Adds up seconds by stage name. Each stage is measured by one thread at a time; stages overlap, so their sum
-    can exceed the wall time."""
+    """Adds up seconds by stage name, from any thread. Stages overlap, so their sum can exceed the wall time."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
+        self._lock = threading.Lock()
 
     @contextmanager
     def measure(self, stage: str) -> Generator[None, None, None]:
@@ -24,7 +25,9 @@ class StageClock:
         try:
             yield
         finally:
-            self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - began
+            took = time.perf_counter() - began
+            with self._lock:
+                self.seconds[stage] = self.seconds.get(stage, 0.0) + took
 
     def measure_each(self, stage: str, items: Iterable[Item]) -> Generator[Item, None, None]:
         """Yield `items`, counting the time that each takes to come."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -21,6 +21,14 @@ class Embedder(Protocol):
     def model_hash(self) -> str:
         """Identifies the weights: embeddings of different hashes must never be compared."""
 
+    @property
+    def rejected_crops(self) -> int:
+        """Boxes so far that gave no embedding, because they are empty or outside the image."""
+
+    @property
+    def unknown_cameras(self) -> Mapping[str, str]:
+        """Cameras that the model's camera table does not know, and what they get instead."""
+
     def embed(self, frames: Sequence[Frame], xyxy: Sequence[FloatArray]) -> list[EmbeddedCrops]:
         """Embed the boxes `xyxy[i]` (N_i, 4), in pixels of `frames[i]`; one result per frame, same order."""
 
@@ -36,6 +44,8 @@ class FakeEmbedder:
     def __init__(self, vectors_of: Callable[[Frame, FloatArray], FloatArray], dim: int) -> None:
         self._vectors_of = vectors_of
         self.dim = dim
+        self.rejected_crops = 0
+        self.unknown_cameras: Mapping[str, str] = {}
 
     def embed(self, frames: Sequence[Frame], xyxy: Sequence[FloatArray]) -> list[EmbeddedCrops]:
         results = []
@@ -45,5 +55,6 @@ class FakeEmbedder:
             valid = np.isfinite(norms) & (norms > 0)
             unit = np.zeros_like(vectors)
             unit[valid] = vectors[valid] / norms[valid, None]
+            self.rejected_crops += int((~valid).sum())
             results.append(EmbeddedCrops(embeddings=unit, valid=valid))
         return results

@@ -88,11 +88,17 @@ class OnlineLinker:
             self._see(record, tracked, row, None if floor_xy_m is None else floor_xy_m[row])
             seen.append(record)
         self._decide(tracked.camera_id, [record for record in seen if record.link is None], tracked.time_s)
-        ended = [live.pop(track_id) for track_id in tracked.ended if track_id in live]
-        for record in ended:
-            self.settle(record)
+        ended = self.end(tracked.camera_id, tracked.ended)
         self._forget(tracked.time_s)
         return ObservedTracks(seen=seen, ended=ended)
+
+    def end(self, camera_id: str, track_ids: Sequence[int]) -> list[TrackRecord]:
+        """These tracks get no more boxes; their records."""
+        live = self._live[camera_id]
+        records = [live.pop(track_id) for track_id in track_ids if track_id in live]
+        for record in records:
+            self._settle(record)
+        return records
 
     def link_of(self, record: TrackRecord) -> Link:
         """The track's link as it stands now. A track that is still undecided gets an id of its own, which it keeps
@@ -103,20 +109,9 @@ class OnlineLinker:
             self._undecided_ids[record] = self._take_id()
         return Link(self._undecided_ids[record], 0.0)
 
-    def settle(self, record: TrackRecord) -> Link:
-        """The link of a track that ended: without a decision so far it is a new identity."""
-        if record.link is None:
-            self._found(record, 0.0)
-        assert record.link is not None
-        return record.link
-
     def finish(self) -> list[TrackRecord]:
         """End all live tracks, at the end of the recording."""
-        records = [record for tracks in self._live.values() for record in tracks.values()]
-        for record in records:
-            self.settle(record)
-        self._live = {camera_id: {} for camera_id in self._live}
-        return records
+        return [r for camera_id, live in self._live.items() for r in self.end(camera_id, list(live))]
 
     # -- taking in ----------------------------------------------------------------------------------------
 
@@ -164,6 +159,11 @@ class OnlineLinker:
         active = {r.link.global_id for tracks in self._live.values() for r in tracks.values() if r.link}
         settings = self._settings
         self._identities.forget(now_s, settings.identity_memory_s, settings.max_identities, active)
+
+    def _settle(self, record: TrackRecord) -> None:
+        """A track that ended without a decision is a new identity."""
+        if record.link is None:
+            self._found(record, 0.0)
 
     # -- deciding -----------------------------------------------------------------------------------------
 

@@ -63,6 +63,11 @@ class SingleCameraTracker:
         """Tracks held in memory, in any state."""
         return len(self._tracks)
 
+    @property
+    def oldest_unconfirmed_s(self) -> float:
+        """Time of the earliest box that may still be handed out with a confirmation; +inf if there is none."""
+        return min((t.first_s for t in self._tracks if t.state is TrackState.TENTATIVE), default=np.inf)
+
     def plan(self, frame: Frame, detections: Detections) -> IntArray:
         """Rows (K,) of `detections` whose embedding would help: a track is due for one, a box could belong to
         two tracks, or a confident box belongs to none while lost tracks are waiting to be found."""

@@ -1,0 +1,212 @@
+"""From the detections of a tick to rows with global ids: plan, embed, track, link.
+
+This is all that happens between a detector and a file, for recordings and live video alike; it has no clock and no
+thread of its own.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.boxes import clip_xyxy
+from pipeline.cross_camera.online_linker import OnlineLinker
+from pipeline.cross_camera.track_record import TrackRecord
+from pipeline.datatypes import Detections, Frame, IntArray, Tracklet, TrajectoryRow
+from pipeline.results_csv import LinkedRow
+from pipeline.row_buffer import RowBuffer
+from pipeline.single_camera.tracker import SingleCameraTracker, TrackedFrame
+from pipeline.stage_clock import StageClock
+from pipeline.view import CameraView
+from reid.base import Embedder
+
+DetectedFrame = tuple[Frame, Detections]
+
+
+@dataclass(frozen=True)
+class Associated:
+    """What a tick led to: rows that are ready to be written, and the tracks that ended."""
+
+    rows: list[LinkedRow]
+    ended: list[Tracklet]
+
+
+class Associator:
+    """Holds the trackers of all cameras and the linker between them.
+
+    Args:
+        views: by camera id; its order is the order of the cameras.
+        embedder: None when saved detections bring all the embeddings that there will be.
+        class_names: of the detector.
+        hold_s: how long rows wait for the id that linking finds.
+        max_silence_s: the tracks of a camera that gives no frames for longer than this, and than its own pace
+            explains, end: it has stopped, or its recording is over.
+    """
+
+    def __init__(
+        self,
+        *,
+        views: Mapping[str, CameraView],
+        trackers: Mapping[str, SingleCameraTracker],
+        linker: OnlineLinker,
+        embedder: Embedder | None,
+        class_names: Mapping[int, str],
+        hold_s: float,
+        max_silence_s: float,
+        clock: StageClock,
+    ) -> None:
+        self._views = views
+        self._trackers = trackers
+        self._linker = linker
+        self._embedder = embedder
+        self._class_names = class_names
+        self._hold_s = hold_s
+        self._max_silence_s = max_silence_s
+        self._clock = clock
+        self._rows = RowBuffer(list(views), linker.link_of)
+        self._size_wh: dict[str, tuple[int, int]] = {}
+        self._last_s: dict[str, float] = {}
+        self._period_s: dict[str, float] = {}
+        self.boxes: Counter[str] = Counter()
+        self.embedded_crops = 0
+
+    def process(self, tick: Sequence[DetectedFrame]) -> Associated:
+        """Take in one tick: at most one frame of a camera, ticks in order of time."""
+        with self._clock.measure("track"):
+            inside = [(frame, self._views[frame.camera_id].inside(detections)) for frame, detections in tick]
+            wanted = [self._trackers[frame.camera_id].plan(frame, detections) for frame, detections in inside]
+        embedded = self._embed(inside, wanted)
+        ended: list[TrackRecord] = []
+        for (frame, _), detections in zip(inside, embedded, strict=True):
+            self.boxes[frame.camera_id] += len(detections)
+            self._size_wh[frame.camera_id] = frame.size_wh
+            self._period_s[frame.camera_id] = frame.time_s - self._last_s.get(frame.camera_id, frame.time_s)
+            self._last_s[frame.camera_id] = frame.time_s
+            with self._clock.measure("track"):
+                tracked = self._trackers[frame.camera_id].update(frame, detections)
+            with self._clock.measure("link"):
+                ended += self._link(tracked)
+        begin_s = min((frame.time_s for frame, _ in tick), default=-np.inf)
+        ended += self._end_silent(begin_s)
+        return Associated(
+            self._rows.release(self._settled_before(begin_s)), [record.summary() for record in ended]
+        )
+
+    def finish(self) -> Associated:
+        """End all tracks and give out all rows that are left."""
+        for tracker in self._trackers.values():
+            tracker.finish()
+        ended = self._linker.finish()
+        return Associated(self._rows.release(np.inf), [record.summary() for record in ended])
+
+    def _end_silent(self, now_s: float) -> list[TrackRecord]:
+        ended: list[TrackRecord] = []
+        for camera_id, last_s in self._last_s.items():
+            tracker = self._trackers[camera_id]
+            silent_s = now_s - last_s
+            if silent_s > max(self._max_silence_s, 2 * self._period_s[camera_id]) and tracker.live_tracks:
+                ended += self._linker.end(camera_id, tracker.finish())
+        return ended
+
+    def _settled_before(self, now_s: float) -> float:
+        """Rows before this time are complete: no track can still add one."""
+        waiting = (tracker.oldest_unconfirmed_s for tracker in self._trackers.values())
+        return min(now_s - self._hold_s, min(waiting, default=np.inf))
+
+    def _embed(self, frames: Sequence[DetectedFrame], wanted: Sequence[IntArray]) -> list[Detections]:
+        """The detections with embeddings at the wanted rows and nowhere else: saved ones if they came with the
+        detections, computed ones otherwise, in one batch for all cameras."""
+        self.embedded_crops += sum(len(rows) for rows in wanted)
+        results = [_only(detections, rows) for (_, detections), rows in zip(frames, wanted, strict=True)]
+        missing = [
+            index
+            for index, detections in enumerate(results)
+            if detections.embeddings is None and len(wanted[index]) and frames[index][0].image is not None
+        ]
+        if not missing or self._embedder is None:
+            return results
+        with self._clock.measure("embed"):
+            crops = self._embedder.embed(
+                [frames[index][0] for index in missing], [results[index].xyxy[wanted[index]] for index in missing]
+            )
+        for index, embedded in zip(missing, crops, strict=True):
+            results[index] = results[index].with_embeddings(wanted[index], embedded)
+        return results
+
+    def _link(self, tracked: TrackedFrame) -> list[TrackRecord]:
+        view = self._views[tracked.camera_id]
+        floor = view.floor_xy_m(tracked.detections.xyxy)
+        observed = self._linker.observe(tracked, floor)
+        detections = tracked.detections
+        for row, (record, track_id) in enumerate(zip(observed.seen, tracked.track_ids.tolist(), strict=True)):
+            for early in tracked.earlier.get(track_id, ()):
+                early_floor = view.floor_xy_m(early.xyxy[None])
+                self._add(
+                    record,
+                    early.frame_index,
+                    early.time_s,
+                    early.xyxy,
+                    early.confidence,
+                    None if early_floor is None else early_floor[0],
+                )
+            self._add(
+                record,
+                tracked.frame_index,
+                tracked.time_s,
+                detections.xyxy[row],
+                float(detections.confidence[row]),
+                None if floor is None else floor[row],
+            )
+        return observed.ended
+
+    def _add(
+        self,
+        record: TrackRecord,
+        frame_index: int,
+        time_s: float,
+        xyxy: NDArray[np.float32],
+        confidence: float,
+        floor_xy_m: NDArray[np.float64] | None,
+    ) -> None:
+        x1, y1, x2, y2 = clip_xyxy(xyxy[None], self._size_wh[record.camera_id])[0].tolist()
+        if x2 <= x1 or y2 <= y1:
+            return
+        world = None
+        if floor_xy_m is not None and np.isfinite(floor_xy_m).all():
+            world = (float(floor_xy_m[0]), float(floor_xy_m[1]))
+        self._rows.add(
+            TrajectoryRow(
+                camera_id=record.camera_id,
+                track_id=record.track_id,
+                frame_index=frame_index,
+                time_s=time_s,
+                class_name=self._class_names[record.class_id],
+                xyxy=(x1, y1, x2, y2),
+                confidence=confidence,
+                world_xy_m=world,
+            ),
+            record,
+        )
+
+
+def _only(detections: Detections, rows: IntArray) -> Detections:
+    """`detections` with embeddings at `rows` alone, so that replaying saved ones does what computing them does."""
+    if detections.embedded is None:
+        return detections
+    wanted = np.zeros(len(detections), np.bool_)
+    wanted[rows] = True
+    return replace(detections, embedded=detections.embedded & wanted)
+
+
+def embed_all(embedder: Embedder, frames: Iterable[DetectedFrame]) -> list[DetectedFrame]:
+    """Every box of every frame with its embedding, for saving."""
+    pairs = list(frames)
+    crops = embedder.embed([frame for frame, _ in pairs], [detections.xyxy for _, detections in pairs])
+    return [
+        (frame, detections.with_embeddings(np.arange(len(detections)), embedded))
+        for (frame, detections), embedded in zip(pairs, crops, strict=True)
+    ]

@@ -1,0 +1,233 @@
+"""trajectories.csv and the MOT text beside it: the columns, how rows are written, and how they are read again.
+
+While a run goes on, rows carry the online ids and are appended whole; at its end the files are rewritten with the
+final ids. Either way every file on disk is complete up to its last line.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import TracebackType
+
+from pipeline.datatypes import Link, TrajectoryRow
+from pipeline.errors import InputError, RunError
+
+COLUMNS = (
+    "global_id",
+    "camera_id",
+    "track_id",
+    "frame_index",
+    "time_s",
+    "utc",
+    "class_name",
+    "x1",
+    "y1",
+    "x2",
+    "y2",
+    "confidence",
+    "link_confidence",
+    "link_state",
+    "interpolated",
+    "world_x_m",
+    "world_y_m",
+)
+_FLUSH_INTERVAL_S = 0.5
+
+
+@dataclass(frozen=True)
+class LinkedRow:
+    """A row of trajectories.csv."""
+
+    row: TrajectoryRow
+    link: Link
+
+
+class AppendOnlyFile:
+    """A text file whose lines reach the disk whole, at the latest half a second after they were written.
+
+    Raises:
+        RunError: the disk is full or the file cannot be written; what was written before stays.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lines: list[str] = []
+        self._flushed_s = time.monotonic()
+        try:
+            self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o644)
+        except OSError as error:
+            raise self._failed(error) from error
+
+    def write_line(self, line: str) -> None:
+        """Add a line, without its line end."""
+        self._lines.append(line)
+        if time.monotonic() - self._flushed_s >= _FLUSH_INTERVAL_S:
+            self.flush()
+
+    def flush(self) -> None:
+        """Hand all waiting lines to the operating system."""
+        data = "".join(f"{line}\n" for line in self._lines).encode()
+        self._lines = []
+        self._flushed_s = time.monotonic()
+        while data:
+            try:
+                data = data[os.write(self._descriptor, data) :]
+            except OSError as error:
+                raise self._failed(error) from error
+
+    def close(self) -> None:
+        """Flush, and make sure that a power cut loses nothing."""
+        try:
+            self.flush()
+            os.fsync(self._descriptor)
+        finally:
+            os.close(self._descriptor)
+
+    def _failed(self, error: OSError) -> RunError:
+        return RunError(
+            f"{self._path} cannot be written: {error.strerror}; the rows before that are kept. Free space or "
+            "choose another --output"
+        )
+
+
+class TrajectoryWriter:
+    """Writes trajectories.csv and mot/<camera>.txt into a folder; a context manager.
+
+    Args:
+        folder: receives the files; files of the same names are replaced.
+        camera_ids: each gets a MOT file, also when nobody is ever seen there.
+        epoch_utc: date and time of second 0 of the run's clock; None leaves the column utc empty.
+    """
+
+    def __init__(self, folder: Path, camera_ids: list[str], epoch_utc: datetime | None) -> None:
+        (folder / "mot").mkdir(parents=True, exist_ok=True)
+        self._epoch_utc = epoch_utc
+        self._csv = AppendOnlyFile(folder / "trajectories.csv")
+        self._mot = {name: AppendOnlyFile(folder / "mot" / f"{name}.txt") for name in camera_ids}
+        self._csv.write_line(",".join(COLUMNS))
+        self.rows = 0
+
+    def write(self, linked: LinkedRow) -> None:
+        """Add a row."""
+        self.rows += 1
+        self._csv.write_line(_csv_line(linked, self._epoch_utc))
+        self._mot[linked.row.camera_id].write_line(_mot_line(linked))
+
+    def flush(self) -> None:
+        """Hand everything to the operating system now."""
+        for file in (self._csv, *self._mot.values()):
+            file.flush()
+
+    def close(self) -> None:
+        """Flush and close all files."""
+        for file in (self._csv, *self._mot.values()):
+            file.close()
+
+    def __enter__(self) -> TrajectoryWriter:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _csv_line(linked: LinkedRow, epoch_utc: datetime | None) -> str:
+    row, link = linked.row, linked.link
+    utc = ""
+    if epoch_utc is not None:
+        moment = epoch_utc + timedelta(seconds=row.time_s)
+        utc = moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    world = ("", "") if row.world_xy_m is None else tuple(f"{value:.3f}" for value in row.world_xy_m)
+    return ",".join(
+        (
+            str(link.global_id),
+            row.camera_id,
+            str(row.track_id),
+            str(row.frame_index),
+            f"{row.time_s:.3f}",
+            utc,
+            row.class_name,
+            *(f"{value:.2f}" for value in row.xyxy),
+            f"{row.confidence:.4f}",
+            f"{link.confidence:.3f}",
+            "final" if link.final else "provisional",
+            "1" if row.interpolated else "0",
+            *world,
+        )
+    )
+
+
+def _mot_line(linked: LinkedRow) -> str:
+    """MOTChallenge result: frame from 1, id, left, top, width, height, confidence, -1, -1, -1."""
+    x1, y1, x2, y2 = linked.row.xyxy
+    return (
+        f"{linked.row.frame_index + 1},{linked.link.global_id},{x1:.2f},{y1:.2f},{x2 - x1:.2f},{y2 - y1:.2f},"
+        f"{linked.row.confidence:.4f},-1,-1,-1"
+    )
+
+
+def read_trajectories(path: Path) -> Iterator[LinkedRow]:
+    """The rows of a trajectories.csv in file order, one in memory at a time.
+
+    Raises:
+        InputError: no such file, other columns, or a bad value, with the line number.
+    """
+    try:
+        file = path.open(newline="", encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+    with file:
+        reader = csv.reader(file)
+        header = next(reader, [])
+        if tuple(header) != COLUMNS:
+            raise InputError(f"{path}: is no trajectories.csv: its columns are {','.join(header) or 'none'}")
+        for values in reader:
+            try:
+                yield _linked_row(values)
+            except ValueError as error:
+                raise InputError(f"{path}, line {reader.line_num}: {error}") from error
+
+
+def _linked_row(values: list[str]) -> LinkedRow:
+    if len(values) != len(COLUMNS):
+        raise ValueError(f"{len(values)} columns instead of {len(COLUMNS)}")
+    text = dict(zip(COLUMNS, values, strict=True))
+    row = TrajectoryRow(
+        camera_id=text["camera_id"],
+        track_id=int(text["track_id"]),
+        frame_index=int(text["frame_index"]),
+        time_s=float(text["time_s"]),
+        class_name=text["class_name"],
+        xyxy=(float(text["x1"]), float(text["y1"]), float(text["x2"]), float(text["y2"])),
+        confidence=float(text["confidence"]),
+        world_xy_m=(float(text["world_x_m"]), float(text["world_y_m"])) if text["world_x_m"] else None,
+        interpolated=text["interpolated"] == "1",
+    )
+    link = Link(int(text["global_id"]), float(text["link_confidence"]), text["link_state"] == "final")
+    return LinkedRow(row, link)
+
+
+def clear_results(folder: Path, overwrite: bool) -> None:
+    """Make room for a run's files in `folder`, which is created if need be.
+
+    Raises:
+        InputError: results are there already and `overwrite` is False, or the folder cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"output folder {folder} cannot be made: {error.strerror}") from error
+    old = [folder / name for name in ("trajectories.csv", "trajectories.mp4", "run.json", "tracklets.arrow")]
+    old += sorted(folder.glob("mot/*.txt")) + sorted(folder.glob("detections/*.parquet"))
+    present = [path for path in old if path.exists()]
+    if present and not overwrite:
+        raise InputError(f"{present[0]} already exists. Use --overwrite to replace the results in {folder}")
+    for path in present:
+        path.unlink()

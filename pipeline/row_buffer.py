@@ -1,0 +1,36 @@
+"""Holds rows back for a moment, so that they are written in order and with the id that linking finds."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable
+
+from pipeline.cross_camera.track_record import TrackRecord
+from pipeline.datatypes import Link, TrajectoryRow
+from pipeline.results_csv import LinkedRow
+
+
+class RowBuffer:
+    """A priority queue of rows by time, camera and track.
+
+    Args:
+        camera_ids: in the order in which rows of one time are written.
+        link_of: the current link of a track, asked when its row leaves the buffer.
+    """
+
+    def __init__(self, camera_ids: list[str], link_of: Callable[[TrackRecord], Link]) -> None:
+        self._camera_row = {name: index for index, name in enumerate(camera_ids)}
+        self._link_of = link_of
+        self._waiting: list[tuple[float, int, int, TrajectoryRow, TrackRecord]] = []
+
+    def add(self, row: TrajectoryRow, record: TrackRecord) -> None:
+        """Take in a row of the track `record`."""
+        heapq.heappush(self._waiting, (row.time_s, self._camera_row[row.camera_id], row.track_id, row, record))
+
+    def release(self, before_s: float) -> list[LinkedRow]:
+        """The rows with a time before `before_s`, in order, with the links their tracks have now."""
+        released = []
+        while self._waiting and self._waiting[0][0] < before_s:
+            _, _, _, row, record = heapq.heappop(self._waiting)
+            released.append(LinkedRow(row, self._link_of(record)))
+        return released

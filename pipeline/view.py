@@ -1,0 +1,38 @@
+"""What the configuration says of one camera's picture: its region of interest and its floor."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.boxes import Boxes, foot_points
+from pipeline.camera_calibration import FloorHomography
+from pipeline.datatypes import Detections
+
+
+class CameraView:
+    """One camera's region and calibration; both optional.
+
+    Args:
+        homography: pixel to floor; None leaves world positions empty.
+        region_px: polygon [[x, y], ...]; None keeps every detection.
+    """
+
+    def __init__(self, homography: FloorHomography | None, region_px: Sequence[Sequence[float]] | None) -> None:
+        self._homography = homography
+        self._region = None if region_px is None else np.array(region_px, np.float32).reshape(-1, 1, 2)
+
+    def inside(self, detections: Detections) -> Detections:
+        """The detections whose foot point is inside the region or on its border."""
+        if self._region is None or not len(detections):
+            return detections
+        feet = foot_points(detections.xyxy)
+        keep = [cv2.pointPolygonTest(self._region, (float(x), float(y)), False) >= 0 for x, y in feet]
+        return detections[np.array(keep, np.bool_)]
+
+    def floor_xy_m(self, xyxy: Boxes) -> NDArray[np.float64] | None:
+        """(N, 2) where the people in the boxes stand in metres, NaN above the horizon; None if not calibrated."""
+        return None if self._homography is None else self._homography.to_floor(foot_points(xyxy))

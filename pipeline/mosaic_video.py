@@ -139,7 +139,7 @@ def mosaic_images(
             views = {
                 camera_id: tracks.view(frame, settings.trail_s)
                 for camera_id, frame in frames.items()
-                if frame is not None and time_s - frame.time_s <= settings.max_frame_age_s
+                if frame is not None and time_s - frame.time_s <= settings.max_frame_age_s + _TIME_TOLERANCE_S
             }
             yield time_s, renderer.render(views, time_s)
             number += 1

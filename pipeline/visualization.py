@@ -18,6 +18,8 @@ from pipeline.datatypes import BoolArray, IntArray
 Image = NDArray[np.uint8]
 """(H, W, 3) uint8, BGR."""
 Bgr = tuple[int, int, int]
+Plate = tuple[int, int, int, int]
+"""left, top, right, bottom of a label in pixels."""
 
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 _BLACK: Bgr = (0, 0, 0)
@@ -26,7 +28,9 @@ _GREY: Bgr = (160, 160, 160)
 _BAR: Bgr = (45, 45, 45)
 _GAP_PX = 4  # between the columns of a mosaic
 _GOLDEN_RATIO = (math.sqrt(5) - 1) / 2
-_STRENGTHS = ((0.90, 1.00), (0.55, 1.00), (0.95, 0.70))  # (saturation, value), taken in turn
+# (saturation, value), taken in turn. Four, because ids 3, 5, 13, 21, 34 or 55 apart have nearly the same hue, and
+# none of these numbers is a multiple of four.
+_STRENGTHS = ((0.45, 1.00), (0.90, 1.00), (0.50, 0.75), (0.90, 0.60))
 
 
 def id_colour(global_id: int) -> Bgr:
@@ -63,15 +67,17 @@ def draw_tracks(
     texts = [str(global_id) for global_id in global_ids] if labels is None else labels
     dashed = np.zeros(len(xyxy), np.bool_) if interpolated is None else interpolated
     image = image_bgr.copy()
-    thickness, font_scale = _line_thickness(_size_wh(image)), _font_scale(_size_wh(image))
+    thickness, font_scale = _line_thickness(image.shape[0]), _font_scale(image.shape[0])
+    trail_thickness = max(1, thickness - 1)
     for global_id, points in (trails or {}).items():
         line = np.rint(points).astype(np.int32).reshape(-1, 1, 2)
-        cv2.polylines(image, [line], False, id_colour(int(global_id)), thickness, cv2.LINE_AA)
+        cv2.polylines(image, [line], False, id_colour(int(global_id)), trail_thickness, cv2.LINE_AA)
     for box, global_id, dash in zip(xyxy, global_ids, dashed, strict=True):
         _draw_box(image, box, id_colour(int(global_id)), thickness, dashed=bool(dash))
-    # Labels last, so that no box crosses one.
-    for box, global_id, text in zip(xyxy, global_ids, texts, strict=True):
-        _draw_label(image, box, text, id_colour(int(global_id)), font_scale)
+    plates: list[Plate] = []
+    for box, global_id, text in zip(xyxy, global_ids, texts, strict=True):  # last, so that no box crosses one
+        plates.append(_label_plate(image, box, text, font_scale, plates))
+        _draw_label(image, plates[-1], text, id_colour(int(global_id)), font_scale)
     return image
 
 
@@ -111,7 +117,7 @@ class MosaicRenderer:
             raise ValueError(f"tile_wh must be at least 16 by 16, but is {tile_wh}")
         self._camera_ids = tuple(camera_ids)
         self._tile_wh = tile_wh
-        self._bar_height = _bar_height(tile_wh)
+        self._bar_height = _bar_height(tile_wh[1])
         self._columns = min(len(camera_ids), columns or math.ceil(math.sqrt(len(camera_ids))))
         self._rows = math.ceil(len(camera_ids) / self._columns)
 
@@ -133,14 +139,14 @@ class MosaicRenderer:
             top, left = row * (self._bar_height + height), column * (width + _GAP_PX)
             middle = top + self._bar_height
             bar, tile = (mosaic[a:b, left : left + width] for a, b in ((top, middle), (middle, middle + height)))
-            _draw_bar(bar, camera_id, format_time(time_s), _font_scale(self._tile_wh))
+            _draw_bar(bar, camera_id, format_time(time_s), _font_scale(self._tile_wh[1]))
             self._draw_tile(tile, views.get(camera_id))
         return mosaic
 
     def _draw_tile(self, tile: Image, view: CameraView | None) -> None:
         width, height = self._tile_wh
         if view is None:
-            _draw_centred(tile, "no frame", _font_scale(self._tile_wh))
+            _draw_centred(tile, "no frame", _font_scale(self._tile_wh[1]))
             return
         image_height, image_width = view.image_bgr.shape[:2]
         scale = min(width / image_width, height / image_height)
@@ -169,13 +175,13 @@ def format_time(time_s: float) -> str:
     return f"{sign}{hours}:{minutes:02}:{tenths // 10:02}.{tenths % 10}"
 
 
-def _line_thickness(size_wh: tuple[int, int]) -> int:
-    return max(1, round(min(size_wh) / 200))
+def _line_thickness(height_px: int) -> int:
+    return max(1, round(height_px / 200))
 
 
-def _font_scale(size_wh: tuple[int, int]) -> float:
-    """0.5 (capitals about 11 px high) for pictures up to 350 px, growing with larger ones."""
-    return max(0.5, min(size_wh) / 700)
+def _font_scale(height_px: int) -> float:
+    """0.5 (capitals about 11 px high) for pictures up to 350 px high, growing with higher ones."""
+    return max(0.5, height_px / 700)
 
 
 def _size_wh(image: Image) -> tuple[int, int]:
@@ -199,22 +205,46 @@ def _draw_box(image: Image, xyxy: NDArray[Any], colour: Bgr, thickness: int, *, 
             cv2.line(image, (x, y), (x, min(y + dash, last_y)), colour, thickness)
 
 
-def _draw_label(image: Image, xyxy: NDArray[Any], text: str, colour: Bgr, font_scale: float) -> None:
-    """The text on a plate in `colour`, on top of the box; inside it where the picture ends above."""
+def _label_plate(image: Image, xyxy: NDArray[Any], text: str, font_scale: float, taken: Sequence[Plate]) -> Plate:
+    """Where the label of a box goes: above it, and out of the way of other labels if there is room.
+
+    Tried in turn: above its left end, above its right end, below its left end, below its right end; each moved
+    into the picture.
+    """
     width, height, depth = _text_size(text, font_scale)
-    margin = max(2, height // 4)
-    plate_wh = (width + 2 * margin, height + depth + margin)
+    margin = _label_margin(height)
+    plate_width, plate_height = width + 2 * margin, height + depth + margin
     image_width, image_height = _size_wh(image)
-    left = min(max(round(float(xyxy[0])), 0), max(image_width - plate_wh[0], 0))
-    top = min(max(round(float(xyxy[1])) - plate_wh[1], 0), max(image_height - plate_wh[1], 0))
-    cv2.rectangle(image, (left, top), (left + plate_wh[0], top + plate_wh[1]), colour, cv2.FILLED)
+    left, top, right, bottom = (round(float(value)) for value in xyxy)
+    places = []
+    for y in (top - plate_height, bottom):
+        for x in (left, right - plate_width):
+            place_left = min(max(x, 0), max(image_width - plate_width, 0))
+            place_top = min(max(y, 0), max(image_height - plate_height, 0))
+            places.append((place_left, place_top, place_left + plate_width, place_top + plate_height))
+    return next((place for place in places if not any(_overlap(place, other) for other in taken)), places[0])
+
+
+def _draw_label(image: Image, plate: Plate, text: str, colour: Bgr, font_scale: float) -> None:
+    left, top, right, bottom = plate
+    _, height, _ = _text_size(text, font_scale)
+    margin = _label_margin(height)
+    cv2.rectangle(image, (left, top), (right, bottom), colour, cv2.FILLED)
     blue, green, red = colour
     bright = 0.114 * blue + 0.587 * green + 0.299 * red > 140  # luma of ITU-R BT.601
     _put_text(image, text, (left + margin, top + height + margin), _BLACK if bright else _WHITE, font_scale)
 
 
-def _bar_height(tile_wh: tuple[int, int]) -> int:
-    _, height, depth = _text_size("Ag", _font_scale(tile_wh))
+def _label_margin(text_height: int) -> int:
+    return max(2, text_height // 4)
+
+
+def _overlap(a: Plate, b: Plate) -> bool:
+    return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
+
+
+def _bar_height(tile_height_px: int) -> int:
+    _, height, depth = _text_size("Ag", _font_scale(tile_height_px))
     bar = 2 * height + depth
     return bar + bar % 2  # even, for video
 

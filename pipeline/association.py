@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.boxes import clip_xyxy
+from pipeline.camera_geometry import CameraGeometry
 from pipeline.cross_camera.online_linker import OnlineLinker
 from pipeline.cross_camera.track_record import TrackRecord
 from pipeline.datatypes import Detections, Frame, IntArray, Tracklet, TrajectoryRow
@@ -21,7 +22,6 @@ from pipeline.results_csv import LinkedRow
 from pipeline.row_buffer import RowBuffer
 from pipeline.single_camera.tracker import SingleCameraTracker, TrackedFrame
 from pipeline.stage_clock import StageClock
-from pipeline.view import CameraView
 from reid.base import Embedder
 
 DetectedFrame = tuple[Frame, Detections]
@@ -39,7 +39,7 @@ class Associator:
     """Holds the trackers of all cameras and the linker between them.
 
     Args:
-        views: by camera id; its order is the order of the cameras.
+        geometries: by camera id; its order is the order of the cameras.
         embedder: None when saved detections bring all the embeddings that there will be.
         class_names: of the detector.
         hold_s: how long rows wait for the id that linking finds.
@@ -50,7 +50,7 @@ class Associator:
     def __init__(
         self,
         *,
-        views: Mapping[str, CameraView],
+        geometries: Mapping[str, CameraGeometry],
         trackers: Mapping[str, SingleCameraTracker],
         linker: OnlineLinker,
         embedder: Embedder | None,
@@ -59,7 +59,7 @@ class Associator:
         max_silence_s: float,
         clock: StageClock,
     ) -> None:
-        self._views = views
+        self._geometries = geometries
         self._trackers = trackers
         self._linker = linker
         self._embedder = embedder
@@ -67,7 +67,7 @@ class Associator:
         self._hold_s = hold_s
         self._max_silence_s = max_silence_s
         self._clock = clock
-        self._rows = RowBuffer(list(views), linker.link_of)
+        self._rows = RowBuffer(list(geometries), linker.link_of)
         self._size_wh: dict[str, tuple[int, int]] = {}
         self._last_s: dict[str, float] = {}
         self._period_s: dict[str, float] = {}
@@ -77,7 +77,7 @@ class Associator:
     def process(self, tick: Sequence[DetectedFrame]) -> Associated:
         """Take in one tick: at most one frame of a camera, ticks in order of time."""
         with self._clock.measure("track"):
-            inside = [(frame, self._views[frame.camera_id].inside(detections)) for frame, detections in tick]
+            inside = [(frame, self._geometries[frame.camera_id].inside(detections)) for frame, detections in tick]
             wanted = [self._trackers[frame.camera_id].plan(frame, detections) for frame, detections in inside]
         embedded = self._embed(inside, wanted)
         ended: list[TrackRecord] = []
@@ -138,13 +138,13 @@ class Associator:
         return results
 
     def _link(self, tracked: TrackedFrame) -> list[TrackRecord]:
-        view = self._views[tracked.camera_id]
-        floor = view.floor_xy_m(tracked.detections.xyxy)
+        geometry = self._geometries[tracked.camera_id]
+        floor = geometry.floor_xy_m(tracked.detections.xyxy)
         observed = self._linker.observe(tracked, floor)
         detections = tracked.detections
         for row, (record, track_id) in enumerate(zip(observed.seen, tracked.track_ids.tolist(), strict=True)):
             for early in tracked.earlier.get(track_id, ()):
-                early_floor = view.floor_xy_m(early.xyxy[None])
+                early_floor = geometry.floor_xy_m(early.xyxy[None])
                 self._add(
                     record,
                     early.frame_index,

@@ -21,6 +21,7 @@ from typing import Any
 
 from detectors.base import Detector
 from pipeline.association import Associated, Associator, DetectedFrame, embed_all
+from pipeline.camera_geometry import CameraGeometry
 from pipeline.cross_camera.online_linker import OnlineLinker
 from pipeline.cross_camera.second_pass import SecondPass
 from pipeline.cross_camera.tracklet_file import TrackletFileInfo, TrackletWriter, read_tracklets
@@ -33,7 +34,6 @@ from pipeline.single_camera.tracker import SingleCameraTracker
 from pipeline.sources.base import BrokenSource, FrameSource
 from pipeline.stage_clock import StageClock
 from pipeline.synchronise import Tick, synchronise
-from pipeline.view import CameraView
 from reid.base import Embedder
 
 TickSink = Callable[[Sequence[DetectedFrame]], None]
@@ -57,7 +57,7 @@ class Parts:
     detector: Detector
     embedder: Embedder | None
     embedder_hash: str
-    views: Mapping[str, CameraView]
+    geometries: Mapping[str, CameraGeometry]
     trackers: Mapping[str, SingleCameraTracker]
     linker: OnlineLinker
     second_pass: SecondPass | None
@@ -132,7 +132,7 @@ def _online(
 ) -> None:
     """Frames to rows with online ids and to finished tracklets, both on disk."""
     associator = Associator(
-        views=parts.views,
+        geometries=parts.geometries,
         trackers=parts.trackers,
         linker=parts.linker,
         embedder=parts.embedder,

@@ -51,19 +51,23 @@ class TrackBoxes:
         return cls(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros((0, 4)), np.zeros(0))
 
 
-def crop_ground_truth(boxes: TrackBoxes, x_min: float, x_max: float) -> TrackBoxes:
-    """Ground truth of a virtual camera that sees only the pixel columns x_min <= x < x_max of the image.
+def crop_ground_truth(boxes: TrackBoxes, crop_xyxy_px: Sequence[float]) -> TrackBoxes:
+    """Ground truth of a virtual camera that sees only a part of the picture.
 
-    A box is kept when at least half of its width lies in those columns. It is cut at their borders and moved,
-    so that x = 0 is the left border of the virtual camera's image.
+    A box is kept when at least half of its width and half of its height lie in that part. It is cut at the
+    borders and moved, so that (0, 0) is the upper left corner of the virtual camera's image.
+
+    Args:
+        crop_xyxy_px: left, top, right, bottom of the part in pixels.
     """
-    if not x_min < x_max:
-        raise ValueError(f"x_min must be left of x_max, but they are {x_min} and {x_max}")
-    left, right = np.clip(boxes.xyxy[:, 0], x_min, x_max), np.clip(boxes.xyxy[:, 2], x_min, x_max)
-    keep = right - left >= (boxes.xyxy[:, 2] - boxes.xyxy[:, 0]) / 2
-    xyxy = boxes.xyxy.copy()
-    xyxy[:, 0], xyxy[:, 2] = left - x_min, right - x_min
-    return TrackBoxes(boxes.frame_index, boxes.ids, xyxy, boxes.confidence)[keep]
+    x_min, y_min, x_max, y_max = crop_xyxy_px
+    if not (x_min < x_max and y_min < y_max):
+        raise ValueError(f"the part must be (left, top, right, bottom), but is {tuple(crop_xyxy_px)}")
+    cut = np.clip(boxes.xyxy, (x_min, y_min, x_min, y_min), (x_max, y_max, x_max, y_max))
+    size = boxes.xyxy[:, 2:] - boxes.xyxy[:, :2]
+    keep = np.asarray((cut[:, 2:] - cut[:, :2] >= size / 2).all(axis=1))
+    moved = cut - np.array((x_min, y_min, x_min, y_min))
+    return TrackBoxes(boxes.frame_index, boxes.ids, moved, boxes.confidence)[keep]
 
 
 def check_boxes(boxes: TrackBoxes, fail: Callable[[int, str], NoReturn]) -> None:

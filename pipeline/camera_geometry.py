@@ -13,7 +13,7 @@ from pipeline.camera_calibration import FloorHomography
 from pipeline.datatypes import Detections
 
 
-class CameraView:
+class CameraGeometry:
     """One camera's region and calibration; both optional.
 
     Args:

@@ -1,0 +1,162 @@
+"""From a configuration to the parts of a run: the one place where everything is built."""
+
+from __future__ import annotations
+
+import platform
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from detectors.base import Detector
+from pipeline.camera_calibration import FloorHomography
+from pipeline.camera_geometry import CameraGeometry
+from pipeline.config import CameraConfig, Config
+from pipeline.cross_camera.online_linker import OnlineLinker
+from pipeline.cross_camera.second_pass import SecondPass
+from pipeline.errors import InputError
+from pipeline.frames import open_source
+from pipeline.runner import Parts
+from pipeline.single_camera.tracker import SingleCameraTracker
+from pipeline.sources.base import FrameSource
+from pipeline.sources.cropped import CroppedSource
+from reid.base import Embedder
+
+_NOTED_PACKAGES = ("torch", "ultralytics", "timm", "numpy", "opencv-python", "av", "lap", "pyarrow")
+
+
+def open_sources(config: Config) -> tuple[list[FrameSource], datetime | None]:
+    """All recordings, opened, and the date and time of second 0 of the clock they share (None if unknown).
+
+    Raises:
+        InputError: there is no camera, or a recording cannot be opened; those opened before are closed again.
+    """
+    if not config.cameras:
+        raise InputError("there is no camera: name a SOURCE, or cameras in the configuration")
+    starts = [_start_utc(camera) for camera in config.cameras]
+    epoch = min((start for start in starts if start is not None), default=None)
+    sources: list[FrameSource] = []
+    try:
+        for camera, start in zip(config.cameras, starts, strict=True):
+            offset_s = camera.start_s if start is None or epoch is None else (start - epoch).total_seconds()
+            sources.append(_open(camera, offset_s))
+    except BaseException:
+        close_sources(sources)
+        raise
+    return sources, epoch
+
+
+def close_sources(sources: list[FrameSource]) -> None:
+    """Close them all."""
+    for source in sources:
+        source.close()
+
+
+def build_detector(config: Config) -> Detector:
+    """The detector that `config.detector` describes."""
+    from detectors.yolo import YoloDetector
+
+    settings = config.detector
+    return YoloDetector(
+        settings.weights,
+        image_size_px=settings.image_size_px,
+        confidence_min=settings.confidence_min,
+        nms_iou=settings.nms_iou,
+        classes=settings.classes,
+        max_batch=settings.max_batch,
+        max_detections=settings.max_detections,
+        device=settings.device,
+        half=settings.half,
+    )
+
+
+def build_embedder(config: Config) -> Embedder:
+    """The embedder that `config.embedder` describes, with each camera's row of its camera table."""
+    from reid.checkpoints import load_checkpoint
+    from reid.embedder import TransReIDEmbedder
+
+    settings = config.embedder
+    return TransReIDEmbedder(
+        load_checkpoint(Path(settings.weights)),
+        camera_rows={camera.name: camera.reid_camera for camera in config.cameras},
+        device=settings.device,
+        half=settings.half,
+        batch_size=settings.batch_size,
+    )
+
+
+def build_parts(
+    config: Config,
+    sources: list[FrameSource],
+    epoch_utc: datetime | None,
+    detector: Detector,
+    embedder: Embedder | None,
+    embedder_hash: str,
+) -> Parts:
+    """Trackers, linker and second pass around the given sources and models."""
+    names = [camera.name for camera in config.cameras]
+    return Parts(
+        sources=sources,
+        detector=detector,
+        embedder=embedder,
+        embedder_hash=embedder_hash,
+        geometries={
+            camera.name: _geometry(camera, source.size_wh)
+            for camera, source in zip(config.cameras, sources, strict=True)
+        },
+        trackers={name: SingleCameraTracker(config.tracker) for name in names},
+        linker=OnlineLinker(names, config.linker),
+        second_pass=build_second_pass(config, names) if config.second_pass.enabled else None,
+        hold_s=config.linker.hold_s,
+        max_silence_s=config.tracker.max_lost_s,
+        epoch_utc=epoch_utc,
+        interpolate_max_gap_s=config.output.interpolate_max_gap_s if config.output.interpolate else None,
+        embed_every_box=config.output.save_embeddings,
+        prefetch_frames=config.runtime.prefetch_frames,
+        prefetch_ticks=config.runtime.prefetch_ticks,
+    )
+
+
+def build_second_pass(config: Config, camera_ids: list[str]) -> SecondPass:
+    """The second pass over the tracklets of these cameras."""
+    return SecondPass(camera_ids, config.second_pass, config.linker)
+
+
+def versions() -> dict[str, str]:
+    """Versions of this program, of Python and of the packages that results depend on."""
+    found = {"python": platform.python_version()}
+    for package in ("mtmc", *_NOTED_PACKAGES):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "not installed"
+    return found
+
+
+def _geometry(camera: CameraConfig, size_wh: tuple[int, int]) -> CameraGeometry:
+    homography = None
+    if camera.homography is not None:
+        homography = FloorHomography(camera.name, camera.homography, size_wh)
+    return CameraGeometry(homography, camera.region_of_interest_px)
+
+
+def _open(camera: CameraConfig, start_s: float) -> FrameSource:
+    source = open_source(
+        camera.name,
+        camera.source,
+        start_s=start_s,
+        clock_rate=camera.clock_rate,
+        frame_rate=camera.frame_rate,
+    )
+    return source if camera.crop_xyxy_px is None else CroppedSource(source, camera.crop_xyxy_px)
+
+
+def _start_utc(camera: CameraConfig) -> datetime | None:
+    if camera.start_utc != "container":
+        return camera.start_utc
+    with _open(camera, 0.0) as source:
+        if source.start_utc is None:
+            raise InputError(
+                f"camera {camera.name}: {camera.source} does not say when it was recorded; give "
+                "start_utc as a date and time"
+            )
+        return source.start_utc.astimezone(UTC)

@@ -1,0 +1,70 @@
+"""`mtmc evaluate`: how good are the trajectories?"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from pipeline.commands.arguments import ConfigOption, camera_files
+from pipeline.config import load_config
+from pipeline.errors import InputError
+
+
+def evaluate(
+    trajectories: Annotated[
+        Path, typer.Option("--trajectories", "-t", help="trajectories.csv of a run.", metavar="FILE")
+    ],
+    ground_truth: Annotated[
+        list[str],
+        typer.Option(
+            "--ground-truth",
+            "-g",
+            help="MOT ground truth of a camera; once for each camera.",
+            metavar="CAMERA=FILE",
+        ),
+    ],
+    config: ConfigOption = None,
+    class_name: Annotated[str, typer.Option(help="The class of the CSV to score.")] = "person",
+    iou: Annotated[float, typer.Option(help="From this overlap on a box is on a person (IDF1, MOTA).")] = 0.5,
+    observed_only: Annotated[bool, typer.Option(help="Leave out rows that interpolation filled in.")] = False,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="Write the scores to this file.", metavar="FILE")
+    ] = None,
+) -> None:
+    """Score a run against ground truth: each camera, and all cameras as one with global ids.
+
+    The score over all cameras is no mean of the cameras: a person who gets another id in another camera is an
+    error there and only there. Cameras that the configuration crops have their ground truth cropped alike.
+
+    Example:
+
+        mtmc evaluate -t results/trajectories.csv -g cam1=cam1_gt.txt -g cam2=cam2_gt.txt
+    """
+    from pipeline.evaluation import linking_table, score, scores_table
+    from pipeline.mot_files import read_ground_truth
+    from pipeline.track_boxes import crop_ground_truth
+    from pipeline.trajectory_boxes import read_trajectories
+
+    files = camera_files("--ground-truth", ground_truth)
+    predicted = read_trajectories(trajectories, class_name=class_name, interpolated=not observed_only)
+    truth = {camera: read_ground_truth(path) for camera, path in files.items()}
+    if config is not None:
+        for camera in load_config(config).cameras:
+            if camera.crop_xyxy_px is not None and camera.name in truth:
+                truth[camera.name] = crop_ground_truth(truth[camera.name], camera.crop_xyxy_px)
+    scores = score(predicted, truth, iou_threshold=iou)
+    console = Console()
+    for warning in scores.warnings:
+        console.print(f"warning: {warning}", style="yellow", markup=False)
+    console.print(scores_table(scores))
+    console.print(linking_table(scores))
+    if json_file is not None:
+        try:
+            json_file.parent.mkdir(parents=True, exist_ok=True)
+            json_file.write_text(json.dumps(scores.to_dict(), indent=1) + "\n", encoding="utf-8")
+        except OSError as error:
+            raise InputError(f"{json_file} cannot be written: {error.strerror}") from error

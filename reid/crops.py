@@ -36,20 +36,17 @@ def crop_boxes(image: NDArray[np.uint8], xyxy: FloatArray, size_hw: tuple[int, i
         extent = clipped[:, 2:] - clipped[:, :2]
         valid = np.asarray(np.isfinite(xyxy).all(axis=1) & (extent >= 1).all(axis=1), np.bool_)
     corners = np.floor(clipped[valid] + 0.5).astype(int)  # at least a pixel remains at least a pixel
-    pixels = torch.from_numpy(image).permute(2, 0, 1).unsqueeze(0)
-    crops = [
-        functional.interpolate(
-            pixels[:, :, top:bottom, left:right],
-            size=size_hw,
-            mode="bilinear",
-            antialias=True,
-            align_corners=False,
-        )
-        for left, top, right, bottom in corners.tolist()
-    ]
+    crops = [_resize(image[top:bottom, left:right], size_hw) for left, top, right, bottom in corners.tolist()]
     if not crops:
         return torch.zeros((0, 3, *size_hw), dtype=torch.uint8), valid
     return torch.cat(crops).flip(1), valid  # BGR to RGB
+
+
+def _resize(crop: NDArray[np.uint8], size_hw: tuple[int, int]) -> Tensor:
+    """(h, w, 3) uint8 to (1, 3, height, width) uint8."""
+    # the copy is small, and torch accepts no read-only or mirrored array without it
+    pixels = torch.from_numpy(crop.copy()).permute(2, 0, 1).unsqueeze(0)
+    return functional.interpolate(pixels, size=size_hw, mode="bilinear", align_corners=False, antialias=True)
 
 
 def normalise(crops: Tensor, mean: Sequence[float], std: Sequence[float], dtype: torch.dtype) -> Tensor:

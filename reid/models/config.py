@@ -81,7 +81,7 @@ class TransReIDConfig:
             raise InputError("TransReID: unknown_row needs a camera table, but cameras is 0")
         if self.jpm and self.shift > self.tokens:
             raise InputError(f"TransReID: shift {self.shift} is beyond the {self.tokens} patches of the image")
-        if self.jpm and self.parts > self.tokens:
+        if self.jpm and self.tokens < max(self.parts, 2):
             raise InputError(f"TransReID: {self.tokens} patches cannot be cut into {self.parts} parts")
         if not 0.0 <= self.drop_path < 1.0:
             raise InputError(f"TransReID: drop_path must be in [0, 1), but is {self.drop_path}")

@@ -102,9 +102,7 @@ class TransReID(nn.Module):
                 raise ValueError("a TransReID without classifiers (num_classes = 0) cannot be trained")
             necks = self._apply_heads("bottleneck", features)
             return self._apply_heads("classifier", necks), features
-        if self.neck_feature == "after":
-            features = self._apply_heads("bottleneck", features)
-        return torch.cat([features[0], *(local / self.config.parts for local in features[1:])], dim=1)
+        return self.inference_feature(features)
 
     def features(self, images: Tensor, cameras: Tensor | None = None, views: Tensor | None = None) -> list[Tensor]:
         """The global feature and, with the jigsaw, the local ones, before the neck: (B, D) each."""
@@ -120,6 +118,12 @@ class TransReID(nn.Module):
         pieces = torch.cat([class_token, jigsaw], dim=2).flatten(0, 1)
         local: Tensor = self.b2(pieces)[:, 0].reshape(batch, parts, width)
         return [overall, *local.unbind(1)]
+
+    def inference_feature(self, features: list[Tensor]) -> Tensor:
+        """What `forward` returns in evaluation mode, from what `features` returns."""
+        if self.neck_feature == "after":
+            features = self._apply_heads("bottleneck", features)
+        return torch.cat([features[0], *(local / self.config.parts for local in features[1:])], dim=1)
 
     def _apply_heads(self, kind: Literal["bottleneck", "classifier"], features: list[Tensor]) -> list[Tensor]:
         names = self.head_names(kind)

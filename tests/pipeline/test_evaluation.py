@@ -1,3 +1,4 @@
+import io
 import json
 import math
 import os
@@ -306,10 +307,9 @@ def test_evaluate_refuses_a_repeated_id_with_its_line(tmp_path: Path) -> None:
 
 
 def text_of(table: Table) -> str:
-    console = Console(width=200, record=True, file=open(os.devnull, "w"))  # noqa: SIM115
-    with console.file:
-        console.print(table)
-    return console.export_text()
+    file = io.StringIO()
+    Console(width=200, file=file).print(table)
+    return file.getvalue()
 
 
 def test_tables_and_json() -> None:

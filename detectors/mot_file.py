@@ -1,0 +1,78 @@
+"""Detections of one camera as a MOTChallenge text file (det.txt)."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+
+from pipeline.datatypes import Detections
+from pipeline.errors import InputError
+
+_FORM = "frame,id,left,top,width,height[,confidence[,x,y,z]]"
+_COLUMNS = range(6, 11)
+
+
+def read_mot_detections(path: str | Path) -> dict[int, Detections]:
+    """Read rows `frame,id,left,top,width,height[,confidence[,x,y,z]]`, frames counted from 1 and in any order.
+
+    A confidence that is absent or -1 counts as 1. Coordinates are taken as they are: that MOTChallenge counts
+    pixels from 1 is less than the accuracy of its boxes, and its own evaluation leaves it out too.
+
+    Returns:
+        Detections of class 0 by frame index, counted from 0; frames without rows are absent.
+
+    Raises:
+        InputError: the file is missing, or a row cannot be a box; names the line.
+    """
+    file = Path(path)
+    if not file.is_file():
+        raise InputError(f"the detections {path} do not exist; check the path")
+    rows: dict[int, list[list[float]]] = {}
+    columns = 0
+    for number, line in enumerate(file.read_text(encoding="utf-8-sig").splitlines(), start=1):
+        if not line.strip():
+            continue
+        values = _numbers(f"{path}, line {number}", line)
+        columns = columns or len(values)
+        if len(values) != columns:
+            raise InputError(f"{path}, line {number}: {len(values)} columns, but the lines before have {columns}")
+        frame, box = _checked(f"{path}, line {number}", values)
+        rows.setdefault(frame - 1, []).append(box)
+    return {frame_index: _detections(np.array(boxes)) for frame_index, boxes in rows.items()}
+
+
+def _numbers(where: str, line: str) -> list[float]:
+    fields = line.split(",")
+    if len(fields) not in _COLUMNS:
+        raise InputError(f"{where}: {len(fields)} columns, but a row is {_FORM}: {line.strip()!r}")
+    try:
+        values = [float(field) for field in fields]
+    except ValueError as error:
+        raise InputError(f"{where}: {error}; a row is {_FORM}") from error
+    if not all(math.isfinite(value) for value in values[:7]):
+        raise InputError(f"{where}: not a finite number in {line.strip()!r}")
+    return values
+
+
+def _checked(where: str, values: list[float]) -> tuple[int, list[float]]:
+    """The frame (from 1) and left, top, width, height, confidence."""
+    frame, _, left, top, width, height = values[:6]
+    confidence = values[6] if len(values) > 6 and values[6] != -1 else 1.0
+    if frame < 1 or frame != int(frame):
+        raise InputError(f"{where}: frame {frame:g}; frames are whole numbers from 1")
+    if width <= 0 or height <= 0:
+        raise InputError(f"{where}: a box of {width:g} x {height:g} pixels; width and height must be above 0")
+    if not 0 <= confidence <= 1:
+        raise InputError(f"{where}: confidence {confidence:g}; scale the file's confidences to 0..1 first")
+    return int(frame), [left, top, width, height, confidence]
+
+
+def _detections(tlwh_confidence: np.ndarray) -> Detections:
+    left, top, width, height, confidence = tlwh_confidence.T
+    return Detections(
+        xyxy=np.stack([left, top, left + width, top + height], axis=1).astype(np.float32),
+        confidence=confidence.astype(np.float32),
+        class_id=np.zeros(len(confidence), np.int64),
+    )

@@ -1,0 +1,325 @@
+"""Detections of one camera as a Parquet file: the format, its writer and its reader.
+
+Rows are in frame order, one per detection. A frame without detections has one row whose detection columns are all
+null, so every frame that was looked at is in the file, with its time.
+
+| column | type | |
+|---|---|---|
+| frame_index | int32 | 0-based |
+| time_s | float64 | on the clock of the run that wrote it |
+| x1, y1, x2, y2 | float32 | left, top, right, bottom in pixels of the full image |
+| confidence | float32 | in [0, 1] |
+| class_id | int16 | |
+| class_name | string | |
+| embedding | fixed_size_list<float16>[D] | L2-normalised; null for a box that was not embedded; the column is there only in files with embeddings |
+
+The file's metadata has one entry "detections": a JSON object with the attributes of `FileInfo`.
+"""  # noqa: E501
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from pipeline.datatypes import Detections, Frame
+from pipeline.errors import InputError
+
+SCHEMA_VERSION = 1
+_METADATA_KEY = "detections"
+_ROWS_PER_GROUP = 4096
+_BOX_COLUMNS = ("x1", "y1", "x2", "y2")
+
+
+@dataclass(frozen=True)
+class FileInfo:
+    """What a file says about itself.
+
+    Attributes:
+        schema_version: of this format.
+        camera_id: name of the camera in the run that wrote it.
+        size_wh: (width, height) of the frames in pixels.
+        frame_rate: frames per second.
+        frame_count: number of frames in the file.
+        class_names: names of the class ids.
+        detector_hash: `model_hash` of the detector.
+        embedder_hash: `model_hash` of the embedder; empty without embeddings.
+        embedding_dim: D; None without embeddings.
+    """
+
+    schema_version: int
+    camera_id: str
+    size_wh: tuple[int, int]
+    frame_rate: float
+    frame_count: int
+    class_names: dict[int, str]
+    detector_hash: str
+    embedder_hash: str
+    embedding_dim: int | None
+
+
+class DetectionWriter:
+    """Writes frames as they come, in row groups; the file can be read once it is closed.
+
+    Used as a context manager it is closed also when the run fails, and then holds the frames up to there.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        camera_id: str,
+        size_wh: tuple[int, int],
+        frame_rate: float,
+        class_names: Mapping[int, str],
+        detector_hash: str,
+        embedder_hash: str = "",
+        embedding_dim: int | None = None,
+    ) -> None:
+        if bool(embedder_hash) != (embedding_dim is not None):
+            raise ValueError("embedder_hash and embedding_dim must be given together")
+        self._info = FileInfo(
+            schema_version=SCHEMA_VERSION,
+            camera_id=camera_id,
+            size_wh=size_wh,
+            frame_rate=frame_rate,
+            frame_count=0,
+            class_names=dict(class_names),
+            detector_hash=detector_hash,
+            embedder_hash=embedder_hash,
+            embedding_dim=embedding_dim,
+        )
+        self._schema = _schema(embedding_dim)
+        self._writer = pq.ParquetWriter(path, self._schema, compression="zstd", use_dictionary=["class_name"])
+        self._pending: list[tuple[int, float, Detections]] = []
+        self._pending_rows = 0
+        self._last_index = -1
+        self._frame_count = 0
+
+    def write(self, frame: Frame, detections: Detections) -> None:
+        """Append the detections of the next frame; frame indices must rise."""
+        if frame.frame_index <= self._last_index:
+            raise ValueError(f"frame index {frame.frame_index} after {self._last_index}: they must rise")
+        self._last_index = frame.frame_index
+        self._pending.append((frame.frame_index, frame.time_s, detections))
+        self._pending_rows += max(len(detections), 1)
+        self._frame_count += 1
+        if self._pending_rows >= _ROWS_PER_GROUP:
+            self._write_group()
+
+    def close(self) -> None:
+        """Write the rest and the metadata; closing twice is harmless."""
+        if not self._writer.is_open:
+            return
+        self._write_group()
+        info = {**asdict(self._info), "frame_count": self._frame_count}
+        self._writer.add_key_value_metadata({_METADATA_KEY: json.dumps(info)})
+        self._writer.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _write_group(self) -> None:
+        if self._pending:
+            self._writer.write_table(self._table())
+            self._pending, self._pending_rows = [], 0
+
+    def _table(self) -> pa.Table:
+        repeats = [max(len(detections), 1) for _, _, detections in self._pending]
+        # One row per detection, and a row of nulls for a frame without any.
+        absent = np.repeat([len(detections) == 0 for _, _, detections in self._pending], repeats)
+
+        def column(values: list[NDArray[Any]], dtype: pa.DataType) -> pa.Array:
+            full = np.zeros((len(absent), *values[0].shape[1:]), values[0].dtype)
+            full[~absent] = np.concatenate(values)
+            return pa.array(full, dtype, mask=absent)
+
+        found = [detections for _, _, detections in self._pending]
+        xyxy = [detections.xyxy for detections in found]
+        class_ids = [detections.class_id for detections in found]
+        names = self._info.class_names
+        columns = {
+            "frame_index": pa.array(np.repeat([index for index, _, _ in self._pending], repeats), pa.int32()),
+            "time_s": pa.array(np.repeat([time_s for _, time_s, _ in self._pending], repeats), pa.float64()),
+            **{
+                name: column([boxes[:, side] for boxes in xyxy], pa.float32())
+                for side, name in enumerate(_BOX_COLUMNS)
+            },
+            "confidence": column([detections.confidence for detections in found], pa.float32()),
+            "class_id": column(class_ids, pa.int16()),
+            "class_name": column(
+                [np.array([names[int(i)] for i in ids], object) for ids in class_ids], pa.string()
+            ),
+        }
+        if self._info.embedding_dim is not None:
+            columns["embedding"] = self._embedding_column(absent, found, self._info.embedding_dim)
+        return pa.table(columns, schema=self._schema)
+
+    @staticmethod
+    def _embedding_column(absent: NDArray[np.bool_], found: list[Detections], dim: int) -> pa.Array:
+        values = np.zeros((len(absent), dim), np.float16)
+        embedded = np.zeros(len(absent), np.bool_)
+        values[~absent] = np.concatenate(
+            [np.zeros((len(d), dim), np.float32) if d.embeddings is None else d.embeddings for d in found]
+        )
+        embedded[~absent] = np.concatenate(
+            [np.zeros(len(d), np.bool_) if d.embedded is None else d.embedded for d in found]
+        )
+        return pa.FixedSizeListArray.from_arrays(pa.array(values.ravel()), dim, mask=pa.array(~embedded))
+
+
+class SavedDetections:
+    """Reads a file that `DetectionWriter` wrote; at most one row group is in memory.
+
+    Attributes:
+        info: what the file says about itself.
+
+    Raises:
+        InputError: the file is missing, is not complete, or is not of this format.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self._path = Path(path)
+        if not self._path.is_file():
+            raise InputError(
+                f"the saved detections {path} do not exist; check the path, or save them in a run first"
+            )
+        try:
+            self._file = pq.ParquetFile(self._path)
+        except pa.ArrowInvalid as error:
+            raise InputError(
+                f"{path} is no complete Parquet file: the run that wrote it was killed, or it is something else"
+            ) from error
+        self.info = self._read_info()
+        groups = [self._file.metadata.row_group(i).column(0).statistics for i in range(self._file.num_row_groups)]
+        self._group_ends = np.array([group.max for group in groups], np.int64)  # last frame index of each group
+        self._group = -1
+        self._rows: dict[str, NDArray[Any]] = {}
+
+    @property
+    def path(self) -> str:
+        """The file."""
+        return str(self._path)
+
+    def at(self, frame_index: int) -> Detections:
+        """The detections of a frame; quick where frames are asked for in order.
+
+        Raises:
+            InputError: the frame is not in the file, or its rows cannot be boxes.
+        """
+        group = int(np.searchsorted(self._group_ends, frame_index))
+        if group < len(self._group_ends):
+            if group != self._group:
+                self._rows, self._group = self._read_group(group), group
+            indices = self._rows["frame_index"]
+            first, end = np.searchsorted(indices, [frame_index, frame_index + 1])
+            if first < end:
+                return self._detections(slice(first, end))
+        raise InputError(
+            f"{self.path} has no frame index {frame_index} (it holds {self.info.frame_count} frames): the "
+            "detections were saved from another recording, or from a shorter run of this one"
+        )
+
+    def times(self) -> Iterator[tuple[int, float]]:
+        """(frame index, time in seconds) of every frame, in order."""
+        previous = -1
+        for batch in self._file.iter_batches(columns=["frame_index", "time_s"]):
+            for index, time_s in zip(batch["frame_index"].to_pylist(), batch["time_s"].to_pylist(), strict=True):
+                if index != previous:
+                    yield index, time_s
+                previous = index
+
+    def close(self) -> None:
+        """Close the file; closing twice is harmless."""
+        self._file.close()
+
+    def _read_info(self) -> FileInfo:
+        stored = (self._file.metadata.metadata or {}).get(_METADATA_KEY.encode())
+        values: dict[str, Any] = json.loads(stored) if stored else {}
+        if values.get("schema_version") != SCHEMA_VERSION:
+            raise InputError(
+                f"{self.path} holds no saved detections of format {SCHEMA_VERSION}, but "
+                f"{values.get('schema_version', 'something else')}; save the detections again"
+            )
+        values["size_wh"] = tuple(values["size_wh"])
+        values["class_names"] = {int(class_id): name for class_id, name in values["class_names"].items()}
+        return FileInfo(**values)
+
+    def _read_group(self, group: int) -> dict[str, NDArray[Any]]:
+        """The columns of a row group as arrays: xyxy (N, 4) float32, embedding (N, D) float32, ..."""
+        table = self._file.read_row_group(group).combine_chunks()
+        rows = {
+            name: table[name].to_numpy(zero_copy_only=False)
+            for name in ("frame_index", *_BOX_COLUMNS, "confidence", "class_id")
+        }
+        xyxy = np.stack([rows.pop(name) for name in _BOX_COLUMNS], axis=1).astype(np.float32)
+        present = table["x1"].is_valid().to_numpy(zero_copy_only=False)
+        confidence = rows["confidence"]
+        good = (
+            np.isfinite(xyxy).all(axis=1)
+            & (xyxy[:, 2:] >= xyxy[:, :2]).all(axis=1)
+            & ((confidence >= 0) & (confidence <= 1))
+        )
+        bad = np.flatnonzero(present & ~good)
+        if len(bad):
+            row = int(bad[0])
+            before = sum(self._file.metadata.row_group(i).num_rows for i in range(group))
+            raise InputError(
+                f"{self.path}, row {before + row} (from 0): {xyxy[row].tolist()} with confidence "
+                f"{confidence[row]} is no box xyxy with a confidence in 0..1; save the detections again"
+            )
+        if self.info.embedding_dim is not None:
+            lists = table["embedding"].combine_chunks()
+            rows["embedded"] = lists.is_valid().to_numpy(zero_copy_only=False)
+            # `flatten` leaves out nulls, so it gives just the rows that are embedded.
+            values = lists.flatten().to_numpy(zero_copy_only=False).reshape(-1, self.info.embedding_dim)
+            rows["embedding"] = np.zeros((len(xyxy), self.info.embedding_dim), np.float32)
+            rows["embedding"][rows["embedded"]] = _unit(values.astype(np.float32))
+        return {**rows, "xyxy": xyxy, "present": present}
+
+    def _detections(self, rows: slice) -> Detections:
+        values = {name: column[rows] for name, column in self._rows.items()}
+        present = values["present"]
+        embeddings = values["embedding"][present] if "embedding" in values else None
+        return Detections(
+            xyxy=values["xyxy"][present],
+            confidence=values["confidence"][present].astype(np.float32),
+            class_id=values["class_id"][present].astype(np.int64),
+            embeddings=embeddings,
+            embedded=None if embeddings is None else values["embedded"][present],
+        )
+
+
+def _schema(embedding_dim: int | None) -> pa.Schema:
+    fields = [
+        pa.field("frame_index", pa.int32(), nullable=False),
+        pa.field("time_s", pa.float64(), nullable=False),
+        *(pa.field(name, pa.float32()) for name in (*_BOX_COLUMNS, "confidence")),
+        pa.field("class_id", pa.int16()),
+        pa.field("class_name", pa.string()),
+    ]
+    if embedding_dim is not None:
+        fields.append(pa.field("embedding", pa.list_(pa.float16(), embedding_dim)))
+    return pa.schema(fields)
+
+
+def _unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Rows (N, D) at length 1 again: half precision moves it by up to 0.05 %."""
+    unit: NDArray[np.float32] = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    return unit

@@ -1,0 +1,145 @@
+"""Detections from files instead of a model, and frames without pictures to go with them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from detectors.mot_file import read_mot_detections
+from detectors.parquet_file import DetectionWriter, FileInfo, SavedDetections
+from detectors.weights import sha256
+from pipeline.datatypes import Detections, Frame
+from pipeline.errors import InputError
+from pipeline.sources.base import FrameSource
+
+__all__ = ["DetectionWriter", "FileInfo", "ReplayDetector", "SavedDetections", "SavedFrames"]
+
+
+class ReplayDetector:
+    """Returns the detections (and embeddings) that a file per camera holds for each frame.
+
+    Args:
+        files: for each camera id a .parquet file that `DetectionWriter` wrote, or a MOTChallenge det.txt.
+        class_name: what the boxes of a det.txt show.
+        confidence_min: boxes below are left out.
+
+    Attributes:
+        class_names: names of the class ids of all files.
+        model_hash: identifies the files' content.
+        embedder_hash: `model_hash` of the embedder whose embeddings the files hold; empty if none holds any.
+        embedder_hashes: the same for each camera.
+        embedding_dim: D of those embeddings, or None.
+
+    Raises:
+        InputError: a file is missing or bad, two files hold embeddings of different models, or give a class id
+            different names.
+    """
+
+    def __init__(
+        self, files: Mapping[str, str | Path], *, class_name: str = "person", confidence_min: float = 0.0
+    ) -> None:
+        self._confidence_min = confidence_min
+        self._parquet: dict[str, SavedDetections] = {}
+        self._text: dict[str, dict[int, Detections]] = {}
+        for camera_id, path in files.items():
+            if Path(path).suffix.lower() == ".parquet":
+                self._parquet[camera_id] = SavedDetections(path)
+            else:
+                self._text[camera_id] = read_mot_detections(path)
+        self.class_names = self._merged_class_names({0: class_name} if self._text else {})
+        infos = {camera_id: saved.info for camera_id, saved in self._parquet.items()}
+        self.embedder_hashes = {
+            camera_id: infos[camera_id].embedder_hash if camera_id in infos else "" for camera_id in files
+        }
+        self.embedder_hash = self._single_embedder()
+        self.embedding_dim = next(
+            (info.embedding_dim for info in infos.values() if info.embedding_dim is not None), None
+        )
+        contents = "".join(sha256(Path(path)) for _, path in sorted(files.items()))
+        self.model_hash = hashlib.sha256(contents.encode()).hexdigest()[:16]
+
+    def detect(self, frames: Sequence[Frame]) -> list[Detections]:
+        """The saved detections of each frame, in the order of `frames`; images are not looked at."""
+        return [self._of(frame) for frame in frames]
+
+    def close(self) -> None:
+        """Close the files."""
+        for saved in self._parquet.values():
+            saved.close()
+
+    def _of(self, frame: Frame) -> Detections:
+        camera_id = frame.camera_id
+        if camera_id in self._text:
+            found = self._text[camera_id].get(frame.frame_index, Detections.empty())
+        elif camera_id in self._parquet:
+            saved = self._parquet[camera_id]
+            if saved.info.size_wh != frame.size_wh:
+                raise InputError(
+                    f"{saved.path} was saved from frames of {_size(saved.info.size_wh)}, but those of camera "
+                    f"{camera_id} are {_size(frame.size_wh)}: it belongs to another recording"
+                )
+            found = saved.at(frame.frame_index)
+        else:
+            known = ", ".join([*self._parquet, *self._text])
+            raise InputError(f"no file of saved detections for camera {camera_id}; there are files for: {known}")
+        return found[found.confidence >= self._confidence_min]
+
+    def _merged_class_names(self, names: dict[int, str]) -> dict[int, str]:
+        for saved in self._parquet.values():
+            for class_id, name in saved.info.class_names.items():
+                if names.setdefault(class_id, name) != name:
+                    raise InputError(
+                        f"class id {class_id} is {name!r} in {saved.path}, but {names[class_id]!r} elsewhere; "
+                        "save the detections of all cameras with one detector"
+                    )
+        return names
+
+    def _single_embedder(self) -> str:
+        """The embedder of all files; embeddings of different models cannot be compared."""
+        first, first_camera = "", ""
+        for camera_id, embedder_hash in self.embedder_hashes.items():
+            if embedder_hash and first and embedder_hash != first:
+                raise InputError(
+                    f"the saved embeddings of camera {first_camera} are of the model {first}, those of camera "
+                    f"{camera_id} of {embedder_hash}: they cannot be compared; save them with one model"
+                )
+            if embedder_hash and not first:
+                first, first_camera = embedder_hash, camera_id
+        return first
+
+
+class SavedFrames(FrameSource):
+    """The frames of a .parquet file of saved detections, with their times but without pictures.
+
+    With it association can be run again without decoding a video. Times are those of the run that saved them.
+    """
+
+    def __init__(self, path: str | Path, camera_id: str | None = None) -> None:
+        self._saved = SavedDetections(path)
+        info = self._saved.info
+        super().__init__(
+            camera_id or info.camera_id,
+            str(path),
+            frame_count=info.frame_count,
+            frame_rate=info.frame_rate,
+            size_wh=info.size_wh,
+        )
+
+    def close(self) -> None:
+        super().close()
+        self._saved.close()
+
+    def _frames(self) -> Iterator[Frame]:
+        for frame_index, time_s in self._saved.times():
+            yield Frame(
+                camera_id=self.camera_id,
+                frame_index=frame_index,
+                time_s=time_s,
+                size_wh=self.size_wh,
+                image=None,
+            )
+
+
+def _size(size_wh: tuple[int, int]) -> str:
+    return f"{size_wh[0]}x{size_wh[1]}"

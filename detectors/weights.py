@@ -1,0 +1,33 @@
+"""Files of weights: whether they are there, what identifies them, and whether to trust them."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+# `sha256sum` format; lists the checkpoints that this project made, wherever a copy of them lies.
+KNOWN_CHECKPOINTS = Path(__file__).resolve().parents[1] / "weights" / "SHA256SUMS"
+
+
+def sha256(path: Path) -> str:
+    """SHA-256 of a file, or of the files of a folder one after the other in sorted order; 64 hex digits."""
+    digest = hashlib.sha256()
+    files = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
+    for file in files:
+        with file.open("rb") as stream:
+            while block := stream.read(1 << 20):
+                digest.update(block)
+    return digest.hexdigest()
+
+
+def model_hash(path: Path) -> str:
+    """The first 16 hex digits of `sha256`: identifies weights in run.json and in saved detections."""
+    return sha256(path)[:16]
+
+
+def is_own_checkpoint(path: Path) -> bool:
+    """Whether the file is byte for byte one that this project made (weights/SHA256SUMS)."""
+    if not KNOWN_CHECKPOINTS.is_file():
+        return False
+    known = {line.split()[0] for line in KNOWN_CHECKPOINTS.read_text().splitlines() if line.strip()}
+    return sha256(path) in known

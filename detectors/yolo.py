@@ -1,0 +1,194 @@
+"""Any detection model that Ultralytics loads: .pt, .onnx, OpenVINO folder, TensorRT .engine."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from detectors.ultralytics_import import import_ultralytics, loads_safely
+from detectors.weights import is_own_checkpoint, model_hash
+from pipeline.datatypes import Detections, Frame
+from pipeline.errors import InputError
+
+# Tasks whose models give upright boxes with a class.
+_BOX_TASKS = frozenset({"detect", "segment", "pose"})
+
+logger = logging.getLogger(__name__)
+
+
+class YoloDetector:
+    """Finds objects of the chosen classes.
+
+    A frame gets the same boxes alone and in a batch with frames of other sizes: Ultralytics pads a batch of mixed
+    sizes to a square, so frames are grouped by size first.
+
+    Args:
+        weights: path of the model, or a name that Ultralytics downloads (yolo11n.pt).
+        image_size_px: longer side of the network's input.
+        confidence_min: boxes below are left out.
+        nms_iou: of two boxes that overlap more than this, the less confident is left out, whatever their classes:
+            one object has one box, also if the model cannot tell a car from a truck. Models that need no
+            suppression (YOLOv10, YOLO26) ignore it.
+        classes: names of the classes to look for, as the model calls them.
+        max_batch: frames in one call of the network; an export with a fixed batch keeps to its own.
+        max_detections: per frame, the most confident ones.
+        device: cpu, cuda, cuda:1, ...; auto takes a GPU where there is one.
+        half: half precision; auto means on a GPU.
+
+    Raises:
+        InputError: there are no such weights, classes or device, or the weights are no detector.
+    """
+
+    def __init__(
+        self,
+        weights: str,
+        *,
+        image_size_px: int = 640,
+        confidence_min: float,
+        nms_iou: float,
+        classes: Sequence[str],
+        max_batch: int,
+        max_detections: int,
+        device: str = "auto",
+        half: bool | Literal["auto"] = "auto",
+    ) -> None:
+        self._model = _load(weights)
+        self._arguments: dict[str, Any] = {
+            "imgsz": image_size_px,
+            "conf": confidence_min,
+            "iou": nms_iou,
+            "agnostic_nms": True,
+            "max_det": max_detections,
+            "verbose": False,
+            "save": False,
+        }
+        with _same_number_of_threads():
+            selected = _select_device(device)
+            on_gpu = isinstance(selected, torch.device) and selected.type == "cuda"
+            self._arguments["device"] = selected
+            self._arguments["quantize"] = 16 if (on_gpu if half == "auto" else half) else None
+            self._start(weights, image_size_px)
+        names: dict[int, str] = self._model.names
+        ids = {name: class_id for class_id, name in names.items()}
+        unknown = [name for name in classes if name not in ids]
+        if unknown or not classes:
+            asked = ", ".join(unknown) or "no class at all"
+            raise InputError(f"{weights} does not know {asked}; its classes are: {', '.join(names.values())}")
+        self.class_names = {ids[name]: name for name in classes}
+        self._arguments["classes"] = list(self.class_names)
+        self.model_hash = model_hash(Path(self._model.ckpt_path))
+        backend = self._model.predictor.model
+        self._fixed_batch = None if backend.format == "pt" or backend.dynamic else int(backend.batch)
+        self._batch = self._fixed_batch or max_batch
+
+    def detect(self, frames: Sequence[Frame]) -> list[Detections]:
+        """Boxes of each frame, most confident first, clipped to the image."""
+        found: dict[int, Detections] = {}
+        for rows in _same_size_batches(frames, self._batch):
+            images = [_image(frames[row]) for row in rows]
+            if self._fixed_batch:
+                images += images[-1:] * (self._fixed_batch - len(images))
+            results = self._model.predict(images, **self._arguments)
+            found.update((row, _detections(result)) for row, result in zip(rows, results, strict=False))
+        return [found[row] for row in range(len(frames))]
+
+    def _start(self, weights: str, image_size_px: int) -> None:
+        """Run the network once, so that whatever it lacks shows up before the first frame."""
+        blank = np.zeros((image_size_px, image_size_px, 3), np.uint8)
+        try:
+            self._model.predict([blank], **self._arguments)
+        except ModuleNotFoundError as error:
+            raise InputError(f"{weights} needs the package {error.name}: pip install {error.name}") from error
+        used_px = max(self._model.predictor.imgsz)
+        if used_px != image_size_px:
+            raise InputError(
+                f"{weights} works at {used_px} px, not at image_size_px = {image_size_px}: sizes are multiples "
+                f"of 32, and an export may have just one; set image_size_px: {used_px}, or export it again"
+            )
+
+
+def _load(weights: str) -> Any:
+    """The Ultralytics model of `weights`, downloaded if it is a bare name that Ultralytics knows."""
+    ultralytics = import_ultralytics()
+    from ultralytics.utils.downloads import GITHUB_ASSETS_NAMES
+
+    path = Path(weights)
+    if not path.exists() and weights not in GITHUB_ASSETS_NAMES:
+        raise InputError(
+            f"the weights {weights} do not exist; check the path, train some with 'python -m detectors train', "
+            "or give a name that Ultralytics downloads, such as yolo11n.pt"
+        )
+    if path.suffix == ".pt" and path.exists() and not loads_safely() and not is_own_checkpoint(path):
+        logger.warning(
+            "%s is a pickle, and loading one can run any code in it: use only files of people you trust, or set "
+            "ULTRALYTICS_SAFE_LOAD=1",
+            weights,
+        )
+    try:
+        model = ultralytics.YOLO(weights)
+    except ConnectionError as error:
+        raise InputError(f"{weights} is not here and cannot be downloaded: {_one_line(error)}") from error
+    except TypeError as error:
+        raise InputError(f"{weights} cannot be loaded: {_one_line(error)}") from error
+    if model.task not in _BOX_TASKS:
+        raise InputError(f"{weights} is a model for the task {model.task!r}, not for detection")
+    return model
+
+
+def _select_device(device: str) -> Any:
+    """The torch device, or the name of one that only an export's runtime knows (intel:gpu)."""
+    from ultralytics.utils.torch_utils import select_device
+
+    try:
+        name = "" if device == "auto" else device
+        return select_device(name, verbose=False)  # type: ignore[no-untyped-call]
+    except ValueError as error:
+        raise InputError(
+            f"the device {device} cannot be used: torch sees {torch.cuda.device_count()} GPUs; use auto or cpu"
+        ) from error
+
+
+@contextmanager
+def _same_number_of_threads() -> Iterator[None]:
+    """Undo what Ultralytics does where it selects a CPU: it lowers torch's threads for the whole process."""
+    threads = torch.get_num_threads()
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _same_size_batches(frames: Sequence[Frame], batch: int) -> Iterator[list[int]]:
+    """Rows of `frames` in groups of one size, at most `batch` each."""
+    by_size: dict[tuple[int, int], list[int]] = {}
+    for row, frame in enumerate(frames):
+        by_size.setdefault(frame.size_wh, []).append(row)
+    for rows in by_size.values():
+        for start in range(0, len(rows), batch):
+            yield rows[start : start + batch]
+
+
+def _image(frame: Frame) -> NDArray[np.uint8]:
+    if frame.image is None:
+        raise ValueError(f"frame {frame.frame_index} of camera {frame.camera_id} has no image to look at")
+    return frame.image
+
+
+def _detections(result: Any) -> Detections:
+    rows = result.boxes.data.cpu().numpy()  # (N, 6): xyxy in pixels of the frame, confidence, class id
+    return Detections(
+        xyxy=np.ascontiguousarray(rows[:, :4], np.float32),
+        confidence=rows[:, 4].astype(np.float32),
+        class_id=rows[:, 5].astype(np.int64),
+    )
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())

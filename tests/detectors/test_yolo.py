@@ -1,0 +1,278 @@
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from detectors.base import Detector
+from detectors.ultralytics_import import import_ultralytics
+from detectors.weights import model_hash
+from detectors.yolo import YoloDetector
+from pipeline.datatypes import Detections, Frame
+from pipeline.errors import InputError
+from pipeline.frames import open_source
+from tests.detectors.tiny_yolo import write_tiny_yolo
+
+DATA = os.environ.get("MTMC_DATA")
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_tiny_yolo(tmp_path_factory.mktemp("tiny"))
+
+
+def detector(weights: Path | str, **changes: Any) -> YoloDetector:
+    settings: dict[str, Any] = {
+        "image_size_px": 64,
+        "confidence_min": 0.5,
+        "nms_iou": 0.5,
+        "classes": ["person", "car", "truck"],
+        "max_batch": 3,
+        "max_detections": 20,
+        "device": "cpu",
+    }
+    return YoloDetector(str(weights), **{**settings, **changes})
+
+
+def noise(size_wh: tuple[int, int], seed: int) -> Frame:
+    image = np.random.default_rng(seed).integers(0, 256, (size_wh[1], size_wh[0], 3)).astype(np.uint8)
+    return Frame(camera_id=f"c{seed}", frame_index=0, time_s=0.0, size_wh=size_wh, image=image)
+
+
+def same(found: Detections, expected: Detections) -> None:
+    assert len(found) == len(expected)
+    np.testing.assert_allclose(found.xyxy, expected.xyxy, atol=0.05)
+    np.testing.assert_allclose(found.confidence, expected.confidence, atol=1e-3)
+    np.testing.assert_array_equal(found.class_id, expected.class_id)
+
+
+SIZES = [(80, 60), (64, 64), (80, 60), (40, 90), (80, 60), (80, 60), (64, 64)]
+
+
+class TestDetect:
+    def test_cameras_of_different_sizes_get_the_same_boxes_as_alone(self, tiny: Path) -> None:
+        yolo: Detector = detector(tiny)
+        frames = [noise(size, seed) for seed, size in enumerate(SIZES)]
+        together = yolo.detect(frames)
+        assert all(len(found) > 0 for found in together)
+        for frame, found in zip(frames, together, strict=True):
+            same(found, yolo.detect([frame])[0])
+
+    def test_boxes_are_in_pixels_of_the_frame_most_confident_first(self, tiny: Path) -> None:
+        found = detector(tiny).detect([noise((320, 240), 0)])[0]
+        assert found.xyxy.dtype == np.float32
+        assert found.xyxy.min() >= 0
+        assert 64 < found.xyxy[:, 2].max() <= 320
+        assert found.xyxy[:, 3].max() <= 240
+        assert (found.confidence >= 0.5).all()
+        assert (np.diff(found.confidence) <= 0).all()
+
+    def test_no_frames_and_nothing_found(self, tiny: Path) -> None:
+        assert detector(tiny).detect([]) == []
+        found = detector(tiny, confidence_min=0.9999999).detect([noise((64, 64), 0)])
+        assert [len(f) for f in found] == [0]
+        assert found[0].xyxy.shape == (0, 4)
+
+    def test_classes_are_chosen_by_name(self, tiny: Path) -> None:
+        frame = noise((64, 64), 1)
+        everything = detector(tiny, nms_iou=1.0, max_detections=300).detect([frame])[0]
+        assert set(everything.class_id) == {0, 1, 2}
+        vehicles = detector(tiny, nms_iou=1.0, max_detections=300, classes=["truck", "car"])
+        assert vehicles.class_names == {2: "truck", 1: "car"}
+        same(vehicles.detect([frame])[0], everything[everything.class_id != 0])
+
+    def test_one_object_has_one_box_whatever_its_classes(self, tiny: Path) -> None:
+        frame = noise((160, 160), 1)
+        found = detector(tiny, image_size_px=160, nms_iou=0.3, max_detections=300).detect([frame])[0]
+        assert len(set(found.class_id)) > 1
+        area = np.prod(found.xyxy[:, 2:] - found.xyxy[:, :2], axis=1)
+        left_top = np.maximum(found.xyxy[:, None, :2], found.xyxy[None, :, :2])
+        right_bottom = np.minimum(found.xyxy[:, None, 2:], found.xyxy[None, :, 2:])
+        shared = np.prod(np.maximum(right_bottom - left_top, 0), axis=2)
+        iou = shared / (area[:, None] + area[None] - shared)
+        # Boxes are clipped to the frame after suppression, which changes the overlap of those at its border.
+        inside = (found.xyxy > 0).all(axis=1) & (found.xyxy < 160).all(axis=1)
+        assert inside.sum() > 5
+        assert np.triu(iou[np.ix_(inside, inside)], 1).max() <= 0.3
+
+    def test_max_detections_keeps_the_most_confident(self, tiny: Path) -> None:
+        frame = noise((64, 64), 1)
+        many = detector(tiny).detect([frame])[0]
+        few = detector(tiny, max_detections=2).detect([frame])[0]
+        assert len(many) > 2
+        same(few, many[np.arange(2)])
+
+    def test_model_hash_follows_the_file(self, tiny: Path, tmp_path: Path) -> None:
+        copy = shutil.copy(tiny, tmp_path / "copy.pt")
+        assert detector(copy).model_hash == detector(tiny).model_hash == model_hash(tiny)
+        assert len(model_hash(tiny)) == 16
+        assert model_hash(tiny) != model_hash(tiny.with_name("tiny.yaml"))
+
+    def test_frames_without_pictures_are_refused(self, tiny: Path) -> None:
+        frame = Frame(camera_id="c", frame_index=3, time_s=0.0, size_wh=(64, 64), image=None)
+        with pytest.raises(ValueError, match="frame 3 of camera c has no image"):
+            detector(tiny).detect([frame])
+
+    def test_the_number_of_threads_stays(self, tiny: Path) -> None:
+        before = torch.get_num_threads()
+        torch.set_num_threads(2)
+        try:
+            detector(tiny).detect([noise((64, 64), 0)])
+            assert torch.get_num_threads() == 2
+        finally:
+            torch.set_num_threads(before)
+
+    def test_an_export_with_a_fixed_batch(self, tiny: Path, tmp_path: Path) -> None:
+        pytest.importorskip("openvino", reason="openvino is not installed")
+        copy = shutil.copy(tiny, tmp_path / "tiny.pt")
+        with warnings.catch_warnings():
+            for category in (FutureWarning, DeprecationWarning, torch.jit.TracerWarning):
+                warnings.simplefilter("ignore", category)  # what exporting warns of is not what is tested
+            folder = import_ultralytics().YOLO(copy).export(format="openvino", imgsz=64, batch=2)
+        exported, original = detector(folder), detector(tiny)
+        for frames in ([noise((64, 64), s) for s in range(5)], [noise((80, 60), 9)], []):
+            for found, expected in zip(exported.detect(frames), original.detect(frames), strict=True):
+                # A static export pads to its square, so only square frames are the same picture to both.
+                if frames[0].size_wh == (64, 64):
+                    same(found, expected)
+                assert len(found) > 0
+        assert exported.class_names == original.class_names
+        assert exported.model_hash == model_hash(Path(folder))
+        with pytest.raises(InputError, match="works at 64 px, not at image_size_px = 128"):
+            detector(folder, image_size_px=128)
+
+    @pytest.mark.skipif(DATA is None, reason="MTMC_DATA is not set")
+    def test_real_model_on_real_cameras(self) -> None:
+        data = Path(str(DATA))
+        yolo = detector(
+            data / "weights" / "yolo11n.pt",
+            image_size_px=640,
+            confidence_min=0.25,
+            nms_iou=0.7,
+            classes=["person"],
+        )
+        frames = []
+        for sequence in ("TUD-Campus", "PETS09-S2L1", "MOT17-mini/train/MOT17-04-FRCNN", "TUD-Stadtmitte"):
+            with open_source(sequence, str(data / "mot" / sequence)) as source:
+                frames.append(next(iter(source)))
+        together = yolo.detect(frames)
+        for frame, found in zip(frames, together, strict=True):
+            assert len(found) >= 3, "each of these streets is busy"
+            same(found, yolo.detect([frame])[0])
+
+
+class TestRefused:
+    def test_unknown_classes_are_listed_with_the_known_ones(self, tiny: Path) -> None:
+        with pytest.raises(InputError, match=r"does not know bus, tram; its classes are: person, car, truck$"):
+            detector(tiny, classes=["bus", "car", "tram"])
+        with pytest.raises(InputError, match="does not know no class at all"):
+            detector(tiny, classes=[])
+
+    @pytest.mark.parametrize("weights", ["folder/yolo11n.pt", "mine.pt", "mine_openvino_model"])
+    def test_missing_weights(self, weights: str) -> None:
+        with pytest.raises(InputError, match=f"the weights {weights} do not exist.*python -m detectors train"):
+            detector(weights)
+
+    def test_a_download_that_fails(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        ultralytics = import_ultralytics()
+
+        def offline(name: str) -> None:
+            raise ConnectionError(f"Download failure for {name}.\nEnvironment may be offline.")
+
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr(ultralytics, "YOLO", offline, raising=False)
+        with pytest.raises(InputError, match=r"yolo11s\.pt is not here and cannot be downloaded: Down"):
+            detector("yolo11s.pt")
+
+    def test_a_file_that_is_no_checkpoint(self, tmp_path: Path) -> None:
+        path = tmp_path / "a.pt"
+        path.write_text("no checkpoint")
+        with pytest.raises(InputError, match="cannot be loaded") as caught:
+            detector(path)
+        assert "\n" not in str(caught.value)
+
+    def test_a_checkpoint_that_would_run_code(self, tmp_path: Path) -> None:
+        path = tmp_path / "evil.pt"
+        torch.save({"model": _RunsCode(str(tmp_path / "was run"))}, path)
+        with pytest.raises(InputError, match="cannot be loaded"):
+            detector(path)
+        assert not (tmp_path / "was run").exists()
+
+    def test_with_safe_loading_off_pickles_are_warned_of(
+        self, tiny: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, tmp_path: Path
+    ) -> None:
+        monkeypatch.setattr("detectors.yolo.loads_safely", lambda: False)
+        known = tmp_path / "SHA256SUMS"
+        monkeypatch.setattr("detectors.weights.KNOWN_CHECKPOINTS", known)
+        with caplog.at_level(logging.WARNING):
+            detector(tiny)
+        assert "is a pickle" in caplog.text
+        caplog.clear()
+        from detectors.weights import sha256
+
+        known.write_text(f"{sha256(tiny)}  tiny.pt\n")
+        with caplog.at_level(logging.WARNING):
+            detector(tiny)
+        assert "is a pickle" not in caplog.text
+
+    def test_a_device_that_is_not_there(self, tiny: Path) -> None:
+        with pytest.raises(InputError, match=r"the device cuda:99 cannot be used: torch sees \d+ GPUs"):
+            detector(tiny, device="cuda:99")
+
+    def test_a_model_for_another_task(self, tmp_path: Path) -> None:
+        architecture = tmp_path / "tiny-cls.yaml"
+        architecture.write_text("nc: 2\nbackbone: [[-1, 1, Conv, [8, 3, 2]]]\nhead: [[-1, 1, Classify, [nc]]]\n")
+        import_ultralytics().YOLO(str(architecture)).save(tmp_path / "a.pt")
+        with pytest.raises(InputError, match="is a model for the task 'classify', not for detection"):
+            detector(tmp_path / "a.pt")
+
+    def test_a_size_that_is_no_multiple_of_32(self, tiny: Path) -> None:
+        with pytest.raises(InputError, match="set image_size_px: 128"):
+            detector(tiny, image_size_px=100)
+
+
+class _RunsCode:
+    """Unpickling this creates a file."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+
+    def __reduce__(self) -> tuple[Any, tuple[str]]:
+        return (os.mkdir, (self._path,))
+
+
+def test_ultralytics_leaves_no_traces(tiny: Path, tmp_path: Path) -> None:
+    """In a fresh process: no settings in the home folder, no analytics, nothing on the standard output."""
+    code = f"""
+import sys
+from detectors.yolo import YoloDetector
+YoloDetector({str(tiny)!r}, image_size_px=64, confidence_min=0.5, nms_iou=0.5, classes=["person"], max_batch=1,
+             max_detections=9, device="cpu")
+import os, torch
+from ultralytics import utils
+from ultralytics.utils.events import events
+assert "OMP_NUM_THREADS" not in os.environ and "YOLO_OFFLINE" not in os.environ
+assert not utils.AUTOINSTALL and not utils.ONLINE and utils.SAFE_LOAD
+assert not utils.SETTINGS["sync"] and not utils.SETTINGS["mlflow"] and not events.enabled
+assert utils.LOGGER.propagate and not utils.LOGGER.handlers
+print(os.environ["YOLO_CONFIG_DIR"], file=sys.stderr)
+"""
+    clean = {k: v for k, v in os.environ.items() if not k.startswith(("YOLO_", "ULTRALYTICS_", "OMP_", "PYTEST_"))}
+    environment = {**clean, "HOME": str(tmp_path), "PYTHONPATH": os.getcwd(), "TMPDIR": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == ""
+    settings = Path(done.stderr.strip().splitlines()[-1])
+    assert settings.parent == tmp_path
+    assert not settings.exists()
+    assert [entry.name for entry in tmp_path.rglob("*") if "ultralytics" in entry.name.lower()] == []

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import csv
+import itertools
 import logging
+import math
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import TextIO
 
 import cv2
 import numpy as np
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from pipeline.boxes import foot_points
 from pipeline.datatypes import Frame
 from pipeline.errors import InputError, RunError
+from pipeline.results_csv import LinkedRow, read_trajectories
 from pipeline.sources.base import BrokenSource
 from pipeline.video_writer import VideoWriter
 from pipeline.visualization import CameraView, Image, MosaicRenderer
@@ -112,8 +113,6 @@ def mosaic_images(
     end_s: float | None = None,
 ) -> Iterator[tuple[float, Image]]:
     """The annotated mosaics (time in seconds, picture) one after the other; see `render_mosaic_video`."""
-    if not trajectories.is_file():
-        raise InputError(f"{trajectories} is not a file. Check the path.")
     settings = settings or MosaicSettings()
     renderer = MosaicRenderer(list(sources), tile_wh=settings.tile_wh, columns=settings.columns)
     cameras = {camera_id: _Camera(camera_id, frames) for camera_id, frames in sources.items()}
@@ -123,26 +122,25 @@ def mosaic_images(
             return
         start_s = min(first_times)
     period_s = float(1 / Fraction(settings.fps))
-    with trajectories.open(encoding="utf-8-sig", newline="") as file:
-        tracks = _Tracks(
-            _rows(trajectories, file), cameras, keep_s=settings.trail_s + settings.max_frame_age_s + period_s
-        )
-        number = 0
-        while True:
-            time_s = start_s + number * period_s
-            if end_s is not None and time_s > end_s + _TIME_TOLERANCE_S:
-                return
-            frames = {camera_id: camera.frame_at(time_s) for camera_id, camera in cameras.items()}
-            if end_s is None and all(camera.ended_before(time_s) for camera in cameras.values()):
-                return
-            tracks.advance(time_s)
-            views = {
-                camera_id: tracks.view(frame, settings.trail_s)
-                for camera_id, frame in frames.items()
-                if frame is not None and time_s - frame.time_s <= settings.max_frame_age_s + _TIME_TOLERANCE_S
-            }
-            yield time_s, renderer.render(views, time_s)
-            number += 1
+    tracks = _Tracks(
+        _in_order_of_time(trajectories),
+        cameras,
+        keep_s=settings.trail_s + settings.max_frame_age_s + period_s,
+    )
+    for number in itertools.count():
+        time_s = start_s + number * period_s
+        if end_s is not None and time_s > end_s + _TIME_TOLERANCE_S:
+            return
+        frames = {camera_id: camera.frame_at(time_s) for camera_id, camera in cameras.items()}
+        if end_s is None and all(camera.ended_before(time_s) for camera in cameras.values()):
+            return
+        tracks.advance(time_s)
+        views = {
+            camera_id: tracks.view(frame, settings.trail_s)
+            for camera_id, frame in frames.items()
+            if frame is not None and time_s - frame.time_s <= settings.max_frame_age_s + _TIME_TOLERANCE_S
+        }
+        yield time_s, renderer.render(views, time_s)
 
 
 class _Camera:
@@ -180,36 +178,25 @@ class _Camera:
             self._next = None
 
 
-@dataclass(frozen=True)
-class _Row:
-    camera_id: str
-    global_id: int
-    frame_index: int
-    time_s: float
-    xyxy: tuple[float, float, float, float]
-    interpolated: bool
-
-
 class _Tracks:
     """The rows of the trajectories around the present moment."""
 
-    def __init__(self, rows: Iterator[_Row], cameras: Iterable[str], *, keep_s: float) -> None:
+    def __init__(self, rows: Iterator[LinkedRow], cameras: Iterable[str], *, keep_s: float) -> None:
         """`rows` in order of time; rows older than `keep_s` are forgotten."""
         self._rows = rows
-        self._cameras = frozenset(cameras)
         self._keep_s = keep_s
         self._next = next(rows, None)
-        self._recent: dict[str, deque[_Row]] = {camera_id: deque() for camera_id in self._cameras}
+        self._recent: dict[str, deque[LinkedRow]] = {camera_id: deque() for camera_id in cameras}
 
     def advance(self, time_s: float) -> None:
         """Read up to `time_s`, forget what is too old then."""
         oldest_s = time_s - self._keep_s
-        while self._next is not None and self._next.time_s <= time_s + 2 * _TIME_TOLERANCE_S:
-            if self._next.camera_id in self._cameras and self._next.time_s >= oldest_s:
-                self._recent[self._next.camera_id].append(self._next)
+        while self._next is not None and self._next.row.time_s <= time_s + 2 * _TIME_TOLERANCE_S:
+            if self._next.row.camera_id in self._recent and self._next.row.time_s >= oldest_s:
+                self._recent[self._next.row.camera_id].append(self._next)
             self._next = next(self._rows, None)
         for recent in self._recent.values():
-            while recent and recent[0].time_s < oldest_s:
+            while recent and recent[0].row.time_s < oldest_s:
                 recent.popleft()
 
     def view(self, frame: Frame, trail_s: float) -> CameraView:
@@ -217,21 +204,20 @@ class _Tracks:
         if frame.image is None:
             raise ValueError(f"frame {frame.frame_index} of camera {frame.camera_id} has no picture")
         recent = self._recent[frame.camera_id]
-        rows = [row for row in recent if row.frame_index == frame.frame_index]
-        ways: dict[int, list[tuple[float, float, float, float]]] = {row.global_id: [] for row in rows}
-        if trail_s > 0:
-            for row in recent:
-                if (
-                    row.global_id in ways
-                    and frame.time_s - trail_s <= row.time_s
-                    and row.frame_index <= frame.frame_index
-                ):
-                    ways[row.global_id].append(row.xyxy)
+        now = [linked for linked in recent if linked.row.frame_index == frame.frame_index]
+        ways: dict[int, list[tuple[float, float, float, float]]] = {
+            linked.link.global_id: [] for linked in now if trail_s > 0
+        }
+        for linked in recent:
+            way = ways.get(linked.link.global_id)
+            since_s = frame.time_s - trail_s - _TIME_TOLERANCE_S
+            if way is not None and linked.row.time_s >= since_s and linked.row.frame_index <= frame.frame_index:
+                way.append(linked.row.xyxy)
         return CameraView(
             image_bgr=frame.image,
-            xyxy=_xyxy_array([row.xyxy for row in rows]),
-            global_ids=np.array([row.global_id for row in rows], np.int64),
-            interpolated=np.array([row.interpolated for row in rows], np.bool_),
+            xyxy=_xyxy_array([linked.row.xyxy for linked in now]),
+            global_ids=np.array([linked.link.global_id for linked in now], np.int64),
+            interpolated=np.array([linked.row.interpolated for linked in now], np.bool_),
             trails={global_id: foot_points(_xyxy_array(way)) for global_id, way in ways.items() if len(way) > 1},
         )
 
@@ -240,31 +226,18 @@ def _xyxy_array(boxes: list[tuple[float, float, float, float]]) -> NDArray[np.fl
     return np.array(boxes, np.float64).reshape(-1, 4)
 
 
-def _rows(path: Path, file: TextIO) -> Iterator[_Row]:
-    """The rows of a trajectories.csv one by one, in order of time."""
-    reader = csv.DictReader(file)
-    previous_s = -np.inf
-    for fields in reader:
-        try:
-            row = _Row(
-                camera_id=fields["camera_id"],
-                global_id=int(fields["global_id"]),
-                frame_index=int(fields["frame_index"]),
-                time_s=float(fields["time_s"]),
-                xyxy=(float(fields["x1"]), float(fields["y1"]), float(fields["x2"]), float(fields["y2"])),
-                interpolated=fields["interpolated"] == "1",
-            )
-        except KeyError as error:
-            raise InputError(f"{path}: the header has no column {error.args[0]}") from error
-        except (TypeError, ValueError) as error:
-            raise InputError(f"{path}, line {reader.line_num}: {error}. Correct or remove the row.") from error
+def _in_order_of_time(path: Path) -> Iterator[LinkedRow]:
+    """The rows of a trajectories.csv one by one; InputError where the time falls."""
+    previous_s = -math.inf
+    for linked in read_trajectories(path):
+        row = linked.row
         if row.time_s < previous_s - _TIME_TOLERANCE_S:
             raise InputError(
-                f"{path}, line {reader.line_num}: time_s falls from {previous_s} to {row.time_s}. "
-                "Sort the rows by time_s."
+                f"{path}: time_s falls from {previous_s} to {row.time_s}, at camera {row.camera_id}, frame_index "
+                f"{row.frame_index}. Sort the rows by time_s."
             )
         previous_s = row.time_s
-        yield row
+        yield linked
 
 
 def _write_png(path: Path, image: Image) -> None:

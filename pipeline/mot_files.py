@@ -13,8 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import NoReturn, TextIO
+from typing import NoReturn
 
 import numpy as np
 import pyarrow as pa
@@ -77,45 +76,20 @@ def read_results(path: Path) -> TrackBoxes:
     return _track_boxes(path, table, np.arange(len(table)), confidence)
 
 
-class MotWriter:
-    """Writes the tracking results of one camera row by row, as they come; a context manager.
+def result_line(frame_index: int, box_id: int, xyxy: Sequence[float], confidence: float) -> str:
+    """One box as a line of a result file, without the line end.
 
-    An existing file is replaced.
+    Args:
+        frame_index: counted from 0; the line counts from 1.
+        box_id: who is in the box, not negative.
+        xyxy: left, top, right, bottom in pixels.
+        confidence: in [0, 1].
     """
-
-    def __init__(self, path: Path) -> None:
-        self._file: TextIO = path.open("w", encoding="ascii", newline="\n")
-
-    def __enter__(self) -> MotWriter:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def write(self, frame_index: int, box_id: int, xyxy: Sequence[float], confidence: float = 1.0) -> None:
-        """Append one box.
-
-        Args:
-            frame_index: counted from 0; the file counts from 1.
-            box_id: who is in the box, not negative.
-            xyxy: left, top, right, bottom in pixels.
-            confidence: in [0, 1].
-        """
-        left, top, right, bottom = xyxy
-        self._file.write(
-            f"{frame_index + 1},{box_id},{left:.2f},{top:.2f},{right - left:.2f},{bottom - top:.2f},"
-            f"{confidence:.4f},-1,-1,-1\n"
-        )
-
-    def flush(self) -> None:
-        """Hand all rows written so far to the operating system, so that a kill does not lose them."""
-        self._file.flush()
-
-    def close(self) -> None:
-        """Flush and close; a second call does nothing."""
-        self._file.close()
+    left, top, right, bottom = xyxy
+    return (
+        f"{frame_index + 1},{box_id},{left:.2f},{top:.2f},{right - left:.2f},{bottom - top:.2f},"
+        f"{confidence:.4f},-1,-1,-1"
+    )
 
 
 def _read_table(path: Path) -> NDArray[np.float64]:

@@ -14,7 +14,7 @@ from trackeval.metrics import CLEAR, HOTA, Identity
 
 from pipeline.errors import InputError
 from pipeline.evaluation import Scores, evaluate, linking_table, score, scores_table
-from pipeline.mot_files import MotWriter, read_ground_truth, read_results
+from pipeline.mot_files import read_ground_truth, read_results, result_line
 from pipeline.track_boxes import TrackBoxes, crop_ground_truth
 from pipeline.trajectory_boxes import TrajectoryBoxes
 
@@ -341,18 +341,20 @@ def test_same_counts_as_trackeval_from_the_same_files(tmp_path: Path) -> None:
     result_file.parent.mkdir(parents=True)
     frames = 40
     truth_lines = []
-    with MotWriter(result_file) as writer:
-        for frame in range(frames):
-            for person in range(8):
-                left, top = 60 * person + 3 * frame, 20 + 10 * rng.random()
-                flag = int(rng.random() > 0.1)
-                truth_lines.append(f"{frame + 1},{person + 1},{left},{top:.2f},30,80,{flag},1,0.9\n")
-                if rng.random() > 0.2:
-                    box_id = 10 + person + 8 * (frame > 20 and person < 3)
-                    shift = rng.normal(0, 4, 4)
-                    writer.write(frame, box_id, np.array([left, top, left + 30, top + 80]) + shift, 0.8)
-            # Statues far from every predicted box: TrackEval forgives boxes that lie on them, we do not.
-            truth_lines.append(f"{frame + 1},99,5000,10,30,80,1,7,1\n")
+    result_lines = []
+    for frame in range(frames):
+        for person in range(8):
+            left, top = 60 * person + 3 * frame, 20 + 10 * rng.random()
+            flag = int(rng.random() > 0.1)
+            truth_lines.append(f"{frame + 1},{person + 1},{left},{top:.2f},30,80,{flag},1,0.9\n")
+            if rng.random() > 0.2:
+                box_id = 10 + person + 8 * (frame > 20 and person < 3)
+                shift = rng.normal(0, 4, 4)
+                xyxy = np.array([left, top, left + 30, top + 80]) + shift
+                result_lines.append(f"{result_line(frame, box_id, xyxy, 0.8)}\n")
+        # Statues far from every predicted box: TrackEval forgives boxes that lie on them, we do not.
+        truth_lines.append(f"{frame + 1},99,5000,10,30,80,1,7,1\n")
+    result_file.write_text("".join(result_lines))
     truth_file.write_text("".join(truth_lines))
 
     dataset = MotChallenge2DBox(
@@ -403,7 +405,8 @@ def test_real_ground_truth_against_itself() -> None:
     }
     people = read_ground_truth(folder / "PETS09-S2L1" / "gt" / "gt.txt")
     people = people[people.frame_index < 100]
-    truth["left"], truth["right"] = crop_ground_truth(people, 0, 360), crop_ground_truth(people, 420, 768)
+    truth["left"] = crop_ground_truth(people, (0, 0, 360, 576))
+    truth["right"] = crop_ground_truth(people, (420, 0, 768, 576))
     predicted = {camera: TrajectoryBoxes(real, real.ids) for camera, real in truth.items()}
     scores = score(predicted, truth)
     for part in (*scores.cameras.values(), scores.all_cameras, scores.perfect_linking):

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.errors import InputError
-from pipeline.mot_files import MotWriter, read_ground_truth, read_results
+from pipeline.mot_files import read_ground_truth, read_results, result_line
 from pipeline.track_boxes import TrackBoxes, crop_ground_truth
 from pipeline.trajectory_boxes import read_trajectories
 
@@ -145,10 +145,11 @@ sizes = st.integers(1, 200_000).map(lambda n: n / 100)
 def test_what_is_written_is_read(
     tmp_path_factory: pytest.TempPathFactory, rows: dict[tuple[int, int], tuple[float, float, float, float]]
 ) -> None:
-    path = tmp_path_factory.mktemp("mot") / "cam.txt"
-    with MotWriter(path) as writer:
-        for (frame_index, box_id), (left, top, width, height) in rows.items():
-            writer.write(frame_index, box_id, (left, top, left + width, top + height), 0.5)
+    lines = [
+        result_line(frame_index, box_id, (left, top, left + width, top + height), 0.5)
+        for (frame_index, box_id), (left, top, width, height) in rows.items()
+    ]
+    path = write(tmp_path_factory.mktemp("mot") / "cam.txt", *lines)
     boxes = read_results(path)
     assert list(zip(boxes.frame_index.tolist(), boxes.ids.tolist(), strict=True)) == list(rows)
     expected = [[left, top, left + width, top + height] for left, top, width, height in rows.values()]
@@ -156,26 +157,25 @@ def test_what_is_written_is_read(
     assert (boxes.confidence == 0.5).all()
 
 
-def test_flushed_rows_survive_without_closing(tmp_path: Path) -> None:
-    with MotWriter(tmp_path / "cam.txt") as writer:
-        writer.write(0, 4, (1, 2, 4, 8), 0.5)
-        writer.flush()
-        assert (tmp_path / "cam.txt").read_text() == "1,4,1.00,2.00,3.00,6.00,0.5000,-1,-1,-1\n"
+def test_result_line() -> None:
+    assert result_line(0, 4, (1, 2, 4, 8), 0.5) == "1,4,1.00,2.00,3.00,6.00,0.5000,-1,-1,-1"
 
 
 @pytest.mark.parametrize(
     ("case", "xyxy", "expected"),
     [
-        ("inside: moved only", [420, 0, 440, 50], [0, 0, 20, 50]),
-        ("exactly half inside: cut at the border", [410, 0, 430, 50], [0, 0, 10, 50]),
-        ("less than half inside: gone", [409, 0, 429, 50], None),
-        ("outside: gone", [100, 0, 120, 50], None),
-        ("right border", [760, 5, 770, 50], [340, 5, 348, 50]),
+        ("inside: moved only", [420, 20, 440, 70], [0, 10, 20, 60]),
+        ("exactly half of the width inside: cut", [410, 20, 430, 70], [0, 10, 10, 60]),
+        ("less than half of the width inside: gone", [409, 20, 429, 70], None),
+        ("exactly half of the height inside: cut", [420, 0, 440, 20], [0, 0, 20, 10]),
+        ("less than half of the height inside: gone", [420, 0, 440, 19], None),
+        ("outside: gone", [100, 20, 120, 70], None),
+        ("lower right corner", [760, 500, 770, 600], [340, 490, 348, 566]),
     ],
 )
 def test_crop_ground_truth(case: str, xyxy: list[int], expected: list[int] | None) -> None:
     boxes = TrackBoxes(np.array([3]), np.array([9]), np.array([xyxy], float), np.ones(1))
-    view = crop_ground_truth(boxes, 420, 768)
+    view = crop_ground_truth(boxes, (420, 10, 768, 576))
     assert view.xyxy.tolist() == ([expected] if expected else [])
     assert view.ids.tolist() == ([9] if expected else [])
     assert boxes.xyxy.tolist() == [xyxy], "the original stays as it is"

@@ -17,6 +17,7 @@ from pipeline.mosaic_video import (
     render_mosaic_still,
     render_mosaic_video,
 )
+from pipeline.results_csv import COLUMNS
 from pipeline.sources.base import BrokenSource
 from pipeline.visualization import CameraView, MosaicRenderer, draw_tracks, format_time, id_colour
 
@@ -208,12 +209,17 @@ def test_no_grid_without_cameras() -> None:
 
 TILE = (160, 90)
 SETTINGS = MosaicSettings(fps=10, tile_wh=TILE, trail_s=0, max_frame_age_s=0.5)
-HEADER = "global_id,camera_id,frame_index,time_s,x1,y1,x2,y2,interpolated"
+HEADER = ",".join(COLUMNS)
 
 
 def frames(camera_id: str, count: int, fps: float, start_s: float = 0.0) -> Iterator[Frame]:
     for index in range(count):
         yield Frame(camera_id, index, start_s + index / fps, TILE, grey(*TILE, value=100 + index))
+
+
+def row(global_id: int, camera_id: str, frame_index: int, time_s: float, box: str, interpolated: int = 0) -> str:
+    """A line of trajectories.csv; times are rounded as there."""
+    return f"{global_id},{camera_id},1,{frame_index},{time_s:.3f},,person,{box},0.9,1,final,{interpolated},,"
 
 
 def write_csv(path: Path, *rows: str) -> Path:
@@ -273,8 +279,8 @@ def test_boxes_are_those_of_the_frame_shown(tmp_path: Path) -> None:
     # One person, 10 px further right in each frame, times rounded as in the CSV; another camera's rows between.
     rows = []
     for index in range(6):
-        rows.append(f"7,a,{index},{index / 30:.3f},{20 + 10 * index},40,{50 + 10 * index},80,{index % 2}")
-        rows.append(f"8,elsewhere,{index},{index / 30:.3f},0,0,10,10,0")
+        rows.append(row(7, "a", index, index / 30, f"{20 + 10 * index},40,{50 + 10 * index},80", index % 2))
+        rows.append(row(8, "elsewhere", index, index / 30, "0,0,10,10"))
     trajectories = write_csv(tmp_path / "trajectories.csv", *rows)
     settings = MosaicSettings(fps=30, tile_wh=TILE, trail_s=0)
     images = [image for _, image in mosaic_images({"a": frames("a", 6, fps=30)}, trajectories, settings=settings)]
@@ -287,7 +293,7 @@ def test_boxes_are_those_of_the_frame_shown(tmp_path: Path) -> None:
 
 
 def test_trails_last_as_long_as_asked(tmp_path: Path) -> None:
-    rows = [f"7,a,{i},{i / 10:.3f},{4 * i},40,{4 * i + 8},80,0" for i in range(30)]
+    rows = [row(7, "a", i, i / 10, f"{4 * i},40,{4 * i + 8},80") for i in range(30)]
     trajectories = write_csv(tmp_path / "trajectories.csv", *rows)
     for trail_s, first_px in ((0.5, 4 * 20 + 4), (2.0, 4 * 5 + 4)):
         settings = MosaicSettings(fps=10, tile_wh=TILE, trail_s=trail_s)
@@ -304,8 +310,8 @@ def test_trails_last_as_long_as_asked(tmp_path: Path) -> None:
 def test_pictures_and_rows_are_read_as_they_are_needed(tmp_path: Path) -> None:
     trajectories = write_csv(
         tmp_path / "trajectories.csv",
-        *(f"7,a,{i},{i / 10:.3f},0,40,20,80,0" for i in range(50)),
-        "7,a,3,0.3,0,40,20,80,0",
+        *(row(7, "a", i, i / 10, "0,40,20,80") for i in range(50)),
+        row(7, "a", 3, 0.3, "0,40,20,80"),
     )
     read = 0
 
@@ -318,15 +324,15 @@ def test_pictures_and_rows_are_read_as_they_are_needed(tmp_path: Path) -> None:
     images = mosaic_images({"a": counted()}, trajectories, settings=SETTINGS)
     assert len(list(itertools.islice(images, 20))) == 20
     assert read <= 21
-    with pytest.raises(InputError, match=r"line 52: time_s falls from 4.9 to 0.3"):
+    with pytest.raises(InputError, match=r"time_s falls from 4.9 to 0.3, at camera a, frame_index 3"):
         list(images)
 
 
 @pytest.mark.parametrize(
     ("case", "content", "message"),
     [
-        ("column", "global_id,camera_id\n1,a\n", "the header has no column frame_index"),
-        ("text", f"{HEADER}\n1,a,0,0,x,0,1,1,0\n", "line 2: could not convert string to float: 'x'"),
+        ("column", "global_id,camera_id\n1,a\n", "is no trajectories.csv"),
+        ("text", f"{HEADER}\n{row(1, 'a', 0, 0, 'x,0,1,1')}\n", "line 2: could not convert string to float: 'x'"),
         ("cut off", f"{HEADER}\n1,a,0,0,0\n", "line 2:"),
     ],
 )
@@ -335,7 +341,7 @@ def test_bad_trajectories(tmp_path: Path, case: str, content: str, message: str)
     path.write_text(content)
     with pytest.raises(InputError, match=message):
         list(mosaic_images({"a": frames("a", 3, fps=10)}, path, settings=SETTINGS))
-    with pytest.raises(InputError, match="is not a file"):
+    with pytest.raises(InputError, match="cannot be read"):
         list(mosaic_images({"a": frames("a", 3, fps=10)}, tmp_path / "none.csv", settings=SETTINGS))
 
 
@@ -357,7 +363,7 @@ def test_a_broken_source_ends_early_and_is_reported(tmp_path: Path, caplog: pyte
 
 def test_video_and_still(tmp_path: Path) -> None:
     trajectories = write_csv(
-        tmp_path / "trajectories.csv", *(f"7,a,{i},{i / 10:.3f},20,30,60,80,0" for i in range(10))
+        tmp_path / "trajectories.csv", *(row(7, "a", i, i / 10, "20,30,60,80") for i in range(10))
     )
     video, still, alone = (tmp_path / name for name in ("mosaic.mp4", "still.png", "alone.png"))
     count = render_mosaic_video(

@@ -17,6 +17,7 @@ from types import TracebackType
 
 from pipeline.datatypes import Link, TrajectoryRow
 from pipeline.errors import InputError, RunError
+from pipeline.mot_files import result_line
 
 COLUMNS = (
     "global_id",
@@ -117,7 +118,10 @@ class TrajectoryWriter:
         """Add a row."""
         self.rows += 1
         self._csv.write_line(_csv_line(linked, self._epoch_utc))
-        self._mot[linked.row.camera_id].write_line(_mot_line(linked))
+        row = linked.row
+        self._mot[row.camera_id].write_line(
+            result_line(row.frame_index, linked.link.global_id, row.xyxy, row.confidence)
+        )
 
     def flush(self) -> None:
         """Hand everything to the operating system now."""
@@ -161,15 +165,6 @@ def _csv_line(linked: LinkedRow, epoch_utc: datetime | None) -> str:
             "1" if row.interpolated else "0",
             *world,
         )
-    )
-
-
-def _mot_line(linked: LinkedRow) -> str:
-    """MOTChallenge result: frame from 1, id, left, top, width, height, confidence, -1, -1, -1."""
-    x1, y1, x2, y2 = linked.row.xyxy
-    return (
-        f"{linked.row.frame_index + 1},{linked.link.global_id},{x1:.2f},{y1:.2f},{x2 - x1:.2f},{y2 - y1:.2f},"
-        f"{linked.row.confidence:.4f},-1,-1,-1"
     )
 
 

@@ -155,8 +155,11 @@ def _online(
                     summary.cameras[tracklet.camera_id].tracks += 1
             summary.rows = writer.rows
 
+        def broken(error: BrokenSource) -> None:
+            summary.cameras[error.camera_id].problem = str(error)
+
         try:
-            for tick in _detected_ticks(parts, summary, clock, stack):
+            for tick in detected_ticks(parts, clock, stack, broken):
                 if parts.embed_every_box and parts.embedder is not None:
                     with clock.measure("embed"):
                         tick = embed_all(parts.embedder, tick)
@@ -179,14 +182,14 @@ def _online(
     summary.global_ids = parts.linker.global_ids_given
 
 
-def _detected_ticks(
-    parts: Parts, summary: RunSummary, clock: StageClock, stack: ExitStack
+def detected_ticks(
+    parts: Parts, clock: StageClock, stack: ExitStack, on_broken: Callable[[BrokenSource], None]
 ) -> Iterator[list[DetectedFrame]]:
-    """Decoding in one thread a camera, detection in another; closed by `stack`, detection first."""
+    """Decoding in one thread a camera, detection in another; closed by `stack`, detection first.
 
-    def broken(error: BrokenSource) -> None:
-        summary.cameras[error.camera_id].problem = str(error)
-
+    Args:
+        on_broken: told of a recording that cannot be read to its end; the other cameras go on.
+    """
     cameras = [
         prefetch(clock.measure_each("decode", source), parts.prefetch_frames, f"decode-{source.camera_id}")
         for source in parts.sources
@@ -202,7 +205,7 @@ def _detected_ticks(
                 detections = parts.detector.detect(tick)
             yield list(zip(tick, detections, strict=True))
 
-    detected = prefetch(detect(synchronise(cameras, window_s, broken)), parts.prefetch_ticks, "detect")
+    detected = prefetch(detect(synchronise(cameras, window_s, on_broken)), parts.prefetch_ticks, "detect")
     stack.callback(detected.close)
     return detected
 

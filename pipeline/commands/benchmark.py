@@ -2,6 +2,197 @@
 
 from __future__ import annotations
 
+import os
+import statistics
+import tempfile
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Annotated, Any
+
 import typer
+from rich.console import Console
+from rich.table import Table
+
+from pipeline.assembly import build_detector, build_embedder, build_parts, close_sources, open_sources
+from pipeline.commands.arguments import ConfigOption, SetOption, overrides_of
+from pipeline.commands.json_file import write_json
+from pipeline.config import Config, load_config, named_sources
+from pipeline.errors import InputError, RunError
+from pipeline.run_summary import RunSummary
+from pipeline.runner import detected_ticks, run
+from pipeline.simulation import SimulatedWorld
+from pipeline.sources.base import BrokenSource
+from pipeline.stage_clock import StageClock
 
 app = typer.Typer(help="Measure time and memory.", no_args_is_help=True)
+
+JsonOption = Annotated[Path | None, typer.Option("--json", help="Write the figures to this file.", metavar="FILE")]
+
+
+@app.command()
+def speed(
+    sources: Annotated[
+        list[str] | None, typer.Argument(help="As for `track`.", metavar="SOURCE...", show_default=False)
+    ] = None,
+    config: ConfigOption = None,
+    settings: SetOption = None,
+    runs: Annotated[int, typer.Option(min=1, help="Repetitions; the median counts.")] = 3,
+    json_file: JsonOption = None,
+) -> None:
+    """Milliseconds per stage and camera frame, and how much of a run's time detection alone would take.
+
+    Every repetition decodes and detects once without and once with all that follows. Models are loaded and warmed
+    up before.
+
+    Example:
+
+        mtmc benchmark speed --config configs/demo.yaml --runs 1
+    """
+    overrides = overrides_of(settings)
+    if sources:
+        overrides["cameras"] = named_sources(sources)
+    loaded = load_config(config, overrides)
+    models = build_detector(loaded), build_embedder(loaded)
+    detection_s: list[float] = []
+    full: list[RunSummary] = []
+    console = Console()
+    for number in range(runs):
+        with console.status(f"run {number + 1} of {runs}"):
+            detection_s.append(_detection_only(loaded, *models))
+            full.append(_full_run(loaded, *models))
+    figures = _speed_figures(detection_s, full)
+    table = Table(title=f"Median of {runs}, {figures['camera_frames']} camera frames, {os.cpu_count()} CPU cores")
+    table.add_column("stage")
+    table.add_column("ms per camera frame", justify="right")
+    for stage, milliseconds in figures["stage_ms"].items():
+        table.add_row(stage, f"{milliseconds:.2f}")
+    table.add_section()
+    table.add_row("whole run, wall", f"{figures['full_ms']:.2f}")
+    table.add_row("decoding and detection alone, wall", f"{figures['detection_only_ms']:.2f}")
+    console.print(table)
+    console.print(f"Detection alone takes {figures['detection_share']:.2f} of the whole run's time.")
+    console.print(f"Crops embedded: {figures['embedded_crops']} of {figures['boxes']} boxes.")
+    write_json(json_file, figures)
+
+
+@app.command()
+def memory(
+    frames: Annotated[int, typer.Option(min=2, help="Length of each camera's recording.")] = 20_000,
+    compare: Annotated[int, typer.Option(min=1, help="Compare with the memory at this frame.")] = 2_000,
+    cameras: Annotated[int, typer.Option(min=1)] = 4,
+    people: Annotated[int, typer.Option(min=1, help="In the world at a time; new ones keep coming.")] = 20,
+    limit_mb: Annotated[float, typer.Option(help="Fail if memory grows by more than this.")] = 20.0,
+    json_file: JsonOption = None,
+) -> None:
+    """Resident memory of a long run with a made-up world, the linker and the second pass included.
+
+    Example:
+
+        mtmc benchmark memory --frames 20000 --compare 2000
+    """
+    if compare >= frames:
+        raise InputError(f"--compare {compare} must be below --frames {frames}")
+    world = SimulatedWorld(cameras=cameras, people=people)
+    named = [{"name": name, "source": name} for name in world.camera_ids]
+    loaded = load_config(None, {"cameras": named})
+    embedder = world.embedder()
+    parts = build_parts(loaded, world.sources(frames), None, world.detector(), embedder, embedder.model_hash)
+    console = Console()
+    marks: dict[int, float] = {}
+    done = 0
+
+    def on_frame(camera_id: str) -> None:
+        nonlocal done
+        done += camera_id == world.camera_ids[-1]
+        if done in (compare, frames) and done not in marks:
+            marks[done] = resident_mb()
+
+    with tempfile.TemporaryDirectory() as folder, console.status(f"{frames} frames of {cameras} cameras"):
+        summary = run(parts, Path(folder), config={}, versions={}, on_frame=on_frame)
+    figures = {
+        "frames": frames,
+        "compare": compare,
+        "at_compare_mb": marks[compare],
+        "at_end_mb": marks[frames],
+        "after_second_pass_mb": resident_mb(),
+        "peak_mb": peak_resident_mb(),
+        "tracks": sum(counts.tracks for counts in summary.cameras.values()),
+        "global_ids": summary.global_ids,
+        "ms_per_camera_frame": summary.wall_s * 1000 / summary.frames,
+    }
+    grown = max(figures["at_end_mb"], figures["after_second_pass_mb"]) - figures["at_compare_mb"]
+    for name, value in figures.items():
+        console.print(f"{name}: {value:.1f}" if isinstance(value, float) else f"{name}: {value}")
+    write_json(json_file, {**figures, "grown_mb": grown})
+    if grown > limit_mb:
+        raise RunError(
+            f"memory grew by {grown:.1f} MB between frames {compare} and {frames}; allowed are {limit_mb}"
+        )
+    console.print(f"Memory grew by {grown:.1f} MB from frame {compare} to {frames} and through the second pass.")
+
+
+def resident_mb() -> float:
+    """Resident memory of this process in MB (2^20 bytes), from /proc on Linux."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+    except OSError as error:
+        raise RunError("resident memory can only be read on Linux (/proc/self/statm)") from error
+    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+def peak_resident_mb() -> float:
+    """The most this process ever had resident, in MB."""
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def _detection_only(config: Config, detector: Any, embedder: Any) -> float:
+    """Wall seconds of decoding and detection with the same threads and batches as in a whole run."""
+    sources, epoch_utc = open_sources(config)
+
+    def broken(error: BrokenSource) -> None:
+        raise RunError(f"a benchmark needs whole recordings: {error}")
+
+    try:
+        parts = build_parts(config, sources, epoch_utc, detector, embedder, embedder.model_hash)
+        began = time.perf_counter()
+        with ExitStack() as stack:
+            for _ in detected_ticks(parts, StageClock(), stack, broken):
+                pass
+        return time.perf_counter() - began
+    finally:
+        close_sources(sources)
+
+
+def _full_run(config: Config, detector: Any, embedder: Any) -> RunSummary:
+    sources, epoch_utc = open_sources(config)
+    try:
+        parts = build_parts(config, sources, epoch_utc, detector, embedder, embedder.model_hash)
+        with tempfile.TemporaryDirectory() as folder:
+            return run(parts, Path(folder), config={}, versions={})
+    finally:
+        close_sources(sources)
+
+
+def _speed_figures(detection_s: list[float], full: list[RunSummary]) -> dict[str, Any]:
+    per_frame = 1000 / full[0].frames
+    stages = full[0].stage_s
+    return {
+        "camera_frames": full[0].frames,
+        "stage_ms": {
+            stage: statistics.median(summary.stage_s[stage] for summary in full) * per_frame for stage in stages
+        },
+        "full_ms": statistics.median(summary.wall_s for summary in full) * per_frame,
+        "detection_only_ms": statistics.median(detection_s) * per_frame,
+        "detection_share": statistics.median(
+            alone / summary.wall_s for alone, summary in zip(detection_s, full, strict=True)
+        ),
+        "embedded_crops": full[0].embedded_crops,
+        "boxes": sum(counts.boxes for counts in full[0].cameras.values()),
+        "runs": [
+            {"detection_only_s": alone, "full_s": summary.wall_s}
+            for alone, summary in zip(detection_s, full, strict=True)
+        ],
+    }

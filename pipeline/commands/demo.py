@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -10,8 +9,10 @@ import typer
 from rich.console import Console
 
 from pipeline.commands.arguments import OverwriteOption
-from pipeline.commands.track import draw_video, track_recordings
+from pipeline.commands.json_file import write_json
+from pipeline.commands.track import track_with_progress
 from pipeline.config import PROJECT_ROOT, load_config
+from pipeline.tracking import draw_video
 
 DEMO_CONFIG = PROJECT_ROOT / "configs" / "demo.yaml"
 SCENE = PROJECT_ROOT / "demo" / "scene"
@@ -38,14 +39,14 @@ def demo(
 
     console = Console()
     config = load_config(DEMO_CONFIG)
-    summary = track_recordings(config, output, {}, overwrite, console)
-    console.print(summary.tables())
+    track_with_progress(config, output, {}, overwrite, console)
     truth = {camera.name: SCENE / f"{camera.name}_gt.txt" for camera in config.cameras}
     scores = evaluate_files(output / "trajectories.csv", truth)
-    (output / "scores.json").write_text(json.dumps(scores.to_dict(), indent=1) + "\n", encoding="utf-8")
+    write_json(output / "scores.json", scores.to_dict())
     console.print(scores_table(scores))
     console.print(linking_table(scores))
-    draw_video(config, output, console, still_s=_STILL_S)
+    with console.status("drawing demo.mp4"):
+        draw_video(config, output, still_s=_STILL_S)
     (output / "trajectories.mp4").replace(output / "demo.mp4")
     for name in ("trajectories.csv", "scores.json", "demo.mp4", "still.png"):
         console.print(f"Wrote {output / name}")

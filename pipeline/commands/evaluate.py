@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -10,8 +9,8 @@ import typer
 from rich.console import Console
 
 from pipeline.commands.arguments import ConfigOption, camera_files
+from pipeline.commands.json_file import write_json
 from pipeline.config import load_config
-from pipeline.errors import InputError
 
 
 def evaluate(
@@ -62,9 +61,4 @@ def evaluate(
         console.print(f"warning: {warning}", style="yellow", markup=False)
     console.print(scores_table(scores))
     console.print(linking_table(scores))
-    if json_file is not None:
-        try:
-            json_file.parent.mkdir(parents=True, exist_ok=True)
-            json_file.write_text(json.dumps(scores.to_dict(), indent=1) + "\n", encoding="utf-8")
-        except OSError as error:
-            raise InputError(f"{json_file} cannot be written: {error.strerror}") from error
+    write_json(json_file, scores.to_dict())

@@ -1,0 +1,184 @@
+"""The project's own model files."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+import reid.checkpoints
+from pipeline.errors import InputError
+from reid.checkpoints import load_checkpoint, save_checkpoint
+from reid.models.transreid import TransReID, TransReIDConfig
+
+TINY = TransReIDConfig(
+    width=32,
+    depth=3,
+    heads=4,
+    image_size=(64, 32),
+    stride=12,
+    cameras=2,
+    unknown_row=True,
+    jpm=True,
+    num_classes=5,
+)
+IMAGES = torch.randn(3, 3, 64, 32, generator=torch.Generator().manual_seed(0))
+
+
+def infer(model: TransReID) -> Tensor:
+    with torch.inference_mode():
+        feature = model.eval()(IMAGES, torch.tensor([0, 1, -1]))
+    assert isinstance(feature, Tensor)
+    return feature
+
+
+@pytest.fixture
+def model() -> TransReID:
+    torch.manual_seed(0)
+    model = TransReID(TINY)
+    model(IMAGES)  # moves the running statistics of the necks away from 0 and 1
+    return model
+
+
+@pytest.mark.parametrize("inference_only", [True, False])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
+@pytest.mark.parametrize("position_embedding", ["learned", "sincos"])
+def test_round_trip(tmp_path: Path, inference_only: bool, dtype: torch.dtype, position_embedding: Any) -> None:
+    torch.manual_seed(0)
+    model = TransReID(replace(TINY, position_embedding=position_embedding))
+    path = tmp_path / "model.safetensors"
+    card = {"data": "made up", "rank1": 0.5, "nested": {"ids": [1, 2]}}
+    save_checkpoint(
+        path,
+        model,
+        camera_names=["hall", "door"],
+        input_mean=(0.4, 0.5, 0.6),
+        input_std=(0.1, 0.2, 0.3),
+        card=card,
+        dtype=dtype,
+        inference_only=inference_only,
+    )
+    loaded = load_checkpoint(path)
+
+    assert loaded.camera_names == ("hall", "door")
+    assert loaded.view_names == ()
+    assert (loaded.input_mean, loaded.input_std) == ((0.4, 0.5, 0.6), (0.1, 0.2, 0.3))
+    assert loaded.card == card
+    assert loaded.model_hash == hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+    assert loaded.model.config == replace(model.config, num_classes=0 if inference_only else 5)
+    assert not loaded.model.training
+    assert all(p.dtype == torch.float32 for p in loaded.model.parameters())
+    tolerance = 0.0 if dtype == torch.float32 else 0.02
+    for neck in ("before", "after"):
+        loaded.model.neck_feature = model.neck_feature = neck
+        torch.testing.assert_close(infer(loaded.model), infer(model), atol=tolerance, rtol=0)
+    assert [path] == list(tmp_path.iterdir())
+
+
+def test_statistics_and_frozen_biases_survive(tmp_path: Path, model: TransReID) -> None:
+    save_checkpoint(tmp_path / "m.safetensors", model, camera_names="ab", dtype=torch.float16)
+    loaded = load_checkpoint(tmp_path / "m.safetensors").model
+    state = model.state_dict()
+    assert torch.equal(loaded.state_dict()["bottleneck_4.running_var"], state["bottleneck_4.running_var"])
+    assert not loaded.get_submodule("bottleneck_1").bias.requires_grad  # type: ignore[union-attr]
+    assert loaded.base.pos_embed.requires_grad
+
+
+def test_an_inference_file_holds_only_what_inference_uses(tmp_path: Path, model: TransReID) -> None:
+    path = tmp_path / "m.safetensors"
+    save_checkpoint(path, model, camera_names="ab", inference_only=True)
+    stored = load_file(path)
+    unused = [k for k in stored if k.startswith(("classifier", "base.fc", "base.norm", "base.blocks.2."))]
+    assert not unused
+    assert "base.blocks.1.norm1.weight" in stored
+    assert "b2.1.weight" in stored
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"camera_names": ["hall"]}, r"the model has 2 cameras, but the camera names are \['hall'\]"),
+        ({"camera_names": ["hall", "hall"]}, "the model has 2 cameras"),
+        ({"camera_names": "ab", "view_names": ["front"]}, "the model has 0 views"),
+        ({"camera_names": "ab", "dtype": torch.bfloat16}, "float32 or float16, not torch.bfloat16"),
+    ],
+)
+def test_what_cannot_be_saved(tmp_path: Path, model: TransReID, options: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        save_checkpoint(tmp_path / "m.safetensors", model, **options)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_failed_write_leaves_the_old_file(
+    tmp_path: Path, model: TransReID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "m.safetensors"
+    save_checkpoint(path, model, camera_names="ab")
+    before = path.read_bytes()
+
+    def full_disk(tensors: object, partial: Path, **_: object) -> None:
+        partial.write_bytes(b"half")
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(reid.checkpoints, "save_file", full_disk)
+    with pytest.raises(OSError, match="No space left"):
+        save_checkpoint(path, model, camera_names="xy")
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def rewrite(path: Path, change: dict[str, Any]) -> None:
+    """Store the file again with another header."""
+    with safe_open(path, framework="pt") as file:
+        header = json.loads(file.metadata()["mtmc_transreid"])
+    header = {key: value for key, value in (header | change).items() if value is not None}
+    save_file(load_file(path), path, metadata={"mtmc_transreid": json.dumps(header)})
+
+
+CONFIG: dict[str, Any] = {
+    "width": 32, "depth": 3, "heads": 4, "image_size": [64, 32], "stride": 12, "cameras": 2, "unknown_row": True
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"version": 99}, "has format version 99, but this program reads version 1"),
+        ({"camera_names": None}, "does not describe a model as this version expects it: 'camera_names'"),
+        ({"config": CONFIG | {"colour": 1}}, "does not describe a model.*colour"),
+        ({"config": CONFIG}, "its configuration differ in the tensors b1.0.attn"),
+        ({"config": CONFIG | {"jpm": True, "width": 64}}, r"has shape \(.*\) instead of \("),
+    ],
+)
+def test_headers_that_do_not_fit(tmp_path: Path, model: TransReID, change: dict[str, Any], message: str) -> None:
+    path = tmp_path / "m.safetensors"
+    save_checkpoint(path, model, camera_names="ab")
+    rewrite(path, change)
+    with pytest.raises(InputError, match=message) as error:
+        load_checkpoint(path)
+    assert str(path) in str(error.value)
+
+
+def test_other_files_are_refused(tmp_path: Path, model: TransReID) -> None:
+    path = tmp_path / "m.safetensors"
+    with pytest.raises(InputError, match=r"there is no weights file .*m\.safetensors"):
+        load_checkpoint(path)
+    save_checkpoint(path, model, camera_names="ab")
+    for length in (4, 1000, len(path.read_bytes()) - 1):
+        (tmp_path / "cut.safetensors").write_bytes(path.read_bytes()[:length])
+        with pytest.raises(InputError, match=r"cut\.safetensors is not a readable safetensors file"):
+            load_checkpoint(tmp_path / "cut.safetensors")
+    save_file({"weight": torch.zeros(2)}, path)
+    with pytest.raises(InputError, match=r"m\.safetensors is no checkpoint of this project.*reid\.load_transreid"):
+        load_checkpoint(path)
+    torch.save({}, tmp_path / "m.pth")
+    with pytest.raises(InputError, match=r"m\.pth is no checkpoint of this project.*reid\.load_transreid"):
+        load_checkpoint(tmp_path / "m.pth")

@@ -59,7 +59,7 @@ class YoloDetector:
         device: str = "auto",
         half: bool | Literal["auto"] = "auto",
     ) -> None:
-        self._model = _load(weights)
+        self._model = load_model(weights)
         self._arguments: dict[str, Any] = {
             "imgsz": image_size_px,
             "conf": confidence_min,
@@ -114,7 +114,7 @@ class YoloDetector:
             )
 
 
-def _load(weights: str) -> Any:
+def load_model(weights: str) -> Any:
     """The Ultralytics model of `weights`, downloaded if it is a bare name that Ultralytics knows."""
     ultralytics = import_ultralytics()
     from ultralytics.utils.downloads import GITHUB_ASSETS_NAMES

@@ -1,0 +1,195 @@
+"""Fine-tune a YOLO detector to one class with Ultralytics' trainer, and measure one."""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from detectors.single_class import keep_class, save_for_inference
+from detectors.ultralytics_import import import_ultralytics
+from detectors.yolo import load_model
+from pipeline.errors import InputError
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """How to fine-tune; the defaults are for little data, and change a COCO model only a little.
+
+    Attributes:
+        epochs: passes over the training pictures; the weights after the last are the result, none are selected.
+        image_size_px: longer side of the network's input.
+        batch: pictures a step.
+        learning_rate: of AdamW, at the start; it falls to a tenth on a cosine.
+        freeze: so many of the first layers stay as they are (10: all of the backbone but its last two).
+        mosaic: share of training pictures that are put together from four; none in the last quarter.
+        device: cpu, cuda, cuda:1, ...; auto takes a GPU where there is one.
+        workers: processes that load pictures; 0 loads them in the training process.
+        seed: of everything that is drawn.
+    """
+
+    epochs: int = 20
+    image_size_px: int = 640
+    batch: int = 8
+    learning_rate: float = 1e-4
+    freeze: int = 10
+    mosaic: float = 0.5
+    device: str = "auto"
+    workers: int = 0
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class DetectionScores:
+    """How well a detector finds one class.
+
+    Attributes:
+        ap50: average precision at IoU 0.5.
+        ap: mean of the average precisions at IoU 0.50, 0.55, ... 0.95, as COCO counts.
+        precision, recall: at the confidence where their harmonic mean is best.
+    """
+
+    ap50: float
+    ap: float
+    precision: float
+    recall: float
+
+
+def train(
+    data: Path, weights: str, output: Path, *, class_name: str = "person", settings: TrainingSettings | None = None
+) -> Path:
+    """Reduce a checkpoint to one class and fine-tune it.
+
+    Args:
+        data: data.yaml of a set in YOLO layout with one class, as `detectors.dataset` builds.
+        weights: an Ultralytics .pt checkpoint or the name of one that Ultralytics downloads.
+        output: folder for the result and Ultralytics' records of the run.
+
+    Returns:
+        The result, `output`/{class_name}_{name of the weights}.pt: half precision, for inference only.
+
+    Raises:
+        InputError: data or weights are missing, or the weights do not know the class.
+    """
+    settings = settings or TrainingSettings()
+    model = _load(weights, data)
+    _reduce(model, class_name)
+
+    from ultralytics.models.yolo.detect import DetectionTrainer
+
+    class FineTuner(DetectionTrainer):
+        """Trains the model that it is given: Ultralytics would build a new one and copy what fits, and the
+        single-class head does not (see `keep_class`)."""
+
+        def get_model(self, cfg: Any = None, weights: Any = None, verbose: bool = True) -> Any:
+            return weights
+
+    output.mkdir(parents=True, exist_ok=True)
+    with _progress_on():
+        model.train(
+            trainer=FineTuner,
+            data=str(data),
+            project=str(output.resolve()),
+            name="ultralytics",
+            exist_ok=True,
+            epochs=settings.epochs,
+            imgsz=settings.image_size_px,
+            batch=settings.batch,
+            nbs=settings.batch,  # Ultralytics would add up gradients to 64 pictures: one step an epoch on little data
+            optimizer="AdamW",
+            lr0=settings.learning_rate,
+            lrf=0.1,
+            cos_lr=True,
+            warmup_epochs=1.0,
+            warmup_bias_lr=settings.learning_rate,
+            weight_decay=0.0005,
+            freeze=settings.freeze,
+            mosaic=settings.mosaic,
+            close_mosaic=max(settings.epochs // 4, 1),
+            device=None if settings.device == "auto" else settings.device,
+            workers=settings.workers,
+            seed=settings.seed,
+            deterministic=True,
+            val=False,
+            plots=False,
+            verbose=False,
+        )
+    trained = import_ultralytics().YOLO(str(output / "ultralytics" / "weights" / "last.pt"))
+    result = output / f"{class_name}_{Path(weights).stem}.pt"
+    save_for_inference(trained.model, result, image_size_px=settings.image_size_px)
+    return result
+
+
+def evaluate(
+    data: Path,
+    weights: str,
+    *,
+    class_name: str = "person",
+    image_size_px: int = 640,
+    device: str = "auto",
+    split: str = "val",
+) -> DetectionScores:
+    """Measure how well a checkpoint finds the class of a single-class data set.
+
+    Raises:
+        InputError: data or weights are missing, or the weights do not know the class.
+    """
+    model = _load(weights, data)
+    _reduce(model, class_name)
+    with tempfile.TemporaryDirectory() as folder:
+        metrics = model.val(
+            data=str(data),
+            split=split,
+            imgsz=image_size_px,
+            device=None if device == "auto" else device,
+            batch=1,  # pictures of any sizes are then padded just as in a run
+            workers=0,
+            project=folder,
+            plots=False,
+            verbose=False,
+        )
+    return DetectionScores(
+        ap50=float(metrics.box.map50),
+        ap=float(metrics.box.map),
+        precision=float(metrics.box.mp),
+        recall=float(metrics.box.mr),
+    )
+
+
+def reduce(weights: str, output: Path, *, class_name: str = "person", image_size_px: int = 640) -> None:
+    """Write the checkpoint `weights` reduced to one class, without any training, to `output`."""
+    model = _load(weights)
+    _reduce(model, class_name)
+    save_for_inference(model.model, output, image_size_px=image_size_px)
+
+
+def _load(weights: str, data: Path | None = None) -> Any:
+    """An Ultralytics model that can be trained."""
+    if data is not None and not data.is_file():
+        raise InputError(f"{data} does not exist; build a data set with 'python -m detectors dataset'")
+    if not weights.endswith(".pt"):
+        raise InputError(
+            f"{weights} is no .pt checkpoint; exported models can be neither trained nor measured here"
+        )
+    return load_model(weights)
+
+
+def _reduce(model: Any, class_name: str) -> None:
+    if list(model.names.values()) != [class_name]:
+        keep_class(model.model, class_name)
+
+
+@contextmanager
+def _progress_on() -> Iterator[None]:
+    """Let Ultralytics say how the training goes."""
+    logger = logging.getLogger("ultralytics")
+    before = logger.level
+    logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)

@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from detectors.dataset import Split, add_sequence
+from pipeline.errors import InputError
+from pipeline.sources.images import read_image
+from tests.media import grey_picture, index_of, write_video
+
+SIZE_WH = (64, 48)
+
+
+def sequence(folder: Path, ground_truth: str, frames: int = 20) -> Path:
+    """A MOTChallenge sequence with a video in place of the pictures."""
+    (folder / "gt").mkdir(parents=True)
+    (folder / "gt" / "gt.txt").write_text(ground_truth)
+    (folder / "seqinfo.ini").write_text("[Sequence]\nframeRate=10\n")
+    write_video(folder / "a.mp4", [grey_picture(i, SIZE_WH) for i in range(frames)])
+    return folder
+
+
+def label(output: Path, split: str, stem: str) -> list[list[float]]:
+    text = (output / "labels" / split / f"{stem}.txt").read_text()
+    return [[float(field) for field in line.split()] for line in text.splitlines()]
+
+
+def test_the_first_part_trains_and_every_kth_frame_is_taken(tmp_path: Path) -> None:
+    seq = sequence(tmp_path / "S", "1,1,16,12,32,24,1,-1,-1,-1\n14,1,16,12,32,24,1,-1,-1,-1\n")
+    added = add_sequence(seq, tmp_path / "data", every=4, train_share=0.65)
+    assert added == {"train": Split(images=4, boxes=1), "val": Split(images=2, boxes=1)}
+    pictures = sorted((tmp_path / "data" / "images").rglob("*.jpg"))
+    assert [(p.parent.name, p.stem) for p in pictures] == [
+        *(("train", f"S_{number:06d}") for number in (1, 5, 9, 13)),
+        *(("val", f"S_{number:06d}") for number in (14, 18)),
+    ]
+    for picture in pictures:
+        image = read_image(picture)
+        assert image is not None
+        assert index_of(image) == int(picture.stem[-6:]) - 1, "the picture is that frame"
+    # left 16, top 12, 32 x 24 in 64 x 48: the centre half of the picture.
+    assert label(tmp_path / "data", "train", "S_000001") == [[0, 0.5, 0.5, 0.5, 0.5]]
+    assert label(tmp_path / "data", "val", "S_000014") == [[0, 0.5, 0.5, 0.5, 0.5]]
+    assert label(tmp_path / "data", "val", "S_000018") == []
+
+
+def test_data_yaml_can_be_moved(tmp_path: Path) -> None:
+    add_sequence(sequence(tmp_path / "S", ""), tmp_path / "data", class_name="person")
+    data = yaml.safe_load((tmp_path / "data" / "data.yaml").read_text())
+    assert data == {"train": "images/train", "val": "images/val", "names": {0: "person"}}
+
+
+@pytest.mark.parametrize(
+    ("row", "expected"),
+    [
+        ("1,1,16,12,32,24,1,1,1.0", [[0, 0.5, 0.5, 0.5, 0.5]]),
+        ("1,1,16,12,32,24,0,1,1.0", []),
+        ("1,1,16,12,32,24,1,3,1.0", []),
+        ("1,1,16,12,32,24,1,1,0.2", []),
+        ("1,1,-32,12,48,24,1,1,1.0", [[0, 0.125, 0.5, 0.25, 0.5]]),
+        ("1,1,-32,12,32,24,1,1,1.0", []),
+    ],
+    ids=["person", "flag 0", "a car", "hidden", "cut at the border", "outside"],
+)
+def test_which_rows_become_labels(tmp_path: Path, row: str, expected: list[list[float]]) -> None:
+    add_sequence(sequence(tmp_path / "S", row + "\n", frames=4), tmp_path / "data")
+    assert label(tmp_path / "data", "train", "S_000001") == expected
+
+
+def test_sequences_add_up_but_not_twice(tmp_path: Path) -> None:
+    add_sequence(sequence(tmp_path / "S", ""), tmp_path / "data", every=10)
+    add_sequence(sequence(tmp_path / "T", ""), tmp_path / "data", every=10, train_share=1.0)
+    names = sorted(p.stem for p in (tmp_path / "data" / "images" / "train").iterdir())
+    assert names == ["S_000001", "T_000001", "T_000011"]
+    with pytest.raises(InputError, match="holds frames of T already"):
+        add_sequence(tmp_path / "T", tmp_path / "data", every=10, train_share=0.0)
+
+
+@pytest.mark.parametrize(("every", "train_share"), [(0, 0.5), (1, 1.5), (1, np.nan)])
+def test_bad_arguments(tmp_path: Path, every: int, train_share: float) -> None:
+    with pytest.raises(InputError, match="every must be at least 1"):
+        add_sequence(tmp_path / "S", tmp_path / "data", every=every, train_share=train_share)

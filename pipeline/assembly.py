@@ -69,8 +69,10 @@ def build_detector(config: Config) -> Detector:
     )
 
 
-def build_embedder(config: Config) -> Embedder:
-    """The embedder that `config.embedder` describes, with each camera's row of its camera table."""
+def build_embedder(config: Config) -> Embedder | None:
+    """The embedder that `config.embedder` describes, with each camera's row of its camera table; None without one."""
+    if config.embedder.weights is None:
+        return None
     from reid.checkpoints import load_checkpoint
     from reid.embedder import TransReIDEmbedder
 

@@ -25,7 +25,7 @@ def assign(cost: NDArray[np.floating[Any]], max_cost: float) -> NDArray[np.int64
         ValueError: if a cost is NaN or -inf, which the solver would take silently.
     """
     cost = np.asarray(cost, np.float64)
-    if np.isnan(cost).any() or np.isneginf(cost).any():
+    if not (cost > -np.inf).all():
         raise ValueError("assignment costs must be numbers or +inf")
     if cost.size == 0:
         return np.zeros((0, 2), np.int64)

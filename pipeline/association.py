@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import isfinite
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pipeline.boxes import clip_xyxy
 from pipeline.camera_geometry import CameraGeometry
@@ -20,6 +20,7 @@ from pipeline.cross_camera.track_record import TrackRecord
 from pipeline.datatypes import Detections, Frame, IntArray, Tracklet, TrajectoryRow
 from pipeline.results_csv import LinkedRow
 from pipeline.row_buffer import RowBuffer
+from pipeline.single_camera.track import Observation
 from pipeline.single_camera.tracker import SingleCameraTracker, TrackedFrame
 from pipeline.stage_clock import StageClock
 from reid.base import Embedder
@@ -141,56 +142,44 @@ class Associator:
         geometry = self._geometries[tracked.camera_id]
         floor = geometry.floor_xy_m(tracked.detections.xyxy)
         observed = self._linker.observe(tracked, floor)
-        detections = tracked.detections
-        for row, (record, track_id) in enumerate(zip(observed.seen, tracked.track_ids.tolist(), strict=True)):
-            for early in tracked.earlier.get(track_id, ()):
-                early_floor = geometry.floor_xy_m(early.xyxy[None])
-                self._add(
-                    record,
-                    early.frame_index,
-                    early.time_s,
-                    early.xyxy,
-                    early.confidence,
-                    None if early_floor is None else early_floor[0],
-                )
-            self._add(
-                record,
-                tracked.frame_index,
-                tracked.time_s,
-                detections.xyxy[row],
-                float(detections.confidence[row]),
-                None if floor is None else floor[row],
-            )
+        boxes: list[tuple[TrackRecord, Observation]] = []
+        for record, track_id, xyxy, confidence in zip(
+            observed.seen,
+            tracked.track_ids.tolist(),
+            tracked.detections.xyxy,
+            tracked.detections.confidence.tolist(),
+            strict=True,
+        ):
+            boxes += [(record, early) for early in tracked.earlier.get(track_id, ())]
+            boxes.append((record, Observation(tracked.frame_index, tracked.time_s, xyxy, confidence)))
+        self._add(tracked.camera_id, boxes)
         return observed.ended
 
-    def _add(
-        self,
-        record: TrackRecord,
-        frame_index: int,
-        time_s: float,
-        xyxy: NDArray[np.float32],
-        confidence: float,
-        floor_xy_m: NDArray[np.float64] | None,
-    ) -> None:
-        x1, y1, x2, y2 = clip_xyxy(xyxy[None], self._size_wh[record.camera_id])[0].tolist()
-        if x2 <= x1 or y2 <= y1:
+    def _add(self, camera_id: str, boxes: Sequence[tuple[TrackRecord, Observation]]) -> None:
+        """Boxes of one camera to rows, cut off at the border of the picture; those wholly outside are none."""
+        if not boxes:
             return
-        world = None
-        if floor_xy_m is not None and np.isfinite(floor_xy_m).all():
-            world = (float(floor_xy_m[0]), float(floor_xy_m[1]))
-        self._rows.add(
-            TrajectoryRow(
-                camera_id=record.camera_id,
+        xyxy = np.stack([observation.xyxy for _, observation in boxes])
+        floor_xy_m = self._geometries[camera_id].floor_xy_m(xyxy)
+        if floor_xy_m is None:
+            floor_xy_m = np.full((len(boxes), 2), np.nan)
+        clipped = clip_xyxy(xyxy, self._size_wh[camera_id])
+        for (record, observation), (x1, y1, x2, y2), (x_m, y_m) in zip(
+            boxes, clipped.tolist(), floor_xy_m.tolist(), strict=True
+        ):
+            if x2 <= x1 or y2 <= y1:
+                continue
+            row = TrajectoryRow(
+                camera_id=camera_id,
                 track_id=record.track_id,
-                frame_index=frame_index,
-                time_s=time_s,
+                frame_index=observation.frame_index,
+                time_s=observation.time_s,
                 class_name=self._class_names[record.class_id],
                 xyxy=(x1, y1, x2, y2),
-                confidence=confidence,
-                world_xy_m=world,
-            ),
-            record,
-        )
+                confidence=observation.confidence,
+                world_xy_m=(x_m, y_m) if isfinite(x_m) and isfinite(y_m) else None,
+            )
+            self._rows.add(row, record)
 
 
 def _only(detections: Detections, rows: IntArray) -> Detections:

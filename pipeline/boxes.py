@@ -24,15 +24,16 @@ def cxcywh_to_xyxy(cxcywh: Boxes) -> Boxes:
 
 def areas(xyxy: Boxes) -> Boxes:
     """(N,) areas in px^2; a box with right < left or bottom < top has area 0."""
-    return np.clip(xyxy[:, 2] - xyxy[:, 0], 0, None) * np.clip(xyxy[:, 3] - xyxy[:, 1], 0, None)
+    return np.maximum(xyxy[:, 2] - xyxy[:, 0], 0) * np.maximum(xyxy[:, 3] - xyxy[:, 1], 0)
 
 
 def intersections(a_xyxy: Boxes, b_xyxy: Boxes) -> Boxes:
     """(N, M) areas in px^2 that the boxes of `a` (N, 4) and `b` (M, 4) share."""
-    top_left = np.maximum(a_xyxy[:, None, :2], b_xyxy[None, :, :2])
-    bottom_right = np.minimum(a_xyxy[:, None, 2:], b_xyxy[None, :, 2:])
-    size = np.clip(bottom_right - top_left, 0, None)
-    return np.asarray(size[..., 0] * size[..., 1])
+    ax1, ay1, ax2, ay2 = a_xyxy.T[:, :, None]
+    bx1, by1, bx2, by2 = b_xyxy.T[:, None, :]
+    width = np.minimum(ax2, bx2) - np.maximum(ax1, bx1)
+    height = np.minimum(ay2, by2) - np.maximum(ay1, by1)
+    return np.asarray(np.maximum(width, 0) * np.maximum(height, 0))
 
 
 def iou_matrix(a_xyxy: Boxes, b_xyxy: Boxes) -> Boxes:

@@ -78,7 +78,7 @@ class DetectorConfig(_Section):
 
 
 class EmbedderConfig(_Section):
-    weights: str
+    weights: str | None
     batch_size: Count
     device: str
     half: Half

@@ -62,6 +62,11 @@ def track(
         embedder = None if blind else build_embedder(config)
         embedder_hash = _embedder_hash(config, replay, embedder)
         parts = build_parts(config, sources, epoch_utc, detector, embedder, embedder_hash)
+        if config.output.save_embeddings and embedder is None:
+            raise InputError(
+                "embeddings can only be saved in a run that computes them: no --detections with embeddings, "
+                "and embedder.weights not null"
+            )
         clear_results(output, overwrite)
         saver = None
         if config.output.save_detections:

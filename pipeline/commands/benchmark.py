@@ -14,6 +14,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from detectors.base import Detector
 from pipeline.assembly import build_detector, build_embedder, build_parts, close_sources, open_sources
 from pipeline.commands.arguments import ConfigOption, SetOption, overrides_of
 from pipeline.commands.json_file import write_json
@@ -24,6 +25,7 @@ from pipeline.runner import detected_ticks, run
 from pipeline.simulation import SimulatedWorld
 from pipeline.sources.base import BrokenSource
 from pipeline.stage_clock import StageClock
+from reid.base import Embedder
 
 app = typer.Typer(help="Measure time and memory.", no_args_is_help=True)
 
@@ -148,7 +150,11 @@ def peak_resident_mb() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def _detection_only(config: Config, detector: Any, embedder: Any) -> float:
+def _hash(embedder: Embedder | None) -> str:
+    return "" if embedder is None else embedder.model_hash
+
+
+def _detection_only(config: Config, detector: Detector, embedder: Embedder | None) -> float:
     """Wall seconds of decoding and detection with the same threads and batches as in a whole run."""
     sources, epoch_utc = open_sources(config)
 
@@ -156,7 +162,7 @@ def _detection_only(config: Config, detector: Any, embedder: Any) -> float:
         raise RunError(f"a benchmark needs whole recordings: {error}")
 
     try:
-        parts = build_parts(config, sources, epoch_utc, detector, embedder, embedder.model_hash)
+        parts = build_parts(config, sources, epoch_utc, detector, embedder, _hash(embedder))
         began = time.perf_counter()
         with ExitStack() as stack:
             for _ in detected_ticks(parts, StageClock(), stack, broken):
@@ -166,10 +172,10 @@ def _detection_only(config: Config, detector: Any, embedder: Any) -> float:
         close_sources(sources)
 
 
-def _full_run(config: Config, detector: Any, embedder: Any) -> RunSummary:
+def _full_run(config: Config, detector: Detector, embedder: Embedder | None) -> RunSummary:
     sources, epoch_utc = open_sources(config)
     try:
-        parts = build_parts(config, sources, epoch_utc, detector, embedder, embedder.model_hash)
+        parts = build_parts(config, sources, epoch_utc, detector, embedder, _hash(embedder))
         with tempfile.TemporaryDirectory() as folder:
             return run(parts, Path(folder), config={}, versions={})
     finally:

@@ -33,9 +33,12 @@ def appearance_distance(query: FloatArray, gallery: FloatArray, valid: BoolArray
     count = len(gallery)
     if not len(query) or not gallery.size:
         return np.full(count, np.inf)
-    similarity = np.einsum("kd,ifd->ikf", query, gallery, optimize=True)
-    similarity = np.where(valid[:, None, :], similarity, -np.inf).reshape(count, -1)
-    best = -np.sort(-similarity, axis=1)[:, :BEST_PAIRS]
+    similarity = gallery.reshape(-1, gallery.shape[2]) @ query.T
+    similarity[~valid.ravel()] = -np.inf
+    similarity = similarity.reshape(count, -1)
+    best = similarity
+    if similarity.shape[1] > BEST_PAIRS:
+        best = np.partition(similarity, -BEST_PAIRS, axis=1)[:, -BEST_PAIRS:]
     usable = np.isfinite(best)
     counted = usable.sum(axis=1)
     total = np.where(usable, best, 0).sum(axis=1)

@@ -7,16 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.boxes import Boxes, iou_matrix
+from pipeline.boxes import Boxes
 from pipeline.datatypes import BoolArray, FloatArray
-
-
-def iou_distance(
-    tracks_xyxy: Boxes, detections_xyxy: Boxes, confidence: FloatArray | None = None
-) -> NDArray[np.floating[Any]]:
-    """(T, N) 1 - IoU, or 1 - IoU x confidence where confidences (N,) are given (ByteTrack, section 3)."""
-    iou = iou_matrix(tracks_xyxy, detections_xyxy)
-    return 1 - (iou if confidence is None else iou * confidence[None, :])
 
 
 def gate_distance(tracks_xyxy: Boxes, detections_xyxy: Boxes) -> NDArray[np.floating[Any]]:

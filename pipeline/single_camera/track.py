@@ -44,7 +44,7 @@ class Track:
     """The live object inside the tracker.
 
     Attributes:
-        mean, covariance: (4, 2) and (4, 3), this track's rows of the Kalman state, at `state_time_s`.
+        mean, covariance: (4, 2) and (4, 3), this track's rows of the Kalman state, at the newest frame's time.
         track_id: from 1, given when confirmed; 0 before.
         first_s, last_s: time of the first and the last observed box.
         embedded_s: when its appearance was last taken, -inf before the first time.
@@ -56,7 +56,6 @@ class Track:
     class_id: int
     mean: NDArray[np.float64]
     covariance: NDArray[np.float64]
-    state_time_s: float
     first_s: float
     last_s: float
     state: TrackState = TrackState.TENTATIVE

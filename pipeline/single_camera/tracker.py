@@ -11,6 +11,7 @@ A frame takes two calls, because embeddings are computed only where they matter:
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +20,7 @@ from pipeline.assignment import assign
 from pipeline.boxes import Boxes, covered_share, cxcywh_to_xyxy, iou_matrix, xyxy_to_cxcywh
 from pipeline.config import TrackerSettings
 from pipeline.datatypes import BoolArray, Detections, FloatArray, Frame, IntArray
-from pipeline.single_camera.costs import cosine_distance, fused_cost, gate_distance, iou_distance
+from pipeline.single_camera.costs import cosine_distance, fused_cost, gate_distance
 from pipeline.single_camera.kalman_filter import KalmanFilter
 from pipeline.single_camera.track import Observation, Track, TrackState
 
@@ -47,6 +48,24 @@ class TrackedFrame:
     ended: tuple[int, ...]
 
 
+@dataclass(frozen=True, eq=False)
+class _Scene:
+    """A frame's N detections beside the T tracks as predicted for its time; `plan` and `update` both need it.
+
+    mean, covariance: (T, 4, 2) and (T, 4, 3). tracks_xyxy: (T, 4). same_class: (T, N). iou: (T, N).
+    good: (N,), detections whose crops are fit to describe a person.
+    """
+
+    time_s: float
+    detections_xyxy: FloatArray
+    mean: NDArray[np.float64]
+    covariance: NDArray[np.float64]
+    tracks_xyxy: Boxes
+    same_class: BoolArray
+    iou: Boxes
+    good: BoolArray
+
+
 class SingleCameraTracker:
     """Gives the people of one camera track ids, counted from 1 by this object."""
 
@@ -57,6 +76,8 @@ class SingleCameraTracker:
         )
         self._tracks: list[Track] = []
         self._next_id = 1
+        self._now_s = -np.inf
+        self._scene: _Scene | None = None
 
     @property
     def live_tracks(self) -> int:
@@ -70,31 +91,28 @@ class SingleCameraTracker:
 
     def plan(self, frame: Frame, detections: Detections) -> IntArray:
         """Rows (K,) of `detections` whose embedding would help: a track is due for one, a box could belong to
-        two tracks, or a confident box belongs to none while lost tracks are waiting to be found."""
+        two tracks, or a confident box belongs to none while lost tracks are waiting to be found.
+
+        Raises:
+            ValueError: if the frame is not later than the one given to `update` before.
+        """
         settings = self._settings
+        scene = self._look(frame, detections)
         high = detections.confidence >= settings.high_confidence
-        if not high.any():
+        if not high.any() or not self._tracks:
             return np.zeros(0, np.int64)
-        good = self._good_crops(frame, detections)
-        iou = iou_matrix(self._predicted_xyxy(frame.time_s), detections.xyxy)
-        wanted = np.zeros(len(detections), np.bool_)
-        if len(self._tracks):
-            same_class = self._classes()[:, None] == detections.class_id[None, :]
-            iou = np.where(same_class, iou, 0)
-            claimed = iou.max(axis=0)
-            due = np.array([self._due(track, frame.time_s) for track in self._tracks])
-            best_track = iou.argmax(axis=0)
-            plain = claimed > settings.ambiguous_iou
-            wanted |= plain & due[best_track] & good
-            comparable = np.array([track.appearance is not None for track in self._tracks])
-            rivals = np.where(comparable[:, None], iou, 0)
-            if len(rivals) > 1:
-                first, second = -np.partition(-rivals, 1, axis=0)[:2]
-                close = (second > settings.ambiguous_iou) & (first - second < settings.ambiguous_margin_iou)
-                wanted |= close
-            waiting = np.array([track.state is TrackState.LOST for track in self._tracks]) & comparable
-            if waiting.any():
-                wanted |= ~plain & (detections.confidence >= settings.new_track_confidence)
+        iou = np.where(scene.same_class, scene.iou, 0)
+        plain = iou.max(axis=0) > settings.ambiguous_iou
+        due = np.array([self._due(track, frame.time_s) for track in self._tracks])
+        wanted = plain & due[iou.argmax(axis=0)] & scene.good
+        comparable = np.array([track.appearance is not None for track in self._tracks])
+        rivals = np.where(comparable[:, None], iou, 0)
+        if len(rivals) > 1:
+            first, second = -np.partition(-rivals, 1, axis=0)[:2]
+            wanted |= (second > settings.ambiguous_iou) & (first - second < settings.ambiguous_margin_iou)
+        waiting = comparable & np.array([track.state is TrackState.LOST for track in self._tracks])
+        if waiting.any():
+            wanted |= ~plain & (detections.confidence >= settings.new_track_confidence)
         return np.flatnonzero(wanted & high)
 
     def update(self, frame: Frame, detections: Detections) -> TrackedFrame:
@@ -107,91 +125,111 @@ class SingleCameraTracker:
             ValueError: if the frame is not later than the one before.
         """
         settings = self._settings
-        self._advance(frame.time_s)
-        good = self._good_crops(frame, detections)
-        high = np.flatnonzero(detections.confidence >= settings.high_confidence)
-        low = np.flatnonzero(
-            (detections.confidence < settings.high_confidence) & (detections.confidence >= settings.low_confidence)
-        )
-        established = [t for t in self._tracks if t.state is not TrackState.TENTATIVE]
-        tentative = [t for t in self._tracks if t.state is TrackState.TENTATIVE]
+        scene = self._look(frame, detections)
+        self._now_s, self._scene = frame.time_s, None
+        for row, track in enumerate(self._tracks):
+            track.mean, track.covariance = scene.mean[row], scene.covariance[row]
+        confidence = detections.confidence
+        high = np.flatnonzero(confidence >= settings.high_confidence)
+        low = np.flatnonzero((confidence < settings.high_confidence) & (confidence >= settings.low_confidence))
+        tentative = np.array([track.state is TrackState.TENTATIVE for track in self._tracks], np.bool_)
+        lost = np.array([track.state is TrackState.LOST for track in self._tracks], np.bool_)
 
-        pairs, established, high = self._match_high(established, detections, high)
-        seen = [t for t in established if t.state is TrackState.CONFIRMED]
-        more, _, _ = self._match_iou(seen, detections, low, settings.max_iou_distance_low)
+        pairs, established, high = self._match_high(scene, detections, np.flatnonzero(~tentative), high)
+        seen = established[~lost[established]]
+        more, _, _ = _match_iou(scene, seen, low, settings.max_iou_distance_low)
         pairs += more
-        more, _, high = self._match_iou(tentative, detections, high, settings.max_iou_distance_tentative)
+        more, _, high = _match_iou(scene, np.flatnonzero(tentative), high, settings.max_iou_distance_tentative)
         pairs += more
 
-        self._observe(pairs, frame, detections, good)
-        matched = {id(track) for track, _ in pairs}
-        ended = self._miss([t for t in self._tracks if id(t) not in matched], frame.time_s)
-        self._start(high, frame, detections, good)
+        self._observe(pairs, scene, frame, detections)
+        matched = {track for track, _ in pairs}
+        ended = self._miss([t for row, t in enumerate(self._tracks) if row not in matched], frame.time_s)
+        observed = [(self._tracks[track], row) for track, row in pairs]
+        self._start(high, scene, frame, detections)
         ended += self._end_duplicates()
         self._tracks = [t for t in self._tracks if t.state is not TrackState.ENDED]
-        return self._tracked_frame(frame, pairs, detections, good, ended)
+        return _tracked_frame(frame, observed, detections, scene.good, ended)
 
     def finish(self) -> tuple[int, ...]:
         """End all tracks, at the end of the recording; the ids of those that were confirmed."""
         ended = tuple(sorted(track.track_id for track in self._tracks if track.track_id))
-        self._tracks = []
+        self._tracks, self._scene = [], None
         return ended
 
     # -- matching ------------------------------------------------------------------------------------------
 
-    def _match_high(
-        self, tracks: list[Track], detections: Detections, rows: IntArray
-    ) -> tuple[list[tuple[Track, int]], list[Track], IntArray]:
-        settings = self._settings
-        chosen = detections[rows]
-        boxes = _boxes(tracks)
-        cost = fused_cost(
-            iou_distance(boxes, chosen.xyxy, chosen.confidence),
-            cosine_distance([t.appearance for t in tracks], chosen.embeddings, chosen.embedded),
-            gate_distance(boxes, chosen.xyxy),
-            max_iou_distance=settings.max_iou_distance_high,
-            max_cosine_distance=settings.max_cosine_distance,
-            max_gate_distance=settings.max_gate_distance,
+    def _look(self, frame: Frame, detections: Detections) -> _Scene:
+        """The scene of this frame; computed once for `plan` and `update`."""
+        scene = self._scene
+        # `Detections.with_embeddings` keeps the array of boxes.
+        if scene is not None and scene.time_s == frame.time_s and scene.detections_xyxy is detections.xyxy:
+            return scene
+        elapsed_s = frame.time_s - self._now_s
+        if not elapsed_s > 0:
+            raise ValueError(
+                f"frame at {frame.time_s:.3f} s does not follow the one before, at {self._now_s:.3f} s"
+            )
+        mean, covariance = np.zeros((0, 4, 2)), np.zeros((0, 4, 3))
+        if self._tracks:
+            mean = np.stack([track.mean for track in self._tracks])
+            covariance = np.stack([track.covariance for track in self._tracks])
+            mean, covariance = self._filter.predict(mean, covariance, np.full(len(mean), elapsed_s))
+        tracks_xyxy = cxcywh_to_xyxy(mean[..., 0])
+        classes = np.array([track.class_id for track in self._tracks], np.int64)
+        self._scene = _Scene(
+            time_s=frame.time_s,
+            detections_xyxy=detections.xyxy,
+            mean=mean,
+            covariance=covariance,
+            tracks_xyxy=tracks_xyxy,
+            same_class=classes[:, None] == detections.class_id[None, :],
+            iou=iou_matrix(tracks_xyxy, detections.xyxy),
+            good=self._good_crops(frame, detections),
         )
-        return _matched(tracks, rows, _same_class(cost, tracks, chosen), 1.0)
+        return self._scene
 
-    def _match_iou(
-        self, tracks: list[Track], detections: Detections, rows: IntArray, max_iou_distance: float
-    ) -> tuple[list[tuple[Track, int]], list[Track], IntArray]:
-        chosen = detections[rows]
-        cost = iou_distance(_boxes(tracks), chosen.xyxy)
-        return _matched(tracks, rows, _same_class(cost, tracks, chosen), max_iou_distance)
+    def _match_high(
+        self, scene: _Scene, detections: Detections, tracks: IntArray, rows: IntArray
+    ) -> tuple[list[tuple[int, int]], IntArray, IntArray]:
+        settings = self._settings
+        # Overlap with an unsure box counts for less (ByteTrack's score fusion).
+        cost = 1 - scene.iou[np.ix_(tracks, rows)] * detections.confidence[None, rows]
+        appearance = None
+        if detections.embeddings is not None and detections.embedded is not None:
+            appearance = cosine_distance(
+                [self._tracks[track].appearance for track in tracks],
+                detections.embeddings[rows],
+                detections.embedded[rows],
+            )
+        if appearance is None:
+            cost = cost / settings.max_iou_distance_high
+        else:
+            cost = fused_cost(
+                cost,
+                appearance,
+                gate_distance(scene.tracks_xyxy[tracks], detections.xyxy[rows]),
+                max_iou_distance=settings.max_iou_distance_high,
+                max_cosine_distance=settings.max_cosine_distance,
+                max_gate_distance=settings.max_gate_distance,
+            )
+        return _matched(scene, tracks, rows, cost, 1.0)
 
     # -- the life of tracks --------------------------------------------------------------------------------
 
-    def _advance(self, time_s: float) -> None:
-        if not self._tracks:
-            return
-        elapsed = np.array([time_s - track.state_time_s for track in self._tracks])
-        if (elapsed <= 0).any():
-            raise ValueError(
-                f"frame at {time_s:.3f} s does not follow the one before, at {time_s - elapsed.min():.3f} s"
-            )
-        mean, covariance = self._filter.predict(*self._state(), elapsed)
-        for row, track in enumerate(self._tracks):
-            track.mean, track.covariance, track.state_time_s = mean[row], covariance[row], time_s
-
-    def _observe(
-        self, pairs: list[tuple[Track, int]], frame: Frame, detections: Detections, good: BoolArray
-    ) -> None:
+    def _observe(self, pairs: list[tuple[int, int]], scene: _Scene, frame: Frame, detections: Detections) -> None:
         if not pairs:
             return
-        measured = _measured(detections, np.array([row for _, row in pairs], np.int64))
+        tracks, rows = np.array(pairs, np.int64).T
         mean, covariance = self._filter.update(
-            np.stack([track.mean for track, _ in pairs]),
-            np.stack([track.covariance for track, _ in pairs]),
-            measured,
+            scene.mean[tracks], scene.covariance[tracks], _measured(detections, rows)
         )
-        for index, (track, row) in enumerate(pairs):
+        for index, (number, row) in enumerate(pairs):
+            track = self._tracks[number]
             track.mean, track.covariance = mean[index], covariance[index]
             track.last_s = frame.time_s
             track.observations += 1
-            self._see_appearance(track, row, frame.time_s, detections, good)
+            self._see_appearance(track, row, frame.time_s, detections, scene.good)
             if track.state is TrackState.TENTATIVE:
                 if frame.time_s - track.first_s >= self._settings.confirm_after_s:
                     track.state = TrackState.CONFIRMED
@@ -226,7 +264,7 @@ class SingleCameraTracker:
                 ended.append(track.track_id)
         return ended
 
-    def _start(self, rows: IntArray, frame: Frame, detections: Detections, good: BoolArray) -> None:
+    def _start(self, rows: IntArray, scene: _Scene, frame: Frame, detections: Detections) -> None:
         rows = rows[detections.confidence[rows] >= self._settings.new_track_confidence]
         if not len(rows):
             return
@@ -236,12 +274,11 @@ class SingleCameraTracker:
                 class_id=int(detections.class_id[row]),
                 mean=mean[index],
                 covariance=covariance[index],
-                state_time_s=frame.time_s,
                 first_s=frame.time_s,
                 last_s=frame.time_s,
                 unconfirmed=[_observation(frame, detections, row)],
             )
-            self._see_appearance(track, row, frame.time_s, detections, good)
+            self._see_appearance(track, int(row), frame.time_s, detections, scene.good)
             self._tracks.append(track)
 
     def _end_duplicates(self) -> list[int]:
@@ -262,19 +299,6 @@ class SingleCameraTracker:
         return ended
 
     # -- small views of the tracks -------------------------------------------------------------------------
-
-    def _state(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        return np.stack([t.mean for t in self._tracks]), np.stack([t.covariance for t in self._tracks])
-
-    def _predicted_xyxy(self, time_s: float) -> Boxes:
-        if not self._tracks:
-            return np.zeros((0, 4))
-        elapsed = np.array([time_s - track.state_time_s for track in self._tracks])
-        mean, _ = self._filter.predict(*self._state(), elapsed)
-        return cxcywh_to_xyxy(mean[..., 0])
-
-    def _classes(self) -> IntArray:
-        return np.array([track.class_id for track in self._tracks], np.int64)
 
     def _due(self, track: Track, time_s: float) -> bool:
         settings = self._settings
@@ -302,33 +326,33 @@ class SingleCameraTracker:
         )
         return np.asarray(good)
 
-    def _tracked_frame(
-        self,
-        frame: Frame,
-        pairs: list[tuple[Track, int]],
-        detections: Detections,
-        good: BoolArray,
-        ended: list[int],
-    ) -> TrackedFrame:
-        confirmed = sorted(
-            ((t.track_id, row, t) for t, row in pairs if t.state is TrackState.CONFIRMED),
-            key=lambda item: item[0],
-        )
-        rows = np.array([row for _, row, _ in confirmed], np.int64)
-        earlier = {}
-        for track_id, _, track in confirmed:
-            if track.unconfirmed:
-                earlier[track_id], track.unconfirmed = track.unconfirmed, []
-        return TrackedFrame(
-            camera_id=frame.camera_id,
-            frame_index=frame.frame_index,
-            time_s=frame.time_s,
-            track_ids=np.array([track_id for track_id, _, _ in confirmed], np.int64),
-            detections=detections[rows],
-            good_crop=good[rows],
-            earlier=earlier,
-            ended=tuple(sorted(ended)),
-        )
+
+def _tracked_frame(
+    frame: Frame,
+    observed: list[tuple[Track, int]],
+    detections: Detections,
+    good: BoolArray,
+    ended: list[int],
+) -> TrackedFrame:
+    confirmed = sorted(
+        ((track.track_id, row, track) for track, row in observed if track.state is TrackState.CONFIRMED),
+        key=lambda item: item[0],
+    )
+    rows = np.array([row for _, row, _ in confirmed], np.int64)
+    earlier = {}
+    for track_id, _, track in confirmed:
+        if track.unconfirmed:
+            earlier[track_id], track.unconfirmed = track.unconfirmed, []
+    return TrackedFrame(
+        camera_id=frame.camera_id,
+        frame_index=frame.frame_index,
+        time_s=frame.time_s,
+        track_ids=np.array([track_id for track_id, _, _ in confirmed], np.int64),
+        detections=detections[rows],
+        good_crop=good[rows],
+        earlier=earlier,
+        ended=tuple(sorted(ended)),
+    )
 
 
 def _measured(detections: Detections, rows: IntArray) -> NDArray[np.float64]:
@@ -342,24 +366,22 @@ def _boxes(tracks: list[Track]) -> Boxes:
     return cxcywh_to_xyxy(np.stack([track.mean[:, 0] for track in tracks]))
 
 
-def _same_class(cost: Boxes, tracks: list[Track], detections: Detections) -> Boxes:
-    """`cost` (T, N) with +inf where track and detection are of different classes."""
-    classes = np.array([track.class_id for track in tracks], np.int64)
-    return np.where(classes[:, None] == detections.class_id[None, :], cost, np.inf)
+def _match_iou(
+    scene: _Scene, tracks: IntArray, rows: IntArray, max_iou_distance: float
+) -> tuple[list[tuple[int, int]], IntArray, IntArray]:
+    return _matched(scene, tracks, rows, 1 - scene.iou[np.ix_(tracks, rows)], max_iou_distance)
 
 
 def _matched(
-    tracks: list[Track], rows: IntArray, cost: Boxes, max_cost: float
-) -> tuple[list[tuple[Track, int]], list[Track], IntArray]:
-    """The matched (track, row) pairs, the tracks left over and the rows left over."""
-    pairs = assign(cost, max_cost)
-    taken_tracks, taken_rows = set(pairs[:, 0].tolist()), np.zeros(len(rows), np.bool_)
-    taken_rows[pairs[:, 1]] = True
-    return (
-        [(tracks[t], int(rows[d])) for t, d in pairs],
-        [track for index, track in enumerate(tracks) if index not in taken_tracks],
-        rows[~taken_rows],
-    )
+    scene: _Scene, tracks: IntArray, rows: IntArray, cost: NDArray[np.floating[Any]], max_cost: float
+) -> tuple[list[tuple[int, int]], IntArray, IntArray]:
+    """Match the tracks numbered `tracks` to the detections at `rows` by `cost` (len(tracks), len(rows)), never
+    across classes; the (track, row) pairs, the tracks left over and the rows left over."""
+    pairs = assign(np.where(scene.same_class[np.ix_(tracks, rows)], cost, np.inf), max_cost)
+    left_tracks, left_rows = np.ones(len(tracks), np.bool_), np.ones(len(rows), np.bool_)
+    left_tracks[pairs[:, 0]], left_rows[pairs[:, 1]] = False, False
+    matched = np.stack([tracks[pairs[:, 0]], rows[pairs[:, 1]]], axis=1)
+    return [(track, row) for track, row in matched.tolist()], tracks[left_tracks], rows[left_rows]
 
 
 def _observation(frame: Frame, detections: Detections, row: int) -> Observation:

@@ -29,6 +29,8 @@ FORMAT_VERSION = 1
 INPUT_MEAN = (0.5, 0.5, 0.5)
 INPUT_STD = (0.5, 0.5, 0.5)
 
+_HINT = "official TransReID files load with reid.load_transreid"
+
 
 @dataclass(frozen=True, eq=False)
 class LoadedModel:
@@ -133,9 +135,6 @@ def load_checkpoint(path: str | Path) -> LoadedModel:
         )
     except (KeyError, TypeError) as error:
         raise InputError(f"{path} does not describe a model as this version expects it: {error}") from error
-
-
-_HINT = "official TransReID files load with reid.load_transreid"
 
 
 def _check_names(kind: str, names: Sequence[str], count: int) -> None:

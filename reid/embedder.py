@@ -15,6 +15,7 @@ from pipeline.datatypes import EmbeddedCrops, FloatArray, Frame
 from pipeline.errors import InputError, RunError
 from reid.checkpoints import LoadedModel
 from reid.crops import crop_boxes, normalise
+from reid.device import choose_device
 from reid.models.sie import UNKNOWN
 
 UnknownCamera = Literal["trained row for unknown cameras", "mean of the camera rows"]
@@ -54,7 +55,7 @@ class TransReIDEmbedder:
         """
         if batch_size < 1:
             raise InputError(f"batch_size must be at least 1, but is {batch_size}")
-        self._device = _choose_device(device)
+        self._device = choose_device(device)
         use_half = self._device.type == "cuda" if half == "auto" else half
         self._dtype = torch.float16 if use_half else torch.float32
         self._model = copy.deepcopy(loaded.model).to(self._device, self._dtype).eval()
@@ -149,15 +150,3 @@ def _row(name: str, camera: str | int | None, loaded: LoadedModel) -> int:
     if not 0 <= camera < count:
         raise InputError(f"camera {name} is given row {camera} of the model's camera table, which has {listed}")
     return camera
-
-
-def _choose_device(device: str) -> torch.device:
-    if device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        chosen = torch.device(device)
-        torch.empty(1, device=chosen)
-    except (RuntimeError, AssertionError) as error:  # torch without CUDA fails with an assertion
-        reason = str(error).splitlines()[0]
-        raise InputError(f"the device {device!r} cannot be used: {reason}") from error
-    return chosen

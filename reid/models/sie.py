@@ -56,10 +56,8 @@ def side_information(
     known = table[: camera_rows * view_rows].reshape(camera_rows, view_rows, -1)  # (C, V, D)
     known = torch.cat([known, known.mean(dim=1, keepdim=True)], dim=1)  # (C, V + 1, D)
     unknown = table[camera_rows * view_rows :, 0]  # (0 or 1, D)
-    if len(unknown):
-        any_camera = unknown.unsqueeze(1).expand(1, view_rows + 1, -1)
-    else:
-        any_camera = known.mean(dim=0, keepdim=True)
+    mean = known.mean(dim=0, keepdim=True)  # (1, V + 1, D)
+    any_camera = unknown.unsqueeze(1).expand_as(mean) if len(unknown) else mean
     rows = torch.cat([known, any_camera]).flatten(0, 1)  # ((C + 1) * (V + 1), D)
 
     camera_index = _index("camera", cameras, camera_count, batch, table.device)

@@ -88,7 +88,7 @@ def test_statistics_and_frozen_biases_survive(tmp_path: Path, model: TransReID) 
     loaded = load_checkpoint(tmp_path / "m.safetensors").model
     state = model.state_dict()
     assert torch.equal(loaded.state_dict()["bottleneck_4.running_var"], state["bottleneck_4.running_var"])
-    assert not loaded.get_submodule("bottleneck_1").bias.requires_grad  # type: ignore[union-attr]
+    assert not loaded.get_submodule("bottleneck_1").bias.requires_grad
     assert loaded.base.pos_embed.requires_grad
 
 

@@ -72,11 +72,13 @@ def test_it_is_the_models_feature_of_the_normalised_crops() -> None:
 def test_many_cameras_at_once_are_as_each_alone(batch_size: int) -> None:
     frames = [frame("a", 1), frame("b", 2), frame("a", 3), frame("c", 4)]
     boxes = [BOXES[:3], BOXES, BOXES[:0], BOXES[1:2]]
-    together = embedder(batch_size=batch_size).embed(frames, boxes)
+    e = embedder(batch_size=batch_size)
+    together = e.embed(frames, boxes)
     assert [len(result) for result in together] == [3, 4, 0, 1]
     for result, frame_, own in zip(together, frames, boxes, strict=True):
         for row, box in enumerate(own):
-            np.testing.assert_allclose(result.embeddings[row], one(frame_, box[None])[0], atol=1e-5)
+            (alone,) = e.embed([frame_], [box[None]])
+            np.testing.assert_allclose(result.embeddings[row], alone.embeddings[0], atol=1e-5)
 
 
 def test_the_camera_matters_and_is_found_by_name_or_row() -> None:
@@ -152,6 +154,14 @@ def test_half_precision_is_asked_for_on_a_cpu() -> None:
     np.testing.assert_allclose(half, exact, atol=0.01)
     np.testing.assert_allclose(np.linalg.norm(half, axis=1), 1, rtol=1e-6)
     assert loaded.model.base.cls_token.dtype == torch.float32  # the caller's model is left as it was
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
+@pytest.mark.parametrize(("half", "tolerance"), [(False, 1e-3), ("auto", 0.01)])
+def test_a_gpu_gives_what_the_cpu_gives(half: Any, tolerance: float) -> None:
+    on_gpu = TransReIDEmbedder(loaded_model(), camera_rows={"a": 0}, device="auto", half=half)
+    (result,) = on_gpu.embed([frame("a")], [BOXES])
+    np.testing.assert_allclose(result.embeddings, one(frame("a"), BOXES), atol=tolerance)
 
 
 def test_features_that_are_not_finite_stop_the_run() -> None:

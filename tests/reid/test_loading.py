@@ -46,7 +46,7 @@ def infer(model: TransReID) -> Tensor:
     ("options", "count"),
     [({}, 158), ({"sie_rows": 6}, 159), ({"jpm": True}, 210), ({"sie_rows": 6, "jpm": True}, 211)],
 )
-def test_the_key_table_has_as_many_keys_as_released_files(options: dict[str, int], count: int) -> None:
+def test_the_key_table_has_as_many_keys_as_released_files(options: dict[str, Any], count: int) -> None:
     assert len(released_shapes(**options)) == count
 
 
@@ -179,7 +179,7 @@ AMBIGUOUS = "cameras=160, views=0 or cameras=20, views=8"
         (0, {"cameras": 6}, "no side information table, but cameras=6"),
     ],
 )
-def test_side_information_rows(rows: int, given: dict[str, int], expected: tuple[int, int] | str) -> None:
+def test_side_information_rows(rows: int, given: dict[str, Any], expected: tuple[int, int] | str) -> None:
     state = released_state_dict(64, 1, sie_rows=rows)
     if isinstance(expected, str):
         with pytest.raises(InputError) as error:

@@ -62,10 +62,10 @@ class Filler:
 
 
 @pytest.fixture(scope="module")
-def fill() -> Iterator[Filler]:
-    filler = Filler()
-    yield filler
-    filler._made.clear()
+def fill(one_thread: int) -> Iterator[Filler]:
+    torch.set_num_threads(one_thread)
+    yield Filler()
+    torch.set_num_threads(1)
 
 
 def test_every_golden_case_is_run() -> None:

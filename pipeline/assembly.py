@@ -71,12 +71,12 @@ def build_detector(config: Config) -> Detector:
 
 def build_embedder(config: Config) -> Embedder | None:
     """The embedder that `config.embedder` describes, with each camera's row of its camera table; None without one."""
-    if config.embedder.weights is None:
+    settings = config.embedder
+    if settings.weights is None:
         return None
     from reid.checkpoints import load_checkpoint
     from reid.embedder import TransReIDEmbedder
 
-    settings = config.embedder
     return TransReIDEmbedder(
         load_checkpoint(Path(settings.weights)),
         camera_rows={camera.name: camera.reid_camera for camera in config.cameras},

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pipeline.datatypes import FloatArray
 
@@ -41,10 +40,9 @@ class Observation:
 
 @dataclass(eq=False)
 class Track:
-    """The live object inside the tracker.
+    """The live object inside the tracker, which also keeps the Kalman states of all its tracks.
 
     Attributes:
-        mean, covariance: (4, 2) and (4, 3), this track's rows of the Kalman state, at the newest frame's time.
         track_id: from 1, given when confirmed; 0 before.
         first_s, last_s: time of the first and the last observed box.
         embedded_s: when its appearance was last taken, -inf before the first time.
@@ -54,8 +52,6 @@ class Track:
     """
 
     class_id: int
-    mean: NDArray[np.float64]
-    covariance: NDArray[np.float64]
     first_s: float
     last_s: float
     state: TrackState = TrackState.TENTATIVE
@@ -70,7 +66,8 @@ class Track:
         """Move the running appearance towards a new embedding (D,)."""
         self.embedded_s = time_s
         if self.appearance is None:
-            self.appearance = embedding
+            # A row of a larger array would keep all of it in memory.
+            self.appearance = embedding.copy()
             return
         blended = _APPEARANCE_MOMENTUM * self.appearance + (1 - _APPEARANCE_MOMENTUM) * embedding
         norm = float(np.linalg.norm(blended))

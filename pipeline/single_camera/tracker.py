@@ -75,6 +75,8 @@ class SingleCameraTracker:
             process_noise=settings.process_noise, measurement_noise=settings.measurement_noise
         )
         self._tracks: list[Track] = []
+        # The state of each track, at the time of the newest frame.
+        self._mean, self._covariance = self._filter.start(np.zeros((0, 4)))
         self._next_id = 1
         self._now_s = -np.inf
         self._scene: _Scene | None = None
@@ -127,8 +129,7 @@ class SingleCameraTracker:
         settings = self._settings
         scene = self._look(frame, detections)
         self._now_s, self._scene = frame.time_s, None
-        for row, track in enumerate(self._tracks):
-            track.mean, track.covariance = scene.mean[row], scene.covariance[row]
+        self._mean, self._covariance = scene.mean, scene.covariance
         confidence = detections.confidence
         high = np.flatnonzero(confidence >= settings.high_confidence)
         low = np.flatnonzero((confidence < settings.high_confidence) & (confidence >= settings.low_confidence))
@@ -142,19 +143,18 @@ class SingleCameraTracker:
         more, _, high = _match_iou(scene, np.flatnonzero(tentative), high, settings.max_iou_distance_tentative)
         pairs += more
 
-        self._observe(pairs, scene, frame, detections)
-        matched = {track for track, _ in pairs}
-        ended = self._miss([t for row, t in enumerate(self._tracks) if row not in matched], frame.time_s)
+        self._observe(pairs, frame, detections, scene.good)
         observed = [(self._tracks[track], row) for track, row in pairs]
-        self._start(high, scene, frame, detections)
+        ended = self._miss({track for track, _ in pairs}, frame.time_s)
+        self._start(high, frame, detections, scene.good)
         ended += self._end_duplicates()
-        self._tracks = [t for t in self._tracks if t.state is not TrackState.ENDED]
+        self._keep(np.array([track.state is not TrackState.ENDED for track in self._tracks], np.bool_))
         return _tracked_frame(frame, observed, detections, scene.good, ended)
 
     def finish(self) -> tuple[int, ...]:
         """End all tracks, at the end of the recording; the ids of those that were confirmed."""
         ended = tuple(sorted(track.track_id for track in self._tracks if track.track_id))
-        self._tracks, self._scene = [], None
+        self._keep(np.zeros(len(self._tracks), np.bool_))
         return ended
 
     # -- matching ------------------------------------------------------------------------------------------
@@ -170,11 +170,9 @@ class SingleCameraTracker:
             raise ValueError(
                 f"frame at {frame.time_s:.3f} s does not follow the one before, at {self._now_s:.3f} s"
             )
-        mean, covariance = np.zeros((0, 4, 2)), np.zeros((0, 4, 3))
-        if self._tracks:
-            mean = np.stack([track.mean for track in self._tracks])
-            covariance = np.stack([track.covariance for track in self._tracks])
-            mean, covariance = self._filter.predict(mean, covariance, np.full(len(mean), elapsed_s))
+        mean, covariance = self._filter.predict(
+            self._mean, self._covariance, np.full(len(self._tracks), elapsed_s)
+        )
         tracks_xyxy = cxcywh_to_xyxy(mean[..., 0])
         classes = np.array([track.class_id for track in self._tracks], np.int64)
         self._scene = _Scene(
@@ -217,19 +215,20 @@ class SingleCameraTracker:
 
     # -- the life of tracks --------------------------------------------------------------------------------
 
-    def _observe(self, pairs: list[tuple[int, int]], scene: _Scene, frame: Frame, detections: Detections) -> None:
+    def _observe(
+        self, pairs: list[tuple[int, int]], frame: Frame, detections: Detections, good: BoolArray
+    ) -> None:
         if not pairs:
             return
         tracks, rows = np.array(pairs, np.int64).T
-        mean, covariance = self._filter.update(
-            scene.mean[tracks], scene.covariance[tracks], _measured(detections, rows)
+        self._mean[tracks], self._covariance[tracks] = self._filter.update(
+            self._mean[tracks], self._covariance[tracks], _measured(detections, rows)
         )
-        for index, (number, row) in enumerate(pairs):
+        for number, row in pairs:
             track = self._tracks[number]
-            track.mean, track.covariance = mean[index], covariance[index]
             track.last_s = frame.time_s
             track.observations += 1
-            self._see_appearance(track, row, frame.time_s, detections, scene.good)
+            self._see_appearance(track, row, frame.time_s, detections, good)
             if track.state is TrackState.TENTATIVE:
                 if frame.time_s - track.first_s >= self._settings.confirm_after_s:
                     track.state = TrackState.CONFIRMED
@@ -250,53 +249,61 @@ class SingleCameraTracker:
             track.blend_appearance(detections.embeddings[row], time_s)
             track.good_crops += 1
 
-    def _miss(self, tracks: list[Track], time_s: float) -> list[int]:
+    def _miss(self, matched: set[int], time_s: float) -> list[int]:
         ended = []
-        for track in tracks:
+        for row, track in enumerate(self._tracks):
+            if row in matched:
+                continue
             if track.state is TrackState.TENTATIVE:
                 track.state = TrackState.ENDED
                 continue
             track.state = TrackState.LOST
             # Without a box the size says nothing new; letting it run on would blow up or shrink the box.
-            track.mean[2:, 1] = 0.0
+            self._mean[row, 2:, 1] = 0.0
             if time_s - track.last_s > self._settings.max_lost_s:
                 track.state = TrackState.ENDED
                 ended.append(track.track_id)
         return ended
 
-    def _start(self, rows: IntArray, scene: _Scene, frame: Frame, detections: Detections) -> None:
+    def _start(self, rows: IntArray, frame: Frame, detections: Detections, good: BoolArray) -> None:
         rows = rows[detections.confidence[rows] >= self._settings.new_track_confidence]
         if not len(rows):
             return
         mean, covariance = self._filter.start(_measured(detections, rows))
-        for index, row in enumerate(rows):
+        self._mean = np.concatenate([self._mean, mean])
+        self._covariance = np.concatenate([self._covariance, covariance])
+        for row in rows.tolist():
             track = Track(
                 class_id=int(detections.class_id[row]),
-                mean=mean[index],
-                covariance=covariance[index],
                 first_s=frame.time_s,
                 last_s=frame.time_s,
                 unconfirmed=[_observation(frame, detections, row)],
             )
-            self._see_appearance(track, int(row), frame.time_s, detections, scene.good)
+            self._see_appearance(track, row, frame.time_s, detections, good)
             self._tracks.append(track)
 
     def _end_duplicates(self) -> list[int]:
-        """Two tracks on one person: the one with fewer boxes ends."""
-        tracks = [t for t in self._tracks if t.state in (TrackState.CONFIRMED, TrackState.LOST)]
-        overlap = np.triu(iou_matrix(_boxes(tracks), _boxes(tracks)), 1)
+        """A lost track ends where its predicted box lies on the box of another track: both follow one person."""
+        lost = [row for row, track in enumerate(self._tracks) if track.state is TrackState.LOST]
+        seen = [row for row, track in enumerate(self._tracks) if track.state is TrackState.CONFIRMED]
+        if not lost or not seen:
+            return []
+        overlap = iou_matrix(cxcywh_to_xyxy(self._mean[lost, :, 0]), cxcywh_to_xyxy(self._mean[seen, :, 0]))
         ended = []
-        for a, b in np.argwhere(overlap > self._settings.duplicate_iou):
-            first, second = tracks[a], tracks[b]
-            # Two boxes of one frame are two people however much they overlap; one box and a guess are not.
-            if TrackState.ENDED in (first.state, second.state) or first.last_s == second.last_s:
+        for index, other in np.argwhere(overlap > self._settings.duplicate_iou).tolist():
+            loser, winner = self._tracks[lost[index]], self._tracks[seen[other]]
+            if loser.state is TrackState.ENDED or loser.class_id != winner.class_id:
                 continue
-            if first.class_id != second.class_id:
-                continue
-            loser = first if first.last_s < second.last_s else second
             loser.state = TrackState.ENDED
             ended.append(loser.track_id)
         return ended
+
+    def _keep(self, stay: BoolArray) -> None:
+        """Drop all tracks but those where `stay` (T,) is True."""
+        self._scene = None
+        if not stay.all():
+            self._tracks = [track for track, kept in zip(self._tracks, stay, strict=True) if kept]
+            self._mean, self._covariance = self._mean[stay], self._covariance[stay]
 
     # -- small views of the tracks -------------------------------------------------------------------------
 
@@ -358,12 +365,6 @@ def _tracked_frame(
 def _measured(detections: Detections, rows: IntArray) -> NDArray[np.float64]:
     """(K, 4) cxcywh of the detections at `rows`, in the filter's precision."""
     return xyxy_to_cxcywh(detections.xyxy[rows]).astype(np.float64)
-
-
-def _boxes(tracks: list[Track]) -> Boxes:
-    if not tracks:
-        return np.zeros((0, 4))
-    return cxcywh_to_xyxy(np.stack([track.mean[:, 0] for track in tracks]))
 
 
 def _match_iou(

@@ -11,6 +11,8 @@ from pipeline.datatypes import BoolArray, FloatArray, IntArray
 # Time slots of floor positions kept for each identity: the last 10 s.
 _FLOOR_SLOTS = 40
 _NO_SLOT = np.iinfo(np.int64).min
+# The features are by far the largest array; growing it a row at a time would copy them all for every new person.
+_GROWTH_ROWS = 64
 
 
 class IdentityTable:
@@ -19,7 +21,7 @@ class IdentityTable:
     Attributes (I identities, C cameras, F features each, D values each):
         global_id: (I,) int64.  class_id: (I,) int64.
         last_seen_s: (I, C) float64, -inf where never seen.
-        features, has_feature: (I, F, D) float32 and (I, F) bool.
+        has_feature: (I, F) bool, which features exist.
         last_floor_s, last_floor_xy_m: (I,) and (I, 2), NaN without a floor position.
     """
 
@@ -29,7 +31,7 @@ class IdentityTable:
         self.global_id: IntArray = np.zeros(0, np.int64)
         self.class_id: IntArray = np.zeros(0, np.int64)
         self.last_seen_s: NDArray[np.float64] = np.zeros((0, cameras))
-        self.features: FloatArray = np.zeros((0, features_per_identity, 0), np.float32)
+        self._features: FloatArray = np.zeros((0, features_per_identity, 0), np.float32)
         self.has_feature: BoolArray = np.zeros((0, features_per_identity), np.bool_)
         self.last_floor_s: NDArray[np.float64] = np.zeros(0)
         self.last_floor_xy_m: NDArray[np.float64] = np.zeros((0, 2))
@@ -42,6 +44,11 @@ class IdentityTable:
     def __contains__(self, global_id: int) -> bool:
         return global_id in self._row_of
 
+    @property
+    def features(self) -> FloatArray:
+        """(I, F, D) float32, rows without a feature are arbitrary."""
+        return self._features[: len(self)]
+
     def add(self, global_id: int, class_id: int) -> None:
         """A new identity, without features yet."""
         self._row_of[global_id] = len(self)
@@ -49,7 +56,9 @@ class IdentityTable:
         self.global_id = np.append(self.global_id, np.int64(global_id))
         self.class_id = np.append(self.class_id, np.int64(class_id))
         self.last_seen_s = np.concatenate([self.last_seen_s, np.full((1, cameras), -np.inf)])
-        self.features = np.concatenate([self.features, np.zeros((1, *self.features.shape[1:]), np.float32)])
+        if len(self) > len(self._features):
+            more = np.zeros((_GROWTH_ROWS, *self._features.shape[1:]), np.float32)
+            self._features = np.concatenate([self._features, more])
         self.has_feature = np.concatenate([self.has_feature, np.zeros((1, self.has_feature.shape[1]), np.bool_)])
         self.last_floor_s = np.append(self.last_floor_s, np.nan)
         self.last_floor_xy_m = np.concatenate([self.last_floor_xy_m, np.full((1, 2), np.nan)])
@@ -63,22 +72,25 @@ class IdentityTable:
     def add_floor(self, global_id: int, time_s: float, xy_m: tuple[float, float]) -> None:
         """The identity stands at `xy_m`."""
         row, slot = self._row_of[global_id], slot_of(time_s)
-        self._floor_slot[row, slot % _FLOOR_SLOTS] = slot
-        self._floor_xy_m[row, slot % _FLOOR_SLOTS] = xy_m
-        self.last_floor_s[row] = time_s
-        self.last_floor_xy_m[row] = xy_m
+        # The past of a track that joined late does not replace what is newer.
+        if slot >= self._floor_slot[row, slot % _FLOOR_SLOTS]:
+            self._floor_slot[row, slot % _FLOOR_SLOTS] = slot
+            self._floor_xy_m[row, slot % _FLOOR_SLOTS] = xy_m
+        if not time_s < self.last_floor_s[row]:
+            self.last_floor_s[row] = time_s
+            self.last_floor_xy_m[row] = xy_m
 
     def add_feature(self, global_id: int, embedding: FloatArray) -> None:
         """Keep an embedding (D,) unless a kept one is nearly the same; when full, the most similar one goes."""
-        if self.features.shape[2] == 0:
-            self.features = np.zeros((*self.features.shape[:2], len(embedding)), np.float32)
+        if self._features.shape[2] == 0:
+            self._features = np.zeros((*self._features.shape[:2], len(embedding)), np.float32)
         row = self._row_of[global_id]
-        similarity = np.where(self.has_feature[row], self.features[row] @ embedding, -np.inf)
+        similarity = np.where(self.has_feature[row], self._features[row] @ embedding, -np.inf)
         if similarity.max() > self._max_similarity:
             return
         free = np.flatnonzero(~self.has_feature[row])
         place = int(free[0]) if len(free) else int(similarity.argmax())
-        self.features[row, place] = embedding
+        self._features[row, place] = embedding
         self.has_feature[row, place] = True
 
     def floor_distance_m(self, slots: IntArray, xy_m: NDArray[np.float64]) -> tuple[NDArray[np.float64], IntArray]:
@@ -114,7 +126,7 @@ class IdentityTable:
             return
         self.global_id, self.class_id = self.global_id[stay], self.class_id[stay]
         self.last_seen_s = self.last_seen_s[stay]
-        self.features, self.has_feature = self.features[stay], self.has_feature[stay]
+        self._features, self.has_feature = self.features[stay], self.has_feature[stay]
         self.last_floor_s, self.last_floor_xy_m = self.last_floor_s[stay], self.last_floor_xy_m[stay]
         self._floor_slot, self._floor_xy_m = self._floor_slot[stay], self._floor_xy_m[stay]
         self._row_of = {int(global_id): row for row, global_id in enumerate(self.global_id)}

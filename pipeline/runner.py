@@ -174,12 +174,13 @@ def _online(
         except BaseException:
             write(associator.finish())
             raise
+        else:
+            write(associator.finish())
         finally:
+            summary.global_ids = parts.linker.people
             summary.embedded_crops = associator.embedded_crops
             for camera_id, boxes in associator.boxes.items():
                 summary.cameras[camera_id].boxes = boxes
-        write(associator.finish())
-    summary.global_ids = parts.linker.global_ids_given
 
 
 def detected_ticks(

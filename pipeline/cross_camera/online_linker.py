@@ -6,7 +6,8 @@ must be able to give the same person the same identity at the same time.
 
 Hard constraints come first: one identity at most once per camera at a time, transit times, floor positions that
 cannot be one person. Then appearance, and the floor distance where both views see the floor, decide. A track
-with two candidates that are nearly as good waits for more crops.
+with two candidates that are nearly as good waits for more crops, and one whose candidate has a lost track in the
+same camera waits for that to end: it might come back.
 """
 
 from __future__ import annotations
@@ -59,6 +60,7 @@ class OnlineLinker:
         )
         self._live: dict[str, dict[int, TrackRecord]] = {camera_id: {} for camera_id in camera_ids}
         self._next_id = 1
+        self._people = 0
         self._undecided_ids: dict[TrackRecord, int] = {}
         self._forgot_s = -np.inf
 
@@ -68,9 +70,9 @@ class OnlineLinker:
         return len(self._identities)
 
     @property
-    def global_ids_given(self) -> int:
-        """Ids handed out so far; those of people forgotten since are counted too."""
-        return self._next_id - 1
+    def people(self) -> int:
+        """People told apart so far; those forgotten since are counted too, ids that undecided tracks had are not."""
+        return self._people
 
     def observe(self, tracked: TrackedFrame, floor_xy_m: NDArray[np.float64] | None) -> ObservedTracks:
         """Take in one camera's frame; frames must come in order of time.
@@ -162,8 +164,14 @@ class OnlineLinker:
 
     def _settle(self, record: TrackRecord) -> None:
         """A track that ended without a decision is a new identity."""
-        if record.link is None:
+        if record.link is not None:
+            return
+        if len(record.bank) or len(record.floor):
             self._found(record, 0.0)
+        else:
+            # Nothing is known that another track could be compared with.
+            record.link = Link(self._own_id(record), 0.0)
+            self._people += 1
 
     # -- deciding -----------------------------------------------------------------------------------------
 
@@ -178,14 +186,14 @@ class OnlineLinker:
         ]
         if not ready:
             return
-        cost, placed = self._costs(ready, self._camera_row[camera_id])
+        cost, placed, held = self._costs(ready, camera_id)
         pairs = assign(cost, 1.0)
         chosen = dict(pairs.tolist())
         for row, record in enumerate(ready):
             patient = now_s - record.start_s < settings.max_wait_s
             column = chosen.get(row)
             others = np.delete(cost[row], [c for r, c in pairs.tolist() if r != row or c == column])
-            nearest_other = float(others.min(initial=np.inf))
+            nearest_other = min(float(others.min(initial=np.inf)), held[row])
             if column is not None:
                 margin = settings.margin / settings.max_cosine_distance
                 close = nearest_other - cost[row, column] < margin and not placed[row, column]
@@ -195,11 +203,16 @@ class OnlineLinker:
             elif not patient or (nearest_other > _HOPELESS_COST and len(record.bank) >= settings.linkable_crops):
                 self._found(record, posterior(1.0, others))
 
-    def _costs(self, records: list[TrackRecord], camera: int) -> tuple[Array, BoolArray]:
-        """(R, I) costs of joining each identity, and where floor positions at the same time took part in them."""
+    def _costs(self, records: list[TrackRecord], camera_id: str) -> tuple[Array, BoolArray, list[float]]:
+        """(R, I) costs of joining each identity, where floor positions at the same time took part in them, and for
+        each record the least cost among the identities that only a lost track of this camera still holds."""
         known, settings = self._identities, self._settings
+        camera = self._camera_row[camera_id]
+        in_view = [record.link.global_id for record in self._live[camera_id].values() if record.link]
+        taken = np.isin(known.global_id, in_view)
         costs = np.full((len(records), len(known)), np.inf)
         placed = np.zeros(costs.shape, np.bool_)
+        held = []
         for row, record in enumerate(records):
             allowed = (known.class_id == record.class_id) & (known.last_seen_s[:, camera] < record.start_s)
             allowed &= self._in_transit_time(record, camera)
@@ -216,22 +229,22 @@ class OnlineLinker:
                 max_floor_distance_m=settings.max_floor_distance_m,
                 floor_weight=settings.floor_weight,
             )
-            costs[row] = np.where(allowed, cost, np.inf)
+            costs[row] = np.where(allowed & ~taken, cost, np.inf)
             placed[row] = proven
-        return costs, placed
+            held.append(float(np.where(allowed & taken, cost, np.inf).min(initial=np.inf)))
+        return costs, placed, held
 
     def _in_transit_time(self, record: TrackRecord, camera: int) -> BoolArray:
-        """(I,) whether the time since each identity was last seen, in the camera that saw it last, fits."""
+        """(I,) whether nobody walked here faster than transit times allow from any camera that saw them, or slower
+        from the camera that saw them last."""
         known = self._identities
         if not len(known):
             return np.zeros(0, np.bool_)
+        gap_s = record.start_s - known.last_seen_s
+        early = (gap_s < self._transit.min_s[:, camera]).any(axis=1)
         last_camera = known.last_seen_s.argmax(axis=1)
-        gap_s = record.start_s - known.last_seen_s.max(axis=1)
-        elsewhere = last_camera != camera
-        fits = (gap_s >= self._transit.min_s[last_camera, camera]) & (
-            gap_s <= self._transit.max_s[last_camera, camera]
-        )
-        return np.asarray(fits | ~elsewhere)
+        late = gap_s.min(axis=1) > self._transit.max_s[last_camera, camera]
+        return np.asarray(~early & ~late)
 
     def _reachable(self, record: TrackRecord) -> BoolArray:
         """(I,) whether each identity can have walked from where it was last seen to where the track began."""
@@ -252,9 +265,14 @@ class OnlineLinker:
         self._attach(record, Link(global_id, confidence))
 
     def _found(self, record: TrackRecord, confidence: float) -> None:
-        global_id = self._undecided_ids.get(record) or self._take_id()
+        global_id = self._own_id(record)
         self._identities.add(global_id, record.class_id)
+        self._people += 1
         self._attach(record, Link(global_id, confidence))
+
+    def _own_id(self, record: TrackRecord) -> int:
+        """A new id, or the one that the record's rows already carry."""
+        return self._undecided_ids.pop(record, None) or self._take_id()
 
     def _attach(self, record: TrackRecord, link: Link) -> None:
         self._undecided_ids.pop(record, None)

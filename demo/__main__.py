@@ -1,0 +1,47 @@
+"""Command line of the demo scene: python -m demo render --output DIR."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from demo.demo_scene import demo_scene
+from demo.render import render_scene
+from demo.settings import SceneSettings
+from pipeline.errors import InputError
+
+app = typer.Typer(add_completion=False, help="Render videos of synthetic people with their ground truth.")
+
+
+@app.callback()
+def main() -> None:
+    """Render videos of synthetic people, seen by calibrated cameras, with their ground truth."""
+
+
+@app.command()
+def render(
+    output: Annotated[Path, typer.Option(help="folder for videos, ground truth and calibration")],
+    people: Annotated[int | None, typer.Option(help="number of people, with random clothes and ways")] = None,
+    seed: Annotated[int | None, typer.Option(help="chooses clothes, ways and noise")] = None,
+    seconds: Annotated[float | None, typer.Option(help="length of the scene in seconds")] = None,
+    hall_seed: Annotated[int | None, typer.Option(help="chooses colours and pictures of the hall")] = None,
+    width: Annotated[int | None, typer.Option(help="image width in pixels; height follows as 9:16")] = None,
+) -> None:
+    """Render a scene. Without --people and --seed these are the people and ways of demo/scene."""
+    settings = demo_scene() if people is None and seed is None else SceneSettings()
+    given = {"people": people, "seed": seed, "seconds": seconds, "hall_seed": hall_seed}
+    try:
+        changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+        if width is not None:
+            changes["size_wh"] = (width, round(width * 9 / 32) * 2)
+        render_scene(replace(settings, **changes), output)
+    except InputError as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(2) from error
+
+
+if __name__ == "__main__":
+    app()

@@ -15,10 +15,14 @@ def slot_of(time_s: float) -> int:
 
 
 class FloorPath:
-    """Mean floor position of each time slot, of the last `capacity` slots in which the person was seen."""
+    """Mean floor position of each time slot in which the person was seen.
+
+    A path of more than `capacity` slots is thinned: it keeps its whole length at half the detail, again and again.
+    """
 
     def __init__(self, capacity: int) -> None:
         self._capacity = capacity
+        self._stride = 1
         self._slots: list[int] = []
         self._sums: list[NDArray[np.float64]] = []
         self._counts: list[int] = []
@@ -37,8 +41,19 @@ class FloorPath:
         self._sums.append(np.array(xy_m, np.float64))
         self._counts.append(1)
         if len(self._slots) > self._capacity:
-            # Every other slot goes: the path keeps its whole length at half the detail.
-            self._slots, self._sums, self._counts = self._slots[::2], self._sums[::2], self._counts[::2]
+            self._thin()
+
+    def _thin(self) -> None:
+        """Keep the first slot of every `stride` ones, so that paths of several cameras keep the same ones."""
+        while True:
+            buckets = np.array(self._slots) // self._stride
+            keep = np.flatnonzero(np.diff(buckets, prepend=buckets[0] - 1)).tolist()
+            self._slots = [self._slots[row] for row in keep]
+            self._sums = [self._sums[row] for row in keep]
+            self._counts = [self._counts[row] for row in keep]
+            if len(self._slots) <= self._capacity * 3 // 4:
+                return
+            self._stride *= 2
 
     @property
     def slots(self) -> NDArray[np.int64]:

@@ -2,7 +2,8 @@
 
 Looking back, every tracklet is known whole, so that one bad crop weighs less than it did online. Recordings with
 very many tracklets are clustered in windows: what has been joined so far goes on as one member with a few
-features, so memory is bounded by the window and not by the recording.
+features. Features and floor positions are held for one window only; of the rest of the recording there are
+just the ids and times of its tracklets.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from pipeline.cross_camera.transit import TransitTimes
 from pipeline.datatypes import BoolArray, FloatArray, IntArray, Link, Tracklet
 
 TrackKey = tuple[str, int]
+# Floor positions that a member keeps when it is joined with others: the newest four minutes and more.
+_MEMBER_SLOTS = 1024
 
 
 @dataclass(eq=False)
@@ -29,7 +32,7 @@ class _Member:
     """A tracklet, or what earlier windows joined.
 
     spans: (camera row, start_s, end_s) of its tracklets. first: (start_s, camera row, track id) of the earliest.
-    slots, xy_m: (P,) and (P, 2), floor positions. keys: the tracklets that carry this member's identity.
+    slots, xy_m: (P,) and (P, 2), floor positions, slots rising. keys: the tracklets that carry this member's identity.
     """
 
     class_id: int
@@ -54,7 +57,7 @@ class SecondPass:
         """Final links of all tracklets, given in the order in which they ended; global ids count from 1 in the
         order in which people first appear."""
         window: list[_Member] = []
-        done: list[_Member] = []
+        done: list[tuple[tuple[float, int, int], list[TrackKey]]] = []
         confidence: dict[TrackKey, float] = {}
         limit = self._settings.max_tracklets_at_once
         for tracklet in tracklets:
@@ -62,14 +65,14 @@ class SecondPass:
             if len(window) >= limit:
                 joined = self._cluster(window, confidence)
                 joined.sort(key=lambda member: max(end_s for _, _, end_s in member.spans))
-                done += joined[: -(limit // 2)]
+                done += [(member.first, member.keys) for member in joined[: -(limit // 2)]]
                 window = joined[-(limit // 2) :]
-        done += self._cluster(window, confidence)
-        done.sort(key=lambda member: member.first)
+        done += [(member.first, member.keys) for member in self._cluster(window, confidence)]
+        done.sort(key=lambda member: member[0])
         return {
             key: Link(global_id, confidence[key], final=True)
-            for global_id, member in enumerate(done, start=1)
-            for key in member.keys
+            for global_id, (_, keys) in enumerate(done, start=1)
+            for key in keys
         }
 
     def _member(self, tracklet: Tracklet) -> _Member:
@@ -115,12 +118,15 @@ class SecondPass:
             for embedding in member.embeddings:
                 bank.add(embedding)
         # Positions of one slot may come from several cameras; each is one view of where the person stood.
-        order = np.argsort(np.concatenate([member.slots for member in members]), kind="stable")
+        slots, place = np.unique(np.concatenate([member.slots for member in members]), return_inverse=True)
+        xy_m = np.zeros((len(slots), 2))
+        np.add.at(xy_m, place, np.concatenate([member.xy_m for member in members]))
+        xy_m /= np.bincount(place, minlength=len(slots))[:, None]
         return _Member(
             class_id=members[0].class_id,
             embeddings=bank.embeddings,
-            slots=np.concatenate([member.slots for member in members])[order],
-            xy_m=np.concatenate([member.xy_m for member in members])[order],
+            slots=slots[-_MEMBER_SLOTS:],
+            xy_m=xy_m[-_MEMBER_SLOTS:],
             spans=[span for member in members for span in member.spans],
             first=min(member.first for member in members),
             keys=[key for member in members for key in member.keys],
@@ -150,22 +156,31 @@ class SecondPass:
     def _span_constraints(self, members: list[_Member]) -> tuple[BoolArray, BoolArray]:
         """(N, N) pairs seen twice at one time in a camera or faster elsewhere than transit times allow, and pairs
         whose only connection is slower than they allow."""
+        count = len(members)
         owner = np.array([row for row, member in enumerate(members) for _ in member.spans], np.int64)
-        spans = [span for member in members for span in member.spans]
-        camera = np.array([span[0] for span in spans], np.int64)
-        start_s = np.array([span[1] for span in spans])
-        end_s = np.array([span[2] for span in spans])
-        overlap = (start_s[:, None] <= end_s[None, :]) & (start_s[None, :] <= end_s[:, None])
-        same_camera = camera[:, None] == camera[None, :]
-        gap_s = start_s[None, :] - end_s[:, None]
-        ordered = (start_s[:, None] <= start_s[None, :]) & ~same_camera
-        too_early = ordered & (gap_s < self._transit.min_s[camera[:, None], camera[None, :]])
-        too_late = ordered & (gap_s > self._transit.max_s[camera[:, None], camera[None, :]])
-        impossible = _by_owner((overlap & same_camera) | too_early, owner, len(members))
+        camera, start_s, end_s = _columns([span for member in members for span in member.spans])
+        impossible = np.zeros((count, count), np.bool_)
+        for there in np.unique(camera):
+            spans = np.flatnonzero(camera == there)
+            spans = spans[np.argsort(start_s[spans], kind="stable")]
+            same = camera == there
+            # Spans there that begin in [start, end] of one in the same camera, or in [start, end + shortest transit)
+            # of one in another.
+            begin_s = start_s[spans]
+            first = np.searchsorted(begin_s, start_s, "left")
+            after = np.searchsorted(begin_s, end_s + self._transit.min_s[camera, there], "left")
+            after[same] = np.searchsorted(begin_s, end_s[same], "right")
+            rows, places = _ranges(first, after)
+            impossible[owner[rows], owner[spans[places]]] = True
+        np.fill_diagonal(impossible, False)
         # Another camera may have seen the person in between, so a long time only takes away the direct evidence.
-        several = np.bincount(owner, minlength=len(members)) > 1
-        slow = _by_owner(too_late, owner, len(members)) & ~several[:, None] & ~several[None, :]
-        return impossible | impossible.T, slow | slow.T
+        single = [row for row, member in enumerate(members) if len(member.spans) == 1]
+        camera, start_s, end_s = _columns([members[row].spans[0] for row in single])
+        gap_s = start_s[None, :] - end_s[:, None]
+        late = gap_s > self._transit.max_s[camera[:, None], camera[None, :]]
+        slow = np.zeros((count, count), np.bool_)
+        slow[np.ix_(single, single)] = late | late.T
+        return impossible | impossible.T, slow
 
     def _too_fast(self, members: list[_Member]) -> BoolArray:
         """(N, N) pairs between whose floor positions nobody could have walked in time."""
@@ -185,13 +200,20 @@ class SecondPass:
         return result
 
 
-def _by_owner(spans: BoolArray, owner: IntArray, count: int) -> BoolArray:
-    """(N, N) whether any pair of spans of two members is True in `spans` (S, S)."""
-    result = np.zeros((count, count), np.bool_)
-    rows, columns = np.nonzero(spans)
-    result[owner[rows], owner[columns]] = True
-    np.fill_diagonal(result, False)
-    return result
+def _columns(
+    spans: list[tuple[int, float, float]],
+) -> tuple[IntArray, NDArray[np.float64], NDArray[np.float64]]:
+    """Camera rows, starts and ends of S spans, each (S,)."""
+    table = np.array(spans, np.float64).reshape(-1, 3)
+    return table[:, 0].astype(np.int64), table[:, 1], table[:, 2]
+
+
+def _ranges(first: IntArray, after: IntArray) -> tuple[IntArray, IntArray]:
+    """Every (row, place) with first[row] <= place < after[row], as two arrays."""
+    lengths = np.maximum(after - first, 0)
+    rows = np.repeat(np.arange(len(first)), lengths)
+    begins = np.cumsum(lengths) - lengths
+    return rows, np.arange(len(rows)) - begins[rows] + first[rows]
 
 
 def _appearance_distances(members: list[_Member]) -> NDArray[np.float64]:
@@ -208,21 +230,38 @@ def _appearance_distances(members: list[_Member]) -> NDArray[np.float64]:
         features[row, : len(member.embeddings)] = member.embeddings.reshape(-1, dim)
         valid[row, : len(member.embeddings)] = True
     for row, member in enumerate(members):
-        distances[row] = appearance_distance(member.embeddings, features, valid)
-    return np.asarray(np.minimum(distances, distances.T))
+        others = appearance_distance(member.embeddings, features[row + 1 :], valid[row + 1 :])
+        distances[row, row + 1 :] = distances[row + 1 :, row] = others
+    return distances
 
 
 def _floor_distances_m(members: list[_Member]) -> NDArray[np.float64]:
     """(N, N) median distances at the same times, NaN with too few shared time slots."""
-    distances = np.full((len(members), len(members)), np.nan)
-    placed = [row for row, member in enumerate(members) if len(member.slots)]
-    for index, a in enumerate(placed):
-        for b in placed[index + 1 :]:
-            first, second = members[a], members[b]
-            if first.slots[-1] < second.slots[0] or second.slots[-1] < first.slots[0]:
-                continue
-            _, rows_a, rows_b = np.intersect1d(first.slots, second.slots, return_indices=True)
-            if len(rows_a) >= MIN_SHARED_SLOTS:
-                apart = np.linalg.norm(first.xy_m[rows_a] - second.xy_m[rows_b], axis=1)
-                distances[a, b] = distances[b, a] = float(np.median(apart))
+    count = len(members)
+    distances = np.full((count, count), np.nan)
+    slots = np.concatenate([member.slots for member in members]) if members else np.zeros(0, np.int64)
+    if not len(slots):
+        return distances
+    order = np.argsort(slots, kind="stable")
+    slots = slots[order]
+    owner = np.repeat(np.arange(count), [len(member.slots) for member in members])[order]
+    xy_m = np.concatenate([member.xy_m for member in members])[order]
+    # Positions of one slot now lie side by side: neighbours, next but one, and so on up to the fullest slot.
+    pairs, apart_m = [], []
+    for step in range(1, len(slots)):
+        left = np.flatnonzero(slots[step:] == slots[:-step])
+        if not len(left):
+            break
+        pairs.append(owner[left] * count + owner[left + step])
+        apart_m.append(np.linalg.norm(xy_m[left] - xy_m[left + step], axis=1))
+    if not pairs:
+        return distances
+    pair, apart = np.concatenate(pairs), np.concatenate(apart_m)
+    order = np.lexsort((apart, pair))
+    pair, apart = pair[order], apart[order]
+    found, begin, shared = np.unique(pair, return_index=True, return_counts=True)
+    median = (apart[begin + (shared - 1) // 2] + apart[begin + shared // 2]) / 2
+    found, median = found[shared >= MIN_SHARED_SLOTS], median[shared >= MIN_SHARED_SLOTS]
+    a, b = np.divmod(found, count)
+    distances[a, b] = distances[b, a] = median
     return distances

@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 
 from pipeline.errors import InputError
 
+# Of three unit vectors; rounding makes 1e-16 of dependent ones, map coordinates far from their origin 1e-11.
+_SMALLEST_VOLUME = 1e-14
+
 
 class FloorHomography:
     """Maps image points to the floor plane.
@@ -26,12 +29,9 @@ class FloorHomography:
 
     def __init__(self, camera_id: str, matrix: Sequence[Sequence[float]], size_wh: tuple[int, int]) -> None:
         self._matrix = np.array(matrix, np.float64)
-        if (
-            self._matrix.shape != (3, 3)
-            or abs(np.linalg.det(self._matrix)) < 1e-12 * np.abs(self._matrix).max() ** 3
-        ):
-            raise InputError(f"camera {camera_id}: homography must be an invertible 3x3 matrix, but is {matrix}")
         width, height = size_wh
+        if self._matrix.shape != (3, 3) or not _invertible(self._matrix * (width, height, 1)):
+            raise InputError(f"camera {camera_id}: homography must be an invertible 3x3 matrix, but is {matrix}")
         self._floor_side = np.sign(self._matrix[2] @ np.array([width / 2, height, 1.0]))
 
     def to_floor(self, points_px: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
@@ -40,3 +40,9 @@ class FloorHomography:
         below_horizon = projected[:, 2] * self._floor_side > 0
         scale = np.where(below_horizon, projected[:, 2], np.nan)
         return np.asarray(projected[:, :2] / scale[:, None])
+
+
+def _invertible(matrix: NDArray[np.float64]) -> bool:
+    """Whether the rows are independent, whatever their lengths: floors may be in map coordinates of 10^6 metres."""
+    lengths = np.linalg.norm(matrix, axis=1, keepdims=True)
+    return bool((lengths > 0).all()) and abs(np.linalg.det(matrix / lengths)) > _SMALLEST_VOLUME

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from pipeline.errors import InputError
 
@@ -18,7 +18,8 @@ PROJECT_ROOT = Path(__file__).resolve().parent.parent
 DEFAULT_CONFIG = PROJECT_ROOT / "configs" / "default.yaml"
 
 Share = Annotated[float, Field(ge=0, le=1)]
-CosineDistance = Annotated[float, Field(ge=0, le=2)]
+PositiveShare = Annotated[float, Field(gt=0, le=1)]
+CosineDistance = Annotated[float, Field(gt=0, le=2)]
 Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
 Count = Annotated[int, Field(ge=1)]
@@ -26,8 +27,22 @@ Half = Literal["auto"] | bool
 Point = Annotated[list[float], Field(min_length=2, max_length=2)]
 
 
-def _utc(moment: datetime) -> datetime:
-    """YAML reads a time without a zone as it stands; it is taken as UTC."""
+# The tags by which pydantic tells the members of a union apart in an error's path.
+_UNION_MEMBER = re.compile(r"bool|int|str|datetime|none|literal\[.*")
+
+
+def _start_utc(value: object) -> object:
+    """A date and time as YAML or ISO 8601 text gives it, in UTC; without a zone it is taken as UTC."""
+    if value is None or value == "container":
+        return value
+    try:
+        moment = datetime.fromisoformat(value) if isinstance(value, str) else value
+    except ValueError:
+        moment = value
+    if not isinstance(moment, datetime):
+        raise ValueError(
+            f"expected a date and time such as 2026-05-01T10:00:00Z, or container, but it is {value!r}"
+        )
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
@@ -41,7 +56,7 @@ class CameraConfig(_Section):
     name: Annotated[str, Field(pattern=r"^[\w.-]+$")]
     source: str
     start_s: float = 0.0
-    start_utc: Annotated[datetime, AfterValidator(_utc)] | Literal["container"] | None = None
+    start_utc: Annotated[datetime | Literal["container"] | None, BeforeValidator(_start_utc)] = None
     clock_rate: Positive = 1.0
     frame_rate: Positive | None = None
     crop_xyxy_px: Annotated[list[int], Field(min_length=4, max_length=4)] | None = None
@@ -55,7 +70,7 @@ class CameraConfig(_Section):
     ) = None
 
     @model_validator(mode="after")
-    def _one_start(self) -> CameraConfig:
+    def _consistent(self) -> CameraConfig:
         if self.start_utc is not None and self.start_s != 0:
             raise ValueError("give start_s or start_utc, not both")
         if self.crop_xyxy_px is not None:
@@ -90,7 +105,7 @@ class TrackerSettings(_Section):
     high_confidence: Share
     low_confidence: Share
     new_track_confidence: Share
-    max_iou_distance_high: Share
+    max_iou_distance_high: PositiveShare
     max_iou_distance_low: Share
     max_iou_distance_tentative: Share
     max_cosine_distance: CosineDistance
@@ -135,7 +150,15 @@ class TransitWindow(_Section):
     def _ordered(self) -> TransitWindow:
         if self.min_s > self.max_s:
             raise ValueError(f"min_s {self.min_s} is above max_s {self.max_s}")
+        if self.from_camera == self.to_camera:
+            raise ValueError(f"from and to are both {self.to_camera!r}, but a window is between two cameras")
         return self
+
+    @property
+    def directions(self) -> list[tuple[str, str]]:
+        """(from, to) pairs of cameras that the window holds for."""
+        there = (self.from_camera, self.to_camera)
+        return [there] if self.one_way else [there, there[::-1]]
 
 
 class LinkerSettings(_Section):
@@ -155,6 +178,14 @@ class LinkerSettings(_Section):
     floor_weight: Share
     hold_s: NotNegative
     transit_windows: list[TransitWindow]
+
+    @model_validator(mode="after")
+    def _one_window_a_direction(self) -> LinkerSettings:
+        directions = [pair for window in self.transit_windows for pair in window.directions]
+        for pair in directions:
+            if directions.count(pair) > 1:
+                raise ValueError(f"two windows lead from {pair[0]!r} to {pair[1]!r}; merge them, or set one_way")
+        return self
 
 
 class SecondPassSettings(_Section):
@@ -211,14 +242,17 @@ def load_config(path: Path | None = None, overrides: Mapping[str, Any] | None = 
     """Read configs/default.yaml, then `path` over it, then `overrides` (nested, as in the file) over both.
 
     Raises:
-        InputError: naming the file, the key's path, the value and what was expected.
+        InputError: naming the file, the key's path, the value and what was expected; the last file that was read,
+            where the fault may be in the overrides.
     """
     merged = _read(DEFAULT_CONFIG)
     label = str(DEFAULT_CONFIG)
     if path is not None:
         merged, label = _merge(merged, _read(path)), str(path)
+    if overrides:
+        merged, label = _merge(merged, overrides), f"{label} with overrides"
     try:
-        return Config.model_validate(_merge(merged, overrides or {}))
+        return Config.model_validate(merged)
     except ValidationError as error:
         raise InputError(f"{label}: {describe(error)}") from error
 
@@ -227,7 +261,8 @@ def describe(error: ValidationError) -> str:
     """The first few faults of a validation, each with its key path and value, on one line."""
     faults = []
     for fault in error.errors()[:5]:
-        key = ".".join(str(part) for part in fault["loc"]) or "the file"
+        parts = [str(part) for part in fault["loc"]]
+        key = ".".join(part for part in parts if not _UNION_MEMBER.fullmatch(part)) or "the file"
         text = fault["msg"].removeprefix("Value error, ")
         if fault["type"] == "extra_forbidden":
             text = "unknown key; configs/default.yaml lists all keys"

@@ -75,6 +75,11 @@ class Detections:
         check_array("Detections", "xyxy", self.xyxy, (n, 4), np.float32)
         check_array("Detections", "confidence", self.confidence, (n,), np.float32)
         check_array("Detections", "class_id", self.class_id, (n,), np.int64)
+        # A box that is no number would disappear silently: no comparison with it holds.
+        if not np.isfinite(self.xyxy).all():
+            raise ValueError(f"Detections.xyxy must be finite, but has {self.xyxy[~np.isfinite(self.xyxy)]}")
+        if not ((self.confidence >= 0) & (self.confidence <= 1)).all():
+            raise ValueError(f"Detections.confidence must be in [0, 1], but is {self.confidence}")
         if (self.embeddings is None) != (self.embedded is None):
             raise ValueError("Detections.embeddings and Detections.embedded must be given together")
         if self.embeddings is not None:

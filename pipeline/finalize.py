@@ -13,6 +13,9 @@ from pipeline.datatypes import Link, TrajectoryRow
 from pipeline.errors import RunError
 from pipeline.results_csv import LinkedRow, TrajectoryWriter, read_trajectories
 
+# Times in the file are rounded to milliseconds; a gap of just the limit is filled whichever way they fell.
+_ROUNDING_S = 0.0015
+
 
 def rewrite(
     folder: Path,
@@ -28,17 +31,18 @@ def rewrite(
     Rows are read and written one by one. The new files take the place of the old ones only when they are whole.
 
     Args:
-        links: final link of every (camera_id, track_id); None keeps the ids as they are.
+        links: final link of every (camera_id, track_id); None keeps the ids as they are. Tracks without one, whose
+            end a killed run did not write, are told apart by their online ids and get numbers above all others.
         interpolate_max_gap_s: fill gaps inside a track up to this long; None fills none.
         output: where the new files go; the same folder if None.
     """
     output = output or folder
     part = output / "rewriting"
     rows: Iterator[LinkedRow] = (
-        linked if links is None else LinkedRow(linked.row, links[linked.row.camera_id, linked.row.track_id])
-        for linked in read_trajectories(folder / "trajectories.csv")
-        if not linked.row.interpolated
+        linked for linked in read_trajectories(folder / "trajectories.csv") if not linked.row.interpolated
     )
+    if links is not None:
+        rows = _relinked(rows, links)
     if interpolate_max_gap_s is not None:
         rows = interpolated(rows, interpolate_max_gap_s, camera_ids)
     try:
@@ -49,13 +53,24 @@ def rewrite(
         for name in camera_ids:
             (part / "mot" / f"{name}.txt").replace(output / "mot" / f"{name}.txt")
         (part / "trajectories.csv").replace(output / "trajectories.csv")
-    except OSError as error:
+    except (OSError, RunError) as error:
         raise RunError(
-            f"{output}: final ids cannot be written ({error.strerror}); the online ids are kept"
+            f"final ids cannot be written to {output} ({error}); trajectories.csv keeps its ids"
         ) from error
     finally:
         shutil.rmtree(part, ignore_errors=True)
     return writer.rows
+
+
+def _relinked(rows: Iterable[LinkedRow], links: Mapping[tuple[str, int], Link]) -> Iterator[LinkedRow]:
+    free = max((link.global_id for link in links.values()), default=0) + 1
+    left_over: dict[int, int] = {}
+    for linked in rows:
+        link = links.get((linked.row.camera_id, linked.row.track_id))
+        if link is None:
+            global_id = left_over.setdefault(linked.link.global_id, free + len(left_over))
+            link = replace(linked.link, global_id=global_id, final=False)
+        yield LinkedRow(linked.row, link)
 
 
 def interpolated(rows: Iterable[LinkedRow], max_gap_s: float, camera_ids: list[str]) -> Iterator[LinkedRow]:
@@ -69,11 +84,12 @@ def interpolated(rows: Iterable[LinkedRow], max_gap_s: float, camera_ids: list[s
     last: dict[tuple[str, int], TrajectoryRow] = {}
     waiting: list[tuple[float, int, int, LinkedRow]] = []
     now_s = float("-inf")
+    longest_s = max_gap_s + _ROUNDING_S
     for linked in rows:
         row = linked.row
         key = (row.camera_id, row.track_id)
         before = last.get(key)
-        if before is not None and row.time_s - before.time_s <= max_gap_s:
+        if before is not None and row.time_s - before.time_s <= longest_s:
             for filled in _between(before, row):
                 heapq.heappush(
                     waiting,
@@ -83,9 +99,9 @@ def interpolated(rows: Iterable[LinkedRow], max_gap_s: float, camera_ids: list[s
         heapq.heappush(waiting, (row.time_s, camera_row[row.camera_id], row.track_id, linked))
         if row.time_s > now_s:
             now_s = row.time_s
-            while waiting and waiting[0][0] < now_s - max_gap_s:
+            while waiting and waiting[0][0] < now_s - longest_s:
                 yield heapq.heappop(waiting)[3]
-            last = {k: r for k, r in last.items() if r.time_s >= now_s - max_gap_s}
+            last = {k: r for k, r in last.items() if r.time_s >= now_s - longest_s}
     while waiting:
         yield heapq.heappop(waiting)[3]
 

@@ -7,13 +7,16 @@ final ids. Either way every file on disk is complete up to its last line.
 from __future__ import annotations
 
 import csv
+import logging
 import os
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
+from typing import TextIO
 
 from pipeline.datatypes import Link, TrajectoryRow
 from pipeline.errors import InputError, RunError
@@ -39,6 +42,7 @@ COLUMNS = (
     "world_y_m",
 )
 _FLUSH_INTERVAL_S = 0.5
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -50,7 +54,10 @@ class LinkedRow:
 
 
 class AppendOnlyFile:
-    """A text file whose lines reach the disk whole, at the latest half a second after they were written.
+    """A text file of whole lines: whenever writing ends, also on a full disk, no line is cut off.
+
+    Lines reach the operating system at the latest half a second after they were written, as long as `write_line` or
+    `flush_if_due` is called.
 
     Raises:
         RunError: the disk is full or the file cannot be written; what was written before stays.
@@ -59,6 +66,7 @@ class AppendOnlyFile:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._lines: list[str] = []
+        self._bytes = 0
         self._flushed_s = time.monotonic()
         try:
             self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o644)
@@ -68,6 +76,10 @@ class AppendOnlyFile:
     def write_line(self, line: str) -> None:
         """Add a line, without its line end."""
         self._lines.append(line)
+        self.flush_if_due()
+
+    def flush_if_due(self) -> None:
+        """Flush if that was last done half a second ago."""
         if time.monotonic() - self._flushed_s >= _FLUSH_INTERVAL_S:
             self.flush()
 
@@ -76,11 +88,16 @@ class AppendOnlyFile:
         data = "".join(f"{line}\n" for line in self._lines).encode()
         self._lines = []
         self._flushed_s = time.monotonic()
-        while data:
+        written = 0
+        while written < len(data):
             try:
-                data = data[os.write(self._descriptor, data) :]
+                written += os.write(self._descriptor, data[written:])
             except OSError as error:
+                self._bytes += data.rfind(b"\n", 0, written) + 1
+                with suppress(OSError):  # what cannot be written may be no file that can be cut
+                    os.ftruncate(self._descriptor, self._bytes)
                 raise self._failed(error) from error
+        self._bytes += written
 
     def close(self) -> None:
         """Flush, and make sure that a power cut loses nothing."""
@@ -123,15 +140,16 @@ class TrajectoryWriter:
             result_line(row.frame_index, linked.link.global_id, row.xyxy, row.confidence)
         )
 
-    def flush(self) -> None:
-        """Hand everything to the operating system now."""
+    def flush_if_due(self) -> None:
+        """To be called while no rows come: half a second after the last ones they are on disk."""
         for file in (self._csv, *self._mot.values()):
-            file.flush()
+            file.flush_if_due()
 
     def close(self) -> None:
         """Flush and close all files."""
-        for file in (self._csv, *self._mot.values()):
-            file.close()
+        with ExitStack() as stack:
+            for file in (self._csv, *self._mot.values()):
+                stack.callback(file.close)
 
     def __enter__(self) -> TrajectoryWriter:
         return self
@@ -146,7 +164,8 @@ def _csv_line(linked: LinkedRow, epoch_utc: datetime | None) -> str:
     row, link = linked.row, linked.link
     utc = ""
     if epoch_utc is not None:
-        moment = epoch_utc + timedelta(seconds=row.time_s)
+        # Rounded like time_s; isoformat would cut the rest off.
+        moment = epoch_utc + timedelta(seconds=round(row.time_s, 3))
         utc = moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     world = ("", "") if row.world_xy_m is None else tuple(f"{value:.3f}" for value in row.world_xy_m)
     return ",".join(
@@ -157,7 +176,7 @@ def _csv_line(linked: LinkedRow, epoch_utc: datetime | None) -> str:
             str(row.frame_index),
             f"{row.time_s:.3f}",
             utc,
-            row.class_name,
+            _quoted(row.class_name),
             *(f"{value:.2f}" for value in row.xyxy),
             f"{row.confidence:.4f}",
             f"{link.confidence:.3f}",
@@ -166,6 +185,14 @@ def _csv_line(linked: LinkedRow, epoch_utc: datetime | None) -> str:
             *world,
         )
     )
+
+
+def _quoted(text: str) -> str:
+    """A field as RFC 4180 wants it: detectors name their classes as they like, camera names hold no commas."""
+    if not any(character in text for character in ',"\r\n'):
+        return text
+    doubled = text.replace('"', '""')
+    return f'"{doubled}"'
 
 
 def read_trajectories(path: Path) -> Iterator[LinkedRow]:
@@ -179,7 +206,7 @@ def read_trajectories(path: Path) -> Iterator[LinkedRow]:
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from error
     with file:
-        reader = csv.reader(file)
+        reader = csv.reader(_whole_lines(path, file))
         header = next(reader, [])
         if tuple(header) != COLUMNS:
             raise InputError(f"{path}: is no trajectories.csv: its columns are {','.join(header) or 'none'}")
@@ -188,6 +215,15 @@ def read_trajectories(path: Path) -> Iterator[LinkedRow]:
                 yield _linked_row(values)
             except ValueError as error:
                 raise InputError(f"{path}, line {reader.line_num}: {error}") from error
+
+
+def _whole_lines(path: Path, file: TextIO) -> Iterator[str]:
+    """The lines of a file; one that a kill or a power cut has left without its end is not among them."""
+    for line in file:
+        if not line.endswith("\n"):
+            _log.warning("%s was cut off while it was written; its last line is left out", path)
+            return
+        yield line
 
 
 def _linked_row(values: list[str]) -> LinkedRow:

@@ -153,6 +153,7 @@ def _online(
                 for tracklet in associated.ended:
                     tracklets.write(tracklet)
                     summary.cameras[tracklet.camera_id].tracks += 1
+                writer.flush_if_due()
             summary.rows = writer.rows
 
         def broken(error: BrokenSource) -> None:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -18,7 +19,7 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline.datatypes import Tracklet
-from pipeline.errors import InputError
+from pipeline.errors import InputError, RunError
 
 _COLUMNS = [
     ("camera_id", pa.string()),
@@ -47,7 +48,11 @@ class TrackletFileInfo:
 
 
 class TrackletWriter:
-    """Appends tracklets to a new file; a context manager."""
+    """Appends tracklets to a new file; a context manager.
+
+    Raises:
+        RunError: the disk is full or the file cannot be written; what was written before stays.
+    """
 
     def __init__(self, path: Path, info: TrackletFileInfo) -> None:
         metadata = {
@@ -56,9 +61,11 @@ class TrackletWriter:
             "class_names": {str(key): name for key, name in info.class_names.items()},
             "embedder_hash": info.embedder_hash,
         }
+        self._path = path
         self._schema = pa.schema(_COLUMNS, metadata={"mtmc": json.dumps(metadata)})
-        self._file = pa.OSFile(str(path), "wb")
-        self._stream = pa.ipc.new_stream(self._file, self._schema)
+        with self._writing():
+            self._file = pa.OSFile(str(path), "wb")
+            self._stream = pa.ipc.new_stream(self._file, self._schema)
         self._waiting: list[Tracklet] = []
         self.count = 0
 
@@ -87,14 +94,24 @@ class TrackletWriter:
             }
             for t in self._waiting
         ]
-        self._stream.write_batch(pa.RecordBatch.from_pylist(rows, schema=self._schema))
         self._waiting = []
+        with self._writing():
+            self._stream.write_batch(pa.RecordBatch.from_pylist(rows, schema=self._schema))
 
     def close(self) -> None:
         """Write the rest and end the file."""
-        self.flush()
-        self._stream.close()
-        self._file.close()
+        with self._writing(), self._file, self._stream:
+            self.flush()
+
+    @contextmanager
+    def _writing(self) -> Generator[None, None, None]:
+        try:
+            yield
+        except OSError as error:
+            raise RunError(
+                f"{self._path} cannot be written ({error}); the tracklets before that are kept. Free space or "
+                "choose another --output"
+            ) from error
 
     def __enter__(self) -> TrackletWriter:
         return self

@@ -22,6 +22,6 @@ class TransitTimes:
         self.max_s: NDArray[np.float64] = np.full((count, count), np.inf)
         row = {camera_id: index for index, camera_id in enumerate(camera_ids)}
         for window in windows:
-            a, b = row[window.from_camera], row[window.to_camera]
-            for start, end in ((a, b),) if window.one_way else ((a, b), (b, a)):
-                self.min_s[start, end], self.max_s[start, end] = window.min_s, window.max_s
+            for start, end in window.directions:
+                self.min_s[row[start], row[end]] = window.min_s
+                self.max_s[row[start], row[end]] = window.max_s

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from torch import nn
+
 from detectors.single_class import keep_class, save_for_inference
 from detectors.ultralytics_import import import_ultralytics
 from detectors.yolo import load_model
@@ -62,7 +64,7 @@ class DetectionScores:
 def train(
     data: Path, weights: str, output: Path, *, class_name: str = "person", settings: TrainingSettings | None = None
 ) -> Path:
-    """Reduce a checkpoint to one class and fine-tune it.
+    """Reduce a checkpoint to one class and fine-tune it, with the means and variances of its batch normalisation.
 
     Args:
         data: data.yaml of a set in YOLO layout with one class, as `detectors.dataset` builds.
@@ -89,6 +91,7 @@ def train(
             return weights
 
     output.mkdir(parents=True, exist_ok=True)
+    model.add_callback("on_train_batch_start", _keep_batch_statistics)
     with _progress_on():
         model.train(
             trainer=FineTuner,
@@ -181,6 +184,18 @@ def _load(weights: str, data: Path | None = None) -> Any:
 def _reduce(model: Any, class_name: str) -> None:
     if list(model.names.values()) != [class_name]:
         keep_class(model.model, class_name)
+
+
+def _keep_batch_statistics(trainer: Any) -> None:
+    """Let the network normalise as it will when it is used.
+
+    A few small batches estimate means and variances badly, and in a checkpoint whose batch normalisation was once
+    folded into the convolutions the stored ones are no estimates at all: with those of the batches in their place
+    such a model finds nobody any more.
+    """
+    for module in trainer.model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.eval()
 
 
 @contextmanager

@@ -132,7 +132,7 @@ class TestTrain:
         ]
         assert sum(change > 1e-3 for change in moved) > len(moved) / 2
 
-    def test_frozen_layers_stay(self, tiny: Path, data: Path, tmp_path: Path) -> None:
+    def test_frozen_layers_and_batch_statistics_stay(self, tiny: Path, data: Path, tmp_path: Path) -> None:
         settings = TrainingSettings(epochs=1, image_size_px=64, batch=2, freeze=5, mosaic=0.0, device="cpu")
         with ultralytics_warnings_ignored():
             result = train(data, str(tiny), tmp_path / "run", settings=settings)
@@ -142,6 +142,9 @@ class TestTrain:
         )
         assert all(torch.equal(trained[key], start[key]) for key in start if int(key.split(".")[1]) < 5)
         assert not all(torch.equal(trained[key], start[key]) for key in start)
+        statistics = [key for key in start if key.endswith(("running_mean", "running_var"))]
+        assert len(statistics) > 10
+        assert all(torch.equal(trained[key], start[key]) for key in statistics)
 
     def test_evaluation_of_a_model_that_knows_nothing(self, tiny: Path, data: Path) -> None:
         with ultralytics_warnings_ignored():

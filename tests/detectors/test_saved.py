@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -266,19 +267,23 @@ class TestRefused:
             SavedDetections(tmp_path / "a.parquet")
 
     def test_a_parquet_file_of_something_else(self, tmp_path: Path) -> None:
-        import pyarrow as pa
-
         pq.write_table(pa.table({"a": [1]}), tmp_path / "a.parquet")
         with pytest.raises(InputError, match="something else"):
             SavedDetections(tmp_path / "a.parquet")
 
     @pytest.mark.parametrize(
-        "bad",
-        [(5, 5, 4, 9, 0.5), (np.nan, 0, 1, 1, 0.5), (0, 0, 1, 1, np.nan)],
-        ids=["negative", "NaN", "confidence"],
+        ("column", "value"), [("x2", -1.0), ("x1", np.nan), ("confidence", np.nan), ("confidence", 1.5)]
     )
-    def test_a_bad_row_of_a_parquet_file(self, tmp_path: Path, bad: tuple[float, ...]) -> None:
-        path = save(tmp_path / "a.parquet", [(0, boxes()), (1, boxes((0, 0, 1, 1, 0.5), bad))])
+    def test_a_bad_row_of_a_parquet_file(self, tmp_path: Path, column: str, value: float) -> None:
+        path = save(tmp_path / "a.parquet", [(0, boxes()), (1, boxes((0, 0, 1, 1, 0.5), (0, 0, 2, 2, 0.5)))])
+        table = pq.read_table(path)
+        values = table[column].to_pylist()
+        values[2] = value
+        index = table.schema.get_field_index(column)
+        table = table.set_column(index, table.schema.field(index), pa.array(values, pa.float32()))
+        metadata = pq.ParquetFile(path).metadata.metadata
+        pq.write_table(table.replace_schema_metadata({"detections": metadata[b"detections"]}), path)
+        assert len(SavedDetections(path).info.class_names) == 1, "the rest of the file is whole"
         with pytest.raises(InputError, match="row 2 "):
             SavedDetections(path).at(1)
 

@@ -1,0 +1,93 @@
+"""What a re-identification data set is: person crops, each with an identity and a camera."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, order=True)
+class Crop:
+    """One picture of one person.
+
+    Attributes:
+        path: the image file.
+        person_id: as in the data set; 0 and above.
+        camera: name of the camera, unique within the data set.
+    """
+
+    path: Path
+    person_id: int
+    camera: str
+
+
+@dataclass(frozen=True)
+class CropSet:
+    """Crops in a fixed order: sorted by path, whatever order the file system lists them in."""
+
+    crops: tuple[Crop, ...]
+
+    @classmethod
+    def of(cls, crops: Iterable[Crop]) -> CropSet:
+        """The set of `crops`, sorted by path."""
+        return cls(tuple(sorted(crops)))
+
+    def __len__(self) -> int:
+        return len(self.crops)
+
+    @property
+    def person_ids(self) -> tuple[int, ...]:
+        """The distinct identities, ascending: position in this tuple is the class index in training."""
+        return tuple(sorted({crop.person_id for crop in self.crops}))
+
+    @property
+    def cameras(self) -> tuple[str, ...]:
+        """The distinct camera names in natural order (c2 before c10)."""
+        return tuple(sorted({crop.camera for crop in self.crops}, key=natural_order))
+
+    def of_persons(self, person_ids: Iterable[int]) -> CropSet:
+        """The crops of `person_ids` only."""
+        wanted = set(person_ids)
+        return CropSet(tuple(crop for crop in self.crops if crop.person_id in wanted))
+
+
+@dataclass(frozen=True)
+class ReidDataset:
+    """The three parts of a data set. In a plain folder all three are the same crops.
+
+    Attributes:
+        train: crops to learn from.
+        query: crops that are searched for.
+        gallery: crops that are searched; a query is never matched with its own camera.
+    """
+
+    train: CropSet
+    query: CropSet
+    gallery: CropSet
+
+
+def natural_order(name: str) -> tuple[tuple[int, int, str], ...]:
+    """Sort key under which c2 comes before c10."""
+    parts = re.findall(r"\d+|\D+", name)
+    return tuple((0, int(part), "") if part.isdigit() else (1, 0, part) for part in parts)
+
+
+def hold_out_identities(crops: CropSet, count: int) -> tuple[CropSet, CropSet]:
+    """Split into (rest, held out) by identity; `count` ids are held out, evenly spaced in ascending order.
+
+    Even spacing takes a share of every recording when ids were numbered recording by recording, and depends
+    on nothing but the ids.
+    """
+    ids = crops.person_ids
+    if not 0 <= count < len(ids):
+        raise ValueError(f"cannot hold {count} of {len(ids)} identities out")
+    held_out = {ids[(2 * i + 1) * len(ids) // (2 * count)] for i in range(count)}
+    return crops.of_persons(set(ids) - held_out), crops.of_persons(held_out)
+
+
+def camera_indices(crops: CropSet, cameras: Sequence[str]) -> list[int]:
+    """Position of each crop's camera in `cameras`, -1 for a camera that is not among them."""
+    position = {name: i for i, name in enumerate(cameras)}
+    return [position.get(crop.camera, -1) for crop in crops.crops]

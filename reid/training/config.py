@@ -1,0 +1,257 @@
+"""The configuration of a training run: strict, frozen, read in one place; see configs/reid/ for files."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from pipeline.errors import InputError
+
+Share = Annotated[float, Field(ge=0, le=1)]
+BelowOne = Annotated[float, Field(ge=0, lt=1)]
+Positive = Annotated[float, Field(gt=0)]
+NotNegative = Annotated[float, Field(ge=0)]
+Count = Annotated[int, Field(ge=1)]
+Index = Annotated[int, Field(ge=0)]
+Triple = tuple[float, float, float]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+class BackboneConfig(_Section):
+    """Sizes of a transformer that has no name; see `reid.models.config.TransReIDConfig`."""
+
+    width: Count
+    depth: Count
+    heads: Count
+
+
+class ModelConfig(_Section):
+    """The network.
+
+    Attributes:
+        architecture: a name in `reid.models.config.ARCHITECTURES`, or width, depth and heads.
+        image_size_hw: (height, width) of the input in pixels.
+        stride_px: step between patches; below the patch size of 16 they overlap.
+        camera_embedding: side information embedding (SIE) with one row per camera of the training data.
+        sie_coefficient: factor on that embedding.
+        unknown_camera_row: one more row, for crops of cameras that training never saw.
+        jigsaw: jigsaw patch module (JPM) with four local features.
+        shift: token at which the jigsaw starts.
+        drop_path: stochastic depth of the last block.
+        mean, std: normalisation of RGB values in [0, 1].
+    """
+
+    architecture: str | BackboneConfig
+    image_size_hw: tuple[Count, Count] = (256, 128)
+    stride_px: Count = 16
+    camera_embedding: bool = True
+    sie_coefficient: Positive = 3.0
+    unknown_camera_row: bool = True
+    jigsaw: bool = True
+    shift: Count = 5
+    drop_path: BelowOne = 0.1
+    mean: Triple = (0.5, 0.5, 0.5)
+    std: Triple = (0.5, 0.5, 0.5)
+
+
+class DataConfig(_Section):
+    """The crops and how batches are drawn from them.
+
+    Attributes:
+        layout: "auto" or a key of `reid.datasets.LAYOUTS`.
+        development_ids: identities of the training part held out to measure progress on; 0 measures on the
+            data set's own query and gallery instead, which a plain folder does not have apart from training.
+        ids_per_batch, crops_per_id: P and K of the batches.
+        camera_dropout: probability that a training crop is given the unknown camera's row.
+        workers: processes that read images; 0 reads in the training process.
+    """
+
+    layout: str = "auto"
+    development_ids: Index = 0
+    ids_per_batch: Annotated[int, Field(ge=2)] = 16
+    crops_per_id: Annotated[int, Field(ge=2)] = 4
+    camera_dropout: Share = 0.0
+    workers: Index = 0
+
+
+class AugmentationConfig(_Section):
+    """Random changes to training crops.
+
+    Attributes:
+        flip_probability: horizontal flip.
+        pad_px: zero border, of which a random window of the input size is kept; 0 for none.
+        erasing_probability: one rectangle of noise.
+        brightness_jitter, contrast_jitter, saturation_jitter: x scales by a factor in 1 - x .. 1 + x.
+        hue_jitter: shift of the hue by up to this share of the colour circle.
+    """
+
+    flip_probability: Share = 0.5
+    pad_px: Index = 10
+    erasing_probability: Share = 0.5
+    brightness_jitter: BelowOne = 0.0
+    contrast_jitter: BelowOne = 0.0
+    saturation_jitter: BelowOne = 0.0
+    hue_jitter: Annotated[float, Field(ge=0, le=0.5)] = 0.0
+
+
+class StartConfig(_Section):
+    """What happens to weights that a run starts from.
+
+    Attributes:
+        standardise_features: shift and scale the final norm of a foreign backbone so that every feature channel
+            has mean 0 and deviation 1 over training crops. Features that share a large common part, as those
+            of DINOv2 do, are otherwise nearly equal to any loss.
+    """
+
+    standardise_features: bool = False
+
+
+class LossConfig(_Section):
+    """The loss; see reid/training/losses.py.
+
+    Attributes:
+        metric: "triplet" as TransReID, or "contrastive", which trains faster from DINOv2's weights.
+        temperature: of the contrastive loss.
+        label_smoothing: of the cross-entropy.
+    """
+
+    metric: Literal["triplet", "contrastive"] = "triplet"
+    temperature: Positive = 0.1
+    label_smoothing: BelowOne = 0.0
+
+
+class OptimizerConfig(_Section):
+    """How parameters move.
+
+    Attributes:
+        name: "sgd" (momentum 0.9) or "adamw".
+        lr: base learning rate.
+        new_parameter_lr_factor: factor on `lr` for classifiers and batch normalisation necks.
+        bias_lr_factor: factor on `lr` for biases; TransReID's release has 2.
+        layer_decay: factor on `lr` per block counted from the last; 1 for one rate throughout.
+        weight_decay: on every parameter, or see `decay_vectors`.
+        decay_vectors: whether biases, norms, tokens, position and side information decay too.
+        frozen_blocks: patch embedding and this many first blocks keep their weights; 0 freezes nothing.
+        clip_norm: largest norm of the gradient; null for no clipping.
+    """
+
+    name: Literal["sgd", "adamw"]
+    lr: Positive
+    new_parameter_lr_factor: Positive = 1.0
+    bias_lr_factor: Positive = 1.0
+    layer_decay: Annotated[float, Field(gt=0, le=1)] = 1.0
+    weight_decay: NotNegative = 1.0e-4
+    decay_vectors: bool = False
+    frozen_blocks: Index = 0
+    clip_norm: Positive | None = None
+
+
+class ScheduleConfig(_Section):
+    """How the learning rate changes; see reid/training/schedule.py.
+
+    Attributes:
+        epochs: length of the run.
+        warmup_epochs: may be a fraction.
+        step: "iteration", or "epoch" for one rate per epoch.
+        start_factor, floor_factor: first and last learning rate as shares of the base rate.
+    """
+
+    epochs: Count
+    warmup_epochs: NotNegative = 5.0
+    step: Literal["iteration", "epoch"] = "iteration"
+    start_factor: Share = 0.01
+    floor_factor: Share = 0.002
+
+    @model_validator(mode="after")
+    def _warmup_fits(self) -> ScheduleConfig:
+        if self.warmup_epochs >= self.epochs:
+            raise ValueError(f"warmup_epochs {self.warmup_epochs} must be less than epochs {self.epochs}")
+        return self
+
+
+class RunConfig(_Section):
+    """The run itself.
+
+    Attributes:
+        seed: of everything random.
+        precision: "auto" computes in bf16 or fp16 where the hardware is fast at it, else in fp32.
+        ema_decay: evaluates and exports an exponential moving average of the weights; null for the weights.
+        checkpoint_every_iterations: how much work a killed run loses at most.
+        evaluate_every_epochs: the last epoch is evaluated in any case.
+        evaluation_batch: crops at once.
+        log_every_iterations: lines in log.jsonl; epochs have their own.
+    """
+
+    seed: Index = 0
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    ema_decay: Annotated[float, Field(gt=0, lt=1)] | None = None
+    checkpoint_every_iterations: Count = 200
+    evaluate_every_epochs: Count = 1
+    evaluation_batch: Count = 64
+    log_every_iterations: Count = 10
+
+
+class TrainingConfig(_Section):
+    """Everything that defines a training run apart from its folders and the weights it starts from."""
+
+    model: ModelConfig
+    data: DataConfig = DataConfig()
+    augmentation: AugmentationConfig = AugmentationConfig()
+    start: StartConfig = StartConfig()
+    loss: LossConfig = LossConfig()
+    optimizer: OptimizerConfig
+    schedule: ScheduleConfig
+    run: RunConfig = RunConfig()
+
+
+def load_training_config(path: Path) -> TrainingConfig:
+    """Read a YAML file.
+
+    Raises:
+        InputError: no such file, no YAML, or a key that is unknown, missing or has a wrong value; names file,
+            key and what was expected.
+    """
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{path}: cannot read the training configuration ({error.strerror})") from error
+    except yaml.YAMLError as error:
+        raise InputError(f"{path}: not a YAML file: {error}") from error
+    return parse_training_config(values, source=str(path))
+
+
+def parse_training_config(values: Any, *, source: str) -> TrainingConfig:
+    """Check parsed YAML; `source` names it in the errors (InputError)."""
+    try:
+        # as JSON, because pydantic's strict mode takes a list for a tuple from there only
+        return TrainingConfig.model_validate_json(json.dumps(values, default=str))
+    except ValidationError as error:
+        raise InputError("\n".join(_sentences(error, source))) from error
+
+
+def _sentences(error: ValidationError, source: str) -> list[str]:
+    sentences = []
+    for item in error.errors():
+        key = ".".join(str(part) for part in item["loc"]) or "(top level)"
+        value = item["input"]
+        shown = "" if item["type"] == "missing" else f", but found {value!r}"
+        hint = "; YAML reads 1e-4 as text, write 1.0e-4" if _is_text_number(value) else ""
+        sentences.append(f"{source}: {key}: {item['msg']}{shown}{hint}")
+    return sentences
+
+
+def _is_text_number(value: object) -> bool:
+    if not isinstance(value, str):
+        return False
+    try:
+        float(value)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,76 @@
+"""Parameter groups with their own learning rates and weight decay, and frozen blocks."""
+
+from __future__ import annotations
+
+import re
+
+from torch import nn
+from torch.optim import SGD, AdamW, Optimizer
+
+from pipeline.errors import InputError
+from reid.models.transreid import TransReID
+from reid.training.config import OptimizerConfig
+
+_SGD_MOMENTUM = 0.9
+_NEW_PARAMETERS = ("classifier", "bottleneck")
+_VECTORS = ("cls_token", "pos_embed", "sie_embed")
+
+
+def freeze_first_blocks(model: TransReID, count: int) -> None:
+    """Keep the patch embedding and the first `count` blocks as they are; nothing for 0.
+
+    Raises:
+        InputError: the backbone has fewer blocks.
+    """
+    blocks = model.base.blocks
+    if count > len(blocks):
+        raise InputError(f"optimizer.frozen_blocks {count} is more than the backbone's {len(blocks)} blocks")
+    if count:
+        for module in (model.base.patch_embed, *blocks[:count]):
+            module.requires_grad_(False)
+
+
+def build_optimizer(model: TransReID, config: OptimizerConfig) -> Optimizer:
+    """SGD or AdamW over the parameters that need gradients, one group per parameter.
+
+    Each group carries `base_lr`, its own learning rate before the schedule.
+    """
+    groups = []
+    for name, parameter in model.named_parameters():
+        if not parameter.requires_grad:
+            continue
+        lr = config.lr * config.layer_decay ** (model.config.depth - layer_of(name, model.config.depth))
+        if name.startswith(_NEW_PARAMETERS):
+            lr = config.lr * config.new_parameter_lr_factor
+        if name.endswith("bias"):
+            lr *= config.bias_lr_factor
+        is_vector = parameter.ndim == 1 or name.endswith(_VECTORS)
+        decay = config.weight_decay if config.decay_vectors or not is_vector else 0.0
+        groups.append({"params": [parameter], "lr": lr, "base_lr": lr, "weight_decay": decay})
+    if config.name == "sgd":
+        return SGD(groups, momentum=_SGD_MOMENTUM)
+    return AdamW(groups)
+
+
+def layer_of(name: str, depth: int) -> int:
+    """Distance of a parameter from the input: 0 for the embeddings, 1 to `depth` for blocks and what follows."""
+    block = re.match(r"base\.blocks\.(\d+)\.", name)
+    if block:
+        return int(block[1]) + 1
+    return 0 if name.startswith(("base.patch_embed.", "base.cls_token", "base.pos_embed")) else depth
+
+
+def set_learning_rates(optimizer: Optimizer, lr_of_base: dict[float, float]) -> None:
+    """Give every group the learning rate that belongs to its `base_lr`."""
+    for group in optimizer.param_groups:
+        group["lr"] = lr_of_base[group["base_lr"]]
+
+
+def base_learning_rates(optimizer: Optimizer) -> set[float]:
+    """The distinct `base_lr` of the groups."""
+    return {group["base_lr"] for group in optimizer.param_groups}
+
+
+def trainable_parameters(model: nn.Module) -> list[nn.Parameter]:
+    """What the gradient's norm is taken over."""
+    return [parameter for parameter in model.parameters() if parameter.requires_grad]

@@ -1,0 +1,27 @@
+"""The state of a run on disk, always whole: a run killed at any moment resumes from the last one written."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+
+STATE_NAME = "last.pt"
+
+
+def save_state(folder: Path, state: dict[str, Any]) -> None:
+    """Write `state` (tensors, containers and plain values) to `folder`, replacing the one before at once."""
+    partial = folder / f"{STATE_NAME}.partial"
+    with partial.open("wb") as file:
+        torch.save(state, file)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(folder / STATE_NAME)
+
+
+def load_state(folder: Path, device: torch.device) -> dict[str, Any]:
+    """The state in `folder`, tensors on `device`."""
+    state: dict[str, Any] = torch.load(folder / STATE_NAME, map_location=device, weights_only=True)
+    return state

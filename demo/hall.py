@@ -70,7 +70,6 @@ class Hall:
     boxes: tuple[Box, ...]
     plants: tuple[Plant, ...]
     lamps: tuple[Box, ...]
-    accent: Colour
     floor_tint: Colour
 
 
@@ -100,7 +99,6 @@ def build_hall(seed: int) -> Hall:
         boxes=tuple(boxes + pots),
         plants=plants,
         lamps=_lamps(),
-        accent=accent,
         floor_tint=(float(tint[0]), float(tint[1]), float(tint[2])),
     )
 

@@ -27,7 +27,6 @@ PANEL_FRAME_PX = 8
 BODY_PX = 256  # body height in a sprite
 CANVAS_WH = (240, 288)
 FOOT_ROW = 280.0  # the soles, in canvas pixels; leaves room below for nothing but antialiasing
-LEVELS = 3  # sprites in full, half and quarter size
 
 
 @dataclass(frozen=True, eq=False)
@@ -209,6 +208,7 @@ def _dress_view(panel: _Panel, outfit: Outfit, view: View) -> SpriteView:
         # below the arm: shirt down to the hem, then the bottoms
         under = np.where(share[..., None] < 0.5, sleeves, cloth(bottom_paint, regions.hands, 0.5))
         dressed = mix(dressed, np.asarray(under * 0.9, np.float32), arm_mask)
+        alpha = alpha * (1 - _before_hips(body, share, facing_right=view == "right"))  # there was only the hand
 
     if outfit.backpack is not None:
         dressed, alpha = _with_backpack(dressed, alpha, outfit.backpack, view, share, across)
@@ -221,6 +221,17 @@ def _dress_view(panel: _Panel, outfit: Outfit, view: View) -> SpriteView:
         middle_px=CANVAS_WH[0] / 2,
         shoulder_row=FOOT_ROW - BODY_PX * (1 - 0.235),
     )
+
+
+def _before_hips(body: NDArray[np.bool_], share: NDArray[np.float32], facing_right: bool) -> NDArray[np.float32]:
+    """1 where a side view's pixels lie in front of waist and thigh, at the height of the hands; (H, W)."""
+    outside = np.zeros(body.shape, np.float32)
+    waist, thigh = (int(np.argmin(np.abs(share - at))) for at in (0.45, 0.63))
+    edges = [np.flatnonzero(body[row])[-1 if facing_right else 0] for row in (waist, thigh)]
+    for row in range(waist, thigh):
+        edge = round(edges[0] + (edges[1] - edges[0]) * (row - waist) / (thigh - waist))
+        outside[row, slice(edge + 1, None) if facing_right else slice(0, edge)] = 1
+    return np.asarray(cv2.GaussianBlur(outside, (0, 0), 1.0), np.float32)
 
 
 def _canvas_transform(top: float, height: float, middle: float) -> NDArray[np.float64]:

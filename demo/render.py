@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -19,7 +20,7 @@ from demo.gait import step_length_m, walk
 from demo.ground_truth import TruthBox, write_cameras, write_floor, write_mot
 from demo.hall import CEILING_M, Hall
 from demo.people import BODY_PX, CANVAS_WH, FOOT_ROW, Person, View, Wardrobe
-from demo.scene import Scene, Standing
+from demo.choreography import Scene, Standing
 from demo.settings import SceneSettings
 
 Array = NDArray[np.float32]
@@ -28,8 +29,9 @@ CONTRAST = 1.12  # exponent on top of the sRGB curve
 NEAR_M = 0.8  # nearer people are not drawn: the camera would look at the top of a head
 VIEW_OF_QUARTER: tuple[View, ...] = ("front", "right", "back", "left")
 VIEW_HYSTERESIS_DEG = 53.0  # a view is kept up to this angle from its axis, so that it does not flicker at 45
+SHOE_DEPTH_M: dict[View, float] = {"front": 0.11, "back": 0.11, "left": 0.05, "right": 0.05}  # half of it
 SIDE_TO_FRONT_WIDTH = 0.62  # body depth over body width
-VIDEO_QUALITY = "23"  # x264's crf
+VIDEO_QUALITY = "21"  # x264's crf
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,9 +99,9 @@ class CameraRenderer:
         if view in ("front", "back"):
             across *= math.hypot(math.sqrt(1 - obliqueness**2), SIDE_TO_FRONT_WIDTH * obliqueness)
         up = (head - foot) / np.linalg.norm(head - foot)
-        right = np.array([-up[1], up[0]])
-        # sprite axes to image axes; the sprite's middle column at FOOT_ROW comes to the foot
-        linear = np.column_stack([right * across, -up * scale_up])
+        # The sprite stands upright in the world, parallel to the image's rows: rows stay rows, upright leans.
+        # Its middle column at FOOT_ROW comes to the foot.
+        linear = np.column_stack([np.array([across, 0.0]), -up * scale_up])
         origin = np.array([CANVAS_WH[0] / 2, FOOT_ROW])
         to_image = np.column_stack([linear, foot - linear @ origin])
 
@@ -245,7 +247,10 @@ class CameraRenderer:
         rows = slice(max(low[1], 0), min(high[1], self.size_wh[1]))
         if rows.start >= rows.stop or columns.start >= columns.stop:
             return
-        offset = self.background.floor_xy_m[rows, columns] - np.array([x, y], np.float32)
+        # the lower edge of a sprite is the near edge of the shoes, the shadow's middle is under theirs
+        line = standing.position_m - np.array(self.camera.position_m[:2])
+        middle = standing.position_m + line / np.linalg.norm(line) * SHOE_DEPTH_M[item.view]
+        offset = self.background.floor_xy_m[rows, columns] - middle.astype(np.float32)
         # front and back views show the steps hardly at all, so the feet's shadows stay together as well
         apart = 0.15 if item.view in ("front", "back") else 1.0
         half_step = apart * step_length_m(person.height_m) / 2 * math.sin(standing.phase_rad)
@@ -406,14 +411,15 @@ def render_scene(settings: SceneSettings, output: Path, wardrobe: Wardrobe | Non
     Raises:
         InputError: as `render_frames`.
     """
-    output.mkdir(parents=True, exist_ok=True)
     truth: list[list[TruthBox]] = [[] for _ in settings.cameras]
     floor: list[tuple[int, float, int, float, float]] = []
-    videos = [
-        VideoFile(output / f"{camera.name}.mp4", settings.size_wh, settings.fps) for camera in settings.cameras
-    ]
-    try:
+    with ExitStack() as stack:
+        videos: list[VideoFile] = []
         for frame in render_frames(settings, wardrobe):
+            if not videos:  # opened only now, so that an error before the first frame leaves no files
+                output.mkdir(parents=True, exist_ok=True)
+                paths = [output / f"{camera.name}.mp4" for camera in settings.cameras]
+                videos = [stack.enter_context(VideoFile(path, settings.size_wh, settings.fps)) for path in paths]
             for number, video in enumerate(videos):
                 video.write(frame.images[number])
                 truth[number] += frame.boxes[number]
@@ -422,9 +428,6 @@ def render_scene(settings: SceneSettings, output: Path, wardrobe: Wardrobe | Non
                 (frame.frame_index, time_s, s.global_id, float(s.position_m[0]), float(s.position_m[1]))
                 for s in frame.standing
             ]
-    finally:
-        for video in videos:
-            video.__exit__()
     for camera, boxes in zip(settings.cameras, truth, strict=True):
         write_mot(output / f"{camera.name}_gt.txt", boxes)
     write_floor(output / "floor.csv", floor)

@@ -14,7 +14,6 @@ from reid.models.pretrained import init_backbone
 from reid.models.state_dict import read_metadata
 from reid.models.transreid import TransReID
 
-
 STANDARDISATION_CROPS = 512
 
 

@@ -30,7 +30,7 @@ from reid.training.config import (
 )
 from reid.training.log import TrainingLog
 from reid.training.optimizer import build_optimizer, freeze_first_blocks
-from reid.training.start import start_from
+from reid.training.start import standardise_features, start_from
 from reid.training.train import CHECKPOINT_NAME, Trainer, train
 from reid.training.transforms import EvaluationTransform, TrainingTransform, erase_rectangle
 
@@ -91,7 +91,7 @@ def people(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_training_makes_people_findable(people: Path, tmp_path: Path) -> None:
-    config = tiny_config(schedule={"epochs": 25}, run={"evaluate_every_epochs": 25})
+    config = tiny_config(schedule={"epochs": 15}, run={"evaluate_every_epochs": 15})
     untrained = Trainer(config, read_dataset(people), tmp_path, CPU).evaluate()
     train(config, data=people, folder=tmp_path, device=CPU, console=QUIET)
 
@@ -136,9 +136,12 @@ class Killed(Exception):
     """Stands for a kill between two batches."""
 
 
-@pytest.mark.parametrize("kill_after", [3, 5, 7])
+@pytest.mark.parametrize("kill_after", [3, 5, 7, 10])
 def test_a_killed_run_goes_on_as_if_nothing_had_happened(people: Path, tmp_path: Path, kill_after: int) -> None:
-    """Six batches an epoch, a state every second one; 5 loses a batch, 7 is in the second epoch."""
+    """Five batches an epoch, a state every second batch and after each epoch.
+
+    3 and 7 lose a batch, 5 ends before the epoch is evaluated, 10 right after its last batch was saved.
+    """
     config = tiny_config(run={"ema_decay": 0.9})
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     expected = train(config, data=people, folder=whole, device=CPU, console=QUIET).state_dict()
@@ -162,7 +165,7 @@ def test_a_killed_run_goes_on_as_if_nothing_had_happened(people: Path, tmp_path:
 
 def without_times(folder: Path) -> list[dict[str, Any]]:
     entries = TrainingLog(folder).entries()
-    assert len(entries) == 12 + 2
+    assert [entry["kind"] for entry in entries] == 2 * [*5 * ["iteration"], "epoch"]
     return [{key: value for key, value in entry.items() if key != "left_s"} for entry in entries]
 
 
@@ -207,6 +210,22 @@ def test_start_from_a_plain_transformer_and_from_another_width(tmp_path: Path) -
     assert model.base.cls_token.equal(source.base.cls_token)
     with pytest.raises(InputError, match="width 48"):
         start_from(TransReID(TransReIDConfig(width=48, depth=2, heads=2, image_size=(32, 16))), path)
+
+
+@pytest.mark.parametrize("jigsaw", [False, True])
+def test_standardised_features_have_mean_0_and_deviation_1(jigsaw: bool) -> None:
+    torch.manual_seed(0)
+    model = TransReID(TransReIDConfig(width=32, depth=2, heads=2, image_size=(64, 32), jpm=jigsaw))
+    images = torch.randn(64, 3, 64, 32)
+    with torch.no_grad():
+        before = model.eval().features(images)[0]
+        standardise_features(model, images)
+        overall, *local = model.features(images)
+    heads = [overall, torch.cat(local)] if jigsaw else [overall]
+    for features in heads:
+        assert features.mean(0).abs().max() < 1e-3
+        assert (features.std(0) - 1).abs().max() < 1e-3
+    assert torch.allclose(overall, (before - before.mean(0)) / before.std(0), atol=1e-3)
 
 
 @pytest.mark.parametrize(
@@ -264,7 +283,7 @@ def test_parameter_groups() -> None:
     assert rates["base.cls_token"] == (0.25, 0.0)
     assert rates["base.blocks.1.attn.qkv.weight"] == (1.0, 0.1)
     assert rates["base.blocks.1.attn.qkv.bias"] == (2.0, 0.0)
-    assert rates["base.sie_embed"] == (3.0, 0.0)
+    assert rates["base.sie_embed"] == (1.0, 0.0)  # added to every token: a high rate drowns the patches
     assert rates["classifier.weight"] == (3.0, 0.1)
 
 

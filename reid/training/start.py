@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from reid.checkpoints import load_checkpoint
 from reid.models.loading import OWN_FORMAT_KEY
@@ -72,8 +73,12 @@ def standardise_features(model: TransReID, images: Tensor) -> None:
     was_training = model.training
     model.eval()
     overall, *local = model.features(images)
-    heads = [(model.b1[1], overall), (model.b2[1], torch.cat(local))] if local else [(model.base.norm, overall)]
-    for norm, features in heads:
+    heads: list[tuple[nn.Module, Tensor]] = [(model.base.norm, overall)]
+    if local:
+        branches = [cast(nn.Sequential, branch) for branch in (model.b1, model.b2)]
+        heads = [(branches[0][1], overall), (branches[1][1], torch.cat(local))]
+    for module, features in heads:
+        norm = cast(nn.LayerNorm, module)
         deviation = features.std(0).clamp_min(1e-6)
         norm.weight.div_(deviation)
         norm.bias.sub_(features.mean(0)).div_(deviation)

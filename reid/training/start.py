@@ -75,8 +75,7 @@ def standardise_features(model: TransReID, images: Tensor) -> None:
     overall, *local = model.features(images)
     heads: list[tuple[nn.Module, Tensor]] = [(model.base.norm, overall)]
     if local:
-        branches = [cast(nn.Sequential, branch) for branch in (model.b1, model.b2)]
-        heads = [(branches[0][1], overall), (branches[1][1], torch.cat(local))]
+        heads = [(model.b1[1], overall), (model.b2[1], torch.cat(local))]
     for module, features in heads:
         norm = cast(nn.LayerNorm, module)
         deviation = features.std(0).clamp_min(1e-6)

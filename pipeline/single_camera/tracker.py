@@ -283,7 +283,8 @@ class SingleCameraTracker:
             self._tracks.append(track)
 
     def _end_duplicates(self) -> list[int]:
-        """A lost track ends where its predicted box lies on the box of another track: both follow one person."""
+        """A lost track ends where its predicted box lies on the box of a track that began after it was lost: both
+        follow one person. Two tracks that were seen at one time are two people, one behind the other."""
         lost = [row for row, track in enumerate(self._tracks) if track.state is TrackState.LOST]
         seen = [row for row, track in enumerate(self._tracks) if track.state is TrackState.CONFIRMED]
         if not lost or not seen:
@@ -293,6 +294,8 @@ class SingleCameraTracker:
         for index, other in np.argwhere(overlap > self._settings.duplicate_iou).tolist():
             loser, winner = self._tracks[lost[index]], self._tracks[seen[other]]
             if loser.state is TrackState.ENDED or loser.class_id != winner.class_id:
+                continue
+            if winner.first_s <= loser.last_s:
                 continue
             loser.state = TrackState.ENDED
             ended.append(loser.track_id)

@@ -124,9 +124,9 @@ class IdentityTable:
             stay[candidates[np.argsort(seen[candidates], kind="stable")[:surplus]]] = False
         if stay.all():
             return
+        self._features, self.has_feature = self.features[stay], self.has_feature[stay]
         self.global_id, self.class_id = self.global_id[stay], self.class_id[stay]
         self.last_seen_s = self.last_seen_s[stay]
-        self._features, self.has_feature = self.features[stay], self.has_feature[stay]
         self.last_floor_s, self.last_floor_xy_m = self.last_floor_s[stay], self.last_floor_xy_m[stay]
         self._floor_slot, self._floor_xy_m = self._floor_slot[stay], self._floor_xy_m[stay]
         self._row_of = {int(global_id): row for row, global_id in enumerate(self.global_id)}

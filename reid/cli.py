@@ -39,6 +39,10 @@ def train(
         Path | None,
         typer.Option(help="Weights to start from: a checkpoint of this project, or a timm, DeiT or DINO ViT."),
     ] = None,
+    teacher: Annotated[
+        Path | None,
+        typer.Option(help="OpenVINO network (.xml) whose similarities are learned beside the identities."),
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --output.")] = False,
     device: DeviceOption = "auto",
 ) -> None:
@@ -48,6 +52,7 @@ def train(
         data=data,
         folder=output,
         init=init,
+        teacher=teacher,
         resume=resume,
         device=choose_device(device),
         console=Console(),

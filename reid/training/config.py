@@ -120,11 +120,13 @@ class LossConfig(_Section):
         metric: "triplet" as TransReID, or "contrastive", which trains faster from DINOv2's weights.
         temperature: of the contrastive loss.
         label_smoothing: of the cross-entropy.
+        teacher_weight: factor on the loss that matches a teacher's similarities, for `train --teacher`.
     """
 
     metric: Literal["triplet", "contrastive"] = "triplet"
     temperature: Positive = 0.1
     label_smoothing: BelowOne = 0.0
+    teacher_weight: NotNegative = 10.0
 
 
 class OptimizerConfig(_Section):

@@ -56,20 +56,40 @@ def supervised_contrastive_loss(features: Tensor, labels: Tensor, temperature: f
     return -(log_share.masked_fill(~positive, 0.0).sum(1) / positive.sum(1)).mean()
 
 
+def similarity_matching_loss(features: Tensor, teacher: Tensor) -> Tensor:
+    """Mean squared difference between the cosine similarities of a batch and those that a teacher gives.
+
+    What carries over is who looks like whom, so the teacher's features may have any length and dimension (Park et
+    al., Relational Knowledge Distillation, CVPR 2019, with cosines for distances).
+
+    Args:
+        features: (B, D), normalised here.
+        teacher: (B, T), L2-normalised.
+
+    Returns:
+        The mean over pairs of different rows, a scalar.
+    """
+    unit = functional.normalize(features, dim=1)
+    others = ~torch.eye(len(features), dtype=torch.bool, device=features.device)
+    return (unit @ unit.T - teacher @ teacher.T)[others].pow(2).mean()
+
+
 @dataclass(frozen=True)
 class LossParts:
     """What a batch cost.
 
     Attributes:
-        total: scalar to differentiate: identity + metric.
+        total: scalar to differentiate: identity + metric + weighted teacher part.
         identity: cross-entropy part.
         metric: triplet or contrastive part.
+        teacher: similarity matching part before its weight; 0 without a teacher.
         accuracy: share of crops whose identity the global classifier names.
     """
 
     total: Tensor
     identity: Tensor
     metric: Tensor
+    teacher: Tensor
     accuracy: Tensor
 
 
@@ -80,6 +100,8 @@ def reid_loss(
     *,
     label_smoothing: float = 0.0,
     metric_loss: Callable[[Tensor, Tensor], Tensor] = batch_hard_triplet_loss,
+    teacher: Tensor | None = None,
+    teacher_weight: float = 0.0,
 ) -> LossParts:
     """Loss of a batch from a model's heads: one, or the global one followed by the jigsaw's local ones.
 
@@ -89,13 +111,18 @@ def reid_loss(
         labels: (B,) int64, class indices.
         label_smoothing: in [0, 1); TransReID trains with 0.
         metric_loss: of features (B, D) and labels.
+        teacher: (B, T) features of the same crops by another network, L2-normalised; None for no teacher.
+        teacher_weight: factor on the similarity matching loss.
     """
     identity = _over_heads(
         [functional.cross_entropy(x.float(), labels, label_smoothing=label_smoothing) for x in logits]
     )
     metric = _over_heads([metric_loss(x.float(), labels) for x in features])
     accuracy = (logits[0].argmax(1) == labels).float().mean()
-    return LossParts(identity + metric, identity, metric, accuracy)
+    matching = identity.new_zeros(())
+    if teacher is not None:
+        matching = _over_heads([similarity_matching_loss(x.float(), teacher) for x in features])
+    return LossParts(identity + metric + teacher_weight * matching, identity, metric, matching, accuracy)
 
 
 def _over_heads(losses: list[Tensor]) -> Tensor:

@@ -42,10 +42,11 @@ from reid.training.start import (
     start_from,
 )
 from reid.training.state import STATE_NAME, load_state, save_state
+from reid.training.teacher import teacher_features
 from reid.training.transforms import EvaluationTransform, TrainingTransform
 
 CHECKPOINT_NAME = "model.safetensors"
-_SUMS = ("loss", "identity_loss", "metric_loss", "accuracy")
+_SUMS = ("loss", "identity_loss", "metric_loss", "teacher_loss", "accuracy")
 
 
 @dataclass(frozen=True)
@@ -56,8 +57,8 @@ class SampleKey:
     seed: tuple[int, ...]
 
 
-class TrainingCrops(Dataset[tuple[Tensor, int, int]]):
-    """Augmented crops as (image (3, H, W), class index, camera row or -1)."""
+class TrainingCrops(Dataset[tuple[Tensor, int, int, int]]):
+    """Augmented crops as (image (3, H, W), class index, camera row or -1, index of the crop)."""
 
     def __init__(
         self, crops: CropSet, cameras: Sequence[str], transform: TrainingTransform, camera_dropout: float
@@ -72,11 +73,11 @@ class TrainingCrops(Dataset[tuple[Tensor, int, int]]):
     def __len__(self) -> int:
         return len(self._crops)
 
-    def __getitem__(self, key: SampleKey) -> tuple[Tensor, int, int]:
+    def __getitem__(self, key: SampleKey) -> tuple[Tensor, int, int, int]:
         rng = np.random.default_rng(key.seed)
         camera = -1 if rng.random() < self._camera_dropout else self._camera_rows[key.crop]
         image = read_rgb(self._crops.crops[key.crop].path)
-        return self._transform(image, rng), self.labels[key.crop], camera
+        return self._transform(image, rng), self.labels[key.crop], camera, key.crop
 
 
 @dataclass(frozen=True)
@@ -138,7 +139,14 @@ def build_model(config: TrainingConfig, *, cameras: int, identities: int) -> Tra
 class Trainer:
     """One run; all of its state is in `state_dict`."""
 
-    def __init__(self, config: TrainingConfig, dataset: ReidDataset, folder: Path, device: torch.device) -> None:
+    def __init__(
+        self,
+        config: TrainingConfig,
+        dataset: ReidDataset,
+        folder: Path,
+        device: torch.device,
+        teacher: Path | None = None,
+    ) -> None:
         self.config = config
         self.folder = folder
         self.device = device
@@ -186,6 +194,10 @@ class Trainer:
         self._scaler = torch.amp.GradScaler(
             device.type, enabled=self._autocast is torch.float16 and device.type == "cuda"
         )
+        self._teacher: Tensor | None = None
+        if teacher is not None:
+            cache = folder / "teacher.npy"
+            self._teacher = torch.from_numpy(teacher_features(teacher, self.parts.train, cache))
         self._epoch = 0
         self._step = 0  # batches of this epoch that are done
         self._sums = dict.fromkeys(_SUMS, 0.0)  # over those batches
@@ -289,8 +301,8 @@ class Trainer:
             task = progress.add_task("", total=self.iterations, completed=self.iteration, epoch=0, loss=0.0)
             began_s, began_at = time.monotonic(), self.iteration
             while self._epoch < self.config.schedule.epochs:
-                for images, labels, cameras in self._loader():
-                    losses = self._train_batch(images, labels, cameras)
+                for images, labels, cameras, crops in self._loader():
+                    losses = self._train_batch(images, labels, cameras, crops)
                     done = self.iteration
                     left_s = (time.monotonic() - began_s) / (done - began_at) * (self.iterations - done)
                     progress.update(task, completed=done, epoch=self._epoch + 1, loss=losses["loss"])
@@ -302,7 +314,7 @@ class Trainer:
                 entry = self._finish_epoch()
                 console.print(_epoch_line(entry, self.config.schedule.epochs))
 
-    def _loader(self) -> DataLoader[tuple[Tensor, int, int]]:
+    def _loader(self) -> DataLoader[tuple[Tensor, int, int, int]]:
         """The batches of the current epoch that are not done yet."""
         keys = [
             [SampleKey(crop, (self.config.run.seed, self._epoch, step, i)) for i, crop in enumerate(batch)]
@@ -316,7 +328,7 @@ class Trainer:
             pin_memory=self.device.type == "cuda",
         )
 
-    def _train_batch(self, images: Tensor, labels: Tensor, cameras: Tensor) -> dict[str, float]:
+    def _train_batch(self, images: Tensor, labels: Tensor, cameras: Tensor, crops: Tensor) -> dict[str, float]:
         seed = np.random.SeedSequence([self.config.run.seed, self._epoch, self._step])
         torch.manual_seed(int(seed.generate_state(1)[0]))  # drop path
         steps = len(self._batches[self._epoch])
@@ -338,6 +350,8 @@ class Trainer:
             labels,
             label_smoothing=self.config.loss.label_smoothing,
             metric_loss=self._metric_loss,
+            teacher=None if self._teacher is None else self._teacher[crops].to(self.device),
+            teacher_weight=self.config.loss.teacher_weight,
         )
         self._optimizer.zero_grad(set_to_none=True)
         self._scaler.scale(parts.total).backward()  # type: ignore[no-untyped-call]
@@ -352,7 +366,7 @@ class Trainer:
         losses = dict(
             zip(
                 _SUMS,
-                (x.item() for x in (parts.total, parts.identity, parts.metric, parts.accuracy)),
+                (x.item() for x in (parts.total, parts.identity, parts.metric, parts.teacher, parts.accuracy)),
                 strict=True,
             )
         )
@@ -434,6 +448,7 @@ def train(
     data: Path,
     folder: Path,
     init: Path | None = None,
+    teacher: Path | None = None,
     resume: bool = False,
     device: torch.device,
     console: Console,
@@ -443,6 +458,7 @@ def train(
 
     Args:
         init: weights to start from, see `reid.training.start`; None for random ones.
+        teacher: network whose similarities are matched, see `reid.training.teacher`; None for no teacher.
         resume: go on from the state in `folder`; `init` is then not read.
         on_iteration: see `Trainer.run`.
 
@@ -456,7 +472,7 @@ def train(
         raise InputError(f"{folder}: already holds a run; continue it with --resume or name another folder")
     dataset = read_dataset(data, config.data.layout)
     folder.mkdir(parents=True, exist_ok=True)
-    trainer = Trainer(config, dataset, folder, device)
+    trainer = Trainer(config, dataset, folder, device, teacher)
     console.print(
         f"{len(trainer.parts.train)} crops of {len(trainer.parts.train.person_ids)} people from "
         f"{len(trainer.cameras)} cameras; {trainer.iterations} batches in {config.schedule.epochs} epochs"

@@ -177,13 +177,7 @@ class OnlineLinker:
 
     def _decide(self, camera_id: str, undecided: list[TrackRecord], now_s: float) -> None:
         settings = self._settings
-        ready = [
-            record
-            for record in undecided
-            if len(record.bank) >= settings.linkable_crops
-            or len(record.floor) >= MIN_SHARED_SLOTS
-            or now_s - record.start_s >= settings.max_wait_s
-        ]
+        ready = [record for record in undecided if self._is_ready(record, now_s)]
         if not ready:
             return
         cost, placed, held = self._costs(ready, camera_id)
@@ -202,6 +196,16 @@ class OnlineLinker:
                 self._join(record, column, posterior(cost[row, column], np.append(others, 1.0)))
             elif not patient or (nearest_other > _HOPELESS_COST and len(record.bank) >= settings.linkable_crops):
                 self._found(record, posterior(1.0, others))
+
+    def _is_ready(self, record: TrackRecord, now_s: float) -> bool:
+        """Whether enough is known of a track. On a calibrated floor that is its place: looks alone could join it to
+        somebody who stands elsewhere at that moment."""
+        if now_s - record.start_s >= self._settings.max_wait_s:
+            return True
+        if len(record.floor):
+            # The newest slot has only begun: another camera may not have shown it yet.
+            return len(record.floor) > MIN_SHARED_SLOTS
+        return len(record.bank) >= self._settings.linkable_crops
 
     def _costs(self, records: list[TrackRecord], camera_id: str) -> tuple[Array, BoolArray, list[float]]:
         """(R, I) costs of joining each identity, where floor positions at the same time took part in them, and for

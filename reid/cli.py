@@ -7,15 +7,16 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
-import torch
 import typer
 from rich.console import Console
 from rich.table import Table
 
 from pipeline.errors import InputError
-from reid.checkpoints import load_checkpoint
+from reid.checkpoints import load_checkpoint, save_checkpoint
 from reid.datasets import read_dataset
+from reid.device import choose_device
 from reid.features import evaluate_model
+from reid.models.loading import load_transreid
 from reid.training.config import load_training_config
 from reid.training.train import train as run_training
 from reid.training.transforms import EvaluationTransform
@@ -95,20 +96,44 @@ def evaluate(
     Console().print(table)
 
 
-def choose_device(name: str) -> torch.device:
-    """The device called `name`; "auto" is a GPU if there is one.
+@app.command()
+def convert(
+    source: Annotated[Path, typer.Argument(help="State dict of the official TransReID code (.pth).")],
+    output: Annotated[Path, typer.Argument(help="Checkpoint of this project to write (.safetensors).")],
+    cameras: Annotated[
+        str | None, typer.Option(help="Names for the rows of its camera table, in order, as c1,c2,c3.")
+    ] = None,
+    image_size: Annotated[str | None, typer.Option(help="Input height x width, as 256x128.")] = None,
+    stride: Annotated[int | None, typer.Option(help="Step between patches in pixels.")] = None,
+    views: Annotated[int | None, typer.Option(help="Number of viewpoints in its side information.")] = None,
+    shift: Annotated[int, typer.Option(help="SHIFT_NUM of its configuration.")] = 5,
+) -> None:
+    """Turn an official TransReID state dict into a checkpoint that the pipeline loads.
 
-    Raises:
-        InputError: torch does not know it or cannot use it here.
+    Architecture, image size and stride are read from the tensors' shapes; where shapes leave a choice, the
+    message lists the candidates.
     """
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:  # torch asserts when it was built without CUDA
-        raise InputError(f"--device {name} cannot be used here ({str(error).splitlines()[0]})") from error
-    return device
+    names = tuple(cameras.split(",")) if cameras else ()
+    model = load_transreid(
+        source,
+        image_size=None if image_size is None else _size_hw(image_size),
+        stride=stride,
+        cameras=len(names) or None,
+        views=views,
+        shift=shift,
+    )
+    for line in model.loading_report:
+        print(line)
+    rows = model.config.cameras
+    save_checkpoint(output, model, camera_names=names or [f"c{row + 1}" for row in range(rows)])
+    print(f"wrote {output}")
+
+
+def _size_hw(text: str) -> tuple[int, int]:
+    height, _, width = text.partition("x")
+    if not (height.isdigit() and width.isdigit()):
+        raise InputError(f"--image-size {text}: expected height x width in pixels, such as 256x128")
+    return int(height), int(width)
 
 
 def main() -> None:

@@ -8,9 +8,7 @@ from numpy.typing import NDArray
 from pipeline.datatypes import BoolArray, IntArray
 
 
-def constrained_average_linkage(
-    cost: NDArray[np.float64], forbidden: BoolArray, max_cost: float
-) -> tuple[IntArray, NDArray[np.float64]]:
+def constrained_average_linkage(cost: NDArray[np.float64], forbidden: BoolArray, max_cost: float) -> IntArray:
     """Merge the two clusters of least mean cost again and again, until that is above `max_cost`.
 
     Two clusters that hold a forbidden pair never merge. Ties go to the first pair in row order.
@@ -20,8 +18,7 @@ def constrained_average_linkage(
         forbidden: (N, N) symmetric.
 
     Returns:
-        (N,) cluster labels, each the lowest member's index, and the (N, N) mean costs between clusters at the end,
-        rows and columns of the labels, +inf for forbidden, unknown and no longer existing ones.
+        (N,) cluster labels, each the lowest member's index.
     """
     count = len(cost)
     known = ~np.isnan(cost)
@@ -47,4 +44,4 @@ def constrained_average_linkage(
         mean[b], mean[:, b] = np.inf, np.inf
         mean[a] = np.where(blocked[a] | (pairs[a] == 0), np.inf, total[a] / np.maximum(pairs[a], 1))
         mean[:, a] = mean[a]
-    return labels, mean
+    return labels

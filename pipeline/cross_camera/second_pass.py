@@ -92,16 +92,15 @@ class SecondPass:
         # The result must not depend on the order in which tracks happened to end.
         members = sorted(members, key=lambda member: member.first)
         cost, forbidden = self._costs(members)
-        labels, between = constrained_average_linkage(cost, forbidden, 1.0)
+        labels = constrained_average_linkage(cost, forbidden, 1.0)
+        between = _mean_costs(cost, forbidden, labels)
         joined = []
         for label in np.unique(labels):
             rows = np.flatnonzero(labels == label)
-            rivals = between[label]
             for row in rows:
-                own = cost[row, rows]
-                own = own[~np.isnan(own)]
-                if len(rows) > 1 and len(own):
-                    sure = posterior(float(own.mean()), np.append(rivals, 1.0))
+                rivals = np.delete(between[row], label)
+                if len(rows) > 1:
+                    sure = posterior(between[row, label], np.append(rivals, 1.0))
                 elif len(members[row].keys) > 1:
                     continue  # joined in an earlier window and untouched in this one
                 else:
@@ -198,6 +197,18 @@ class SecondPass:
         fast = (gap_s > 0) & (needed_s > gap_s)
         result[np.ix_(placed, placed)] = fast | fast.T
         return result
+
+
+def _mean_costs(cost: NDArray[np.float64], forbidden: BoolArray, labels: IntArray) -> NDArray[np.float64]:
+    """(N, N) mean cost of each member with each cluster, in the column of its label; +inf where nothing is known of
+    them, or where they must not be one person."""
+    count = len(labels)
+    member_of = np.zeros((count, count))
+    member_of[np.arange(count), labels] = 1
+    known = ~np.isnan(cost)
+    pairs = known.astype(np.float64) @ member_of
+    mean = np.where(known, cost, 0.0) @ member_of / np.maximum(pairs, 1)
+    return np.asarray(np.where((pairs == 0) | (forbidden.astype(np.float64) @ member_of > 0), np.inf, mean))
 
 
 def _columns(

@@ -335,8 +335,7 @@ def test_clusters(cost: np.ndarray, forbidden: list[tuple[int, int]], labels: li
     blocked = np.zeros(cost.shape, np.bool_)
     for a, b in forbidden:
         blocked[a, b] = blocked[b, a] = True
-    found, _ = constrained_average_linkage(cost, blocked, 1.0)
-    assert found.tolist() == labels
+    assert constrained_average_linkage(cost, blocked, 1.0).tolist() == labels
 
 
 @st.composite
@@ -356,13 +355,9 @@ def _clustering_tasks(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray]:
 @given(_clustering_tasks())
 def test_clusters_are_those_of_the_definition(task: tuple[np.ndarray, np.ndarray]) -> None:
     cost, forbidden = task
-    labels, between = constrained_average_linkage(cost.copy(), forbidden.copy(), 1.0)
+    labels = constrained_average_linkage(cost.copy(), forbidden.copy(), 1.0)
     clusters = _by_definition(cost, forbidden, 1.0)
     assert sorted(np.flatnonzero(labels == label).tolist() for label in set(labels.tolist())) == sorted(clusters)
-    for a in clusters:
-        for b in clusters:
-            mean = _mean_cost(cost, forbidden, a, b) if a != b else INF
-            assert between[a[0], b[0]] == pytest.approx(mean)
 
 
 def _mean_cost(cost: np.ndarray, forbidden: np.ndarray, a: list[int], b: list[int]) -> float:

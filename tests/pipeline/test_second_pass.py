@@ -1,0 +1,325 @@
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import ArrayLike
+
+from pipeline.config import TransitWindow
+from pipeline.cross_camera.second_pass import SecondPass
+from pipeline.datatypes import Link, Tracklet
+from tests.factories import at_distance, linker_settings, make_tracklet, one_hot, second_pass_settings
+
+CAMERAS = ("a", "b", "c")
+PERSON = one_hot(0)
+Links = dict[tuple[str, int], Link]
+
+
+def link(tracklets: Sequence[Tracklet], *, at_once: int = 1000, **linker: Any) -> Links:
+    second_pass = SecondPass(
+        CAMERAS,
+        second_pass_settings(max_cosine_distance=0.35, max_tracklets_at_once=at_once),
+        linker_settings(**linker),
+    )
+    return second_pass.link(tracklets)
+
+
+def ids(links: Links) -> dict[tuple[str, int], int]:
+    return {key: found.global_id for key, found in links.items()}
+
+
+def groups(links: Links) -> list[list[tuple[str, int]]]:
+    """The tracklets of each person, people in the order of their ids."""
+    people = defaultdict(list)
+    for key, found in sorted(links.items()):
+        people[found.global_id].append(key)
+    return [people[global_id] for global_id in sorted(people)]
+
+
+def window(from_camera: str, to_camera: str, min_s: float, max_s: float) -> TransitWindow:
+    return TransitWindow(from_camera=from_camera, to_camera=to_camera, min_s=min_s, max_s=max_s)
+
+
+def path(start_s: float, end_s: float, x_m: float, y_m: float = 0.0) -> dict[str, ArrayLike]:
+    """Floor positions of a person who stands at one place."""
+    time_s = np.arange(start_s, end_s, 0.25)
+    return {"floor_time_s": time_s, "floor_xy_m": [(x_m, y_m)] * len(time_s)}
+
+
+# -- who is who ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("tracklets", "people"),
+    [
+        pytest.param([], [], id="nobody"),
+        pytest.param([make_tracklet("a", 1)], [[("a", 1)]], id="one track without embeddings"),
+        pytest.param(
+            [make_tracklet("a", 1, 0, 5, PERSON), make_tracklet("b", 1, 9, 12, at_distance(0.3))],
+            [[("a", 1), ("b", 1)]],
+            id="alike in two cameras",
+        ),
+        pytest.param(
+            [make_tracklet("a", 1, 0, 5, PERSON), make_tracklet("b", 1, 9, 12, at_distance(0.4))],
+            [[("a", 1)], [("b", 1)]],
+            id="not alike enough",
+        ),
+        pytest.param(
+            [make_tracklet("a", 1, 0, 5, PERSON), make_tracklet("b", 1, 2, 8, PERSON)],
+            [[("a", 1), ("b", 1)]],
+            id="two cameras that overlap, at the same time",
+        ),
+        pytest.param(
+            [make_tracklet("a", 1, 0, 5, PERSON), make_tracklet("a", 2, 6, 9, PERSON)],
+            [[("a", 1), ("a", 2)]],
+            id="back in the same camera",
+        ),
+        pytest.param(
+            [make_tracklet("a", 1, 0, 5, PERSON), make_tracklet("a", 2, 4, 9, PERSON)],
+            [[("a", 1)], [("a", 2)]],
+            id="twice in one camera at a time",
+        ),
+        pytest.param(
+            [make_tracklet("a", 1, 0, 5, PERSON), make_tracklet("a", 2, 5, 9, PERSON)],
+            [[("a", 1)], [("a", 2)]],
+            id="twice in one frame only",
+        ),
+        pytest.param(
+            [
+                make_tracklet("a", 1, 0, 5, PERSON),
+                make_tracklet("a", 2, 2, 8, PERSON),
+                make_tracklet("b", 1, 20, 25, at_distance(0.01)),
+            ],
+            [[("a", 1), ("b", 1)], [("a", 2)]],
+            id="a third track cannot join two that exclude each other; the first of the equal pairs wins",
+        ),
+        pytest.param(
+            [make_tracklet("a", 1, 0, 5, PERSON), make_tracklet("b", 1, 9, 12, PERSON, class_id=1)],
+            [[("a", 1)], [("b", 1)]],
+            id="two classes",
+        ),
+        pytest.param(
+            [make_tracklet("a", 1, 0, 5), make_tracklet("b", 1, 9, 12), make_tracklet("c", 1, 20, 22, PERSON)],
+            [[("a", 1)], [("b", 1)], [("c", 1)]],
+            id="tracks without embeddings stay alone",
+        ),
+        pytest.param(
+            [
+                make_tracklet("c", 9, 30, 35, one_hot(1)),
+                make_tracklet("b", 5, 2, 8, one_hot(2)),
+                make_tracklet("a", 7, 2, 50, one_hot(3)),
+                make_tracklet("a", 2, 60, 65, one_hot(1)),
+            ],
+            [[("a", 7)], [("b", 5)], [("a", 2), ("c", 9)]],
+            id="numbers in order of first appearance, then of the cameras",
+        ),
+    ],
+)
+def test_small_worlds(tracklets: list[Tracklet], people: list[list[tuple[str, int]]]) -> None:
+    links = link(tracklets)
+    assert groups(links) == people
+    assert sorted(ids(links).values()) == sorted(n for n, keys in enumerate(people, 1) for _ in keys)
+    assert all(found.final and 0 <= found.confidence <= 1 for found in links.values())
+
+
+@pytest.mark.parametrize(
+    ("gap_s", "windows", "together"),
+    [
+        pytest.param(1, [], True, id="no window"),
+        pytest.param(10, [window("a", "b", 5, 20)], True, id="inside"),
+        pytest.param(3, [window("a", "b", 5, 20)], False, id="too fast"),
+        pytest.param(30, [window("a", "b", 5, 20)], False, id="too slow"),
+        pytest.param(-3, [window("a", "b", 5, 20)], False, id="at the same time, but no overlap is allowed"),
+        pytest.param(-3, [window("a", "b", -4, 20)], True, id="3 s of overlap where 4 are allowed"),
+        pytest.param(-5, [window("a", "b", -4, 20)], False, id="5 s of overlap where 4 are allowed"),
+        pytest.param(3, [window("a", "c", 5, 20)], True, id="a window of other cameras"),
+    ],
+)
+def test_transit_windows(gap_s: float, windows: list[TransitWindow], together: bool) -> None:
+    tracklets = [make_tracklet("a", 1, 0, 10, PERSON), make_tracklet("b", 1, 10 + gap_s, 30, PERSON)]
+    assert (len(groups(link(tracklets, transit_windows=windows))) == 1) == together
+
+
+def test_one_way_windows_leave_the_other_way_free() -> None:
+    windows = [TransitWindow(from_camera="b", to_camera="a", min_s=5, max_s=9, one_way=True)]
+    tracklets = [make_tracklet("a", 1, 0, 10, PERSON), make_tracklet("b", 1, 11, 30, PERSON)]
+    assert len(groups(link(tracklets, transit_windows=windows))) == 1
+
+
+def test_a_long_way_round_by_another_camera_is_possible() -> None:
+    # From a to c takes at most 20 s, but b saw the person in between.
+    tracklets = [
+        make_tracklet("a", 1, 0, 10, PERSON),
+        make_tracklet("b", 1, 20, 40, at_distance(0.1)),
+        make_tracklet("c", 1, 60, 70, at_distance(0.12)),
+    ]
+    windows = [window("a", "c", 5, 20)]
+    assert len(groups(link(tracklets, transit_windows=windows))) == 1
+    assert len(groups(link([tracklets[0], tracklets[2]], transit_windows=windows))) == 2
+
+
+@pytest.mark.parametrize(
+    ("x_m", "distance", "together"),
+    [
+        pytest.param(0.0, 1.0, True, id="at one place, unlike"),
+        pytest.param(1.0, 0.3, True, id="1 m apart, alike"),
+        pytest.param(2.0, 0.0, False, id="2 m apart, as alike as can be"),
+    ],
+)
+def test_people_seen_at_the_same_time_are_compared_on_the_floor(
+    x_m: float, distance: float, together: bool
+) -> None:
+    tracklets = [
+        make_tracklet("a", 1, 0, 10, PERSON, **path(0, 10, 0)),
+        make_tracklet("b", 1, 5, 15, at_distance(distance), **path(5, 15, x_m)),
+    ]
+    settings = {"max_floor_distance_m": 1.5, "floor_weight": 0.7}
+    assert (len(groups(link(tracklets, **settings))) == 1) == together
+    # Two shared slots of 0.25 s prove nothing.
+    tracklets[1] = make_tracklet("b", 1, 9.5, 15, at_distance(distance), **path(9.5, 15, x_m))
+    assert (len(groups(link(tracklets, **settings))) == 1) == (distance <= 0.35)
+
+
+@pytest.mark.parametrize(("distance_m", "together"), [(20.0, True), (23.0, False)])
+def test_nobody_walks_faster_than_the_limit(distance_m: float, together: bool) -> None:
+    # From 10 to 15 s at 4 m/s, and 1.5 m for inaccuracy: 21.5 m, and a slot more.
+    tracklets = [
+        make_tracklet("a", 1, 0, 10, PERSON, **path(0, 10, 0)),
+        make_tracklet("b", 1, 15, 20, PERSON, **path(15, 20, distance_m)),
+    ]
+    assert (len(groups(link(tracklets, max_speed_m_s=4.0, max_floor_distance_m=1.5))) == 1) == together
+
+
+def test_confidence_falls_with_the_distance_and_with_rivals() -> None:
+    def confidence(*distances: float) -> float:
+        others = [make_tracklet("b", n, 10, 15, at_distance(d)) for n, d in enumerate(distances, 1)]
+        return link([make_tracklet("a", 1, 0, 5, PERSON), *others])["a", 1].confidence
+
+    near, far = confidence(0.05), confidence(0.3)
+    assert 0.5 < far < near < 1
+    # Somebody else in b at that time, who looks much like the one in a, too.
+    assert 0.5 < confidence(0.05, 0.1) < confidence(0.05, 0.2) < near
+    # Alone with nobody to be mixed up with; alone with somebody just beyond the limit.
+    assert confidence() == 1.0
+    assert 0.5 < confidence(0.36) < 0.6
+
+
+# -- constraints in worlds of any kind -------------------------------------------------------------------------
+
+
+@st.composite
+def _worlds(draw: st.DrawFn) -> list[Tracklet]:
+    count = draw(st.integers(1, 24))
+    tracklets = []
+    for number in range(1, count + 1):
+        camera_id, who = draw(st.sampled_from(CAMERAS)), draw(st.integers(0, 3))
+        start_s = draw(st.integers(0, 60))
+        end_s = start_s + draw(st.integers(1, 20))
+        has_crops, on_floor = draw(st.booleans()), draw(st.booleans())
+        tracklets.append(
+            make_tracklet(
+                camera_id,
+                number,
+                start_s,
+                end_s,
+                one_hot(who) if has_crops else None,
+                class_id=draw(st.integers(0, 1)),
+                **(path(start_s, end_s, draw(st.integers(0, 4))) if on_floor else {}),
+            )
+        )
+    return sorted(tracklets, key=lambda tracklet: tracklet.end_s)
+
+
+@settings(max_examples=80, deadline=None)
+@given(_worlds(), st.sampled_from([2, 3, 4, 8, 1000]))
+def test_no_person_is_twice_in_a_camera_and_no_constraint_is_broken(
+    tracklets: list[Tracklet], at_once: int
+) -> None:
+    windows = [window("a", "b", 5, 60)]
+    links = link(tracklets, at_once=at_once, transit_windows=windows)
+    assert set(links) == {tracklet.key for tracklet in tracklets}
+    for one, other in combinations(sorted(tracklets, key=lambda tracklet: tracklet.start_s), 2):
+        if links[one.key].global_id != links[other.key].global_id:
+            continue
+        assert one.class_id == other.class_id
+        if one.camera_id == other.camera_id:
+            assert other.start_s > one.end_s
+        if {one.camera_id, other.camera_id} == {"a", "b"} and one.start_s != other.start_s:
+            assert other.start_s - one.end_s >= 5
+    numbers = set(ids(links).values())
+    assert numbers == set(range(1, len(numbers) + 1))
+    assert all(0 <= found.confidence <= 1 for found in links.values())
+    first_s = [min(t.start_s for t in tracklets if links[t.key].global_id == n) for n in sorted(numbers)]
+    assert first_s == sorted(first_s)
+
+
+@settings(max_examples=40, deadline=None)
+@given(_worlds(), st.randoms(use_true_random=False))
+def test_the_result_does_not_depend_on_the_order_in_which_tracks_end(
+    tracklets: list[Tracklet], random: Any
+) -> None:
+    shuffled = list(tracklets)
+    random.shuffle(shuffled)
+    assert link(shuffled) == link(tracklets)
+
+
+# -- windows ---------------------------------------------------------------------------------------------------
+
+
+def _walkers(people: int, visits: int) -> list[Tracklet]:
+    """People who go from camera to camera, ten seconds in each, one a minute."""
+    tracklets = [
+        make_tracklet(
+            CAMERAS[visit % 3],
+            visits * who + visit + 1,
+            60 * who + 12 * visit,
+            60 * who + 12 * visit + 10,
+            _appearance(who, visit),
+        )
+        for who in range(people)
+        for visit in range(visits)
+    ]
+    return sorted(tracklets, key=lambda tracklet: tracklet.end_s)
+
+
+def _appearance(who: int, visit: int) -> np.ndarray:
+    own = np.random.default_rng(who).normal(size=64)
+    varied = own / np.linalg.norm(own) + 0.03 * np.random.default_rng((who, visit)).normal(size=64)
+    return (varied / np.linalg.norm(varied)).astype(np.float32)
+
+
+@pytest.mark.parametrize("at_once", [4, 6, 1000])
+def test_windows_find_the_people_that_one_window_finds(at_once: int) -> None:
+    tracklets = _walkers(people=6, visits=4)
+    found = link(tracklets, at_once=at_once)
+    assert groups(found) == groups(link(tracklets))
+    assert len(groups(found)) == 6
+    assert all(found[key].confidence > 0.5 for key in found)
+
+
+def test_a_person_who_never_leaves_is_known_over_many_windows() -> None:
+    tracklets = [
+        make_tracklet(CAMERAS[visit % 3], visit + 1, 12 * visit, 12 * visit + 10, at_distance(0.1 * (visit % 2)))
+        for visit in range(200)
+    ]
+    assert len(groups(link(tracklets, at_once=8))) == 1
+
+
+def test_floor_positions_of_a_joined_person_still_count_in_later_windows() -> None:
+    tracklets = [
+        make_tracklet(camera, number, start_s, start_s + 9, PERSON, **path(start_s, start_s + 9, 0))
+        for number, start_s in enumerate(range(10, 60, 10), 1)
+        for camera in ("a", "b")
+        if camera == "a" or number < 5
+    ]
+    # One who looks the same, seen at the same time 3 m away.
+    other = make_tracklet("c", 99, 52, 60, PERSON, **path(52, 60, 3))
+    links = link([*tracklets, other], at_once=4)
+    assert {links[tracklet.key].global_id for tracklet in tracklets} == {1}
+    assert links[other.key].global_id == 2

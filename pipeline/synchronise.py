@@ -49,6 +49,7 @@ def synchronise(
             _, row, frame = heapq.heappop(waiting)
             tick.append(frame)
             rows.append(row)
+        # Not before the tick is used: it need not wait for frames that come after it.
+        yield tick
         for row in rows:
             pull(row)
-        yield tick

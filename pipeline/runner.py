@@ -114,7 +114,7 @@ def run(
     except BaseException:
         _close(summary, parts, clock, began)
         # On a full disk the note fails like the rows did; the first error is the one to tell.
-        with suppress(OSError):
+        with suppress(RunError):
             note.write("failed", summary)
         raise
     _close(summary, parts, clock, began)
@@ -256,7 +256,11 @@ class RunNote:
         }
 
     def write(self, state: str, summary: RunSummary) -> None:
-        """Replace the file; `state` is running, complete, incomplete, interrupted or failed."""
+        """Replace the file; `state` is running, complete, incomplete, interrupted or failed.
+
+        Raises:
+            RunError: it cannot be written; the one before stays.
+        """
         cameras = {
             camera_id: {**self._recordings[camera_id], **vars(counts)}
             for camera_id, counts in summary.cameras.items()
@@ -275,5 +279,8 @@ class RunNote:
             **self._fixed,
         }
         part = self._path.with_suffix(".part")
-        part.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-        os.replace(part, self._path)
+        try:
+            part.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+            os.replace(part, self._path)
+        except OSError as error:
+            raise RunError(f"{self._path} cannot be written: {error.strerror}") from error

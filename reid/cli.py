@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
+import torch
 import typer
 from rich.console import Console
 from rich.table import Table
@@ -94,6 +95,27 @@ def evaluate(
         table.add_column(column.replace("_", " "), justify="right")
     table.add_row(*(f"{value:.1%}" if isinstance(value, float) else str(value) for value in metrics.values()))
     Console().print(table)
+
+
+@app.command()
+def strip(
+    source: Annotated[Path, typer.Argument(help="Checkpoint of a training run.")],
+    output: Annotated[Path, typer.Argument(help="Checkpoint to write (.safetensors).")],
+) -> None:
+    """Keep of a trained checkpoint what inference uses, in half precision: the file to give to others."""
+    loaded = load_checkpoint(source)
+    save_checkpoint(
+        output,
+        loaded.model,
+        camera_names=loaded.camera_names,
+        view_names=loaded.view_names,
+        input_mean=loaded.input_mean,
+        input_std=loaded.input_std,
+        card=loaded.card,
+        dtype=torch.float16,
+        inference_only=True,
+    )
+    print(f"wrote {output}, {output.stat().st_size / 2**20:.1f} MiB")
 
 
 @app.command()

@@ -121,21 +121,25 @@ class Associator:
     def _embed(self, frames: Sequence[DetectedFrame], wanted: Sequence[IntArray]) -> list[Detections]:
         """The detections with embeddings at the wanted rows and nowhere else: saved ones if they came with the
         detections, computed ones otherwise, in one batch for all cameras."""
-        self.embedded_crops += sum(len(rows) for rows in wanted)
         results = [_only(detections, rows) for (_, detections), rows in zip(frames, wanted, strict=True)]
         missing = [
             index
             for index, detections in enumerate(results)
             if detections.embeddings is None and len(wanted[index]) and frames[index][0].image is not None
         ]
-        if not missing or self._embedder is None:
-            return results
-        with self._clock.measure("embed"):
-            crops = self._embedder.embed(
-                [frames[index][0] for index in missing], [results[index].xyxy[wanted[index]] for index in missing]
-            )
-        for index, embedded in zip(missing, crops, strict=True):
-            results[index] = results[index].with_embeddings(wanted[index], embedded)
+        if missing and self._embedder is not None:
+            with self._clock.measure("embed"):
+                crops = self._embedder.embed(
+                    [frames[index][0] for index in missing],
+                    [results[index].xyxy[wanted[index]] for index in missing],
+                )
+            for index, embedded in zip(missing, crops, strict=True):
+                results[index] = results[index].with_embeddings(wanted[index], embedded)
+        self.embedded_crops += sum(
+            len(rows)
+            for rows, detections in zip(wanted, results, strict=True)
+            if detections.embeddings is not None
+        )
         return results
 
     def _link(self, tracked: TrackedFrame) -> list[TrackRecord]:

@@ -18,6 +18,9 @@ from pipeline.sources.base import FrameSource
 from reid.base import FakeEmbedder
 
 _BOX_WH = (40.0, 100.0)
+# Nobody is cut off at the upper or lower border: such a crop is no good one.
+_MARGIN_PX = 10.0
+_LANE_PX = 35.0
 
 
 @dataclass(frozen=True)
@@ -69,8 +72,8 @@ class SimulatedWorld:
         box_width, box_height = _BOX_WH
         share = progress if person % 2 == 0 else 1 - progress
         x = share * (width - box_width)
-        lanes = max(int((height - box_height) // (box_height * 0.35)), 1)
-        y = (person * 7 % lanes) * box_height * 0.35
+        lanes = max(int((height - box_height - 2 * _MARGIN_PX) // _LANE_PX), 1)
+        y = _MARGIN_PX + (person * 7 % lanes) * _LANE_PX
         return np.array([x, y, x + box_width, y + box_height], np.float32)
 
     def appearance(self, person: int) -> FloatArray:
@@ -102,7 +105,7 @@ class SimulatedWorld:
 
         def vectors_of(frame: Frame, xyxy: FloatArray) -> FloatArray:
             present = self.people_in(frame.camera_id, frame.time_s)
-            centres = np.stack([box for _, box in present])
+            centres = np.array([box for _, box in present])
             rows: list[NDArray[np.float32]] = []
             for box in xyxy:
                 person = present[int(np.abs(centres - box).sum(axis=1).argmin())][0]

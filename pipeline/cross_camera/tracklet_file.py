@@ -66,6 +66,8 @@ class TrackletWriter:
         with self._writing():
             self._file = pa.OSFile(str(path), "wb")
             self._stream = pa.ipc.new_stream(self._file, self._schema)
+            # The schema goes to the disk with the first batch, which may come long after the first rows of the CSV.
+            self._stream.write_batch(pa.RecordBatch.from_pylist([], schema=self._schema))
         self._waiting: list[Tracklet] = []
         self.count = 0
 

@@ -48,7 +48,7 @@ class KalmanFilter:
         # A shrinking box never turns inside out.
         moved[:, 2:, 0] = np.maximum(moved[:, 2:, 0], 1.0)
         density = (self._process * np.maximum(mean[:, 3:4, 0], 1.0)) ** 2
-        value, cross, velocity = np.moveaxis(covariance, -1, 0)
+        value, cross, velocity = covariance[..., 0], covariance[..., 1], covariance[..., 2]
         grown = np.stack(
             [
                 value + 2 * dt * cross + dt**2 * velocity + density * dt**3 / 3,
@@ -61,7 +61,7 @@ class KalmanFilter:
 
     def update(self, mean: Array, covariance: Array, cxcywh: Array) -> tuple[Array, Array]:
         """States after measuring the boxes (T, 4)."""
-        value, cross, velocity = np.moveaxis(covariance, -1, 0)
+        value, cross, velocity = covariance[..., 0], covariance[..., 1], covariance[..., 2]
         noise = (self._measurement * np.maximum(cxcywh[:, 3:4], 1.0)) ** 2
         gain_value = value / (value + noise)
         gain_velocity = cross / (value + noise)

@@ -191,6 +191,8 @@ class SingleCameraTracker:
         self, scene: _Scene, detections: Detections, tracks: IntArray, rows: IntArray
     ) -> tuple[list[tuple[int, int]], IntArray, IntArray]:
         settings = self._settings
+        if not len(tracks) or not len(rows):
+            return [], tracks, rows
         # Overlap with an unsure box counts for less (ByteTrack's score fusion).
         cost = 1 - scene.iou[np.ix_(tracks, rows)] * detections.confidence[None, rows]
         appearance = None
@@ -373,6 +375,8 @@ def _measured(detections: Detections, rows: IntArray) -> NDArray[np.float64]:
 def _match_iou(
     scene: _Scene, tracks: IntArray, rows: IntArray, max_iou_distance: float
 ) -> tuple[list[tuple[int, int]], IntArray, IntArray]:
+    if not len(tracks) or not len(rows):
+        return [], tracks, rows
     return _matched(scene, tracks, rows, 1 - scene.iou[np.ix_(tracks, rows)], max_iou_distance)
 
 
@@ -384,8 +388,8 @@ def _matched(
     pairs = assign(np.where(scene.same_class[np.ix_(tracks, rows)], cost, np.inf), max_cost)
     left_tracks, left_rows = np.ones(len(tracks), np.bool_), np.ones(len(rows), np.bool_)
     left_tracks[pairs[:, 0]], left_rows[pairs[:, 1]] = False, False
-    matched = np.stack([tracks[pairs[:, 0]], rows[pairs[:, 1]]], axis=1)
-    return [(track, row) for track, row in matched.tolist()], tracks[left_tracks], rows[left_rows]
+    matched = zip(tracks[pairs[:, 0]].tolist(), rows[pairs[:, 1]].tolist(), strict=True)
+    return list(matched), tracks[left_tracks], rows[left_rows]
 
 
 def _observation(frame: Frame, detections: Detections, row: int) -> Observation:

@@ -1,7 +1,8 @@
 from __future__ import annotations
 
+import tracemalloc
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import combinations
 from typing import Any
 
@@ -309,6 +310,27 @@ def test_a_person_who_never_leaves_is_known_over_many_windows() -> None:
         for visit in range(200)
     ]
     assert len(groups(link(tracklets, at_once=8))) == 1
+
+
+def test_embeddings_and_places_are_held_for_one_window_only() -> None:
+    def many(count: int) -> Iterator[Tracklet]:
+        for number in range(count):
+            vectors = np.random.default_rng(number).normal(size=(8, 256)).astype(np.float32)
+            vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+            yield make_tracklet(
+                "a", number, 12 * number, 12 * number + 10, vectors, **path(12 * number, 12 * number + 9, 0)
+            )
+
+    def peak_bytes(count: int) -> int:
+        tracemalloc.start()
+        second_pass = SecondPass(CAMERAS, second_pass_settings(max_tracklets_at_once=40), linker_settings())
+        assert len(second_pass.link(many(count))) == count
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        return peak
+
+    # 8 kB of embeddings a tracklet: holding them would be 2.4 MB more; ids and times are some hundred bytes each.
+    assert peak_bytes(400) - peak_bytes(100) < 300 * 1500
 
 
 def test_floor_positions_of_a_joined_person_still_count_in_later_windows() -> None:

@@ -1,0 +1,272 @@
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline.association import Associator, DetectedFrame, embed_all
+from pipeline.camera_geometry import CameraGeometry
+from pipeline.cross_camera.online_linker import OnlineLinker
+from pipeline.cross_camera.second_pass import SecondPass
+from pipeline.datatypes import Detections, Frame, Link, Tracklet
+from pipeline.results_csv import LinkedRow
+from pipeline.simulation import SimulatedWorld
+from pipeline.single_camera.tracker import SingleCameraTracker
+from pipeline.stage_clock import StageClock
+from reid.base import Embedder, FakeEmbedder
+from tests.factories import (
+    linker_settings,
+    make_detections,
+    make_frame,
+    one_hot,
+    second_pass_settings,
+    tracker_settings,
+)
+
+BOX = (300, 200, 340, 300)
+
+
+def associator(
+    *camera_ids: str,
+    embedder: Embedder | None = None,
+    geometries: Mapping[str, CameraGeometry] | None = None,
+    hold_s: float = 0.8,
+) -> Associator:
+    tracker = tracker_settings()
+    return Associator(
+        geometries=geometries or {name: CameraGeometry(None, None) for name in camera_ids},
+        trackers={name: SingleCameraTracker(tracker) for name in camera_ids},
+        linker=OnlineLinker(camera_ids, linker_settings()),
+        embedder=embedder,
+        class_names={0: "person", 1: "dog"},
+        hold_s=hold_s,
+        max_silence_s=tracker.max_lost_s,
+        clock=StageClock(),
+    )
+
+
+def pictured(frame_index: int, camera_id: str = "cam1") -> Frame:
+    """A frame with a black picture."""
+    frame = make_frame(frame_index, camera_id=camera_id)
+    width, height = frame.size_wh
+    return replace(frame, image=np.zeros((height, width, 3), np.uint8))
+
+
+def run(parts: Associator, ticks: Iterator[list[DetectedFrame]]) -> tuple[list[LinkedRow], list[Tracklet]]:
+    rows: list[LinkedRow] = []
+    ended: list[Tracklet] = []
+    for tick in ticks:
+        done = parts.process(tick)
+        rows += done.rows
+        ended += done.ended
+    done = parts.finish()
+    return rows + done.rows, ended + done.ended
+
+
+def of_world(
+    world: SimulatedWorld, frames: int, change: Callable[[Detections], Detections] = lambda found: found
+) -> Iterator[list[DetectedFrame]]:
+    detector = world.detector()
+    for tick in zip(*world.sources(frames), strict=True):
+        yield [(frame, change(found)) for frame, found in zip(tick, detector.detect(tick), strict=True)]
+
+
+def assert_once(rows: list[LinkedRow], ids: Mapping[tuple[str, int], Link] | None = None) -> None:
+    """No track and no global id twice in a frame of a camera."""
+    tracks = Counter((x.row.camera_id, x.row.frame_index, x.row.track_id) for x in rows)
+    people = Counter(
+        (x.row.camera_id, x.row.frame_index, (ids[x.row.camera_id, x.row.track_id] if ids else x.link).global_id)
+        for x in rows
+    )
+    assert max(tracks.values(), default=1) == 1
+    assert max(people.values(), default=1) == 1
+
+
+# -- rows ------------------------------------------------------------------------------------------------------
+
+
+def test_rows_come_once_in_order_and_with_the_boxes_from_before_confirmation() -> None:
+    ticks = [[(make_frame(index), make_detections([BOX]))] for index in range(30)]
+    parts = associator("cam1")
+    released = [[x.row.frame_index for x in parts.process(tick).rows] for tick in ticks]
+    rest = [x.row.frame_index for x in parts.finish().rows]
+    assert [index for rows in released for index in rows] + rest == list(range(30))
+    # They wait 0.8 s for their ids, and leave with the first frame after that.
+    ages = [index - row for index, rows in enumerate(released) for row in rows]
+    assert set(ages) <= {8, 9}
+    assert len(rest) in (8, 9)
+
+
+def test_rows_wait_for_a_track_of_another_camera_that_may_still_be_confirmed() -> None:
+    parts = associator("cam1", "cam2", hold_s=0.0)
+    order = []
+    for index in range(10):
+        both = [(make_frame(index, camera_id=name), make_detections([BOX])) for name in ("cam1", "cam2")]
+        order += [(x.row.time_s, x.row.camera_id) for x in parts.process(both).rows]
+    order += [(x.row.time_s, x.row.camera_id) for x in parts.finish().rows]
+    assert order == sorted(order)
+    assert len(order) == 20
+
+
+def test_regions_classes_and_the_size_of_the_picture() -> None:
+    region = {"cam1": CameraGeometry(None, [[0, 0], [500, 0], [500, 500], [0, 500]])}
+    found = make_detections([(300, 450, 340, 550), (700, 200, 740, 300), (100, 50, 140, 150)], class_id=[0, 0, 1])
+    # The first has its feet at 550, below the picture of 500 px and the region; the second is outside too.
+    rows, _ = run(associator("cam1", geometries=region), iter([[(make_frame(n), found)] for n in range(5)]))
+    assert {(x.row.class_name, x.row.xyxy) for x in rows} == {("dog", (100, 50, 140, 150))}
+    rows, _ = run(associator("cam1"), iter([[(make_frame(n), found)] for n in range(5)]))
+    assert (300, 450, 340, 500) in {x.row.xyxy for x in rows}
+    assert len(rows) == 15
+
+
+def test_a_camera_that_falls_silent_lets_its_tracks_end_and_its_rows_go() -> None:
+    parts = associator("cam1", "cam2")
+    ended = []
+    for index in range(60):
+        tick = [(make_frame(index, camera_id="cam2"), Detections.empty())]
+        if index < 20:
+            tick.insert(0, (make_frame(index), make_detections([BOX])))
+        ended += [(index, tracklet.key) for tracklet in parts.process(tick).ended]
+    # Its last frame is at 1.9 s; more than 2.0 s later is the frame at 4.0 s.
+    assert ended == [(40, ("cam1", 1))]
+    assert parts.finish().rows == []
+
+
+def test_a_slow_camera_is_not_a_silent_one() -> None:
+    parts = associator("cam1", "cam2")
+    ended = []
+    for index in range(200):
+        tick = [(make_frame(index, camera_id="cam2"), Detections.empty())]
+        if index % 15 == 0:
+            tick.insert(0, (make_frame(index // 15, index / 10), make_detections([BOX])))
+        ended += parts.process(tick).ended
+    # A frame every 1.5 s, with the person in each.
+    assert ended == []
+    assert len(parts.finish().ended) == 1
+
+
+def test_nothing_is_processed() -> None:
+    parts = associator("cam1")
+    assert parts.process([]).rows == []
+    assert parts.finish().rows == []
+
+
+# -- embeddings ------------------------------------------------------------------------------------------------
+
+
+def test_saved_embeddings_do_what_computing_them_does() -> None:
+    world = SimulatedWorld(cameras=2, people=6)
+    computed = run(associator(*world.camera_ids, embedder=world.embedder()), of_world(world, 150))
+    saved = [embed_all(world.embedder(), tick) for tick in of_world(world, 150)]
+    replayed = run(associator(*world.camera_ids), iter(saved))
+    assert computed[0] == replayed[0]
+    assert [t.key for t in computed[1]] == [t.key for t in replayed[1]]
+    assert {x.link.global_id for x in computed[0]} != {0}
+
+
+def test_one_call_embeds_the_crops_of_all_cameras() -> None:
+    calls: list[list[int]] = []
+
+    class Counting(FakeEmbedder):
+        def embed(self, frames, xyxy):  # type: ignore[no-untyped-def]
+            calls.append([len(boxes) for boxes in xyxy])
+            return super().embed(frames, xyxy)
+
+    embedder = Counting(lambda frame, boxes: np.repeat(one_hot(0), len(boxes), axis=0), 8)
+    parts = associator("cam1", "cam2", embedder=embedder)
+    for index in range(10):
+        parts.process([(pictured(index, name), make_detections([BOX])) for name in ("cam1", "cam2")])
+    # Due at the third frame and 0.3 s later.
+    assert calls == [[1, 1], [1, 1]]
+    assert parts.embedded_crops == 4
+    assert parts.boxes == {"cam1": 10, "cam2": 10}
+
+
+def test_without_an_embedder_people_are_only_tracked() -> None:
+    parts = associator("cam1")
+    rows, ended = run(parts, iter([[(pictured(n), make_detections([BOX]))] for n in range(10)]))
+    assert len(rows) == 10
+    assert parts.embedded_crops == 0
+    assert len(ended[0].embeddings) == 0
+
+
+def test_rejected_crops_leave_the_track_without_a_description() -> None:
+    embedder = FakeEmbedder(lambda frame, boxes: np.zeros((len(boxes), 8), np.float32), 8)
+    parts = associator("cam1", embedder=embedder)
+    _, ended = run(parts, iter([[(pictured(n), make_detections([BOX]))] for n in range(10)]))
+    assert len(ended[0].embeddings) == 0
+    assert embedder.rejected_crops == parts.embedded_crops > 0
+
+
+# -- any world -------------------------------------------------------------------------------------------------
+
+
+@settings(max_examples=12, deadline=None)
+@given(
+    people=st.integers(5, 40),
+    noise=st.sampled_from([0.1, 0.6, 2.0]),
+    frame_rate=st.sampled_from([2.0, 10.0]),
+    missed=st.sampled_from([0.0, 0.15, 0.4]),
+    seed=st.integers(0, 1000),
+)
+def test_nobody_is_twice_in_a_frame_neither_online_nor_in_the_end(
+    people: int, noise: float, frame_rate: float, missed: float, seed: int
+) -> None:
+    world = SimulatedWorld(
+        cameras=2, people=people, frame_rate=frame_rate, embedding_noise=noise, seed=seed, view_s=6
+    )
+    random = np.random.default_rng(seed)
+
+    def worse(found: Detections) -> Detections:
+        moved = found.xyxy + random.normal(0, 2, found.xyxy.shape).astype(np.float32)
+        confidence = np.clip(found.confidence - random.exponential(0.1, len(found)), 0, 1).astype(np.float32)
+        return Detections(moved, confidence, found.class_id)[random.random(len(found)) >= missed]
+
+    rows, ended = run(
+        associator(*world.camera_ids, embedder=world.embedder()), of_world(world, round(15 * frame_rate), worse)
+    )
+    assert_once(rows)
+    final = SecondPass(world.camera_ids, second_pass_settings(max_tracklets_at_once=20), linker_settings()).link(
+        ended
+    )
+    assert_once(rows, final)
+    assert [(x.row.time_s, x.row.camera_id) for x in rows] == sorted((x.row.time_s, x.row.camera_id) for x in rows)
+    # Every box of a track that ended is a row, and the other way round (none lies wholly outside the picture).
+    assert Counter((x.row.camera_id, x.row.track_id) for x in rows) == {t.key: t.observations for t in ended}
+    assert all(0 <= x.link.confidence <= 1 for x in rows)
+
+
+# -- the simulated world itself --------------------------------------------------------------------------------
+
+
+def test_people_of_the_world_walk_through_all_cameras_in_turn() -> None:
+    world = SimulatedWorld(cameras=2, people=4, view_s=8.0, blind_s=2.0)
+    # One enters every 5 s; person 1 is in cam1 from 0 to 8 s, in cam2 from 10 to 18 s.
+    assert [person for person, _ in world.people_in("cam1", 0.0)] == [1]
+    assert [person for person, _ in world.people_in("cam1", 5.5)] == [1, 2]
+    assert world.people_in("cam2", 9.9) == []
+    assert [person for person, _ in world.people_in("cam2", 10.0)] == [1]
+    (_, start), (_, later) = world.people_in("cam1", 0.0)[0], world.people_in("cam1", 4.0)[0]
+    assert start[0] == 0
+    assert later[0] == pytest.approx(0.5 * (640 - 40))
+    assert (later[1], later[3] - later[1]) == (start[1], 100)
+
+
+def test_people_look_like_themselves_in_every_camera() -> None:
+    world = SimulatedWorld(cameras=2, people=4, embedding_noise=0.3)
+    embedder = world.embedder()
+    frames = [make_frame(index, camera_id=name) for index, name in ((10, "cam1"), (20, "cam1"), (125, "cam2"))]
+    boxes = [np.stack([box for _, box in world.people_in(frame.camera_id, frame.time_s)]) for frame in frames]
+    people = [[person for person, _ in world.people_in(frame.camera_id, frame.time_s)] for frame in frames]
+    vectors = [crops.embeddings for crops in embedder.embed(frames, boxes)]
+    assert people[0][0] == people[1][0] == people[2][0] == 1
+    similarity = [float(vectors[a][0] @ vectors[b][0]) for a, b in ((0, 1), (0, 2))]
+    # Noise of length 0.3 beside a vector of length 1: about 1 / (1 + 0.09).
+    assert similarity == pytest.approx([0.917, 0.917], abs=0.05)
+    assert world.embedder().embed(frames[:1], boxes[:1])[0].embeddings.tolist() == vectors[0].tolist()
+    assert float(world.appearance(1) @ world.appearance(2)) < 0.5

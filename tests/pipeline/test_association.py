@@ -105,12 +105,14 @@ def test_rows_come_once_in_order_and_with_the_boxes_from_before_confirmation() -
 def test_rows_wait_for_a_track_of_another_camera_that_may_still_be_confirmed() -> None:
     parts = associator("cam1", "cam2", hold_s=0.0)
     order = []
-    for index in range(10):
-        both = [(make_frame(index, camera_id=name), make_detections([BOX])) for name in ("cam1", "cam2")]
-        order += [(x.row.time_s, x.row.camera_id) for x in parts.process(both).rows]
+    for index in range(20):
+        # In cam2 somebody appears at 0.5 s, and is confirmed at 0.8 s.
+        second = make_detections([BOX] if index >= 5 else [])
+        tick = [(make_frame(index), make_detections([BOX])), (make_frame(index, camera_id="cam2"), second)]
+        order += [(x.row.time_s, x.row.camera_id) for x in parts.process(tick).rows]
     order += [(x.row.time_s, x.row.camera_id) for x in parts.finish().rows]
     assert order == sorted(order)
-    assert len(order) == 20
+    assert len(order) == 20 + 15
 
 
 def test_regions_classes_and_the_size_of_the_picture() -> None:

@@ -155,8 +155,9 @@ def test_an_identity_in_the_view_is_not_given_to_another_track_of_that_camera() 
     assert [scene.id_of(record) for record in seen] == [1, 2]
 
 
-def test_an_identity_whose_track_is_lost_is_kept_for_it_until_that_ends() -> None:
-    scene = Scene()
+@pytest.mark.parametrize("max_wait_s", [0.3, 3.0], ids=["out of patience", "patient"])
+def test_an_identity_whose_track_is_lost_is_kept_for_it_until_that_ends(max_wait_s: float) -> None:
+    scene = Scene(max_wait_s=max_wait_s)
     for time_s in np.arange(0, 1, 0.1):
         (lost,) = scene.observe("a", time_s, {1: PERSON}).seen
     # Track 1 is lost from 1 s on; track 2 looks the same. Track 1 comes back at 2 s.
@@ -166,6 +167,18 @@ def test_an_identity_whose_track_is_lost_is_kept_for_it_until_that_ends() -> Non
     for time_s in np.arange(2, 6, 0.1):
         seen = scene.observe("a", time_s, {1: PERSON, 2: PERSON}).seen
         assert len({scene.id_of(record) for record in seen}) == 2
+
+
+def test_a_track_that_was_in_view_beside_another_is_not_that_person() -> None:
+    scene = Scene()
+    for time_s in np.arange(0, 2, 0.1):
+        seen = scene.observe("a", time_s, {1: PERSON, **({2: None} if time_s > 1 else {})}).seen
+    # Track 1 has ended when track 2 shows itself for the first time.
+    scene.observe("a", 2.0, {2: None}, ended=[1])
+    for time_s in np.arange(2.1, 6, 0.1):
+        (second,) = scene.observe("a", time_s, {2: PERSON}).seen
+    assert scene.id_of(seen[0]) == 1
+    assert scene.id_of(second) != 1
 
 
 def test_a_track_that_follows_a_lost_one_waits_for_its_end_and_takes_the_identity() -> None:

@@ -316,10 +316,11 @@ def test_time_must_go_forward(boxes: list[Box], time_s: float) -> None:
 
 def test_a_plan_for_other_boxes_of_the_same_frame_is_not_kept() -> None:
     tracker = SingleCameraTracker(tracker_settings())
-    frame = make_frame(0)
-    tracker.plan(frame, make_detections([(100, 200, 140, 300)]))
-    tracker.update(frame, make_detections([(500, 200, 540, 300), (700, 200, 740, 300)]))
-    assert tracker.live_tracks == 2
+    person = make_detections([(100, 200, 140, 300)])
+    for index in range(5):
+        tracker.update(make_frame(index), person)
+    tracker.plan(make_frame(5), make_detections([(500, 200, 540, 300)]))
+    assert tracker.update(make_frame(5), person).track_ids.tolist() == [1]
 
 
 # -- which boxes are embedded ---------------------------------------------------------------------------------

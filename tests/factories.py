@@ -69,8 +69,8 @@ def make_detections(
         has = np.ones(count, np.bool_) if embedded is None else np.array(embedded, np.bool_)
     return Detections(
         xyxy=boxes,
-        confidence=np.broadcast_to(np.float32(confidence), count).astype(np.float32),
-        class_id=np.broadcast_to(np.int64(class_id), count).astype(np.int64),
+        confidence=np.broadcast_to(np.asarray(confidence, np.float32), count).copy(),
+        class_id=np.broadcast_to(np.asarray(class_id, np.int64), count).copy(),
         embeddings=vectors,
         embedded=has,
     )

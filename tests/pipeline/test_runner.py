@@ -410,16 +410,16 @@ def test_a_full_disk_ends_the_run_with_one_line_and_keeps_the_rows(tmp_path: Pat
 
 
 def test_memory_does_not_grow_with_the_length_of_the_recording(tmp_path: Path) -> None:
-    world = SimulatedWorld(cameras=2, people=8, view_s=4, blind_s=1)
+    world = SimulatedWorld(cameras=2, people=6, view_s=4, blind_s=1)
     # Small enough a memory for identities that it is full after some hundred frames.
     linker = linker_settings(max_identities=20, identity_memory_s=30)
-    parts = make_parts(world, 2400, linker=linker, second_pass=None)
+    parts = make_parts(world, 1800, linker=linker, second_pass=None)
     process = psutil.Process(os.getpid())
     rss: list[int] = []
     run_parts(parts, tmp_path, on_frame=lambda camera_id: rss.append(process.memory_info().rss))
-    after_800, after_2400 = max(rss[1400:1600]), max(rss[-200:])
+    after_600, after_1800 = max(rss[1100:1200]), max(rss[-200:])
     rows = len(csv_rows(tmp_path))
-    assert rows > 12_000
-    # A row takes some 500 bytes in memory: keeping those of the last 1600 frames would take 5 MB.
-    assert after_2400 - after_800 < 0.25 * rows * 2 / 3 * 500
+    assert rows > 8_000
+    # A row takes some 500 bytes in memory: keeping those of the last 1200 frames would take 3 MB.
+    assert after_1800 - after_600 < 0.5 * rows * 2 / 3 * 500
     assert parts.linker.known_identities <= 25

@@ -67,6 +67,11 @@ def track(
                 "embeddings can only be saved in a run that computes them: no --detections with embeddings, "
                 "and embedder.weights not null"
             )
+        for path in files.values():
+            if overwrite and output.resolve() in path.resolve().parents:
+                raise InputError(
+                    f"{path} would be deleted with the old results in {output}: choose another --output"
+                )
         clear_results(output, overwrite)
         saver = None
         if config.output.save_detections:

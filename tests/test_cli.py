@@ -98,6 +98,16 @@ def test_saved_detections_replay_without_the_video(folder: Path) -> None:
     assert (folder / "one/trajectories.csv").read_bytes() == (folder / "two/trajectories.csv").read_bytes()
 
 
+def test_overwriting_never_deletes_the_detections_that_are_replayed(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert blind_track("-o", "out", "--save-detections") == 0
+    saved = [f"{name}=out/detections/{name}.parquet" for name in ("a", "b")]
+    assert exit_code("track", "-d", saved[0], "-d", saved[1], "-o", "out", "--overwrite") == 2
+    assert "choose another --output" in capsys.readouterr().err
+    assert (folder / "out/detections/a.parquet").is_file()
+
+
 def test_interpolation_fills_a_gap_and_marks_it(folder: Path) -> None:
     lines = (folder / "a.txt").read_text().splitlines()
     (folder / "a.txt").write_text("\n".join(lines[:10] + lines[13:]) + "\n")

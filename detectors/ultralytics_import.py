@@ -24,9 +24,11 @@ def import_ultralytics() -> ModuleType:
     - Checkpoints are read with torch's restricted unpickler, which builds known classes only
       (ULTRALYTICS_SAFE_LOAD=0 in the environment turns that off).
     - The number of threads that torch uses stays as it is: Ultralytics would set it to 1 for the whole process.
+    - `PIL.Image.open` stays Pillow's own: Ultralytics' one answers a damaged picture by trying to install a package.
 
-    If the program imported Ultralytics before, the first three are as that import left them.
+    If the program imported Ultralytics before, all but the number of threads are as that import left them.
     """
+    import PIL.Image
     import torch  # before Ultralytics, which sets OMP_NUM_THREADS=1 for a torch that starts later
 
     if "ultralytics" not in sys.modules:
@@ -38,8 +40,10 @@ def import_ultralytics() -> ModuleType:
             folder = tempfile.mkdtemp(prefix="ultralytics-")
             atexit.register(shutil.rmtree, folder, ignore_errors=True)
             os.environ["YOLO_CONFIG_DIR"] = folder
+        open_picture = PIL.Image.open
         import ultralytics
 
+        PIL.Image.open = open_picture
         # Offline was for the import only: a bare name such as yolo11n.pt is downloaded by Ultralytics.
         _restore("YOLO_OFFLINE", offline)
         _restore("OMP_NUM_THREADS", omp_threads)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import PIL.Image
 import pytest
 import torch
 
@@ -248,6 +249,14 @@ class _RunsCode:
 
     def __reduce__(self) -> tuple[Any, tuple[str]]:
         return (os.mkdir, (self._path,))
+
+
+def test_a_damaged_picture_is_still_pillows_error_after_a_detector_was_loaded(tiny: Path, tmp_path: Path) -> None:
+    """Ultralytics answers it by trying to install a package."""
+    detector(tiny)
+    (tmp_path / "damaged.png").write_bytes(b"no picture")
+    with pytest.raises(PIL.UnidentifiedImageError):
+        PIL.Image.open(tmp_path / "damaged.png")
 
 
 def test_ultralytics_leaves_no_traces(tiny: Path, tmp_path: Path) -> None:

@@ -28,8 +28,6 @@ class _TransformedCrops(Dataset[tuple[Tensor, int]]):
     def __getitem__(self, index: int) -> tuple[Tensor, int]:
         return self._transform(read_rgb(self._crops.crops[index].path)), self._camera_index[index]
 
-    def __call__(self, count: int) -> None: ...
-
 
 def extract_features(
     model: nn.Module,

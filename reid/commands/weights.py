@@ -1,0 +1,72 @@
+"""`python -m reid strip` and `convert`: weights files from one form into another."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import torch
+import typer
+
+from pipeline.errors import InputError
+from reid.checkpoints import load_checkpoint, save_checkpoint
+from reid.models.loading import load_transreid
+
+
+def strip(
+    source: Annotated[Path, typer.Argument(help="Checkpoint of a training run.")],
+    output: Annotated[Path, typer.Argument(help="Checkpoint to write (.safetensors).")],
+) -> None:
+    """Keep of a trained checkpoint what inference uses, in half precision: the file to give to others."""
+    loaded = load_checkpoint(source)
+    save_checkpoint(
+        output,
+        loaded.model,
+        camera_names=loaded.camera_names,
+        view_names=loaded.view_names,
+        input_mean=loaded.input_mean,
+        input_std=loaded.input_std,
+        card=loaded.card,
+        dtype=torch.float16,
+        inference_only=True,
+    )
+    print(f"wrote {output}, {output.stat().st_size / 2**20:.1f} MiB")
+
+
+def convert(
+    source: Annotated[Path, typer.Argument(help="State dict of the official TransReID code (.pth).")],
+    output: Annotated[Path, typer.Argument(help="Checkpoint of this project to write (.safetensors).")],
+    cameras: Annotated[
+        str | None, typer.Option(help="Names for the rows of its camera table, in order, as c1,c2,c3.")
+    ] = None,
+    image_size: Annotated[str | None, typer.Option(help="Input height x width, as 256x128.")] = None,
+    stride: Annotated[int | None, typer.Option(help="Step between patches in pixels.")] = None,
+    views: Annotated[int | None, typer.Option(help="Number of viewpoints in its side information.")] = None,
+    shift: Annotated[int, typer.Option(help="SHIFT_NUM of its configuration.")] = 5,
+) -> None:
+    """Turn an official TransReID state dict into a checkpoint that the pipeline loads.
+
+    Architecture, image size and stride are read from the tensors' shapes; where shapes leave a choice, the
+    message lists the candidates.
+    """
+    names = tuple(cameras.split(",")) if cameras else ()
+    model = load_transreid(
+        source,
+        image_size=None if image_size is None else _size_hw(image_size),
+        stride=stride,
+        cameras=len(names) or None,
+        views=views,
+        shift=shift,
+    )
+    for line in model.loading_report:
+        print(line)
+    rows = model.config.cameras
+    save_checkpoint(output, model, camera_names=names or [f"c{row + 1}" for row in range(rows)])
+    print(f"wrote {output}")
+
+
+def _size_hw(text: str) -> tuple[int, int]:
+    height, _, width = text.partition("x")
+    if not (height.isdigit() and width.isdigit()):
+        raise InputError(f"--image-size {text}: expected height x width in pixels, such as 256x128")
+    return int(height), int(width)

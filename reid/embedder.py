@@ -38,6 +38,7 @@ class TransReIDEmbedder:
         loaded: LoadedModel,
         *,
         camera_rows: Mapping[str, str | int | None],
+        camera_means: Mapping[str, FloatArray] | None = None,
         device: str = "auto",
         half: bool | Literal["auto"] = "auto",
         batch_size: int = 32,
@@ -46,12 +47,16 @@ class TransReIDEmbedder:
         Args:
             loaded: the model; it is copied, not changed.
             camera_rows: from the pipeline's camera ids to the model's camera: its name, its row (from 0), or None.
+            camera_means: from the pipeline's camera ids to the mean feature (D,) float32 of that camera: it is
+                subtracted from the L2-normalised features of its crops, which are then normalised again.
+                Cameras that are not in it are left as they are.
             device: as torch names it; "auto" is the first GPU if there is one, otherwise the CPU.
             half: compute in float16; "auto" does on a GPU.
             batch_size: crops in one call of the model.
 
         Raises:
-            InputError: a camera is not in the model's table, or the device cannot be used.
+            InputError: a camera is not in the model's table, the device cannot be used, or a mean has another
+                length than the model's features.
         """
         if batch_size < 1:
             raise InputError(f"batch_size must be at least 1, but is {batch_size}")
@@ -63,6 +68,7 @@ class TransReIDEmbedder:
         self._batch_size = batch_size
         self._rows = {name: _row(name, camera, loaded) for name, camera in camera_rows.items()}
         self.dim = loaded.model.config.feature_dim
+        self._means = {name: _mean(name, mean, self.dim) for name, mean in (camera_means or {}).items()}
         self.model_hash = loaded.model_hash
         self.embedded_crops = 0
         self.rejected_crops = 0
@@ -78,7 +84,7 @@ class TransReIDEmbedder:
             RunError: the model returned values that are not finite.
         """
         crops: list[Tensor] = []
-        rows: list[int] = []
+        cameras: list[str] = []
         masks = []
         for frame, boxes in zip(frames, xyxy, strict=True):
             if not len(boxes):
@@ -88,9 +94,9 @@ class TransReIDEmbedder:
                 raise ValueError(f"frame {frame.frame_index} of camera {frame.camera_id} has boxes but no image")
             frame_crops, valid = crop_boxes(frame.image, boxes, self._model.config.image_size)
             crops.append(frame_crops)
-            rows += [self._row_of(frame.camera_id)] * len(frame_crops)
+            cameras += [frame.camera_id] * len(frame_crops)
             masks.append(valid)
-        features = self._features(torch.cat(crops), rows) if rows else np.zeros((0, self.dim), np.float32)
+        features = self._features(torch.cat(crops), cameras) if cameras else np.zeros((0, self.dim), np.float32)
         self.embedded_crops += len(features)
         self.rejected_crops += sum(int((~valid).sum()) for valid in masks)
 
@@ -104,21 +110,31 @@ class TransReIDEmbedder:
             results.append(EmbeddedCrops(embeddings=embeddings, valid=valid))
         return results
 
-    def _features(self, crops: Tensor, rows: list[int]) -> FloatArray:
-        """L2-normalised features (K, D) of crops (K, 3, H, W) uint8 RGB; `rows` says of which cameras."""
-        cameras = torch.tensor(rows)
+    def _features(self, crops: Tensor, cameras: list[str]) -> FloatArray:
+        """L2-normalised features (K, D) of crops (K, 3, H, W) uint8 RGB; `cameras[i]` is that of crop i."""
+        rows = torch.tensor([self._row_of(camera) for camera in cameras])
         parts = []
         with torch.inference_mode():
             for start in range(0, len(crops), self._batch_size):
                 batch = slice(start, start + self._batch_size)
                 images = normalise(crops[batch].to(self._device), self._input_mean, self._input_std, self._dtype)
-                features = self._model(images, cameras[batch]).float()
+                features = self._model(images, rows[batch]).float()
                 parts.append(functional.normalize(features, dim=1).cpu().numpy())
         embeddings: FloatArray = np.concatenate(parts)
         if not np.isfinite(embeddings).all():
             precision = "; run it with half: false" if self._dtype == torch.float16 else ""
             raise RunError(f"the model {self.model_hash} returned features that are not finite{precision}")
-        return embeddings
+        return self._centred(embeddings, cameras)
+
+    def _centred(self, embeddings: FloatArray, cameras: list[str]) -> FloatArray:
+        """Embeddings (K, D) without the mean of their camera, where it has one, at length 1 again."""
+        if self._means.keys().isdisjoint(cameras):
+            return embeddings
+        none = np.zeros(self.dim, np.float32)
+        centred = embeddings - np.stack([self._means.get(camera, none) for camera in cameras])
+        moved = np.array([camera in self._means for camera in cameras])
+        centred[moved] /= np.linalg.norm(centred[moved], axis=1, keepdims=True).clip(1e-12)
+        return centred
 
     def _row_of(self, camera_id: str) -> int:
         """Row of the model's camera table, or UNKNOWN, which is noted when the model has a table."""
@@ -129,6 +145,12 @@ class TransReIDEmbedder:
                 "trained row for unknown cameras" if config.unknown_row else "mean of the camera rows"
             )
         return row
+
+
+def _mean(name: str, mean: FloatArray, dim: int) -> FloatArray:
+    if mean.shape != (dim,):
+        raise InputError(f"the mean feature of camera {name} has shape {mean.shape}, but the model's are ({dim},)")
+    return np.asarray(mean, np.float32)
 
 
 def _row(name: str, camera: str | int | None, loaded: LoadedModel) -> int:

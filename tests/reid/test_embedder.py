@@ -132,6 +132,23 @@ def test_a_model_without_cameras_knows_no_unknown_ones() -> None:
     assert e.unknown_cameras == {}
 
 
+def test_the_mean_of_a_camera_is_subtracted_from_its_features() -> None:
+    frames, boxes = [frame("a", 1), frame("b", 2), frame("a", 3)], [BOXES[:2], BOXES, BOXES[:0]]
+    plain = embedder().embed(frames, boxes)
+    mean = np.zeros(160, np.float32)
+    mean[:2] = 0.6, -0.8
+    centred = embedder(camera_means={"a": mean}).embed(frames, boxes)
+    difference = plain[0].embeddings - mean
+    expected = difference / np.linalg.norm(difference, axis=1, keepdims=True)
+    np.testing.assert_allclose(centred[0].embeddings, expected, atol=1e-6)
+    np.testing.assert_array_equal(centred[1].embeddings, plain[1].embeddings)
+    assert len(centred[2]) == 0
+    with pytest.raises(
+        InputError, match=r"mean feature of camera a has shape \(3,\), but the model's are \(160,\)"
+    ):
+        embedder(camera_means={"a": mean[:3]})
+
+
 @pytest.mark.parametrize(
     ("change", "camera", "message"),
     [

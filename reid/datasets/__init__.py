@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 
 from pipeline.errors import InputError
-from reid.datasets.base import Crop, CropSet, ReidDataset, camera_indices, hold_out_identities
-from reid.datasets.images import read_rgb
-from reid.datasets.market1501 import TRAIN_FOLDER, read_market1501
+from reid.datasets import market1501, msmt17, vehicleid, veri776
+from reid.datasets.base import (
+    Crop,
+    CropSet,
+    ReidDataset,
+    camera_indices,
+    hold_out_identities,
+    identities_digest,
+    view_indices,
+)
+from reid.datasets.images import read_rgb, unreadable_images
+from reid.datasets.market1501 import read_cuhk03_detected, read_cuhk03_labeled, read_market1501
+from reid.datasets.msmt17 import read_msmt17
 from reid.datasets.plain_folder import read_plain_folder
+from reid.datasets.vehicleid import read_vehicleid
+from reid.datasets.veri776 import read_veri776
 
 __all__ = [
     "LAYOUTS",
@@ -19,12 +32,39 @@ __all__ = [
     "ReidDataset",
     "camera_indices",
     "hold_out_identities",
+    "identities_digest",
     "read_dataset",
     "read_rgb",
+    "unreadable_images",
+    "view_indices",
 ]
 
-LAYOUTS: Mapping[str, Callable[[Path], ReidDataset]] = MappingProxyType(
-    {"plain": read_plain_folder, "market1501": read_market1501}
+Reader = Callable[[Path], ReidDataset]
+
+LAYOUTS: Mapping[str, Reader] = MappingProxyType(
+    {
+        "plain": read_plain_folder,
+        "market1501": read_market1501,
+        "dukemtmcreid": read_market1501,
+        "occluded_duke": read_market1501,
+        "cuhk03_detected": read_cuhk03_detected,
+        "cuhk03_labeled": read_cuhk03_labeled,
+        "msmt17": read_msmt17,
+        "veri776": read_veri776,
+        "vehicleid": read_vehicleid,
+    }
+)
+
+#: A file or folder that no other layout has.
+_MARKS: Mapping[str, str] = MappingProxyType(
+    {
+        "market1501": market1501.TRAIN_FOLDER,
+        "cuhk03_detected": f"{market1501.CUHK03_DETECTED}/{market1501.TRAIN_FOLDER}",
+        "cuhk03_labeled": f"{market1501.CUHK03_LABELED}/{market1501.TRAIN_FOLDER}",
+        "msmt17": msmt17.TRAIN_LIST,
+        "veri776": veri776.TRAIN_FOLDER,
+        "vehicleid": vehicleid.LIST_FOLDER,
+    }
 )
 
 
@@ -33,15 +73,40 @@ def read_dataset(path: Path, layout: str = "auto") -> ReidDataset:
 
     Args:
         path: its folder.
-        layout: a key of `LAYOUTS`, or "auto": Market-1501 where the folder bounding_box_train exists, else plain.
+        layout: a key of `LAYOUTS`; "vehicleid:1600" for another of VehicleID's test lists than that of 800
+            vehicles; or "auto", which goes by the names of folders and lists and takes a folder that has none of
+            them for a plain one.
 
     Raises:
-        InputError: the folder does not exist or does not have that layout.
+        InputError: the folder does not exist, does not have that layout, or could be read in several.
     """
     if not path.is_dir():
-        raise InputError(f"{path}: expected a folder of person crops, but there is no such folder")
-    if layout == "auto":
-        layout = "market1501" if (path / TRAIN_FOLDER).is_dir() else "plain"
-    if layout not in LAYOUTS:
+        raise InputError(f"{path}: expected a folder of crops, but there is no such folder")
+    return _reader(detect_layout(path) if layout == "auto" else layout)(path)
+
+
+def detect_layout(path: Path) -> str:
+    """The layout of the folder `path`, "plain" when it looks like no other.
+
+    Raises:
+        InputError: it looks like several.
+    """
+    found = [layout for layout, mark in _MARKS.items() if (path / mark).exists()]
+    if len(found) > 1:
+        marks = " and ".join(_MARKS[layout] for layout in found)
+        raise InputError(f"{path}: holds {marks}; say which to read with the layout {' or '.join(found)}")
+    return found[0] if found else "plain"
+
+
+def _reader(layout: str) -> Reader:
+    name, colon, test_ids = layout.partition(":")
+    if name not in LAYOUTS:
         raise InputError(f"unknown data set layout {layout!r}; known: auto, {', '.join(LAYOUTS)}")
-    return LAYOUTS[layout](path)
+    if not colon:
+        return LAYOUTS[name]
+    if name != "vehicleid" or not test_ids.isdigit():
+        raise InputError(
+            f"unknown data set layout {layout!r}: only vehicleid takes a number, that of the vehicles in its test "
+            "list, as vehicleid:1600"
+        )
+    return partial(read_vehicleid, test_ids=int(test_ids))

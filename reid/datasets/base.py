@@ -1,26 +1,29 @@
-"""What a re-identification data set is: person crops, each with an identity and a camera."""
+"""What a re-identification data set is: crops of persons or vehicles, each with an identity and a camera."""
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 
-@dataclass(frozen=True, order=True)
+@dataclass(frozen=True)
 class Crop:
-    """One picture of one person.
+    """One picture of one person or vehicle.
 
     Attributes:
         path: the image file.
         person_id: as in the data set; 0 and above.
         camera: name of the camera, unique within the data set.
+        view: name of the side that is seen, such as "v3"; None where the data set does not say.
     """
 
     path: Path
     person_id: int
     camera: str
+    view: str | None = None
 
 
 @dataclass(frozen=True)
@@ -32,7 +35,7 @@ class CropSet:
     @classmethod
     def of(cls, crops: Iterable[Crop]) -> CropSet:
         """The set of `crops`, sorted by path."""
-        return cls(tuple(sorted(crops)))
+        return cls(tuple(sorted(crops, key=lambda crop: crop.path)))
 
     def __len__(self) -> int:
         return len(self.crops)
@@ -47,25 +50,46 @@ class CropSet:
         """The distinct camera names in natural order (c2 before c10)."""
         return tuple(sorted({crop.camera for crop in self.crops}, key=natural_order))
 
+    @property
+    def views(self) -> tuple[str, ...]:
+        """The distinct view names in natural order; crops without a view add none."""
+        return tuple(sorted({crop.view for crop in self.crops if crop.view is not None}, key=natural_order))
+
     def of_persons(self, person_ids: Iterable[int]) -> CropSet:
         """The crops of `person_ids` only."""
         wanted = set(person_ids)
         return CropSet(tuple(crop for crop in self.crops if crop.person_id in wanted))
 
+    def of_cameras(self, cameras: Iterable[str]) -> CropSet:
+        """The crops of `cameras` only."""
+        wanted = set(cameras)
+        return CropSet(tuple(crop for crop in self.crops if crop.camera in wanted))
+
+    def without(self, paths: Iterable[Path]) -> CropSet:
+        """The crops whose image files are not among `paths`; the same object when none of them is."""
+        left_out = set(paths)
+        kept = tuple(crop for crop in self.crops if crop.path not in left_out)
+        return self if len(kept) == len(self.crops) else CropSet(kept)
+
 
 @dataclass(frozen=True)
 class ReidDataset:
-    """The three parts of a data set. In a plain folder all three are the same crops.
+    """The parts of a data set. In a plain folder train, query and gallery are the same crops.
 
     Attributes:
         train: crops to learn from.
         query: crops that are searched for.
         gallery: crops that are searched; a query is never matched with its own camera.
+        draws: (query, gallery) of each repetition where the protocol is the mean over random galleries, of which
+            `query` and `gallery` are the first; empty where there is one fixed gallery.
+        notes: what a user should know of these files, one sentence each.
     """
 
     train: CropSet
     query: CropSet
     gallery: CropSet
+    draws: tuple[tuple[CropSet, CropSet], ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def natural_order(name: str) -> tuple[tuple[int, int, str], ...]:
@@ -91,3 +115,14 @@ def camera_indices(crops: CropSet, cameras: Sequence[str]) -> list[int]:
     """Position of each crop's camera in `cameras`, -1 for a camera that is not among them."""
     position = {name: i for i, name in enumerate(cameras)}
     return [position.get(crop.camera, -1) for crop in crops.crops]
+
+
+def view_indices(crops: CropSet, views: Sequence[str]) -> list[int]:
+    """Position of each crop's view in `views`, -1 for no view and for one that is not among them."""
+    position = {name: i for i, name in enumerate(views)}
+    return [-1 if crop.view is None else position.get(crop.view, -1) for crop in crops.crops]
+
+
+def identities_digest(person_ids: Sequence[int]) -> str:
+    """16 hex digits that two lists of identities share only when they are the same, in the same order."""
+    return hashlib.sha256(",".join(map(str, person_ids)).encode()).hexdigest()[:16]

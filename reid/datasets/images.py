@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from PIL import Image
@@ -9,6 +11,7 @@ from PIL import Image
 from pipeline.errors import InputError
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")
+_READERS = 4  # Pillow decodes outside of Python's lock
 
 
 def image_files(folder: Path) -> list[Path]:
@@ -27,3 +30,20 @@ def read_rgb(path: Path) -> Image.Image:
             return image.convert("RGB")
     except (OSError, SyntaxError) as error:  # Pillow raises SyntaxError for some broken PNG files
         raise InputError(f"{path}: cannot be read as an image ({error}); replace or remove it") from error
+
+
+def unreadable_images(paths: Iterable[Path]) -> list[tuple[Path, InputError]]:
+    """The files that `read_rgb` refuses, with what it says of them, in the order given; decodes every file."""
+
+    def fault(path: Path) -> InputError | None:
+        try:
+            read_rgb(path)
+        except InputError as error:
+            return error
+        return None
+
+    listed = list(paths)
+    with ThreadPoolExecutor(_READERS) as pool:
+        return [
+            (path, error) for path, error in zip(listed, pool.map(fault, listed), strict=True) if error is not None
+        ]

@@ -1,4 +1,8 @@
-"""Market-1501 (Zheng et al., Scalable Person Re-identification, ICCV 2015) and what copies its layout."""
+"""Market-1501 (Zheng et al., Scalable Person Re-identification, ICCV 2015) and what copies its layout.
+
+DukeMTMC-reID (Zheng et al., ICCV 2017), Occluded-Duke (Miao et al., ICCV 2019) and CUHK03 in its new protocol
+(Zhong et al., CVPR 2017) come in the same three folders with names of the same pattern.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +11,14 @@ from pathlib import Path
 
 from pipeline.errors import InputError
 from reid.datasets.base import Crop, CropSet, ReidDataset
+from reid.datasets.folders import content, require
 from reid.datasets.images import image_files
 
 TRAIN_FOLDER, QUERY_FOLDER, GALLERY_FOLDER = "bounding_box_train", "query", "bounding_box_test"
+CUHK03_DETECTED, CUHK03_LABELED = "detected", "labeled"
 
 _NAME = re.compile(r"(?P<person>-?\d+)_c(?P<camera>\d+).*")
-_EXPECTED = "names like 0002_c1s1_000451_03.jpg (person id, camera number)"
+_EXPECTED = "names like 0002_c1s1_000451_03.jpg or 0005_c2_f0046985.jpg (person id, camera number)"
 
 
 def read_market1501(root: Path) -> ReidDataset:
@@ -23,17 +29,24 @@ def read_market1501(root: Path) -> ReidDataset:
     Raises:
         InputError: a folder is missing or empty, or an image has another name.
     """
-    missing = [name for name in (TRAIN_FOLDER, QUERY_FOLDER, GALLERY_FOLDER) if not (root / name).is_dir()]
-    if missing:
-        raise InputError(
-            f"{root}: expected the Market-1501 folders {TRAIN_FOLDER}, {QUERY_FOLDER} and {GALLERY_FOLDER}, "
-            f"but {' and '.join(missing)} is missing; name the folder that holds all three"
-        )
+    require(root, "Market-1501's layout", (TRAIN_FOLDER, QUERY_FOLDER, GALLERY_FOLDER))
     return ReidDataset(
         train=_read(root / TRAIN_FOLDER),
         query=_read(root / QUERY_FOLDER),
         gallery=_read(root / GALLERY_FOLDER),
     )
+
+
+def read_cuhk03_detected(root: Path) -> ReidDataset:
+    """CUHK03-NP under `root`/detected: boxes of a detector, 767 identities to train on and 700 to test."""
+    require(root, "cuhk03-np", (CUHK03_DETECTED,))
+    return read_market1501(root / CUHK03_DETECTED)
+
+
+def read_cuhk03_labeled(root: Path) -> ReidDataset:
+    """CUHK03-NP under `root`/labeled: boxes drawn by hand, 767 identities to train on and 700 to test."""
+    require(root, "cuhk03-np", (CUHK03_LABELED,))
+    return read_market1501(root / CUHK03_LABELED)
 
 
 def _read(folder: Path) -> CropSet:
@@ -46,5 +59,5 @@ def _read(folder: Path) -> CropSet:
         if person_id >= 0:
             crops.append(Crop(path, person_id, f"c{int(match['camera'])}"))
     if not crops:
-        raise InputError(f"{folder}: expected crops with {_EXPECTED}, but found none")
+        raise InputError(f"{folder}: expected crops with {_EXPECTED}, but found none; it holds {content(folder)}")
     return CropSet.of(crops)

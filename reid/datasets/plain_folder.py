@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pipeline.errors import InputError
 from reid.datasets.base import Crop, CropSet, ReidDataset
+from reid.datasets.folders import content
 from reid.datasets.images import IMAGE_SUFFIXES, image_files
 
 _NAME = re.compile(r"(?P<person>\d+)_c(?P<camera>\d+)_(?P<number>\d+)")
@@ -29,7 +30,8 @@ def read_plain_folder(folder: Path) -> ReidDataset:
         crops.append(Crop(path, int(match["person"]), f"c{int(match['camera'])}"))
     if not crops:
         raise InputError(
-            f"{folder}: expected crops ({', '.join(IMAGE_SUFFIXES)}) with {_EXPECTED}, but found no image"
+            f"{folder}: expected crops ({', '.join(IMAGE_SUFFIXES)}) with {_EXPECTED}, but found no image; "
+            f"it holds {content(folder)}"
         )
     crop_set = CropSet.of(crops)
     return ReidDataset(train=crop_set, query=crop_set, gallery=crop_set)

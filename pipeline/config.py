@@ -248,9 +248,9 @@ def load_config(path: Path | None = None, overrides: Mapping[str, Any] | None = 
     merged = _read(DEFAULT_CONFIG)
     label = str(DEFAULT_CONFIG)
     if path is not None:
-        merged, label = _merge(merged, _read(path)), str(path)
+        merged, label = merge(merged, _read(path)), str(path)
     if overrides:
-        merged, label = _merge(merged, overrides), f"{label} with overrides"
+        merged, label = merge(merged, overrides), f"{label} with overrides"
     try:
         return Config.model_validate(merged)
     except ValidationError as error:
@@ -272,13 +272,13 @@ def describe(error: ValidationError) -> str:
     return "; ".join(faults)
 
 
-def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     """`over` on top of `base`: mappings key by key, all else replaced."""
     merged = dict(base)
     for key, value in over.items():
         below = merged.get(key)
         if isinstance(value, Mapping) and isinstance(below, Mapping):
-            merged[key] = _merge(below, value)
+            merged[key] = merge(below, value)
         else:
             merged[key] = value
     return merged

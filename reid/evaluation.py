@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from reid.distances import Distance, squared_euclidean_distance
+
 CMC_LENGTH = 50
-_ROWS_AT_ONCE = 512  # bounds the distance matrix: 512 x 82,161 (MSMT17's gallery) float32 is 168 MB
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +58,7 @@ class LabelledFeatures:
     """Features with their labels, as parallel arrays.
 
     Attributes:
-        features: (N, D) float, any length; L2-normalised here.
+        features: (N, D) float, any length.
         person_ids: (N,) int.
         cameras: (N,), names or numbers; compared for equality only.
     """
@@ -74,31 +75,36 @@ class LabelledFeatures:
                 f"{self.features.shape}, {self.person_ids.shape} and {self.cameras.shape}"
             )
 
+    def __len__(self) -> int:
+        return len(self.features)
 
-def evaluate_retrieval(query: LabelledFeatures, gallery: LabelledFeatures) -> RetrievalMetrics:
+    def __getitem__(self, rows: NDArray[np.bool_]) -> LabelledFeatures:
+        """Those at `rows`, a boolean mask (N,)."""
+        return LabelledFeatures(self.features[rows], self.person_ids[rows], self.cameras[rows])
+
+
+def evaluate_retrieval(
+    query: LabelledFeatures, gallery: LabelledFeatures, distance: Distance = squared_euclidean_distance
+) -> RetrievalMetrics:
     """Search every query in the gallery; query and gallery may be the same crops (a crop never finds itself).
 
     Raises:
         ValueError: no query has a true match, so that there is nothing to average.
     """
-    query_unit, gallery_unit = _unit_rows(query.features), _unit_rows(gallery.features)
-    cmc_length = min(CMC_LENGTH, len(gallery.features))
-    cmc_sum = np.zeros(cmc_length)
+    cmc_sum = np.zeros(min(CMC_LENGTH, len(gallery.features)))
     average_precisions: list[float] = []
     inverse_penalties: list[float] = []
-    for start in range(0, len(query_unit), _ROWS_AT_ONCE):
-        rows = range(start, min(start + _ROWS_AT_ONCE, len(query_unit)))
-        distance = 2.0 - 2.0 * query_unit[start : rows.stop] @ gallery_unit.T
-        for row, row_distance in zip(rows, distance, strict=True):
-            same_person = gallery.person_ids == query.person_ids[row]
-            kept = ~(same_person & (gallery.cameras == query.cameras[row]))
-            hits = same_person[kept][np.argsort(row_distance[kept], kind="stable")]
-            ranks = np.flatnonzero(hits) + 1
-            if len(ranks) == 0:
-                continue
-            average_precisions.append(float(np.mean(np.arange(1, len(ranks) + 1) / ranks)))
-            inverse_penalties.append(len(ranks) / float(ranks[-1]))
-            cmc_sum[ranks[0] - 1 :] += 1
+    blocks = distance(query.features, gallery.features)
+    rows = (row for block in blocks for row in block)
+    for index, row_distances in enumerate(rows):
+        kept = comparable(query, index, gallery)
+        hits = (gallery.person_ids == query.person_ids[index])[kept]
+        ranks = np.flatnonzero(hits[np.argsort(row_distances[kept], kind="stable")]) + 1
+        if len(ranks) == 0:
+            continue
+        average_precisions.append(float(np.mean(np.arange(1, len(ranks) + 1) / ranks)))
+        inverse_penalties.append(len(ranks) / float(ranks[-1]))
+        cmc_sum[ranks[0] - 1 :] += 1
     queries = len(average_precisions)
     if queries == 0:
         raise ValueError("no query has a true match in another camera")
@@ -107,11 +113,12 @@ def evaluate_retrieval(query: LabelledFeatures, gallery: LabelledFeatures) -> Re
         cmc=cmc_sum / queries,
         mean_inverse_negative_penalty=float(np.mean(inverse_penalties)),
         queries=queries,
-        queries_without_match=len(query_unit) - queries,
+        queries_without_match=len(query.features) - queries,
     )
 
 
-def _unit_rows(features: NDArray[Any]) -> NDArray[np.float32]:
-    norms = np.linalg.norm(features, axis=1, keepdims=True)
-    unit: NDArray[np.float32] = (features / np.maximum(norms, 1e-12)).astype(np.float32)
-    return unit
+def comparable(query: LabelledFeatures, index: int, gallery: LabelledFeatures) -> NDArray[np.bool_]:
+    """(G,) which gallery crops query `index` is compared with: all but its own person in its own camera."""
+    same_person = gallery.person_ids == query.person_ids[index]
+    same_camera = gallery.cameras == query.cameras[index]
+    return np.asarray(~(same_person & same_camera), np.bool_)

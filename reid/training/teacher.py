@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
-from rich.progress import track
 
-from pipeline.errors import InputError
-from reid.datasets import CropSet, read_rgb
-
-_BATCH = 16
+from reid.datasets import CropSet
+from reid.peers import network_features
 
 
 def teacher_features(model: Path, crops: CropSet, cache: Path) -> NDArray[np.float32]:
@@ -33,30 +29,6 @@ def teacher_features(model: Path, crops: CropSet, cache: Path) -> NDArray[np.flo
         kept = np.load(cache)
         if len(kept) == len(crops):
             return np.asarray(kept, np.float32)
-    try:
-        import openvino
-    except ModuleNotFoundError as error:
-        raise InputError("a teacher needs the package openvino: pip install openvino") from error
-    core = openvino.Core()
-    try:
-        network = core.read_model(str(model))
-        _, channels, height, width = network.input(0).partial_shape.get_max_shape()
-        network.reshape([-1, channels, height, width])
-        compiled = core.compile_model(network, "CPU")
-    except (RuntimeError, ValueError) as error:
-        raise InputError(f"{model} cannot be used as a teacher: {' '.join(str(error).split())}") from error
-    features = []
-    starts = range(0, len(crops.crops), _BATCH)
-    for start in track(starts, description="teacher"):
-        images = [
-            cv2.resize(
-                np.asarray(read_rgb(crop.path))[:, :, ::-1], (width, height), interpolation=cv2.INTER_LINEAR
-            )
-            for crop in crops.crops[start : start + _BATCH]
-        ]
-        batch = np.stack(images).transpose(0, 3, 1, 2).astype(np.float32)
-        features.append(np.asarray(compiled(batch)[0]).reshape(len(images), -1))
-    stacked = np.concatenate(features).astype(np.float32)
-    unit = np.asarray(stacked / np.linalg.norm(stacked, axis=1, keepdims=True), np.float32)
-    np.save(cache, unit)
-    return unit
+    features = network_features(model, crops, "bgr255", description="teacher")
+    np.save(cache, features)
+    return features

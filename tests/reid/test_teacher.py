@@ -74,5 +74,5 @@ def test_features_are_computed_once(crops: Path, colour_network: Path, tmp_path:
 def test_a_file_that_is_no_network_is_refused(crops: Path, tmp_path: Path) -> None:
     pytest.importorskip("openvino", reason="needs the package openvino")
     (tmp_path / "no.xml").write_text("<a/>")
-    with pytest.raises(InputError, match=r"no\.xml cannot be used as a teacher"):
+    with pytest.raises(InputError, match=r"no\.xml is no network of crops"):
         teacher_features(tmp_path / "no.xml", read_dataset(crops).train, tmp_path / "kept.npy")

@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from pipeline.errors import InputError
+from pipeline.errors import InputError, RunError
 from reid.commands.evaluate import evaluate
 from reid.commands.train import train
 from reid.commands.weights import convert, strip
@@ -15,6 +15,7 @@ app = typer.Typer(
     help="Train, measure and convert re-identification models.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
 )
 app.command()(train)
 app.command()(evaluate)
@@ -23,9 +24,12 @@ app.command()(convert)
 
 
 def main() -> None:
-    """Run the command line; what a user can mend becomes one line and exit code 2."""
+    """Run the command line and exit: 0 done, 1 failed while running, 2 bad usage or input; errors are one line."""
     try:
         app(prog_name="python -m reid")
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(2) from error
+    except RunError as error:
+        print(f"failed: {error}", file=sys.stderr)
+        raise SystemExit(1) from error

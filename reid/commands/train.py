@@ -8,9 +8,11 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from pipeline.commands.arguments import overrides_of
 from reid.commands.arguments import DataOption, DeviceOption
 from reid.device import choose_device
 from reid.training.config import load_training_config
+from reid.training.distributed import joined_processes
 from reid.training.train import train as run_training
 
 
@@ -18,9 +20,19 @@ def train(
     config: Annotated[Path, typer.Option(help="YAML file, such as configs/reid/vit_small_128x64.yaml.")],
     data: DataOption,
     output: Annotated[Path, typer.Option(help="Folder for checkpoint, log and plot.")],
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", "-s", help="One setting of the configuration, as model.jigsaw=true.", metavar="KEY=VALUE"
+        ),
+    ] = None,
     init: Annotated[
-        Path | None,
-        typer.Option(help="Weights to start from: a checkpoint of this project, or a timm, DeiT or DINO ViT."),
+        str | None,
+        typer.Option(
+            help="Weights to start from: a checkpoint of this project or of the authors of TransReID, a timm, DeiT "
+            "or DINO ViT, or timm:NAME for one that timm downloads.",
+            metavar="FILE",
+        ),
     ] = None,
     teacher: Annotated[
         Path | None,
@@ -29,14 +41,24 @@ def train(
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --output.")] = False,
     device: DeviceOption = "auto",
 ) -> None:
-    """Train a model; a run that was stopped goes on with --resume."""
-    run_training(
-        load_training_config(config),
-        data=data,
-        folder=output,
-        init=init,
-        teacher=teacher,
-        resume=resume,
-        device=choose_device(device),
-        console=Console(),
-    )
+    """Train a model; a run that was stopped, or killed at any moment, goes on with --resume.
+
+    Example:
+
+        python -m reid train --config configs/reid/vit_small_128x64.yaml --data crops --output runs/reid
+        --init timm:vit_small_patch16_224.dino --set schedule.epochs=20
+
+    On several GPUs: torchrun --nproc-per-node 4 -m reid train ... (the same batch is then shared by four processes).
+    """
+    with joined_processes(choose_device(device)) as (processes, own_device):
+        run_training(
+            load_training_config(config, overrides_of(settings)),
+            data=data,
+            folder=output,
+            init=init,
+            teacher=teacher,
+            resume=resume,
+            device=own_device,
+            console=Console(quiet=not processes.is_first),
+            processes=processes,
+        )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
@@ -82,7 +83,8 @@ def read_dataset(path: Path, layout: str = "auto") -> ReidDataset:
     """
     if not path.is_dir():
         raise InputError(f"{path}: expected a folder of crops, but there is no such folder")
-    return _reader(detect_layout(path) if layout == "auto" else layout)(path)
+    reader = _reader(detect_layout(path) if layout == "auto" else layout)
+    return replace(reader(path), root=path)
 
 
 def detect_layout(path: Path) -> str:

@@ -83,6 +83,7 @@ class ReidDataset:
         draws: (query, gallery) of each repetition where the protocol is the mean over random galleries, of which
             `query` and `gallery` are the first; empty where there is one fixed gallery.
         notes: what a user should know of these files, one sentence each.
+        root: the folder that was read.
     """
 
     train: CropSet
@@ -90,6 +91,7 @@ class ReidDataset:
     gallery: CropSet
     draws: tuple[tuple[CropSet, CropSet], ...] = ()
     notes: tuple[str, ...] = ()
+    root: Path = Path()
 
 
 def natural_order(name: str) -> tuple[tuple[int, int, str], ...]:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from pipeline.config import merge, read_yaml
 from pipeline.errors import InputError
+
+BASE_KEY = "base"  # of a file: another file, whose keys hold where this one has none
 
 Share = Annotated[float, Field(ge=0, le=1)]
 BelowOne = Annotated[float, Field(ge=0, lt=1)]
@@ -39,7 +42,9 @@ class ModelConfig(_Section):
         architecture: a name in `reid.models.config.ARCHITECTURES`, or width, depth and heads.
         image_size_hw: (height, width) of the input in pixels.
         stride_px: step between patches; below the patch size of 16 they overlap.
-        camera_embedding: side information embedding (SIE) with one row per camera of the training data.
+        camera_embedding: side information embedding (SIE) with rows for the cameras of the training data.
+        view_embedding: SIE with rows for its viewpoints, which only some data sets have; with both, one row per
+            camera and view.
         sie_coefficient: factor on that embedding.
         unknown_camera_row: one more row, for crops of cameras that training never saw.
         jigsaw: jigsaw patch module (JPM) with four local features.
@@ -52,6 +57,7 @@ class ModelConfig(_Section):
     image_size_hw: tuple[Count, Count] = (256, 128)
     stride_px: Count = 16
     camera_embedding: bool = True
+    view_embedding: bool = False
     sie_coefficient: Positive = 3.0
     unknown_camera_row: bool = True
     jigsaw: bool = True
@@ -65,7 +71,11 @@ class DataConfig(_Section):
     """The crops and how batches are drawn from them.
 
     Attributes:
-        layout: "auto" or a key of `reid.datasets.LAYOUTS`.
+        layout: as of `reid.datasets.read_dataset`: "auto" or a name such as "msmt17".
+        cameras: names of the only cameras whose crops are used, to train on and to measure on; null for all.
+        corrupt_images: what happens when a picture cannot be decoded, which is tried with all before training
+            starts. "refuse" stops and names it. "skip" warns with its name and goes on as if the file were not
+            there: its identity keeps its other crops and is none at all without any.
         development_ids: identities of the training part held out to measure progress on; 0 measures on the
             data set's own query and gallery instead, which a plain folder does not have apart from training.
         ids_per_batch, crops_per_id: P and K of the batches.
@@ -74,6 +84,8 @@ class DataConfig(_Section):
     """
 
     layout: str = "auto"
+    cameras: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
+    corrupt_images: Literal["refuse", "skip"] = "refuse"
     development_ids: Index = 0
     ids_per_batch: Annotated[int, Field(ge=2)] = 16
     crops_per_id: Annotated[int, Field(ge=2)] = 4
@@ -105,11 +117,15 @@ class StartConfig(_Section):
     """What happens to weights that a run starts from.
 
     Attributes:
+        side_information: of a backbone without it: "zero", which leaves the features as they are, or "random", as
+            the authors of TransReID have it. Random rows are added to every token and drown the small class token
+            and position embedding of self-supervised backbones.
         standardise_features: shift and scale the final norm of a foreign backbone so that every feature channel
             has mean 0 and deviation 1 over training crops. Features that share a large common part, as those
             of DINOv2 do, are otherwise nearly equal to any loss.
     """
 
+    side_information: Literal["zero", "random"] = "zero"
     standardise_features: bool = False
 
 
@@ -213,20 +229,28 @@ class TrainingConfig(_Section):
     run: RunConfig = RunConfig()
 
 
-def load_training_config(path: Path) -> TrainingConfig:
-    """Read a YAML file.
+def load_training_config(path: Path, overrides: Mapping[str, Any] | None = None) -> TrainingConfig:
+    """Read a YAML file, then `overrides` (nested, as in the file) over it.
+
+    A file may say `base: other.yaml`, relative to its own folder: it is then read over that file, mapping by mapping,
+    as configurations of the pipeline are read over configs/default.yaml. A base has no base.
 
     Raises:
         InputError: no such file, no YAML, or a key that is unknown, missing or has a wrong value; names file,
             key and what was expected.
     """
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"{path}: cannot read the training configuration ({error.strerror})") from error
-    except yaml.YAMLError as error:
-        raise InputError(f"{path}: not a YAML file: {error}") from error
-    return parse_training_config(values, source=str(path))
+    values = read_yaml(path)
+    base = values.pop(BASE_KEY, None)
+    if base is not None:
+        if not isinstance(base, str):
+            raise InputError(f"{path}: {BASE_KEY}: expected the name of a file, but found {base!r}")
+        below = read_yaml(path.parent / base)
+        if BASE_KEY in below:
+            raise InputError(f"{path}: {BASE_KEY}: {base} has a base itself; name a file that has none")
+        values = merge(below, values)
+    if not overrides:
+        return parse_training_config(values, source=str(path))
+    return parse_training_config(merge(values, overrides), source=f"{path} with --set")
 
 
 def parse_training_config(values: Any, *, source: str) -> TrainingConfig:

@@ -2,65 +2,262 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import Any, Literal, cast
 
+import timm
 import torch
 from torch import Tensor, nn
 
+from pipeline.errors import InputError
 from reid.checkpoints import load_checkpoint
-from reid.models.loading import OWN_FORMAT_KEY
+from reid.models.loading import OWN_FORMAT_KEY, VIEWS_IN_USE, load_transreid
 from reid.models.position_embedding import resize_position_embedding
 from reid.models.pretrained import init_backbone
-from reid.models.state_dict import read_metadata
+from reid.models.sie import UNKNOWN, side_information
+from reid.models.state_dict import errors_naming, read_metadata, read_state_dict, shorten
 from reid.models.transreid import TransReID
 
 STANDARDISATION_CROPS = 512
+TIMM_PREFIX = "timm:"
+IDENTITIES_KEY = "identities_digest"  # in a checkpoint's card
+
+_SAME = ("width", "depth", "heads", "mlp_ratio", "qkv_bias", "patch", "position_embedding")
 
 
-def start_from(model: TransReID, path: Path) -> list[str]:
-    """Fill `model` from a checkpoint of this project, or its backbone from a timm, DeiT or DINO model.
+@dataclass(frozen=True)
+class RowNames:
+    """What the rows of a model stand for.
 
-    From a checkpoint everything is taken whose shape fits; the position embedding is resized, so that a run can
-    start at a small image size and a second one go on at a larger.
+    Attributes:
+        cameras, views: of the side information table.
+        identities: digest of the classifiers' identities (`reid.datasets.identities_digest`); "" when not known.
+    """
+
+    cameras: Sequence[str] = ()
+    views: Sequence[str] = ()
+    identities: str = ""
+
+
+def start_from(
+    model: TransReID,
+    source: str | Path,
+    names: RowNames,
+    *,
+    new_side_information: Literal["zero", "random"] = "zero",
+) -> list[str]:
+    """Fill `model` from trained weights.
+
+    Args:
+        model: changed in place.
+        source: a checkpoint of this project or of the authors of TransReID, whose heads and side information are
+            taken as far as they belong to `names`; or a backbone: a file of timm's, DeiT's or DINO's layout, or
+            "timm:NAME", which timm downloads.
+        names: of the model's rows. The authors' cameras count as c1, c2, ..., their viewpoints as v0, v1, ...
+        new_side_information: what becomes of a table that the source has nothing for.
 
     Returns:
-        What was taken, resized and left as it was, one sentence each.
+        What was taken, resized, mapped and left out, one sentence each.
 
     Raises:
-        InputError: a missing or damaged file, or weights of another architecture.
+        InputError: a missing or damaged file, a download that failed, or weights of another architecture.
     """
-    if not is_own_checkpoint(path):
-        report = init_backbone(model, path)
-        if model.config.sie_rows:
-            # added to every token, random rows would drown the small class token and position embedding of
-            # self-supervised backbones
-            torch.nn.init.zeros_(model.base.sie_embed)
-            report.append("side information starts at zero")
-        return report
-    trained = load_checkpoint(path).model
-    source, own = trained.state_dict(), model.state_dict()
-    report = []
-    if trained.config.grid_hw != model.config.grid_hw and "base.pos_embed" in source:
-        source["base.pos_embed"] = resize_position_embedding(
-            source["base.pos_embed"], trained.config.grid_hw, model.config.grid_hw
-        )
-        old, new = trained.config.grid_hw, model.config.grid_hw
-        report.append(f"resized the position embedding from {old[0]}x{old[1]} to {new[0]}x{new[1]} patches")
-    fitting = [name for name in own if name in source and source[name].shape == own[name].shape]
-    with torch.no_grad():
-        for name in fitting:
-            own[name].copy_(source[name])
-    fresh = sorted(own.keys() - set(fitting))
-    report.append(f"took {len(fitting)} tensors of {path.name}")
-    if fresh:
-        report.append(f"newly initialised: {', '.join(fresh)}")
+    if str(source).startswith(TIMM_PREFIX):
+        report = init_backbone(model, _timm_weights(str(source).removeprefix(TIMM_PREFIX)))
+    elif is_own_checkpoint(source):
+        loaded = load_checkpoint(source)
+        of_source = RowNames(loaded.camera_names, loaded.view_names, str(loaded.card.get(IDENTITIES_KEY, "")))
+        with errors_naming(source):
+            return _from_transreid(model, loaded.model, names, of_source, new_side_information)
+    else:
+        state = read_state_dict(source)
+        if _is_official(state):
+            with errors_naming(source):
+                return _from_official(model, state, names, new_side_information)
+        report = init_backbone(model, source)
+    if model.config.sie_rows:
+        report.append(_begin_side_information(model, new_side_information))
     return report
 
 
-def is_own_checkpoint(path: Path) -> bool:
-    """Whether `path` is a checkpoint of this project, not a foreign backbone."""
-    return OWN_FORMAT_KEY in read_metadata(path)
+def is_own_checkpoint(source: str | Path) -> bool:
+    """Whether `source` is a checkpoint of this project."""
+    return not str(source).startswith(TIMM_PREFIX) and OWN_FORMAT_KEY in read_metadata(Path(source))
+
+
+def is_backbone(source: str | Path) -> bool:
+    """Whether `source` is a backbone that was never trained for re-identification."""
+    if str(source).startswith(TIMM_PREFIX):
+        return True
+    return not is_own_checkpoint(source) and not _is_official(read_state_dict(source))
+
+
+def _is_official(state: dict[str, Tensor]) -> bool:
+    return "base.cls_token" in state
+
+
+def _timm_weights(name: str) -> dict[str, Any]:
+    """The pretrained weights that timm downloads under `name`, or has in its cache."""
+    if not timm.is_model(name.split(".")[0]):
+        similar = timm.list_models(f"*{name.split('_')[0]}*patch16_224*")
+        raise InputError(f"timm has no model {name!r}; it has, among others, {shorten(similar)}")
+    try:
+        network = timm.create_model(name, pretrained=True, num_classes=0)
+    # timm, the hub's client and the HTTP client below it each have their own errors for what goes wrong on the way
+    except Exception as error:
+        reason = " ".join(str(error).split())[:200]
+        raise InputError(
+            f"timm cannot provide the pretrained weights of {name} ({type(error).__name__}: {reason}); on a machine "
+            "without network, give --init a file that was downloaded elsewhere"
+        ) from error
+    return dict(network.state_dict())
+
+
+def _from_official(
+    model: TransReID, state: dict[str, Tensor], names: RowNames, new_side_information: Literal["zero", "random"]
+) -> list[str]:
+    config = model.config
+    views = config.views if config.views > 1 else None
+    rows = state["base.sie_embed"].shape[0] if "base.sie_embed" in state else 0
+    report = []
+    if views is None and rows > VIEWS_IN_USE and rows % VIEWS_IN_USE == 0:
+        del state["base.sie_embed"]
+        report.append(f"left out {rows} rows of side information: of cameras, or of cameras and viewpoints?")
+    elif views is not None and (rows <= views or rows % views):
+        views = None
+    source = load_transreid(
+        state,
+        image_size=config.image_size,
+        stride=config.stride,
+        views=views if rows else None,
+        heads=config.heads,
+        shift=config.shift,
+    )
+    of_source = RowNames(
+        cameras=[f"c{row + 1}" for row in range(source.config.cameras)],
+        views=[f"v{row}" for row in range(source.config.views)],
+    )
+    report += source.loading_report
+    return report + _from_transreid(model, source, names, of_source, new_side_information)
+
+
+def _from_transreid(
+    model: TransReID,
+    source: TransReID,
+    names: RowNames,
+    of_source: RowNames,
+    new_side_information: Literal["zero", "random"],
+) -> list[str]:
+    ours, theirs = model.config, source.config
+    differing = [name for name in _SAME if getattr(ours, name) != getattr(theirs, name)]
+    if differing:
+        values = ", ".join(
+            f"{name} {getattr(theirs, name)} instead of {getattr(ours, name)}" for name in differing
+        )
+        raise InputError(f"the weights are of another architecture: {values}")
+    report = []
+    state = source.state_dict()
+    table = state.pop("base.sie_embed", None)
+    if ours.grid_hw != theirs.grid_hw and "base.pos_embed" in state:
+        state["base.pos_embed"] = resize_position_embedding(state["base.pos_embed"], theirs.grid_hw, ours.grid_hw)
+        old, new = theirs.grid_hw, ours.grid_hw
+        report.append(f"resized the position embedding from {old[0]}x{old[1]} to {new[0]}x{new[1]} patches")
+    if ours.jpm != theirs.jpm:
+        state = _with_last_block_for(state, ours.depth, jpm=ours.jpm)
+        report.append("copied the last block and the final norm " + ("into b1 and b2" if ours.jpm else "from b1"))
+    if theirs.num_classes or ours.num_classes:
+        report += _fit_classifiers(state, names.identities, of_source.identities)
+    own = model.state_dict()
+    unfit = [name for name in state if name in own and own[name].shape != state[name].shape]
+    if unfit:
+        raise InputError(f"the weights are of another architecture: {shorten(sorted(unfit))} have other shapes")
+    taken = [name for name in own if name in state]
+    with torch.no_grad():
+        for name in taken:
+            own[name].copy_(state[name])
+    report.append(f"took {len(taken)} tensors")
+    fresh = sorted(own.keys() - set(taken) - {"base.sie_embed"})
+    if fresh:
+        report.append(f"newly initialised: {shorten(fresh, 12)}")
+    if ours.sie_rows and table is not None:
+        report.append(_map_side_information(model, source, names, of_source))
+    elif ours.sie_rows:
+        report.append(_begin_side_information(model, new_side_information))
+    elif table is not None:
+        report.append("left out the side information, which the configuration switches off")
+    return report
+
+
+def _with_last_block_for(state: dict[str, Tensor], depth: int, *, jpm: bool) -> dict[str, Tensor]:
+    """The last block and the final norm under the names of a model with or without the jigsaw."""
+    plain = {f"base.blocks.{depth - 1}.": 0, "base.norm.": 1}
+    result = {}
+    for name, value in state.items():
+        part = re.match(r"b([12])\.([01])\.", name)
+        targets = [name]
+        if jpm:
+            for prefix, index in plain.items():
+                if name.startswith(prefix):
+                    rest = name.removeprefix(prefix)
+                    targets = [f"b1.{index}.{rest}", f"b2.{index}.{rest}"]
+        elif part:
+            prefix = next(prefix for prefix, index in plain.items() if index == int(part[2]))
+            targets = [prefix + name[part.end() :]] if part[1] == "1" else []
+        result.update(dict.fromkeys(targets, value))
+    return result
+
+
+def _fit_classifiers(state: dict[str, Tensor], identities: str, of_source: str) -> list[str]:
+    """Take the classifiers out of `state` unless they are of the same identities; says what was done."""
+    classifiers = [name for name in state if name.startswith("classifier")]
+    if not classifiers:
+        return []
+    if identities and identities == of_source:
+        return ["kept the classifiers: the identities are the same"]
+    for name in classifiers:
+        del state[name]
+    return ["left out the classifiers, which are of other identities"]
+
+
+def _map_side_information(model: TransReID, source: TransReID, names: RowNames, of_source: RowNames) -> str:
+    """Fill the model's table by the names of cameras and views; what the source does not know gets what it has for
+    an unknown camera or view."""
+    ours, theirs = model.config, source.config
+    cameras: Sequence[str | None] = names.cameras if ours.cameras else [None]
+    views: Sequence[str | None] = names.views if ours.views > 1 else [None]
+    wanted: list[tuple[str | None, str | None]] = [(camera, view) for camera in cameras for view in views]
+    if ours.unknown_row:
+        wanted.append((None, None))
+    camera_row = {name: row for row, name in enumerate(of_source.cameras)}
+    view_row = {name: row for row, name in enumerate(of_source.views)}
+    with torch.no_grad():
+        rows = side_information(
+            source.base.sie_embed,
+            torch.tensor([camera_row.get(camera or "", UNKNOWN) for camera, _ in wanted]),
+            torch.tensor([view_row.get(view or "", UNKNOWN) for _, view in wanted]),
+            camera_count=theirs.cameras,
+            view_count=theirs.views,
+            batch=len(wanted),
+        )
+        model.base.sie_embed.copy_(rows * (theirs.sie_coefficient / ours.sie_coefficient))
+    known = [name for name in cameras if name in camera_row]
+    unknown = [name for name in cameras if name is not None and name not in camera_row]
+    parts = []
+    if known:
+        parts.append(f"of {', '.join(map(str, known))} by name")
+    if unknown:
+        parts.append(f"of {', '.join(map(str, unknown))} as of a camera that the weights do not know")
+    return f"took the side information {'; '.join(parts)}" if parts else "took the side information of viewpoints"
+
+
+def _begin_side_information(model: TransReID, how: Literal["zero", "random"]) -> str:
+    if how == "zero":
+        nn.init.zeros_(model.base.sie_embed)
+        return "side information starts at zero"
+    return "side information starts at random"
 
 
 @torch.no_grad()

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -13,16 +13,18 @@ import numpy as np
 import torch
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 
-from pipeline.errors import InputError
+from pipeline.errors import InputError, RunError
 from reid.checkpoints import save_checkpoint
-from reid.datasets import CropSet, ReidDataset, camera_indices, hold_out_identities, read_dataset, read_rgb
-from reid.features import evaluate_model
+from reid.datasets import ReidDataset, identities_digest, read_dataset, read_rgb, unreadable_images
+from reid.features import evaluate_draws
 from reid.models.transreid import TransReID, TransReIDConfig, architecture
-from reid.training.config import TrainingConfig
+from reid.training.config import TrainingConfig, parse_training_config
+from reid.training.data import SampleKey, TrainingCrops, split, used_images
+from reid.training.distributed import ONE_PROCESS, Processes, shared_batch_model
 from reid.training.log import TrainingLog
 from reid.training.losses import batch_hard_triplet_loss, reid_loss, supervised_contrastive_loss
 from reid.training.optimizer import (
@@ -36,8 +38,10 @@ from reid.training.precision import autocast_dtype
 from reid.training.sampler import PKSampler
 from reid.training.schedule import WarmupCosine
 from reid.training.start import (
+    IDENTITIES_KEY,
     STANDARDISATION_CROPS,
-    is_own_checkpoint,
+    RowNames,
+    is_backbone,
     standardise_features,
     start_from,
 )
@@ -49,71 +53,8 @@ CHECKPOINT_NAME = "model.safetensors"
 _SUMS = ("loss", "identity_loss", "metric_loss", "teacher_loss", "accuracy")
 
 
-@dataclass(frozen=True)
-class SampleKey:
-    """Which crop a sample is made from, and the numbers its randomness comes from."""
-
-    crop: int
-    seed: tuple[int, ...]
-
-
-class TrainingCrops(Dataset[tuple[Tensor, int, int, int]]):
-    """Augmented crops as (image (3, H, W), class index, camera row or -1, index of the crop)."""
-
-    def __init__(
-        self, crops: CropSet, cameras: Sequence[str], transform: TrainingTransform, camera_dropout: float
-    ) -> None:
-        self._crops = crops
-        self._transform = transform
-        self._camera_dropout = camera_dropout
-        self._camera_rows = camera_indices(crops, cameras)
-        class_of = {person_id: i for i, person_id in enumerate(crops.person_ids)}
-        self.labels = [class_of[crop.person_id] for crop in crops.crops]
-
-    def __len__(self) -> int:
-        return len(self._crops)
-
-    def __getitem__(self, key: SampleKey) -> tuple[Tensor, int, int, int]:
-        rng = np.random.default_rng(key.seed)
-        camera = -1 if rng.random() < self._camera_dropout else self._camera_rows[key.crop]
-        image = read_rgb(self._crops.crops[key.crop].path)
-        return self._transform(image, rng), self.labels[key.crop], camera, key.crop
-
-
-@dataclass(frozen=True)
-class Parts:
-    """The crops of a run: what it learns from and what its progress is measured on."""
-
-    train: CropSet
-    query: CropSet
-    gallery: CropSet
-
-
-def split(dataset: ReidDataset, config: TrainingConfig) -> Parts:
-    """Hold the development identities out of the training part.
-
-    Raises:
-        InputError: too few identities, or none held out where the data set has no test part of its own.
-    """
-    held_out = config.data.development_ids
-    identities = len(dataset.train.person_ids)
-    if identities - held_out < config.data.ids_per_batch:
-        raise InputError(
-            f"the data set has {identities} identities in its training part; data.development_ids {held_out} and "
-            f"data.ids_per_batch {config.data.ids_per_batch} together need more"
-        )
-    if held_out:
-        train, development = hold_out_identities(dataset.train, held_out)
-        return Parts(train, development, development)
-    if dataset.query is dataset.train:
-        raise InputError(
-            "data.development_ids is 0, but a plain folder has no test part of its own: hold some identities out"
-        )
-    return Parts(dataset.train, dataset.query, dataset.gallery)
-
-
-def build_model(config: TrainingConfig, *, cameras: int, identities: int) -> TransReID:
-    """The network of `config`, newly initialised."""
+def build_model(config: TrainingConfig, *, cameras: int, views: int = 0, identities: int) -> TransReID:
+    """The network of `config`, newly initialised, for so many cameras, views and identities of the data."""
     switches = config.model
     with_cameras = switches.camera_embedding
     backbone = (
@@ -126,6 +67,7 @@ def build_model(config: TrainingConfig, *, cameras: int, identities: int) -> Tra
         image_size=switches.image_size_hw,
         stride=switches.stride_px,
         cameras=cameras if with_cameras else 0,
+        views=views if switches.view_embedding else 0,
         sie_coefficient=switches.sie_coefficient,
         unknown_row=with_cameras and switches.unknown_camera_row,
         jpm=switches.jigsaw,
@@ -137,7 +79,7 @@ def build_model(config: TrainingConfig, *, cameras: int, identities: int) -> Tra
 
 
 class Trainer:
-    """One run; all of its state is in `state_dict`."""
+    """One run; all of its state is in `state_dict`. With several processes, each has a trainer of its own."""
 
     def __init__(
         self,
@@ -146,18 +88,34 @@ class Trainer:
         folder: Path,
         device: torch.device,
         teacher: Path | None = None,
+        *,
+        left_out: Sequence[Path] = (),
+        processes: Processes = ONE_PROCESS,
     ) -> None:
+        """
+        Args:
+            teacher: network whose similarities are matched, see `reid.training.teacher`; None for no teacher.
+            left_out: image files that are treated as if they were not there.
+        """
         self.config = config
         self.folder = folder
         self.device = device
+        self.processes = processes
+        self.left_out = tuple(left_out)
+        self._data_root = dataset.root
         self.log = TrainingLog(folder)
-        self.parts = split(dataset, config)
-        self.cameras = dataset.train.cameras
+        if config.data.ids_per_batch % processes.count:
+            raise InputError(
+                f"data.ids_per_batch {config.data.ids_per_batch} cannot be shared by {processes.count} processes: "
+                "take a multiple"
+            )
+        self.parts = split(dataset, config, self.left_out)
         size_hw, mean, std = config.model.image_size_hw, config.model.mean, config.model.std
         self._evaluation_transform = EvaluationTransform(size_hw, mean, std)
         self._crops = TrainingCrops(
             self.parts.train,
-            self.cameras,
+            self.parts.cameras,
+            self.parts.views,
             TrainingTransform(size_hw, mean, std, config.augmentation),
             config.data.camera_dropout,
         )
@@ -170,8 +128,12 @@ class Trainer:
         self._batches = [sampler.batches(epoch) for epoch in range(config.schedule.epochs)]
 
         torch.manual_seed(config.run.seed)
-        identities = len(self.parts.train.person_ids)
-        self.model = build_model(config, cameras=len(self.cameras), identities=identities).to(device)
+        self.model = build_model(
+            config,
+            cameras=len(self.parts.cameras),
+            views=len(self.parts.views),
+            identities=len(self.parts.train.person_ids),
+        ).to(device)
         freeze_first_blocks(self.model, config.optimizer.frozen_blocks)
         self._ema = (
             None
@@ -191,16 +153,32 @@ class Trainer:
             floor_lr=config.schedule.floor_factor * config.optimizer.lr,
         )
         self._autocast = autocast_dtype(device, config.run.precision)
-        self._scaler = torch.amp.GradScaler(
-            device.type, enabled=self._autocast is torch.float16 and device.type == "cuda"
-        )
+        self._scaler = torch.amp.GradScaler(device.type, enabled=self._autocast is torch.float16)
         self._teacher: Tensor | None = None
         if teacher is not None:
             cache = folder / "teacher.npy"
+            if processes.is_first:
+                teacher_features(teacher, self.parts.train, cache)
+            processes.wait()
             self._teacher = torch.from_numpy(teacher_features(teacher, self.parts.train, cache))
         self._epoch = 0
         self._step = 0  # batches of this epoch that are done
         self._sums = dict.fromkeys(_SUMS, 0.0)  # over those batches
+
+    @property
+    def cameras(self) -> tuple[str, ...]:
+        """Names of the model's camera rows."""
+        return self.parts.cameras if self.model.config.cameras else ()
+
+    @property
+    def views(self) -> tuple[str, ...]:
+        """Names of the model's view rows."""
+        return self.parts.views if self.model.config.views else ()
+
+    @property
+    def identities(self) -> str:
+        """Digest of the identities of the classifiers' rows."""
+        return identities_digest(self.parts.train.person_ids)
 
     @property
     def result(self) -> TransReID:
@@ -219,10 +197,11 @@ class Trainer:
         """Batches that are done."""
         return sum(len(batches) for batches in self._batches[: self._epoch]) + self._step
 
-    def start_from(self, path: Path) -> list[str]:
-        """Take the weights in `path` to begin with; returns what was taken."""
-        report = start_from(self.model, path)
-        if self.config.start.standardise_features and not is_own_checkpoint(path):
+    def start_from(self, source: str | Path) -> list[str]:
+        """Take weights to begin with, see `reid.training.start`; returns what was taken."""
+        names = RowNames(self.cameras, self.views, self.identities)
+        report = start_from(self.model, source, names, new_side_information=self.config.start.side_information)
+        if self.config.start.standardise_features and is_backbone(source):
             rng = np.random.default_rng(self.config.run.seed)
             chosen = rng.permutation(len(self.parts.train))[:STANDARDISATION_CROPS]
             paths = [self.parts.train.crops[i].path for i in chosen]
@@ -236,10 +215,13 @@ class Trainer:
     def state_dict(self) -> dict[str, Any]:
         """Everything that `load_state_dict` needs to go on as if nothing had happened.
 
-        Random numbers need no state: they are derived from the seed and the number of the batch.
+        Random numbers need no state: they are derived from the seed and the number of the batch. Nothing depends on
+        the number of processes.
         """
         return {
             "config": self.config.model_dump(mode="json"),
+            "crops": self.parts.digest,
+            "left_out": [path.relative_to(self._data_root).as_posix() for path in self.left_out],
             "model": self.model.state_dict(),
             "ema": None if self._ema is None else self._ema.state_dict(),
             "optimizer": self._optimizer.state_dict(),
@@ -253,19 +235,28 @@ class Trainer:
         """Go on from `state`.
 
         Raises:
-            InputError: it belongs to another configuration.
+            InputError: it belongs to another configuration or to other crops.
         """
+        # keys that came to the program after the run began have their defaults
+        theirs = parse_training_config(state["config"], source=str(self.folder / STATE_NAME)).model_dump(
+            mode="json"
+        )
         ours = self.config.model_dump(mode="json")
-        if state["config"] != ours:
+        if theirs != ours:
             changed = [
                 f"{section}.{key}"
                 for section, values in ours.items()
                 for key, value in values.items()
-                if state["config"].get(section, {}).get(key) != value
+                if theirs[section][key] != value
             ]
             raise InputError(
                 f"{self.folder / STATE_NAME} belongs to a run with another configuration ({', '.join(changed)}); "
                 "resume with its own configuration, or start anew in another folder"
+            )
+        if state.get("crops", self.parts.digest) != self.parts.digest:
+            raise InputError(
+                f"{self.folder / STATE_NAME} belongs to a run on other crops: the {len(self.parts.train)} training "
+                "crops found now have other names, identities or cameras; give the same --data"
             )
         self.model.load_state_dict(state["model"])
         if self._ema is not None:
@@ -274,14 +265,14 @@ class Trainer:
         self._scaler.load_state_dict(state["scaler"])
         self._epoch, self._step, self._sums = state["epoch"], state["step"], dict(state["sums"])
 
+    @property
+    def epoch(self) -> int:
+        """Whole epochs that are done."""
+        return self._epoch
+
     def save(self) -> None:
         """Write the state, from which a killed run resumes."""
         save_state(self.folder, self.state_dict())
-
-    def resume(self) -> None:
-        """Go on from the state in the folder."""
-        self.load_state_dict(load_state(self.folder, self.device))
-        self.log.cut_after(iteration=self.iteration, epoch=self._epoch)
 
     def run(self, console: Console, on_iteration: Callable[[int], None] = lambda iteration: None) -> None:
         """Train to the end of the last epoch.
@@ -290,6 +281,7 @@ class Trainer:
             console: where progress is shown.
             on_iteration: called after every batch with the number of batches done; may raise to stop the run.
         """
+        network = self.model if self.processes.count == 1 else shared_batch_model(self.model, self.device)
         with Progress(
             TextColumn("epoch {task.fields[epoch]}"),
             BarColumn(),
@@ -301,68 +293,71 @@ class Trainer:
             task = progress.add_task("", total=self.iterations, completed=self.iteration, epoch=0, loss=0.0)
             began_s, began_at = time.monotonic(), self.iteration
             while self._epoch < self.config.schedule.epochs:
-                for images, labels, cameras, crops in self._loader():
-                    losses = self._train_batch(images, labels, cameras, crops)
+                for images, cameras, views in self._read_batches():
+                    losses = self._train_batch(network, images, cameras, views)
                     done = self.iteration
                     left_s = (time.monotonic() - began_s) / (done - began_at) * (self.iterations - done)
                     progress.update(task, completed=done, epoch=self._epoch + 1, loss=losses["loss"])
-                    if done % self.config.run.log_every_iterations == 0:
-                        self._log_iteration(losses, left_s)
-                    if done % self.config.run.checkpoint_every_iterations == 0:
-                        self.save()
+                    if self.processes.is_first:
+                        self._after_batch(losses, left_s)
                     on_iteration(done)
                 entry = self._finish_epoch()
                 console.print(_epoch_line(entry, self.config.schedule.epochs))
+                self.processes.wait()
 
-    def _loader(self) -> DataLoader[tuple[Tensor, int, int, int]]:
-        """The batches of the current epoch that are not done yet."""
+    def _after_batch(self, losses: dict[str, float], left_s: float) -> None:
+        if self.iteration % self.config.run.log_every_iterations == 0:
+            self._log_iteration(losses, left_s)
+        if self.iteration % self.config.run.checkpoint_every_iterations == 0:
+            self.save()
+
+    def _read_batches(self) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        """Images, camera rows and view rows: this process' share of the batches of the epoch that are not done yet."""
+        seed = self.config.run.seed
         keys = [
-            [SampleKey(crop, (self.config.run.seed, self._epoch, step, i)) for i, crop in enumerate(batch)]
+            list(
+                self.processes.share(
+                    [SampleKey(crop, (seed, self._epoch, step, i)) for i, crop in enumerate(batch)]
+                )
+            )
             for step, batch in enumerate(self._batches[self._epoch])
         ]
-        workers = self.config.data.workers
-        return DataLoader(
+        loader = DataLoader(
             self._crops,
             batch_sampler=keys[self._step :],
-            num_workers=workers,
+            num_workers=self.config.data.workers,
             pin_memory=self.device.type == "cuda",
         )
+        try:
+            yield from loader
+        except InputError as error:
+            # of a worker process it comes with the worker's traceback, the error itself last
+            own_line = str(error).splitlines()[-1]
+            raise InputError(own_line.removeprefix(f"{InputError.__module__}.{InputError.__name__}: ")) from error
 
-    def _train_batch(self, images: Tensor, labels: Tensor, cameras: Tensor, crops: Tensor) -> dict[str, float]:
-        seed = np.random.SeedSequence([self.config.run.seed, self._epoch, self._step])
-        torch.manual_seed(int(seed.generate_state(1)[0]))  # drop path
-        steps = len(self._batches[self._epoch])
-        fraction = self._step / steps if self.config.schedule.step == "iteration" else 1.0
-        set_learning_rates(
-            self._optimizer,
-            {
-                base: self._schedule.lr(self._epoch + fraction, base)
-                for base in base_learning_rates(self._optimizer)
-            },
-        )
-        self.model.train()
-        images, labels, cameras = (x.to(self.device, non_blocking=True) for x in (images, labels, cameras))
+    def _train_batch(self, network: nn.Module, images: Tensor, cameras: Tensor, views: Tensor) -> dict[str, float]:
+        """One step; images, cameras and views are this process' share of the batch, losses those of all of it."""
+        self._prepare_batch()
+        batch = torch.tensor(self._batches[self._epoch][self._step])
+        labels = torch.tensor(self._crops.labels)[batch].to(self.device)
+        images, cameras, views = (x.to(self.device, non_blocking=True) for x in (images, cameras, views))
         with torch.autocast(self.device.type, self._autocast, enabled=self._autocast is not None):
-            logits, features = self.model(images, cameras=cameras)
+            logits, features = network(images, cameras, views)
         parts = reid_loss(
             logits,
             features,
             labels,
             label_smoothing=self.config.loss.label_smoothing,
             metric_loss=self._metric_loss,
-            teacher=None if self._teacher is None else self._teacher[crops].to(self.device),
+            teacher=None if self._teacher is None else self._teacher[batch].to(self.device),
             teacher_weight=self.config.loss.teacher_weight,
         )
         self._optimizer.zero_grad(set_to_none=True)
         self._scaler.scale(parts.total).backward()  # type: ignore[no-untyped-call]
-        if self.config.optimizer.clip_norm is not None:
-            self._scaler.unscale_(self._optimizer)
-            torch.nn.utils.clip_grad_norm_(trainable_parameters(self.model), self.config.optimizer.clip_norm)
-        self._scaler.step(self._optimizer)
-        self._scaler.update()
-        if self._ema is not None:
-            self._ema.update_parameters(self.model)
-        self._step += 1
+        self._scaler.unscale_(self._optimizer)
+        gradient_norm = torch.nn.utils.clip_grad_norm_(
+            trainable_parameters(self.model), self.config.optimizer.clip_norm or float("inf")
+        )
         losses = dict(
             zip(
                 _SUMS,
@@ -370,13 +365,43 @@ class Trainer:
                 strict=True,
             )
         )
-        if not np.isfinite(losses["loss"]):
-            raise InputError(
-                f"the loss became {losses['loss']} in batch {self.iteration}; lower optimizer.lr, set "
-                f"optimizer.clip_norm, or compute in fp32"
-            )
+        self._refuse_divergence(losses["loss"], gradient_norm.item())
+        self._scaler.step(self._optimizer)
+        self._scaler.update()
+        if self._ema is not None:
+            self._ema.update_parameters(self.model)
+            # statistics of the necks are means over batches already
+            for kept, current in zip(self._ema.module.buffers(), self.model.buffers(), strict=True):
+                kept.copy_(current)
+        self._step += 1
         self._sums = {name: self._sums[name] + losses[name] for name in _SUMS}
         return losses
+
+    def _prepare_batch(self) -> None:
+        """Learning rates and random numbers (drop path) of the next batch."""
+        numbers = [self.config.run.seed, self._epoch, self._step]
+        if not self.processes.is_first:
+            numbers.append(self.processes.rank)
+        torch.manual_seed(int(np.random.SeedSequence(numbers).generate_state(1)[0]))
+        steps = len(self._batches[self._epoch])
+        fraction = self._step / steps if self.config.schedule.step == "iteration" else 1.0
+        rates = {
+            base: self._schedule.lr(self._epoch + fraction, base) for base in base_learning_rates(self._optimizer)
+        }
+        set_learning_rates(self._optimizer, rates)
+        self.model.train()
+
+    def _refuse_divergence(self, loss: float, gradient_norm: float) -> None:
+        """Raise RunError before the weights are touched; fp16's scaler passes over infinite gradients itself."""
+        if np.isfinite(loss) and (np.isfinite(gradient_norm) or self._scaler.is_enabled()):
+            return
+        what = f"the loss became {loss}" if not np.isfinite(loss) else f"the gradient became {gradient_norm}"
+        kept = self.folder / STATE_NAME
+        raise RunError(
+            f"{what} in batch {self.iteration + 1} (epoch {self._epoch + 1}): the run diverged. Lower optimizer.lr, "
+            "set optimizer.clip_norm, or compute in fp32, and start anew"
+            + (f"; {kept} holds the last state before" if kept.exists() else "")
+        )
 
     def _finish_epoch(self) -> dict[str, Any]:
         steps = self._step
@@ -385,14 +410,15 @@ class Trainer:
         entry |= {name: self._sums[name] / steps for name in _SUMS}
         last = entry["epoch"] == self.config.schedule.epochs
         evaluated = last or entry["epoch"] % self.config.run.evaluate_every_epochs == 0
-        if evaluated:
+        if evaluated and self.processes.is_first:
             entry |= self.evaluate()
             self.save_result()
         self._epoch, self._step, self._sums = self._epoch + 1, 0, dict.fromkeys(_SUMS, 0.0)
-        self.log.append(entry)
-        if evaluated:
-            self.log.plot()
-        self.save()
+        if self.processes.is_first:
+            self.log.append(entry)
+            if evaluated:
+                self.log.plot()
+            self.save()
         return entry
 
     def evaluate(self) -> dict[str, Any]:
@@ -404,12 +430,12 @@ class Trainer:
         if config.unknown_row or not config.cameras:
             ways["unknown_cameras"] = None
         return {
-            name: evaluate_model(
+            name: evaluate_draws(
                 self.result,
-                self.parts.query,
-                self.parts.gallery,
+                self.parts.draws,
                 self._evaluation_transform,
                 cameras=cameras,
+                views=self.views,
                 device=self.device,
                 batch_size=self.config.run.evaluation_batch,
                 workers=self.config.data.workers,
@@ -422,9 +448,11 @@ class Trainer:
         save_checkpoint(
             self.folder / CHECKPOINT_NAME,
             self.result,
-            camera_names=self.cameras if self.model.config.cameras else (),
+            camera_names=self.cameras,
+            view_names=self.views,
             input_mean=self.config.model.mean,
             input_std=self.config.model.std,
+            card={IDENTITIES_KEY: self.identities},
             inference_only=False,
         )
 
@@ -447,11 +475,12 @@ def train(
     *,
     data: Path,
     folder: Path,
-    init: Path | None = None,
+    init: str | Path | None = None,
     teacher: Path | None = None,
     resume: bool = False,
     device: torch.device,
     console: Console,
+    processes: Processes = ONE_PROCESS,
     on_iteration: Callable[[int], None] = lambda iteration: None,
 ) -> Trainer:
     """Train as `config` says on the data set at `data`; everything is written to `folder`.
@@ -460,31 +489,53 @@ def train(
         init: weights to start from, see `reid.training.start`; None for random ones.
         teacher: network whose similarities are matched, see `reid.training.teacher`; None for no teacher.
         resume: go on from the state in `folder`; `init` is then not read.
+        processes: those that train together, all with the same arguments and a folder that all of them see.
         on_iteration: see `Trainer.run`.
 
     Raises:
         InputError: what a user can mend in configuration, data, weights or folder.
+        RunError: the run diverged.
     """
-    has_state = (folder / STATE_NAME).exists()
+    has_state = processes.from_first((folder / STATE_NAME).exists())
     if resume and not has_state:
         raise InputError(f"{folder}: nothing to resume, there is no {STATE_NAME}; start without --resume")
     if has_state and not resume:
         raise InputError(f"{folder}: already holds a run; continue it with --resume or name another folder")
     dataset = read_dataset(data, config.data.layout)
     folder.mkdir(parents=True, exist_ok=True)
-    trainer = Trainer(config, dataset, folder, device, teacher)
+    state = load_state(folder, device) if resume else None
+    if state is None:
+        left_out = processes.from_first(_unreadable(dataset, config, console) if processes.is_first else [])
+    else:
+        left_out = [dataset.root / name for name in state.get("left_out", ())]
+    trainer = Trainer(config, dataset, folder, device, teacher, left_out=left_out, processes=processes)
+    for note in dataset.notes:
+        console.print(note)
     console.print(
         f"{len(trainer.parts.train)} crops of {len(trainer.parts.train.person_ids)} people from "
-        f"{len(trainer.cameras)} cameras; {trainer.iterations} batches in {config.schedule.epochs} epochs"
+        f"{len(trainer.parts.cameras)} cameras; {trainer.iterations} batches in {config.schedule.epochs} epochs"
     )
-    if resume:
-        trainer.resume()
+    if state is not None:
+        trainer.load_state_dict(state)
+        if processes.is_first:
+            trainer.log.cut_after(iteration=trainer.iteration, epoch=trainer.epoch)
         console.print(f"resumed after batch {trainer.iteration}")
-    elif init is not None:
+    elif init is not None and processes.is_first:  # the others are given the first's weights
         for line in trainer.start_from(init):
             console.print(line)
     trainer.run(console, on_iteration)
     return trainer
+
+
+def _unreadable(dataset: ReidDataset, config: TrainingConfig, console: Console) -> list[Path]:
+    """The images to leave out; InputError when there are some and the configuration refuses them."""
+    faults = unreadable_images(used_images(dataset, config.data))
+    if faults and config.data.corrupt_images == "refuse":
+        more = f" (and {len(faults) - 1} more such files)" if len(faults) > 1 else ""
+        raise InputError(f"{faults[0][1]}{more}, or set data.corrupt_images to skip")
+    for _, error in faults:
+        console.print(f"skipped {error}", style="yellow", markup=False, soft_wrap=True)
+    return [path for path, _ in faults]
 
 
 def _epoch_line(entry: dict[str, Any], epochs: int) -> str:

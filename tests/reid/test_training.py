@@ -30,7 +30,7 @@ from reid.training.config import (
 )
 from reid.training.log import TrainingLog
 from reid.training.optimizer import build_optimizer, freeze_first_blocks
-from reid.training.start import standardise_features, start_from
+from reid.training.start import RowNames, standardise_features, start_from
 from reid.training.train import CHECKPOINT_NAME, Trainer, train
 from reid.training.transforms import EvaluationTransform, TrainingTransform, erase_rectangle
 
@@ -206,10 +206,10 @@ def test_start_from_a_plain_transformer_and_from_another_width(tmp_path: Path) -
     path = tmp_path / "vit.pth"
     torch.save({k.removeprefix("base."): v for k, v in source.state_dict().items() if k.startswith("base.")}, path)
     model = TransReID(TransReIDConfig(width=32, depth=2, heads=2, image_size=(32, 16), num_classes=3))
-    start_from(model, path)
+    start_from(model, path, RowNames())
     assert model.base.cls_token.equal(source.base.cls_token)
     with pytest.raises(InputError, match="width 48"):
-        start_from(TransReID(TransReIDConfig(width=48, depth=2, heads=2, image_size=(32, 16))), path)
+        start_from(TransReID(TransReIDConfig(width=48, depth=2, heads=2, image_size=(32, 16))), path, RowNames())
 
 
 @pytest.mark.parametrize("jigsaw", [False, True])
@@ -251,7 +251,7 @@ def test_shipped_configurations_are_valid(path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        pytest.param("model: [", "not a YAML file", id="no YAML"),
+        pytest.param("model: [", "is not valid YAML", id="no YAML"),
         pytest.param("model: {architecture: vit_small, sizes: 3}", "model.sizes: .*but found 3", id="unknown key"),
         pytest.param("model: {}", r"model\.architecture: Field required", id="missing key"),
         pytest.param("schedule: {epochs: 2.5}", r"schedule\.epochs: .*integer.*2\.5", id="wrong type"),

@@ -8,6 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from detectors.base import Detector
+from pipeline.calibration import Calibration, with_calibration
 from pipeline.camera_calibration import FloorHomography
 from pipeline.camera_geometry import CameraGeometry
 from pipeline.config import CameraConfig, Config
@@ -76,10 +77,20 @@ def build_embedder(config: Config) -> Embedder | None:
         return None
     from reid.checkpoints import load_checkpoint
     from reid.embedder import TransReIDEmbedder
+    from reid.site import load_site, with_site
 
+    loaded = load_checkpoint(Path(settings.weights))
+    rows = {camera.name: camera.reid_camera for camera in config.cameras}
+    means = None
+    if settings.site is not None:
+        site = load_site(Path(settings.site))
+        rows = site.rows_of(rows, loaded.camera_names)
+        means = {name: mean for name, mean in site.camera_means.items() if rows.get(name) == name}
+        loaded = with_site(loaded, site)
     return TransReIDEmbedder(
-        load_checkpoint(Path(settings.weights)),
-        camera_rows={camera.name: camera.reid_camera for camera in config.cameras},
+        loaded,
+        camera_rows=rows,
+        camera_means=means,
         device=settings.device,
         half=settings.half,
         batch_size=settings.batch_size,
@@ -116,6 +127,31 @@ def build_parts(
         prefetch_frames=config.runtime.prefetch_frames,
         prefetch_ticks=config.runtime.prefetch_ticks,
     )
+
+
+def calibrated(config: Config, embedder_hash: str) -> Config:
+    """The configuration with a number in place of each limit that is to be taken from a calibration: of the site
+    file, else of the weights, if the run's embeddings are theirs.
+
+    Args:
+        embedder_hash: of the run's embeddings; '' if there are none.
+    """
+    settings = config.embedder
+    calibration = None
+    if embedder_hash and settings.site is not None:
+        from reid.site import load_site
+
+        site = load_site(Path(settings.site))
+        if site.embedding_hash == embedder_hash:
+            calibration = Calibration.from_card(site.card)
+    if embedder_hash and settings.weights is not None and calibration is None:
+        from reid.checkpoints import read_card
+
+        model_hash, card = read_card(Path(settings.weights))
+        # A site's file carries the hash of the model in front of its own.
+        if embedder_hash.split("+")[0] == model_hash:
+            calibration = Calibration.from_card(card)
+    return with_calibration(config, calibration)
 
 
 def build_second_pass(config: Config, camera_ids: list[str]) -> SecondPass:

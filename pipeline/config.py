@@ -20,6 +20,7 @@ DEFAULT_CONFIG = PROJECT_ROOT / "configs" / "default.yaml"
 Share = Annotated[float, Field(ge=0, le=1)]
 PositiveShare = Annotated[float, Field(gt=0, le=1)]
 CosineDistance = Annotated[float, Field(gt=0, le=2)]
+CosineLimit = CosineDistance | Literal["calibrated"]
 Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
 Count = Annotated[int, Field(ge=1)]
@@ -94,12 +95,26 @@ class DetectorConfig(_Section):
 
 class EmbedderConfig(_Section):
     weights: str | None
+    site: str | None
     batch_size: Count
     device: str
     half: Half
 
 
-class TrackerSettings(_Section):
+class _MatchingSection(_Section):
+    """Settings of a part that compares embeddings."""
+
+    max_cosine_distance: CosineLimit
+
+    @property
+    def cosine_limit(self) -> float:
+        """`max_cosine_distance` as a number; ValueError while it is still to be taken from a calibration."""
+        if self.max_cosine_distance == "calibrated":
+            raise ValueError("max_cosine_distance is to be calibrated, but no calibration was applied")
+        return self.max_cosine_distance
+
+
+class TrackerSettings(_MatchingSection):
     """Association inside one camera."""
 
     high_confidence: Share
@@ -108,7 +123,6 @@ class TrackerSettings(_Section):
     max_iou_distance_high: PositiveShare
     max_iou_distance_low: Share
     max_iou_distance_tentative: Share
-    max_cosine_distance: CosineDistance
     max_gate_distance: Positive
     duplicate_iou: Share
     confirm_after_s: NotNegative
@@ -161,10 +175,9 @@ class TransitWindow(_Section):
         return [there] if self.one_way else [there, there[::-1]]
 
 
-class LinkerSettings(_Section):
+class LinkerSettings(_MatchingSection):
     """Linking between cameras while the video runs."""
 
-    max_cosine_distance: CosineDistance
     margin: NotNegative
     linkable_crops: Count
     features_per_track: Count
@@ -188,11 +201,10 @@ class LinkerSettings(_Section):
         return self
 
 
-class SecondPassSettings(_Section):
+class SecondPassSettings(_MatchingSection):
     """Linking of finished tracklets."""
 
     enabled: bool
-    max_cosine_distance: CosineDistance
     max_tracklets_at_once: Annotated[int, Field(ge=2)]
 
 
@@ -322,10 +334,10 @@ def read_yaml(path: Path) -> dict[str, Any]:
 def _read(path: Path) -> dict[str, Any]:
     content = read_yaml(path)
     folder = path.resolve().parent
-    for section in ("detector", "embedder"):
+    for section, key in (("detector", "weights"), ("embedder", "weights"), ("embedder", "site")):
         part = content.get(section)
-        if isinstance(part, dict) and isinstance(part.get("weights"), str):
-            part["weights"] = _resolve(part["weights"], folder, path)
+        if isinstance(part, dict) and isinstance(part.get(key), str):
+            part[key] = _resolve(part[key], folder, path)
     cameras = content.get("cameras")
     for camera in cameras if isinstance(cameras, list) else ():
         if isinstance(camera, dict) and isinstance(camera.get("source"), str):

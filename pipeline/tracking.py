@@ -10,7 +10,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from detectors.base import Detector
-from pipeline.assembly import build_detector, build_embedder, build_parts, close_sources, open_sources, versions
+from pipeline.assembly import (
+    build_detector,
+    build_embedder,
+    build_parts,
+    calibrated,
+    close_sources,
+    open_sources,
+    versions,
+)
 from pipeline.config import CameraConfig, Config
 from pipeline.errors import InputError
 from pipeline.results_csv import clear_results
@@ -61,6 +69,7 @@ def track(
         detector: Detector = replay if replay is not None else build_detector(config)
         embedder = None if blind else build_embedder(config)
         embedder_hash = _embedder_hash(config, replay, embedder)
+        config = calibrated(config, embedder_hash)
         parts = build_parts(config, sources, epoch_utc, detector, embedder, embedder_hash)
         if config.output.save_embeddings and embedder is None:
             raise InputError(

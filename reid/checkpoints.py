@@ -38,7 +38,8 @@ class LoadedModel:
 
     Attributes:
         model: in evaluation mode, float32, on the CPU.
-        model_hash: the first 16 hexadecimal digits of the SHA-256 of its file.
+        model_hash: 16 hexadecimal digits of all that its features depend on: tensors, sizes, input normalisation
+            and camera names, but not the card.
         camera_names: of the rows of the camera table, in order; empty for a model without one.
         view_names: of the views of that table, in order; empty when it has none.
         input_mean, input_std: per RGB channel, of pixels in [0, 1].
@@ -126,7 +127,7 @@ def load_checkpoint(path: str | Path) -> LoadedModel:
         _load_tensors(model, path)
         return LoadedModel(
             model=model.eval(),
-            model_hash=_file_hash(path),
+            model_hash=_model_hash(path, header),
             camera_names=tuple(header["camera_names"]),
             view_names=tuple(header["view_names"]),
             input_mean=tuple(header["input_mean"]),
@@ -135,6 +136,36 @@ def load_checkpoint(path: str | Path) -> LoadedModel:
         )
     except (KeyError, TypeError) as error:
         raise InputError(f"{path} does not describe a model as this version expects it: {error}") from error
+
+
+def read_card(path: Path) -> tuple[str, Mapping[str, Any]]:
+    """The `model_hash` that `load_checkpoint` would give, and what the file says of its data, training, results and
+    calibration; no model is built.
+
+    Raises:
+        InputError: the file is missing or no checkpoint of this project.
+    """
+    if not path.is_file():
+        raise InputError(f"there is no weights file {path}")
+    header = _read_header(path)
+    return _model_hash(path, header), header["card"]
+
+
+def rewrite_card(path: Path, card: Mapping[str, Any]) -> None:
+    """Replace the card of the checkpoint at `path`, at once; tensors, and with them the hash, stay as they are.
+
+    Raises:
+        InputError: the file is missing or no checkpoint of this project.
+    """
+    header = _read_header(path)
+    with safe_open(path, framework="pt") as file:
+        tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - no mapping
+    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    try:
+        save_file(tensors, partial, metadata={OWN_FORMAT_KEY: json.dumps({**header, "card": dict(card)})})
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def _check_names(kind: str, names: Sequence[str], count: int) -> None:
@@ -180,6 +211,12 @@ def _load_tensors(model: TransReID, path: Path) -> None:
         raise InputError(f"{path} is not a readable safetensors file: {error}") from error
 
 
-def _file_hash(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()[:16]
+def _model_hash(path: Path, header: Mapping[str, Any]) -> str:
+    digest = hashlib.sha256()
+    relevant = {key: value for key, value in header.items() if key != "card"}
+    digest.update(json.dumps(relevant, sort_keys=True).encode())
+    with safe_open(path, framework="numpy") as file:
+        for key in sorted(file.keys()):
+            digest.update(key.encode())
+            digest.update(file.get_tensor(key).tobytes())
+    return digest.hexdigest()[:16]

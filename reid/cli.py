@@ -7,6 +7,8 @@ import sys
 import typer
 
 from pipeline.errors import InputError, RunError
+from reid.commands.adapt import adapt
+from reid.commands.calibrate import calibrate
 from reid.commands.evaluate import evaluate
 from reid.commands.train import train
 from reid.commands.weights import convert, strip
@@ -19,6 +21,8 @@ app = typer.Typer(
 )
 app.command()(train)
 app.command()(evaluate)
+app.command()(adapt)
+app.command()(calibrate)
 app.command()(strip)
 app.command()(convert)
 

@@ -15,7 +15,15 @@ from rich.console import Console
 from rich.table import Table
 
 from detectors.base import Detector
-from pipeline.assembly import build_detector, build_embedder, build_parts, close_sources, open_sources
+from pipeline.assembly import (
+    build_detector,
+    build_embedder,
+    build_parts,
+    calibrated,
+    close_sources,
+    open_sources,
+)
+from pipeline.calibration import with_calibration
 from pipeline.commands.arguments import ConfigOption, SetOption, overrides_of
 from pipeline.commands.json_file import write_json
 from pipeline.config import Config, load_config, named_sources
@@ -56,6 +64,7 @@ def speed(
         overrides["cameras"] = named_sources(sources)
     loaded = load_config(config, overrides)
     models = build_detector(loaded), build_embedder(loaded)
+    loaded = calibrated(loaded, _hash(models[1]))
     detection_s: list[float] = []
     full: list[RunSummary] = []
     console = Console()
@@ -97,7 +106,7 @@ def memory(
         raise InputError(f"--compare {compare} must be below --frames {frames}")
     world = SimulatedWorld(cameras=cameras, people=people)
     named = [{"name": name, "source": name} for name in world.camera_ids]
-    loaded = load_config(None, {"cameras": named})
+    loaded = with_calibration(load_config(None, {"cameras": named, "embedder": {"weights": None}}), None)
     embedder = world.embedder()
     parts = build_parts(loaded, world.sources(frames), None, world.detector(), embedder, embedder.model_hash)
     console = Console()

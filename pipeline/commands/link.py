@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from pipeline.assembly import build_second_pass
+from pipeline.assembly import build_second_pass, calibrated
 from pipeline.commands.arguments import ConfigOption, OverwriteOption, SetOption, overrides_of
 from pipeline.config import load_config
 from pipeline.cross_camera.tracklet_file import read_info, read_tracklets
@@ -61,6 +61,7 @@ def link(
     if output is not None and output.resolve() != folder.resolve():
         clear_results(output, overwrite)
         shutil.copyfile(tracklet_file, output / "tracklets.arrow")
+    loaded = calibrated(loaded, info.embedder_hash)
     links = build_second_pass(loaded, camera_ids).link(read_tracklets(tracklet_file))
     rows = rewrite(
         folder,

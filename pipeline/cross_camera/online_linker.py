@@ -189,7 +189,7 @@ class OnlineLinker:
             others = np.delete(cost[row], [c for r, c in pairs.tolist() if r != row or c == column])
             nearest_other = min(float(others.min(initial=np.inf)), held[row])
             if column is not None:
-                margin = settings.margin / settings.max_cosine_distance
+                margin = settings.margin / settings.cosine_limit
                 close = nearest_other - cost[row, column] < margin and not placed[row, column]
                 if close and patient:
                     continue
@@ -229,7 +229,7 @@ class OnlineLinker:
             cost = combined_cost(
                 look,
                 np.where(proven, apart_m, np.nan),
-                max_cosine_distance=settings.max_cosine_distance,
+                max_cosine_distance=settings.cosine_limit,
                 max_floor_distance_m=settings.max_floor_distance_m,
                 floor_weight=settings.floor_weight,
             )

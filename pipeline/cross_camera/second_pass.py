@@ -144,7 +144,7 @@ class SecondPass:
         cost = combined_cost(
             look,
             floor_m,
-            max_cosine_distance=self._settings.max_cosine_distance,
+            max_cosine_distance=self._settings.cosine_limit,
             max_floor_distance_m=self._linker.max_floor_distance_m,
             floor_weight=self._linker.floor_weight,
         )

@@ -210,7 +210,7 @@ class SingleCameraTracker:
                 appearance,
                 gate_distance(scene.tracks_xyxy[tracks], detections.xyxy[rows]),
                 max_iou_distance=settings.max_iou_distance_high,
-                max_cosine_distance=settings.max_cosine_distance,
+                max_cosine_distance=settings.cosine_limit,
                 max_gate_distance=settings.max_gate_distance,
             )
         return _matched(scene, tracks, rows, cost, 1.0)

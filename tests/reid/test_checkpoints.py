@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +15,7 @@ from torch import Tensor
 
 import reid.checkpoints
 from pipeline.errors import InputError
-from reid.checkpoints import load_checkpoint, save_checkpoint
+from reid.checkpoints import load_checkpoint, read_card, rewrite_card, save_checkpoint
 from reid.models.transreid import TransReID, TransReIDConfig
 
 TINY = TransReIDConfig(
@@ -72,7 +71,8 @@ def test_round_trip(tmp_path: Path, inference_only: bool, dtype: torch.dtype, po
     assert loaded.view_names == ()
     assert (loaded.input_mean, loaded.input_std) == ((0.4, 0.5, 0.6), (0.1, 0.2, 0.3))
     assert loaded.card == card
-    assert loaded.model_hash == hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+    assert len(loaded.model_hash) == 16
+    assert read_card(path) == (loaded.model_hash, card)
     assert loaded.model.config == replace(model.config, num_classes=0 if inference_only else 5)
     assert not loaded.model.training
     assert all(p.dtype == torch.float32 for p in loaded.model.parameters())
@@ -100,6 +100,29 @@ def test_an_inference_file_holds_only_what_inference_uses(tmp_path: Path, model:
     assert not unused
     assert "base.blocks.1.norm1.weight" in stored
     assert "b2.1.weight" in stored
+
+
+def test_the_hash_is_of_what_features_depend_on(tmp_path: Path) -> None:
+    """A new card changes the file, but not the hash; another weight or camera name changes it."""
+    torch.manual_seed(0)
+    model = TransReID(TINY)
+    path = tmp_path / "model.safetensors"
+    save_checkpoint(path, model, camera_names=["hall", "door"], card={"rank1": 0.5})
+    before, bytes_before = load_checkpoint(path), path.read_bytes()
+
+    rewrite_card(path, {"rank1": 0.6})
+    after = load_checkpoint(path)
+    assert path.read_bytes() != bytes_before
+    assert after.card == {"rank1": 0.6}
+    assert after.model_hash == before.model_hash
+    assert torch.equal(infer(after.model), infer(before.model))
+
+    save_checkpoint(path, model, camera_names=["hall", "yard"], card={"rank1": 0.5})
+    assert load_checkpoint(path).model_hash != before.model_hash
+    with torch.no_grad():
+        model.base.cls_token[0, 0, 0] += 1
+    save_checkpoint(path, model, camera_names=["hall", "door"], card={"rank1": 0.5})
+    assert load_checkpoint(path).model_hash != before.model_hash
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,177 @@
+"""From which distance on two tracks are two people: thresholds with the errors that they mean."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.cross_camera.distances import appearance_distance
+from pipeline.cross_camera.feature_bank import FeatureBank
+from pipeline.datatypes import BoolArray, FloatArray
+
+Distances = NDArray[np.floating[Any]]
+
+
+@dataclass(frozen=True)
+class MatchThreshold:
+    """A limit on cosine distances, and how it errs.
+
+    Attributes:
+        max_cosine_distance: pairs up to this distance count as one person.
+        false_match_rate: share of pairs of two people that it takes for one.
+        false_non_match_rate: share of pairs of one person that it takes for two.
+        equal_error_rate: the error where both rates are the same, whatever the threshold: how well the features
+            tell people apart.
+        genuine_pairs, impostor_pairs: how many pairs of one and of two people were measured.
+    """
+
+    max_cosine_distance: float
+    false_match_rate: float
+    false_non_match_rate: float
+    equal_error_rate: float
+    genuine_pairs: int
+    impostor_pairs: int
+
+
+def match_threshold(genuine: Distances, impostor: Distances, *, false_match_rate: float) -> MatchThreshold:
+    """The largest threshold whose share of impostor pairs at or below it is at most `false_match_rate`.
+
+    Args:
+        genuine: (G,) distances between two views of one person.
+        impostor: (M,) distances between two people.
+        false_match_rate: in [0, 1).
+
+    Raises:
+        ValueError: one side has no pair.
+    """
+    if not len(genuine) or not len(impostor):
+        raise ValueError(f"a threshold needs pairs of both kinds, not {len(genuine)} and {len(impostor)}")
+    ordered = np.sort(impostor)
+    allowed = int(false_match_rate * len(ordered) + 1e-9)
+    # The first impostor that must stay out is beyond the threshold; halfway to it generalises best.
+    first_out = float(ordered[min(allowed, len(ordered) - 1)])
+    last_in = float(ordered[allowed - 1]) if allowed else first_out - 1e-6
+    limit = (first_out + last_in) / 2 if first_out > last_in else np.nextafter(first_out, -np.inf)
+    return MatchThreshold(
+        max_cosine_distance=float(limit),
+        false_match_rate=float(np.mean(impostor <= limit)),
+        false_non_match_rate=float(np.mean(genuine > limit)),
+        equal_error_rate=equal_error_rate(genuine, impostor),
+        genuine_pairs=len(genuine),
+        impostor_pairs=len(impostor),
+    )
+
+
+def equal_error_rate(genuine: Distances, impostor: Distances) -> float:
+    """The error rate at the threshold where false matches and false non-matches are equally frequent.
+
+    Between two thresholds that jump over that point, the mean of both rates at the nearer one.
+    """
+    limits = np.unique(np.concatenate([genuine, impostor]))
+    false_match = np.searchsorted(np.sort(impostor), limits, side="right") / len(impostor)
+    false_non_match = 1 - np.searchsorted(np.sort(genuine), limits, side="right") / len(genuine)
+    nearest = int(np.argmin(np.abs(false_match - false_non_match)))
+    return float((false_match[nearest] + false_non_match[nearest]) / 2)
+
+
+@dataclass(frozen=True, eq=False)
+class Views:
+    """Embeddings of one person in one camera, in order of time.
+
+    Attributes:
+        person: who; the same number is the same person.
+        camera: where.
+        embeddings: (K, D) float32, L2-normalised.
+        not_persons: numbers of others who certainly are somebody else; None where all others are.
+    """
+
+    person: int
+    camera: str
+    embeddings: FloatArray
+    not_persons: frozenset[int] | None = None
+
+    def certainly_differs(self, other: Views) -> bool:
+        """Whether the two are certainly two people."""
+        if self.person == other.person:
+            return False
+        return self.not_persons is None or other.person in self.not_persons
+
+
+def track_distances(
+    views: Sequence[Views], *, features_per_track: int, max_similarity: float
+) -> tuple[Distances, Distances]:
+    """Distances as the linker measures them: between the feature banks of two tracks, mean of the best three pairs.
+
+    Pairs of one person are those of two cameras; where nobody was seen by two, the two halves of each person's views.
+    Pairs of two people are all that are certain.
+
+    Returns:
+        (G,) genuine and (M,) impostor distances.
+    """
+    banks = [_bank(v.embeddings, features_per_track, max_similarity) for v in views]
+    features, valid = _stacked(banks)
+    genuine: list[float] = []
+    impostor: list[float] = []
+    for row, view in enumerate(views):
+        distances = appearance_distance(banks[row], features[row + 1 :], valid[row + 1 :])
+        for other, distance in enumerate(distances.tolist(), start=row + 1):
+            if view.certainly_differs(views[other]):
+                impostor.append(distance)
+            elif view.person == views[other].person and view.camera != views[other].camera:
+                genuine.append(distance)
+    if not genuine:
+        for view in views:
+            half = len(view.embeddings) // 2
+            if half:
+                other_half = view.embeddings[None, half:]
+                found = appearance_distance(
+                    view.embeddings[:half], other_half, np.ones(other_half.shape[:2], np.bool_)
+                )
+                genuine += found.tolist()
+    return np.array(genuine), np.array(impostor)
+
+
+def crop_distances(views: Sequence[Views]) -> tuple[Distances, Distances]:
+    """Distances as the tracker measures them inside a camera: between a new crop and the mean of a track's others.
+
+    Returns:
+        (G,) genuine and (M,) impostor distances.
+    """
+    genuine, impostor = [], []
+    means = [_unit(view.embeddings.mean(axis=0)) for view in views]
+    for row, view in enumerate(views):
+        count = len(view.embeddings)
+        for crop in range(count if count > 1 else 0):
+            others = np.delete(view.embeddings, crop, axis=0)
+            genuine.append(1 - float(_unit(others.mean(axis=0)) @ view.embeddings[crop]))
+        for other, mean in enumerate(means):
+            if other != row and view.camera == views[other].camera and view.certainly_differs(views[other]):
+                impostor += (1 - view.embeddings @ mean).tolist()
+    return np.array(genuine), np.array(impostor)
+
+
+def _bank(embeddings: FloatArray, capacity: int, max_similarity: float) -> FloatArray:
+    bank = FeatureBank(capacity, max_similarity)
+    for embedding in embeddings:
+        bank.add(embedding)
+    return bank.embeddings
+
+
+def _stacked(banks: Sequence[FloatArray]) -> tuple[FloatArray, BoolArray]:
+    """(T, F, D) the features of all banks, and (T, F) which of them exist."""
+    width = max((len(bank) for bank in banks), default=0)
+    dim = max((bank.shape[1] for bank in banks), default=0)
+    features = np.zeros((len(banks), width, dim), np.float32)
+    valid = np.zeros((len(banks), width), np.bool_)
+    for row, bank in enumerate(banks):
+        features[row, : len(bank)] = bank
+        valid[row, : len(bank)] = True
+    return features, valid
+
+
+def _unit(vector: FloatArray) -> FloatArray:
+    return np.asarray(vector / max(float(np.linalg.norm(vector)), 1e-12), np.float32)

@@ -1,0 +1,129 @@
+"""`python -m reid adapt`."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from pipeline.commands.track import track_with_progress
+from pipeline.config import CameraConfig, Config, load_config, named_sources
+from pipeline.errors import InputError
+from pipeline.tracklet_crops import CropChoice, tracklet_crops
+from reid.adaptation import AdaptationSettings
+from reid.adaptation import adapt as learn_site
+from reid.checkpoints import load_checkpoint
+from reid.commands.arguments import DeviceOption
+from reid.device import choose_device
+from reid.labelled_tracks import labelled_tracks
+from reid.site import save_site
+from reid.site_crops import SiteCrops
+
+_DEFAULTS = AdaptationSettings()
+
+
+def adapt(
+    output: Annotated[Path, typer.Option("--output", "-o", help="Site file to write (.safetensors).")],
+    config: Annotated[
+        Path | None, typer.Option("--config", "-c", help="Configuration of the site, as for track.")
+    ] = None,
+    videos: Annotated[
+        list[str] | None,
+        typer.Option("--videos", help="cam=FILE: a recording to learn from, in place of the camera's own source."),
+    ] = None,
+    crops: Annotated[
+        Path | None,
+        typer.Option(
+            help="Learn from a folder of crops instead: persons count as tracks of each camera, never across cameras."
+        ),
+    ] = None,
+    cameras: Annotated[str | None, typer.Option(help="With --crops: use these cameras only, as c3,c4.")] = None,
+    checkpoint: Annotated[
+        Path | None, typer.Option(help="Checkpoint to adapt; without it the configuration's embedder.weights.")
+    ] = None,
+    epochs: Annotated[int, typer.Option(min=0, help="Passes over the crops; 0 only measures the means.")] = (
+        _DEFAULTS.epochs
+    ),
+    learning_rate: Annotated[float, typer.Option(help="Of Adam.")] = _DEFAULTS.learning_rate,
+    means: Annotated[
+        bool, typer.Option(help="Also store each camera's mean feature, which is then subtracted.")
+    ] = _DEFAULTS.subtract_means,
+    crops_per_track: Annotated[int, typer.Option(min=2, help="Cut out of a recording.")] = (
+        CropChoice.crops_per_track
+    ),
+    seed: Annotated[int, typer.Option(help="Of the order of the crops.")] = _DEFAULTS.seed,
+    device: DeviceOption = "auto",
+) -> None:
+    """Learn the cameras of a site from its own recordings, without labels: one row of side information each.
+
+    The recordings are tracked, good crops of every track are cut out, and rows are learned so that crops of one track,
+    and of tracks of two cameras that are surely one person, come together. The network itself does not change.
+    The pipeline loads the result through `embedder.site`.
+
+    Example:
+
+        python -m reid adapt --config site.yaml --videos hall=monday.mp4 --output site.safetensors
+    """
+    console = Console()
+    site_config = _site_config(config, videos or [], checkpoint)
+    if site_config.embedder.weights is None:
+        raise InputError("embedder.weights is null: there is no model to adapt; give --checkpoint")
+    loaded = load_checkpoint(site_config.embedder.weights)
+    if crops is not None:
+        site_crops = labelled_tracks(
+            crops, cameras=cameras.split(",") if cameras else None, size_hw=loaded.model.config.image_size
+        )
+    else:
+        site_crops = _recorded(site_config, loaded.model.config.image_size, crops_per_track, console)
+    console.print(
+        f"{len(site_crops.images)} crops of {site_crops.tracks} tracks in "
+        f"{len(site_crops.camera_names)} cameras ({', '.join(site_crops.camera_names)})"
+    )
+    settings = AdaptationSettings(epochs=epochs, learning_rate=learning_rate, subtract_means=means, seed=seed)
+    with Progress(
+        TextColumn("learning"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("loss {task.fields[loss]:.3f}"),
+        TimeRemainingColumn(),
+        console=console,
+    ) as progress:
+        task = progress.add_task("", total=None, loss=0.0)
+
+        def on_step(done: int, total: int, loss: float) -> None:
+            progress.update(task, completed=done, total=total, loss=loss)
+
+        site = learn_site(loaded, site_crops, settings, device=choose_device(device), on_step=on_step)
+    save_site(output, site)
+    console.print(f"Wrote {output}")
+
+
+def _site_config(path: Path | None, videos: Sequence[str], checkpoint: Path | None) -> Config:
+    """The configuration of the site, with the recordings to learn from."""
+    embedder: dict[str, Any] = {"site": None} | ({} if checkpoint is None else {"weights": str(checkpoint)})
+    config = load_config(path, {"embedder": embedder})
+    if not videos:
+        return config
+    named = {camera["name"]: camera["source"] for camera in named_sources(videos)}
+    known = {camera.name: camera for camera in config.cameras}
+    if not known:
+        cameras = [CameraConfig(name=name, source=source) for name, source in named.items()]
+    elif strange := sorted(set(named) - set(known)):
+        raise InputError(f"--videos names {strange[0]!r}; the cameras of {path} are {', '.join(known)}")
+    else:
+        cameras = [known[name].model_copy(update={"source": source}) for name, source in named.items()]
+    return config.model_copy(update={"cameras": cameras})
+
+
+def _recorded(config: Config, size_hw: tuple[int, int], crops_per_track: int, console: Console) -> SiteCrops:
+    """Crops of the tracks that the pipeline finds in the recordings of the site."""
+    with tempfile.TemporaryDirectory() as folder:
+        track_with_progress(config, Path(folder), {}, True, console)
+        return tracklet_crops(
+            config, Path(folder), size_hw=size_hw, choice=CropChoice(crops_per_track=crops_per_track)
+        )

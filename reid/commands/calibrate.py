@@ -1,0 +1,175 @@
+"""`python -m reid calibrate`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from pipeline.calibration import CARD_KEY, Calibration
+from pipeline.config import load_config
+from pipeline.cross_camera.tracklet_file import read_info, read_tracklets
+from pipeline.errors import InputError
+from pipeline.match_threshold import MatchThreshold, Views, crop_distances, match_threshold, track_distances
+from reid.calibration_plot import plot_distances
+from reid.checkpoints import load_checkpoint, read_card, rewrite_card
+from reid.commands.arguments import DeviceOption
+from reid.datasets import hold_out_identities, read_dataset
+from reid.device import choose_device
+from reid.features import extract_features
+from reid.site import load_site, save_site
+from reid.training.transforms import EvaluationTransform
+
+
+def calibrate(
+    data: Annotated[
+        Path | None, typer.Option(help="Labelled crops of people that the model was not trained on.")
+    ] = None,
+    tracklets: Annotated[
+        list[Path] | None,
+        typer.Option(help="Output folder of a run of track at the site (repeatable): no labels are needed."),
+    ] = None,
+    checkpoint: Annotated[
+        Path | None, typer.Option(help="The model; without it the configuration's embedder.weights.")
+    ] = None,
+    site: Annotated[
+        Path | None, typer.Option(help="Store the result in this site file instead of the checkpoint.")
+    ] = None,
+    development_ids: Annotated[
+        int,
+        typer.Option(min=0, help="With --data: of its training part, use the identities that training held out."),
+    ] = 0,
+    false_match_rate: Annotated[
+        float, typer.Option(min=0, max=0.5, help="Share of pairs of two people that may be taken for one.")
+    ] = 0.01,
+    plot: Annotated[Path | None, typer.Option(help="Draw both histograms of distances (.png).")] = None,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write the figures to this file.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Change no file.")] = False,
+    device: DeviceOption = "auto",
+) -> None:
+    """Find the distances up to which two views are one person, and store them where the pipeline takes them from.
+
+    From labelled crops: genuine pairs show one person in two cameras. From tracks of a site: impostors are people whom
+    a camera saw at one time, genuine pairs the two halves of a track. Settings `max_cosine_distance: calibrated` of
+    the tracker, the linker and the second pass use the result.
+
+    Example:
+
+        python -m reid calibrate --tracklets results --site site.safetensors --plot distances.png
+    """
+    if (data is None) == (not tracklets):
+        raise InputError("give either --data with labelled crops, or --tracklets with results of track")
+    config = load_config()
+    weights = checkpoint or Path(config.embedder.weights or "")
+    if data is not None:
+        views, source = _labelled_views(data, weights, development_ids, device), f"labelled crops of {data.name}"
+    else:
+        views = _site_views(tracklets or [])
+        source = f"tracks of {len({view.camera for view in views})} cameras"
+    linker = config.linker
+    track_pairs = track_distances(
+        views, features_per_track=linker.features_per_track, max_similarity=linker.feature_max_similarity
+    )
+    crop_pairs = crop_distances(views)
+    for kind, pairs in (("two tracks", track_pairs), ("a crop and a track", crop_pairs)):
+        for side, found in zip(("one person", "two people"), pairs, strict=True):
+            if len(found) < _FEWEST_PAIRS:
+                raise InputError(
+                    f"there are only {len(found)} pairs of {side} to compare {kind} by; at least {_FEWEST_PAIRS} are "
+                    "needed: give more crops, or recordings with more people at a time"
+                )
+    calibration = Calibration(
+        crop=match_threshold(*crop_pairs, false_match_rate=false_match_rate),
+        track=match_threshold(*track_pairs, false_match_rate=false_match_rate),
+        measured_on=f"{source}, false match rate {false_match_rate:g}",
+    )
+    console = Console()
+    console.print(_table(calibration))
+    if plot is not None:
+        plot_distances(
+            plot,
+            {"two tracks": (*track_pairs, calibration.track), "crop and track": (*crop_pairs, calibration.crop)},
+        )
+        console.print(f"Wrote {plot}")
+    if json_file is not None:
+        json_file.write_text(json.dumps(calibration.to_dict(), indent=1) + "\n", encoding="utf-8")
+    if dry_run:
+        return
+    if site is not None:
+        known = load_site(site)
+        save_site(site, replace(known, card={**known.card, CARD_KEY: calibration.to_dict()}))
+        console.print(f"Stored in {site}")
+    else:
+        _, card = read_card(weights)
+        rewrite_card(weights, {**card, CARD_KEY: calibration.to_dict()})
+        console.print(f"Stored in {weights}")
+
+
+# Below, a share of one in a hundred says nothing.
+_FEWEST_PAIRS = 20
+
+
+def _labelled_views(data: Path, weights: Path, development_ids: int, device: str) -> list[Views]:
+    """The crops of each person in each camera, embedded as those of an unknown camera."""
+    loaded = load_checkpoint(weights)
+    dataset = read_dataset(data)
+    crops = dataset.gallery
+    if development_ids:
+        _, crops = hold_out_identities(dataset.train, development_ids)
+    transform = EvaluationTransform(loaded.model.config.image_size, loaded.input_mean, loaded.input_std)
+    chosen = choose_device(device)
+    labelled = extract_features(loaded.model.to(chosen), crops, transform, cameras=None, device=chosen)
+    unit = labelled.features / np.linalg.norm(labelled.features, axis=1, keepdims=True)
+    views = []
+    for person, camera in sorted(set(zip(labelled.person_ids.tolist(), labelled.cameras.tolist(), strict=True))):
+        mine = (labelled.person_ids == person) & (labelled.cameras == camera)
+        views.append(Views(person, camera, np.asarray(unit[mine], np.float32)))
+    return views
+
+
+def _site_views(folders: Sequence[Path]) -> list[Views]:
+    """The tracks of finished runs; tracks of one camera that overlap in time are two people."""
+    views: list[Views] = []
+    for folder in folders:
+        path = folder / "tracklets.arrow"
+        if not path.is_file():
+            raise InputError(f"{folder} holds no tracklets.arrow: name an output folder of `track`")
+        if not read_info(path).embedder_hash:
+            raise InputError(f"{path}: the tracks have no embeddings; track with an embedding model")
+        found = [tracklet for tracklet in read_tracklets(path) if len(tracklet.embeddings) > 1]
+        first = len(views)
+        for tracklet in found:
+            others = frozenset(
+                first + row
+                for row, other in enumerate(found)
+                if other is not tracklet
+                and other.camera_id == tracklet.camera_id
+                and other.start_s <= tracklet.end_s
+                and tracklet.start_s <= other.end_s
+            )
+            views.append(Views(len(views), tracklet.camera_id, tracklet.embeddings, others))
+    return views
+
+
+def _table(calibration: Calibration) -> Table:
+    table = Table(title="One person up to a cosine distance")
+    for column in ("of", "distance", "false matches", "missed matches", "equal error rate", "pairs"):
+        table.add_column(column, justify="left" if column == "of" else "right")
+    rows: dict[str, MatchThreshold] = {"two tracks": calibration.track, "a crop and a track": calibration.crop}
+    for name, limit in rows.items():
+        table.add_row(
+            name,
+            f"{limit.max_cosine_distance:.3f}",
+            f"{limit.false_match_rate:.1%}",
+            f"{limit.false_non_match_rate:.1%}",
+            f"{limit.equal_error_rate:.1%}",
+            f"{limit.genuine_pairs} / {limit.impostor_pairs}",
+        )
+    return table

@@ -1,0 +1,95 @@
+"""Thresholds from distances, and distances as tracker and linker measure them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.match_threshold import Views, crop_distances, equal_error_rate, match_threshold, track_distances
+
+SHARES = st.lists(st.floats(0, 2, allow_nan=False), min_size=1, max_size=40)
+
+
+@pytest.mark.parametrize(
+    ("rate", "limit", "false_match", "missed"),
+    [
+        pytest.param(0.0, np.nextafter(0.4, 0), 0.0, 0.25, id="no impostor inside"),
+        pytest.param(0.25, 0.45, 0.25, 0.25, id="one of four"),
+        pytest.param(0.5, 0.7, 0.5, 0.0, id="two of four"),
+    ],
+)
+def test_the_threshold_lets_so_many_impostors_in(
+    rate: float, limit: float, false_match: float, missed: float
+) -> None:
+    genuine = np.array([0.1, 0.2, 0.3, 0.6])
+    impostor = np.array([0.4, 0.5, 0.9, 1.0])
+    found = match_threshold(genuine, impostor, false_match_rate=rate)
+    assert found.max_cosine_distance == pytest.approx(limit, abs=1e-5)
+    assert (found.false_match_rate, found.false_non_match_rate) == (false_match, missed)
+    assert (found.genuine_pairs, found.impostor_pairs) == (4, 4)
+
+
+@given(genuine=SHARES, impostor=SHARES, rate=st.floats(0, 0.9))
+def test_no_more_impostors_than_allowed(genuine: list[float], impostor: list[float], rate: float) -> None:
+    found = match_threshold(np.array(genuine), np.array(impostor), false_match_rate=rate)
+    assert found.false_match_rate <= rate + 1e-6
+
+
+@pytest.mark.parametrize(
+    ("genuine", "impostor", "rate"),
+    [
+        pytest.param([0.1, 0.2], [0.8, 0.9], 0.0, id="told apart"),
+        pytest.param([0.1, 0.2, 0.3, 0.7], [0.6, 0.8, 0.9, 1.0], 0.25, id="one of four each"),
+        pytest.param([0.5, 0.5], [0.5, 0.5], 0.5, id="all alike"),
+    ],
+)
+def test_equal_error_rate(genuine: list[float], impostor: list[float], rate: float) -> None:
+    assert equal_error_rate(np.array(genuine), np.array(impostor)) == pytest.approx(rate)
+
+
+def test_a_threshold_needs_both_kinds() -> None:
+    with pytest.raises(ValueError, match="0 and 3"):
+        match_threshold(np.zeros(0), np.ones(3), false_match_rate=0.01)
+
+
+def unit(*rows: list[float]) -> np.ndarray:
+    array = np.array(rows, np.float32)
+    return array / np.linalg.norm(array, axis=1, keepdims=True)
+
+
+def test_tracks_of_two_cameras_are_genuine_pairs() -> None:
+    views = [
+        Views(1, "a", unit([1, 0, 0])),
+        Views(1, "b", unit([1, 1, 0])),
+        Views(2, "b", unit([0, 0, 1])),
+    ]
+    genuine, impostor = track_distances(views, features_per_track=4, max_similarity=0.95)
+    assert genuine == pytest.approx([1 - 0.5**0.5])
+    assert impostor == pytest.approx([1.0, 1.0])
+
+
+def test_without_pairs_of_two_cameras_the_halves_of_tracks_are_genuine() -> None:
+    """And only those tracks are impostors that were seen at one time."""
+    views = [
+        Views(0, "a", unit([1, 0, 0], [0, 1, 0]), frozenset({1})),
+        Views(1, "a", unit([0, 0, 1], [0, 0, 1]), frozenset({0})),
+        Views(2, "a", unit([1, 0, 0], [1, 0, 0]), frozenset()),
+    ]
+    genuine, impostor = track_distances(views, features_per_track=4, max_similarity=0.99)
+    assert sorted(genuine.tolist()) == pytest.approx([0.0, 0.0, 1.0])
+    assert impostor == pytest.approx([1.0])
+
+
+def test_a_crop_is_compared_with_the_mean_of_the_others() -> None:
+    views = [
+        Views(1, "a", unit([1, 0, 0], [0, 1, 0], [0, 1, 0])),
+        Views(2, "a", unit([0, 0, 1])),
+        Views(3, "b", unit([0, 0, 1])),
+    ]
+    genuine, impostor = crop_distances(views)
+    # The first crop is orthogonal to the others; each other one to the mean of the first and itself.
+    assert sorted(genuine.tolist()) == pytest.approx([1 - 0.5**0.5, 1 - 0.5**0.5, 1.0], abs=1e-6)
+    # Three crops against person 2's mean, one against person 1's; nobody of another camera.
+    assert impostor == pytest.approx([1.0] * 4)

@@ -1,0 +1,157 @@
+"""Site files: rows and means of a site's cameras beside a model."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from pipeline.errors import InputError
+from reid.checkpoints import LoadedModel, load_checkpoint, save_checkpoint
+from reid.models.transreid import TransReID, TransReIDConfig
+from reid.site import Site, load_site, save_site, unknown_camera_row, with_site
+
+TINY = TransReIDConfig(width=32, depth=2, heads=4, image_size=(32, 32), cameras=2, unknown_row=True)
+IMAGES = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+# No constant: the norm in front of the first block would take that away.
+SHIFT = np.linspace(-1, 1, 32)
+
+
+def loaded_model(**changes: Any) -> LoadedModel:
+    torch.manual_seed(0)
+    config = replace(TINY, **changes)
+    model = TransReID(config).eval()
+    names = tuple(f"c{row + 1}" for row in range(config.cameras))
+    return LoadedModel(model=model, model_hash="0123456789abcdef", camera_names=names)
+
+
+def make_site(rows: np.ndarray, names: tuple[str, ...] = ("hall", "door"), **changes: Any) -> Site:
+    return Site(model_hash="0123456789abcdef", camera_names=names, rows=rows.astype(np.float32), **changes)
+
+
+def features(loaded: LoadedModel, camera: str | None, views: Tensor | None = None) -> Tensor:
+    row = -1 if camera is None else loaded.camera_names.index(camera)
+    with torch.inference_mode():
+        result: Tensor = loaded.model(IMAGES, torch.full((2,), row), views)
+    return result
+
+
+def test_a_file_keeps_everything(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    means = rng.normal(size=(2, 32)).astype(np.float32)
+    site = make_site(rng.normal(size=(2, 32)), means=means, card={"crops": 7})
+    save_site(tmp_path / "site.safetensors", site)
+    again = load_site(tmp_path / "site.safetensors")
+    assert (again.model_hash, again.camera_names, again.card) == (site.model_hash, ("hall", "door"), {"crops": 7})
+    assert np.array_equal(again.rows, site.rows)
+    assert again.means is not None and np.array_equal(again.means, means)
+    assert np.array_equal(again.camera_means["door"], means[1])
+    assert again.embedding_hash == site.embedding_hash
+    assert replace(site, card={}).embedding_hash == site.embedding_hash
+    assert replace(site, means=None).embedding_hash != site.embedding_hash
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        pytest.param(None, "there is no site file", id="missing"),
+        pytest.param(b"nothing", "not a readable site file", id="damaged"),
+    ],
+)
+def test_a_wrong_file_is_named(tmp_path: Path, content: bytes | None, words: str) -> None:
+    path = tmp_path / "site.safetensors"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(InputError, match=words):
+        load_site(path)
+
+
+def test_a_checkpoint_is_no_site_file(tmp_path: Path) -> None:
+    path = tmp_path / "model.safetensors"
+    save_checkpoint(path, TransReID(TINY), camera_names=["c1", "c2"])
+    with pytest.raises(InputError, match="is no site file"):
+        load_site(path)
+
+
+@pytest.mark.parametrize("unknown_row", [True, False])
+@pytest.mark.parametrize("views", [0, 2])
+def test_rows_of_the_site_come_behind_the_model_s_own(unknown_row: bool, views: int) -> None:
+    """What the model knew stays as it was; a site camera with the row of a known one gives that one's features."""
+    loaded = loaded_model(unknown_row=unknown_row, views=views)
+    span = max(views, 1)
+    own_c2 = loaded.model.base.sie_embed[span : 2 * span, 0].mean(dim=0).detach().numpy()
+    adapted = with_site(loaded, make_site(np.stack([own_c2, own_c2 + SHIFT])))
+    assert adapted.camera_names == ("c1", "c2", "hall", "door")
+    for camera in ("c1", "c2", None):
+        assert torch.allclose(features(adapted, camera), features(loaded, camera), atol=1e-6)
+    assert torch.allclose(features(adapted, "hall"), features(loaded, "c2"), atol=1e-6)
+    assert not torch.allclose(features(adapted, "door"), features(loaded, "c2"), atol=1e-3)
+    assert adapted.model_hash != loaded.model_hash
+
+
+def test_a_camera_of_the_same_name_is_replaced() -> None:
+    loaded = loaded_model()
+    row = loaded.model.base.sie_embed[1, 0].detach().numpy()
+    adapted = with_site(loaded, make_site(row[None], names=("c1",)))
+    assert adapted.camera_names == ("c2", "c1")
+    assert torch.allclose(features(adapted, "c1"), features(loaded, "c2"), atol=1e-6)
+    assert torch.allclose(features(adapted, "c2"), features(loaded, "c2"), atol=1e-6)
+
+
+def test_a_model_without_side_information_gets_a_table() -> None:
+    loaded = loaded_model(cameras=0, unknown_row=False)
+    zero = np.zeros((1, 32))
+    adapted = with_site(loaded, make_site(zero, names=("hall",)))
+    with torch.inference_mode():
+        before = loaded.model(IMAGES)
+    assert torch.allclose(features(adapted, "hall"), before, atol=1e-6)
+    assert torch.allclose(features(adapted, None), before, atol=1e-6)
+    moved = with_site(loaded, make_site(zero + SHIFT, names=("hall",)))
+    assert not torch.allclose(features(moved, "hall"), before, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("site", "words"),
+    [
+        pytest.param(
+            Site("fedcba9876543210", ("hall",), np.zeros((1, 32), np.float32)), "learned for the model", id="model"
+        ),
+        pytest.param(make_site(np.zeros((1, 16)), names=("hall",)), "rows have 16 values", id="width"),
+        pytest.param(
+            make_site(np.zeros((1, 32)), names=("hall",), means=np.zeros((1, 8), np.float32)),
+            "means have 8 values",
+            id="feature length",
+        ),
+    ],
+)
+def test_a_site_of_another_model_is_refused(site: Site, words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        with_site(loaded_model(), site)
+
+
+def test_the_unknown_row_is_the_trained_one_or_the_mean() -> None:
+    trained = loaded_model()
+    assert torch.equal(unknown_camera_row(trained.model), trained.model.base.sie_embed[2, 0].detach())
+    without = loaded_model(unknown_row=False)
+    assert torch.allclose(
+        unknown_camera_row(without.model), without.model.base.sie_embed[:, 0].mean(dim=0).detach()
+    )
+
+
+def test_which_row_a_camera_of_the_pipeline_uses() -> None:
+    site = make_site(np.zeros((2, 32)))
+    wanted: dict[str, str | int | None] = {"hall": None, "door": "c2", "yard": None, "gate": 0}
+    assert site.rows_of(wanted, ("c1", "c2")) == {"hall": "hall", "door": "c2", "yard": None, "gate": "c1"}
+
+
+def test_a_saved_model_with_a_site_of_it_loads(tmp_path: Path) -> None:
+    path = tmp_path / "model.safetensors"
+    save_checkpoint(path, loaded_model().model, camera_names=["c1", "c2"], dtype=torch.float16)
+    loaded = load_checkpoint(path)
+    site = Site(loaded.model_hash, ("hall",), np.zeros((1, 32), np.float32))
+    assert with_site(loaded, site).camera_names == ("c1", "c2", "hall")

@@ -1,0 +1,158 @@
+"""`python -m reid adapt` and `calibrate` on a tiny model, and how the pipeline takes what they store."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from typer.testing import CliRunner
+
+from pipeline.assembly import calibrated
+from pipeline.calibration import Calibration
+from pipeline.config import load_config
+from pipeline.cross_camera.tracklet_file import TrackletFileInfo, TrackletWriter
+from pipeline.errors import InputError
+from reid.checkpoints import load_checkpoint, save_checkpoint
+from reid.cli import app
+from reid.models.transreid import TransReID, TransReIDConfig
+from reid.site import load_site
+from tests.factories import make_tracklet
+from tests.reid.tiny_training import draw_people
+
+TINY = TransReIDConfig(width=32, depth=2, heads=2, image_size=(32, 16), cameras=2, unknown_row=True)
+CALIBRATED = {name: {"max_cosine_distance": "calibrated"} for name in ("tracker", "linker", "second_pass")}
+
+
+@pytest.fixture(scope="module")
+def people(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return draw_people(tmp_path_factory.mktemp("people"))
+
+
+@pytest.fixture
+def checkpoint(tmp_path: Path) -> Path:
+    torch.manual_seed(0)
+    path = tmp_path / "model.safetensors"
+    save_checkpoint(path, TransReID(TINY), camera_names=["c1", "c2"], card={"data": "none"})
+    return path
+
+
+def run(*arguments: object) -> str:
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def test_a_site_is_learned_from_crops(people: Path, checkpoint: Path, tmp_path: Path) -> None:
+    site_file = tmp_path / "site.safetensors"
+    output = run("adapt", "--crops", people, "--checkpoint", checkpoint, "--epochs", 2, "--output", site_file)
+    assert "256 crops of 64 tracks in 2 cameras (c1, c2)" in output
+    site = load_site(site_file)
+    assert site.model_hash == load_checkpoint(checkpoint).model_hash
+    assert site.camera_names == ("c1", "c2")
+    assert not np.array_equal(site.rows[0], site.rows[1])
+    assert site.means is not None
+
+
+def test_labelled_crops_calibrate_the_checkpoint(people: Path, checkpoint: Path, tmp_path: Path) -> None:
+    """The pipeline then takes the limits from there; embeddings of another model do not get them."""
+    before = load_checkpoint(checkpoint)
+    figures, plot = tmp_path / "figures.json", tmp_path / "distances.png"
+    run("calibrate", "--data", people, "--checkpoint", checkpoint, "--plot", plot, "--json", figures)
+    after = load_checkpoint(checkpoint)
+    assert after.model_hash == before.model_hash
+    assert after.card["data"] == "none"
+    calibration = Calibration.from_card(after.card)
+    assert calibration is not None
+    assert calibration.to_dict() == json.loads(figures.read_text())
+    # 32 people in two cameras; all pairs of two of the 64 tracks of different people.
+    assert calibration.track.genuine_pairs == 32
+    assert calibration.track.impostor_pairs == 64 * 63 // 2 - 32
+    assert calibration.track.false_match_rate <= 0.01
+    with Image.open(plot) as picture:
+        assert picture.width > picture.height > 300
+
+    config = load_config(None, {"embedder": {"weights": str(checkpoint)}, **CALIBRATED})
+    filled = calibrated(config, before.model_hash)
+    assert filled.tracker.cosine_limit == calibration.crop.max_cosine_distance
+    assert filled.linker.cosine_limit == filled.second_pass.cosine_limit == calibration.track.max_cosine_distance
+    assert calibrated(config, "another model").linker.cosine_limit != calibration.track.max_cosine_distance
+
+
+def test_tracks_of_a_site_calibrate_its_file(people: Path, checkpoint: Path, tmp_path: Path) -> None:
+    """Twelve people beside each other in one camera: 66 pairs of two people, and the halves of each track."""
+    site_file = tmp_path / "site.safetensors"
+    run("adapt", "--crops", people, "--checkpoint", checkpoint, "--epochs", 0, "--output", site_file)
+    model_hash = load_site(site_file).embedding_hash
+    rng = np.random.default_rng(0)
+    runs = []
+    for folder in (tmp_path / "monday", tmp_path / "tuesday"):
+        folder.mkdir()
+        with TrackletWriter(
+            folder / "tracklets.arrow", TrackletFileInfo(("c1",), {0: "person"}, model_hash)
+        ) as file:
+            for number in range(12):
+                direction = rng.normal(size=32)
+                views = direction + 0.2 * rng.normal(size=(4, 32))
+                embeddings = (views / np.linalg.norm(views, axis=1, keepdims=True)).astype(np.float32)
+                file.write(make_tracklet(camera_id="c1", track_id=number + 1, embeddings=embeddings))
+        runs.append(folder)
+    arguments = [text for folder in runs for text in ("--tracklets", folder)]
+    run("calibrate", *arguments, "--checkpoint", checkpoint, "--site", site_file)
+    site = load_site(site_file)
+    assert site.embedding_hash == model_hash
+    calibration = Calibration.from_card(site.card)
+    assert calibration is not None
+    assert (calibration.track.genuine_pairs, calibration.track.impostor_pairs) == (24, 132)
+    assert calibration.track.equal_error_rate < 0.05
+
+    embedder = {"weights": str(checkpoint), "site": str(site_file)}
+    filled = calibrated(load_config(None, {"embedder": embedder, **CALIBRATED}), model_hash)
+    assert filled.linker.cosine_limit == calibration.track.max_cosine_distance
+
+
+def test_an_uncalibrated_model_says_so(checkpoint: Path, caplog: pytest.LogCaptureFixture) -> None:
+    config = load_config(None, {"embedder": {"weights": str(checkpoint)}, **CALIBRATED})
+    filled = calibrated(config, load_checkpoint(checkpoint).model_hash)
+    assert filled.linker.cosine_limit == 0.35
+    assert "never calibrated" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        pytest.param([], "give either --data", id="nothing to measure on"),
+        pytest.param(["--tracklets", "{tmp}"], "holds no tracklets.arrow", id="no run"),
+    ],
+)
+def test_bad_input_of_calibrate(checkpoint: Path, tmp_path: Path, arguments: list[str], words: str) -> None:
+    texts = [argument.format(tmp=tmp_path) for argument in arguments]
+    with pytest.raises(InputError, match=words):
+        CliRunner().invoke(app, ["calibrate", "--checkpoint", str(checkpoint), *texts], catch_exceptions=False)
+
+
+def test_too_few_pairs_are_refused(checkpoint: Path, tmp_path: Path) -> None:
+    crops = draw_people(tmp_path / "few", people=3)
+    with pytest.raises(InputError, match="only 3 pairs of one person"):
+        CliRunner().invoke(
+            app, ["calibrate", "--data", str(crops), "--checkpoint", str(checkpoint)], catch_exceptions=False
+        )
+
+
+def test_a_camera_that_the_crops_do_not_have(people: Path, checkpoint: Path) -> None:
+    arguments = [
+        "adapt",
+        "--crops",
+        str(people),
+        "--cameras",
+        "c9",
+        "--checkpoint",
+        str(checkpoint),
+        "--output",
+        "x",
+    ]
+    with pytest.raises(InputError, match="no camera 'c9'"):
+        CliRunner().invoke(app, arguments, catch_exceptions=False)

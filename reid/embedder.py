@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from pipeline.datatypes import EmbeddedCrops, FloatArray, Frame
 from pipeline.errors import InputError, RunError
+from pipeline.inference_runtime import Runtime
+from reid.backends.choose import build_backend
+from reid.backends.exported import ExportedModel
 from reid.checkpoints import LoadedModel
-from reid.crops import crop_boxes, normalise
-from reid.device import choose_device
+from reid.crops import crop_boxes
+from reid.model_header import ModelHeader
 from reid.models.sie import UNKNOWN
 
 UnknownCamera = Literal["trained row for unknown cameras", "mean of the camera rows"]
@@ -26,7 +27,8 @@ class TransReIDEmbedder:
 
     Attributes:
         dim: D, the length of an embedding.
-        model_hash: of the weights' file.
+        model_hash: of the weights' file; in 16 and 32 bit the same for all runtimes, as their embeddings compare.
+        runtime: library, precision and device that compute it, in words.
         embedded_crops: how many crops were embedded so far.
         rejected_crops: how many boxes were not, because they are empty, not finite or outside the image.
         unknown_cameras: the cameras that the model's camera table does not know, and what they get instead:
@@ -35,23 +37,23 @@ class TransReIDEmbedder:
 
     def __init__(
         self,
-        loaded: LoadedModel,
+        model: LoadedModel | ExportedModel,
         *,
         camera_rows: Mapping[str, str | int | None],
         camera_means: Mapping[str, FloatArray] | None = None,
         device: str = "auto",
+        runtime: Runtime = "auto",
         half: bool | Literal["auto"] = "auto",
         batch_size: int = 32,
     ) -> None:
         """
         Args:
-            loaded: the model; it is copied, not changed.
+            model: a loaded checkpoint, which is copied, not changed, or an exported network.
             camera_rows: from the pipeline's camera ids to the model's camera: its name, its row (from 0), or None.
             camera_means: from the pipeline's camera ids to the mean feature (D,) float32 of that camera: it is
                 subtracted from the L2-normalised features of its crops, which are then normalised again.
                 Cameras that are not in it are left as they are.
-            device: as torch names it; "auto" is the first GPU if there is one, otherwise the CPU.
-            half: compute in float16; "auto" does on a GPU.
+            device, runtime, half: what computes it, see `reid.backends.choose.build_backend`.
             batch_size: crops in one call of the model.
 
         Raises:
@@ -60,16 +62,15 @@ class TransReIDEmbedder:
         """
         if batch_size < 1:
             raise InputError(f"batch_size must be at least 1, but is {batch_size}")
-        self._device = choose_device(device)
-        use_half = self._device.type == "cuda" if half == "auto" else half
-        self._dtype = torch.float16 if use_half else torch.float32
-        self._model = copy.deepcopy(loaded.model).to(self._device, self._dtype).eval()
-        self._input_mean, self._input_std = loaded.input_mean, loaded.input_std
+        header = model.header if isinstance(model, ExportedModel) else ModelHeader.of(model)
+        self._header = header
+        self._rows = {name: _row(name, camera, header) for name, camera in camera_rows.items()}
+        self._means = {name: _mean(name, mean, header.feature_dim) for name, mean in (camera_means or {}).items()}
+        self._backend = build_backend(model, device=device, runtime=runtime, half=half)
         self._batch_size = batch_size
-        self._rows = {name: _row(name, camera, loaded) for name, camera in camera_rows.items()}
-        self.dim = loaded.model.config.feature_dim
-        self._means = {name: _mean(name, mean, self.dim) for name, mean in (camera_means or {}).items()}
-        self.model_hash = loaded.model_hash
+        self.dim = header.feature_dim
+        self.model_hash = header.embedding_hash
+        self.runtime = self._backend.runtime
         self.embedded_crops = 0
         self.rejected_crops = 0
         self.unknown_cameras: dict[str, UnknownCamera] = {}
@@ -92,7 +93,7 @@ class TransReIDEmbedder:
                 continue
             if frame.image is None:
                 raise ValueError(f"frame {frame.frame_index} of camera {frame.camera_id} has boxes but no image")
-            frame_crops, valid = crop_boxes(frame.image, boxes, self._model.config.image_size)
+            frame_crops, valid = crop_boxes(frame.image, boxes, self._header.image_size)
             crops.append(frame_crops)
             cameras += [frame.camera_id] * len(frame_crops)
             masks.append(valid)
@@ -112,18 +113,18 @@ class TransReIDEmbedder:
 
     def _features(self, crops: Tensor, cameras: list[str]) -> FloatArray:
         """L2-normalised features (K, D) of crops (K, 3, H, W) uint8 RGB; `cameras[i]` is that of crop i."""
-        rows = torch.tensor([self._row_of(camera) for camera in cameras])
+        rows = np.array([self._row_of(camera) for camera in cameras], np.int64)
         parts = []
-        with torch.inference_mode():
-            for start in range(0, len(crops), self._batch_size):
-                batch = slice(start, start + self._batch_size)
-                images = normalise(crops[batch].to(self._device), self._input_mean, self._input_std, self._dtype)
-                features = self._model(images, rows[batch]).float()
-                parts.append(functional.normalize(features, dim=1).cpu().numpy())
-        embeddings: FloatArray = np.concatenate(parts)
+        for start in range(0, len(crops), self._batch_size):
+            batch = slice(start, start + self._batch_size)
+            parts.append(self._backend.features(crops[batch], rows[batch]))
+        features = np.concatenate(parts)
+        embeddings = np.asarray(features / np.linalg.norm(features, axis=1, keepdims=True).clip(1e-12), np.float32)
         if not np.isfinite(embeddings).all():
-            precision = "; run it with half: false" if self._dtype == torch.float16 else ""
-            raise RunError(f"the model {self.model_hash} returned features that are not finite{precision}")
+            raise RunError(
+                f"the model {self.model_hash} ({self.runtime}) returned features that are not finite; if it computes "
+                "in half precision, run it with half: false"
+            )
         return self._centred(embeddings, cameras)
 
     def _centred(self, embeddings: FloatArray, cameras: list[str]) -> FloatArray:
@@ -139,10 +140,9 @@ class TransReIDEmbedder:
     def _row_of(self, camera_id: str) -> int:
         """Row of the model's camera table, or UNKNOWN, which is noted when the model has a table."""
         row = self._rows.get(camera_id, UNKNOWN)
-        config = self._model.config
-        if row == UNKNOWN and config.cameras:
+        if row == UNKNOWN and self._header.cameras:
             self.unknown_cameras[camera_id] = (
-                "trained row for unknown cameras" if config.unknown_row else "mean of the camera rows"
+                "trained row for unknown cameras" if self._header.unknown_row else "mean of the camera rows"
             )
         return row
 
@@ -153,9 +153,9 @@ def _mean(name: str, mean: FloatArray, dim: int) -> FloatArray:
     return np.asarray(mean, np.float32)
 
 
-def _row(name: str, camera: str | int | None, loaded: LoadedModel) -> int:
+def _row(name: str, camera: str | int | None, header: ModelHeader) -> int:
     """The row of the model's camera table that `camera` means."""
-    count = loaded.model.config.cameras
+    count = header.cameras
     if camera is None:
         return UNKNOWN
     if not count:
@@ -163,12 +163,12 @@ def _row(name: str, camera: str | int | None, loaded: LoadedModel) -> int:
             f"camera {name} is given the model camera {camera!r}, but the model has no camera table; leave it out"
         )
     listed = (
-        ", ".join(f"{row}: {known}" for row, known in enumerate(loaded.camera_names)) or f"rows 0 to {count - 1}"
+        ", ".join(f"{row}: {known}" for row, known in enumerate(header.camera_names)) or f"rows 0 to {count - 1}"
     )
     if isinstance(camera, str):
-        if camera not in loaded.camera_names:
+        if camera not in header.camera_names:
             raise InputError(f"camera {name} is given the unknown model camera {camera!r}; the model has {listed}")
-        return loaded.camera_names.index(camera)
+        return header.camera_names.index(camera)
     if not 0 <= camera < count:
         raise InputError(f"camera {name} is given row {camera} of the model's camera table, which has {listed}")
     return camera

@@ -1,0 +1,73 @@
+"""Networks that were exported for a faster runtime, kept from run to run in the user's cache folder."""
+
+from __future__ import annotations
+
+import atexit
+import hashlib
+import logging
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+CACHE_VARIABLE = "MTMC_CACHE"
+
+logger = logging.getLogger(__name__)
+
+
+def cache_folder() -> Path:
+    """The folder that MTMC_CACHE names, else mtmc in XDG_CACHE_HOME, else ~/.cache/mtmc."""
+    if named := os.environ.get(CACHE_VARIABLE):
+        return Path(named)
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "mtmc"
+
+
+def cached_export(what: str, key: Mapping[str, str], make: Callable[[Path], None]) -> Path:
+    """The folder that `make` filled for this key, now or in an earlier run.
+
+    An entry appears at once, by renaming: a reader finds it whole or not at all, and of two runs that make it at
+    the same time the later one takes the entry of the earlier. Where the cache cannot be written, the entry lives
+    in a temporary folder until the process ends.
+
+    Args:
+        what: the network in the words of the message, such as a file's name.
+        key: all that the result depends on: hash of the weights, versions, precision.
+        make: fills the empty folder it is given.
+    """
+    text = "\n".join(f"{name}={value}" for name, value in sorted(key.items()))
+    entry = cache_folder() / hashlib.sha256(text.encode()).hexdigest()[:32]
+    if entry.is_dir():
+        return entry
+    logger.warning("preparing %s for the CPU, once: kept in %s", what, entry)
+    try:
+        entry.parent.mkdir(parents=True, exist_ok=True)
+        partial = Path(tempfile.mkdtemp(prefix=f"{entry.name}.", suffix=".partial", dir=entry.parent))
+    except OSError as error:
+        return _temporary(error, make)
+    try:
+        make(partial)
+        (partial / "key.txt").write_text(f"{text}\n")
+        partial.rename(entry)
+    except OSError as error:
+        if entry.is_dir():  # another run was faster
+            return entry
+        shutil.rmtree(partial, ignore_errors=True)  # makes room where the disk is full
+        return _temporary(error, make)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return entry
+
+
+def _temporary(error: OSError, make: Callable[[Path], None]) -> Path:
+    logger.warning(
+        "the cache %s cannot be written (%s), so the next run prepares again; %s names another folder",
+        cache_folder(),
+        error.strerror or error,
+        CACHE_VARIABLE,
+    )
+    folder = Path(tempfile.mkdtemp(prefix="mtmc-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    make(folder)
+    return folder

@@ -1,0 +1,45 @@
+"""The seam between the embedder and the runtimes: crops and rows in, features out."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from pipeline.datatypes import FloatArray, IntArray
+from reid.crops import normalise
+from reid.model_header import ModelHeader
+from reid.models.sie import UNKNOWN
+
+
+class Backend(Protocol):
+    """A TransReID on the device and in the library that compute it."""
+
+    @property
+    def runtime(self) -> str:
+        """Library and precision, in words."""
+
+    def features(self, crops: Tensor, cameras: IntArray) -> FloatArray:
+        """Features of a batch.
+
+        Args:
+            crops: (B, 3, H, W) uint8, RGB, on the CPU; B is at least 1.
+            cameras: (B,) int64, rows of the model's camera table, or UNKNOWN.
+
+        Returns:
+            (B, D) float32, not normalised.
+        """
+
+
+def graph_inputs(header: ModelHeader, crops: Tensor, cameras: IntArray) -> dict[str, Tensor]:
+    """The inputs of an exported network by name, for a batch as `Backend.features` takes it.
+
+    The viewpoint of a crop is unknown to the pipeline.
+    """
+    values = {
+        "cameras": torch.from_numpy(cameras),
+        "views": torch.full((len(cameras),), UNKNOWN, dtype=torch.int64),
+    }
+    images = normalise(crops, header.input_mean, header.input_std, torch.float32)
+    return {"images": images, **{name: values[name] for name in header.index_inputs}}

@@ -1,0 +1,93 @@
+"""From a model and the user's wishes to the backend that computes it."""
+
+from __future__ import annotations
+
+import hashlib
+from importlib.metadata import version
+from pathlib import Path
+from typing import Literal
+
+import torch
+
+from pipeline.errors import InputError
+from pipeline.export_cache import cached_export
+from pipeline.inference_runtime import Runtime, choose_runtime
+from reid.backends.base import Backend
+from reid.backends.exported import ExportedModel
+from reid.backends.onnx_model import OnnxBackend
+from reid.backends.openvino_model import OpenVinoBackend
+from reid.backends.tensorrt_engine import TensorRtBackend
+from reid.backends.torch_model import TorchBackend
+from reid.checkpoints import LoadedModel
+from reid.device import choose_device
+from reid.model_header import ModelHeader
+
+Half = bool | Literal["auto"]
+
+
+def build_backend(
+    model: LoadedModel | ExportedModel, *, device: str = "auto", runtime: Runtime = "auto", half: Half = "auto"
+) -> Backend:
+    """The backend of a model.
+
+    Args:
+        model: a loaded checkpoint goes to what `runtime` says, an exported network to its own runtime.
+        device: as torch names it; "auto" is the first GPU if there is one, otherwise the CPU. An OpenVINO network also
+            runs on "intel:gpu" and the like.
+        runtime: "auto" is torch on a GPU; on a CPU OpenVINO where it is installed, otherwise torch. The network
+            for OpenVINO is made and kept at its first use.
+        half: torch computes in float16; "auto" does on a GPU. OpenVINO computes in half precision where
+            the processor can, unless it is False.
+
+    Raises:
+        InputError: the device or the runtime cannot be used here.
+    """
+    if isinstance(model, ExportedModel):
+        return _exported(model, device, half)
+    chosen = choose_device(device)
+    if choose_runtime(runtime, chosen.type) == "openvino":
+        return OpenVinoBackend(_openvino_network(model), exact=half is False)
+    return TorchBackend(model, chosen, half=chosen.type == "cuda" if half == "auto" else half)
+
+
+def _exported(model: ExportedModel, device: str, half: Half) -> Backend:
+    if model.path.suffix == ".xml":
+        return OpenVinoBackend(model.path, _openvino_device(model.path, device), exact=half is False)
+    if model.path.suffix == ".onnx":
+        return OnnxBackend(model.path, choose_device(device))
+    return TensorRtBackend(model.path, choose_device(device))
+
+
+def _openvino_device(path: Path, device: str) -> str:
+    """OpenVINO's name of a device."""
+    if device in ("auto", "cpu"):
+        return "CPU"
+    vendor, _, name = device.partition(":")
+    if vendor != "intel" or not name:
+        raise InputError(f"{path} cannot be used on {device}: OpenVINO networks run on cpu, intel:gpu, intel:npu")
+    return name.upper()
+
+
+def _openvino_network(model: LoadedModel) -> Path:
+    """The .xml of a checkpoint, from the cache."""
+    from reid.export.to_openvino import write_openvino
+
+    key = {
+        "kind": "reid",
+        "tensors": _content_hash(model),
+        "precision": "fp32",
+        "torch": torch.__version__,
+        "openvino": version("openvino"),
+    }
+    what = f"the embedding model {model.model_hash}"
+    return cached_export(what, key, lambda folder: write_openvino(model, folder / "model.xml")) / "model.xml"
+
+
+def _content_hash(model: LoadedModel) -> str:
+    """SHA-256 of all that the network computes from: tensors, configuration, header."""
+    digest = hashlib.sha256(ModelHeader.of(model).to_json().encode())
+    digest.update(f"{model.model.config} {model.model.neck_feature}".encode())
+    for name, tensor in model.model.state_dict().items():
+        digest.update(name.encode())
+        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()

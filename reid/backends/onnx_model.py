@@ -1,0 +1,86 @@
+"""TransReID in ONNX Runtime."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pipeline.datatypes import FloatArray, IntArray
+from pipeline.errors import InputError
+from reid.backends.base import graph_inputs
+from reid.model_header import HEADER_KEY, ModelHeader
+
+
+class OnnxBackend:
+    """A .onnx file that `reid.export` wrote.
+
+    Attributes:
+        header: what the file says of itself.
+
+    Raises:
+        InputError: the package is not installed, or cannot use the device, or the file is no such network.
+    """
+
+    def __init__(self, path: Path, device: torch.device) -> None:
+        onnxruntime = _import_onnxruntime(path)
+        providers: list[Any] = ["CPUExecutionProvider"]
+        if device.type == "cuda":
+            if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
+                raise InputError(
+                    f"{path} cannot be used on {device}: the installed onnxruntime is for the CPU; "
+                    "pip install onnxruntime-gpu, or set device: cpu"
+                )
+            providers = [("CUDAExecutionProvider", {"device_id": device.index or 0}), *providers]
+        elif device.type != "cpu":
+            raise InputError(f"{path} cannot be used on {device}: ONNX files run on cpu and cuda")
+        self._session = _open(onnxruntime, path, providers)
+        self.header = _header(self._session, path)
+        self.runtime = f"ONNX Runtime, {self.header.precision} on {device}"
+
+    def features(self, crops: Tensor, cameras: IntArray) -> FloatArray:
+        """Satisfies `Backend.features`."""
+        inputs = graph_inputs(self.header, crops, cameras)
+        features: FloatArray = self._session.run(None, {name: value.numpy() for name, value in inputs.items()})[0]
+        return features
+
+
+def read_header(path: Path) -> ModelHeader:
+    """The header of an ONNX file; errors as of `OnnxBackend`."""
+    return _header(_open(_import_onnxruntime(path), path, ["CPUExecutionProvider"]), path)
+
+
+def _import_onnxruntime(path: Path) -> Any:
+    try:
+        import onnxruntime
+    except ModuleNotFoundError as error:
+        raise InputError(f"{path} needs the package onnxruntime: pip install onnxruntime") from error
+    return onnxruntime
+
+
+def _open(onnxruntime: Any, path: Path, providers: list[Any]) -> Any:
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3  # errors; warnings are about the order of providers
+    try:
+        return onnxruntime.InferenceSession(path, options, providers=providers)
+    except Exception as error:  # the package's exceptions have no common base but Exception
+        raise InputError(f"{path} is not a readable ONNX network: {' '.join(str(error).split())}") from error
+
+
+def _header(session: Any, path: Path) -> ModelHeader:
+    text = session.get_modelmeta().custom_metadata_map.get(HEADER_KEY)
+    if text is None:
+        raise InputError(
+            f"{path} is no re-identification network of this project: its metadata_props have no {HEADER_KEY}; "
+            "write one with 'python -m reid export'"
+        )
+    header = ModelHeader.from_json(text, str(path))
+    found = {item.name for item in session.get_inputs()}
+    if found != {"images", *header.index_inputs}:
+        raise InputError(
+            f"{path} has the inputs {', '.join(sorted(found))}, but images, {', '.join(header.index_inputs)} belong "
+            "to its metadata; export it again"
+        )
+    return header

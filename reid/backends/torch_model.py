@@ -1,0 +1,34 @@
+"""TransReID in torch."""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+from torch import Tensor
+
+from pipeline.datatypes import FloatArray, IntArray
+from reid.checkpoints import LoadedModel
+from reid.crops import normalise
+
+
+class TorchBackend:
+    """A copy of a loaded model on a device.
+
+    Args:
+        half: compute in float16.
+    """
+
+    def __init__(self, loaded: LoadedModel, device: torch.device, *, half: bool) -> None:
+        self._device = device
+        self._dtype = torch.float16 if half else torch.float32
+        self._model = copy.deepcopy(loaded.model).to(device, self._dtype).eval()
+        self._input_mean, self._input_std = loaded.input_mean, loaded.input_std
+        self.runtime = f"torch, {'float16' if half else 'float32'}, on {device}"
+
+    def features(self, crops: Tensor, cameras: IntArray) -> FloatArray:
+        """Satisfies `Backend.features`."""
+        with torch.inference_mode():
+            images = normalise(crops.to(self._device), self._input_mean, self._input_std, self._dtype)
+            features: FloatArray = self._model(images, torch.from_numpy(cameras)).float().cpu().numpy()
+        return features

@@ -1,0 +1,104 @@
+"""What must be known to use a TransReID, apart from its weights; exported networks carry it in their metadata."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from pipeline.errors import InputError
+from reid.checkpoints import LoadedModel
+
+#: The key under which an exported network carries its header as JSON.
+HEADER_KEY = "mtmc_reid"
+FORMAT_VERSION = 1
+
+Precision = Literal["fp32", "fp16", "int8"]
+
+
+@dataclass(frozen=True)
+class ModelHeader:
+    """How to feed a network, and what its features can be compared with.
+
+    Attributes:
+        model_hash: of the weights that it computes.
+        image_size: (height, width) of the crops in pixels.
+        feature_dim: D, the length of a feature.
+        input_mean, input_std: per RGB channel, of pixels in [0, 1].
+        cameras: rows of its camera table; 0 without one, it then has no input of that name.
+        camera_names: of those rows, in order; may be empty.
+        views: rows of its table of viewpoints; at most 1 without one, it then has no input of that name.
+        view_names: of those rows, in order; may be empty.
+        unknown_row: whether a camera that is not known (-1) has a trained row; else it gets the mean of all.
+        precision: of its numbers.
+        calibration_hash: of the crops that an int8 network was calibrated with; empty for others.
+    """
+
+    model_hash: str
+    image_size: tuple[int, int]
+    feature_dim: int
+    input_mean: tuple[float, ...]
+    input_std: tuple[float, ...]
+    cameras: int = 0
+    camera_names: tuple[str, ...] = ()
+    views: int = 0
+    view_names: tuple[str, ...] = ()
+    unknown_row: bool = False
+    precision: Precision = "fp32"
+    calibration_hash: str = ""
+
+    @classmethod
+    def of(cls, loaded: LoadedModel) -> ModelHeader:
+        """The header of a model in memory."""
+        config = loaded.model.config
+        return cls(
+            model_hash=loaded.model_hash,
+            image_size=config.image_size,
+            feature_dim=config.feature_dim,
+            input_mean=loaded.input_mean,
+            input_std=loaded.input_std,
+            cameras=config.cameras,
+            camera_names=loaded.camera_names,
+            views=config.views,
+            view_names=loaded.view_names,
+            unknown_row=config.unknown_row,
+        )
+
+    @property
+    def embedding_hash(self) -> str:
+        """Features of one hash can be compared: those of 16 and 32 bit can, those of int8 only with each other."""
+        return f"{self.model_hash}-int8-{self.calibration_hash}" if self.precision == "int8" else self.model_hash
+
+    @property
+    def index_inputs(self) -> tuple[str, ...]:
+        """Names of the inputs after `images`: cameras and views, those of the two that the network has."""
+        return tuple(name for name, there in (("cameras", self.cameras > 0), ("views", self.views > 1)) if there)
+
+    def to_json(self) -> str:
+        """As text, for the metadata of a file."""
+        return json.dumps({"version": FORMAT_VERSION, **asdict(self)})
+
+    @classmethod
+    def from_json(cls, text: str, where: str) -> ModelHeader:
+        """What `to_json` wrote.
+
+        Args:
+            where: the file, for the message of an error.
+
+        Raises:
+            InputError: it is damaged or of another version.
+        """
+        try:
+            fields = json.loads(text)
+            version = fields.pop("version")
+            if version != FORMAT_VERSION:
+                raise InputError(
+                    f"{where} was exported by a version of this program with format {version}, but this one reads "
+                    f"{FORMAT_VERSION}; export it again with 'python -m reid export'"
+                )
+            values: Any = {
+                key: tuple(value) if isinstance(value, list) else value for key, value in fields.items()
+            }
+            return cls(**values)
+        except (json.JSONDecodeError, AttributeError, KeyError, TypeError) as error:
+            raise InputError(f"{where} has damaged metadata: {error}; export it again") from error

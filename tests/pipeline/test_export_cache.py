@@ -1,0 +1,122 @@
+"""The cache of exported networks: once made, found again; whole or not there at all."""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+
+import pytest
+
+from pipeline.errors import InputError
+from pipeline.export_cache import cache_folder, cached_export
+from pipeline.inference_runtime import choose_runtime
+
+KEY = {"weights": "0123", "openvino": "1"}
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("MTMC_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+def test_where_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MTMC_CACHE", "/a/b")
+    assert cache_folder() == Path("/a/b")
+    monkeypatch.delenv("MTMC_CACHE")
+    monkeypatch.setenv("XDG_CACHE_HOME", "/x")
+    assert cache_folder() == Path("/x/mtmc")
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    assert cache_folder() == Path.home() / ".cache" / "mtmc"
+
+
+def test_made_once_for_each_key(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    made = []
+
+    def make(target: Path) -> None:
+        made.append(target)
+        (target / "network").write_text(f"made {len(made)}")
+
+    first = cached_export("a.pt", KEY, make)
+    assert caplog.messages == [f"preparing a.pt for the CPU, once: kept in {first}"]
+    assert cached_export("a.pt", dict(reversed(KEY.items())), make) == first
+    other = cached_export("a.pt", {**KEY, "openvino": "2"}, make)
+    assert [(path / "network").read_text() for path in (first, other)] == ["made 1", "made 2"]
+    assert len(caplog.messages) == 2
+    assert sorted(folder.iterdir()) == sorted([first, other])  # nothing half made is left
+
+
+def test_a_failure_leaves_nothing(folder: Path) -> None:
+    def make(target: Path) -> None:
+        (target / "network").write_text("half")
+        raise InputError("no")
+
+    with pytest.raises(InputError, match="no"):
+        cached_export("a.pt", KEY, make)
+    assert list(folder.iterdir()) == []
+
+
+def test_of_two_runs_at_a_time_the_second_takes_the_firsts(folder: Path) -> None:
+    def make(target: Path) -> None:
+        (target / "network").write_text("slow")
+        cached_export("a.pt", KEY, make_faster)
+
+    def make_faster(target: Path) -> None:
+        (target / "network").write_text("fast")
+
+    entry = cached_export("a.pt", KEY, make)
+    assert (entry / "network").read_text() == "fast"
+    assert list(folder.iterdir()) == [entry]
+
+
+def test_without_a_cache_a_temporary_folder_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("MTMC_CACHE", str(tmp_path / "file" / "cache"))
+
+    def make(target: Path) -> None:
+        (target / "network").write_text("made")
+
+    with caplog.at_level(logging.WARNING):
+        entry = cached_export("a.pt", KEY, make)
+    assert (entry / "network").read_text() == "made"
+    assert "file/cache cannot be written (Not a directory)" in caplog.messages[-1]
+    assert "MTMC_CACHE names another folder" in caplog.messages[-1]
+    assert cached_export("a.pt", KEY, make) != entry
+
+
+def test_a_disk_that_fills_up_while_it_is_made(folder: Path) -> None:
+    def make(target: Path) -> None:
+        if target.parent == folder:
+            (target / "network").write_text("half")
+            raise OSError(28, os.strerror(28))
+        (target / "network").write_text("whole")
+
+    entry = cached_export("a.pt", KEY, make)
+    assert (entry / "network").read_text() == "whole"
+    assert list(folder.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("runtime", "device", "installed", "chosen"),
+    [
+        ("auto", "cpu", True, "openvino"),
+        ("auto", "cpu", False, "torch"),
+        ("auto", "cuda", True, "torch"),
+        ("torch", "cpu", True, "torch"),
+        ("openvino", "cpu", True, "openvino"),
+        ("openvino", "cuda", True, "not on the device cuda; set device: cpu or runtime: torch"),
+        ("openvino", "cpu", False, "needs the package openvino: pip install openvino"),
+    ],
+)
+def test_what_computes(
+    runtime: str, device: str, installed: bool, chosen: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline.inference_runtime.find_spec", lambda name: object() if installed else None)
+    if " " in chosen:
+        with pytest.raises(InputError, match=chosen):
+            choose_runtime(runtime, device)  # type: ignore[arg-type]
+    else:
+        assert choose_runtime(runtime, device) == chosen  # type: ignore[arg-type]

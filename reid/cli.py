@@ -9,6 +9,7 @@ import typer
 from pipeline.errors import InputError, RunError
 from reid.commands.adapt import adapt
 from reid.commands.calibrate import calibrate
+from reid.commands.crops import crops
 from reid.commands.evaluate import evaluate
 from reid.commands.train import train
 from reid.commands.weights import convert, strip
@@ -21,6 +22,7 @@ app = typer.Typer(
 )
 app.command()(train)
 app.command()(evaluate)
+app.command()(crops)
 app.command()(adapt)
 app.command()(calibrate)
 app.command()(strip)

@@ -7,12 +7,14 @@ features; a query without a true match left is not counted.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.errors import InputError
 from reid.distances import Distance, squared_euclidean_distance
 
 CMC_LENGTH = 50
@@ -89,7 +91,7 @@ def evaluate_retrieval(
     """Search every query in the gallery; query and gallery may be the same crops (a crop never finds itself).
 
     Raises:
-        ValueError: no query has a true match, so that there is nothing to average.
+        InputError: no query has a true match, so that there is nothing to average.
     """
     cmc_sum = np.zeros(min(CMC_LENGTH, len(gallery.features)))
     average_precisions: list[float] = []
@@ -107,13 +109,28 @@ def evaluate_retrieval(
         cmc_sum[ranks[0] - 1 :] += 1
     queries = len(average_precisions)
     if queries == 0:
-        raise ValueError("no query has a true match in another camera")
+        raise InputError(
+            "no query has a true match in another camera: nobody can be found again. Give crops of people whom "
+            "at least two cameras see"
+        )
     return RetrievalMetrics(
         mean_average_precision=float(np.mean(average_precisions)),
         cmc=cmc_sum / queries,
         mean_inverse_negative_penalty=float(np.mean(inverse_penalties)),
         queries=queries,
         queries_without_match=len(query.features) - queries,
+    )
+
+
+def mean_metrics(metrics: Sequence[RetrievalMetrics]) -> RetrievalMetrics:
+    """Mean over random draws of a gallery; the numbers of queries are those of the first."""
+    length = min(len(each.cmc) for each in metrics)
+    return RetrievalMetrics(
+        mean_average_precision=float(np.mean([each.mean_average_precision for each in metrics])),
+        cmc=np.mean([each.cmc[:length] for each in metrics], axis=0),
+        mean_inverse_negative_penalty=float(np.mean([each.mean_inverse_negative_penalty for each in metrics])),
+        queries=metrics[0].queries,
+        queries_without_match=metrics[0].queries_without_match,
     )
 
 

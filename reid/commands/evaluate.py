@@ -2,52 +2,274 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
+import numpy as np
+import torch
 import typer
+from numpy.typing import NDArray
+from PIL import Image
 from rich.console import Console
-from rich.table import Table
 
-from reid.checkpoints import load_checkpoint
+from pipeline.commands.json_file import write_json
+from pipeline.config import load_config
+from pipeline.errors import InputError
+from reid.attention_map import attention_maps, draw_attention
+from reid.camera_rows import CameraRows, with_camera_rows
+from reid.checkpoints import LoadedModel, load_checkpoint
 from reid.commands.arguments import DataOption, DeviceOption
-from reid.datasets import read_dataset
+from reid.datasets import CropSet, ReidDataset, camera_indices, read_dataset, read_rgb, view_indices
+from reid.datasets.base import natural_order
 from reid.device import choose_device
-from reid.features import evaluate_model
+from reid.features import extract_features
+from reid.peers import network_features, parse_peer
+from reid.ranked_list import draw_ranked_lists, evenly_spaced, ranked_lists
+from reid.reranking import KReciprocalDistance
+from reid.retrieval_report import (
+    Draw,
+    RetrievalReport,
+    camera_means,
+    camera_table,
+    centred_features,
+    embed_draws,
+    overall_table,
+    retrieval_report,
+)
+from reid.site import load_site, with_site
 from reid.training.transforms import EvaluationTransform
 
 
 def evaluate(
     data: DataOption,
-    checkpoint: Annotated[Path, typer.Option(help="A checkpoint of this project.")],
-    unknown_cameras: Annotated[
+    checkpoint: Annotated[
+        Path | None, typer.Option(help="A checkpoint of this project; the one that comes with it otherwise.")
+    ] = None,
+    cameras: Annotated[
+        str | None, typer.Option(help="Use the crops of these cameras only, as c3,c4.", metavar="NAMES")
+    ] = None,
+    rows: Annotated[
+        CameraRows,
+        typer.Option(
+            help="Side information of each camera: the row of its own name, the row trained for unknown cameras, the "
+            "mean of all rows, a wrong one (the next camera's), or none."
+        ),
+    ] = CameraRows.OWN,
+    site: Annotated[
+        Path | None,
+        typer.Option(
+            help="Site file of `adapt`: its cameras get their learned rows, and their mean features are subtracted "
+            "if it has any.",
+            metavar="FILE",
+        ),
+    ] = None,
+    centre_cameras: Annotated[
         bool,
-        typer.Option("--unknown-cameras", help="Treat every camera as one that the model never saw."),
+        typer.Option(
+            "--centre-cameras", help="Subtract each camera's mean feature before comparing; needs no labels."
+        ),
     ] = False,
+    rerank: Annotated[
+        bool, typer.Option("--rerank", help="Print the figures after k-reciprocal re-ranking, too.")
+    ] = False,
+    k1: Annotated[int, typer.Option(min=1, help="Re-ranking: neighbours that may be reciprocal.")] = 20,
+    k2: Annotated[int, typer.Option(min=1, help="Re-ranking: crops over which encodings are averaged.")] = 6,
+    lambda_: Annotated[
+        float, typer.Option("--lambda", min=0, max=1, help="Re-ranking: weight of the original distance.")
+    ] = 0.3,
+    peer: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Another network (OpenVINO .xml or .onnx), measured on the same crops. PIXELS is bgr255, imagenet "
+            "or half: what its input holds. Repeatable.",
+            metavar="NAME=FILE,PIXELS",
+        ),
+    ] = None,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="Write all figures to this file.", metavar="FILE")
+    ] = None,
+    ranked_list_file: Annotated[
+        Path | None,
+        typer.Option("--ranked-lists", help="Draw queries and what they find to this file.", metavar="FILE.png"),
+    ] = None,
+    ranked_count: Annotated[int, typer.Option(min=1, help="Queries in that picture.")] = 8,
+    attention_file: Annotated[
+        Path | None,
+        typer.Option("--attention", help="Draw where the model looks to this file.", metavar="FILE.png"),
+    ] = None,
+    attention_count: Annotated[int, typer.Option(min=1, help="Crops in that picture.")] = 8,
     batch: Annotated[int, typer.Option(min=1, help="Crops at once.")] = 64,
     device: DeviceOption = "auto",
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
-    """Measure mAP, CMC and mINP: every query is searched among the crops of other cameras."""
+    """Measure mAP, CMC and mINP: every query is searched among the crops of other cameras.
+
+    Figures are given for all crops, for each camera's queries in each other camera, and for each two cameras as the
+    mean of both directions. In a folder without queries every crop is a query once.
+
+    Example:
+
+        python -m reid evaluate --data crops --rerank --json figures.json --ranked-lists found.png
+    """
+    peers = [parse_peer(text) for text in peer or ()]
+    path = checkpoint or Path(load_config().embedder.weights or "")
+    names = [path.stem, *(other.name for other in peers)]
+    if len(set(names)) < len(names):
+        raise InputError(f"--peer: every model needs a name of its own, but they are {', '.join(names)}")
+    for file in (json_file, ranked_list_file, attention_file):
+        if file is not None and not file.parent.is_dir():
+            raise InputError(f"{file} cannot be written: there is no folder {file.parent}")
     dataset = read_dataset(data)
-    loaded = load_checkpoint(checkpoint)
+    draws = _draws(dataset, cameras, data)
+    shown = sorted({name for draw in draws for part in draw for name in part.cameras}, key=natural_order)
+    loaded, site_means = _load(path, rows, site, shown)
     chosen = choose_device(device)
-    transform = EvaluationTransform(loaded.model.config.image_size, loaded.input_mean, loaded.input_std)
-    metrics = evaluate_model(
-        loaded.model.to(chosen),
-        dataset.query,
-        dataset.gallery,
-        transform,
-        cameras=None if unknown_cameras else loaded.camera_names,
-        device=chosen,
+    loaded.model.to(chosen)
+
+    console = Console()
+    for note in (*dataset.notes, *_notes(loaded, rows, shown)):
+        console.print(note, markup=False)
+    embedders: dict[str, Callable[[CropSet], NDArray[Any]]] = {
+        path.stem: partial(_model_features, loaded, batch=batch, device=chosen)
+    }
+    for other in peers:
+        embedders[other.name] = partial(
+            network_features, other.path, pixels=other.pixels, description=f"{other.name} on the CPU"
+        )
+    reranking = KReciprocalDistance(k1=k1, k2=k2, original_weight=lambda_) if rerank else None
+    reports: dict[str, RetrievalReport] = {}
+    reranked: dict[str, RetrievalReport] = {}
+    for name, embed in embedders.items():
+        means = None if centre_cameras else site_means if name == path.stem else {}
+        features = embed_draws(draws, partial(_centred, embed=embed, means=means))
+        reports[name] = retrieval_report(features)
+        if reranking is not None:
+            reranked[name] = retrieval_report(features, reranking)
+        if name == path.stem and ranked_list_file is not None:
+            lists = ranked_lists(*features[0], count=ranked_count)
+            _save(draw_ranked_lists(lists, *draws[0]), ranked_list_file, console)
+
+    crops = CropSet(tuple({crop for draw in draws for part in draw for crop in part.crops}))
+    printed = reports | {f"{name}, re-ranked": report for name, report in reranked.items()}
+    title = (
+        f"{data}: {len(crops)} crops of {len(crops.person_ids)} people, cameras {', '.join(shown)}, rows: {rows}"
+    )
+    console.print(overall_table(printed, title))
+    if next(iter(reports.values())).between_cameras.directions:
+        console.print(camera_table(printed))
+    if attention_file is not None:
+        some = CropSet(
+            tuple(draws[0][0].crops[i] for i in evenly_spaced(range(len(draws[0][0])), attention_count))
+        )
+        _save(_attention_picture(loaded, some, chosen), attention_file, console)
+
+    def figures(name: str) -> dict[str, Any]:
+        again = {"reranked": reranked[name].to_dict()} if name in reranked else {}
+        return reports[name].to_dict() | again
+
+    write_json(
+        json_file,
+        {
+            "data": str(data),
+            "crops": len(crops),
+            "people": len(crops.person_ids),
+            "cameras": shown,
+            "checkpoint": path.name,
+            "model_hash": loaded.model_hash,
+            "rows": str(rows),
+            "site": None if site is None else site.name,
+            "centred_cameras": centre_cameras,
+            **figures(path.stem),
+            "peers": {other.name: figures(other.name) for other in peers},
+        },
+    )
+
+
+def _load(
+    path: Path, rows: CameraRows, site: Path | None, cameras: Sequence[str]
+) -> tuple[LoadedModel, Mapping[str, NDArray[np.float32]]]:
+    """The model with the wished rows for `cameras`, and the mean features that are to be subtracted."""
+    loaded = load_checkpoint(path)
+    if site is None:
+        return with_camera_rows(loaded, rows, cameras), {}
+    if rows is not CameraRows.OWN:
+        raise InputError(f"--site gives cameras rows of their own: leave out --rows {rows}")
+    known = load_site(site)
+    return with_site(loaded, known), known.camera_means
+
+
+def _notes(loaded: LoadedModel, rows: CameraRows, cameras: Sequence[str]) -> list[str]:
+    """What a user should know of the rows that were used."""
+    strangers = [name for name in cameras if name not in loaded.camera_names]
+    if rows is not CameraRows.OWN or not loaded.camera_names or not strangers:
+        return []
+    return [f"The model has no row for {', '.join(strangers)}: their crops are taken as those of unknown cameras."]
+
+
+def _draws(dataset: ReidDataset, cameras: str | None, data: Path) -> list[Draw]:
+    """Query and gallery of each repetition of the protocol, only of the cameras that were named."""
+    draws = list(dataset.draws) or [(dataset.query, dataset.gallery)]
+    if cameras is None:
+        return draws
+    wanted = cameras.split(",")
+    present = {name for draw in draws for part in draw for name in part.cameras}
+    if missing := [name for name in wanted if name not in present]:
+        raise InputError(
+            f"--cameras {cameras}: {data} has no camera {missing[0]!r}; it has "
+            f"{', '.join(sorted(present, key=natural_order))}"
+        )
+    restricted = []
+    for query, gallery in draws:
+        asked = query.of_cameras(wanted)
+        restricted.append((asked, asked if gallery is query else gallery.of_cameras(wanted)))
+    return restricted
+
+
+def _model_features(
+    loaded: LoadedModel, crops: CropSet, *, batch: int, device: torch.device
+) -> NDArray[np.float32]:
+    return extract_features(
+        loaded.model,
+        crops,
+        _transform(loaded),
+        cameras=loaded.camera_names,
+        views=loaded.view_names,
+        device=device,
         batch_size=batch,
-    ).to_dict()
-    if as_json:
-        print(json.dumps(metrics))
-        return
-    table = Table(title=f"{checkpoint.name} on {data}")
-    for column in metrics:
-        table.add_column(column.replace("_", " "), justify="right")
-    table.add_row(*(f"{value:.1%}" if isinstance(value, float) else str(value) for value in metrics.values()))
-    Console().print(table)
+    ).features
+
+
+def _centred(
+    crops: CropSet,
+    *,
+    embed: Callable[[CropSet], NDArray[Any]],
+    means: Mapping[str, NDArray[np.float32]] | None,
+) -> NDArray[np.float32]:
+    """Features minus `means`, or minus their own camera's mean if that is None."""
+    features = embed(crops)
+    return centred_features(crops, features, camera_means(crops, features) if means is None else means)
+
+
+def _transform(loaded: LoadedModel) -> EvaluationTransform:
+    return EvaluationTransform(loaded.model.config.image_size, loaded.input_mean, loaded.input_std)
+
+
+def _attention_picture(loaded: LoadedModel, crops: CropSet, device: torch.device) -> Image.Image:
+    images = [read_rgb(crop.path) for crop in crops.crops]
+    transform = _transform(loaded)
+    maps = attention_maps(
+        loaded.model,
+        torch.stack([transform(image) for image in images]).to(device),
+        torch.tensor(camera_indices(crops, loaded.camera_names), device=device),
+        torch.tensor(view_indices(crops, loaded.view_names), device=device),
+    )
+    return draw_attention(loaded.model, images, maps)
+
+
+def _save(picture: Image.Image, path: Path, console: Console) -> None:
+    try:
+        picture.save(path)
+    except (OSError, ValueError) as error:  # Pillow raises ValueError for a suffix that it does not know
+        raise InputError(f"{path} cannot be written: {error}") from error
+    console.print(f"Wrote {path}")

@@ -143,5 +143,4 @@ def shared_batch_model(model: TransReID, device: torch.device) -> nn.Module:
     return DistributedDataParallel(
         SharedBatchModel(model),
         device_ids=[device.index] if device.type == "cuda" else None,
-        broadcast_buffers=False,  # every process computes the same statistics
     )

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import copy
 import json
-from collections.abc import Iterator
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -16,78 +15,30 @@ from PIL import Image
 from rich.console import Console
 from typer.testing import CliRunner
 
-from pipeline.errors import InputError
+from pipeline.errors import InputError, RunError
 from reid.checkpoints import load_checkpoint
 from reid.cli import app
 from reid.datasets import read_dataset
+from reid.features import extract_features
 from reid.models.transreid import TransReID, TransReIDConfig
-from reid.training.config import (
-    AugmentationConfig,
-    OptimizerConfig,
-    TrainingConfig,
-    load_training_config,
-    parse_training_config,
-)
+from reid.training.config import AugmentationConfig, OptimizerConfig, TrainingConfig
 from reid.training.log import TrainingLog
+from reid.training.losses import batch_hard_triplet_loss
 from reid.training.optimizer import build_optimizer, freeze_first_blocks
-from reid.training.start import RowNames, standardise_features, start_from
+from reid.training.start import standardise_features
+from reid.training.state import load_state
 from reid.training.train import CHECKPOINT_NAME, Trainer, train
 from reid.training.transforms import EvaluationTransform, TrainingTransform, erase_rectangle
+from tests.reid.tiny_training import TINY, draw_people, tiny_config, tiny_values
 
-CONFIGS = Path(__file__).parents[2] / "configs" / "reid"
 CPU = torch.device("cpu")
 QUIET = Console(quiet=True)
 HALF = (0.5, 0.5, 0.5)
 
-TINY: dict[str, Any] = {
-    "model": {
-        "architecture": {"width": 32, "depth": 2, "heads": 2},
-        "image_size_hw": [32, 16],
-        "jigsaw": False,
-        "drop_path": 0.1,
-    },
-    "data": {"development_ids": 8, "ids_per_batch": 8, "crops_per_id": 4, "camera_dropout": 0.3},
-    "augmentation": {"pad_px": 1, "erasing_probability": 0.2, "brightness_jitter": 0.1, "hue_jitter": 0.01},
-    "optimizer": {"name": "adamw", "lr": 2.0e-3, "weight_decay": 0.01, "clip_norm": 5.0},
-    "schedule": {"epochs": 2, "warmup_epochs": 0.5},
-    "run": {"checkpoint_every_iterations": 2, "log_every_iterations": 1, "precision": "fp32"},
-}
-
-
-def tiny_config(**sections: dict[str, Any]) -> TrainingConfig:
-    values = copy.deepcopy(TINY)
-    for section, changes in sections.items():
-        values[section] |= changes
-    return parse_training_config(values, source="tiny")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    """Threads that wait for each other at every small operation are slow, the more so on a busy machine."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
 
 @pytest.fixture(scope="module")
 def people(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """32 people in shirt and trousers of random colours, 4 crops in each of two cameras.
-
-    The second camera is darker and yellowish, so that an untrained network finds the camera, not the person.
-    """
-    folder = tmp_path_factory.mktemp("people")
-    rng = np.random.default_rng(0)
-    for person in range(32):
-        shirt, trousers = rng.uniform(40, 255, (2, 3))
-        for camera, cast in ((1, np.array([1.0, 1.0, 1.0])), (2, np.array([0.7, 0.6, 0.3]))):
-            for number in range(4):
-                image = np.empty((32, 16, 3))
-                image[:16], image[16:] = shirt, trousers
-                image = image * cast * rng.uniform(0.85, 1.15) + rng.normal(0, 12, image.shape)
-                pixels = image.clip(0, 255).astype(np.uint8)
-                Image.fromarray(pixels).save(folder / f"{person:04}_c{camera}_{number:02}.png")
-    return folder
+    return draw_people(tmp_path_factory.mktemp("people"))
 
 
 def test_training_makes_people_findable(people: Path, tmp_path: Path) -> None:
@@ -125,91 +76,34 @@ def test_evaluate_command_repeats_the_figures_of_training(people: Path, tmp_path
         if int(path.name[:4]) % 4 == 2:
             (development / path.name).write_bytes(path.read_bytes())
     entry = TrainingLog(folder).entries()[-1]
-    for option, way in (([], "known_cameras"), (["--unknown-cameras"], "unknown_cameras")):
-        arguments = ["--data", str(development), "--checkpoint", str(folder / CHECKPOINT_NAME), "--json", *option]
-        result = runner.invoke(app, ["evaluate", *arguments, "--device", "cpu"])
+    for rows, way in (("own", "known_cameras"), ("unknown", "unknown_cameras")):
+        figures = tmp_path / f"{rows}.json"
+        arguments = ["--data", str(development), "--checkpoint", str(folder / CHECKPOINT_NAME), "--rows", rows]
+        result = runner.invoke(app, ["evaluate", *arguments, "--json", str(figures), "--device", "cpu"])
         assert result.exit_code == 0, result.output
-        assert json.loads(result.output) == pytest.approx(entry[way], abs=1e-6)
+        assert json.loads(figures.read_text())["all"] == pytest.approx(entry[way], abs=1e-6)
 
 
-class Killed(Exception):
-    """Stands for a kill between two batches."""
-
-
-@pytest.mark.parametrize("kill_after", [3, 5, 7, 10])
-def test_a_killed_run_goes_on_as_if_nothing_had_happened(people: Path, tmp_path: Path, kill_after: int) -> None:
-    """Five batches an epoch, a state every second batch and after each epoch.
-
-    3 and 7 lose a batch, 5 ends before the epoch is evaluated, 10 right after its last batch was saved.
-    """
-    config = tiny_config(run={"ema_decay": 0.9})
-    whole, broken = tmp_path / "whole", tmp_path / "broken"
-    expected = train(config, data=people, folder=whole, device=CPU, console=QUIET).state_dict()
-
-    def kill(iteration: int) -> None:
-        if iteration == kill_after:
-            raise Killed
-
-    with pytest.raises(Killed):
-        train(config, data=people, folder=broken, device=CPU, console=QUIET, on_iteration=kill)
-    (broken / "last.pt.partial").write_bytes(b"half a state")
-    with (broken / "log.jsonl").open("a") as log:
-        log.write('{"kind": "iter')
-    state = train(config, data=people, folder=broken, resume=True, device=CPU, console=QUIET).state_dict()
-
-    for part in ("model", "ema"):
-        for name, tensor in expected[part].items():
-            assert torch.equal(state[part][name], tensor), name
-    assert without_times(broken) == without_times(whole)
-
-
-def without_times(folder: Path) -> list[dict[str, Any]]:
-    entries = TrainingLog(folder).entries()
-    assert [entry["kind"] for entry in entries] == 2 * [*5 * ["iteration"], "epoch"]
-    return [{key: value for key, value in entry.items() if key != "left_s"} for entry in entries]
+class Interrupted(Exception):
+    """Stands for a stop between two batches."""
 
 
 def test_a_run_is_neither_overwritten_nor_resumed_with_other_settings(people: Path, tmp_path: Path) -> None:
     def stop(iteration: int) -> None:
         if iteration == 2:
-            raise Killed
+            raise Interrupted
 
     def start(config: TrainingConfig, *, resume: bool) -> None:
         train(config, data=people, folder=tmp_path, resume=resume, device=CPU, console=QUIET, on_iteration=stop)
 
     with pytest.raises(InputError, match="nothing to resume"):
         start(tiny_config(), resume=True)
-    with pytest.raises(Killed):
+    with pytest.raises(Interrupted):
         start(tiny_config(), resume=False)
     with pytest.raises(InputError, match="already holds a run"):
         start(tiny_config(), resume=False)
     with pytest.raises(InputError, match=r"another configuration \(optimizer\.lr\)"):
         start(tiny_config(optimizer={"lr": 1.0e-3}), resume=True)
-
-
-def test_second_run_starts_from_the_first_at_a_larger_size(people: Path, tmp_path: Path) -> None:
-    config = tiny_config(schedule={"epochs": 1}, model={"jigsaw": True, "image_size_hw": [64, 32]})
-    train(config, data=people, folder=tmp_path, device=CPU, console=QUIET)
-    first = load_checkpoint(tmp_path / CHECKPOINT_NAME).model
-    larger = tiny_config(model={"jigsaw": True, "image_size_hw": [96, 32]})
-    trainer = Trainer(larger, read_dataset(people), tmp_path, CPU)
-    report = trainer.start_from(tmp_path / CHECKPOINT_NAME)
-    assert report[0] == "resized the position embedding from 4x2 to 6x2 patches"
-    own, source = trainer.model.state_dict(), first.state_dict()
-    assert own["base.pos_embed"].shape == (1, 13, 32)
-    assert own["base.pos_embed"][:, :1].equal(source["base.pos_embed"][:, :1])
-    assert all(own[name].equal(source[name]) for name in own if name != "base.pos_embed")
-
-
-def test_start_from_a_plain_transformer_and_from_another_width(tmp_path: Path) -> None:
-    source = TransReID(TransReIDConfig(width=32, depth=2, heads=2, image_size=(32, 32)))
-    path = tmp_path / "vit.pth"
-    torch.save({k.removeprefix("base."): v for k, v in source.state_dict().items() if k.startswith("base.")}, path)
-    model = TransReID(TransReIDConfig(width=32, depth=2, heads=2, image_size=(32, 16), num_classes=3))
-    start_from(model, path, RowNames())
-    assert model.base.cls_token.equal(source.base.cls_token)
-    with pytest.raises(InputError, match="width 48"):
-        start_from(TransReID(TransReIDConfig(width=48, depth=2, heads=2, image_size=(32, 16))), path, RowNames())
 
 
 @pytest.mark.parametrize("jigsaw", [False, True])
@@ -243,30 +137,220 @@ def test_settings_that_do_not_fit_the_data(
         Trainer(tiny_config(**{section: changes}), read_dataset(people), tmp_path, CPU)
 
 
-@pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.yaml")), ids=lambda path: path.name)
-def test_shipped_configurations_are_valid(path: Path) -> None:
-    assert load_training_config(path).schedule.epochs >= 1
+def test_unreadable_pictures_are_refused_by_name_or_left_out(
+    people: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A person of two pictures, of whom one is damaged; one without a readable picture; one that is measured on."""
+    data = tmp_path / "people"
+    shutil.copytree(people, data)
+    for path in data.glob("0000_*_0[123].png"):
+        path.unlink()
+    damaged = ["0000_c1_00.png", "0002_c1_00.png", *(f"0005_c{c}_{n:02}.png" for c in (1, 2) for n in range(4))]
+    for name in damaged:
+        (data / name).write_bytes(b"no picture")
+
+    with pytest.raises(InputError, match=r"0000_c1_00\.png: cannot be read.*9 more such files.*corrupt_images"):
+        train(tiny_config(), data=data, folder=tmp_path / "refused", device=CPU, console=QUIET)
+
+    config = tiny_config(data={"corrupt_images": "skip"}, schedule={"epochs": 1})
+    folder = tmp_path / "skipped"
+
+    def interrupt(iteration: int) -> None:
+        if iteration == 2:
+            raise Interrupted
+
+    with pytest.raises(Interrupted):
+        train(config, data=data, folder=folder, device=CPU, console=Console(), on_iteration=interrupt)
+    shown = capsys.readouterr().out.replace("\n", "")
+    assert all(f"{name}: cannot be read" in shown for name in damaged)
+    # a run leaves out what it left out when it began: repaired files do not change its batches
+    shutil.copy(people / "0002_c1_00.png", data / "0002_c1_00.png")
+    trainer = train(config, data=data, folder=folder, resume=True, device=CPU, console=QUIET)
+    used = [crop.path.name for part in (trainer.parts.train, *trainer.parts.draws[0]) for crop in part.crops]
+    assert not set(used) & set(damaged)
+    assert {"0000_c2_00.png", "0002_c1_01.png"} <= set(used)
+    assert trainer.model.config.num_classes == 31 - 8
+    assert TrainingLog(folder).entries()[-1]["known_cameras"]["queries"] > 0
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_picture_damaged_during_the_run_stops_it_in_one_line(people: Path, tmp_path: Path, workers: int) -> None:
+    data = tmp_path / "people"
+    shutil.copytree(people, data)
+    trainer = Trainer(tiny_config(data={"workers": workers}), read_dataset(data), tmp_path, CPU)
+    for path in data.iterdir():
+        path.write_bytes(b"no picture")
+    with pytest.raises(InputError, match=r"^\S*people/00\d\d_c\d_0\d\.png: cannot be read as an image [^\n]*$"):
+        trainer.run(QUIET)
+
+
+@pytest.mark.parametrize("what", ["loss", "gradient"])
+def test_a_run_that_diverges_says_where_and_keeps_the_state_before(
+    people: Path, tmp_path: Path, what: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class _Spoil(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, x: torch.Tensor) -> torch.Tensor:
+            return x * float("nan") if what == "loss" else x.clone()
+
+        @staticmethod
+        def backward(ctx: Any, *gradients: torch.Tensor) -> torch.Tensor:
+            return gradients[0] * float("inf")
+
+    calls = []
+
+    def spoiled(features: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        calls.append(len(labels))
+        loss = batch_hard_triplet_loss(features, labels)
+        return torch.Tensor(_Spoil.apply(loss)) if len(calls) == 4 else loss  # type: ignore[no-untyped-call]
+
+    monkeypatch.setattr("reid.training.train.batch_hard_triplet_loss", spoiled)
+    message = rf"the {what} became (nan|inf) in batch 4 \(epoch 1\).*optimizer\.lr.*last\.pt holds the last state"
+    with pytest.raises(RunError, match=message):
+        train(tiny_config(optimizer={"clip_norm": None}), data=people, folder=tmp_path, device=CPU, console=QUIET)
+    state = load_state(tmp_path, CPU)
+    assert state["step"] == 2
+    assert all(torch.isfinite(x).all() for x in state["model"].values() if x.is_floating_point())
+
+
+def test_chosen_cameras_are_all_that_is_used(tmp_path: Path) -> None:
+    data = draw_people(tmp_path / "people", 20)
+    for path in sorted(data.glob("*_c2_*")):
+        shutil.copy(path, data / path.name.replace("_c2_", "_c3_"))
+    config = tiny_config(data={"cameras": ["c3", "c1"]})
+    trainer = Trainer(config, read_dataset(data), tmp_path, CPU)
+    assert trainer.cameras == ("c1", "c3")
+    assert trainer.model.config.cameras == 2
+    query, gallery = trainer.parts.draws[0]
+    assert (query.cameras, gallery.cameras) == (("c1", "c3"), ("c1", "c3"))
+    with pytest.raises(InputError, match=r"names c7, but the training part's cameras are c1, c2, c3"):
+        Trainer(tiny_config(data={"cameras": ["c1", "c7"]}), read_dataset(data), tmp_path, CPU)
+
+
+def write_veri776(source: Path, root: Path) -> Path:
+    """The drawn people as vehicles: 24 to train on, 8 to test; the camera decides the viewpoint, c2_03 has none."""
+    keypoints: dict[str, list[str]] = {"train": [], "test": []}
+    for path in sorted(source.iterdir()):
+        person, camera, number = path.stem.split("_")
+        part = "train" if int(person) < 24 else "test"
+        folders = ["image_train"] if part == "train" else ["image_query", "image_test"]
+        for folder in folders:
+            (root / folder).mkdir(parents=True, exist_ok=True)
+            shutil.copy(path, root / folder / path.name)
+        if (camera, number) != ("c2", "03"):
+            keypoints[part].append(f"{folders[0]}/{path.name} 1 2 {int(camera[1]) + int(number) % 2}\n")
+    for part, lines in keypoints.items():
+        (root / f"keypoint_{part}.txt").write_text("".join(lines))
+    return root
 
 
 @pytest.mark.parametrize(
-    ("text", "expected"),
+    ("camera", "view", "cameras", "views", "rows"),
     [
-        pytest.param("model: [", "is not valid YAML", id="no YAML"),
-        pytest.param("model: {architecture: vit_small, sizes: 3}", "model.sizes: .*but found 3", id="unknown key"),
-        pytest.param("model: {}", r"model\.architecture: Field required", id="missing key"),
-        pytest.param("schedule: {epochs: 2.5}", r"schedule\.epochs: .*integer.*2\.5", id="wrong type"),
-        pytest.param("optimizer: {name: sgd, lr: 1e-4}", r"optimizer\.lr: .*'1e-4'; .*write 1\.0e-4", id="text"),
-        pytest.param("schedule: {epochs: 4, warmup_epochs: 5.0}", "must be less than epochs 4", id="long warm-up"),
+        (True, True, ("c1", "c2"), ("v1", "v2", "v3"), 2 * 3 + 1),
+        (True, False, ("c1", "c2"), (), 2 + 1),
+        (False, True, (), ("v1", "v2", "v3"), 3),
+        (False, False, (), (), 0),
     ],
 )
-def test_configuration_errors_name_file_key_and_expectation(tmp_path: Path, text: str, expected: str) -> None:
-    path = tmp_path / "run.yaml"
-    path.write_text(text)
-    with pytest.raises(InputError, match=expected) as caught:
-        load_training_config(path)
-    assert all(line.startswith(str(path)) for line in str(caught.value).splitlines()[:1])
-    with pytest.raises(InputError, match=r"nowhere\.yaml: cannot read"):
-        load_training_config(tmp_path / "nowhere.yaml")
+def test_side_information_of_cameras_and_views(
+    people: Path,
+    tmp_path: Path,
+    camera: bool,
+    view: bool,
+    cameras: tuple[str, ...],
+    views: tuple[str, ...],
+    rows: int,
+) -> None:
+    data = write_veri776(people, tmp_path / "veri")
+    config = tiny_config(
+        model={"camera_embedding": camera, "view_embedding": view},
+        data={"development_ids": 0, "layout": "veri776"},
+        schedule={"epochs": 1},
+    )
+    trainer = train(config, data=data, folder=tmp_path / "run", device=CPU, console=QUIET)
+    loaded = load_checkpoint(tmp_path / "run" / CHECKPOINT_NAME)
+    assert (loaded.camera_names, loaded.view_names) == (cameras, views)
+    assert loaded.model.config.sie_rows == rows
+    if rows:
+        table = trainer.model.base.sie_embed
+        begun = Trainer(config, read_dataset(data), tmp_path, CPU).model.base.sie_embed
+        # of what occurs every row was trained; the first camera never shows the third view
+        trained = [row for row in range(rows) if not (camera and view and row == 2)]
+        moved = (table - begun).abs().amax((1, 2)) > 1e-5
+        assert moved.nonzero().flatten().tolist() == trained
+    if views:
+        query = trainer.parts.draws[0][0]
+        options: dict[str, Any] = {"cameras": cameras, "device": CPU}
+        with_views = extract_features(loaded.model, query, trainer._evaluation_transform, views=views, **options)
+        without = extract_features(loaded.model, query, trainer._evaluation_transform, **options)
+        differs = np.abs(with_views.features - without.features).max(1) > 1e-6
+        assert differs.tolist() == [crop.view is not None for crop in query.crops]
+
+
+def test_a_view_embedding_needs_views(people: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="at least two viewpoints, but the data set has 0"):
+        Trainer(tiny_config(model={"view_embedding": True}), read_dataset(people), tmp_path, CPU)
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_mixed_precision_follows_fp32(people: Path, tmp_path: Path, precision: str) -> None:
+    losses = {}
+    for name in ("fp32", precision):
+        config = tiny_config(run={"precision": name}, schedule={"epochs": 1}, optimizer={"clip_norm": None})
+        trainer = train(config, data=people, folder=tmp_path / name, device=CPU, console=QUIET)
+        entries = TrainingLog(tmp_path / name).entries()
+        losses[name] = [entry["loss"] for entry in entries if entry["kind"] == "iteration"]
+        assert all(p.dtype == torch.float32 for p in trainer.model.parameters())
+    assert losses[precision] != losses["fp32"]
+    if precision == "bf16":
+        assert losses[precision] == pytest.approx(losses["fp32"], rel=0.05)
+    else:  # the first batches find the scale: their infinite gradients are passed over
+        assert losses[precision][0] == pytest.approx(losses["fp32"][0], rel=0.01)
+        assert losses[precision][-1] < 0.9 * losses[precision][0]
+        assert load_state(tmp_path / precision, CPU)["scaler"]["scale"] < 65536
+
+
+def test_the_moving_average_is_what_is_kept(people: Path, tmp_path: Path) -> None:
+    config = tiny_config(run={"ema_decay": 0.9}, schedule={"epochs": 1})
+    trainer = train(config, data=people, folder=tmp_path, device=CPU, console=QUIET)
+    kept = load_checkpoint(tmp_path / CHECKPOINT_NAME).model.state_dict()
+    last = trainer.model.state_dict()
+    begun = Trainer(config, read_dataset(people), tmp_path, CPU).model.state_dict()
+    name = "base.blocks.1.mlp.fc1.weight"
+    assert (kept[name] - begun[name]).norm() < 0.7 * (last[name] - begun[name]).norm()
+    assert kept["bottleneck.running_mean"].equal(last["bottleneck.running_mean"])
+
+
+def test_learning_rates_in_the_log_are_stepped_by_epoch(people: Path, tmp_path: Path) -> None:
+    """4 epochs, 2 of warm-up: 0.01 b + 1 / 2 * 0.99 b at first, then m + (b - m) / 2 * (1 + cos(pi e / 4))."""
+    config = tiny_config(
+        optimizer={"name": "sgd", "lr": 0.008, "bias_lr_factor": 1.0},
+        schedule={"epochs": 4, "warmup_epochs": 2, "step": "epoch"},
+        run={"evaluate_every_epochs": 4},
+    )
+    train(config, data=people, folder=tmp_path, device=CPU, console=QUIET)
+    rates = [(e["epoch"], e["lr"]) for e in TrainingLog(tmp_path).entries() if e["kind"] == "iteration"]
+    by_epoch = {epoch: {lr for e, lr in rates if e == epoch} for epoch in range(1, 5)}
+    assert all(len(found) == 1 for found in by_epoch.values())
+    m = 1.6e-5
+    expected = [0.00404, m + 0.5 * (0.008 - m), m + 0.5 * (0.008 - m) * (1 - 0.5**0.5), m]
+    assert [found.pop() for found in by_epoch.values()] == pytest.approx(expected, rel=1e-6)
+
+
+def test_settings_on_the_command_line(people: Path, tmp_path: Path) -> None:
+    config_path = tmp_path / "tiny.yaml"
+    config_path.write_text(yaml.safe_dump(tiny_values(schedule={"epochs": 1, "warmup_epochs": 0.5})))
+    arguments = ["train", "--config", str(config_path), "--data", str(people), "--device", "cpu"]
+    runner = CliRunner()
+    result = runner.invoke(app, [*arguments, "--output", str(tmp_path / "run"), "--set", "optimizer.lr=x"])
+    assert isinstance(result.exception, InputError)
+    assert "with --set: optimizer.lr" in str(result.exception)
+    settings = ["--set", "model.jigsaw=true", "--set", "model.image_size_hw=[64, 32]"]
+    result = runner.invoke(app, [*arguments, "--output", str(tmp_path / "run"), *settings])
+    assert result.exit_code == 0, result.output
+    config = load_checkpoint(tmp_path / "run" / CHECKPOINT_NAME).model.config
+    assert (config.jpm, config.image_size) == (True, (64, 32))
 
 
 def test_parameter_groups() -> None:

@@ -1,0 +1,166 @@
+"""A run that was stopped at any moment goes on as if nothing had happened."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+from rich.console import Console
+
+from pipeline.errors import InputError
+from reid.checkpoints import load_checkpoint
+from reid.training.state import load_state
+from reid.training.train import CHECKPOINT_NAME, train
+from tests.reid.tiny_training import draw_people, tiny_config, tiny_values, without_times
+
+ROOT = Path(__file__).parents[2]
+CPU = torch.device("cpu")
+QUIET = Console(quiet=True)
+SETTINGS: dict[str, dict[str, Any]] = {"run": {"ema_decay": 0.9}}
+
+
+class Interrupted(Exception):
+    """Stands for a kill between two batches."""
+
+
+@pytest.fixture(scope="module")
+def people(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return draw_people(tmp_path_factory.mktemp("people"))
+
+
+@pytest.fixture(scope="module")
+def whole(people: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The uninterrupted run: two epochs of five batches, a state every second batch and after each epoch."""
+    folder = tmp_path_factory.mktemp("whole")
+    train(tiny_config(**SETTINGS), data=people, folder=folder, device=CPU, console=QUIET)
+    return folder
+
+
+def assert_same_run(folder: Path, whole: Path) -> None:
+    """Bit for bit the same weights, moving average, optimiser and log."""
+    state, expected = load_state(folder, CPU), load_state(whole, CPU)
+    for part in ("model", "ema"):
+        for name, tensor in expected[part].items():
+            assert torch.equal(state[part][name], tensor), name
+    for row, moments in expected["optimizer"]["state"].items():
+        assert all(torch.equal(state["optimizer"]["state"][row][key], value) for key, value in moments.items())
+    assert without_times(folder) == without_times(whole)
+    assert [entry["kind"] for entry in without_times(whole)] == 2 * [*5 * ["iteration"], "epoch"]
+
+
+@pytest.mark.parametrize("stop_after", [3, 5, 10])
+def test_stopped_between_batches(people: Path, whole: Path, tmp_path: Path, stop_after: int) -> None:
+    """3 loses a batch, 5 ends before the epoch is evaluated, 10 right after its last batch was saved."""
+
+    def stop(iteration: int) -> None:
+        if iteration == stop_after:
+            raise Interrupted
+
+    config = tiny_config(**SETTINGS)
+    with pytest.raises(Interrupted):
+        train(config, data=people, folder=tmp_path, device=CPU, console=QUIET, on_iteration=stop)
+    (tmp_path / "last.pt.partial").write_bytes(b"half a state")
+    with (tmp_path / "log.jsonl").open("a") as log:
+        log.write('{"kind": "iter')
+    train(config, data=people, folder=tmp_path, resume=True, device=CPU, console=QUIET)
+    assert_same_run(tmp_path, whole)
+
+
+def environment(**more: str) -> dict[str, str]:
+    return {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT), **more}
+
+
+def test_killed_at_a_random_moment(people: Path, whole: Path, tmp_path: Path) -> None:
+    config = tmp_path / "tiny.yaml"
+    config.write_text(yaml.safe_dump(tiny_values(**SETTINGS)))
+    folder = tmp_path / "run"
+    command = [sys.executable, "-m", "reid", "train", "--config", config, "--data", people, "--output", folder]
+    log = folder / "log.jsonl"
+    lines, delay_s = random.randint(2, 8), random.uniform(0, 0.2)
+    with subprocess.Popen([*command, "--device", "cpu"], env=environment(), stdout=subprocess.DEVNULL) as process:
+        while process.poll() is None and not (log.exists() and log.read_text().count("\n") >= lines):
+            time.sleep(0.002)
+        time.sleep(delay_s)
+        process.kill()
+    assert process.returncode in (-signal.SIGKILL, 0)  # 0: the run was over before
+    train(tiny_config(**SETTINGS), data=people, folder=folder, resume=True, device=CPU, console=QUIET)
+    assert_same_run(folder, whole)
+
+
+def test_killed_while_the_state_is_written(people: Path, whole: Path, tmp_path: Path) -> None:
+    """In the middle of the second state, after batch 4: the first, after batch 2, is still whole."""
+    command = [sys.executable, "-m", "tests.reid.interrupted_training", json.dumps(tiny_values(**SETTINGS))]
+    process = subprocess.run([*command, people, tmp_path, "0", "2"], env=environment(), cwd=ROOT, check=False)
+    assert process.returncode == -signal.SIGKILL
+    assert (tmp_path / "last.pt.partial").stat().st_size < (tmp_path / "last.pt").stat().st_size
+    assert load_state(tmp_path, CPU)["step"] == 2
+    train(tiny_config(**SETTINGS), data=people, folder=tmp_path, resume=True, device=CPU, console=QUIET)
+    assert_same_run(tmp_path, whole)
+
+
+def test_two_processes_train_as_one_and_resume(people: Path, tmp_path: Path) -> None:
+    """Each sees half of every batch, yet losses, batch normalisation statistics and weights are those of one process.
+
+    Both are killed after batch 7 and begin again after batch 6. No drop path: its random numbers are a process' own.
+    """
+    settings: dict[str, dict[str, Any]] = {
+        "model": {"jigsaw": True, "image_size_hw": [64, 32], "drop_path": 0.0},
+        "run": {"ema_decay": 0.9},
+    }
+    one, two = tmp_path / "one", tmp_path / "two"
+    train(tiny_config(**settings), data=people, folder=one, device=CPU, console=QUIET)
+    command = [
+        sys.executable,
+        "-m",
+        "tests.reid.interrupted_training",
+        json.dumps(tiny_values(**settings)),
+        people,
+    ]
+    for kill_after, code in (("7", -signal.SIGKILL), ("0", 0)):
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = str(free.getsockname()[1])
+        processes = []
+        for rank in ("0", "1"):
+            # what torchrun sets
+            own = environment(
+                RANK=rank, LOCAL_RANK=rank, WORLD_SIZE="2", MASTER_ADDR="127.0.0.1", MASTER_PORT=port
+            )
+            processes.append(subprocess.Popen([*command, two, kill_after, "0"], env=own, cwd=ROOT))
+        assert [process.wait(timeout=300) for process in processes] == [code, code]
+
+    expected, found = without_times(one), without_times(two)
+    assert len(found) == len(expected) == 12
+    for ours, theirs in zip(found, expected, strict=True):
+        for key in ("kind", "iteration", "epoch", "lr"):
+            assert ours.get(key) == theirs.get(key)
+        for key in ("loss", "identity_loss", "metric_loss", "accuracy"):
+            assert ours[key] == pytest.approx(theirs[key], abs=1e-4), (key, theirs["iteration"])
+    for way in ("known_cameras", "unknown_cameras"):
+        assert found[-1][way]["mAP"] == pytest.approx(expected[-1][way]["mAP"], abs=0.01)
+    our_weights, their_weights = (load_checkpoint(run / CHECKPOINT_NAME).model.state_dict() for run in (two, one))
+    for name in ("bottleneck.running_var", "bottleneck_4.running_mean", "classifier_2.weight"):
+        assert torch.allclose(our_weights[name], their_weights[name], rtol=1e-2, atol=2e-3), name
+    # AdamW divides by the size of gradients, so that rounding shows where they are nearly zero
+    name = "base.blocks.0.mlp.fc1.weight"
+    assert (our_weights[name] - their_weights[name]).abs().mean() < 1e-4
+
+
+def test_resuming_needs_the_same_crops(people: Path, whole: Path, tmp_path: Path) -> None:
+    fewer = tmp_path / "fewer"
+    fewer.mkdir()
+    for path in sorted(people.iterdir())[1:]:
+        (fewer / path.name).symlink_to(path)
+    with pytest.raises(InputError, match="belongs to a run on other crops: the 191 training crops"):
+        train(tiny_config(**SETTINGS), data=fewer, folder=whole, resume=True, device=CPU, console=QUIET)

@@ -12,10 +12,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from detectors.export import cached_openvino
 from detectors.ultralytics_import import import_ultralytics, loads_safely
 from detectors.weights import is_own_checkpoint, model_hash
 from pipeline.datatypes import Detections, Frame
 from pipeline.errors import InputError
+from pipeline.inference_runtime import Runtime, choose_runtime
 
 # Tasks whose models give upright boxes with a class.
 _BOX_TASKS = frozenset({"detect", "segment", "pose"})
@@ -40,7 +42,9 @@ class YoloDetector:
         max_batch: frames in one call of the network; an export with a fixed batch keeps to its own.
         max_detections: per frame, the most confident ones.
         device: cpu, cuda, cuda:1, ...; auto takes a GPU where there is one.
-        half: half precision; auto means on a GPU.
+        runtime: what computes a .pt checkpoint: torch, or on a CPU OpenVINO, which auto takes there where it is
+            installed. The network for OpenVINO is made and kept at its first use. Exports have their own runtime.
+        half: half precision in torch; auto means on a GPU.
 
     Raises:
         InputError: there are no such weights, classes or device, or the weights are no detector.
@@ -57,6 +61,7 @@ class YoloDetector:
         max_batch: int,
         max_detections: int,
         device: str = "auto",
+        runtime: Runtime = "auto",
         half: bool | Literal["auto"] = "auto",
     ) -> None:
         self._model = load_model(weights)
@@ -72,6 +77,11 @@ class YoloDetector:
         with _same_number_of_threads():
             selected = _select_device(device)
             on_gpu = isinstance(selected, torch.device) and selected.type == "cuda"
+            file = Path(self._model.ckpt_path)
+            self.model_hash = model_hash(file)
+            if file.suffix == ".pt" and choose_runtime(runtime, _type(selected)) == "openvino":
+                network = cached_openvino(file, image_size_px=image_size_px)
+                self._model = import_ultralytics().YOLO(str(network), task=self._model.task)
             self._arguments["device"] = selected
             self._arguments["quantize"] = 16 if (on_gpu if half == "auto" else half) else None
             self._start(weights, image_size_px)
@@ -83,7 +93,6 @@ class YoloDetector:
             raise InputError(f"{weights} does not know {asked}; its classes are: {', '.join(names.values())}")
         self.class_names = {ids[name]: name for name in classes}
         self._arguments["classes"] = list(self.class_names)
-        self.model_hash = model_hash(Path(self._model.ckpt_path))
         backend = self._model.predictor.model
         self._fixed_batch = None if backend.format == "pt" or backend.dynamic else int(backend.batch)
         self._batch = self._fixed_batch or max_batch
@@ -153,6 +162,10 @@ def _select_device(device: str) -> Any:
         raise InputError(
             f"the device {device} cannot be used: torch sees {torch.cuda.device_count()} GPUs; use auto or cpu"
         ) from error
+
+
+def _type(device: Any) -> str:
+    return device.type if isinstance(device, torch.device) else str(device)
 
 
 @contextmanager

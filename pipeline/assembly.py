@@ -22,7 +22,7 @@ from pipeline.sources.base import FrameSource
 from pipeline.sources.cropped import CroppedSource
 from reid.base import Embedder
 
-_NOTED_PACKAGES = ("torch", "ultralytics", "timm", "numpy", "opencv-python", "av", "lap", "pyarrow")
+_NOTED_PACKAGES = ("torch", "openvino", "ultralytics", "timm", "numpy", "opencv-python", "av", "lap", "pyarrow")
 
 
 def open_sources(config: Config) -> tuple[list[FrameSource], datetime | None]:
@@ -66,6 +66,7 @@ def build_detector(config: Config) -> Detector:
         max_batch=settings.max_batch,
         max_detections=settings.max_detections,
         device=settings.device,
+        runtime=settings.runtime,
         half=settings.half,
     )
 
@@ -75,14 +76,21 @@ def build_embedder(config: Config) -> Embedder | None:
     settings = config.embedder
     if settings.weights is None:
         return None
-    from reid.checkpoints import load_checkpoint
+    from reid.backends.exported import ExportedModel, is_export, load_export
+    from reid.checkpoints import LoadedModel, load_checkpoint
     from reid.embedder import TransReIDEmbedder
     from reid.site import load_site, with_site
 
-    loaded = load_checkpoint(Path(settings.weights))
+    weights = Path(settings.weights)
+    loaded: LoadedModel | ExportedModel = load_export(weights) if is_export(weights) else load_checkpoint(weights)
     rows = {camera.name: camera.reid_camera for camera in config.cameras}
     means = None
     if settings.site is not None:
+        if isinstance(loaded, ExportedModel):
+            raise InputError(
+                f"embedder.site goes with the .safetensors checkpoint that it was learned for, not with {weights}: "
+                "the site's rows become part of the network, which is then made for the fastest runtime by itself"
+            )
         site = load_site(Path(settings.site))
         rows = site.rows_of(rows, loaded.camera_names)
         means = {name: mean for name, mean in site.camera_means.items() if rows.get(name) == name}
@@ -92,6 +100,7 @@ def build_embedder(config: Config) -> Embedder | None:
         camera_rows=rows,
         camera_means=means,
         device=settings.device,
+        runtime=settings.runtime,
         half=settings.half,
         batch_size=settings.batch_size,
     )
@@ -145,9 +154,15 @@ def calibrated(config: Config, embedder_hash: str) -> Config:
         if site.embedding_hash == embedder_hash:
             calibration = Calibration.from_card(site.card)
     if embedder_hash and settings.weights is not None and calibration is None:
+        from reid.backends.exported import is_export, load_export
         from reid.checkpoints import read_card
 
-        model_hash, card = read_card(Path(settings.weights))
+        weights = Path(settings.weights)
+        if is_export(weights):
+            header = load_export(weights).header
+            model_hash, card = header.embedding_hash, header.card
+        else:
+            model_hash, card = read_card(weights)
         # A site's file carries the hash of the model in front of its own.
         if embedder_hash.split("+")[0] == model_hash:
             calibration = Calibration.from_card(card)

@@ -13,6 +13,7 @@ import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from pipeline.errors import InputError
+from pipeline.inference_runtime import Runtime
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 DEFAULT_CONFIG = PROJECT_ROOT / "configs" / "default.yaml"
@@ -90,6 +91,7 @@ class DetectorConfig(_Section):
     max_detections: Count
     max_batch: Count
     device: str
+    runtime: Runtime
     half: Half
 
 
@@ -98,6 +100,7 @@ class EmbedderConfig(_Section):
     site: str | None
     batch_size: Count
     device: str
+    runtime: Runtime
     half: Half
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from pipeline.errors import InputError
@@ -32,6 +33,7 @@ class ModelHeader:
         unknown_row: whether a camera that is not known (-1) has a trained row; else it gets the mean of all.
         precision: of its numbers.
         calibration_hash: of the crops that an int8 network was calibrated with; empty for others.
+        card: what the checkpoint says of its data, training, results and match thresholds.
     """
 
     model_hash: str
@@ -46,6 +48,7 @@ class ModelHeader:
     unknown_row: bool = False
     precision: Precision = "fp32"
     calibration_hash: str = ""
+    card: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def of(cls, loaded: LoadedModel) -> ModelHeader:
@@ -62,6 +65,7 @@ class ModelHeader:
             views=config.views,
             view_names=loaded.view_names,
             unknown_row=config.unknown_row,
+            card=loaded.card,
         )
 
     @property
@@ -76,7 +80,7 @@ class ModelHeader:
 
     def to_json(self) -> str:
         """As text, for the metadata of a file."""
-        return json.dumps({"version": FORMAT_VERSION, **asdict(self)})
+        return json.dumps({"version": FORMAT_VERSION, **asdict(self), "card": dict(self.card)})
 
     @classmethod
     def from_json(cls, text: str, where: str) -> ModelHeader:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Literal
@@ -84,8 +85,8 @@ def _openvino_network(model: LoadedModel) -> Path:
 
 
 def _content_hash(model: LoadedModel) -> str:
-    """SHA-256 of all that the network computes from: tensors, configuration, header."""
-    digest = hashlib.sha256(ModelHeader.of(model).to_json().encode())
+    """SHA-256 of all that the network computes from: tensors, configuration, header without its card."""
+    digest = hashlib.sha256(replace(ModelHeader.of(model), card={}).to_json().encode())
     digest.update(f"{model.model.config} {model.model.neck_feature}".encode())
     for name, tensor in model.model.state_dict().items():
         digest.update(name.encode())

@@ -40,6 +40,7 @@ def detector(weights: Path | str, **changes: Any) -> YoloDetector:
         "max_batch": 3,
         "max_detections": 20,
         "device": "cpu",
+        "runtime": "torch",
     }
     return YoloDetector(str(weights), **{**settings, **changes})
 
@@ -150,6 +151,26 @@ class TestDetect:
         assert exported.model_hash == model_hash(Path(folder))
         with pytest.raises(InputError, match="works at 64 px, not at image_size_px = 128"):
             detector(folder, image_size_px=128)
+
+    def test_on_a_cpu_openvino_finds_the_same_alone_and_together(
+        self, tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        pytest.importorskip("openvino", reason="openvino is not installed")
+        monkeypatch.setenv("MTMC_CACHE", str(tmp_path))
+        fast, original = detector(tiny, runtime="auto"), detector(tiny)
+        assert "preparing the detector tiny.pt for the CPU, once" in caplog.text
+        frames = [noise(size, seed) for seed, size in enumerate(SIZES)]
+        together = fast.detect(frames)
+        for frame, found, expected in zip(frames, together, original.detect(frames), strict=True):
+            assert len(found) > 0
+            same(found, expected)
+            same(found, fast.detect([frame])[0])
+        for once, again in zip(together, detector(tiny, runtime="openvino").detect(frames), strict=True):
+            np.testing.assert_array_equal(once.xyxy, again.xyxy)
+            np.testing.assert_array_equal(once.confidence, again.confidence)
+        assert (fast.model_hash, fast.class_names) == (original.model_hash, original.class_names)
+        assert len(list(tmp_path.iterdir())) == 1
+        assert sorted(entry.name for entry in tiny.parent.iterdir()) == ["tiny.pt", "tiny.yaml"]
 
     @pytest.mark.skipif(DATA is None, reason="MTMC_DATA is not set")
     def test_real_model_on_real_cameras(self) -> None:
@@ -265,7 +286,7 @@ def test_ultralytics_leaves_no_traces(tiny: Path, tmp_path: Path) -> None:
 import sys
 from detectors.yolo import YoloDetector
 YoloDetector({str(tiny)!r}, image_size_px=64, confidence_min=0.5, nms_iou=0.5, classes=["person"], max_batch=1,
-             max_detections=9, device="cpu")
+             max_detections=9, device="cpu", runtime="torch")
 import os, torch
 from ultralytics import utils
 from ultralytics.utils.events import events

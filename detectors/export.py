@@ -1,0 +1,123 @@
+"""A detector as a network file of another runtime: Ultralytics' exporter, kept away from the weights' own folder."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+
+from detectors.ultralytics_import import import_ultralytics
+from detectors.weights import sha256
+from pipeline.errors import InputError
+from pipeline.export_cache import cached_export
+
+Format = Literal["onnx", "openvino", "tensorrt"]
+Precision = Literal["fp32", "fp16", "int8"]
+
+_ULTRALYTICS_FORMAT = {"onnx": "onnx", "openvino": "openvino", "tensorrt": "engine"}
+_QUANTIZE = {"fp32": None, "fp16": 16, "int8": 8}
+_PACKAGES = {"onnx": ("onnx",), "openvino": ("openvino",), "tensorrt": ("onnx", "tensorrt")}
+
+#: The folder of a cached OpenVINO network; Ultralytics knows OpenVINO by the end of the name.
+_CACHED_NAME = "detector_openvino_model"
+
+
+def output_name(weights: Path, format: Format) -> str:
+    """The name that the exported network should have: Ultralytics knows a runtime by the end of the name."""
+    return weights.stem + {"onnx": ".onnx", "openvino": "_openvino_model", "tensorrt": ".engine"}[format]
+
+
+def export_network(
+    weights: Path,
+    output: Path,
+    *,
+    format: Format,
+    precision: Precision = "fp32",
+    image_size_px: int = 640,
+    max_batch: int = 16,
+    data: Path | None = None,
+) -> None:
+    """Write a .pt checkpoint as a network with dynamic batch, height and width.
+
+    Args:
+        output: the file, or for OpenVINO the folder; named as `output_name` does.
+        precision: of its numbers; OpenVINO stores the weights in "fp16", what it computes in is the processor's choice.
+        image_size_px: longer side of the input that it is meant for.
+        max_batch: of a TensorRT engine, which reserves the memory for it.
+        data: for int8: data.yaml of a data set whose val split it is calibrated with.
+
+    Raises:
+        InputError: a package or a GPU is missing, or the arguments do not go together.
+    """
+    _check(weights, output, format, precision, data)
+    arguments: dict[str, Any] = {
+        "format": _ULTRALYTICS_FORMAT[format],
+        "imgsz": image_size_px,
+        "dynamic": True,
+        "quantize": _QUANTIZE[precision],
+        "batch": max_batch if format == "tensorrt" else 1,
+        "device": 0 if format == "tensorrt" else "cpu",
+        "verbose": False,
+    }
+    if format != "openvino":
+        arguments["simplify"] = False  # needs one more package, and the runtimes simplify by themselves
+    if precision == "int8":
+        arguments["data"] = str(data)
+    with tempfile.TemporaryDirectory() as folder:
+        # Ultralytics writes beside the checkpoint.
+        copy = shutil.copy(weights, Path(folder) / weights.name)
+        with _without_warnings():
+            written = Path(import_ultralytics().YOLO(copy).export(**arguments))
+        shutil.move(written, output)
+
+
+def cached_openvino(weights: Path, *, image_size_px: int) -> Path:
+    """The OpenVINO folder of a checkpoint in float32, made at its first use and kept."""
+    key = {
+        "kind": "detector",
+        "weights": sha256(weights),
+        "image_size_px": str(image_size_px),
+        "precision": "fp32",
+        **{package: version(package) for package in ("torch", "ultralytics", "openvino")},
+    }
+
+    def make(folder: Path) -> None:
+        export_network(weights, folder / _CACHED_NAME, format="openvino", image_size_px=image_size_px)
+
+    return cached_export(f"the detector {weights.name}", key, make) / _CACHED_NAME
+
+
+def _check(weights: Path, output: Path, format: Format, precision: Precision, data: Path | None) -> None:
+    if weights.suffix != ".pt" or not weights.is_file():
+        raise InputError(f"only .pt checkpoints can be exported, and {weights} is none")
+    if output.exists():
+        raise InputError(f"{output} exists already; remove it, or choose another --output")
+    expected = output_name(weights, format)
+    ending = expected.removeprefix(weights.stem)
+    if not output.name.endswith(ending):
+        raise InputError(f"--output {output} must end in {ending}, by which the runtime is known, as {expected}")
+    if format == "tensorrt" and not torch.cuda.is_available():
+        raise InputError("a TensorRT export needs an NVIDIA GPU, and torch sees none here")
+    packages = _PACKAGES[format] + (("nncf",) if precision == "int8" and format == "openvino" else ())
+    packages += ("onnxruntime",) if precision == "int8" and format == "onnx" else ()
+    for package in packages:
+        if find_spec(package) is None:
+            raise InputError(f"this export needs the package {package}: pip install 'mtmc[export]'")
+    if precision == "int8" and data is None:
+        raise InputError("an int8 export needs frames to calibrate with; give --data")
+
+
+@contextmanager
+def _without_warnings() -> Iterator[None]:
+    """Leave out what the exporters warn of inside each other."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield

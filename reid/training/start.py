@@ -169,7 +169,8 @@ def _from_transreid(
         state = _with_last_block_for(state, ours.depth, jpm=ours.jpm)
         report.append("copied the last block and the final norm " + ("into b1 and b2" if ours.jpm else "from b1"))
     if theirs.num_classes or ours.num_classes:
-        report += _fit_classifiers(state, names.identities, of_source.identities)
+        same_number = theirs.num_classes == ours.num_classes
+        report += _fit_classifiers(state, names.identities, of_source.identities, same_number=same_number)
     own = model.state_dict()
     unfit = [name for name in state if name in own and own[name].shape != state[name].shape]
     if unfit:
@@ -210,13 +211,15 @@ def _with_last_block_for(state: dict[str, Tensor], depth: int, *, jpm: bool) -> 
     return result
 
 
-def _fit_classifiers(state: dict[str, Tensor], identities: str, of_source: str) -> list[str]:
+def _fit_classifiers(state: dict[str, Tensor], identities: str, of_source: str, *, same_number: bool) -> list[str]:
     """Take the classifiers out of `state` unless they are of the same identities; says what was done."""
     classifiers = [name for name in state if name.startswith("classifier")]
     if not classifiers:
         return []
-    if identities and identities == of_source:
+    if of_source and identities == of_source:
         return ["kept the classifiers: the identities are the same"]
+    if not of_source and same_number:
+        return ["kept the classifiers: of as many identities, though the weights do not say of which"]
     for name in classifiers:
         del state[name]
     return ["left out the classifiers, which are of other identities"]

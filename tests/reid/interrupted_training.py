@@ -1,7 +1,8 @@
-"""A training run in a process of its own that ends itself at a given moment.
+"""Training runs in processes of their own that end themselves at a given moment.
 
-`python -m tests.reid.interrupted_training CONFIG DATA FOLDER AFTER_BATCH IN_STATE`: the process kills itself after so
-many batches, or in the middle of writing the state of that number, from 1; 0 for neither.
+`python -m tests.reid.interrupted_training STAGES`, where STAGES is a JSON list of lists of runs. The runs of a stage
+go on at the same time, the stages one after the other; the exit codes are printed, as a JSON list of lists. The runs
+are forked from one process, as importing torch takes longer than they do.
 """
 
 from __future__ import annotations
@@ -10,7 +11,9 @@ import json
 import os
 import signal
 import sys
+import traceback
 from pathlib import Path
+from typing import Any
 
 import torch
 from rich.console import Console
@@ -39,21 +42,53 @@ class DyingOs:
         os.fsync(descriptor)
 
 
-def main(config: str, data: str, folder: str, after_batch: int, in_state: int) -> None:
+def train_and_die(run: dict[str, Any]) -> None:
+    """Train in this process.
+
+    Args:
+        run: config, data and folder of the run, which is resumed if it has a state; "environment" to set;
+            "after_batch", the number of batches after which the process kills itself, and "in_state", the number
+            (from 1) of the state in the middle of whose writing it does, 0 for neither.
+    """
     torch.set_num_threads(1)
-    state.os = DyingOs(in_state)
+    os.environ.update(run["environment"])
+    state.os = DyingOs(run["in_state"])  # type: ignore[attr-defined]
+    folder = Path(run["folder"])
     with joined_processes(torch.device("cpu")) as (processes, device):
         train(
-            parse_training_config(json.loads(config), source="test"),
-            data=Path(data),
-            folder=Path(folder),
-            resume=(Path(folder) / state.STATE_NAME).exists(),
+            parse_training_config(run["config"], source="test"),
+            data=Path(run["data"]),
+            folder=folder,
+            resume=(folder / state.STATE_NAME).exists(),
             device=device,
             console=Console(quiet=True),
             processes=processes,
-            on_iteration=lambda done: die() if done == after_batch else None,
+            on_iteration=lambda done: die() if done == run["after_batch"] else None,
         )
 
 
+def start(run: dict[str, Any]) -> int:
+    """Fork a process for `run`; its id."""
+    child = os.fork()
+    if child:
+        return child
+    code = 1
+    try:
+        train_and_die(run)
+        code = 0
+    except Exception:
+        traceback.print_exc()
+    finally:
+        os._exit(code)
+
+
+def main() -> None:
+    codes = []
+    for stage in json.loads(sys.argv[1]):
+        children = [start(run) for run in stage]
+        codes.append([os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children])
+    print(json.dumps(codes))
+
+
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4]), int(sys.argv[5]))
+    main()

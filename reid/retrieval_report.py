@@ -110,13 +110,13 @@ def overall_table(reports: Mapping[str, RetrievalReport], title: str) -> Table:
     return table
 
 
-def camera_table(reports: Mapping[str, RetrievalReport]) -> Table:
-    """One row a pair of cameras, with mAP and rank-1 of every model."""
+def camera_table(reports: Mapping[str, RetrievalReport], title: str) -> Table:
+    """One row a pair of cameras, with rank-1 and mAP of every model."""
     first = next(iter(reports.values())).between_cameras
-    table = Table(title="between cameras: rank-1 / mAP", title_justify="left")
-    table.add_column("query -> gallery")
+    table = Table(title=title, title_justify="left")
+    table.add_column("query -> gallery", no_wrap=True)
     for name in reports:
-        table.add_column(name, justify="right", overflow="fold")
+        table.add_column(name, justify="right", overflow="fold", min_width=len("100.0 / 100.0"))
 
     def add(label: str, figures: Sequence[Mapping[str, float]]) -> None:
         table.add_row(label, *(f"{_percent(each['rank1'])} / {_percent(each['mAP'])}" for each in figures))

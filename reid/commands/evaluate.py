@@ -156,8 +156,10 @@ def evaluate(
         f"{data}: {len(crops)} crops of {len(crops.person_ids)} people, cameras {', '.join(shown)}, rows: {rows}"
     )
     console.print(overall_table(printed, title))
-    if next(iter(reports.values())).between_cameras.directions:
-        console.print(camera_table(printed))
+    if reports[path.stem].between_cameras.directions:
+        console.print(camera_table(reports, "between cameras: rank-1 / mAP"))
+        if reranked:
+            console.print(camera_table(reranked, "between cameras, re-ranked: rank-1 / mAP"))
     if attention_file is not None:
         some = CropSet(
             tuple(draws[0][0].crops[i] for i in evenly_spaced(range(len(draws[0][0])), attention_count))

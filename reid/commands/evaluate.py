@@ -117,7 +117,7 @@ def evaluate(
     names = [path.stem, *(other.name for other in peers)]
     if len(set(names)) < len(names):
         raise InputError(f"--peer: every model needs a name of its own, but they are {', '.join(names)}")
-    for file in (json_file, ranked_list_file, attention_file):
+    for file in (ranked_list_file, attention_file):
         if file is not None and not file.parent.is_dir():
             raise InputError(f"{file} cannot be written: there is no folder {file.parent}")
     dataset = read_dataset(data)

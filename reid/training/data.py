@@ -135,10 +135,27 @@ def split(dataset: ReidDataset, config: TrainingConfig, left_out: Collection[Pat
         )
     if held_out:
         train, development = hold_out_identities(train, held_out)
-        return Parts(train, cameras, views, ((development, development),))
+        return Parts(train, cameras, views, _with_matches([(development, development)]))
     if dataset.query is dataset.train:
         raise InputError(
             "data.development_ids is 0, but a plain folder has no test part of its own: hold some identities out"
         )
     draws = dataset.draws or ((dataset.query, dataset.gallery),)
-    return Parts(train, cameras, views, tuple((chosen(query), chosen(gallery)) for query, gallery in draws))
+    return Parts(
+        train, cameras, views, _with_matches([(chosen(query), chosen(gallery)) for query, gallery in draws])
+    )
+
+
+def _with_matches(draws: Sequence[tuple[CropSet, CropSet]]) -> tuple[tuple[CropSet, CropSet], ...]:
+    """`draws`; InputError when there is one in which nobody is to be found in another camera."""
+    for query, gallery in draws:
+        cameras_of: dict[int, set[str]] = {}
+        for crop in gallery.crops:
+            cameras_of.setdefault(crop.person_id, set()).add(crop.camera)
+        if not any(cameras_of.get(crop.person_id, set()) - {crop.camera} for crop in query.crops):
+            seen = ", ".join(CropSet(query.crops + gallery.crops).cameras) or "none"
+            raise InputError(
+                "nothing to measure progress on: none of the identities to find again is in two cameras "
+                f"(cameras: {seen}); choose more cameras with data.cameras, or other crops"
+            )
+    return tuple(draws)

@@ -127,6 +127,7 @@ def test_standardised_features_have_mean_0_and_deviation_1(jigsaw: bool) -> None
     [
         pytest.param("data", {"development_ids": 30}, "32 identities.*development_ids 30", id="too few people"),
         pytest.param("data", {"development_ids": 0}, "no test part", id="nothing to measure on"),
+        pytest.param("data", {"cameras": ["c2"]}, r"in two cameras \(cameras: c2\)", id="one camera"),
         pytest.param("optimizer", {"frozen_blocks": 3}, "frozen_blocks 3.*2 blocks", id="too many frozen"),
     ],
 )

@@ -125,7 +125,9 @@ class Trainer:
             crops_per_id=config.data.crops_per_id,
             seed=config.run.seed,
         )
-        self._batches = [sampler.batches(epoch) for epoch in range(config.schedule.epochs)]
+        self._labels = torch.tensor(self._crops.labels)
+        # (batches, B) crop indices of each epoch; lists of 113,000 crops in 120 epochs would take half a gigabyte
+        self._batches = [np.array(sampler.batches(epoch), np.int32) for epoch in range(config.schedule.epochs)]
 
         torch.manual_seed(config.run.seed)
         self.model = build_model(
@@ -317,7 +319,7 @@ class Trainer:
         keys = [
             list(
                 self.processes.share(
-                    [SampleKey(crop, (seed, self._epoch, step, i)) for i, crop in enumerate(batch)]
+                    [SampleKey(crop, (seed, self._epoch, step, i)) for i, crop in enumerate(batch.tolist())]
                 )
             )
             for step, batch in enumerate(self._batches[self._epoch])
@@ -338,8 +340,8 @@ class Trainer:
     def _train_batch(self, network: nn.Module, images: Tensor, cameras: Tensor, views: Tensor) -> dict[str, float]:
         """One step; images, cameras and views are this process' share of the batch, losses those of all of it."""
         self._prepare_batch()
-        batch = torch.tensor(self._batches[self._epoch][self._step])
-        labels = torch.tensor(self._crops.labels)[batch].to(self.device)
+        batch = torch.from_numpy(self._batches[self._epoch][self._step]).long()
+        labels = self._labels[batch].to(self.device)
         images, cameras, views = (x.to(self.device, non_blocking=True) for x in (images, cameras, views))
         with torch.autocast(self.device.type, self._autocast, enabled=self._autocast is not None):
             logits, features = network(images, cameras, views)

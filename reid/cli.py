@@ -11,6 +11,7 @@ from reid.commands.adapt import adapt
 from reid.commands.calibrate import calibrate
 from reid.commands.crops import crops
 from reid.commands.evaluate import evaluate
+from reid.commands.export import export
 from reid.commands.train import train
 from reid.commands.weights import convert, strip
 
@@ -25,6 +26,7 @@ app.command()(evaluate)
 app.command()(crops)
 app.command()(adapt)
 app.command()(calibrate)
+app.command()(export)
 app.command()(strip)
 app.command()(convert)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Iterator
 
@@ -20,9 +19,3 @@ def export_cache_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> Itera
     os.environ.pop(CACHE_VARIABLE)
     if before is not None:
         os.environ[CACHE_VARIABLE] = before
-
-
-@pytest.fixture(autouse=True, scope="session")
-def quiet_tracing() -> None:
-    """torch writes its traces to the log of whoever listens to every detail, and pytest does."""
-    logging.getLogger("torch.__trace").propagate = False

@@ -1,0 +1,91 @@
+"""Crops to calibrate and to check an exported network with: those of a data set, or of the demo scene."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torchvision.transforms.v2 import functional
+
+from pipeline.config import PROJECT_ROOT
+from pipeline.datatypes import IntArray
+from pipeline.frames import open_source
+from pipeline.mot_files import read_ground_truth
+from reid.crops import crop_boxes
+from reid.datasets import read_dataset, read_rgb
+from reid.models.sie import UNKNOWN
+
+DEMO_SCENE = PROJECT_ROOT / "demo" / "scene"
+
+
+@dataclass(frozen=True, eq=False)
+class CropSample:
+    """Crops with what is known about them.
+
+    Attributes:
+        crops: (N, 3, H, W) uint8 RGB.
+        person_ids: (N,) int64.
+        cameras: (N,) names.
+    """
+
+    crops: Tensor
+    person_ids: IntArray
+    cameras: NDArray[Any]
+
+    def rows(self, camera_names: Sequence[str]) -> IntArray:
+        """(N,) int64, each crop's row of a camera table with these names, or UNKNOWN."""
+        position = {name: row for row, name in enumerate(camera_names)}
+        return np.array([position.get(str(name), UNKNOWN) for name in self.cameras], np.int64)
+
+    def first(self, count: int) -> CropSample:
+        """The first `count` crops."""
+        return CropSample(self.crops[:count], self.person_ids[:count], self.cameras[:count])
+
+
+def sample_of_dataset(folder: Path, size_hw: tuple[int, int], count: int) -> CropSample:
+    """`count` crops of a data set's gallery, evenly spaced, so that most people of it are there once or twice.
+
+    Raises:
+        InputError: the folder is no data set.
+    """
+    crops = read_dataset(folder).gallery.crops
+    chosen = [
+        crops[index] for index in np.unique(np.linspace(0, len(crops) - 1, min(count, len(crops))).astype(int))
+    ]
+    pixels = [
+        functional.resize(functional.pil_to_tensor(read_rgb(crop.path)), list(size_hw), antialias=True)
+        for crop in chosen
+    ]
+    return CropSample(
+        torch.stack(pixels),
+        np.array([crop.person_id for crop in chosen], np.int64),
+        np.array([crop.camera for crop in chosen]),
+    )
+
+
+def sample_of_demo(size_hw: tuple[int, int], count: int) -> CropSample:
+    """`count` crops of the demo scene, evenly spaced over its cameras and time, by the ground truth's boxes."""
+    crops: list[Tensor] = []
+    ids: list[int] = []
+    cameras: list[str] = []
+    for video in sorted(DEMO_SCENE.glob("*.mp4")):
+        truth = read_ground_truth(DEMO_SCENE / f"{video.stem}_gt.txt")
+        with open_source(video.stem, str(video)) as source:
+            for frame in source:
+                shown = truth.frame_index == frame.frame_index
+                if frame.frame_index % 10 or frame.image is None or not shown.any():
+                    continue
+                cut, valid = crop_boxes(frame.image, truth.xyxy[shown].astype(np.float32), size_hw)
+                crops.append(cut)
+                ids += truth.ids[shown][valid].tolist()
+                cameras += [video.stem] * len(cut)
+    chosen = np.unique(np.linspace(0, len(ids) - 1, min(count, len(ids))).astype(int))
+    return CropSample(
+        torch.cat(crops)[torch.from_numpy(chosen)], np.array(ids, np.int64)[chosen], np.array(cameras)[chosen]
+    )

@@ -1,0 +1,113 @@
+"""`python -m reid export` on a tiny checkpoint."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from pipeline.datatypes import FloatArray, IntArray
+from pipeline.errors import InputError, RunError
+from reid.backends.exported import load_export
+from reid.backends.torch_model import TorchBackend
+from reid.checkpoints import load_checkpoint, save_checkpoint
+from reid.cli import app
+from reid.export.check import ExportCheck, check_export
+from reid.export.sample import sample_of_dataset, sample_of_demo
+from tests.reid.test_embedder import loaded_model
+
+
+@pytest.fixture
+def crops(tmp_path: Path) -> Path:
+    """Four people, each in two cameras."""
+    folder = tmp_path / "crops"
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    for person in range(4):
+        for camera in (1, 2):
+            pixels = rng.integers(0, 256, (40, 20, 3), np.uint8)
+            Image.fromarray(pixels).save(folder / f"{person:04d}_c{camera}_00.png")
+    return folder
+
+
+@pytest.fixture
+def checkpoint(tmp_path: Path) -> Path:
+    loaded = loaded_model(depth=1, jpm=False)
+    path = tmp_path / "tiny.safetensors"
+    save_checkpoint(path, loaded.model, camera_names=("c1", "c2"), card={"data": "none"})
+    return path
+
+
+def test_the_command_writes_a_network_with_its_header_and_compares_it(
+    checkpoint: Path, crops: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "out" / "tiny.xml"
+    arguments = ["export", "--checkpoint", str(checkpoint), "--data", str(crops), "--output", str(output)]
+    with pytest.raises(InputError, match=r"the folder .*out of --output does not exist"):
+        app(arguments, standalone_mode=False)
+    output.parent.mkdir()
+    app([*arguments, "--precision", "fp16"], standalone_mode=False)
+    printed = capsys.readouterr().out
+    assert "8 crops: cosine with torch " in printed
+    assert "in torch, " in printed
+    assert f"wrote {output}" in printed
+    assert sorted(file.name for file in output.parent.iterdir()) == ["tiny.bin", "tiny.xml"]
+    header = load_export(output).header
+    assert header.camera_names == ("c1", "c2")
+    assert header.card == {"data": "none"}
+    assert header.embedding_hash == load_checkpoint(checkpoint).model_hash
+    with pytest.raises(InputError, match=r"tiny\.xml exists already; remove it"):
+        app(arguments, standalone_mode=False)
+    with pytest.raises(InputError, match=r"must end in \.onnx for --format onnx"):
+        app([*arguments, "--format", "onnx"], standalone_mode=False)
+
+
+class _Wrong:
+    """Computes what another backend computes, but turns the first crop's feature around."""
+
+    runtime = "wrong"
+
+    def __init__(self, right: TorchBackend) -> None:
+        self._right = right
+
+    def features(self, crops: torch.Tensor, cameras: IntArray) -> FloatArray:
+        features = self._right.features(crops, cameras).copy()
+        features[0] *= -1
+        return features
+
+
+def test_an_export_that_computes_something_else_is_refused(checkpoint: Path, crops: Path) -> None:
+    loaded = load_checkpoint(checkpoint)
+    sample = sample_of_dataset(crops, (64, 32), 100)
+    right = TorchBackend(loaded, torch.device("cpu"), half=False)
+    same = check_export(loaded, right, sample)
+    same.require_equal()
+    assert (same.crops, same.map_torch) == (8, same.map_export)
+    check = check_export(loaded, _Wrong(right), sample)
+    assert check.cosine_min == pytest.approx(-1)
+    assert check.map_export != check.map_torch
+    with pytest.raises(RunError, match=r"the lowest cosine of 8 crops is -1\.0000, at least 0\.999 is needed"):
+        check.require_equal()
+    with pytest.raises(RunError, match="is nan"):
+        replace(check, cosine_min=float("nan")).require_equal()
+    ExportCheck(1, 0.999, 1.0, None, None).require_equal()
+
+
+def test_crops_of_a_data_set_are_spaced_evenly_and_know_their_cameras(crops: Path) -> None:
+    sample = sample_of_dataset(crops, (64, 32), 3)
+    assert sample.crops.shape == (3, 3, 64, 32)
+    assert sample.person_ids.tolist() == [0, 1, 3]  # crops 0, 3 and 7 of 0 to 7
+    assert sample.cameras.tolist() == ["c1", "c2", "c2"]
+    assert sample.rows(("c2",)).tolist() == [-1, 0, 0]
+
+
+def test_without_data_the_demo_scene_serves() -> None:
+    sample = sample_of_demo((64, 32), 30)
+    assert sample.crops.shape == (30, 3, 64, 32)
+    assert sample.crops.dtype == torch.uint8
+    assert set(sample.cameras) == {"cam1", "cam2", "cam3"}
+    assert len(set(sample.person_ids.tolist())) > 6

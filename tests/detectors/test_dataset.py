@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import yaml
 
-from detectors.dataset import Split, add_sequence
+from detectors.dataset import add_sequence
+from detectors.yolo_dataset import Split
 from pipeline.errors import InputError
 from pipeline.sources.images import read_image
 from tests.media import grey_picture, index_of, write_video
@@ -79,7 +80,25 @@ def test_sequences_add_up_but_not_twice(tmp_path: Path) -> None:
         add_sequence(tmp_path / "T", tmp_path / "data", every=10, train_share=0.0)
 
 
-@pytest.mark.parametrize(("every", "train_share"), [(0, 0.5), (1, 1.5), (1, np.nan)])
-def test_bad_arguments(tmp_path: Path, every: int, train_share: float) -> None:
+def test_what_comes_after_until_is_in_neither_part(tmp_path: Path) -> None:
+    seq = sequence(tmp_path / "S", "")
+    added = add_sequence(seq, tmp_path / "data", every=2, train_share=0.3, until=0.5)
+    assert added == {"train": Split(images=3, boxes=0), "val": Split(images=2, boxes=0)}
+    numbers = sorted(int(p.stem[-6:]) for p in (tmp_path / "data" / "images").rglob("*.jpg"))
+    assert numbers == [1, 3, 5, 7, 9], "frames 11 to 20 are left for the final test"
+
+
+def test_a_video_with_its_ground_truth_beside_it(tmp_path: Path) -> None:
+    write_video(tmp_path / "cam1.mp4", [grey_picture(i, SIZE_WH) for i in range(4)])
+    (tmp_path / "cam1_gt.txt").write_text("3,7,16,12,32,24,1,1,1.00\n")
+    added = add_sequence(tmp_path / "cam1.mp4", tmp_path / "data", every=2, train_share=0.0)
+    assert added["val"] == Split(images=2, boxes=1)
+    assert label(tmp_path / "data", "val", "cam1_000003") == [[0, 0.5, 0.5, 0.5, 0.5]]
+
+
+@pytest.mark.parametrize(
+    ("every", "train_share", "until"), [(0, 0.5, 1), (1, 1.5, 1), (1, np.nan, 1), (1, 0.5, 0.4), (1, 0.5, 1.1)]
+)
+def test_bad_arguments(tmp_path: Path, every: int, train_share: float, until: float) -> None:
     with pytest.raises(InputError, match="every must be at least 1"):
-        add_sequence(tmp_path / "S", tmp_path / "data", every=every, train_share=train_share)
+        add_sequence(tmp_path / "S", tmp_path / "data", every=every, train_share=train_share, until=until)

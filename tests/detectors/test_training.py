@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from detectors.cli import app
 from detectors.dataset import add_sequence
 from detectors.single_class import keep_class
-from detectors.training import TrainingSettings, evaluate, reduce, train
+from detectors.training import TrainingSettings, reduce, train
 from detectors.ultralytics_import import import_ultralytics
 from detectors.yolo import YoloDetector
 from pipeline.datatypes import Frame
@@ -146,20 +146,18 @@ class TestTrain:
         assert len(statistics) > 10
         assert all(torch.equal(trained[key], start[key]) for key in statistics)
 
-    def test_evaluation_of_a_model_that_knows_nothing(self, tiny: Path, data: Path) -> None:
+    def test_no_picture_needs_to_be_kept_for_validation(self, tiny: Path, tmp_path: Path) -> None:
+        seq = sequence(tmp_path / "S", "1,1,16,12,32,24,1,-1,-1,-1\n", frames=2)
+        add_sequence(seq, tmp_path / "yolo", every=1, train_share=1.0)
+        settings = TrainingSettings(epochs=1, image_size_px=64, batch=2, freeze=0, mosaic=0.0, device="cpu")
         with ultralytics_warnings_ignored():
-            scores = evaluate(data, str(tiny), image_size_px=64, device="cpu")
-        assert scores.ap50 < 0.3, "random weights find nobody"
-        assert scores.ap <= scores.ap50
+            result = train(tmp_path / "yolo" / "data.yaml", str(tiny), tmp_path / "run", settings=settings)
+        assert torch.load(result, weights_only=False)["model"].names == {0: "person"}
 
-    @pytest.mark.skipif(DATA is None, reason="MTMC_DATA is not set")
-    def test_evaluation_of_a_real_model(self, tmp_path: Path) -> None:
-        root = Path(str(DATA))
-        add_sequence(root / "mot" / "TUD-Campus", tmp_path / "data", every=24, train_share=0.0)
-        with ultralytics_warnings_ignored():
-            scores = evaluate(tmp_path / "data" / "data.yaml", str(root / "weights" / "yolo11n.pt"), device="cpu")
-        assert scores.ap50 > 0.6
-        assert 0.2 < scores.ap < scores.ap50
+    def test_nothing_to_train_on(self, tiny: Path, tmp_path: Path) -> None:
+        add_sequence(sequence(tmp_path / "S", "", frames=2), tmp_path / "yolo", train_share=0.0)
+        with pytest.raises(InputError, match="no training pictures"):
+            train(tmp_path / "yolo" / "data.yaml", str(tiny), tmp_path / "run")
 
 
 class TestCommandLine:
@@ -175,6 +173,30 @@ class TestCommandLine:
         done = CliRunner().invoke(app, ["evaluate", "--data", missing, "--weights", str(tiny)])
         assert isinstance(done.exception, InputError)
         assert "build a data set with 'python -m detectors dataset'" in str(done.exception)
+
+    def test_training_prints_figures_before_and_after(self, tiny: Path, data: Path, tmp_path: Path) -> None:
+        arguments = [
+            "--data",
+            str(data),
+            "--weights",
+            str(tiny),
+            "--output",
+            str(tmp_path / "run"),
+            "--epochs",
+            "1",
+        ]
+        with ultralytics_warnings_ignored():
+            done = CliRunner().invoke(
+                app,
+                ["train", *arguments, "--image-size", "64", "--freeze", "0", "--device", "cpu"],
+                env={"COLUMNS": "200"},
+            )
+        assert done.exit_code == 0
+        result = tmp_path / "run" / "person_tiny.pt"
+        assert done.stdout.splitlines()[-1] == str(result)
+        measured = [line for line in done.stdout.splitlines() if "│ all" in line]
+        assert len(measured) == 2
+        assert result.is_file()
 
     def test_exports_cannot_be_trained(self, data: Path, tmp_path: Path) -> None:
         with pytest.raises(InputError, match=r"no \.pt checkpoint"):

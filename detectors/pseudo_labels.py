@@ -1,0 +1,187 @@
+"""Label unlabelled recordings with a detector that looks more closely than it will have to.
+
+The same network finds more at a larger input and with test-time augmentation (three scales, one of them mirrored),
+and a network trained on what it finds then learns to find it at its own size. Sources: I. Radosavovic et al., Data
+Distillation, CVPR 2018 (one model, several views, hard labels); K. Sohn et al., STAC, arXiv 2005.04757 (confident
+boxes only).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from detectors.yolo import load_model
+from detectors.yolo_dataset import YoloDataset
+from pipeline.boxes import areas, intersections
+from pipeline.errors import InputError
+from pipeline.frames import open_source
+
+PADDING_GREY = 114
+"""The grey level with which Ultralytics pads pictures: a network that it trained knows it as nothing."""
+
+# A doubtful box of which a confident one covers this share shows a part of somebody who has a label.
+PART_OF_SOMEBODY = 0.6
+
+
+@dataclass(frozen=True)
+class PseudoLabelSettings:
+    """How to label.
+
+    Attributes:
+        image_size_px: longer side of the network's input.
+        augment: look at three scales, one of them mirrored, and join what is found.
+        confident: boxes of at least this confidence become labels.
+        doubtful: boxes between this confidence and `confident` are greyed out of the picture.
+        nms_iou: of two boxes that overlap more than this, the less confident is left out.
+        every: take every how many-th frame.
+        device: cpu, cuda, cuda:1, ...; auto takes a GPU where there is one.
+        class_name: the class to label, as the model calls it.
+
+    Raises:
+        InputError: a value is out of range.
+    """
+
+    image_size_px: int = 1280
+    augment: bool = True
+    confident: float = 0.5
+    doubtful: float = 0.1
+    nms_iou: float = 0.6
+    every: int = 30
+    device: str = "auto"
+    class_name: str = "person"
+
+    def __post_init__(self) -> None:
+        if self.every < 1:
+            raise InputError(f"every is {self.every}: give 1 or more")
+        if not 0 < self.doubtful <= self.confident <= 1:
+            raise InputError(
+                f"doubtful is {self.doubtful} and confident {self.confident}: "
+                "give confidences with 0 < doubtful <= confident <= 1"
+            )
+
+
+@dataclass(frozen=True)
+class PseudoLabelled:
+    """What labelling a recording gave.
+
+    Attributes:
+        images: pictures that were added to the data set.
+        boxes: labels in them.
+        greyed: doubtful boxes that were greyed out of them.
+        left_out: frames in which nobody was found with confidence.
+    """
+
+    images: int
+    boxes: int
+    greyed: int
+    left_out: int
+
+
+def add_pseudo_labelled(
+    source: str, output: Path, *, weights: str, settings: PseudoLabelSettings | None = None
+) -> PseudoLabelled:
+    """Add frames of a recording to the training part of the data set in `output`, labelled by a model.
+
+    A doubtful box is neither a person nor background for sure: as a label it would teach to see people in poles,
+    without one it would teach not to see them. Its pixels turn grey, so that nothing is taught about them; those that
+    confident boxes also cover stay. (Leaving the frame out instead would leave nothing of a crowd.) A frame without
+    any confident box is left out: it may show people who are too small for the model.
+
+    Args:
+        source: a recording as `pipeline.frames.open_source` takes it.
+        output: folder of the data set in YOLO layout; made if it is not there.
+        weights: an Ultralytics .pt checkpoint or the name of one that Ultralytics downloads.
+
+    Raises:
+        InputError: weights or source are missing, the weights do not know the class, or the data set holds frames of
+            the source already.
+    """
+    settings = settings or PseudoLabelSettings()
+    model = _load(weights, settings)
+    name = Path(source).resolve().stem
+    dataset = YoloDataset(output, class_name=settings.class_name)
+    dataset.refuse_again(name)
+    greyed = left_out = 0
+    with open_source(name, source) as frames:
+        for frame in frames:
+            if frame.frame_index % settings.every or frame.image is None:
+                continue
+            xyxy, confidence = _find(model, frame.image, settings)
+            sure = confidence >= settings.confident
+            if not sure.any():
+                left_out += 1
+                continue
+            image, count = grey_doubtful(frame.image, xyxy[sure], xyxy[~sure])
+            dataset.add("train", f"{name}_{frame.frame_index + 1:06d}", image, xyxy[sure])
+            greyed += count
+    added = dataset.added["train"]
+    return PseudoLabelled(added.images, added.boxes, greyed, left_out)
+
+
+def grey_doubtful(
+    image: NDArray[np.uint8], confident_xyxy: NDArray[np.float64], doubtful_xyxy: NDArray[np.float64]
+) -> tuple[NDArray[np.uint8], int]:
+    """Paint doubtful boxes grey, but for the pixels inside confident boxes.
+
+    Args:
+        image: (H, W, 3) uint8 BGR; it is not changed.
+        confident_xyxy: (N, 4) in pixels.
+        doubtful_xyxy: (M, 4) in pixels.
+
+    Returns:
+        The painted picture, and how many doubtful boxes were painted. One that lies mostly inside a confident box is
+        not: it shows a part of the same person, or somebody behind, and painting it would cut into the label.
+    """
+    if len(doubtful_xyxy) and len(confident_xyxy):
+        shared = intersections(doubtful_xyxy, confident_xyxy).max(axis=1)
+        doubtful_xyxy = doubtful_xyxy[shared < PART_OF_SOMEBODY * areas(doubtful_xyxy)]
+    grey = _covered(doubtful_xyxy, image.shape[:2]) & ~_covered(confident_xyxy, image.shape[:2])
+    painted = image.copy()
+    painted[grey] = PADDING_GREY
+    return painted, len(doubtful_xyxy)
+
+
+def _covered(xyxy: NDArray[np.float64], size_hw: tuple[int, ...]) -> NDArray[np.bool_]:
+    """(H, W) mask of the pixels that any of the boxes (N, 4) touches."""
+    mask = np.zeros(size_hw[:2], np.bool_)
+    for left, top, right, bottom in xyxy:
+        rows = slice(max(int(np.floor(top)), 0), max(int(np.ceil(bottom)), 0))
+        mask[rows, max(int(np.floor(left)), 0) : max(int(np.ceil(right)), 0)] = True
+    return mask
+
+
+def _load(weights: str, settings: PseudoLabelSettings) -> Any:
+    if not weights.endswith(".pt"):
+        raise InputError(f"{weights} is no .pt checkpoint; exported models cannot look at several scales")
+    model = load_model(weights)
+    if settings.class_name not in model.names.values():
+        raise InputError(
+            f"{weights} does not know {settings.class_name}; its classes are: {', '.join(model.names.values())}"
+        )
+    return model
+
+
+def _find(
+    model: Any, image: NDArray[np.uint8], settings: PseudoLabelSettings
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Boxes xyxy (N, 4) in pixels and their confidence (N,), down to the doubtful ones."""
+    (class_id,) = [number for number, name in model.names.items() if name == settings.class_name]
+    device = ("cuda:0" if torch.cuda.is_available() else "cpu") if settings.device == "auto" else settings.device
+    (result,) = model.predict(
+        [image],
+        imgsz=settings.image_size_px,
+        augment=settings.augment,
+        conf=settings.doubtful,
+        iou=settings.nms_iou,
+        classes=[class_id],
+        device=device,
+        verbose=False,
+    )
+    rows = result.boxes.data.cpu().numpy().astype(np.float64)  # (N, 6): xyxy, confidence, class id
+    return rows[:, :4], rows[:, 4]

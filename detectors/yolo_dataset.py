@@ -1,0 +1,170 @@
+"""A data set of one class in Ultralytics' YOLO layout, on disk: written picture by picture, and read again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import cv2
+import numpy as np
+import yaml
+from numpy.typing import NDArray
+
+from pipeline.errors import InputError
+from pipeline.sources.images import image_files, read_image
+
+DATA_FILE = "data.yaml"
+SPLITS = ("train", "val")
+JPEG_QUALITY = 95
+
+SplitName = Literal["train", "val"]
+
+
+@dataclass(frozen=True)
+class Split:
+    """How much of a data set is there.
+
+    Attributes:
+        images: number of pictures.
+        boxes: number of labelled objects in them.
+    """
+
+    images: int
+    boxes: int
+
+
+@dataclass(frozen=True, eq=False)
+class LabelledPicture:
+    """One picture of a data set.
+
+    Attributes:
+        sequence: where it comes from: its file's name up to the last underscore.
+        image: (H, W, 3) uint8 BGR.
+        xyxy: (N, 4) float64, the true boxes in pixels.
+    """
+
+    sequence: str
+    image: NDArray[np.uint8]
+    xyxy: NDArray[np.float64]
+
+
+class YoloDataset:
+    """Writes images/{train,val}, labels/{train,val} and data.yaml; adds to what is there.
+
+    Files are named SEQUENCE_NUMBER, so that every picture says where it comes from.
+
+    Args:
+        output: folder of the data set, made if it is not there.
+        class_name: name of the only class.
+    """
+
+    def __init__(self, output: Path, *, class_name: str = "person") -> None:
+        self.output = output
+        self._counts = {split: [0, 0] for split in SPLITS}
+        for split in SPLITS:
+            for kind in ("images", "labels"):
+                (output / kind / split).mkdir(parents=True, exist_ok=True)
+        # Without `path`, Ultralytics takes the folder of data.yaml, so the data set can be moved.
+        content = {**{split: f"images/{split}" for split in SPLITS}, "names": {0: class_name}}
+        (output / DATA_FILE).write_text(yaml.safe_dump(content, sort_keys=False))
+
+    @property
+    def added(self) -> dict[str, Split]:
+        """What was added to each split since this object was made."""
+        return {split: Split(images=images, boxes=boxes) for split, (images, boxes) in self._counts.items()}
+
+    def refuse_again(self, sequence: str) -> None:
+        """Raise InputError if pictures of `sequence` are there already."""
+        if any(self.output.glob(f"images/*/{sequence}_*.jpg")):
+            raise InputError(
+                f"{self.output} holds frames of {sequence} already: build the data set in an empty folder"
+            )
+
+    def add(self, split: SplitName, stem: str, image: NDArray[np.uint8], xyxy: NDArray[np.float64]) -> None:
+        """Write one picture and its label file.
+
+        Args:
+            split: the part it belongs to.
+            stem: file name without suffix.
+            image: (H, W, 3) uint8 BGR.
+            xyxy: (N, 4) in pixels of the picture; cut at its border, boxes outside are left out.
+        """
+        size_wh = (image.shape[1], image.shape[0])
+        kept = _clipped(xyxy, size_wh)
+        file = self.output / "images" / split / f"{stem}.jpg"
+        cv2.imwrite(str(file), image, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+        lines = [f"0 {cx:.6f} {cy:.6f} {w:.6f} {h:.6f}\n" for cx, cy, w, h in _relative(kept, size_wh)]
+        (self.output / "labels" / split / f"{stem}.txt").write_text("".join(lines))
+        self._counts[split][0] += 1
+        self._counts[split][1] += len(kept)
+
+
+def read_split(data: Path, split: str) -> Iterator[LabelledPicture]:
+    """The pictures of one part of a data set with one class, in the order of their names.
+
+    Args:
+        data: data.yaml, with `split` as a folder images/..., relative to `path` or to the file's own folder; its
+            labels are in labels/... beside.
+        split: train, val or test.
+
+    Raises:
+        InputError: there is no such file, part, folder or picture, or a label cannot be read. A picture without
+            label file shows nobody, as Ultralytics has it.
+    """
+    for file in image_files(_folder(data, split)):
+        image = read_image(file)
+        if image is None:
+            raise InputError(f"{file} cannot be read as a picture; remove or replace it")
+        label = Path(*("labels" if part == "images" else part for part in file.parts)).with_suffix(".txt")
+        sequence = file.stem.rpartition("_")[0] or file.stem
+        yield LabelledPicture(sequence, image, _read_label(label, (image.shape[1], image.shape[0])))
+
+
+def count_pictures(data: Path, split: str) -> int:
+    """How many pictures a part of the data set has.
+
+    Raises:
+        InputError: as `read_split`.
+    """
+    return len(image_files(_folder(data, split)))
+
+
+def _folder(data: Path, split: str) -> Path:
+    if not data.is_file():
+        raise InputError(f"{data} does not exist; build a data set with 'python -m detectors dataset'")
+    content = yaml.safe_load(data.read_text())
+    if not isinstance(content, dict) or not isinstance(content.get(split), str):
+        raise InputError(f"{data} names no folder of pictures as {split!r}; give a data.yaml that does")
+    folder = data.parent / str(content.get("path", ".")) / str(content[split])
+    if not folder.is_dir():
+        raise InputError(f"{data} names {folder} as {split!r}, but there is no such folder")
+    return folder
+
+
+def _read_label(file: Path, size_wh: tuple[int, int]) -> NDArray[np.float64]:
+    """Boxes xyxy (N, 4) in pixels."""
+    lines = [line.split() for line in file.read_text().splitlines() if line.strip()] if file.is_file() else []
+    try:
+        relative = np.array([[float(field) for field in line[1:5]] for line in lines], np.float64).reshape(-1, 4)
+    except ValueError as error:
+        raise InputError(f"{file} has a line that is not 'class x y width height': {error}") from error
+    size = np.array([*size_wh, *size_wh], np.float64)
+    middle, half = relative[:, :2], relative[:, 2:] / 2
+    xyxy: NDArray[np.float64] = np.concatenate([middle - half, middle + half], axis=1) * size
+    return xyxy
+
+
+def _clipped(xyxy: NDArray[np.float64], size_wh: tuple[int, int]) -> NDArray[np.float64]:
+    """Boxes (N, 4) cut at the image's border, without those that lie outside."""
+    clipped = np.clip(xyxy, 0, np.array([*size_wh, *size_wh], np.float64))
+    kept: NDArray[np.float64] = clipped[(clipped[:, 2:] - clipped[:, :2] >= 1).all(axis=1)]
+    return kept
+
+
+def _relative(xyxy: NDArray[np.float64], size_wh: tuple[int, int]) -> NDArray[np.float64]:
+    """Boxes xyxy in pixels to centre x, centre y, width, height as shares of the image: the YOLO label format."""
+    size = np.array(size_wh, np.float64)
+    centre = (xyxy[:, :2] + xyxy[:, 2:]) / 2 / size
+    return np.concatenate([centre, (xyxy[:, 2:] - xyxy[:, :2]) / size], axis=1)

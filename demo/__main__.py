@@ -11,6 +11,7 @@ import typer
 from demo.demo_scene import demo_scene
 from demo.render import render_scene
 from demo.settings import SceneSettings
+from demo.training_set import write_training_set
 from pipeline.errors import InputError
 
 app = typer.Typer(add_completion=False, help="Render videos of synthetic people with their ground truth.")
@@ -41,6 +42,22 @@ def render(
     except InputError as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(2) from error
+
+
+@app.command()
+def training_set(
+    output: Annotated[Path, typer.Option(help="folder of the data set in YOLO layout; pictures are added to it")],
+    scenes: Annotated[int, typer.Option(help="number of halls, each with a camera of its own")] = 16,
+    pictures: Annotated[int, typer.Option(help="pictures of each scene, with other people in other places")] = 8,
+    seed: Annotated[int, typer.Option(help="chooses everything")] = 1,
+) -> None:
+    """Render labelled pictures to train a person detector on; nothing of demo/scene comes back in them."""
+    try:
+        added = write_training_set(output, scenes=scenes, pictures=pictures, seed=seed)
+    except InputError as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(2) from error
+    typer.echo(f"{added.images} pictures with {added.boxes} people in {output}")
 
 
 if __name__ == "__main__":

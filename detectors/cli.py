@@ -16,6 +16,7 @@ from rich.table import Table
 
 from detectors import evaluation, training
 from detectors.dataset import add_sequence
+from detectors.export_command import export
 from detectors.pseudo_labels import PseudoLabelSettings, add_pseudo_labelled
 from detectors.yolo_dataset import DATA_FILE, count_pictures
 from pipeline.errors import InputError
@@ -192,6 +193,9 @@ def _measured(
     return evaluation.evaluate(
         data, weights, class_name=class_name, image_size_px=image_size, device=device, split=split
     )
+
+
+app.command()(export)
 
 
 def _print_scores(scores: dict[str, dict[str, evaluation.DetectionScores]]) -> None:

@@ -115,6 +115,14 @@ class YoloDetector:
             self._model.predict([blank], **self._arguments)
         except ModuleNotFoundError as error:
             raise InputError(f"{weights} needs the package {error.name}: pip install {error.name}") from error
+        except Exception as error:
+            if Path(weights).suffix == ".pt":
+                raise
+            # The runtimes of exports and what Ultralytics makes of them have no common error for a wrong file.
+            reason = _one_line(error) or type(error).__name__
+            raise InputError(
+                f"{weights} is no detector that Ultralytics or 'python -m detectors export' wrote, or damaged: {reason}"
+            ) from error
         used_px = max(self._model.predictor.imgsz)
         if used_px != image_size_px:
             raise InputError(
@@ -129,6 +137,9 @@ def load_model(weights: str) -> Any:
     from ultralytics.utils.downloads import GITHUB_ASSETS_NAMES
 
     path = Path(weights)
+    if path.suffix == ".xml" and path.parent.name.endswith("_openvino_model"):
+        path = path.parent
+        weights = str(path)
     if not path.exists() and weights not in GITHUB_ASSETS_NAMES:
         raise InputError(
             f"the weights {weights} do not exist; check the path, train some with 'python -m detectors train', "

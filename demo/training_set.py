@@ -47,7 +47,7 @@ NAME = "renders"  # names of pictures begin with it and the seed
 
 
 @dataclass(frozen=True, eq=False)
-class LabelledPicture:
+class RenderedPicture:
     """A picture (H, W, 3) uint8 BGR and everybody in it: xyxy (N, 4) float64 in pixels, inside the picture."""
 
     image: NDArray[np.uint8]
@@ -119,7 +119,7 @@ def draw_scene(seed: int, scene: int, wardrobe: Wardrobe) -> TrainingScene:
     return TrainingScene(hall, lights, background, camera, size_wh, looks, (STREAM, seed, scene))
 
 
-def render_pictures(scene: TrainingScene, count: int) -> Iterator[LabelledPicture]:
+def render_pictures(scene: TrainingScene, count: int) -> Iterator[RenderedPicture]:
     """`count` pictures of a scene.
 
     Whoever is hidden or small beyond what a label should promise is taken away and the picture drawn again, so that
@@ -138,7 +138,7 @@ def render_pictures(scene: TrainingScene, count: int) -> Iterator[LabelledPictur
             standing = [s for s in standing if s.global_id in good]
         tlwh = np.array([box.tlwh for box in boxes], np.float64).reshape(-1, 4)
         xyxy = np.concatenate([tlwh[:, :2], tlwh[:, :2] + tlwh[:, 2:]], axis=1)
-        yield LabelledPicture(_compressed(image, int(rng.integers(45, 96))), xyxy)
+        yield RenderedPicture(_compressed(image, int(rng.integers(45, 96))), xyxy)
 
 
 def random_outfit(rng: np.random.Generator) -> Outfit:

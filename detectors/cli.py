@@ -184,6 +184,7 @@ def evaluate(
     _print_scores(scores)
     if json_file is not None:
         rows = {name: {key: _json(value) for key, value in each.items()} for name, each in scores.items()}
+        json_file.parent.mkdir(parents=True, exist_ok=True)
         json_file.write_text(json.dumps(rows, indent=2) + "\n")
 
 

@@ -145,11 +145,14 @@ def _folder(data: Path, split: str) -> Path:
 
 def _read_label(file: Path, size_wh: tuple[int, int]) -> NDArray[np.float64]:
     """Boxes xyxy (N, 4) in pixels."""
-    lines = [line.split() for line in file.read_text().splitlines() if line.strip()] if file.is_file() else []
-    try:
-        relative = np.array([[float(field) for field in line[1:5]] for line in lines], np.float64).reshape(-1, 4)
-    except ValueError as error:
-        raise InputError(f"{file} has a line that is not 'class x y width height': {error}") from error
+    lines = [line for line in file.read_text().splitlines() if line.strip()] if file.is_file() else []
+    relative = np.zeros((len(lines), 4))
+    for row, line in enumerate(lines):
+        try:
+            _, x, y, width, height = (float(field) for field in line.split())
+            relative[row] = (x, y, width, height)
+        except ValueError as error:
+            raise InputError(f"{file} has the line {line!r}, not 'class x y width height': correct it") from error
     size = np.array([*size_wh, *size_wh], np.float64)
     middle, half = relative[:, :2], relative[:, 2:] / 2
     xyxy: NDArray[np.float64] = np.concatenate([middle - half, middle + half], axis=1) * size

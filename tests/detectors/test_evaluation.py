@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from detectors.base import FakeDetector
 from detectors.cli import app
 from detectors.dataset import add_sequence
 from detectors.evaluation import ALL, IOU_THRESHOLDS, evaluate, match, score_pictures, scores_by_sequence
-from detectors.yolo_dataset import YoloDataset
+from detectors.yolo_dataset import YoloDataset, read_split
 from pipeline.datatypes import Detections, Frame
 from pipeline.errors import InputError
 from tests.detectors.test_dataset import sequence
@@ -100,13 +101,21 @@ class TestEvaluate:
         for name in ("S", "T"):
             rows = "1,1,16,12,32,24,1,-1,-1,-1\n"
             add_sequence(sequence(tmp_path / name, rows, frames=2), tmp_path / f"set{name}", train_share=0.0)
-        arguments = ["evaluate", "--json", str(tmp_path / "out.json"), "--image-size", "64", "--device", "cpu"]
+        arguments = [
+            "evaluate",
+            "--json",
+            str(tmp_path / "figures" / "out.json"),
+            "--image-size",
+            "64",
+            "--device",
+            "cpu",
+        ]
         for name in ("S", "T"):
             arguments += ["--data", str(tmp_path / f"set{name}" / "data.yaml")]
         arguments += ["--weights", str(tiny)]
         done = CliRunner().invoke(app, arguments, env={"COLUMNS": "200"})
         assert done.exit_code == 0
-        written = json.loads((tmp_path / "out.json").read_text())
+        written = json.loads((tmp_path / "figures" / "out.json").read_text())
         assert list(written) == [str(tiny)]
         assert list(written[str(tiny)]) == ["S", "T", "all"]
         assert written[str(tiny)]["all"]["objects"] == 2
@@ -128,6 +137,13 @@ class TestEvaluate:
             file.write_text(content)
         with pytest.raises(InputError, match=message):
             evaluate([file], "none.pt")
+
+    @pytest.mark.parametrize("line", ["0 0.5 0.5 0.5", "0 a 0.5 0.5 0.5", "0 0.5", "0 .5 .5 .5 .5 .5 .5"])
+    def test_labels_that_are_none(self, tmp_path: Path, line: str) -> None:
+        YoloDataset(tmp_path).add("val", "A_000001", GREY, boxes(PERSON))
+        (tmp_path / "labels" / "val" / "A_000001.txt").write_text(f"0 0.5 0.5 0.5 0.5\n{line}\n")
+        with pytest.raises(InputError, match=re.escape(line)):
+            list(read_split(tmp_path / "data.yaml", "val"))
 
     def test_a_part_without_pictures(self, tmp_path: Path) -> None:
         YoloDataset(tmp_path)

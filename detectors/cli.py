@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from detectors import evaluation, training
 from detectors.dataset import add_sequence
@@ -201,13 +201,14 @@ app.command()(export)
 
 def _print_scores(scores: dict[str, dict[str, evaluation.DetectionScores]]) -> None:
     """One row for each sequence and weights; weights that are compared stand below one another."""
-    table = Table("sequence", "pictures", "people", "weights", "AP50", "AP", "precision", "recall")
+    names = (Column(header, overflow="fold") for header in ("sequence", "weights"))
+    figures = (Column(header, no_wrap=True) for header in ("pictures", "objects", "AP50", "AP", "P", "R"))
+    table = Table(*names, *figures, caption="P and R: precision and recall where their harmonic mean is best")
     for sequence in next(iter(scores.values())):
         for name, by_sequence in scores.items():
             row = by_sequence[sequence]
-            figures = (row.ap50, row.ap, row.precision, row.recall)
-            told = ["-" if math.isnan(value) else f"{value:.3f}" for value in figures]
-            table.add_row(sequence, str(row.images), str(row.objects), name, *told)
+            told = ["-" if math.isnan(v) else f"{v:.3f}" for v in (row.ap50, row.ap, row.precision, row.recall)]
+            table.add_row(sequence, name, str(row.images), str(row.objects), *told)
     Console().print(table)
 
 

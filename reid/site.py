@@ -179,6 +179,7 @@ def with_site(loaded: LoadedModel, site: Site) -> LoadedModel:
     state = dict(loaded.model.state_dict())
     state["base.sie_embed"] = table[:, None]
     model.load_state_dict(state)
+    model.neck_feature = loaded.model.neck_feature
     return replace(
         loaded,
         model=model.eval(),

@@ -49,7 +49,8 @@ def test_a_file_keeps_everything(tmp_path: Path) -> None:
     again = load_site(tmp_path / "site.safetensors")
     assert (again.model_hash, again.camera_names, again.card) == (site.model_hash, ("hall", "door"), {"crops": 7})
     assert np.array_equal(again.rows, site.rows)
-    assert again.means is not None and np.array_equal(again.means, means)
+    assert again.means is not None
+    assert np.array_equal(again.means, means)
     assert np.array_equal(again.camera_means["door"], means[1])
     assert again.embedding_hash == site.embedding_hash
     assert replace(site, card={}).embedding_hash == site.embedding_hash

@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from detectors import evaluation, training
+from detectors.averaging import average as average_checkpoints
 from detectors.dataset import add_sequence
 from detectors.export_command import export
 from detectors.pseudo_labels import PseudoLabelSettings, add_pseudo_labelled
@@ -162,6 +163,20 @@ def train(
         tested = (weights, str(result))
         _print_scores({name: _measured([data], name, image_size, "val", device, class_name) for name in tested})
     print(result)
+
+
+@app.command()
+def average(
+    weights: Annotated[list[str], typer.Argument(help=".pt checkpoints that were fine-tuned from the same one.")],
+    output: Annotated[Path, typer.Option(help="The .pt file to write.")],
+    image_size: SizeOption = _DEFAULTS.image_size_px,
+) -> None:
+    """Write the mean of several fine-tunings of one checkpoint.
+
+    Example: `python -m detectors average street/person_yolo11n.pt hall/person_yolo11n.pt --output person_yolo11n.pt`
+    """
+    average_checkpoints(weights, output, image_size_px=image_size)
+    print(output)
 
 
 @app.command()

@@ -27,6 +27,9 @@ from reid.site_crops import SiteCrops
 from reid.training.losses import supervised_contrastive_loss
 from reid.training.sampler import PKSampler
 
+#: A contrast between fewer tracks says nothing about a camera.
+FEWEST_TRACKS = 8
+
 
 @dataclass(frozen=True)
 class AdaptationSettings:
@@ -34,7 +37,7 @@ class AdaptationSettings:
 
     Attributes:
         epochs: passes over the crops; the probable pairs of tracks are found anew before each.
-        tracks_per_batch, crops_per_track: P and K of the batches.
+        tracks_per_batch, crops_per_track: P and K of the batches; P is lower where there are fewer people.
         learning_rate: of Adam, at the start; it falls to a tenth on a cosine.
         temperature: of the contrastive loss.
         pair_margin: two tracks of two cameras are probably one person if they are each other's nearest
@@ -74,11 +77,10 @@ def adapt(
     Raises:
         InputError: too few tracks to learn from, or a model that cannot be adapted.
     """
-    labels = np.arange(crops.tracks)
-    if crops.tracks < 2 * settings.tracks_per_batch:
+    if crops.tracks < FEWEST_TRACKS:
         raise InputError(
-            f"the recordings give {crops.tracks} usable tracks; at least {2 * settings.tracks_per_batch} are needed "
-            "to learn from: give longer recordings"
+            f"the recordings give {crops.tracks} usable tracks; at least {FEWEST_TRACKS} are needed to learn from: "
+            "give longer recordings"
         )
     start = unknown_camera_row(loaded.model).numpy()
     site = Site(
@@ -184,7 +186,7 @@ def _learn(
     crop_labels = labels[crops.track]
     sampler = PKSampler(
         crop_labels.tolist(),
-        ids_per_batch=settings.tracks_per_batch,
+        ids_per_batch=min(settings.tracks_per_batch, len(np.unique(labels))),
         crops_per_id=settings.crops_per_track,
         seed=settings.seed,
     )

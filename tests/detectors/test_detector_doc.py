@@ -14,7 +14,7 @@ import demo.__main__
 import detectors.cli
 
 TEXT = (Path(__file__).parents[2] / "docs" / "detector.md").read_text()
-COMMANDS = re.findall(r"^python -m (demo|detectors) ((?:.|\\\n)*?)$", TEXT, re.MULTILINE)
+COMMANDS = re.findall(r"^python -m (demo|detectors) ((?:[^\\\n]|\\\n)*)$", TEXT, re.MULTILINE)
 APPS = {"demo": demo.__main__.app, "detectors": detectors.cli.app}
 
 

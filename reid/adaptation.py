@@ -28,7 +28,7 @@ from reid.training.losses import supervised_contrastive_loss
 from reid.training.sampler import PKSampler
 
 #: A contrast between fewer tracks says nothing about a camera.
-FEWEST_TRACKS = 8
+FEWEST_TRACKS = 4
 
 
 @dataclass(frozen=True)

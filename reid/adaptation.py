@@ -7,8 +7,9 @@ cameras' rows alone: the network stays as it is, and with it everything it knows
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -29,6 +30,7 @@ from reid.training.sampler import PKSampler
 
 #: A contrast between fewer tracks says nothing about a camera.
 FEWEST_TRACKS = 4
+_EPOCHS_BETWEEN_ROUNDS = 1_000_000  # more than a round takes
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,9 @@ class AdaptationSettings:
     """How rows are learned.
 
     Attributes:
-        epochs: passes over the crops; the probable pairs of tracks are found anew before each.
+        rounds: the probable pairs of tracks are found anew before each.
+        steps_per_round: batches a round, whatever the number of crops: the rows move about as far with each
+            batch, and too far makes them worse than none.
         tracks_per_batch, crops_per_track: P and K of the batches; P is lower where there are fewer people.
         learning_rate: of Adam, at the start; it falls to a tenth on a cosine.
         temperature: of the contrastive loss.
@@ -46,7 +50,8 @@ class AdaptationSettings:
         seed: of the order of the crops.
     """
 
-    epochs: int = 3
+    rounds: int = 3
+    steps_per_round: int = 25
     tracks_per_batch: int = 12
     crops_per_track: int = 4
     learning_rate: float = 3e-3
@@ -88,10 +93,10 @@ def adapt(
         camera_names=crops.camera_names,
         rows=np.repeat(start[None], len(crops.camera_names), axis=0).astype(np.float32),
     )
-    for epoch in range(settings.epochs):
+    for number in range(settings.rounds):
         features = crop_features(with_site(loaded, site), crops, device=device)
         labels = probable_people(features, crops, margin=settings.pair_margin)
-        site = _learn(loaded, site, crops, labels, settings, epoch, device, on_step)
+        site = _learn(loaded, site, crops, labels, settings, number, device, on_step)
     if settings.subtract_means:
         site = replace(
             site, means=camera_means(crop_features(with_site(loaded, site), crops, device=device), crops)
@@ -172,11 +177,11 @@ def _learn(
     crops: SiteCrops,
     labels: IntArray,
     settings: AdaptationSettings,
-    epoch: int,
+    number: int,
     device: torch.device,
     on_step: Callable[[int, int, float], None],
 ) -> Site:
-    """One epoch on the rows of the site; `labels` (T,) says which tracks are one person."""
+    """Round `number` on the rows of the site; `labels` (T,) says which tracks are one person."""
     adapted = with_site(loaded, site)
     model = adapted.model.to(device).eval().requires_grad_(False)
     own = [adapted.camera_names.index(name) for name in site.camera_names]
@@ -190,18 +195,26 @@ def _learn(
         crops_per_id=settings.crops_per_track,
         seed=settings.seed,
     )
-    batches = sampler.batches(epoch)
-    for step, batch in enumerate(batches):
+    done, total = number * settings.steps_per_round, settings.rounds * settings.steps_per_round
+    for step, batch in enumerate(_endless(sampler, number), start=done):
+        if step == done + settings.steps_per_round:
+            break
         chosen = np.array(batch)
-        optimizer.param_groups[0]["lr"] = settings.lr_at((epoch + step / len(batches)) / settings.epochs)
+        optimizer.param_groups[0]["lr"] = settings.lr_at(step / total)
         features = _features_with_rows(model, _images(loaded, crops, chosen, device), rows, camera[chosen], own)
         person = torch.from_numpy(crop_labels[chosen]).to(device)
         loss = supervised_contrastive_loss(features, person, settings.temperature)
         optimizer.zero_grad()
         torch.autograd.backward(loss)
         optimizer.step()
-        on_step(epoch * len(batches) + step + 1, settings.epochs * len(batches), float(loss.detach()))
+        on_step(step + 1, total, float(loss.detach()))
     return replace(site, rows=rows.detach().cpu().numpy().astype(np.float32))
+
+
+def _endless(sampler: PKSampler, number: int) -> Iterator[list[int]]:
+    """Batches of round `number`: epoch after epoch, none of them another round's."""
+    for epoch in itertools.count(number * _EPOCHS_BETWEEN_ROUNDS):
+        yield from sampler.batches(epoch)
 
 
 def _features_with_rows(

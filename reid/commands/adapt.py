@@ -46,9 +46,9 @@ def adapt(
     checkpoint: Annotated[
         Path | None, typer.Option(help="Checkpoint to adapt; without it the configuration's embedder.weights.")
     ] = None,
-    epochs: Annotated[int, typer.Option(min=0, help="Passes over the crops; 0 only measures the means.")] = (
-        _DEFAULTS.epochs
-    ),
+    rounds: Annotated[
+        int, typer.Option(min=0, help=f"Of {_DEFAULTS.steps_per_round} batches each; 0 only measures the means.")
+    ] = _DEFAULTS.rounds,
     learning_rate: Annotated[float, typer.Option(help="Of Adam.")] = _DEFAULTS.learning_rate,
     means: Annotated[
         bool, typer.Option(help="Also store each camera's mean feature, which is then subtracted.")
@@ -84,7 +84,7 @@ def adapt(
         f"{len(site_crops.images)} crops of {site_crops.tracks} tracks in "
         f"{len(site_crops.camera_names)} cameras ({', '.join(site_crops.camera_names)})"
     )
-    settings = AdaptationSettings(epochs=epochs, learning_rate=learning_rate, subtract_means=means, seed=seed)
+    settings = AdaptationSettings(rounds=rounds, learning_rate=learning_rate, subtract_means=means, seed=seed)
     with Progress(
         TextColumn("learning"),
         BarColumn(),

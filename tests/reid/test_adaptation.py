@@ -94,13 +94,14 @@ def test_only_the_rows_change_and_the_loss_falls() -> None:
     loaded, crops = loaded_model(), site_crops([0] * 6 + [1] * 6, crops_per_track=4)
     before = {key: value.clone() for key, value in loaded.model.state_dict().items()}
     losses: list[float] = []
-    settings = AdaptationSettings(epochs=30, tracks_per_batch=4, learning_rate=0.05)
+    settings = AdaptationSettings(rounds=30, steps_per_round=3, tracks_per_batch=4, learning_rate=0.05)
     site = adapt(loaded, crops, settings, device=CPU, on_step=lambda done, total, loss: losses.append(loss))
 
     assert site.camera_names == ("cam0", "cam1")
     assert site.rows.shape == (2, 32)
     start = loaded.model.base.sie_embed[2, 0].detach().numpy()
     assert np.abs(site.rows - start).max() > 0.05
+    assert len(losses) == 90
     assert np.mean(losses[-9:]) < np.mean(losses[:9]) - 0.05
     assert all(torch.equal(value, before[key]) for key, value in loaded.model.state_dict().items())
     assert site.means is not None
@@ -111,12 +112,12 @@ def test_only_the_rows_change_and_the_loss_falls() -> None:
     assert np.array_equal(site.rows, again.rows)
 
 
-def test_no_epochs_measure_the_means_alone() -> None:
+def test_no_rounds_measure_the_means_alone() -> None:
     loaded, crops = loaded_model(), site_crops([0] * 12 + [1] * 12, crops_per_track=2)
-    site = adapt(loaded, crops, AdaptationSettings(epochs=0), device=CPU)
+    site = adapt(loaded, crops, AdaptationSettings(rounds=0), device=CPU)
     assert np.array_equal(site.rows, np.repeat(loaded.model.base.sie_embed[2].detach().numpy(), 2, axis=0))
     assert site.means is not None
-    assert adapt(loaded, crops, AdaptationSettings(epochs=0, subtract_means=False), device=CPU).means is None
+    assert adapt(loaded, crops, AdaptationSettings(rounds=0, subtract_means=False), device=CPU).means is None
 
 
 def test_too_few_tracks_are_refused() -> None:

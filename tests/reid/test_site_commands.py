@@ -48,7 +48,7 @@ def run(*arguments: object) -> str:
 
 def test_a_site_is_learned_from_crops(people: Path, checkpoint: Path, tmp_path: Path) -> None:
     site_file = tmp_path / "site.safetensors"
-    output = run("adapt", "--crops", people, "--checkpoint", checkpoint, "--epochs", 2, "--output", site_file)
+    output = run("adapt", "--crops", people, "--checkpoint", checkpoint, "--rounds", 2, "--output", site_file)
     assert "256 crops of 64 tracks in 2 cameras (c1, c2)" in output
     site = load_site(site_file)
     assert site.model_hash == load_checkpoint(checkpoint).model_hash
@@ -85,7 +85,7 @@ def test_labelled_crops_calibrate_the_checkpoint(people: Path, checkpoint: Path,
 def test_tracks_of_a_site_calibrate_its_file(people: Path, checkpoint: Path, tmp_path: Path) -> None:
     """Twelve people beside each other in one camera: 66 pairs of two people, and the halves of each track."""
     site_file = tmp_path / "site.safetensors"
-    run("adapt", "--crops", people, "--checkpoint", checkpoint, "--epochs", 0, "--output", site_file)
+    run("adapt", "--crops", people, "--checkpoint", checkpoint, "--rounds", 0, "--output", site_file)
     model_hash = load_site(site_file).embedding_hash
     rng = np.random.default_rng(0)
     runs = []

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -174,15 +177,38 @@ def test_unreadable_pictures_are_refused_by_name_or_left_out(
     assert TrainingLog(folder).entries()[-1]["known_cameras"]["queries"] > 0
 
 
+DAMAGED_DURING_THE_RUN = """
+import sys
+from pathlib import Path
+
+import torch
+from rich.console import Console
+
+from pipeline.errors import InputError
+from reid.datasets import read_dataset
+from reid.training.train import Trainer
+from tests.reid.tiny_training import tiny_config
+
+data, folder, workers = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
+trainer = Trainer(tiny_config(data={"workers": workers}), read_dataset(data), folder, torch.device("cpu"))
+for path in data.iterdir():
+    path.write_bytes(b"no picture")
+try:
+    trainer.run(Console(quiet=True))
+except InputError as error:
+    print(error)
+"""
+
+
 @pytest.mark.parametrize("workers", [0, 1])
 def test_a_picture_damaged_during_the_run_stops_it_in_one_line(people: Path, tmp_path: Path, workers: int) -> None:
+    """In a process of its own: workers are forked, which a process with the threads of other tests does not survive."""
     data = tmp_path / "people"
     shutil.copytree(people, data)
-    trainer = Trainer(tiny_config(data={"workers": workers}), read_dataset(data), tmp_path, CPU)
-    for path in data.iterdir():
-        path.write_bytes(b"no picture")
-    with pytest.raises(InputError, match=r"^\S*people/00\d\d_c\d_0\d\.png: cannot be read as an image [^\n]*$"):
-        trainer.run(QUIET)
+    command = [sys.executable, "-c", DAMAGED_DURING_THE_RUN, data, tmp_path, str(workers)]
+    environment = {**os.environ, "PYTHONPATH": str(CONFIGS.parents[1]), "OMP_NUM_THREADS": "1"}
+    result = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True, timeout=120)
+    assert re.fullmatch(r"\S*people/00\d\d_c\d_0\d\.png: cannot be read as an image [^\n]*\n", result.stdout)
 
 
 @pytest.mark.parametrize("what", ["loss", "gradient"])

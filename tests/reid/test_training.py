@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -206,7 +207,7 @@ def test_a_picture_damaged_during_the_run_stops_it_in_one_line(people: Path, tmp
     data = tmp_path / "people"
     shutil.copytree(people, data)
     command = [sys.executable, "-c", DAMAGED_DURING_THE_RUN, data, tmp_path, str(workers)]
-    environment = {**os.environ, "PYTHONPATH": str(CONFIGS.parents[1]), "OMP_NUM_THREADS": "1"}
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "OMP_NUM_THREADS": "1"}
     result = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True, timeout=120)
     assert re.fullmatch(r"\S*people/00\d\d_c\d_0\d\.png: cannot be read as an image [^\n]*\n", result.stdout)
 

@@ -8,7 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from detectors.base import Detector
-from pipeline.calibration import Calibration, with_calibration
+from pipeline.calibration import Calibration, wants_calibration, with_calibration
 from pipeline.camera_calibration import FloorHomography
 from pipeline.camera_geometry import CameraGeometry
 from pipeline.config import CameraConfig, Config
@@ -145,6 +145,8 @@ def calibrated(config: Config, embedder_hash: str) -> Config:
     Args:
         embedder_hash: of the run's embeddings; '' if there are none.
     """
+    if not wants_calibration(config):
+        return config  # without looking for weights, which a run on saved embeddings does not need
     settings = config.embedder
     calibration = None
     if embedder_hash and settings.site is not None:

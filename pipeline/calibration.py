@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from pipeline.config import Config
+from pipeline.errors import InputError
 from pipeline.match_threshold import MatchThreshold
 
 #: The key of a card that holds a calibration.
@@ -45,7 +46,7 @@ class Calibration:
         """The calibration in a checkpoint's or a site's card; None if it has none.
 
         Raises:
-            ValueError: the entry is damaged.
+            InputError: the entry is damaged.
         """
         if CARD_KEY not in card:
             return None
@@ -57,16 +58,25 @@ class Calibration:
                 measured_on=entry["measured_on"],
             )
         except (KeyError, TypeError) as error:
-            raise ValueError(f"the calibration in the card is damaged ({error}); calibrate again") from error
+            raise InputError(f"the calibration of the model is damaged ({error}); calibrate again") from error
 
 
-def with_calibration(config: Config, calibration: Calibration | None) -> Config:
-    """The configuration with a number for every limit that is `calibrated`."""
-    wanted = [
+def wants_calibration(config: Config) -> bool:
+    """Whether any limit is to be taken from a calibration."""
+    return bool(_calibrated_sections(config))
+
+
+def _calibrated_sections(config: Config) -> list[str]:
+    return [
         name
         for name in ("tracker", "linker", "second_pass")
         if getattr(config, name).max_cosine_distance == "calibrated"
     ]
+
+
+def with_calibration(config: Config, calibration: Calibration | None) -> Config:
+    """The configuration with a number for every limit that is `calibrated`."""
+    wanted = _calibrated_sections(config)
     if not wanted:
         return config
     if calibration is None:

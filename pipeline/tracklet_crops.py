@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.assembly import close_sources, open_sources
-from pipeline.boxes import covered_share
 from pipeline.config import Config
 from pipeline.datatypes import FloatArray
 from pipeline.errors import InputError
 from pipeline.results_csv import read_trajectories
+from pipeline.single_camera.good_crops import good_crops
 from reid.crops import crop_boxes
 from reid.site_crops import SiteCrops
 
@@ -107,18 +107,12 @@ def _chosen_boxes(
             box = _Box(row.frame_index, row.time_s, row.xyxy)
             frames[row.camera_id, row.frame_index].append((row.track_id, row.confidence, box))
     good: dict[tuple[str, int], list[_Box]] = defaultdict(list)
-    settings = config.tracker
     for (camera, _), boxes in frames.items():
         xyxy = np.array([box.xyxy for _, _, box in boxes], np.float32)
-        covered = covered_share(xyxy)
-        width, height = sizes[camera]
-        margin = settings.border_margin_px
-        fit = covered <= settings.good_crop_max_overlap
-        fit &= (xyxy[:, :2] >= margin).all(axis=1)
-        fit &= (xyxy[:, 2:] <= np.array([width, height]) - margin).all(axis=1)
-        fit &= xyxy[:, 3] - xyxy[:, 1] >= settings.good_crop_height_px
-        for (track_id, confidence, box), is_fit in zip(boxes, fit.tolist(), strict=True):
-            if is_fit and confidence >= settings.good_crop_confidence:
+        confidence = np.array([confidence for _, confidence, _ in boxes], np.float32)
+        fit = good_crops(xyxy, confidence, sizes[camera], config.tracker)
+        for (track_id, _, box), is_fit in zip(boxes, fit.tolist(), strict=True):
+            if is_fit:
                 good[camera, track_id].append(box)
     kept: dict[tuple[str, int], list[_Box]] = {}
     for camera in sizes:

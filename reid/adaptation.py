@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 import torch
@@ -92,6 +92,7 @@ def adapt(
         model_hash=loaded.model_hash,
         camera_names=crops.camera_names,
         rows=np.repeat(start[None], len(crops.camera_names), axis=0).astype(np.float32),
+        card={"crops": len(crops.images), "tracks": crops.tracks, "settings": asdict(settings)},
     )
     for number in range(settings.rounds):
         features = crop_features(with_site(loaded, site), crops, device=device)

@@ -7,8 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from PIL import Image
 from torch import Tensor
 from torch.nn import functional
+from torchvision.transforms.v2 import functional as tv_functional
 
 from pipeline.boxes import clip_xyxy
 from pipeline.datatypes import BoolArray, FloatArray
@@ -40,6 +42,12 @@ def crop_boxes(image: NDArray[np.uint8], xyxy: FloatArray, size_hw: tuple[int, i
     if not crops:
         return torch.zeros((0, 3, *size_hw), dtype=torch.uint8), valid
     return torch.cat(crops).flip(1), valid  # BGR to RGB
+
+
+def resize_image(image: Image.Image, size_hw: tuple[int, int]) -> Tensor:
+    """An RGB picture of one person, as data sets hold them, to (3, height, width) uint8, scaled as by `crop_boxes`."""
+    resized: Tensor = tv_functional.resize(tv_functional.pil_to_tensor(image), list(size_hw), antialias=True)
+    return resized
 
 
 def _resize(crop: NDArray[np.uint8], size_hw: tuple[int, int]) -> Tensor:

@@ -19,7 +19,7 @@ from reid.crops import crop_boxes
 from reid.model_header import ModelHeader
 from reid.models.sie import UNKNOWN
 
-UnknownCamera = Literal["trained row for unknown cameras", "mean of the camera rows"]
+UnknownCamera = Literal["row for unknown cameras", "mean of the camera rows"]
 
 
 class TransReIDEmbedder:
@@ -142,7 +142,7 @@ class TransReIDEmbedder:
         row = self._rows.get(camera_id, UNKNOWN)
         if row == UNKNOWN and self._header.cameras:
             self.unknown_cameras[camera_id] = (
-                "trained row for unknown cameras" if self._header.unknown_row else "mean of the camera rows"
+                "row for unknown cameras" if self._header.unknown_row else "mean of the camera rows"
             )
         return row
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from reid.datasets import Crop, CropSet, camera_indices, read_rgb, view_indices
-from reid.evaluation import LabelledFeatures, RetrievalMetrics, evaluate_retrieval
+from reid.evaluation import LabelledFeatures, RetrievalMetrics, evaluate_retrieval, mean_metrics
 
 Transform = Callable[[Image.Image], Tensor]
 
@@ -71,31 +73,6 @@ def extract_features(
     )
 
 
-def evaluate_model(
-    model: nn.Module,
-    query: CropSet,
-    gallery: CropSet,
-    transform: Transform,
-    *,
-    cameras: Sequence[str] | None,
-    views: Sequence[str] | None = None,
-    device: torch.device,
-    batch_size: int = 64,
-    workers: int = 0,
-) -> RetrievalMetrics:
-    """Search `query` in `gallery` with the model's features; arguments as of `extract_features`."""
-    return evaluate_draws(
-        model,
-        [(query, gallery)],
-        transform,
-        cameras=cameras,
-        views=views,
-        device=device,
-        batch_size=batch_size,
-        workers=workers,
-    )
-
-
 def evaluate_draws(
     model: nn.Module,
     draws: Sequence[tuple[CropSet, CropSet]],
@@ -111,36 +88,44 @@ def evaluate_draws(
 
     A crop that is in several parts is put through the model once. Other arguments are those of `extract_features`.
     """
+
+    def embed(crops: CropSet) -> NDArray[np.float32]:
+        return extract_features(
+            model,
+            crops,
+            transform,
+            cameras=cameras,
+            views=views,
+            device=device,
+            batch_size=batch_size,
+            workers=workers,
+        ).features
+
+    return mean_metrics([evaluate_retrieval(query, gallery) for query, gallery in embed_draws(draws, embed)])
+
+
+def embed_draws(
+    draws: Sequence[tuple[CropSet, CropSet]], embed: Callable[[CropSet], NDArray[Any]]
+) -> list[tuple[LabelledFeatures, LabelledFeatures]]:
+    """Labelled features of every draw's query and gallery; the same object twice where they are the same crops.
+
+    Args:
+        draws: (query, gallery): one, or several where a protocol repeats with random galleries.
+        embed: from N crops to features (N, D); sees every crop once.
+    """
     distinct = CropSet(tuple(dict.fromkeys(crop for draw in draws for part in draw for crop in part.crops)))
-    all_features = extract_features(
-        model,
-        distinct,
-        transform,
-        cameras=cameras,
-        views=views,
-        device=device,
-        batch_size=batch_size,
-        workers=workers,
-    )
+    features = embed(distinct)
     row_of: dict[Crop, int] = {crop: row for row, crop in enumerate(distinct.crops)}
 
-    def part_of(crops: CropSet) -> LabelledFeatures:
-        rows = np.array([row_of[crop] for crop in crops.crops], np.int64)
+    def labelled(crops: CropSet) -> LabelledFeatures:
         return LabelledFeatures(
-            all_features.features[rows], all_features.person_ids[rows], all_features.cameras[rows]
+            features[[row_of[crop] for crop in crops.crops]],
+            np.array([crop.person_id for crop in crops.crops], np.int64),
+            np.array([crop.camera for crop in crops.crops]),
         )
 
-    metrics = [evaluate_retrieval(part_of(query), part_of(gallery)) for query, gallery in draws]
-    return metrics[0] if len(metrics) == 1 else _mean(metrics)
-
-
-def _mean(metrics: Sequence[RetrievalMetrics]) -> RetrievalMetrics:
-    """Mean over draws; numbers of queries are those of the first."""
-    length = min(len(m.cmc) for m in metrics)
-    return RetrievalMetrics(
-        mean_average_precision=float(np.mean([m.mean_average_precision for m in metrics])),
-        cmc=np.mean([m.cmc[:length] for m in metrics], axis=0),
-        mean_inverse_negative_penalty=float(np.mean([m.mean_inverse_negative_penalty for m in metrics])),
-        queries=metrics[0].queries,
-        queries_without_match=metrics[0].queries_without_match,
-    )
+    parts = []
+    for query, gallery in draws:
+        query_features = labelled(query)
+        parts.append((query_features, query_features if gallery is query else labelled(gallery)))
+    return parts

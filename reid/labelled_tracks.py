@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from torchvision.transforms.v2 import functional
 
 from pipeline.errors import InputError
+from reid.crops import resize_image
 from reid.datasets import read_dataset, read_rgb
 from reid.site_crops import SiteCrops
 
@@ -32,10 +32,7 @@ def labelled_tracks(folder: Path, *, cameras: Sequence[str] | None, size_hw: tup
     chosen = [crop for crop in crops.crops if crop.camera in names]
     keys = sorted({(names.index(crop.camera), crop.person_id) for crop in chosen})
     number = {key: index for index, key in enumerate(keys)}
-    images = [
-        functional.resize(functional.pil_to_tensor(read_rgb(crop.path)), list(size_hw), antialias=True).numpy()
-        for crop in chosen
-    ]
+    images = [resize_image(read_rgb(crop.path), size_hw).numpy() for crop in chosen]
     # One after the other, so that no two overlap.
     times = np.arange(len(keys), dtype=np.float64)
     return SiteCrops(

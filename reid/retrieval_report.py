@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,17 +11,15 @@ from numpy.typing import NDArray
 from rich.table import Table
 
 from reid.camera_pairs import CameraPairMetrics, evaluate_camera_pairs
-from reid.datasets import Crop, CropSet
+from reid.datasets import CropSet
 from reid.distances import Distance, squared_euclidean_distance, unit_rows
 from reid.evaluation import LabelledFeatures, RetrievalMetrics, evaluate_retrieval, mean_metrics
 
 _FIGURES = (("mAP", "mAP"), ("mINP", "mINP"), ("rank1", "rank-1"), ("rank5", "rank-5"), ("rank10", "rank-10"))
 _PAIRS_WITH_DIRECTIONS = 10  # a table of more camera pairs shows their means alone
 
-Draw = tuple[CropSet, CropSet]
-"""Query and gallery."""
 DrawFeatures = tuple[LabelledFeatures, LabelledFeatures]
-"""Features of both; the same object twice where they are the same crops."""
+"""Of query and gallery; the same object twice where they are the same crops."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,31 +37,6 @@ class RetrievalReport:
     def to_dict(self) -> dict[str, Any]:
         """For JSON: "all", "camera_pairs" and "directions"."""
         return {"all": self.overall.to_dict(), **self.between_cameras.to_dict()}
-
-
-def embed_draws(draws: Sequence[Draw], embed: Callable[[CropSet], NDArray[Any]]) -> list[DrawFeatures]:
-    """Labelled features of every draw's query and gallery; `embed` sees every crop once.
-
-    Args:
-        draws: one, or several where a protocol repeats with random galleries.
-        embed: from N crops to features (N, D).
-    """
-    distinct = CropSet(tuple(dict.fromkeys(crop for draw in draws for part in draw for crop in part.crops)))
-    features = embed(distinct)
-    row_of: dict[Crop, int] = {crop: row for row, crop in enumerate(distinct.crops)}
-
-    def labelled(crops: CropSet) -> LabelledFeatures:
-        return LabelledFeatures(
-            features[[row_of[crop] for crop in crops.crops]],
-            np.array([crop.person_id for crop in crops.crops], np.int64),
-            np.array([crop.camera for crop in crops.crops]),
-        )
-
-    parts = []
-    for query, gallery in draws:
-        query_features = labelled(query)
-        parts.append((query_features, query_features if gallery is query else labelled(gallery)))
-    return parts
 
 
 def camera_means(crops: CropSet, features: NDArray[Any]) -> dict[str, NDArray[np.float32]]:

@@ -56,8 +56,6 @@ def test_commands_and_settings_work(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert [command[3] for command in COMMANDS] == ["adapt", "calibrate", "calibrate"]
     for command in COMMANDS:
         arguments = command[3:]
-        if "--data" in arguments:
-            arguments += ["--checkpoint", str(weights)]
         if "--tracklets" in arguments:
             make_tracks(tmp_path / "results", load_site(tmp_path / "site.safetensors").embedding_hash)
         result = CliRunner().invoke(app, arguments, catch_exceptions=False)

@@ -17,10 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.assignment import assign
-from pipeline.boxes import Boxes, covered_share, cxcywh_to_xyxy, iou_matrix, xyxy_to_cxcywh
+from pipeline.boxes import Boxes, cxcywh_to_xyxy, iou_matrix, xyxy_to_cxcywh
 from pipeline.config import TrackerSettings
 from pipeline.datatypes import BoolArray, Detections, FloatArray, Frame, IntArray
 from pipeline.single_camera.costs import cosine_distance, fused_cost, gate_distance
+from pipeline.single_camera.good_crops import good_crops
 from pipeline.single_camera.kalman_filter import KalmanFilter
 from pipeline.single_camera.track import Observation, Track, TrackState
 
@@ -183,7 +184,7 @@ class SingleCameraTracker:
             tracks_xyxy=tracks_xyxy,
             same_class=classes[:, None] == detections.class_id[None, :],
             iou=iou_matrix(tracks_xyxy, detections.xyxy),
-            good=self._good_crops(frame, detections),
+            good=good_crops(detections.xyxy, detections.confidence, frame.size_wh, self._settings),
         )
         return self._scene
 
@@ -318,25 +319,6 @@ class SingleCameraTracker:
         interval = settings.embedding_first_interval_s if young else settings.embedding_interval_s
         # A track in its first frame may be a false alarm that is never seen again.
         return track.observations > 1 and time_s - track.embedded_s >= interval
-
-    def _good_crops(self, frame: Frame, detections: Detections) -> BoolArray:
-        settings = self._settings
-        xyxy = detections.xyxy
-        width, height = frame.size_wh
-        margin = settings.border_margin_px
-        inside = (
-            (xyxy[:, 0] >= margin)
-            & (xyxy[:, 1] >= margin)
-            & (xyxy[:, 2] <= width - margin)
-            & (xyxy[:, 3] <= height - margin)
-        )
-        good = (
-            inside
-            & (detections.confidence >= settings.good_crop_confidence)
-            & (xyxy[:, 3] - xyxy[:, 1] >= settings.good_crop_height_px)
-            & (covered_share(xyxy) <= settings.good_crop_max_overlap)
-        )
-        return np.asarray(good)
 
 
 def _tracked_frame(

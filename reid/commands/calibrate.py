@@ -37,10 +37,14 @@ def calibrate(
         typer.Option(help="Output folder of a run of track at the site (repeatable): no labels are needed."),
     ] = None,
     checkpoint: Annotated[
-        Path | None, typer.Option(help="The model; without it the configuration's embedder.weights.")
+        Path | None,
+        typer.Option(
+            help="The model, in whose file the result is stored; without it the configuration's embedder.weights is "
+            "measured and left as it is."
+        ),
     ] = None,
     site: Annotated[
-        Path | None, typer.Option(help="Store the result in this site file instead of the checkpoint.")
+        Path | None, typer.Option(help="With --tracklets: store the result in this site file.")
     ] = None,
     development_ids: Annotated[
         int,
@@ -51,14 +55,14 @@ def calibrate(
     ] = 0.01,
     plot: Annotated[Path | None, typer.Option(help="Draw both histograms of distances (.png).")] = None,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the figures to this file.")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Change no file.")] = False,
     device: DeviceOption = "auto",
 ) -> None:
     """Find the distances up to which two views are one person, and store them where the pipeline takes them from.
 
     From labelled crops: genuine pairs show one person in two cameras. From tracks of a site: impostors are people whom
-    a camera saw at one time, genuine pairs the two halves of a track. Settings `max_cosine_distance: calibrated` of
-    the tracker, the linker and the second pass use the result.
+    a camera saw at one time, genuine pairs the two halves of a track. The result is kept in the file that --checkpoint
+    or --site names; without either it is only shown. Settings `max_cosine_distance: calibrated` of the tracker, the
+    linker and the second pass use the result.
 
     Example:
 
@@ -66,12 +70,17 @@ def calibrate(
     """
     if (data is None) == (not tracklets):
         raise InputError("give either --data with labelled crops, or --tracklets with results of track")
+    if site is not None and (data is not None or checkpoint is not None):
+        raise InputError(
+            "a site file is calibrated with tracks of the site alone: give --site with --tracklets, without --data "
+            "and --checkpoint"
+        )
     config = load_config()
-    weights = checkpoint or Path(config.embedder.weights or "")
     if data is not None:
+        weights = checkpoint or Path(config.embedder.weights or "")
         views, source = _labelled_views(data, weights, development_ids, device), f"labelled crops of {data.name}"
     else:
-        views = _site_views(tracklets or [])
+        views = _site_views(tracklets or [], _expected_hash(checkpoint, site))
         source = f"tracks of {len({view.camera for view in views})} cameras"
     linker = config.linker
     track_pairs = track_distances(
@@ -100,16 +109,14 @@ def calibrate(
         console.print(f"Wrote {plot}")
     if json_file is not None:
         json_file.write_text(json.dumps(calibration.to_dict(), indent=1) + "\n", encoding="utf-8")
-    if dry_run:
-        return
     if site is not None:
         known = load_site(site)
         save_site(site, replace(known, card={**known.card, CARD_KEY: calibration.to_dict()}))
-        console.print(f"Stored in {site}")
-    else:
-        _, card = read_card(weights)
-        rewrite_card(weights, {**card, CARD_KEY: calibration.to_dict()})
-        console.print(f"Stored in {weights}")
+    elif checkpoint is not None:
+        _, card = read_card(checkpoint)
+        rewrite_card(checkpoint, {**card, CARD_KEY: calibration.to_dict()})
+    stored = site or checkpoint
+    console.print(f"Stored in {stored}" if stored else "Stored nowhere: name a file by --checkpoint or --site")
 
 
 # Below, a share of one in a hundred says nothing.
@@ -134,15 +141,34 @@ def _labelled_views(data: Path, weights: Path, development_ids: int, device: str
     return views
 
 
-def _site_views(folders: Sequence[Path]) -> list[Views]:
+def _expected_hash(checkpoint: Path | None, site: Path | None) -> str | None:
+    """Of the embeddings that the file to store in is about; None if nothing is stored."""
+    if site is not None:
+        return load_site(site).embedding_hash
+    return None if checkpoint is None else load_checkpoint(checkpoint).model_hash
+
+
+def _site_views(folders: Sequence[Path], expected_hash: str | None) -> list[Views]:
     """The tracks of finished runs; tracks of one camera that overlap in time are two people."""
     views: list[Views] = []
+    hashes: dict[str, Path] = {}
     for folder in folders:
         path = folder / "tracklets.arrow"
         if not path.is_file():
             raise InputError(f"{folder} holds no tracklets.arrow: name an output folder of `track`")
-        if not read_info(path).embedder_hash:
+        embedder_hash = read_info(path).embedder_hash
+        if not embedder_hash:
             raise InputError(f"{path}: the tracks have no embeddings; track with an embedding model")
+        if expected_hash is not None and embedder_hash != expected_hash:
+            raise InputError(
+                f"{path}: its embeddings are of the model {embedder_hash}, the file to store in is about "
+                f"{expected_hash}; track with that model (and site file) first"
+            )
+        if hashes and embedder_hash not in hashes:
+            raise InputError(
+                f"{path} and {next(iter(hashes.values()))} hold embeddings of two models, which cannot be compared"
+            )
+        hashes.setdefault(embedder_hash, path)
         found = [tracklet for tracklet in read_tracklets(path) if len(tracklet.embeddings) > 1]
         first = len(views)
         for tracklet in found:

@@ -24,17 +24,15 @@ from reid.commands.arguments import DataOption, DeviceOption
 from reid.datasets import CropSet, ReidDataset, camera_indices, read_dataset, read_rgb, view_indices
 from reid.datasets.base import natural_order
 from reid.device import choose_device
-from reid.features import extract_features
+from reid.features import embed_draws, extract_features
 from reid.peers import network_features, parse_peer
 from reid.ranked_list import draw_ranked_lists, evenly_spaced, ranked_lists
 from reid.reranking import KReciprocalDistance
 from reid.retrieval_report import (
-    Draw,
     RetrievalReport,
     camera_means,
     camera_table,
     centred_features,
-    embed_draws,
     overall_table,
     retrieval_report,
 )
@@ -209,7 +207,7 @@ def _notes(loaded: LoadedModel, rows: CameraRows, cameras: Sequence[str]) -> lis
     return [f"The model has no row for {', '.join(strangers)}: their crops are taken as those of unknown cameras."]
 
 
-def _draws(dataset: ReidDataset, cameras: str | None, data: Path) -> list[Draw]:
+def _draws(dataset: ReidDataset, cameras: str | None, data: Path) -> list[tuple[CropSet, CropSet]]:
     """Query and gallery of each repetition of the protocol, only of the cameras that were named."""
     draws = list(dataset.draws) or [(dataset.query, dataset.gallery)]
     if cameras is None:

@@ -11,13 +11,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torchvision.transforms.v2 import functional
 
 from pipeline.config import PROJECT_ROOT
 from pipeline.datatypes import IntArray
 from pipeline.frames import open_source
 from pipeline.mot_files import read_ground_truth
-from reid.crops import crop_boxes
+from reid.crops import crop_boxes, resize_image
 from reid.datasets import read_dataset, read_rgb
 from reid.models.sie import UNKNOWN
 
@@ -58,10 +57,7 @@ def sample_of_dataset(folder: Path, size_hw: tuple[int, int], count: int) -> Cro
     chosen = [
         crops[index] for index in np.unique(np.linspace(0, len(crops) - 1, min(count, len(crops))).astype(int))
     ]
-    pixels = [
-        functional.resize(functional.pil_to_tensor(read_rgb(crop.path)), list(size_hw), antialias=True)
-        for crop in chosen
-    ]
+    pixels = [resize_image(read_rgb(crop.path), size_hw) for crop in chosen]
     return CropSample(
         torch.stack(pixels),
         np.array([crop.person_id for crop in chosen], np.int64),

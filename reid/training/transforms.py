@@ -15,7 +15,7 @@ from torch import Tensor
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms.v2 import functional
 
-from reid.crops import normalise
+from reid.crops import normalise, resize_image
 from reid.training.config import AugmentationConfig
 
 _ERASE_AREA = (0.02, 1 / 3)  # share of the image; Zhong et al., Random Erasing Data Augmentation, AAAI 2020
@@ -31,7 +31,7 @@ class EvaluationTransform:
         self._mean, self._std = mean, std
 
     def __call__(self, image: Image.Image) -> Tensor:
-        pixels = functional.resize(functional.pil_to_tensor(image), list(self._size_hw), antialias=True)
+        pixels = resize_image(image, self._size_hw)
         return _normalised(pixels, self._mean, self._std)
 
 

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -14,7 +13,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
-import psutil
 import pytest
 
 from detectors.base import FakeDetector
@@ -27,7 +25,6 @@ from pipeline.errors import RunError
 from pipeline.results_csv import read_trajectories
 from pipeline.simulation import SimulatedWorld
 from pipeline.sources.base import BrokenSource, FrameSource
-from tests.factories import linker_settings
 from tests.pipeline.simulated_run import assert_unique, csv_rows, make_parts, person_of, run_parts
 
 WORLD = SimulatedWorld(cameras=3, people=6)
@@ -409,17 +406,29 @@ def test_a_full_disk_ends_the_run_with_one_line_and_keeps_the_rows(tmp_path: Pat
 # -- memory ----------------------------------------------------------------------------------------------------
 
 
+# In a process of its own: what earlier tests freed or kept does not move the figure.
+_MEMORY_RUN = """
+import json, os, sys
+from pathlib import Path
+from pipeline.simulation import SimulatedWorld
+from tests.pipeline.simulated_run import make_parts, run_parts
+
+# Small enough a memory for identities that it is full after some hundred frames.
+linker = linker_settings(max_identities=20, identity_memory_s=30)
+parts = make_parts(SimulatedWorld(cameras=2, people=6, view_s=4, blind_s=1), 1800, linker=linker, second_pass=None)
+process, rss = psutil.Process(os.getpid()), []
+run_parts(parts, Path(sys.argv[1]), on_frame=lambda camera_id: rss.append(process.memory_info().rss))
+print(json.dumps([max(rss[1100:1200]), max(rss[-200:]), parts.linker.known_identities]))
+"""
+
+
 def test_memory_does_not_grow_with_the_length_of_the_recording(tmp_path: Path) -> None:
-    world = SimulatedWorld(cameras=2, people=6, view_s=4, blind_s=1)
-    # Small enough a memory for identities that it is full after some hundred frames.
-    linker = linker_settings(max_identities=20, identity_memory_s=30)
-    parts = make_parts(world, 1800, linker=linker, second_pass=None)
-    process = psutil.Process(os.getpid())
-    rss: list[int] = []
-    run_parts(parts, tmp_path, on_frame=lambda camera_id: rss.append(process.memory_info().rss))
-    after_600, after_1800 = max(rss[1100:1200]), max(rss[-200:])
+    command = [sys.executable, "-c", _MEMORY_RUN, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    after_600, after_1800, identities = json.loads(done.stdout.splitlines()[-1])
     rows = len(csv_rows(tmp_path))
     assert rows > 8_000
     # A row takes some 500 bytes in memory: keeping those of the last 1200 frames would take 3 MB.
     assert after_1800 - after_600 < 0.5 * rows * 2 / 3 * 500
-    assert parts.linker.known_identities <= 25
+    assert identities <= 25

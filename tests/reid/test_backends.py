@@ -92,7 +92,7 @@ def test_the_embedder_loads_files_as_it_loads_checkpoints(kind: str, written: Ca
     for one, other in zip(found.embed(frames, [BOXES] * 3), expected.embed(frames, [BOXES] * 3), strict=True):
         np.testing.assert_allclose(one.embeddings, other.embeddings, atol=1e-5)
     assert (found.dim, found.model_hash) == (expected.dim, expected.model_hash)
-    assert found.unknown_cameras == expected.unknown_cameras == {"c": "trained row for unknown cameras"}
+    assert found.unknown_cameras == expected.unknown_cameras == {"c": "row for unknown cameras"}
     with pytest.raises(InputError, match="the model has 0: hall, 1: door"):
         TransReIDEmbedder(load_export(path), camera_rows={"x": "attic"})
 

@@ -112,7 +112,7 @@ def test_nothing_at_all() -> None:
 
 
 @pytest.mark.parametrize(
-    ("unknown_row", "word"), [(True, "trained row for unknown cameras"), (False, "mean of the camera rows")]
+    ("unknown_row", "word"), [(True, "row for unknown cameras"), (False, "mean of the camera rows")]
 )
 def test_unknown_cameras(unknown_row: bool, word: str) -> None:
     loaded = loaded_model(unknown_row=unknown_row)

@@ -10,7 +10,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from reid.datasets import Crop, CropSet
-from reid.features import evaluate_draws, evaluate_model, extract_features
+from reid.features import evaluate_draws, extract_features
 
 CPU = torch.device("cpu")
 
@@ -69,5 +69,5 @@ def test_figures_over_draws_are_means_and_crops_are_seen_once(tmp_path: Path) ->
     assert metrics.rank(2) == pytest.approx(1.0)
     assert metrics.mean_inverse_negative_penalty == pytest.approx((1 + 1 / 2) / 2)
     assert metrics.queries == 1
-    first = evaluate_model(Angle(), *draws[0], brightness, cameras=None, device=CPU)
+    first = evaluate_draws(Angle(), draws[:1], brightness, cameras=None, device=CPU)
     assert first.mean_average_precision == 1.0

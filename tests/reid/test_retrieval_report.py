@@ -13,11 +13,11 @@ from rich.console import Console
 from rich.table import Table
 
 from reid.datasets import Crop, CropSet
+from reid.features import embed_draws
 from reid.retrieval_report import (
     camera_means,
     camera_table,
     centred_features,
-    embed_draws,
     overall_table,
     retrieval_report,
 )

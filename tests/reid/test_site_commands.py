@@ -101,7 +101,12 @@ def test_tracks_of_a_site_calibrate_its_file(people: Path, checkpoint: Path, tmp
                 file.write(make_tracklet(camera_id="c1", track_id=number + 1, embeddings=embeddings))
         runs.append(folder)
     arguments = [text for folder in runs for text in ("--tracklets", folder)]
-    run("calibrate", *arguments, "--checkpoint", checkpoint, "--site", site_file)
+    with pytest.raises(InputError, match="embeddings are of the model"):
+        run("calibrate", *arguments, "--checkpoint", checkpoint)
+    before = site_file.read_bytes()
+    assert "Stored nowhere" in run("calibrate", *arguments)
+    assert site_file.read_bytes() == before
+    run("calibrate", *arguments, "--site", site_file)
     site = load_site(site_file)
     assert site.embedding_hash == model_hash
     calibration = Calibration.from_card(site.card)
@@ -126,6 +131,9 @@ def test_an_uncalibrated_model_says_so(checkpoint: Path, caplog: pytest.LogCaptu
     [
         pytest.param([], "give either --data", id="nothing to measure on"),
         pytest.param(["--tracklets", "{tmp}"], "holds no tracklets.arrow", id="no run"),
+        pytest.param(
+            ["--data", "{tmp}", "--site", "x"], "tracks of the site alone", id="a site by labelled crops"
+        ),
     ],
 )
 def test_bad_input_of_calibrate(checkpoint: Path, tmp_path: Path, arguments: list[str], words: str) -> None:

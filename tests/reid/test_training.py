@@ -31,7 +31,8 @@ from reid.training.losses import batch_hard_triplet_loss
 from reid.training.optimizer import build_optimizer, freeze_first_blocks
 from reid.training.start import standardise_features
 from reid.training.state import load_state
-from reid.training.train import CHECKPOINT_NAME, Trainer, train
+from reid.training.train import train
+from reid.training.trainer import CHECKPOINT_NAME, Trainer
 from reid.training.transforms import EvaluationTransform, TrainingTransform, erase_rectangle
 from tests.reid.tiny_training import TINY, draw_people, tiny_config, tiny_values
 
@@ -187,7 +188,7 @@ from rich.console import Console
 
 from pipeline.errors import InputError
 from reid.datasets import read_dataset
-from reid.training.train import Trainer
+from reid.training.trainer import Trainer
 from tests.reid.tiny_training import tiny_config
 
 data, folder, workers = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
@@ -203,7 +204,7 @@ except InputError as error:
 
 @pytest.mark.parametrize("workers", [0, 1])
 def test_a_picture_damaged_during_the_run_stops_it_in_one_line(people: Path, tmp_path: Path, workers: int) -> None:
-    """In a process of its own: workers are forked, which a process with the threads of other tests does not survive."""
+    """In a process of its own: the loader's workers change how the whole process treats the end of a child."""
     data = tmp_path / "people"
     shutil.copytree(people, data)
     command = [sys.executable, "-c", DAMAGED_DURING_THE_RUN, data, tmp_path, str(workers)]

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from pipeline.errors import InputError
+from reid.training.build import build_model
 from reid.training.config import load_training_config
-from reid.training.train import build_model
 
 CONFIGS = Path(__file__).parents[2] / "configs" / "reid"
 

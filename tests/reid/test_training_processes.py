@@ -14,7 +14,7 @@ from pipeline.errors import InputError, RunError
 from reid import cli
 from reid.datasets import read_dataset
 from reid.training.distributed import ONE_PROCESS, Processes, joined_processes
-from reid.training.train import Trainer
+from reid.training.trainer import Trainer
 from tests.reid.tiny_training import draw_people, tiny_config
 
 

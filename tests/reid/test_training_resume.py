@@ -21,7 +21,8 @@ from rich.console import Console
 from pipeline.errors import InputError
 from reid.checkpoints import load_checkpoint
 from reid.training.state import load_state
-from reid.training.train import CHECKPOINT_NAME, train
+from reid.training.train import train
+from reid.training.trainer import CHECKPOINT_NAME
 from tests.reid.tiny_training import draw_people, tiny_config, tiny_values, without_times
 
 ROOT = Path(__file__).parents[2]

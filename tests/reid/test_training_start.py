@@ -16,7 +16,8 @@ from reid.checkpoints import load_checkpoint, save_checkpoint
 from reid.datasets import read_dataset
 from reid.models.transreid import TransReID, TransReIDConfig
 from reid.training.start import IDENTITIES_KEY, RowNames, is_backbone, start_from
-from reid.training.train import CHECKPOINT_NAME, Trainer, train
+from reid.training.train import train
+from reid.training.trainer import CHECKPOINT_NAME, Trainer
 from tests.reid.tiny_training import draw_people, tiny_config
 
 CPU = torch.device("cpu")

@@ -1,0 +1,39 @@
+"""Which detections show a person well enough to remember the look."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pipeline.boxes import covered_share
+from pipeline.config import TrackerSettings
+from pipeline.datatypes import BoolArray, FloatArray
+
+
+def good_crops(
+    xyxy: FloatArray, confidence: FloatArray, size_wh: tuple[int, int], settings: TrackerSettings
+) -> BoolArray:
+    """Confident, high enough, not cut off by the border of the image, not covered by others.
+
+    Args:
+        xyxy: (N, 4) all boxes of a frame, pixels.
+        confidence: (N,).
+        size_wh: (width, height) of the image, pixels.
+
+    Returns:
+        (N,) bool.
+    """
+    width, height = size_wh
+    margin = settings.border_margin_px
+    inside = (
+        (xyxy[:, 0] >= margin)
+        & (xyxy[:, 1] >= margin)
+        & (xyxy[:, 2] <= width - margin)
+        & (xyxy[:, 3] <= height - margin)
+    )
+    good = (
+        inside
+        & (confidence >= settings.good_crop_confidence)
+        & (xyxy[:, 3] - xyxy[:, 1] >= settings.good_crop_height_px)
+        & (covered_share(xyxy) <= settings.good_crop_max_overlap)
+    )
+    return np.asarray(good)

@@ -1,0 +1,33 @@
+"""The network that a training configuration asks for."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from reid.models.transreid import TransReID, TransReIDConfig, architecture
+from reid.training.config import TrainingConfig
+
+
+def build_model(config: TrainingConfig, *, cameras: int, views: int = 0, identities: int) -> TransReID:
+    """The network of `config`, newly initialised, for so many cameras, views and identities of the data."""
+    switches = config.model
+    with_cameras = switches.camera_embedding
+    backbone = (
+        architecture(switches.architecture)
+        if isinstance(switches.architecture, str)
+        else TransReIDConfig(**switches.architecture.model_dump())
+    )
+    model_config = replace(
+        backbone,
+        image_size=switches.image_size_hw,
+        stride=switches.stride_px,
+        cameras=cameras if with_cameras else 0,
+        views=views if switches.view_embedding else 0,
+        sie_coefficient=switches.sie_coefficient,
+        unknown_row=with_cameras and switches.unknown_camera_row,
+        jpm=switches.jigsaw,
+        shift=switches.shift,
+        num_classes=identities,
+        drop_path=switches.drop_path,
+    )
+    return TransReID(model_config)

@@ -1,0 +1,456 @@
+"""One training run: its state, its batches and epochs, and what it writes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.utils.data import DataLoader
+
+from pipeline.errors import InputError, RunError
+from reid.checkpoints import save_checkpoint
+from reid.datasets import ReidDataset, identities_digest, read_rgb
+from reid.features import evaluate_draws
+from reid.models.transreid import TransReID
+from reid.training.build import build_model
+from reid.training.config import TrainingConfig, parse_training_config
+from reid.training.data import SampleKey, TrainingCrops, split
+from reid.training.distributed import ONE_PROCESS, Processes, shared_batch_model
+from reid.training.log import TrainingLog
+from reid.training.losses import batch_hard_triplet_loss, reid_loss, supervised_contrastive_loss
+from reid.training.optimizer import (
+    base_learning_rates,
+    build_optimizer,
+    freeze_first_blocks,
+    set_learning_rates,
+    trainable_parameters,
+)
+from reid.training.precision import autocast_dtype
+from reid.training.sampler import PKSampler
+from reid.training.schedule import WarmupCosine
+from reid.training.start import (
+    IDENTITIES_KEY,
+    STANDARDISATION_CROPS,
+    RowNames,
+    is_backbone,
+    standardise_features,
+    start_from,
+)
+from reid.training.state import STATE_NAME, save_state
+from reid.training.teacher import teacher_features
+from reid.training.transforms import EvaluationTransform, TrainingTransform
+
+CHECKPOINT_NAME = "model.safetensors"
+_SUMS = ("loss", "identity_loss", "metric_loss", "teacher_loss", "accuracy")
+
+
+class Trainer:
+    """One run; all of its state is in `state_dict`. With several processes, each has a trainer of its own."""
+
+    def __init__(
+        self,
+        config: TrainingConfig,
+        dataset: ReidDataset,
+        folder: Path,
+        device: torch.device,
+        teacher: Path | None = None,
+        *,
+        left_out: Sequence[Path] = (),
+        processes: Processes = ONE_PROCESS,
+    ) -> None:
+        """
+        Args:
+            teacher: network whose similarities are matched, see `reid.training.teacher`; None for no teacher.
+            left_out: image files that are treated as if they were not there.
+        """
+        self.config = config
+        self.folder = folder
+        self.device = device
+        self.processes = processes
+        self.left_out = tuple(left_out)
+        self._data_root = dataset.root
+        self.log = TrainingLog(folder)
+        if config.data.ids_per_batch % processes.count:
+            raise InputError(
+                f"data.ids_per_batch {config.data.ids_per_batch} cannot be shared by {processes.count} processes: "
+                "take a multiple"
+            )
+        self.parts = split(dataset, config, self.left_out)
+        size_hw, mean, std = config.model.image_size_hw, config.model.mean, config.model.std
+        self._evaluation_transform = EvaluationTransform(size_hw, mean, std)
+        self._crops = TrainingCrops(
+            self.parts.train,
+            self.parts.cameras,
+            self.parts.views,
+            TrainingTransform(size_hw, mean, std, config.augmentation),
+            config.data.camera_dropout,
+        )
+        sampler = PKSampler(
+            self._crops.labels,
+            ids_per_batch=config.data.ids_per_batch,
+            crops_per_id=config.data.crops_per_id,
+            seed=config.run.seed,
+        )
+        self._labels = torch.tensor(self._crops.labels)
+        # (batches, B) crop indices of each epoch; lists of 113,000 crops in 120 epochs would take half a gigabyte
+        self._batches = [np.array(sampler.batches(epoch), np.int32) for epoch in range(config.schedule.epochs)]
+
+        torch.manual_seed(config.run.seed)
+        self.model = build_model(
+            config,
+            cameras=len(self.parts.cameras),
+            views=len(self.parts.views),
+            identities=len(self.parts.train.person_ids),
+        ).to(device)
+        freeze_first_blocks(self.model, config.optimizer.frozen_blocks)
+        self._ema = (
+            None
+            if config.run.ema_decay is None
+            else AveragedModel(self.model, multi_avg_fn=get_ema_multi_avg_fn(config.run.ema_decay))  # type: ignore[no-untyped-call]
+        )
+        self._optimizer = build_optimizer(self.model, config.optimizer)
+        self._metric_loss = (
+            batch_hard_triplet_loss
+            if config.loss.metric == "triplet"
+            else partial(supervised_contrastive_loss, temperature=config.loss.temperature)
+        )
+        self._schedule = WarmupCosine(
+            epochs=config.schedule.epochs,
+            warmup_epochs=config.schedule.warmup_epochs,
+            start_lr=config.schedule.start_factor * config.optimizer.lr,
+            floor_lr=config.schedule.floor_factor * config.optimizer.lr,
+        )
+        self._autocast = autocast_dtype(device, config.run.precision)
+        self._scaler = torch.amp.GradScaler(device.type, enabled=self._autocast is torch.float16)
+        self._teacher: Tensor | None = None
+        if teacher is not None:
+            cache = folder / "teacher.npy"
+            if processes.is_first:
+                teacher_features(teacher, self.parts.train, cache)
+            processes.wait()
+            self._teacher = torch.from_numpy(teacher_features(teacher, self.parts.train, cache))
+        self._epoch = 0
+        self._step = 0  # batches of this epoch that are done
+        self._sums = dict.fromkeys(_SUMS, 0.0)  # over those batches
+
+    @property
+    def cameras(self) -> tuple[str, ...]:
+        """Names of the model's camera rows."""
+        return self.parts.cameras if self.model.config.cameras else ()
+
+    @property
+    def views(self) -> tuple[str, ...]:
+        """Names of the model's view rows."""
+        return self.parts.views if self.model.config.views else ()
+
+    @property
+    def identities(self) -> str:
+        """Digest of the identities of the classifiers' rows."""
+        return identities_digest(self.parts.train.person_ids)
+
+    @property
+    def result(self) -> TransReID:
+        """The model to evaluate and to keep: the moving average where there is one."""
+        if self._ema is None:
+            return self.model
+        return cast(TransReID, self._ema.module)
+
+    @property
+    def iterations(self) -> int:
+        """Batches of the whole run."""
+        return sum(len(batches) for batches in self._batches)
+
+    @property
+    def iteration(self) -> int:
+        """Batches that are done."""
+        return sum(len(batches) for batches in self._batches[: self._epoch]) + self._step
+
+    def start_from(self, source: str | Path) -> list[str]:
+        """Take weights to begin with, see `reid.training.start`; returns what was taken."""
+        names = RowNames(self.cameras, self.views, self.identities)
+        report = start_from(self.model, source, names, new_side_information=self.config.start.side_information)
+        if self.config.start.standardise_features and is_backbone(source):
+            rng = np.random.default_rng(self.config.run.seed)
+            chosen = rng.permutation(len(self.parts.train))[:STANDARDISATION_CROPS]
+            paths = [self.parts.train.crops[i].path for i in chosen]
+            images = torch.stack([self._evaluation_transform(read_rgb(path)) for path in paths])
+            standardise_features(self.model, images.to(self.device))
+            report.append(f"standardised the features of {len(images)} training crops")
+        if self._ema is not None:
+            self._ema.module.load_state_dict(self.model.state_dict())
+        return report
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that `load_state_dict` needs to go on as if nothing had happened.
+
+        Random numbers need no state: they are derived from the seed and the number of the batch. Nothing depends on
+        the number of processes.
+        """
+        return {
+            "config": self.config.model_dump(mode="json"),
+            "crops": self.parts.digest,
+            "left_out": [path.relative_to(self._data_root).as_posix() for path in self.left_out],
+            "model": self.model.state_dict(),
+            "ema": None if self._ema is None else self._ema.state_dict(),
+            "optimizer": self._optimizer.state_dict(),
+            "scaler": self._scaler.state_dict(),
+            "epoch": self._epoch,
+            "step": self._step,
+            "sums": self._sums,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from `state`.
+
+        Raises:
+            InputError: it belongs to another configuration or to other crops.
+        """
+        # keys that came to the program after the run began have their defaults
+        theirs = parse_training_config(state["config"], source=str(self.folder / STATE_NAME)).model_dump(
+            mode="json"
+        )
+        ours = self.config.model_dump(mode="json")
+        if theirs != ours:
+            changed = [
+                f"{section}.{key}"
+                for section, values in ours.items()
+                for key, value in values.items()
+                if theirs[section][key] != value
+            ]
+            raise InputError(
+                f"{self.folder / STATE_NAME} belongs to a run with another configuration ({', '.join(changed)}); "
+                "resume with its own configuration, or start anew in another folder"
+            )
+        if state.get("crops", self.parts.digest) != self.parts.digest:
+            raise InputError(
+                f"{self.folder / STATE_NAME} belongs to a run on other crops: the {len(self.parts.train)} training "
+                "crops found now have other names, identities or cameras; give the same --data"
+            )
+        self.model.load_state_dict(state["model"])
+        if self._ema is not None:
+            self._ema.load_state_dict(state["ema"])
+        self._optimizer.load_state_dict(state["optimizer"])
+        self._scaler.load_state_dict(state["scaler"])
+        self._epoch, self._step, self._sums = state["epoch"], state["step"], dict(state["sums"])
+
+    @property
+    def epoch(self) -> int:
+        """Whole epochs that are done."""
+        return self._epoch
+
+    def save(self) -> None:
+        """Write the state, from which a killed run resumes."""
+        save_state(self.folder, self.state_dict())
+
+    def run(self, console: Console, on_iteration: Callable[[int], None] = lambda iteration: None) -> None:
+        """Train to the end of the last epoch.
+
+        Args:
+            console: where progress is shown.
+            on_iteration: called after every batch with the number of batches done; may raise to stop the run.
+        """
+        network = self.model if self.processes.count == 1 else shared_batch_model(self.model, self.device)
+        with Progress(
+            TextColumn("epoch {task.fields[epoch]}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("loss {task.fields[loss]:.3f}"),
+            TimeRemainingColumn(),
+            console=console,
+        ) as progress:
+            task = progress.add_task("", total=self.iterations, completed=self.iteration, epoch=0, loss=0.0)
+            began_s, began_at = time.monotonic(), self.iteration
+            while self._epoch < self.config.schedule.epochs:
+                for images, cameras, views in self._read_batches():
+                    losses = self._train_batch(network, images, cameras, views)
+                    done = self.iteration
+                    left_s = (time.monotonic() - began_s) / (done - began_at) * (self.iterations - done)
+                    progress.update(task, completed=done, epoch=self._epoch + 1, loss=losses["loss"])
+                    if self.processes.is_first:
+                        self._after_batch(losses, left_s)
+                    on_iteration(done)
+                entry = self._finish_epoch()
+                console.print(_epoch_line(entry, self.config.schedule.epochs))
+                self.processes.wait()
+
+    def _after_batch(self, losses: dict[str, float], left_s: float) -> None:
+        if self.iteration % self.config.run.log_every_iterations == 0:
+            self._log_iteration(losses, left_s)
+        if self.iteration % self.config.run.checkpoint_every_iterations == 0:
+            self.save()
+
+    def _read_batches(self) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        """Images, camera rows and view rows: this process' share of the batches of the epoch that are not done yet."""
+        seed = self.config.run.seed
+        keys = [
+            list(
+                self.processes.share(
+                    [SampleKey(crop, (seed, self._epoch, step, i)) for i, crop in enumerate(batch.tolist())]
+                )
+            )
+            for step, batch in enumerate(self._batches[self._epoch])
+        ]
+        loader = DataLoader(
+            self._crops,
+            batch_sampler=keys[self._step :],
+            num_workers=self.config.data.workers,
+            pin_memory=self.device.type == "cuda",
+        )
+        try:
+            yield from loader
+        except InputError as error:
+            # of a worker process it comes with the worker's traceback, the error itself last
+            own_line = str(error).splitlines()[-1]
+            raise InputError(own_line.removeprefix(f"{InputError.__module__}.{InputError.__name__}: ")) from error
+
+    def _train_batch(self, network: nn.Module, images: Tensor, cameras: Tensor, views: Tensor) -> dict[str, float]:
+        """One step; images, cameras and views are this process' share of the batch, losses those of all of it."""
+        self._prepare_batch()
+        batch = torch.from_numpy(self._batches[self._epoch][self._step]).long()
+        labels = self._labels[batch].to(self.device)
+        images, cameras, views = (x.to(self.device, non_blocking=True) for x in (images, cameras, views))
+        with torch.autocast(self.device.type, self._autocast, enabled=self._autocast is not None):
+            logits, features = network(images, cameras, views)
+        parts = reid_loss(
+            logits,
+            features,
+            labels,
+            label_smoothing=self.config.loss.label_smoothing,
+            metric_loss=self._metric_loss,
+            teacher=None if self._teacher is None else self._teacher[batch].to(self.device),
+            teacher_weight=self.config.loss.teacher_weight,
+        )
+        self._optimizer.zero_grad(set_to_none=True)
+        self._scaler.scale(parts.total).backward()  # type: ignore[no-untyped-call]
+        self._scaler.unscale_(self._optimizer)
+        gradient_norm = torch.nn.utils.clip_grad_norm_(
+            trainable_parameters(self.model), self.config.optimizer.clip_norm or float("inf")
+        )
+        losses = dict(
+            zip(
+                _SUMS,
+                (x.item() for x in (parts.total, parts.identity, parts.metric, parts.teacher, parts.accuracy)),
+                strict=True,
+            )
+        )
+        self._refuse_divergence(losses["loss"], gradient_norm.item())
+        self._scaler.step(self._optimizer)
+        self._scaler.update()
+        if self._ema is not None:
+            self._ema.update_parameters(self.model)
+            # statistics of the necks are means over batches already
+            for kept, current in zip(self._ema.module.buffers(), self.model.buffers(), strict=True):
+                kept.copy_(current)
+        self._step += 1
+        self._sums = {name: self._sums[name] + losses[name] for name in _SUMS}
+        return losses
+
+    def _prepare_batch(self) -> None:
+        """Learning rates and random numbers (drop path) of the next batch."""
+        numbers = [self.config.run.seed, self._epoch, self._step]
+        if not self.processes.is_first:
+            numbers.append(self.processes.rank)
+        torch.manual_seed(int(np.random.SeedSequence(numbers).generate_state(1)[0]))
+        steps = len(self._batches[self._epoch])
+        fraction = self._step / steps if self.config.schedule.step == "iteration" else 1.0
+        rates = {
+            base: self._schedule.lr(self._epoch + fraction, base) for base in base_learning_rates(self._optimizer)
+        }
+        set_learning_rates(self._optimizer, rates)
+        self.model.train()
+
+    def _refuse_divergence(self, loss: float, gradient_norm: float) -> None:
+        """Raise RunError before the weights are touched; fp16's scaler passes over infinite gradients itself."""
+        if np.isfinite(loss) and (np.isfinite(gradient_norm) or self._scaler.is_enabled()):
+            return
+        what = f"the loss became {loss}" if not np.isfinite(loss) else f"the gradient became {gradient_norm}"
+        kept = self.folder / STATE_NAME
+        raise RunError(
+            f"{what} in batch {self.iteration + 1} (epoch {self._epoch + 1}): the run diverged. Lower optimizer.lr, "
+            "set optimizer.clip_norm, or compute in fp32, and start anew"
+            + (f"; {kept} holds the last state before" if kept.exists() else "")
+        )
+
+    def _finish_epoch(self) -> dict[str, Any]:
+        steps = self._step
+        iteration = self.iteration
+        entry: dict[str, Any] = {"kind": "epoch", "iteration": iteration, "epoch": self._epoch + 1}
+        entry |= {name: self._sums[name] / steps for name in _SUMS}
+        last = entry["epoch"] == self.config.schedule.epochs
+        evaluated = last or entry["epoch"] % self.config.run.evaluate_every_epochs == 0
+        if evaluated and self.processes.is_first:
+            entry |= self.evaluate()
+            self.save_result()
+        self._epoch, self._step, self._sums = self._epoch + 1, 0, dict.fromkeys(_SUMS, 0.0)
+        if self.processes.is_first:
+            self.log.append(entry)
+            if evaluated:
+                self.log.plot()
+            self.save()
+        return entry
+
+    def evaluate(self) -> dict[str, Any]:
+        """Retrieval figures on the development part, with camera rows and with the unknown row."""
+        ways: dict[str, Sequence[str] | None] = {}
+        config = self.model.config
+        if config.cameras:
+            ways["known_cameras"] = self.cameras
+        if config.unknown_row or not config.cameras:
+            ways["unknown_cameras"] = None
+        return {
+            name: evaluate_draws(
+                self.result,
+                self.parts.draws,
+                self._evaluation_transform,
+                cameras=cameras,
+                views=self.views,
+                device=self.device,
+                batch_size=self.config.run.evaluation_batch,
+                workers=self.config.data.workers,
+            ).to_dict()
+            for name, cameras in ways.items()
+        }
+
+    def save_result(self) -> None:
+        """Write the checkpoint to train on from or to export."""
+        save_checkpoint(
+            self.folder / CHECKPOINT_NAME,
+            self.result,
+            camera_names=self.cameras,
+            view_names=self.views,
+            input_mean=self.config.model.mean,
+            input_std=self.config.model.std,
+            card={IDENTITIES_KEY: self.identities},
+            inference_only=False,
+        )
+
+    def _log_iteration(self, losses: dict[str, float], left_s: float) -> None:
+        lr = max(group["lr"] for group in self._optimizer.param_groups)
+        self.log.append(
+            {
+                "kind": "iteration",
+                "iteration": self.iteration,
+                "epoch": self._epoch + 1,
+                **losses,
+                "lr": lr,
+                "left_s": round(left_s),
+            }
+        )
+
+
+def _epoch_line(entry: dict[str, Any], epochs: int) -> str:
+    line = f"epoch {entry['epoch']}/{epochs}: loss {entry['loss']:.3f}, accuracy {entry['accuracy']:.1%}"
+    for key in ("known_cameras", "unknown_cameras"):
+        if key in entry:
+            figures = entry[key]
+            line += f"; {key.replace('_', ' ')} mAP {figures['mAP']:.1%}, rank-1 {figures['rank1']:.1%}"
+    return line

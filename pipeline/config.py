@@ -260,10 +260,10 @@ def load_config(path: Path | None = None, overrides: Mapping[str, Any] | None = 
         InputError: naming the file, the key's path, the value and what was expected; the last file that was read,
             where the fault may be in the overrides.
     """
-    merged = _read(DEFAULT_CONFIG)
+    merged = read_config_file(DEFAULT_CONFIG)
     label = str(DEFAULT_CONFIG)
     if path is not None:
-        merged, label = merge(merged, _read(path)), str(path)
+        merged, label = merge(merged, read_config_file(path)), str(path)
     if overrides:
         merged, label = merge(merged, overrides), f"{label} with overrides"
     try:
@@ -334,22 +334,23 @@ def read_yaml(path: Path) -> dict[str, Any]:
     return content
 
 
-def _read(path: Path) -> dict[str, Any]:
+def read_config_file(path: Path) -> dict[str, Any]:
+    """The keys of a configuration file as they stand there, with all paths resolved; InputError if it is no YAML."""
     content = read_yaml(path)
-    folder = path.resolve().parent
     for section, key in (("detector", "weights"), ("embedder", "weights"), ("embedder", "site")):
         part = content.get(section)
         if isinstance(part, dict) and isinstance(part.get(key), str):
-            part[key] = _resolve(part[key], folder, path)
+            part[key] = resolve_path(part[key], path)
     cameras = content.get("cameras")
     for camera in cameras if isinstance(cameras, list) else ():
         if isinstance(camera, dict) and isinstance(camera.get("source"), str):
-            camera["source"] = _resolve(camera["source"], folder, path)
+            camera["source"] = resolve_path(camera["source"], path)
     return content
 
 
-def _resolve(text: str, folder: Path, config: Path) -> str:
-    """Fill in environment variables, then take it relative to `folder`; a bare name not there stays bare."""
+def resolve_path(text: str, config: Path) -> str:
+    """A path that stands in the file `config`: environment variables are filled in, then it is taken relative to that
+    file's folder; a bare name that is not there stays bare."""
 
     def variable(match: re.Match[str]) -> str:
         value = os.environ.get(match[1])
@@ -358,7 +359,7 @@ def _resolve(text: str, folder: Path, config: Path) -> str:
         return value
 
     text = re.sub(r"\$\{(\w+)\}", variable, text)
-    resolved = Path(os.path.normpath(folder / text))
+    resolved = Path(os.path.normpath(config.resolve().parent / text))
     if Path(text).name == text and not resolved.exists():
         return text
     return str(resolved)

@@ -26,6 +26,7 @@ from pipeline.assembly import (
 from pipeline.calibration import with_calibration
 from pipeline.commands.arguments import ConfigOption, SetOption, overrides_of
 from pipeline.commands.json_file import write_json
+from pipeline.commands.trackers import trackers
 from pipeline.config import Config, load_config, named_sources
 from pipeline.errors import InputError, RunError
 from pipeline.run_summary import RunSummary
@@ -35,7 +36,10 @@ from pipeline.sources.base import BrokenSource
 from pipeline.stage_clock import StageClock
 from reid.base import Embedder
 
-app = typer.Typer(help="Measure time and memory.", no_args_is_help=True)
+app = typer.Typer(
+    help="Measure time, memory, and identities against those of other trackers.", no_args_is_help=True
+)
+app.command(name="trackers")(trackers)
 
 JsonOption = Annotated[Path | None, typer.Option("--json", help="Write the figures to this file.", metavar="FILE")]
 

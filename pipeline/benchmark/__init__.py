@@ -1,0 +1,1 @@
+"""The same saved detections through this project's trackers and those of others, scored alike."""

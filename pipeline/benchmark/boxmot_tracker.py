@@ -1,0 +1,63 @@
+"""BoT-SORT of boxmot with OSNet, in an environment of its own: its requirements differ from this project's."""
+
+from __future__ import annotations
+
+import subprocess
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from numpy.lib import format as npy
+
+from pipeline.benchmark import boxmot_worker
+from pipeline.benchmark.peer import Peer, PeerTracker, PeerTracks
+from pipeline.datatypes import Detections, Frame
+from pipeline.errors import InputError, RunError
+
+
+def boxmot_peer(python: Path, weights: Path) -> Peer:
+    """BoT-SORT with its package's defaults.
+
+    Args:
+        python: interpreter of an environment with boxmot 25.
+        weights: of the re-identification network, as boxmot names its files (osnet_x0_25_msmt17.pt or .onnx).
+
+    Raises:
+        InputError: either is not there, or the environment has no boxmot.
+    """
+    for what, path in (("interpreter", python), ("weights", weights)):
+        if not path.exists():
+            raise InputError(f"boxmot's {what}: there is no file {path}")
+    found = subprocess.run([python, "-c", "import boxmot"], capture_output=True, text=True, check=False)
+    if found.returncode:
+        raise InputError(f"{python} cannot import boxmot: {found.stderr.strip().splitlines()[-1:]}")
+    return Peer("boxmot BoT-SORT + OSNet", partial(_Tracker, python, weights), needs_pictures=True)
+
+
+class _Tracker(PeerTracker):
+    def __init__(self, python: Path, weights: Path, frame_rate: float) -> None:
+        # Its settings file says 30 frames per second, whatever the video.
+        command = [str(python), boxmot_worker.__file__, str(weights.resolve())]
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+
+    def update(self, frame: Frame, detections: Detections) -> PeerTracks:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        assert frame.image is not None
+        zeros = np.zeros(len(detections), np.float32)
+        rows = np.column_stack([detections.xyxy, detections.confidence, zeros])
+        try:
+            for array in (frame.image, rows):
+                npy.write_array(self._process.stdin, np.ascontiguousarray(array))
+            self._process.stdin.flush()
+            tracks = npy.read_array(self._process.stdout)
+        except (OSError, ValueError) as error:
+            raise RunError(f"boxmot stopped at frame {frame.frame_index} of {frame.camera_id}: {error}") from error
+        return PeerTracks.of(tracks[:, 4], tracks[:, :4])
+
+    def close(self) -> None:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.close()
+        self._process.wait(timeout=60)
+        self._process.stdout.close()

@@ -1,0 +1,94 @@
+"""Runs of the same detections: through this project's whole way, or through a peer in each camera."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from detectors.base import Detector
+from pipeline.assembly import build_parts
+from pipeline.benchmark.peer import Peer, PeerTracks
+from pipeline.config import Config
+from pipeline.datatypes import Detections
+from pipeline.runner import run
+from pipeline.sources.base import FrameSource
+from pipeline.track_boxes import TrackBoxes
+from pipeline.trajectory_boxes import TrajectoryBoxes, read_trajectories
+
+
+@dataclass(frozen=True, eq=False)
+class Tracked:
+    """What a run gave.
+
+    Attributes:
+        boxes: camera -> boxes with ids over all cameras.
+        ms_per_frame: milliseconds that association (and linking) of a frame of one camera took; no model.
+    """
+
+    boxes: Mapping[str, TrajectoryBoxes]
+    ms_per_frame: float
+
+
+def run_project(
+    config: Config, sources: list[FrameSource], detector: Detector, embedder_hash: str, *, second_pass: bool
+) -> Tracked:
+    """This project's trackers and linker on detections that bring their embeddings.
+
+    Args:
+        second_pass: give final ids, which know the whole recording; else the ids are those of the moment.
+    """
+    offline = config.second_pass.model_copy(update={"enabled": second_pass})
+    config = config.model_copy(update={"second_pass": offline})
+    parts = build_parts(config, sources, None, detector, None, embedder_hash)
+    with tempfile.TemporaryDirectory() as folder:
+        summary = run(parts, Path(folder), config={}, versions={})
+        boxes = read_trajectories(Path(folder) / "trajectories.csv", interpolated=False)
+    busy_s = sum(summary.stage_s.get(stage, 0.0) for stage in ("track", "link", "second pass"))
+    return Tracked(boxes, busy_s * 1000 / summary.frames)
+
+
+def run_peer(peer: Peer, sources: list[FrameSource], detector: Detector) -> Tracked:
+    """A peer in each camera by itself: nobody has the same id in two cameras.
+
+    Args:
+        sources: with pictures where the peer needs them.
+    """
+    boxes: dict[str, TrajectoryBoxes] = {}
+    frames = busy_s = 0.0
+    first_id = 1
+    for source in sources:
+        tracker = peer.start(source.frame_rate)
+        found: list[tuple[int, PeerTracks]] = []
+        try:
+            for frame in source:
+                (detections,) = detector.detect([frame])
+                began = time.perf_counter()
+                tracks = tracker.update(frame, _without_embeddings(detections))
+                busy_s += time.perf_counter() - began
+                frames += 1
+                found.append((frame.frame_index, tracks))
+        finally:
+            tracker.close()
+        boxes[source.camera_id] = camera = _camera_boxes(found, first_id)
+        first_id = int(camera.boxes.ids.max(initial=first_id)) + 1
+    return Tracked(boxes, busy_s * 1000 / max(frames, 1))
+
+
+def _without_embeddings(detections: Detections) -> Detections:
+    return Detections(detections.xyxy, detections.confidence, detections.class_id)
+
+
+def _camera_boxes(found: list[tuple[int, PeerTracks]], first_id: int) -> TrajectoryBoxes:
+    """The boxes of one camera, their ids renumbered from `first_id`."""
+    number: dict[int, int] = defaultdict(lambda: first_id + len(number))
+    frame_index = np.array([frame for frame, tracks in found for _ in tracks.ids], np.int64)
+    track_id = np.array([i for _, tracks in found for i in tracks.ids.tolist()], np.int64)
+    ids = np.array([number[i] for i in track_id.tolist()], np.int64)
+    xyxy = np.concatenate([tracks.xyxy for _, tracks in found]) if found else np.zeros((0, 4))
+    return TrajectoryBoxes(TrackBoxes(frame_index, ids, xyxy, np.ones(len(ids))), track_id)

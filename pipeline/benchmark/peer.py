@@ -1,0 +1,50 @@
+"""Trackers of one camera that others made, behind one call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.datatypes import Detections, Frame, IntArray
+
+
+@dataclass(frozen=True, eq=False)
+class PeerTracks:
+    """What a peer says of one frame: (M,) int64 ids of its own counting, and (M, 4) float64 xyxy in px."""
+
+    ids: IntArray
+    xyxy: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, ids: Any, xyxy: Any) -> PeerTracks:
+        """From anything that numpy takes for arrays."""
+        return cls(np.asarray(ids, np.int64).reshape(-1), np.asarray(xyxy, np.float64).reshape(-1, 4))
+
+
+class PeerTracker(Protocol):
+    """Follows the people of one camera."""
+
+    def update(self, frame: Frame, detections: Detections) -> PeerTracks:
+        """Advance by one frame. Frames come in order, none is left out."""
+
+    def close(self) -> None:
+        """Nothing more comes."""
+
+
+@dataclass(frozen=True)
+class Peer:
+    """A tracker to compare with.
+
+    Attributes:
+        name: in tables.
+        start: a new tracker for a camera of this frame rate.
+        needs_pictures: whether it looks at the frames.
+    """
+
+    name: str
+    start: Callable[[float], PeerTracker]
+    needs_pictures: bool = False

@@ -1,0 +1,88 @@
+"""Scores of several trackers side by side, as Markdown and as JSON."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pipeline.evaluation import Scores, SequenceScores
+
+
+@dataclass(frozen=True, eq=False)
+class Contestant:
+    """One row of the table.
+
+    Attributes:
+        name: of the tracker.
+        scores: on the boxes as they are.
+        ms_per_frame: of association for one frame of one camera, models excluded; with the pictures' network where a
+            tracker cannot be called without.
+        perturbed: scores over all cameras on boxes with small random errors, one for each seed.
+    """
+
+    name: str
+    scores: Scores
+    ms_per_frame: float
+    perturbed: Sequence[SequenceScores] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {
+            "name": self.name,
+            "ms_per_frame": self.ms_per_frame,
+            "scores": self.scores.to_dict(),
+            "perturbed": [{"hota": scores.hota, "idf1": scores.idf1} for scores in self.perturbed],
+        }
+
+
+def set_table(name: str, contestants: Sequence[Contestant]) -> list[str]:
+    """Lines of a Markdown table: scores over all cameras of a set."""
+    seeds = max((len(contestant.perturbed) for contestant in contestants), default=0)
+    spread = [f"HOTA, IDF1 on {seeds} perturbed"] if seeds else []
+    head = ["", "HOTA", "DetA", "AssA", "IDF1", "MOTA", "id switches", "ms a frame", *spread]
+    lines = [f"**{name}**", "", _line(head), _line(["---"] + ["---:"] * (len(head) - 1))]
+    for contestant in contestants:
+        total = contestant.scores.all_cameras
+        shares = (total.hota, total.det_a, total.ass_a, total.idf1, total.mota)
+        cells = [contestant.name, *(_percent(share) for share in shares), str(total.id_switches)]
+        cells.append(f"{contestant.ms_per_frame:.1f}")
+        if seeds:
+            cells.append(
+                f"{_spread([scores.hota for scores in contestant.perturbed])}, "
+                f"{_spread([scores.idf1 for scores in contestant.perturbed])}"
+            )
+        lines.append(_line(cells))
+    return lines
+
+
+def ladder_table(name: str, contestants: Sequence[Contestant]) -> list[str]:
+    """Lines of a Markdown table that shows where the loss is: the same tracks not linked, linked, linked perfectly."""
+    lines = [
+        f"**{name}**: where the loss is (HOTA / IDF1 over all cameras)",
+        "",
+        _line(["", "not linked", "as linked", "linked perfectly"]),
+        _line(["---"] + ["---:"] * 3),
+    ]
+    for contestant in contestants:
+        scores = contestant.scores
+        steps = (scores.not_linked, scores.all_cameras, scores.perfect_linking)
+        lines.append(_line([contestant.name, *(f"{_percent(s.hota)} / {_percent(s.idf1)}" for s in steps)]))
+    return lines
+
+
+def _line(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(cells) + " |"
+
+
+def _percent(share: float | None) -> str:
+    return "–" if share is None else f"{100 * share:.1f}"
+
+
+def _spread(values: Sequence[float | None]) -> str:
+    """Mean and standard deviation in percent."""
+    known = [100 * value for value in values if value is not None]
+    if len(known) < 2:
+        return "–"
+    return f"{statistics.mean(known):.1f} ± {statistics.stdev(known):.1f}"

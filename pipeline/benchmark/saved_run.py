@@ -1,0 +1,76 @@
+"""Detections and embeddings of a benchmark set, computed once and kept."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from detectors.saved import ReplayDetector, SavedFrames
+from pipeline import tracking
+from pipeline.benchmark.benchmark_set import BenchmarkSet
+from pipeline.sources.base import FrameSource
+
+
+@dataclass(frozen=True, eq=False)
+class SavedRun:
+    """Saved detections, opened.
+
+    Attributes:
+        sources: frames without pictures, a source for each camera.
+        detector: replays the detections of a frame, with an embedding for every box.
+    """
+
+    sources: list[FrameSource]
+    detector: ReplayDetector
+
+
+def saved_detections(
+    chosen: BenchmarkSet, folder: Path, on_frame: Callable[[str], None] = lambda camera_id: None
+) -> Mapping[str, Path]:
+    """Files with the set's detections and an embedding for every box; from `folder` if they are there.
+
+    Args:
+        folder: where runs are kept, each under the digest of all that its files depend on.
+    """
+    config = chosen.config
+    depends = {
+        "cameras": [camera.model_dump(mode="json") for camera in config.cameras],
+        "detector": config.detector.model_dump(mode="json"),
+        "embedder": config.embedder.model_dump(mode="json"),
+        "weights": [_stamp(config.detector.weights), _stamp(config.embedder.weights)],
+    }
+    digest = hashlib.sha256(json.dumps(depends, sort_keys=True).encode()).hexdigest()[:16]
+    kept = folder / f"{chosen.name}-{digest}"
+    files = {camera.name: kept / "detections" / f"{camera.name}.parquet" for camera in config.cameras}
+    if not (kept / "complete").exists():
+        output = config.output.model_copy(update={"save_detections": True, "save_embeddings": True})
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        tracking.track(config.model_copy(update={"output": output}), kept, overwrite=True, on_frame=on_frame)
+        (kept / "complete").touch()
+    return files
+
+
+@contextmanager
+def opened(files: Mapping[str, Path], confidence_min: float) -> Iterator[SavedRun]:
+    """The saved detections of all cameras, from their first frame on."""
+    with ExitStack() as stack:
+        detector = ReplayDetector(files, confidence_min=confidence_min)
+        stack.callback(detector.close)
+        sources: list[FrameSource] = []
+        for name, path in files.items():
+            source = SavedFrames(path, name)
+            stack.callback(source.close)
+            sources.append(source)
+        yield SavedRun(sources, detector)
+
+
+def _stamp(weights: str | None) -> str:
+    """Tells one version of a file from another."""
+    if weights is None or not Path(weights).exists():
+        return str(weights)
+    status = Path(weights).stat()
+    return f"{weights} {status.st_size} {status.st_mtime_ns}"

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import subprocess
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
 import numpy as np
-from numpy.lib import format as npy
 
 from pipeline.benchmark import boxmot_worker
+from pipeline.benchmark.boxmot_worker import receive, send
 from pipeline.benchmark.peer import Peer, PeerTracker, PeerTracks
 from pipeline.datatypes import Detections, Frame
 from pipeline.errors import InputError, RunError
@@ -47,17 +48,18 @@ class _Tracker(PeerTracker):
         zeros = np.zeros(len(detections), np.float32)
         rows = np.column_stack([detections.xyxy, detections.confidence, zeros])
         try:
-            for array in (frame.image, rows):
-                npy.write_array(self._process.stdin, np.ascontiguousarray(array))
+            send(self._process.stdin, frame.image)
+            send(self._process.stdin, rows)
             self._process.stdin.flush()
-            tracks = npy.read_array(self._process.stdout)
-        except (OSError, ValueError) as error:
+            tracks = receive(self._process.stdout)
+        except (OSError, EOFError) as error:
             raise RunError(f"boxmot stopped at frame {frame.frame_index} of {frame.camera_id}: {error}") from error
         return PeerTracks.of(tracks[:, 4], tracks[:, :4])
 
     def close(self) -> None:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        self._process.stdin.close()
+        with suppress(BrokenPipeError):  # a worker that died left unread bytes behind
+            self._process.stdin.close()
         self._process.wait(timeout=60)
         self._process.stdout.close()

@@ -2,17 +2,41 @@
 
 Started by `pipeline.benchmark.boxmot_tracker`; imports nothing of this project. Frames come on standard input as two
 numpy arrays each, the picture (H, W, 3) uint8 BGR and the detections (N, 6) float32 (xyxy, confidence, class); tracks
-(M, 5) float64 (xyxy, id) go to standard output. Whatever else is printed goes to standard error.
+(M, 5) float64 (xyxy, id) go to standard output. Every array is in numpy's file format, after its length in bytes (8,
+little endian). Whatever else is printed goes to standard error.
 """
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from pathlib import Path
+from typing import IO, Any
 
 import numpy as np
-from numpy.lib import format as npy
+from numpy.typing import NDArray
+
+
+def send(stream: IO[bytes], array: NDArray[Any]) -> None:
+    """Write one array."""
+    content = io.BytesIO()
+    np.save(content, array, allow_pickle=False)
+    stream.write(content.tell().to_bytes(8, "little") + content.getvalue())
+
+
+def receive(stream: IO[bytes]) -> NDArray[Any]:
+    """Read one array.
+
+    Raises:
+        EOFError: the other side has ended.
+    """
+    length = stream.read(8)
+    if len(length) < 8:
+        raise EOFError("the other side has ended")
+    content = stream.read(int.from_bytes(length, "little"))
+    array: NDArray[Any] = np.load(io.BytesIO(content), allow_pickle=False)
+    return array
 
 
 def main(weights: Path) -> None:
@@ -26,12 +50,12 @@ def main(weights: Path) -> None:
     tracker = BotSort(**settings, reid_weights=weights, device="cpu", half=False)
     while True:
         try:
-            image = npy.read_array(source)
-        except ValueError:  # the end
+            image = receive(source)
+        except EOFError:
             return
-        tracks = tracker.update(npy.read_array(source), image)
+        tracks = tracker.update(receive(source), image)
         found = np.asarray(tracks, np.float64)[:, :5] if len(tracks) else np.zeros((0, 5))
-        npy.write_array(target, found)
+        send(target, found)
         target.flush()
 
 

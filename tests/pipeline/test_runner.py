@@ -410,7 +410,9 @@ def test_a_full_disk_ends_the_run_with_one_line_and_keeps_the_rows(tmp_path: Pat
 _MEMORY_RUN = """
 import json, os, sys
 from pathlib import Path
+import psutil
 from pipeline.simulation import SimulatedWorld
+from tests.factories import linker_settings
 from tests.pipeline.simulated_run import make_parts, run_parts
 
 # Small enough a memory for identities that it is full after some hundred frames.

@@ -233,7 +233,7 @@ def test_a_run_that_diverges_says_where_and_keeps_the_state_before(
         loss = batch_hard_triplet_loss(features, labels)
         return torch.Tensor(_Spoil.apply(loss)) if len(calls) == 4 else loss  # type: ignore[no-untyped-call]
 
-    monkeypatch.setattr("reid.training.train.batch_hard_triplet_loss", spoiled)
+    monkeypatch.setattr("reid.training.trainer.batch_hard_triplet_loss", spoiled)
     message = rf"the {what} became (nan|inf) in batch 4 \(epoch 1\).*optimizer\.lr.*last\.pt holds the last state"
     with pytest.raises(RunError, match=message):
         train(tiny_config(optimizer={"clip_norm": None}), data=people, folder=tmp_path, device=CPU, console=QUIET)

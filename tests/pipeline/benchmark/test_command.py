@@ -1,0 +1,111 @@
+"""`mtmc benchmark trackers` on a second of the demo scene, and what its sets must hold."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+
+from pipeline.benchmark.benchmark_set import read_benchmark_set
+from pipeline.cli import main
+from pipeline.commands.trackers import SETS
+from pipeline.errors import InputError
+from reid.checkpoints import save_checkpoint
+from reid.models.transreid import TransReID, TransReIDConfig
+from tests.demo_clips import cut, cut_ground_truth
+
+TINY = TransReIDConfig(width=32, depth=2, heads=2, image_size=(32, 16), cameras=0)
+FRAMES, FIRST = 8, 100
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two short recordings with ground truth, and a model of a size that tests can wait for."""
+    folder = tmp_path_factory.mktemp("set")
+    for camera in ("cam1", "cam2"):
+        cut(camera, FRAMES, folder / f"{camera}.mp4", FIRST)
+        cut_ground_truth(camera, FRAMES, folder / f"{camera}.txt", FIRST)
+    torch.manual_seed(0)
+    save_checkpoint(folder / "weights.safetensors", TransReID(TINY), camera_names=[])
+    return folder
+
+
+def values(folder: Path) -> dict[str, Any]:
+    names = ("cam1", "cam2")
+    return {
+        "cameras": [{"name": name, "source": str(folder / f"{name}.mp4")} for name in names],
+        "detector": {"runtime": "torch"},
+        "embedder": {"weights": str(folder / "weights.safetensors"), "runtime": "torch"},
+        "ground_truth": {name: str(folder / f"{name}.txt") for name in names},
+    }
+
+
+def test_one_table_of_all_trackers(folder: Path, tmp_path: Path) -> None:
+    path = tmp_path / "two.yaml"
+    path.write_text(yaml.safe_dump(values(folder)))
+    arguments = ["benchmark", "trackers", str(path), "--cache", str(tmp_path / "cache"), "--perturbations", "2"]
+    outputs = ["--markdown", str(tmp_path / "table.md"), "--json", str(tmp_path / "figures.json")]
+    for run in range(2):
+        with pytest.raises(SystemExit) as stop:
+            main([*arguments, *outputs])
+        assert stop.value.code in (None, 0)
+        if run == 0:
+            first = json.loads((tmp_path / "figures.json").read_text())
+            # The second run takes what the first one kept.
+            (folder / "cam1.mp4").rename(folder / "moved.mp4")
+    (folder / "moved.mp4").rename(folder / "cam1.mp4")
+    figures = json.loads((tmp_path / "figures.json").read_text())
+    names = [contestant["name"] for contestant in figures["two"]]
+    assert len(names) == 8
+    assert names[0] == "Ultralytics ByteTrack"
+    assert names[-2:] == ["mtmc, online", "mtmc, offline"]
+    for before, after in zip(first["two"], figures["two"], strict=True):
+        assert before["scores"] == after["scores"]
+        assert len(after["perturbed"]) == 2
+    byte_track = figures["two"][0]["scores"]
+    assert byte_track["all_cameras"] == byte_track["not_linked"]
+    assert byte_track["all_cameras"]["det_a"] > 0.5
+    table = (tmp_path / "table.md").read_text()
+    assert table.count("mtmc, online") == 2
+    assert "where the loss is" in table
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        pytest.param({"ground_truth": None}, "must name a MOT ground truth", id="no ground truth"),
+        pytest.param({"ground_truth": {"cam1": "x"}}, "only on one side: cam2", id="a camera without"),
+        pytest.param({"tracker": {"max_lost_s": 9}}, "one configuration for all sets", id="tuned"),
+        pytest.param({"colour": "red"}, "colour: unknown key", id="a typo"),
+    ],
+)
+def test_sets_that_are_none(folder: Path, tmp_path: Path, change: dict[str, Any], words: str) -> None:
+    path = tmp_path / "bad.yaml"
+    path.write_text(yaml.safe_dump({**values(folder), **change}))
+    with pytest.raises(InputError, match=words):
+        read_benchmark_set(path)
+
+
+def test_ground_truth_is_cropped_as_its_camera(folder: Path, tmp_path: Path) -> None:
+    """Person 1 is half inside of the left 50 px and stays, cut; person 2 is outside."""
+    (tmp_path / "gt.txt").write_text("1,1,40,10,20,30,1,1,1\n1,2,60,10,20,30,1,1,1\n")
+    content = values(folder)
+    content["cameras"] = [{**content["cameras"][0], "crop_xyxy_px": [0, 0, 50, 100]}]
+    content["ground_truth"] = {"cam1": "gt.txt"}
+    path = tmp_path / "cropped.yaml"
+    path.write_text(yaml.safe_dump(content))
+    truth = read_benchmark_set(path).ground_truth["cam1"]
+    assert truth.ids.tolist() == [1]
+    assert truth.xyxy.tolist() == [[40, 10, 50, 40]]
+
+
+@pytest.mark.skipif("MTMC_DATA" not in os.environ, reason="MTMC_DATA (folder of recordings) is not set")
+@pytest.mark.parametrize("path", sorted(SETS.glob("*.yaml")), ids=lambda path: path.stem)
+def test_published_sets_can_be_read(path: Path) -> None:
+    chosen = read_benchmark_set(path)
+    assert all(len(boxes) > 100 for boxes in chosen.ground_truth.values())

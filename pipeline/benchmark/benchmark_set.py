@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pipeline.config import Config, load_config, merge, read_config_file, resolve_path
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from pipeline.config import Config, describe, load_config, merge, read_config_file, resolve_path
 from pipeline.errors import InputError
 from pipeline.mot_files import read_ground_truth
 from pipeline.track_boxes import TrackBoxes, crop_ground_truth
@@ -28,33 +31,58 @@ class BenchmarkSet:
     ground_truth: Mapping[str, TrackBoxes]
 
 
+class _Rules(BaseModel):
+    """The keys of a set that are none of a configuration; see `read_benchmark_set`."""
+
+    model_config = ConfigDict(strict=True)
+
+    ground_truth: Annotated[dict[str, str], Field(min_length=1)]
+    identity_memory_s: Annotated[float, Field(gt=0)] | None = None
+    same_person: list[Annotated[list[int], Field(min_length=2)]] = []
+    config: str | None = None
+
+
 def read_benchmark_set(path: Path, overrides: Mapping[str, Any] | None = None) -> BenchmarkSet:
-    """A configuration file with one section more, `ground_truth`: camera -> MOT ground truth (.txt).
+    """A configuration file with a few keys more: what the ground truth is, and by which rule it counts people.
+
+    - `ground_truth`: camera -> MOT ground truth (.txt).
+    - `identity_memory_s`: this ground truth gives people who come back after more seconds than this a new identity,
+      and so does the linker in this set. That is the rule of MOTChallenge; without the key people keep theirs.
+    - `same_person`: lists of ids of the ground truth that are one person.
+    - `config`: another configuration file to begin with.
 
     Args:
         overrides: as of `load_config`.
 
     Raises:
-        InputError: the file or a ground truth cannot be read, a camera has none, or settings of tracking differ
+        InputError: the file or a ground truth cannot be read, a camera has none, or other settings of tracking differ
             from the defaults: all sets are run with the same.
     """
     content = read_config_file(path)
-    files = content.pop("ground_truth", None)
-    if not isinstance(files, dict) or not files:
-        raise InputError(f"{path}: ground_truth must name a MOT ground truth for every camera")
+    try:
+        rules = _Rules.model_validate({key: content.pop(key) for key in _Rules.model_fields if key in content})
+    except ValidationError as error:
+        raise InputError(f"{path}: {describe(error)}") from error
+    if rules.config is not None:
+        content = merge(read_config_file(Path(resolve_path(rules.config, path))), content)
     if tuned := [name for name in ("tracker", "linker", "second_pass") if content.get(name)]:
         raise InputError(
             f"{path}: has settings of its own for {', '.join(tuned)}; a benchmark uses one configuration for all "
             "sets. Try other settings with --set"
         )
+    if rules.identity_memory_s is not None:
+        content["linker"] = {"identity_memory_s": rules.identity_memory_s}
     config = load_config(None, merge(content, overrides or {}))
+    files = rules.ground_truth
     names = [camera.name for camera in config.cameras]
     if set(files) != set(names):
-        wrong = ", ".join(sorted(map(str, set(files) ^ set(names))))
+        wrong = ", ".join(sorted(set(files) ^ set(names)))
         raise InputError(f"{path}: cameras and ground_truth must name the same cameras; only on one side: {wrong}")
+    one_of = {other: group[0] for group in rules.same_person for other in group}
     truth = {}
     for camera in config.cameras:
-        boxes = read_ground_truth(Path(resolve_path(str(files[camera.name]), path)))
+        boxes = read_ground_truth(Path(resolve_path(files[camera.name], path)))
+        boxes = replace(boxes, ids=np.array([one_of.get(i, i) for i in boxes.ids.tolist()], np.int64))
         if camera.crop_xyxy_px is not None:
             boxes = crop_ground_truth(boxes, camera.crop_xyxy_px)
         truth[camera.name] = boxes

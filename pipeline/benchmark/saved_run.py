@@ -44,7 +44,7 @@ def saved_detections(
         "weights": [_stamp(config.detector.weights), _stamp(config.embedder.weights)],
     }
     digest = hashlib.sha256(json.dumps(depends, sort_keys=True).encode()).hexdigest()[:16]
-    kept = folder / f"{chosen.name}-{digest}"
+    kept = folder / digest
     files = {camera.name: kept / "detections" / f"{camera.name}.parquet" for camera in config.cameras}
     if not (kept / "complete").exists():
         output = config.output.model_copy(update={"save_detections": True, "save_embeddings": True})

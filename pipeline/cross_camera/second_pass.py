@@ -92,8 +92,17 @@ class SecondPass:
         # The result must not depend on the order in which tracks happened to end.
         members = sorted(members, key=lambda member: member.first)
         cost, forbidden = self._costs(members)
-        labels = constrained_average_linkage(cost, forbidden, 1.0)
+        start_s = np.array([min(start_s for _, start_s, _ in member.spans) for member in members])
+        end_s = np.array([max(end_s for _, _, end_s in member.spans) for member in members])
+        memory_s = self._linker.identity_memory_s
+        labels = constrained_average_linkage(
+            cost, forbidden, 1.0, start_s=start_s, end_s=end_s, max_gap_s=memory_s
+        )
         between = _mean_costs(cost, forbidden, labels)
+        for label in np.unique(labels):
+            rows = labels == label
+            late = np.maximum(start_s - end_s[rows].max(), start_s[rows].min() - end_s) > memory_s
+            between[late, label] = np.inf
         joined = []
         for label in np.unique(labels):
             rows = np.flatnonzero(labels == label)

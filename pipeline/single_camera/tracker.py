@@ -25,6 +25,9 @@ from pipeline.single_camera.good_crops import good_crops
 from pipeline.single_camera.kalman_filter import KalmanFilter
 from pipeline.single_camera.track import Observation, Track, TrackState
 
+# Times of frames are sums and products of binary fractions: 0.3 s after 0.2 s is a little less than 0.1 s later.
+_TIME_ROUNDING_S = 1e-6
+
 
 @dataclass(frozen=True, eq=False)
 class TrackedFrame:
@@ -233,7 +236,7 @@ class SingleCameraTracker:
             track.observations += 1
             self._see_appearance(track, row, frame.time_s, detections, good)
             if track.state is TrackState.TENTATIVE:
-                if frame.time_s - track.first_s >= self._settings.confirm_after_s:
+                if frame.time_s - track.first_s >= self._settings.confirm_after_s - _TIME_ROUNDING_S:
                     track.state = TrackState.CONFIRMED
                     track.track_id = self._next_id
                     self._next_id += 1

@@ -130,6 +130,28 @@ def test_small_worlds(tracklets: list[Tracklet], people: list[list[tuple[str, in
 
 
 @pytest.mark.parametrize(
+    ("starts_s", "people"),
+    [
+        pytest.param([0, 64], 1, id="back within a minute"),
+        pytest.param([0, 66], 2, id="back after more than a minute"),
+        pytest.param([0, 60, 120], 1, id="seen in between"),
+    ],
+)
+@pytest.mark.parametrize("at_once", [2, 1000])
+def test_who_was_unseen_for_identity_memory_s_comes_back_as_somebody_new(
+    starts_s: list[float], people: int, at_once: int
+) -> None:
+    """As online: five seconds each time, in one camera after the other."""
+    tracklets = [
+        make_tracklet(CAMERAS[number], 1, start_s, start_s + 5, PERSON) for number, start_s in enumerate(starts_s)
+    ]
+    links = link(tracklets, at_once=at_once, identity_memory_s=60.0)
+    assert len(groups(links)) == people
+    # Somebody who came too late is no rival.
+    assert all(found.confidence > 0.9 for found in links.values())
+
+
+@pytest.mark.parametrize(
     ("gap_s", "windows", "together"),
     [
         pytest.param(1, [], True, id="no window"),

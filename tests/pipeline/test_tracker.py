@@ -201,20 +201,31 @@ def test_a_weak_box_does_not_bring_a_lost_track_back() -> None:
 
 
 def test_a_tentative_track_that_misses_a_frame_leaves_no_trace() -> None:
-    followed = follow([Person(lambda t: (100, 200) if t < 0.15 else None)], 3)
+    slowly = tracker_settings(confirm_after_s=0.25)
+    followed = follow([Person(lambda t: (100, 200) if t < 0.15 else None)], 3, settings=slowly)
     assert followed.ids == {}
     assert followed.ended == []
     # The next one to be confirmed is number 1.
-    later = follow([Person(lambda t: (100, 200) if t < 0.15 else None), Person(hidden(walker(), 0, 1))], 3)
+    people = [Person(lambda t: (100, 200) if t < 0.15 else None), Person(hidden(walker(), 0, 1))]
+    later = follow(people, 3, settings=slowly)
     assert later.of(1) == [1]
 
 
 def test_confirmation_hands_out_the_boxes_from_before_once() -> None:
-    followed = follow([Person(lambda t: (100, 200))], 1)
-    # confirm_after_s is 0.25: the fourth frame, at 0.3 s, is the first with a row and brings the three before it.
+    followed = follow([Person(lambda t: (100, 200))], 1, settings=tracker_settings(confirm_after_s=0.25))
+    # The fourth frame, at 0.3 s, is the first with a row and brings the three before it.
     assert [len(tracked.track_ids) for tracked in followed.frames[:5]] == [0, 0, 0, 1, 1]
     assert [early.frame_index for early in followed.frames[3].earlier[1]] == [0, 1, 2]
     assert followed.frames[4].earlier == {}
+
+
+@pytest.mark.parametrize("start_s", [0.0, 0.1, 0.2, 0.3, 0.7])
+def test_one_frame_later_is_a_tenth_of_a_second_at_ten_frames_per_second(start_s: float) -> None:
+    """Though 0.3 - 0.2 is below 0.1."""
+    person = Person(lambda t: (100, 200) if t > start_s - 0.05 else None)
+    followed = follow([person], 2, settings=tracker_settings(confirm_after_s=0.1))
+    first = next(tracked for tracked in followed.frames if len(tracked.track_ids))
+    assert first.time_s == pytest.approx(start_s + 0.1)
 
 
 def test_at_one_frame_per_second_the_second_box_confirms() -> None:
@@ -280,7 +291,7 @@ def test_finish_ends_all_tracks_and_the_next_ids_go_on() -> None:
 
 
 def test_the_oldest_unconfirmed_box_is_known_until_it_is_settled() -> None:
-    tracker = SingleCameraTracker(tracker_settings())
+    tracker = SingleCameraTracker(tracker_settings(confirm_after_s=0.25))
     oldest = []
     for index in range(6):
         boxes = [(100, 200, 140, 300)] + ([(500, 200, 540, 300)] if index == 2 else [])

@@ -1,9 +1,11 @@
-"""`mtmc benchmark trackers` on a second of the demo scene, and what its sets must hold."""
+"""`mtmc benchmark trackers` as docs/benchmark.md has it, on a second of the demo scene; and what its sets must hold."""
 
 from __future__ import annotations
 
 import json
 import os
+import re
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +16,13 @@ import yaml
 from pipeline.benchmark.benchmark_set import read_benchmark_set
 from pipeline.cli import main
 from pipeline.commands.trackers import SETS
+from pipeline.config import PROJECT_ROOT
 from pipeline.errors import InputError
 from reid.checkpoints import save_checkpoint
 from reid.models.transreid import TransReID, TransReIDConfig
 from tests.demo_clips import cut, cut_ground_truth
 
+PAGE = (PROJECT_ROOT / "docs" / "benchmark.md").read_text(encoding="utf-8")
 TINY = TransReIDConfig(width=32, depth=2, heads=2, image_size=(32, 16), cameras=0)
 FRAMES, FIRST = 8, 100
 
@@ -27,38 +31,41 @@ FRAMES, FIRST = 8, 100
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two short recordings with ground truth, and a model of a size that tests can wait for."""
     folder = tmp_path_factory.mktemp("set")
-    for camera in ("cam1", "cam2"):
-        cut(camera, FRAMES, folder / f"{camera}.mp4", FIRST)
-        cut_ground_truth(camera, FRAMES, folder / f"{camera}.txt", FIRST)
+    for name, camera in (("entrance", "cam1"), ("hall", "cam2")):
+        cut(camera, FRAMES, folder / f"{name}.mp4", FIRST)
+        cut_ground_truth(camera, FRAMES, folder / f"{name}_gt.txt", FIRST)
     torch.manual_seed(0)
     save_checkpoint(folder / "weights.safetensors", TransReID(TINY), camera_names=[])
     return folder
 
 
 def values(folder: Path) -> dict[str, Any]:
-    names = ("cam1", "cam2")
+    """The set of the page, with its files in `folder`."""
+    (block,) = re.findall(r"^```yaml\n(.*?)^```", PAGE, flags=re.MULTILINE | re.DOTALL)
+    content: dict[str, Any] = yaml.safe_load(block)
     return {
-        "cameras": [{"name": name, "source": str(folder / f"{name}.mp4")} for name in names],
+        "cameras": [{**camera, "source": str(folder / camera["source"])} for camera in content["cameras"]],
         "detector": {"runtime": "torch"},
         "embedder": {"weights": str(folder / "weights.safetensors"), "runtime": "torch"},
-        "ground_truth": {name: str(folder / f"{name}.txt") for name in names},
+        "ground_truth": {name: str(folder / file) for name, file in content["ground_truth"].items()},
     }
 
 
-def test_one_table_of_all_trackers(folder: Path, tmp_path: Path) -> None:
+def test_one_table_of_all_trackers(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "two.yaml"
     path.write_text(yaml.safe_dump(values(folder)))
-    arguments = ["benchmark", "trackers", str(path), "--cache", str(tmp_path / "cache"), "--perturbations", "2"]
-    outputs = ["--markdown", str(tmp_path / "table.md"), "--json", str(tmp_path / "figures.json")]
+    monkeypatch.chdir(tmp_path)
+    (line,) = re.findall(r"^    mtmc (benchmark trackers .*)$", PAGE, flags=re.MULTILINE)
+    arguments = [*shlex.split(line), str(path), "--cache", "cache", "--json", "figures.json"]
     for run in range(2):
         with pytest.raises(SystemExit) as stop:
-            main([*arguments, *outputs])
+            main(arguments)
         assert stop.value.code in (None, 0)
         if run == 0:
             first = json.loads((tmp_path / "figures.json").read_text())
             # The second run takes what the first one kept.
-            (folder / "cam1.mp4").rename(folder / "moved.mp4")
-    (folder / "moved.mp4").rename(folder / "cam1.mp4")
+            (folder / "entrance.mp4").rename(folder / "moved.mp4")
+    (folder / "moved.mp4").rename(folder / "entrance.mp4")
     figures = json.loads((tmp_path / "figures.json").read_text())
     names = [contestant["name"] for contestant in figures["two"]]
     assert len(names) == 8
@@ -66,11 +73,11 @@ def test_one_table_of_all_trackers(folder: Path, tmp_path: Path) -> None:
     assert names[-2:] == ["mtmc, online", "mtmc, offline"]
     for before, after in zip(first["two"], figures["two"], strict=True):
         assert before["scores"] == after["scores"]
-        assert len(after["perturbed"]) == 2
+        assert len(after["perturbed"]) == 5
     byte_track = figures["two"][0]["scores"]
     assert byte_track["all_cameras"] == byte_track["not_linked"]
     assert byte_track["all_cameras"]["det_a"] > 0.5
-    table = (tmp_path / "table.md").read_text()
+    table = (tmp_path / "tables.md").read_text()
     assert table.count("mtmc, online") == 2
     assert "where the loss is" in table
 
@@ -78,8 +85,11 @@ def test_one_table_of_all_trackers(folder: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        pytest.param({"ground_truth": None}, "must name a MOT ground truth", id="no ground truth"),
-        pytest.param({"ground_truth": {"cam1": "x"}}, "only on one side: cam2", id="a camera without"),
+        pytest.param({"ground_truth": None}, "ground_truth: Input should be a valid dict", id="no ground truth"),
+        pytest.param({"ground_truth": {}}, "ground_truth: .* at least 1 item", id="an empty one"),
+        pytest.param({"same_person": [[3]]}, "same_person.0: .* at least 2 items", id="one person alone"),
+        pytest.param({"identity_memory_s": 0}, "identity_memory_s: .* greater than 0", id="no memory"),
+        pytest.param({"ground_truth": {"entrance": "x"}}, "only on one side: hall", id="a camera without"),
         pytest.param({"tracker": {"max_lost_s": 9}}, "one configuration for all sets", id="tuned"),
         pytest.param({"colour": "red"}, "colour: unknown key", id="a typo"),
     ],
@@ -96,12 +106,30 @@ def test_ground_truth_is_cropped_as_its_camera(folder: Path, tmp_path: Path) -> 
     (tmp_path / "gt.txt").write_text("1,1,40,10,20,30,1,1,1\n1,2,60,10,20,30,1,1,1\n")
     content = values(folder)
     content["cameras"] = [{**content["cameras"][0], "crop_xyxy_px": [0, 0, 50, 100]}]
-    content["ground_truth"] = {"cam1": "gt.txt"}
+    content["ground_truth"] = {"entrance": "gt.txt"}
     path = tmp_path / "cropped.yaml"
     path.write_text(yaml.safe_dump(content))
-    truth = read_benchmark_set(path).ground_truth["cam1"]
+    truth = read_benchmark_set(path).ground_truth["entrance"]
     assert truth.ids.tolist() == [1]
     assert truth.xyxy.tolist() == [[40, 10, 50, 40]]
+
+
+def test_rules_of_a_ground_truth(folder: Path, tmp_path: Path) -> None:
+    """Persons 2 and 5 are one; who is away for more than 4 s is new; the rest comes from another file."""
+    (tmp_path / "gt.txt").write_text("".join(f"1,{i},{10 * i},10,20,30,1,1,1\n" for i in (1, 2, 5)))
+    (tmp_path / "base.yaml").write_text(yaml.safe_dump({"cameras": values(folder)["cameras"][:1]}))
+    rules = {
+        "config": "base.yaml",
+        "ground_truth": {"entrance": "gt.txt"},
+        "same_person": [[2, 5]],
+        "identity_memory_s": 4,
+    }
+    path = tmp_path / "rules.yaml"
+    path.write_text(yaml.safe_dump(rules))
+    chosen = read_benchmark_set(path)
+    assert chosen.ground_truth["entrance"].ids.tolist() == [1, 2, 2]
+    assert chosen.config.linker.identity_memory_s == 4
+    assert [camera.name for camera in chosen.config.cameras] == ["entrance"]
 
 
 @pytest.mark.skipif("MTMC_DATA" not in os.environ, reason="MTMC_DATA (folder of recordings) is not set")

@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.logging import RichHandler
 
-from pipeline.commands import benchmark, demo, evaluate, link, models, track
+from pipeline.commands import benchmark, demo, evaluate, homography, link, models, track
 from pipeline.errors import InputError, RunError
 
 EXIT_FAILED = 1
@@ -28,6 +28,7 @@ app.command(name="track")(track.track)
 app.command(name="evaluate")(evaluate.evaluate)
 app.command(name="link")(link.link)
 app.command(name="demo")(demo.demo)
+app.command(name="homography")(homography.homography)
 app.command(name="reid", context_settings=models.HANDED_ON)(models.reid)
 app.command(name="detectors", context_settings=models.HANDED_ON)(models.detectors)
 app.add_typer(benchmark.app, name="benchmark")

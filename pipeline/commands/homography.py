@@ -1,0 +1,79 @@
+"""`mtmc homography`: the floor seen by a camera."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from pipeline.errors import InputError
+from pipeline.floor_calibration import FloorFit, fit_homography, read_camera, read_pairs
+
+
+def homography(
+    pairs: Annotated[
+        Path | None,
+        typer.Option(help="CSV of point pairs: image_x_px, image_y_px, floor_x_m, floor_y_m; at least four."),
+    ] = None,
+    camera: Annotated[
+        Path | None,
+        typer.Option(help="Parameters of a calibrated camera: OpenCV's (.yml, .json, .xml) or Tsai's (.xml)."),
+    ] = None,
+    max_error_m: Annotated[
+        float | None, typer.Option(min=0, help="Leave out pairs that are further off than this as mistakes.")
+    ] = None,
+) -> None:
+    """Compute a camera's homography from pixels to the floor, ready to be pasted into the configuration.
+
+    Floor positions are metres in any system that all cameras share. Take points on the floor itself, far apart, near
+    and far: the corners of tiles, feet of pillars, marks.
+
+    Example:
+
+        mtmc homography --pairs entrance_points.csv
+    """
+    if (pairs is None) == (camera is None):
+        raise InputError("give either --pairs with points, or --camera with the parameters of a calibrated camera")
+    console = Console()
+    if pairs is not None:
+        image_px, floor_m = read_pairs(pairs)
+        fit = fit_homography(image_px, floor_m, max_error_m=max_error_m)
+        console.print(_table(image_px, floor_m, fit))
+        used = fit.used
+        console.print(
+            f"{used.sum()} of {len(used)} pairs used; reprojection error {_rms(fit.error_m[used]):.3f} m on the "
+            f"floor (worst {fit.error_m[used].max():.3f}), {_rms(fit.error_px[used]):.1f} px in the picture (worst "
+            f"{fit.error_px[used].max():.1f})"
+        )
+        if used.sum() == 4:
+            console.print("Four pairs always fit: give more to learn how good it is.", style="yellow")
+        matrix = fit.matrix
+    else:
+        assert camera is not None
+        matrix = read_camera(camera)
+    console.print("homography:")
+    for row in matrix:
+        console.print(f"  - [{', '.join(f'{value:.9g}' for value in row)}]", highlight=False, markup=False)
+
+
+def _rms(errors: np.ndarray) -> float:
+    return float(np.sqrt(np.mean(np.square(errors))))
+
+
+def _table(image_px: np.ndarray, floor_m: np.ndarray, fit: FloorFit) -> Table:
+    table = Table("image, px", "floor, m", "error, m", "error, px", "")
+    for image, floor, metres, pixels, used in zip(
+        image_px.tolist(), floor_m.tolist(), fit.error_m, fit.error_px, fit.used, strict=True
+    ):
+        table.add_row(
+            f"{image[0]:g}, {image[1]:g}",
+            f"{floor[0]:g}, {floor[1]:g}",
+            f"{metres:.3f}",
+            f"{pixels:.1f}",
+            "" if used else "left out",
+        )
+    return table

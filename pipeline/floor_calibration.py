@@ -1,0 +1,190 @@
+"""Homographies from pixels to the floor: from pairs of points, or from the parameters of a calibrated camera."""
+
+from __future__ import annotations
+
+import csv
+import math
+import xml.etree.ElementTree as ElementTree
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.errors import InputError
+
+Array = NDArray[np.float64]
+
+_PAIR_COLUMNS = ("image_x_px", "image_y_px", "floor_x_m", "floor_y_m")
+_FEWEST_PAIRS = 4
+
+
+@dataclass(frozen=True, eq=False)
+class FloorFit:
+    """A homography and how well it explains the points that it was computed from.
+
+    Attributes:
+        matrix: (3, 3), pixel (x, y, 1) -> floor (x, y, 1) in metres, up to scale.
+        error_m: (N,) distance of each pair's floor point from where the homography puts its image point.
+        error_px: (N,) the same the other way.
+        used: (N,) bool, pairs that took part; the others were taken for mistakes.
+    """
+
+    matrix: Array
+    error_m: Array
+    error_px: Array
+    used: NDArray[np.bool_]
+
+
+def fit_homography(image_px: Array, floor_m: Array, *, max_error_m: float | None = None) -> FloorFit:
+    """The homography of least squares on the floor, normalised DLT then Levenberg-Marquardt (OpenCV).
+
+    Args:
+        image_px, floor_m: (N, 2) each, N >= 4, no four of which lie on less than two lines.
+        max_error_m: pairs further off than this are mistakes and left out (RANSAC); None uses all.
+
+    Raises:
+        InputError: too few pairs, or they lie on a line.
+    """
+    if len(image_px) < _FEWEST_PAIRS:
+        raise InputError(f"there are {len(image_px)} pairs of points; a homography needs at least {_FEWEST_PAIRS}")
+    if max_error_m is None:
+        matrix, mask = cv2.findHomography(image_px, floor_m, 0)
+    else:
+        matrix, mask = cv2.findHomography(image_px, floor_m, cv2.RANSAC, max_error_m, maxIters=10_000)
+    if matrix is None or not np.isfinite(matrix).all() or _flat(image_px) or _flat(floor_m):
+        raise InputError("the points lie on a line, or nearly; spread them over the floor that the camera sees")
+    used = np.ones(len(image_px), np.bool_) if mask is None else mask.ravel().astype(np.bool_)
+    fitted: Array = np.asarray(matrix, np.float64)
+    inverse: Array = np.asarray(np.linalg.inv(fitted), np.float64)
+    return FloorFit(
+        matrix=fitted,
+        error_m=np.linalg.norm(apply_homography(fitted, image_px) - floor_m, axis=1),
+        error_px=np.linalg.norm(apply_homography(inverse, floor_m) - image_px, axis=1),
+        used=used,
+    )
+
+
+def apply_homography(matrix: Array, points: Array) -> Array:
+    """(N, 2) points through a (3, 3) homography."""
+    mapped = np.column_stack([points, np.ones(len(points))]) @ matrix.T
+    return np.asarray(mapped[:, :2] / mapped[:, 2:])
+
+
+def read_pairs(path: Path) -> tuple[Array, Array]:
+    """Image points in px and floor points in metres, (N, 2) each, of a CSV with the columns image_x_px, image_y_px,
+    floor_x_m and floor_y_m.
+
+    Raises:
+        InputError: with the line.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            reader = csv.DictReader(file)
+            missing = [name for name in _PAIR_COLUMNS if name not in (reader.fieldnames or ())]
+            if missing:
+                raise InputError(f"{path}: the header has no column {', '.join(missing)}")
+            rows = [[_number(path, reader.line_num, name, row[name]) for name in _PAIR_COLUMNS] for row in reader]
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+    table = np.array(rows, np.float64).reshape(-1, 4)
+    return table[:, :2], table[:, 2:]
+
+
+def read_camera(path: Path) -> Array:
+    """The homography of a calibrated camera to its world's plane z = 0, without lens distortion.
+
+    - .yml, .yaml, .json or .xml as OpenCV's FileStorage writes them: camera_matrix, and either rvec and tvec, or R
+      and T, world to camera, in metres.
+    - .xml as of PETS 2009: Tsai's parameters, world in millimetres.
+
+    Raises:
+        InputError: the file is neither, or a parameter is missing.
+    """
+    if not path.is_file():
+        raise InputError(f"{path}: there is no such file")
+    if path.suffix.lower() == ".xml":
+        try:
+            root = ElementTree.parse(path).getroot()
+        except ElementTree.ParseError as error:
+            raise InputError(f"{path}: is not valid XML ({error})") from error
+        if root.find(".//Intrinsic") is not None:
+            return _tsai(path, root)
+    return _opencv(path)
+
+
+def _tsai(path: Path, root: ElementTree.Element) -> Array:
+    """R. Tsai, IEEE J. Robotics and Automation 1987, eq. 4 and 5 to 8, with the attribute names of PETS 2009."""
+    geometry, inner, outer = root.find(".//Geometry"), root.find(".//Intrinsic"), root.find(".//Extrinsic")
+    if geometry is None or inner is None or outer is None:
+        raise InputError(f"{path}: Tsai's parameters need the elements Geometry, Intrinsic and Extrinsic")
+
+    def value(element: ElementTree.Element, name: str) -> float:
+        return _number(path, None, name, element.get(name))
+
+    dpx, dpy = value(geometry, "dpx"), value(geometry, "dpy")
+    focal, sx = value(inner, "focal"), value(inner, "sx")
+    camera = np.array(
+        [[focal * sx / dpx, 0, value(inner, "cx")], [0, focal / dpy, value(inner, "cy")], [0, 0, 1.0]]
+    )
+    rx, ry, rz = (value(outer, name) for name in ("rx", "ry", "rz"))
+    translation = np.array([value(outer, name) for name in ("tx", "ty", "tz")]) / 1000
+    rotation = _about(2, rz) @ _about(1, ry) @ _about(0, rx)
+    return _plane_homography(path, camera, rotation, translation)
+
+
+def _about(axis: int, angle: float) -> Array:
+    vector = np.zeros(3)
+    vector[axis] = angle
+    return np.asarray(cv2.Rodrigues(vector)[0], np.float64)
+
+
+def _opencv(path: Path) -> Array:
+    try:
+        storage = cv2.FileStorage(str(path), cv2.FILE_STORAGE_READ)
+        found: dict[str, Any] = {
+            name: storage.getNode(name).mat() for name in ("camera_matrix", "rvec", "tvec", "R", "T")
+        }
+        storage.release()
+    except cv2.error as error:
+        raise InputError(f"{path}: OpenCV cannot read it ({error.err})") from error
+    rotation = found["R"]
+    if rotation is None and found["rvec"] is not None:
+        rotation = cv2.Rodrigues(found["rvec"])[0]
+    translation = found["T"] if found["tvec"] is None else found["tvec"]
+    for what, part in (
+        ("camera_matrix", found["camera_matrix"]),
+        ("R or rvec", rotation),
+        ("T or tvec", translation),
+    ):
+        if part is None:
+            raise InputError(f"{path}: has no {what}; neither OpenCV's parameters nor Tsai's")
+    return _plane_homography(path, found["camera_matrix"], rotation, np.asarray(translation).ravel())
+
+
+def _plane_homography(path: Path, camera: Array, rotation: Array, translation: Array) -> Array:
+    """Of the plane z = 0: columns 1 and 2 of the rotation, and the translation."""
+    to_image = np.asarray(camera, np.float64) @ np.column_stack([rotation[:, 0], rotation[:, 1], translation])
+    if abs(np.linalg.det(to_image / np.linalg.norm(to_image, axis=0))) < 1e-12:
+        raise InputError(f"{path}: the camera looks along the floor, which is then a line in its picture")
+    matrix = np.linalg.inv(to_image)
+    return np.asarray(matrix / np.linalg.norm(matrix))
+
+
+def _flat(points: Array) -> bool:
+    """Whether the points lie on a line: their spread across is less than a thousandth of that along."""
+    spread = np.linalg.svd(points - points.mean(axis=0), compute_uv=False)
+    return bool(spread[1] <= 1e-3 * spread[0])
+
+
+def _number(path: Path, line: int | None, name: str, text: str | None) -> float:
+    try:
+        number = float(text or "")
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        place = str(path) if line is None else f"{path}, line {line}"
+        raise InputError(f"{place}: {name} is {text!r}, but must be a number")
+    return number

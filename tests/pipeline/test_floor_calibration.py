@@ -1,0 +1,163 @@
+"""Homographies from points and from calibrated cameras, and the command that prints them."""
+
+from __future__ import annotations
+
+import re
+from math import cos, sin
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import yaml
+from numpy.typing import NDArray
+from typer.testing import CliRunner
+
+from pipeline.cli import app
+from pipeline.config import load_config
+from pipeline.errors import InputError
+from pipeline.floor_calibration import apply_homography, fit_homography, read_camera, read_pairs
+
+Array = NDArray[np.float64]
+
+# A camera 3 m above the floor that looks down at 30 degrees: floor to picture.
+CAMERA = np.array([[1000.0, 0, 640], [0, 1000, 360], [0, 0, 1]])
+DOWN = np.radians(30)
+ROTATION = np.array([[1, 0, 0], [0, -np.sin(DOWN), -np.cos(DOWN)], [0, np.cos(DOWN), -np.sin(DOWN)]])
+TRANSLATION = -ROTATION @ np.array([0, 0, 3.0])
+FLOOR_M = np.array([[x, y] for x in (-2.0, 0.0, 2.0) for y in (4.0, 6.0, 9.0, 14.0)])
+
+
+def to_image(floor_m: Array) -> Array:
+    world = np.column_stack([floor_m, np.zeros(len(floor_m))])
+    pixels, _ = cv2.projectPoints(world, cv2.Rodrigues(ROTATION)[0], TRANSLATION, CAMERA, np.zeros(5))
+    return np.asarray(pixels.reshape(-1, 2), np.float64)
+
+
+def test_four_points_of_a_plan() -> None:
+    """A picture that is a plan: 100 px a metre, the floor's origin at (50, 200), y upwards."""
+    image = np.array([[50, 200], [150, 200], [150, 100], [50, 100]], np.float64)
+    fit = fit_homography(image, np.array([[0, 0], [1, 0], [1, 1], [0, 1]], np.float64))
+    assert apply_homography(fit.matrix, np.array([[250.0, 0.0]])).tolist() == [pytest.approx([2, 2])]
+    assert fit.error_m == pytest.approx(np.zeros(4), abs=1e-9)
+    assert fit.used.all()
+
+
+def test_perspective_is_found_again() -> None:
+    fit = fit_homography(to_image(FLOOR_M), FLOOR_M)
+    elsewhere = np.array([[1.3, 5.1], [-1.9, 12.0]])
+    assert apply_homography(fit.matrix, to_image(elsewhere)) == pytest.approx(elsewhere, abs=1e-6)
+
+
+def test_errors_are_those_of_the_wrong_pairs() -> None:
+    """One of twelve floor points is off by half a metre: left out, and its error is that."""
+    wrong = FLOOR_M.copy()
+    wrong[5, 0] += 0.5
+    fit = fit_homography(to_image(FLOOR_M), wrong, max_error_m=0.1)
+    assert np.flatnonzero(~fit.used).tolist() == [5]
+    assert fit.error_m[5] == pytest.approx(0.5, abs=0.01)
+    assert fit.error_m[fit.used].max() < 0.01
+    assert fit.error_px[5] > 10
+    everything = fit_homography(to_image(FLOOR_M), wrong)
+    assert everything.used.all()
+    assert 0.05 < everything.error_m[5] < 0.5
+
+
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        pytest.param("1,2,3,4\n5,6,7,8\n9,1,2,3\n", "3 pairs .* at least 4", id="three"),
+        pytest.param("".join(f"{i},{2 * i},{i},{i}\n" for i in range(5)), "lie on a line", id="a line"),
+        pytest.param("0,0,0,0\n1,0,0,0\n1,1,0,0\n0,1,0,0\n", "lie on a line", id="one floor point"),
+        pytest.param("1,2,3,4\n5,6,seven,8\n", "line 3: floor_x_m is 'seven'", id="a word"),
+        pytest.param("1,2,3\n", "line 2: floor_y_m is None", id="a short row"),
+        pytest.param("1,2,3,nan\n", "line 2: floor_y_m is 'nan'", id="no number"),
+    ],
+)
+def test_pairs_that_make_no_homography(tmp_path: Path, rows: str, words: str) -> None:
+    path = tmp_path / "pairs.csv"
+    path.write_text("image_x_px,image_y_px,floor_x_m,floor_y_m\n" + rows)
+    with pytest.raises(InputError, match=words):
+        fit_homography(*read_pairs(path))
+
+
+def test_a_header_without_a_column(tmp_path: Path) -> None:
+    path = tmp_path / "pairs.csv"
+    path.write_text("image_x_px,image_y_px,x,y\n1,2,3,4\n")
+    with pytest.raises(InputError, match="no column floor_x_m, floor_y_m"):
+        read_pairs(path)
+    with pytest.raises(InputError, match="cannot be read"):
+        read_pairs(tmp_path / "missing.csv")
+
+
+@pytest.mark.parametrize("names", [("rvec", "tvec"), ("R", "T")])
+@pytest.mark.parametrize("suffix", ["yml", "json", "xml"])
+def test_parameters_of_opencv(tmp_path: Path, names: tuple[str, str], suffix: str) -> None:
+    path = tmp_path / f"camera.{suffix}"
+    storage = cv2.FileStorage(str(path), cv2.FILE_STORAGE_WRITE)
+    storage.write("camera_matrix", CAMERA)
+    storage.write(names[0], cv2.Rodrigues(ROTATION)[0] if names[0] == "rvec" else ROTATION)
+    storage.write(names[1], TRANSLATION.reshape(3, 1))
+    storage.release()
+    assert apply_homography(read_camera(path), to_image(FLOOR_M)) == pytest.approx(FLOOR_M, abs=1e-6)
+
+
+def test_parameters_of_tsai(tmp_path: Path) -> None:
+    """Against the rotation as Tsai's paper writes it out, in millimetres."""
+    rx, ry, rz = 1.9, -0.02, 0.3
+    tx, ty, tz = -4000.0, 1500.0, 40000.0
+    focal, dpx, dpy, cx, cy, sx = 5.5, 0.0051, 0.0065, 366.5, 305.8, 1.1
+    path = tmp_path / "view.xml"
+    path.write_text(
+        f'<Camera><Geometry width="720" height="576" dpx="{dpx}" dpy="{dpy}" />'
+        f'<Intrinsic focal="{focal}" kappa1="0.01" cx="{cx}" cy="{cy}" sx="{sx}" />'
+        f'<Extrinsic tx="{tx}" ty="{ty}" tz="{tz}" rx="{rx}" ry="{ry}" rz="{rz}" /></Camera>'
+    )
+    r1, r2 = cos(ry) * cos(rz), cos(rz) * sin(rx) * sin(ry) - cos(rx) * sin(rz)
+    r4, r5 = sin(rz) * cos(ry), sin(rx) * sin(ry) * sin(rz) + cos(rx) * cos(rz)
+    r7, r8 = -sin(ry), cos(ry) * sin(rx)
+    pixels = []
+    for x, y in FLOOR_M * 1000:
+        xc, yc, zc = r1 * x + r2 * y + tx, r4 * x + r5 * y + ty, r7 * x + r8 * y + tz
+        pixels.append([sx / dpx * focal * xc / zc + cx, focal * yc / zc / dpy + cy])
+    assert apply_homography(read_camera(path), np.array(pixels)) == pytest.approx(FLOOR_M, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("none.yml", None, "there is no such file"),
+        ("broken.xml", "<Camera>", "is not valid XML"),
+        ("other.yml", "%YAML:1.0\n---\nnothing: 1\n", "has no camera_matrix"),
+        ("half.xml", '<C><Intrinsic focal="1" /></C>', "Geometry, Intrinsic and Extrinsic"),
+        ("word.xml", '<C><Geometry dpx="a" dpy="1"/><Intrinsic /><Extrinsic /></C>', "dpx is 'a'"),
+    ],
+)
+def test_files_that_are_no_camera(tmp_path: Path, name: str, content: str | None, words: str) -> None:
+    path = tmp_path / name
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(InputError, match=words):
+        read_camera(path)
+
+
+def test_the_command_prints_what_the_configuration_takes(tmp_path: Path) -> None:
+    path = tmp_path / "pairs.csv"
+    lines = ["image_x_px,image_y_px,floor_x_m,floor_y_m"]
+    for (x, y), (x_m, y_m) in zip(to_image(FLOOR_M).tolist(), FLOOR_M.tolist(), strict=True):
+        lines.append(f"{x},{y},{x_m},{y_m}")
+    path.write_text("\n".join(lines) + "\n")
+    result = CliRunner().invoke(app, ["homography", "--pairs", str(path)], catch_exceptions=False)
+    assert result.exit_code == 0
+    assert "12 of 12 pairs used; reprojection error 0.000 m" in re.sub(r"\s+", " ", result.output)
+    printed = yaml.safe_load(result.output[result.output.index("homography:") :])
+    camera = {"name": "entrance", "source": "entrance.mp4", **printed}
+    matrix = load_config(None, {"cameras": [camera]}).cameras[0].homography
+    assert matrix is not None
+    assert apply_homography(np.array(matrix), to_image(FLOOR_M)) == pytest.approx(FLOOR_M, abs=1e-3)
+
+
+@pytest.mark.parametrize("arguments", [[], ["--pairs", "a", "--camera", "b"]])
+def test_points_or_parameters(arguments: list[str]) -> None:
+    with pytest.raises(InputError, match="give either --pairs"):
+        CliRunner().invoke(app, ["homography", *arguments], catch_exceptions=False)

@@ -60,7 +60,20 @@ def test_version_and_help_say_what_there_is(capsys: pytest.CaptureFixture[str]) 
         assert command in listed
 
 
-@pytest.mark.parametrize("command", ["track", "evaluate", "link", "demo", "benchmark speed", "benchmark memory"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        "track",
+        "evaluate",
+        "link",
+        "demo",
+        "homography",
+        "benchmark",
+        "benchmark trackers",
+        "benchmark speed",
+        "benchmark memory",
+    ],
+)
 def test_every_command_shows_an_example(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert exit_code(*command.split(), "--help") == 0
     assert f"mtmc {command}" in capsys.readouterr().out

@@ -16,6 +16,8 @@ from tests.demo_clips import cut, cut_ground_truth
 README = (PROJECT_ROOT / "README.md").read_text(encoding="utf-8")
 # 1.2 s of people in two overlapping views.
 FRAMES, FIRST = 12, 100
+# A picture that is a plan: 100 px a metre.
+POINTS = "image_x_px,image_y_px,floor_x_m,floor_y_m\n50,200,0,0\n150,200,1,0\n150,100,1,1\n50,100,0,1\n50,0,0,2\n"
 
 
 def blocks(language: str) -> list[str]:
@@ -59,6 +61,7 @@ def test_commands_and_the_python_example_run(tmp_path: Path, monkeypatch: pytest
     for name, camera in (("entrance", "cam1"), ("hall", "cam2")):
         cut(camera, FRAMES, tmp_path / f"{name}.mp4", FIRST)
         cut_ground_truth(camera, FRAMES, tmp_path / f"{name}_gt.txt", FIRST)
+    (tmp_path / "entrance_points.csv").write_text(POINTS)
     (configuration,) = blocks("yaml")
     (tmp_path / "site.yaml").write_text(configuration)
     for command in commands("mtmc"):

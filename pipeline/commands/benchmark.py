@@ -36,12 +36,24 @@ from pipeline.sources.base import BrokenSource
 from pipeline.stage_clock import StageClock
 from reid.base import Embedder
 
-app = typer.Typer(
-    help="Measure time, memory, and identities against those of other trackers.", no_args_is_help=True
-)
+app = typer.Typer()
 app.command(name="trackers")(trackers)
 
 JsonOption = Annotated[Path | None, typer.Option("--json", help="Write the figures to this file.", metavar="FILE")]
+
+
+@app.callback(invoke_without_command=True)
+def everything(context: typer.Context) -> None:
+    """Measure time, memory, and identities against those of other trackers.
+
+    Without a command it is `trackers` on all its sets.
+
+    Example:
+
+        mtmc benchmark
+    """
+    if context.invoked_subcommand is None:
+        trackers()
 
 
 @app.command()

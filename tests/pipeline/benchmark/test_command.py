@@ -82,6 +82,21 @@ def test_one_table_of_all_trackers(folder: Path, tmp_path: Path, monkeypatch: py
     assert "where the loss is" in table
 
 
+def test_without_a_command_it_is_all_sets(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("first", "second"):
+        (tmp_path / f"{name}.yaml").write_text(yaml.safe_dump(values(folder)))
+    monkeypatch.setattr("pipeline.commands.trackers.SETS", tmp_path)
+    with pytest.raises(SystemExit) as stop:
+        main(["benchmark"])
+    assert stop.value.code in (None, 0)
+    output = capsys.readouterr().out
+    assert output.index("first") < output.index("second")
+    # In the table and in the ladder of each.
+    assert output.count("mtmc, online") == 4
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [

@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import json
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -323,3 +325,11 @@ def test_a_checkpoint_of_another_architecture_is_refused(folder: Path, capsys: p
     assert exit_code("track", "a=a.mp4", "b=b.mp4", *arguments) == 2
     assert "other.safetensors" in capsys.readouterr().err
     assert not (folder / "out").exists()
+
+
+def test_the_command_line_starts_without_the_large_packages() -> None:
+    """They take seconds and a hundred megabytes; a command imports what it needs when it runs."""
+    large = ("torch", "ultralytics", "openvino", "trackeval", "scipy", "matplotlib")
+    code = f"import sys, pipeline.cli; print([name for name in {large} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

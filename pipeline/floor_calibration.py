@@ -81,7 +81,7 @@ def read_pairs(path: Path) -> tuple[Array, Array]:
         InputError: with the line.
     """
     try:
-        with path.open(newline="", encoding="utf-8") as file:
+        with path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.DictReader(file)
             missing = [name for name in _PAIR_COLUMNS if name not in (reader.fieldnames or ())]
             if missing:
@@ -89,6 +89,8 @@ def read_pairs(path: Path) -> tuple[Array, Array]:
             rows = [[_number(path, reader.line_num, name, row[name]) for name in _PAIR_COLUMNS] for row in reader]
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: is no UTF-8 text; save the table as CSV in UTF-8") from error
     table = np.array(rows, np.float64).reshape(-1, 4)
     return table[:, :2], table[:, 2:]
 

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
+from detectors.base import Detector
 from pipeline.assembly import calibrated, close_sources, open_sources
 from pipeline.benchmark.benchmark_set import BenchmarkSet
 from pipeline.benchmark.contestants import Tracked, run_peer, run_project
 from pipeline.benchmark.peer import Peer
 from pipeline.benchmark.perturbed import PerturbedDetector
 from pipeline.benchmark.report import Contestant
-from pipeline.benchmark.saved_run import opened, saved_detections
+from pipeline.benchmark.saved_run import SavedRun, opened, saved_detections
 from pipeline.evaluation import Scores, score
+
+#: Of saved detections, perhaps perturbed, with the frames they belong to.
+Run = Callable[[Detector, SavedRun], Tracked]
 
 
 def compare(
@@ -40,31 +44,37 @@ def compare(
 
     files = saved_detections(chosen, cache, on_frame)
 
-    def run_once(runner: Peer | bool, seed: int | None) -> Tracked:
-        with ExitStack() as stack:
-            saved = stack.enter_context(opened(files, chosen.config.detector.confidence_min))
-            detector = saved.detector if seed is None else PerturbedDetector(saved.detector, seed)
-            if isinstance(runner, Peer):
-                sources = saved.sources
-                if runner.needs_pictures:
-                    sources, _ = open_sources(chosen.config)
-                    stack.callback(close_sources, sources)
-                return run_peer(runner, sources, detector)
-            config = calibrated(chosen.config, saved.detector.embedder_hash)
-            return run_project(config, saved.sources, detector, saved.detector.embedder_hash, second_pass=runner)
+    def peer(chosen_peer: Peer, detector: Detector, saved: SavedRun) -> Tracked:
+        if not chosen_peer.needs_pictures:
+            return run_peer(chosen_peer, saved.sources, detector)
+        sources, _ = open_sources(chosen.config)
+        try:
+            return run_peer(chosen_peer, sources, detector)
+        finally:
+            close_sources(sources)
 
-    def contestant(name: str, runner: Peer | bool) -> Contestant:
+    def project(second_pass: bool, detector: Detector, saved: SavedRun) -> Tracked:
+        embedder_hash = saved.detector.embedder_hash
+        config = calibrated(chosen.config, embedder_hash)
+        return run_project(config, saved.sources, detector, embedder_hash, second_pass=second_pass)
+
+    def run_once(contestant: Run, seed: int | None) -> Tracked:
+        with opened(files, chosen.config.detector.confidence_min) as saved:
+            detector = saved.detector if seed is None else PerturbedDetector(saved.detector, seed)
+            return contestant(detector, saved)
+
+    def measured(name: str, contestant: Run) -> Contestant:
         on_step(f"{chosen.name}: {name}")
-        first = run_once(runner, None)
+        first = run_once(contestant, None)
         perturbed = []
         for seed in range(perturbations):
             on_step(f"{chosen.name}: {name}, perturbed {seed + 1} of {perturbations}")
-            perturbed.append(_score(chosen, run_once(runner, seed)).all_cameras)
+            perturbed.append(_score(chosen, run_once(contestant, seed)).all_cameras)
         return Contestant(name, _score(chosen, first), first.ms_per_frame, perturbed)
 
-    found = [contestant(peer.name, peer) for peer in others]
-    found.append(contestant("mtmc, online", False))
-    found.append(contestant("mtmc, offline", True))
+    found = [measured(other.name, partial(peer, other)) for other in others]
+    found.append(measured("mtmc, online", partial(project, False)))
+    found.append(measured("mtmc, offline", partial(project, True)))
     return found
 
 

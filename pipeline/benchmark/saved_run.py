@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from detectors.saved import ReplayDetector, SavedFrames
+from detectors.weights import model_hash
 from pipeline import tracking
 from pipeline.benchmark.benchmark_set import BenchmarkSet
 from pipeline.sources.base import FrameSource
@@ -72,5 +73,4 @@ def _stamp(weights: str | None) -> str:
     """Tells one version of a file from another."""
     if weights is None or not Path(weights).exists():
         return str(weights)
-    status = Path(weights).stat()
-    return f"{weights} {status.st_size} {status.st_mtime_ns}"
+    return model_hash(Path(weights))

@@ -9,7 +9,6 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from pipeline.commands.track import track_with_progress
 from pipeline.config import CameraConfig, Config, load_config, named_sources
@@ -21,6 +20,7 @@ from reid.checkpoints import load_checkpoint
 from reid.commands.arguments import DeviceOption
 from reid.device import choose_device
 from reid.labelled_tracks import labelled_tracks
+from reid.loss_progress import loss_progress
 from reid.site import save_site
 from reid.site_crops import SiteCrops
 
@@ -85,14 +85,7 @@ def adapt(
         f"{len(site_crops.camera_names)} cameras ({', '.join(site_crops.camera_names)})"
     )
     settings = AdaptationSettings(rounds=rounds, learning_rate=learning_rate, subtract_means=means, seed=seed)
-    with Progress(
-        TextColumn("learning"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("loss {task.fields[loss]:.3f}"),
-        TimeRemainingColumn(),
-        console=console,
-    ) as progress:
+    with loss_progress("learning", console) as progress:
         task = progress.add_task("", total=None, loss=0.0)
 
         def on_step(done: int, total: int, loss: float) -> None:

@@ -11,7 +11,6 @@ from typing import Any, cast
 import numpy as np
 import torch
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import DataLoader
@@ -20,6 +19,7 @@ from pipeline.errors import InputError, RunError
 from reid.checkpoints import save_checkpoint
 from reid.datasets import ReidDataset, identities_digest, read_rgb
 from reid.features import evaluate_draws
+from reid.loss_progress import loss_progress
 from reid.models.transreid import TransReID
 from reid.training.build import build_model
 from reid.training.config import TrainingConfig, parse_training_config
@@ -259,14 +259,7 @@ class Trainer:
             on_iteration: called after every batch with the number of batches done; may raise to stop the run.
         """
         network = self.model if self.processes.count == 1 else shared_batch_model(self.model, self.device)
-        with Progress(
-            TextColumn("epoch {task.fields[epoch]}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("loss {task.fields[loss]:.3f}"),
-            TimeRemainingColumn(),
-            console=console,
-        ) as progress:
+        with loss_progress("epoch {task.fields[epoch]}", console) as progress:
             task = progress.add_task("", total=self.iterations, completed=self.iteration, epoch=0, loss=0.0)
             began_s, began_at = time.monotonic(), self.iteration
             while self._epoch < self.config.schedule.epochs:

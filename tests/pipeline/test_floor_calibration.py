@@ -90,6 +90,19 @@ def test_a_header_without_a_column(tmp_path: Path) -> None:
         read_pairs(tmp_path / "missing.csv")
 
 
+def test_a_table_saved_by_excel(tmp_path: Path) -> None:
+    """It begins with a byte order mark, or is no UTF-8 at all."""
+    path = tmp_path / "pairs.csv"
+    text = "image_x_px,image_y_px,floor_x_m,floor_y_m\r\n1,2,3,4\r\n"
+    path.write_bytes(text.encode("utf-8-sig"))
+    image, floor = read_pairs(path)
+    assert image.tolist() == [[1, 2]]
+    assert floor.tolist() == [[3, 4]]
+    path.write_bytes(text.encode("utf-16"))
+    with pytest.raises(InputError, match="no UTF-8 text"):
+        read_pairs(path)
+
+
 @pytest.mark.parametrize("names", [("rvec", "tvec"), ("R", "T")])
 @pytest.mark.parametrize("suffix", ["yml", "json", "xml"])
 def test_parameters_of_opencv(tmp_path: Path, names: tuple[str, str], suffix: str) -> None:

@@ -29,11 +29,18 @@ def assign(cost: NDArray[np.floating[Any]], max_cost: float) -> NDArray[np.int64
         raise ValueError("assignment costs must be numbers or +inf")
     if cost.size == 0:
         return np.zeros((0, 2), np.int64)
+    admissible = cost <= max_cost
+    # Rows and columns without any choice would only enlarge the problem, by far the most of it between cameras.
+    rows, columns = np.flatnonzero(admissible.any(axis=1)), np.flatnonzero(admissible.any(axis=0))
+    if not len(rows):
+        return np.zeros((0, 2), np.int64)
+    if len(rows) < len(cost) or len(columns) < cost.shape[1]:
+        cost, admissible = cost[np.ix_(rows, columns)], admissible[np.ix_(rows, columns)]
     # lap.lapjv can return a forbidden pair unless cost_limit is set, and cannot take infinities: forbidden
     # pairs get a finite cost beyond the limit, and what comes back is checked once more.
     beyond = 2.0 * abs(max_cost) + 1.0
-    finite = np.where(cost <= max_cost, cost, beyond)
-    _, column_of_row, _ = lap.lapjv(finite, extend_cost=True, cost_limit=max_cost)
-    rows = np.flatnonzero(column_of_row >= 0)
-    pairs = np.stack([rows, column_of_row[rows]], axis=1).astype(np.int64)
-    return pairs[cost[pairs[:, 0], pairs[:, 1]] <= max_cost]
+    _, column_of_row, _ = lap.lapjv(np.where(admissible, cost, beyond), extend_cost=True, cost_limit=max_cost)
+    matched = np.flatnonzero(column_of_row >= 0)
+    chosen = column_of_row[matched]
+    taken = admissible[matched, chosen]
+    return np.stack([rows[matched[taken]], columns[chosen[taken]]], axis=1).astype(np.int64)

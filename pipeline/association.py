@@ -76,21 +76,28 @@ class Associator:
         self.embedded_crops = 0
 
     def process(self, tick: Sequence[DetectedFrame]) -> Associated:
-        """Take in one tick: at most one frame of a camera, ticks in order of time."""
+        """Take in one tick: at most one frame of a camera, ticks in order of time.
+
+        The result does not depend on the order of the cameras in a tick, nor on that of the boxes in a frame.
+        """
+        tick = sorted(tick, key=lambda item: item[0].camera_id)
         with self._clock.measure("track"):
-            inside = [(frame, self._geometries[frame.camera_id].inside(detections)) for frame, detections in tick]
+            inside = [
+                (frame, _in_canonical_order(self._geometries[frame.camera_id].inside(detections)))
+                for frame, detections in tick
+            ]
             wanted = [self._trackers[frame.camera_id].plan(frame, detections) for frame, detections in inside]
         embedded = self._embed(inside, wanted)
-        ended: list[TrackRecord] = []
+        tracked: list[TrackedFrame] = []
         for (frame, _), detections in zip(inside, embedded, strict=True):
             self.boxes[frame.camera_id] += len(detections)
             self._size_wh[frame.camera_id] = frame.size_wh
             self._period_s[frame.camera_id] = frame.time_s - self._last_s.get(frame.camera_id, frame.time_s)
             self._last_s[frame.camera_id] = frame.time_s
             with self._clock.measure("track"):
-                tracked = self._trackers[frame.camera_id].update(frame, detections)
-            with self._clock.measure("link"):
-                ended += self._link(tracked)
+                tracked.append(self._trackers[frame.camera_id].update(frame, detections))
+        with self._clock.measure("link"):
+            ended = self._link(tracked)
         begin_s = min((frame.time_s for frame, _ in tick), default=-np.inf)
         ended += self._end_silent(begin_s)
         return Associated(
@@ -142,22 +149,22 @@ class Associator:
         )
         return results
 
-    def _link(self, tracked: TrackedFrame) -> list[TrackRecord]:
-        geometry = self._geometries[tracked.camera_id]
-        floor = geometry.floor_xy_m(tracked.detections.xyxy)
-        observed = self._linker.observe(tracked, floor)
-        boxes: list[tuple[TrackRecord, Observation]] = []
-        for record, track_id, xyxy, confidence in zip(
-            observed.seen,
-            tracked.track_ids.tolist(),
-            tracked.detections.xyxy,
-            tracked.detections.confidence.tolist(),
-            strict=True,
-        ):
-            boxes += [(record, early) for early in tracked.earlier.get(track_id, ())]
-            boxes.append((record, Observation(tracked.frame_index, tracked.time_s, xyxy, confidence)))
-        self._add(tracked.camera_id, boxes)
-        return observed.ended
+    def _link(self, tick: Sequence[TrackedFrame]) -> list[TrackRecord]:
+        floors = [self._geometries[tracked.camera_id].floor_xy_m(tracked.detections.xyxy) for tracked in tick]
+        observed = self._linker.observe(list(zip(tick, floors, strict=True)))
+        for tracked in tick:
+            boxes: list[tuple[TrackRecord, Observation]] = []
+            for record, track_id, xyxy, confidence in zip(
+                observed[tracked.camera_id].seen,
+                tracked.track_ids.tolist(),
+                tracked.detections.xyxy,
+                tracked.detections.confidence.tolist(),
+                strict=True,
+            ):
+                boxes += [(record, early) for early in tracked.earlier.get(track_id, ())]
+                boxes.append((record, Observation(tracked.frame_index, tracked.time_s, xyxy, confidence)))
+            self._add(tracked.camera_id, boxes)
+        return [record for tracked in tick for record in observed[tracked.camera_id].ended]
 
     def _add(self, camera_id: str, boxes: Sequence[tuple[TrackRecord, Observation]]) -> None:
         """Boxes of one camera to rows, cut off at the border of the picture; those wholly outside are none."""
@@ -184,6 +191,13 @@ class Associator:
                 world_xy_m=(x_m, y_m) if isfinite(x_m) and isfinite(y_m) else None,
             )
             self._rows.add(row, record)
+
+
+def _in_canonical_order(detections: Detections) -> Detections:
+    """The same boxes from left to right, so that ties are broken alike in whatever order a detector lists them."""
+    keys = (detections.confidence, *detections.xyxy.T[::-1])
+    order = np.lexsort(keys)
+    return detections[order]
 
 
 def _only(detections: Detections, rows: IntArray) -> Detections:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,8 @@ Array = NDArray[np.floating[Any]]
 BEST_PAIRS = 3
 # Floor positions jump when feet are hidden; fewer shared time slots than this prove nothing.
 MIN_SHARED_SLOTS = 3
+# Matrix products rearrange the whole gallery first, which for so few vectors costs more than it saves.
+_FEW_EMBEDDINGS = 4
 # How steeply a distance turns into a probability: at half the limit a link is 95 % sure (see `posterior`).
 _SHARPNESS = 6.0
 
@@ -30,18 +33,37 @@ def appearance_distance(query: FloatArray, gallery: FloatArray, valid: BoolArray
     Returns:
         (I,) in [0, 2]; +inf where either side has no embedding.
     """
+    return appearance_distances([query], gallery, valid)[0]
+
+
+def appearance_distances(queries: Sequence[FloatArray], gallery: FloatArray, valid: BoolArray) -> list[Array]:
+    """`appearance_distance` of each of several persons, with one pass over the gallery."""
     count = len(gallery)
-    if not len(query) or not gallery.size:
-        return np.full(count, np.inf)
-    similarity = gallery.reshape(-1, gallery.shape[2]) @ query.T
-    similarity[~valid.ravel()] = -np.inf
-    similarity = similarity.reshape(count, -1)
-    best = similarity
-    if similarity.shape[1] > BEST_PAIRS:
-        best = np.partition(similarity, -BEST_PAIRS, axis=1)[:, -BEST_PAIRS:]
-    usable = np.isfinite(best)
+    lengths = [len(query) for query in queries]
+    if not sum(lengths) or not gallery.size:
+        return [np.full(count, np.inf) for _ in queries]
+    flat = gallery.reshape(-1, gallery.shape[2])
+    if sum(lengths) <= _FEW_EMBEDDINGS:
+        similarity = np.stack([flat @ embedding for query in queries for embedding in query])
+    else:
+        similarity = np.concatenate([query for query in queries if len(query)]) @ flat.T
+    similarity[:, ~valid.ravel()] = -np.inf
+    ends = np.cumsum(lengths)
+    return [
+        _mean_of_best(similarity[end - length : end].reshape(length, count, -1))
+        for end, length in zip(ends.tolist(), lengths, strict=True)
+    ]
+
+
+def _mean_of_best(similarity: Array) -> Array:
+    """(I,) distances from the similarities (K, I, F) of one query, -inf where a feature is missing."""
+    length, count, features = similarity.shape
+    pairs = similarity.transpose(1, 0, 2).reshape(count, length * features)
+    if pairs.shape[1] > BEST_PAIRS:
+        pairs = np.partition(pairs, -BEST_PAIRS, axis=1)[:, -BEST_PAIRS:]
+    usable = np.isfinite(pairs)
     counted = usable.sum(axis=1)
-    total = np.where(usable, best, 0).sum(axis=1)
+    total = np.where(usable, pairs, 0).sum(axis=1)
     distance = 1 - np.divide(total, counted, out=np.zeros(count), where=counted > 0)
     return np.where(counted > 0, np.clip(distance, 0, 2), np.inf)
 

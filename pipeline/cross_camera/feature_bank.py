@@ -12,32 +12,39 @@ class FeatureBank:
 
     A new embedding enters unless it is nearly the same as a kept one (PoseTrack keeps its banks diverse the same
     way); a full bank first gives up one of its two most similar members, the older.
+
+    Attributes:
+        kept: how many embeddings have entered so far.
     """
 
     def __init__(self, capacity: int, max_similarity: float) -> None:
         self._capacity = capacity
         self._max_similarity = max_similarity
-        self._rows: list[FloatArray] = []
+        self._count = 0
+        self.kept = 0
+        self._rows: FloatArray = np.zeros((0, 0), np.float32)
 
     def __len__(self) -> int:
-        return len(self._rows)
+        return self._count
 
     @property
     def embeddings(self) -> FloatArray:
-        """(K, D) float32; (0, 0) when empty."""
-        return np.stack(self._rows) if self._rows else np.zeros((0, 0), np.float32)
+        """(K, D) float32, the oldest first; (0, 0) when empty. Valid until the next `add`."""
+        return self._rows[: self._count]
 
     def add(self, embedding: FloatArray) -> bool:
         """Offer an L2-normalised embedding (D,); True if it was kept."""
-        if self._rows:
-            kept = self.embeddings
-            if float((kept @ embedding).max()) > self._max_similarity:
-                return False
-            if len(kept) >= self._capacity:
-                everything = np.concatenate([kept, embedding[None]])
-                similarity = np.tril(everything @ everything.T, -1) - np.triu(np.full(len(everything), 2.0))
-                _, older = np.unravel_index(int(similarity.argmax()), similarity.shape)
-                del self._rows[int(older)]
-        # A row of a larger array would keep all of it in memory.
-        self._rows.append(embedding.astype(np.float32, copy=True))
+        if not self._count:
+            self._rows = np.empty((self._capacity, len(embedding)), np.float32)
+        elif float((self.embeddings @ embedding).max()) > self._max_similarity:
+            return False
+        if self._count == self._capacity:
+            everything = np.concatenate([self._rows, embedding[None]])
+            similarity = np.tril(everything @ everything.T, -1) - np.triu(np.full(len(everything), 2.0))
+            older = int(np.unravel_index(int(similarity.argmax()), similarity.shape)[1])
+            self._rows[older:-1] = self._rows[older + 1 :].copy()
+            self._count -= 1
+        self._rows[self._count] = embedding
+        self._count += 1
+        self.kept += 1
         return True

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -22,6 +24,9 @@ class IdentityTable:
         global_id: (I,) int64.  class_id: (I,) int64.
         last_seen_s: (I, C) float64, -inf where never seen.
         has_feature: (I, F) bool, which features exist.
+        changed: (I,) int64, the value of `stamp` after the identity's features last changed.
+        stamp: counts the changes of features, new identities included.
+        generation: counts the times that rows moved.
         last_floor_s, last_floor_xy_m: (I,) and (I, 2), NaN without a floor position.
     """
 
@@ -33,6 +38,9 @@ class IdentityTable:
         self.last_seen_s: NDArray[np.float64] = np.zeros((0, cameras))
         self._features: FloatArray = np.zeros((0, features_per_identity, 0), np.float32)
         self.has_feature: BoolArray = np.zeros((0, features_per_identity), np.bool_)
+        self.changed: IntArray = np.zeros(0, np.int64)
+        self.stamp = 0
+        self.generation = 0
         self.last_floor_s: NDArray[np.float64] = np.zeros(0)
         self.last_floor_xy_m: NDArray[np.float64] = np.zeros((0, 2))
         self._floor_slot: IntArray = np.zeros((0, _FLOOR_SLOTS), np.int64)
@@ -60,14 +68,16 @@ class IdentityTable:
             more = np.zeros((_GROWTH_ROWS, *self._features.shape[1:]), np.float32)
             self._features = np.concatenate([self._features, more])
         self.has_feature = np.concatenate([self.has_feature, np.zeros((1, self.has_feature.shape[1]), np.bool_)])
+        self.stamp += 1
+        self.changed = np.append(self.changed, np.int64(self.stamp))
         self.last_floor_s = np.append(self.last_floor_s, np.nan)
         self.last_floor_xy_m = np.concatenate([self.last_floor_xy_m, np.full((1, 2), np.nan)])
         self._floor_slot = np.concatenate([self._floor_slot, np.full((1, _FLOOR_SLOTS), _NO_SLOT, np.int64)])
         self._floor_xy_m = np.concatenate([self._floor_xy_m, np.zeros((1, _FLOOR_SLOTS, 2))])
 
-    def see(self, global_id: int, camera: int, time_s: float) -> None:
-        """The identity has a box in camera number `camera`."""
-        self.last_seen_s[self._row_of[global_id], camera] = time_s
+    def see(self, global_ids: Sequence[int], camera: int, time_s: float) -> None:
+        """These identities have a box in camera number `camera`."""
+        self.last_seen_s[[self._row_of[global_id] for global_id in global_ids], camera] = time_s
 
     def add_floor(self, global_id: int, time_s: float, xy_m: tuple[float, float]) -> None:
         """The identity stands at `xy_m`."""
@@ -91,6 +101,8 @@ class IdentityTable:
         free = np.flatnonzero(~self.has_feature[row])
         place = int(free[0]) if len(free) else int(similarity.argmax())
         self._features[row, place] = embedding
+        self.stamp += 1
+        self.changed[row] = self.stamp
         self.has_feature[row, place] = True
 
     def floor_distance_m(self, slots: IntArray, xy_m: NDArray[np.float64]) -> tuple[NDArray[np.float64], IntArray]:
@@ -125,6 +137,8 @@ class IdentityTable:
         if stay.all():
             return
         self._features, self.has_feature = self.features[stay], self.has_feature[stay]
+        self.changed = self.changed[stay]
+        self.generation += 1
         self.global_id, self.class_id = self.global_id[stay], self.class_id[stay]
         self.last_seen_s = self.last_seen_s[stay]
         self.last_floor_s, self.last_floor_xy_m = self.last_floor_s[stay], self.last_floor_xy_m[stay]

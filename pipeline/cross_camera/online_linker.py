@@ -21,13 +21,14 @@ from numpy.typing import NDArray
 
 from pipeline.assignment import assign
 from pipeline.config import LinkerSettings
-from pipeline.cross_camera.distances import MIN_SHARED_SLOTS, appearance_distance, combined_cost, posterior
+from pipeline.cross_camera.distances import MIN_SHARED_SLOTS, combined_cost, posterior
 from pipeline.cross_camera.feature_bank import FeatureBank
 from pipeline.cross_camera.floor_path import SLOT_S, FloorPath
+from pipeline.cross_camera.gallery_distances import GalleryDistances
 from pipeline.cross_camera.identities import IdentityTable
 from pipeline.cross_camera.track_record import TrackRecord
 from pipeline.cross_camera.transit import TransitTimes
-from pipeline.datatypes import BoolArray, Link
+from pipeline.datatypes import BoolArray, FloatArray, Link
 from pipeline.single_camera.tracker import TrackedFrame
 
 Array = NDArray[np.floating[Any]]
@@ -58,6 +59,7 @@ class OnlineLinker:
         self._identities = IdentityTable(
             len(camera_ids), settings.features_per_identity, settings.feature_max_similarity
         )
+        self._distances = GalleryDistances(self._identities)
         self._live: dict[str, dict[int, TrackRecord]] = {camera_id: {} for camera_id in camera_ids}
         self._next_id = 1
         self._people = 0
@@ -70,29 +72,46 @@ class OnlineLinker:
         return len(self._identities)
 
     @property
+    def features_per_identity(self) -> float:
+        """How many embeddings an identity in memory has on average."""
+        return float(self._identities.has_feature.sum()) / max(len(self._identities), 1)
+
+    @property
     def people(self) -> int:
         """People told apart so far; those forgotten since are counted too, ids that undecided tracks had are not."""
         return self._people
 
-    def observe(self, tracked: TrackedFrame, floor_xy_m: NDArray[np.float64] | None) -> ObservedTracks:
-        """Take in one camera's frame; frames must come in order of time.
+    def observe(
+        self, frames: Sequence[tuple[TrackedFrame, NDArray[np.float64] | None]]
+    ) -> dict[str, ObservedTracks]:
+        """Take in one tick: a frame of each camera that has one; ticks must come in order of time.
 
         Args:
-            tracked: from this camera's tracker.
-            floor_xy_m: (M, 2) floor positions of its tracks in metres, None without a homography.
+            frames: from each camera's tracker, with the (M, 2) floor positions of its tracks in metres, None without a
+                homography.
+
+        Returns:
+            By camera id. It does not depend on the order of `frames`.
         """
-        live = self._live[tracked.camera_id]
-        seen = []
-        for row, track_id in enumerate(tracked.track_ids.tolist()):
-            record = live.get(track_id)
-            if record is None:
-                record = live[track_id] = self._record(tracked, row)
-            self._see(record, tracked, row, None if floor_xy_m is None else floor_xy_m[row])
-            seen.append(record)
-        self._decide(tracked.camera_id, [record for record in seen if record.link is None], tracked.time_s)
-        ended = self.end(tracked.camera_id, tracked.ended)
-        self._forget(tracked.time_s)
-        return ObservedTracks(seen=seen, ended=ended)
+        frames = sorted(frames, key=lambda frame: frame[0].camera_id)
+        seen = {tracked.camera_id: self._take_in(tracked, floor_xy_m) for tracked, floor_xy_m in frames}
+        ready = {
+            tracked.camera_id: [
+                record
+                for record in seen[tracked.camera_id]
+                if record.link is None and self._is_ready(record, tracked.time_s)
+            ]
+            for tracked, _ in frames
+        }
+        self._distances.prepare([record for records in ready.values() for record in records])
+        result = {}
+        for tracked, _ in frames:
+            camera_id = tracked.camera_id
+            self._decide(camera_id, ready[camera_id], tracked.time_s)
+            result[camera_id] = ObservedTracks(seen[camera_id], self.end(camera_id, tracked.ended))
+        if frames:
+            self._forget(max(tracked.time_s for tracked, _ in frames))
+        return result
 
     def end(self, camera_id: str, track_ids: Sequence[int]) -> list[TrackRecord]:
         """These tracks get no more boxes; their records."""
@@ -117,6 +136,26 @@ class OnlineLinker:
 
     # -- taking in ----------------------------------------------------------------------------------------
 
+    def _take_in(self, tracked: TrackedFrame, floor_xy_m: NDArray[np.float64] | None) -> list[TrackRecord]:
+        """The records of the tracks that a frame shows, up to date."""
+        live = self._live[tracked.camera_id]
+        seen = []
+        embeddings, fit = tracked.detections.embeddings, _describing(tracked)
+        for row, track_id in enumerate(tracked.track_ids.tolist()):
+            record = live.get(track_id)
+            if record is None:
+                record = live[track_id] = self._record(tracked, row)
+            record.last_s = tracked.time_s
+            record.observations += 1
+            if floor_xy_m is not None:
+                self._stand(record, tracked.time_s, floor_xy_m[row])
+            if embeddings is not None and fit[row]:
+                self._look(record, embeddings[row])
+            seen.append(record)
+        linked = [record.link.global_id for record in seen if record.link]
+        self._identities.see(linked, self._camera_row[tracked.camera_id], tracked.time_s)
+        return seen
+
     def _record(self, tracked: TrackedFrame, row: int) -> TrackRecord:
         settings = self._settings
         track_id = int(tracked.track_ids[row])
@@ -132,27 +171,18 @@ class OnlineLinker:
             observations=len(earlier),
         )
 
-    def _see(
-        self, record: TrackRecord, tracked: TrackedFrame, row: int, floor_xy_m: NDArray[np.float64] | None
-    ) -> None:
-        detections = tracked.detections
-        record.last_s = tracked.time_s
-        record.observations += 1
-        link = record.link
-        if link is not None:
-            self._identities.see(link.global_id, self._camera_row[record.camera_id], tracked.time_s)
+    def _stand(self, record: TrackRecord, time_s: float, floor_xy_m: NDArray[np.float64]) -> None:
         # Above the horizon there is no floor: such positions are NaN.
-        if floor_xy_m is not None and np.isfinite(floor_xy_m).all():
-            position = (float(floor_xy_m[0]), float(floor_xy_m[1]))
-            record.floor.add(tracked.time_s, position)
-            if link is not None:
-                self._identities.add_floor(link.global_id, tracked.time_s, position)
-        embedded = detections.embedded is not None and bool(detections.embedded[row])
-        if embedded and tracked.good_crop[row]:
-            assert detections.embeddings is not None
-            embedding = detections.embeddings[row]
-            if record.bank.add(embedding) and link is not None:
-                self._identities.add_feature(link.global_id, embedding)
+        if not np.isfinite(floor_xy_m).all():
+            return
+        position = (float(floor_xy_m[0]), float(floor_xy_m[1]))
+        record.floor.add(time_s, position)
+        if record.link is not None:
+            self._identities.add_floor(record.link.global_id, time_s, position)
+
+    def _look(self, record: TrackRecord, embedding: FloatArray) -> None:
+        if record.bank.add(embedding) and record.link is not None:
+            self._identities.add_feature(record.link.global_id, embedding)
 
     def _forget(self, now_s: float) -> None:
         if now_s - self._forgot_s < _FORGET_INTERVAL_S:
@@ -171,13 +201,13 @@ class OnlineLinker:
         else:
             # Nothing is known that another track could be compared with.
             record.link = Link(self._own_id(record), 0.0)
+            self._distances.drop(record)
             self._people += 1
 
     # -- deciding -----------------------------------------------------------------------------------------
 
-    def _decide(self, camera_id: str, undecided: list[TrackRecord], now_s: float) -> None:
+    def _decide(self, camera_id: str, ready: list[TrackRecord], now_s: float) -> None:
         settings = self._settings
-        ready = [record for record in undecided if self._is_ready(record, now_s)]
         if not ready:
             return
         cost, placed, held = self._costs(ready, camera_id)
@@ -223,7 +253,7 @@ class OnlineLinker:
             apart_m, shared = known.floor_distance_m(record.floor.slots, record.floor.xy_m)
             proven = shared >= MIN_SHARED_SLOTS
             allowed &= self._reachable(record)
-            look = appearance_distance(record.bank.embeddings, known.features, known.has_feature)
+            look = self._distances.of(record)
             if len(record.bank) < settings.linkable_crops:
                 allowed &= proven
             cost = combined_cost(
@@ -280,9 +310,10 @@ class OnlineLinker:
 
     def _attach(self, record: TrackRecord, link: Link) -> None:
         self._undecided_ids.pop(record, None)
+        self._distances.drop(record)
         record.link = link
         known = self._identities
-        known.see(link.global_id, self._camera_row[record.camera_id], record.last_s)
+        known.see([link.global_id], self._camera_row[record.camera_id], record.last_s)
         for embedding in record.bank.embeddings:
             known.add_feature(link.global_id, embedding)
         for slot, xy_m in zip(record.floor.slots.tolist(), record.floor.xy_m.tolist(), strict=True):
@@ -292,3 +323,12 @@ class OnlineLinker:
         global_id = self._next_id
         self._next_id += 1
         return global_id
+
+
+def _describing(tracked: TrackedFrame) -> list[bool]:
+    """For each track, whether it has an embedding from a crop fit to describe the person."""
+    embedded = tracked.detections.embedded
+    if embedded is None:
+        return [False] * len(tracked.track_ids)
+    fit: list[bool] = (embedded & tracked.good_crop).tolist()
+    return fit

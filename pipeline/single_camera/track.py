@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum
+from math import sqrt
 
 import numpy as np
 
@@ -70,6 +71,6 @@ class Track:
             self.appearance = embedding.copy()
             return
         blended = _APPEARANCE_MOMENTUM * self.appearance + (1 - _APPEARANCE_MOMENTUM) * embedding
-        norm = float(np.linalg.norm(blended))
+        norm = sqrt(float(blended @ blended))
         if norm > 0:
             self.appearance = (blended / norm).astype(np.float32)

@@ -195,7 +195,7 @@ def _table(*ids: int, features: int = 2) -> IdentityTable:
     table = IdentityTable(2, features, 0.95)
     for global_id in ids:
         table.add(global_id, 0)
-        table.see(global_id, 0, float(global_id))
+        table.see([global_id], 0, float(global_id))
     return table
 
 
@@ -213,7 +213,7 @@ def test_adding_hundreds_of_identities_keeps_their_features_apart() -> None:
     table = IdentityTable(1, 2, 0.95)
     for global_id in range(1, 201):
         table.add(global_id, 0)
-        table.see(global_id, 0, global_id)
+        table.see([global_id], 0, global_id)
         table.add_feature(global_id, one_hot(global_id % 8)[0])
     assert table.features.shape == (200, 2, 8)
     assert table.has_feature.sum(axis=1).tolist() == [1] * 200
@@ -242,7 +242,7 @@ def test_forgetting(memory_s: float, max_count: int, keep: set[int], left: list[
     assert table.global_id.tolist() == left
     assert [global_id for global_id in (1, 2, 3, 4) if global_id in table] == left
     for global_id in left:
-        table.see(global_id, 1, 9.0)
+        table.see([global_id], 1, 9.0)
     assert table.last_seen_s[:, 1].tolist() == [9.0] * len(left)
 
 

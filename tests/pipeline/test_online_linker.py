@@ -57,7 +57,7 @@ class Scene:
             ended=tuple(ended),
         )
         floor_xy_m = None if floor is None else np.array([floor[i] for i in ids], np.float64).reshape(-1, 2)
-        return self.linker.observe(tracked, floor_xy_m)
+        return self.linker.observe([(tracked, floor_xy_m)])[camera_id]
 
     def track(
         self, camera_id: str, track_id: int, start_s: float, end_s: float, embedding: ArrayLike | None, **more: Any

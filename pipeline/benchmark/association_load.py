@@ -1,0 +1,142 @@
+"""What association costs when many cameras are full of people and many identities are remembered."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+
+from pipeline.association import Associator, DetectedFrame
+from pipeline.benchmark.peer import Peer
+from pipeline.camera_geometry import CameraGeometry
+from pipeline.config import Config
+from pipeline.cross_camera.online_linker import OnlineLinker
+from pipeline.datatypes import Frame
+from pipeline.simulation import SimulatedWorld
+from pipeline.single_camera.tracker import SingleCameraTracker
+from pipeline.stage_clock import StageClock
+
+# People of the simulated world keep their distance in a picture of this size.
+_SIZE_WH = (1920, 1080)
+_VIEW_S = 20.0
+
+
+@dataclass(frozen=True)
+class LoadFigures:
+    """What was measured.
+
+    Attributes:
+        association_ms, peer_ms: per camera frame, of this project (linking included) and of the peer (one camera).
+        tracks: confirmed and visible per camera frame, on average.
+        identities, features: known at the end, and the mean number of features each has.
+    """
+
+    association_ms: float
+    peer_ms: float
+    tracks: float
+    identities: int
+    features: float
+
+
+def measure(
+    config: Config,
+    peer: Peer,
+    *,
+    cameras: int,
+    people_in_view: int,
+    identities: int,
+    embedding_dim: int,
+    warmup_s: float,
+    measured_s: float,
+) -> LoadFigures:
+    """Run simulated cameras, all seen by `people_in_view`, on one core; embedding is not part of the time.
+
+    People walk from camera to camera; between two views so many are away that there are `identities` in all.
+
+    Args:
+        config: settings of tracker and linker, their limits calibrated; its cameras are not used.
+        peer: gets the boxes of the first camera.
+        warmup_s: seconds of the world before measuring, until the identities are known.
+    """
+    visible = cameras * people_in_view
+    world = SimulatedWorld(
+        cameras=cameras,
+        people=identities,
+        view_s=_VIEW_S,
+        blind_s=_VIEW_S * (identities / visible - 1),
+        size_wh=_SIZE_WH,
+        embedding_dim=embedding_dim,
+    )
+    linker = OnlineLinker(world.camera_ids, config.linker)
+    clock = StageClock()
+    associator = Associator(
+        geometries={camera_id: CameraGeometry(None, None) for camera_id in world.camera_ids},
+        trackers={camera_id: SingleCameraTracker(config.tracker) for camera_id in world.camera_ids},
+        linker=linker,
+        embedder=world.embedder(),
+        class_names={0: "person"},
+        hold_s=config.linker.hold_s,
+        max_silence_s=config.tracker.max_lost_s,
+        clock=clock,
+    )
+    begin_s = cameras * (world.view_s + world.blind_s)  # from here on the world is full
+    busy_s = rows = frames = 0.0
+    ticks: list[list[DetectedFrame]] = []
+    with _one_core():
+        for number in range(round((warmup_s + measured_s) * world.frame_rate)):
+            tick = _tick(world, begin_s + number / world.frame_rate, number)
+            embedded_s = clock.seconds.get("embed", 0.0)
+            began = time.perf_counter()
+            associated = associator.process(tick)
+            spent = time.perf_counter() - began - (clock.seconds.get("embed", 0.0) - embedded_s)
+            if number >= warmup_s * world.frame_rate:
+                ticks.append(tick[:1])
+                busy_s += spent
+                rows += len(associated.rows)
+                frames += len(tick)
+        peer_s = _peer_seconds(peer, world.frame_rate, ticks)
+    return LoadFigures(
+        association_ms=busy_s / frames * 1000,
+        peer_ms=peer_s / len(ticks) * 1000,
+        tracks=rows / frames,
+        identities=linker.known_identities,
+        features=linker.features_per_identity,
+    )
+
+
+def _tick(world: SimulatedWorld, time_s: float, frame_index: int) -> list[DetectedFrame]:
+    frames = [Frame(camera_id, frame_index, time_s, world.size_wh, _NO_PICTURE) for camera_id in world.camera_ids]
+    return list(zip(frames, world.detector().detect(frames), strict=True))
+
+
+# One black pixel stretched over the picture: it costs nothing.
+_NO_PICTURE = np.broadcast_to(np.uint8(0), (_SIZE_WH[1], _SIZE_WH[0], 3))
+
+
+def _peer_seconds(peer: Peer, frame_rate: float, ticks: list[list[DetectedFrame]]) -> float:
+    tracker = peer.start(frame_rate)
+    try:
+        began = time.perf_counter()
+        for ((frame, detections),) in ticks:
+            tracker.update(frame, detections)
+        return time.perf_counter() - began
+    finally:
+        tracker.close()
+
+
+@contextmanager
+def _one_core() -> Iterator[None]:
+    """Keep this thread on one core, where the system can."""
+    if not hasattr(os, "sched_setaffinity"):
+        yield
+        return
+    allowed = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {max(allowed)})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, allowed)

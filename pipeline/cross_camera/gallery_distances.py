@@ -1,0 +1,69 @@
+"""How unlike undecided tracks and the known identities look, computed once and kept up to date."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from pipeline.cross_camera.distances import Array, appearance_distance, appearance_distances
+from pipeline.cross_camera.identities import IdentityTable
+from pipeline.cross_camera.track_record import TrackRecord
+
+
+@dataclass(eq=False)
+class _Kept:
+    """distance: (I,). embeddings, stamp, generation: of the track's bank and of the table when it was computed."""
+
+    distance: Array
+    embeddings: int
+    stamp: int
+    generation: int
+
+
+class GalleryDistances:
+    """Reading all features of a large gallery is what linking spends its time on, so the tracks of all cameras of a
+    tick share one pass over them, and a track that waits is compared anew only with identities that changed."""
+
+    def __init__(self, identities: IdentityTable) -> None:
+        self._identities = identities
+        self._kept: dict[TrackRecord, _Kept] = {}
+
+    def prepare(self, records: Sequence[TrackRecord]) -> None:
+        """Compute what is missing for these tracks in one pass."""
+        missing = [record for record in records if not self._is_usable(record)]
+        if not missing:
+            return
+        known = self._identities
+        distances = appearance_distances(
+            [record.bank.embeddings for record in missing], known.features, known.has_feature
+        )
+        for record, distance in zip(missing, distances, strict=True):
+            self._kept[record] = _Kept(distance, record.bank.kept, known.stamp, known.generation)
+
+    def of(self, record: TrackRecord) -> Array:
+        """(I,) distances of a track, as of `distances.appearance_distance`."""
+        self.prepare([record])
+        kept, known = self._kept[record], self._identities
+        if kept.stamp < known.stamp:
+            changed = np.flatnonzero(known.changed > kept.stamp)
+            distance = np.full(len(known), np.inf)
+            distance[: len(kept.distance)] = kept.distance
+            distance[changed] = appearance_distance(
+                record.bank.embeddings, known.features[changed], known.has_feature[changed]
+            )
+            kept.distance, kept.stamp = distance, known.stamp
+        return kept.distance
+
+    def drop(self, record: TrackRecord) -> None:
+        """The track is decided."""
+        self._kept.pop(record, None)
+
+    def _is_usable(self, record: TrackRecord) -> bool:
+        kept = self._kept.get(record)
+        return (
+            kept is not None
+            and kept.embeddings == record.bank.kept
+            and kept.generation == self._identities.generation
+        )

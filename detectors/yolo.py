@@ -207,6 +207,8 @@ def _image(frame: Frame) -> NDArray[np.uint8]:
 
 def _detections(result: Any) -> Detections:
     rows = result.boxes.data.cpu().numpy()  # (N, 6): xyxy in pixels of the frame, confidence, class id
+    # A network in half precision can overflow; such a box is none.
+    rows = rows[np.isfinite(rows).all(axis=1)]
     return Detections(
         xyxy=np.ascontiguousarray(rows[:, :4], np.float32),
         confidence=rows[:, 4].astype(np.float32),

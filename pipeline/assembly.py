@@ -130,6 +130,7 @@ def build_parts(
         second_pass=build_second_pass(config, names) if config.second_pass.enabled else None,
         hold_s=config.linker.hold_s,
         max_silence_s=config.tracker.max_lost_s,
+        max_detections=config.detector.max_detections,
         epoch_utc=epoch_utc,
         interpolate_max_gap_s=config.output.interpolate_max_gap_s if config.output.interpolate else None,
         embed_every_box=config.output.save_embeddings,

@@ -23,6 +23,7 @@ from pipeline.row_buffer import RowBuffer
 from pipeline.single_camera.track import Observation
 from pipeline.single_camera.tracker import SingleCameraTracker, TrackedFrame
 from pipeline.stage_clock import StageClock
+from pipeline.usable_boxes import usable_boxes
 from reid.base import Embedder
 
 DetectedFrame = tuple[Frame, Detections]
@@ -44,8 +45,14 @@ class Associator:
         embedder: None when saved detections bring all the embeddings that there will be.
         class_names: of the detector.
         hold_s: how long rows wait for the id that linking finds.
+        max_detections: boxes of a frame that are used, the most confident ones.
         max_silence_s: the tracks of a camera that gives no frames for longer than this, and than its own pace
             explains, end: it has stopped, or its recording is over.
+
+    Attributes:
+        boxes: used, by camera.
+        late_frames: left out because they were not later than the one before, by camera.
+        embedded_crops: in all.
     """
 
     def __init__(
@@ -58,6 +65,7 @@ class Associator:
         class_names: Mapping[int, str],
         hold_s: float,
         max_silence_s: float,
+        max_detections: int,
         clock: StageClock,
     ) -> None:
         self._geometries = geometries
@@ -67,25 +75,26 @@ class Associator:
         self._class_names = class_names
         self._hold_s = hold_s
         self._max_silence_s = max_silence_s
+        self._max_detections = max_detections
         self._clock = clock
         self._rows = RowBuffer(list(geometries), linker.link_of)
         self._size_wh: dict[str, tuple[int, int]] = {}
         self._last_s: dict[str, float] = {}
         self._period_s: dict[str, float] = {}
         self.boxes: Counter[str] = Counter()
+        self.late_frames: Counter[str] = Counter()
         self.embedded_crops = 0
 
     def process(self, tick: Sequence[DetectedFrame]) -> Associated:
         """Take in one tick: at most one frame of a camera, ticks in order of time.
 
-        The result does not depend on the order of the cameras in a tick, nor on that of the boxes in a frame.
+        A frame that is not later than its camera's last one is left out and counted, and so are boxes that lie
+        outside the picture. The result does not depend on the order of the cameras in a tick, nor on that of the boxes
+        in a frame.
         """
-        tick = sorted(tick, key=lambda item: item[0].camera_id)
+        tick = sorted(self._in_time(tick), key=lambda item: item[0].camera_id)
         with self._clock.measure("track"):
-            inside = [
-                (frame, _in_canonical_order(self._geometries[frame.camera_id].inside(detections)))
-                for frame, detections in tick
-            ]
+            inside = [(frame, self._usable(frame, detections)) for frame, detections in tick]
             wanted = [self._trackers[frame.camera_id].plan(frame, detections) for frame, detections in inside]
         embedded = self._embed(inside, wanted)
         tracked: list[TrackedFrame] = []
@@ -110,6 +119,22 @@ class Associator:
             tracker.finish()
         ended = self._linker.finish()
         return Associated(self._rows.release(np.inf), [record.summary() for record in ended])
+
+    def _in_time(self, tick: Sequence[DetectedFrame]) -> list[DetectedFrame]:
+        kept = [
+            (frame, detections)
+            for frame, detections in tick
+            if isfinite(frame.time_s) and frame.time_s > self._last_s.get(frame.camera_id, -np.inf)
+        ]
+        if len(kept) < len(tick):
+            late = Counter(frame.camera_id for frame, _ in tick)
+            late.subtract(frame.camera_id for frame, _ in kept)
+            self.late_frames.update(+late)
+        return kept
+
+    def _usable(self, frame: Frame, detections: Detections) -> Detections:
+        inside = self._geometries[frame.camera_id].inside(detections)
+        return usable_boxes(inside, frame.size_wh, self._max_detections)
 
     def _end_silent(self, now_s: float) -> list[TrackRecord]:
         ended: list[TrackRecord] = []
@@ -191,13 +216,6 @@ class Associator:
                 world_xy_m=(x_m, y_m) if isfinite(x_m) and isfinite(y_m) else None,
             )
             self._rows.add(row, record)
-
-
-def _in_canonical_order(detections: Detections) -> Detections:
-    """The same boxes from left to right, so that ties are broken alike in whatever order a detector lists them."""
-    keys = (detections.confidence, *detections.xyxy.T[::-1])
-    order = np.lexsort(keys)
-    return detections[order]
 
 
 def _only(detections: Detections, rows: IntArray) -> Detections:

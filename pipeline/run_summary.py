@@ -10,11 +10,13 @@ from rich.table import Table
 
 @dataclass
 class CameraCounts:
-    """Counts of one camera; `problem` says why its recording could not be read to the end."""
+    """Counts of one camera; `problem` says why its recording could not be read to the end, `late_frames` how many
+    frames were left out because their time was not after that of the frame before."""
 
     frames: int = 0
     boxes: int = 0
     tracks: int = 0
+    late_frames: int = 0
     problem: str | None = None
 
 
@@ -84,6 +86,10 @@ class RunSummary:
             f"Detector: {self.detector_share:.0%} of the wall time, {self.frames / max(self.wall_s, 1e-9):.1f} "
             "camera frames per second in all",
         ]
+        late = {name: counts.late_frames for name, counts in self.cameras.items() if counts.late_frames}
+        if late:
+            told = ", ".join(f"{frames} of {name}" for name, frames in late.items())
+            lines.append(f"Frames left out because time did not go on: {told}")
         if self.unknown_cameras:
             by_stand_in: dict[str, list[str]] = {}
             for camera_id, stand_in in self.unknown_cameras.items():

@@ -46,7 +46,7 @@ class Parts:
     Attributes:
         second_pass: None leaves the online ids.
         embedder_hash: of the embedder, or of the one whose saved embeddings are replayed; '' for none.
-        hold_s, max_silence_s: see `Associator`.
+        hold_s, max_silence_s, max_detections: see `Associator`.
         epoch_utc: date and time of second 0, None if unknown.
         interpolate_max_gap_s: None fills no gaps.
         embed_every_box: for saving; tracking uses no more embeddings than without.
@@ -63,6 +63,7 @@ class Parts:
     second_pass: SecondPass | None
     hold_s: float
     max_silence_s: float
+    max_detections: int
     epoch_utc: datetime | None
     interpolate_max_gap_s: float | None
     embed_every_box: bool
@@ -139,6 +140,7 @@ def _online(
         class_names=parts.detector.class_names,
         hold_s=parts.hold_s,
         max_silence_s=parts.max_silence_s,
+        max_detections=parts.max_detections,
         clock=clock,
     )
     info = TrackletFileInfo(tuple(parts.camera_ids), parts.detector.class_names, parts.embedder_hash)
@@ -182,6 +184,8 @@ def _online(
             summary.embedded_crops = associator.embedded_crops
             for camera_id, boxes in associator.boxes.items():
                 summary.cameras[camera_id].boxes = boxes
+            for camera_id, frames in associator.late_frames.items():
+                summary.cameras[camera_id].late_frames = frames
 
 
 def detected_ticks(

@@ -81,6 +81,7 @@ def measure(
         class_names={0: "person"},
         hold_s=config.linker.hold_s,
         max_silence_s=config.tracker.max_lost_s,
+        max_detections=config.detector.max_detections,
         clock=clock,
     )
     begin_s = cameras * (world.view_s + world.blind_s)  # from here on the world is full

@@ -31,6 +31,11 @@ def ultralytics_peers() -> list[Peer]:
     return [Peer(f"Ultralytics {label}", partial(_Tracker, name)) for name, label in TRACKERS.items()]
 
 
+def bytetrack() -> Peer:
+    """ByteTrack alone."""
+    return ultralytics_peers()[list(TRACKERS).index("bytetrack")]
+
+
 class _Tracker(PeerTracker):
     def __init__(self, name: str, frame_rate: float) -> None:
         # Its buffers are counted in frames, whatever the frame rate.

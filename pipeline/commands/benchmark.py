@@ -7,6 +7,7 @@ import statistics
 import tempfile
 import time
 from contextlib import ExitStack
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -23,6 +24,8 @@ from pipeline.assembly import (
     close_sources,
     open_sources,
 )
+from pipeline.benchmark.association_load import measure as measure_load
+from pipeline.benchmark.ultralytics_trackers import bytetrack
 from pipeline.calibration import with_calibration
 from pipeline.commands.arguments import ConfigOption, SetOption, overrides_of
 from pipeline.commands.json_file import write_json
@@ -157,6 +160,53 @@ def memory(
             f"memory grew by {grown:.1f} MB between frames {compare} and {frames}; allowed are {limit_mb}"
         )
     console.print(f"Memory grew by {grown:.1f} MB from frame {compare} to {frames} and through the second pass.")
+
+
+@app.command()
+def association(
+    config: ConfigOption = None,
+    settings: SetOption = None,
+    cameras: Annotated[int, typer.Option(min=1)] = 16,
+    people: Annotated[int, typer.Option(min=1, help="In each view.")] = 40,
+    identities: Annotated[int, typer.Option(min=1, help="Known to the linker.")] = 1000,
+    embedding_dim: Annotated[int, typer.Option(min=1, help="Values of an embedding.")] = 384,
+    seconds: Annotated[
+        float, typer.Option(min=0.1, help="Measured, after a warm-up that fills the banks.")
+    ] = 20.0,
+    warmup: Annotated[float, typer.Option(min=0.0, help="Seconds before that.")] = 40.0,
+    json_file: JsonOption = None,
+) -> None:
+    """Milliseconds that tracking and linking take for a frame of one camera, beside ByteTrack of Ultralytics.
+
+    The world is made up and walks at 10 frames per second; networks are not part of it. One core is used.
+
+    Example:
+
+        mtmc benchmark association
+    """
+    if identities < cameras * people:
+        raise InputError(f"--identities {identities} is less than the {cameras * people} people in view")
+    overrides = overrides_of(settings)
+    overrides.setdefault("cameras", [{"name": "simulated", "source": "simulated"}])
+    overrides.setdefault("embedder", {}).setdefault("weights", None)
+    loaded = with_calibration(load_config(config, overrides), None)
+    console = Console()
+    with console.status(f"{cameras} cameras with {people} people each"):
+        figures = measure_load(
+            loaded,
+            bytetrack(),
+            cameras=cameras,
+            people_in_view=people,
+            identities=identities,
+            embedding_dim=embedding_dim,
+            warmup_s=warmup,
+            measured_s=seconds,
+        )
+    console.print(f"tracks in a view: {figures.tracks:.1f}")
+    console.print(f"identities known: {figures.identities}, with {figures.features:.1f} features each")
+    console.print(f"mtmc, tracking and linking: {figures.association_ms:.2f} ms a camera frame")
+    console.print(f"Ultralytics ByteTrack: {figures.peer_ms:.2f} ms a camera frame")
+    write_json(json_file, asdict(figures))
 
 
 def resident_mb() -> float:

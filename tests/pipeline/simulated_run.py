@@ -46,6 +46,7 @@ def make_parts(
         second_pass=SecondPass(names, second_pass_settings(), settings),
         hold_s=settings.hold_s,
         max_silence_s=tracker.max_lost_s,
+        max_detections=300,
         epoch_utc=None,
         interpolate_max_gap_s=None,
         embed_every_box=False,

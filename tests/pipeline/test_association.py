@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
@@ -46,6 +47,7 @@ def associator(
         class_names={0: "person", 1: "dog"},
         hold_s=hold_s,
         max_silence_s=tracker.max_lost_s,
+        max_detections=300,
         clock=StageClock(),
     )
 
@@ -205,6 +207,85 @@ def test_rejected_crops_leave_the_track_without_a_description() -> None:
     assert embedder.rejected_crops == parts.embedded_crops > 0
 
 
+# -- bad input --------------------------------------------------------------------------------------------------
+
+
+def test_frames_that_go_back_in_time_are_left_out_and_counted() -> None:
+    parts = associator("cam1")
+    times_s = [0.0, 0.1, 0.2, 0.1, 0.2, float("nan"), float("inf"), 0.3]
+    ticks = ([(replace(make_frame(i), time_s=t), make_detections([BOX]))] for i, t in enumerate(times_s))
+    rows, _ = run(parts, ticks)
+    assert [x.row.frame_index for x in rows] == [0, 1, 2, 7]
+    assert parts.late_frames == {"cam1": 4}
+
+
+@pytest.mark.parametrize(
+    "box",
+    [
+        pytest.param((340, 200, 300, 300), id="right before left"),
+        pytest.param((300, 300, 340, 200), id="bottom above top"),
+        pytest.param((300, 200, 300, 300), id="no width"),
+        pytest.param((-90, 200, -10, 300), id="left of the picture"),
+        pytest.param((300, 5000, 340, 5100), id="below the picture"),
+        pytest.param((-3e38, 200, -1e38, 300), id="far away"),
+    ],
+)
+def test_a_box_without_an_area_in_the_picture_is_none(box: tuple[float, ...]) -> None:
+    parts = associator("cam1")
+    rows, _ = run(parts, ([(make_frame(i), make_detections([BOX, box]))] for i in range(8)))
+    assert [x.row.xyxy for x in rows] == [BOX] * 8
+    assert parts.boxes == {"cam1": 8}
+
+
+def test_of_ten_thousand_boxes_the_most_confident_are_used() -> None:
+    """All pairs of them would take gigabytes."""
+    rng = np.random.default_rng(0)
+    corner = rng.uniform(0, 400, (10_000, 2))
+    noise = make_detections(np.hstack([corner, corner + rng.uniform(5, 60, (10_000, 2))]).tolist(), confidence=0.6)
+    noise.confidence[:40] = 0.9
+    parts = associator("cam1")
+    began_s = time.perf_counter()
+    for index in range(5):
+        parts.process([(make_frame(index), noise)])
+    assert time.perf_counter() - began_s < 10
+    assert parts.boxes == {"cam1": 5 * 300}
+    rows = parts.finish().rows
+    # Some boxes of noise overlap so much that two are one track.
+    assert 5 * 250 < len(rows) <= 5 * 300
+    assert sum(x.row.confidence > 0.8 for x in rows) == pytest.approx(5 * 40, abs=5)
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    boxes=st.lists(
+        st.lists(st.tuples(*[st.floats(-1e6, 1e6, width=32)] * 4, st.floats(0, 1, width=32)), max_size=12),
+        min_size=1,
+        max_size=8,
+    )
+)
+def test_any_boxes_at_all(boxes: list[list[tuple[float, ...]]]) -> None:
+    parts = associator("cam1")
+    ticks = (
+        [
+            (
+                make_frame(index),
+                Detections(
+                    np.array([box[:4] for box in frame], np.float32).reshape(-1, 4),
+                    np.array([box[4] for box in frame], np.float32),
+                    np.zeros(len(frame), np.int64),
+                ),
+            )
+        ]
+        for index, frame in enumerate(boxes)
+    )
+    rows, _ = run(parts, ticks)
+    assert_once(rows)
+    width, height = make_frame(0).size_wh
+    for x1, y1, x2, y2 in (x.row.xyxy for x in rows):
+        assert 0 <= x1 < x2 <= width
+        assert 0 <= y1 < y2 <= height
+
+
 # -- any world -------------------------------------------------------------------------------------------------
 
 
@@ -241,6 +322,31 @@ def test_nobody_is_twice_in_a_frame_neither_online_nor_in_the_end(
     # Every box of a track that ended is a row, and the other way round (none lies wholly outside the picture).
     assert Counter((x.row.camera_id, x.row.track_id) for x in rows) == {t.key: t.observations for t in ended}
     assert all(0 <= x.link.confidence <= 1 for x in rows)
+
+
+@settings(max_examples=10, deadline=None)
+@given(people=st.integers(3, 30), noise=st.sampled_from([0.1, 0.6, 2.0]), seed=st.integers(0, 1000))
+def test_the_order_of_cameras_and_boxes_changes_nothing(people: int, noise: float, seed: int) -> None:
+    world = SimulatedWorld(cameras=3, people=people, embedding_noise=noise, seed=seed, view_s=4, blind_s=1)
+    random = np.random.default_rng(seed)
+
+    def result(names: list[str], shuffled: bool) -> tuple[list[object], list[object]]:
+        ticks = of_world(world, 120, lambda x: x[random.permutation(len(x))] if shuffled else x)
+        order = [names.index(name) for name in world.camera_ids]
+        parts = associator(*names, embedder=world.embedder())
+        rows, ended = run(parts, ([tick[i] for i in np.argsort(order)] for tick in ticks))
+        final = SecondPass(names, second_pass_settings(), linker_settings()).link(ended)
+        boxes = sorted((x.row.camera_id, x.row.frame_index, x.row.xyxy, x.link.global_id) for x in rows)
+        ids = [i for *_, i in boxes]
+        online = [(*box, ids.index(i)) for *box, i in boxes]
+        keys = sorted(final)
+        ids = [final[key].global_id for key in keys]
+        return online, [(key, ids.index(final[key].global_id)) for key in keys]
+
+    rows, final = result(world.camera_ids, False)
+    others, other_final = result([str(name) for name in random.permutation(world.camera_ids)], True)
+    assert rows == others
+    assert final == other_final
 
 
 # -- the simulated world itself --------------------------------------------------------------------------------

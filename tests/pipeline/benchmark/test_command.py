@@ -152,3 +152,23 @@ def test_rules_of_a_ground_truth(folder: Path, tmp_path: Path) -> None:
 def test_published_sets_can_be_read(path: Path) -> None:
     chosen = read_benchmark_set(path)
     assert all(len(boxes) > 100 for boxes in chosen.ground_truth.values())
+
+
+def test_association_of_full_cameras_beside_bytetrack(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Two views with three people each, three more on the way: nine identities, with a feature for each second."""
+    path = tmp_path / "figures.json"
+    arguments = "--cameras 2 --people 3 --identities 9 --embedding-dim 16 --seconds 2 --warmup 30"
+    with pytest.raises(SystemExit) as stop:
+        main(["benchmark", "association", *arguments.split(), "--json", str(path)])
+    assert not stop.value.code
+    figures = json.loads(path.read_text())
+    assert figures["tracks"] == pytest.approx(3, abs=0.5)
+    # Those who have walked through the whole world are still remembered.
+    assert figures["identities"] >= 9
+    assert 8 < figures["features"] <= 16
+    assert 0 < figures["association_ms"] < 100
+    assert 0 < figures["peer_ms"] < 100
+    assert "ByteTrack" in capsys.readouterr().out
+    with pytest.raises(SystemExit) as stop:
+        main(["benchmark", "association", "--cameras", "4", "--people", "9", "--identities", "20"])
+    assert stop.value.code == 2

@@ -24,11 +24,13 @@ class BenchmarkSet:
         name: of its file.
         config: cameras, detector and embedder; the tracking settings in it are the defaults.
         ground_truth: camera -> boxes with global ids, cropped as the camera is.
+        detections: camera -> saved detections, of sets without pictures; None where they are to be computed.
     """
 
     name: str
     config: Config
     ground_truth: Mapping[str, TrackBoxes]
+    detections: Mapping[str, Path] | None = None
 
 
 class _Rules(BaseModel):
@@ -40,6 +42,7 @@ class _Rules(BaseModel):
     identity_memory_s: Annotated[float, Field(gt=0)] | None = None
     same_person: list[Annotated[list[int], Field(min_length=2)]] = []
     config: str | None = None
+    detections: dict[str, str] | None = None
 
 
 def read_benchmark_set(path: Path, overrides: Mapping[str, Any] | None = None) -> BenchmarkSet:
@@ -49,6 +52,7 @@ def read_benchmark_set(path: Path, overrides: Mapping[str, Any] | None = None) -
     - `identity_memory_s`: this ground truth gives people who come back after more seconds than this a new identity,
       and so does the linker in this set. That is the rule of MOTChallenge; without the key people keep theirs.
     - `same_person`: lists of ids of the ground truth that are one person.
+    - `detections`: camera -> saved detections (.parquet); with them no pictures are needed.
     - `config`: another configuration file to begin with.
 
     Args:
@@ -78,6 +82,14 @@ def read_benchmark_set(path: Path, overrides: Mapping[str, Any] | None = None) -
     if set(files) != set(names):
         wrong = ", ".join(sorted(set(files) ^ set(names)))
         raise InputError(f"{path}: cameras and ground_truth must name the same cameras; only on one side: {wrong}")
+    detections = None
+    if rules.detections is not None:
+        if wrong_names := set(rules.detections) ^ set(names):
+            raise InputError(
+                f"{path}: cameras and detections must name the same cameras; only on one side: "
+                f"{', '.join(sorted(wrong_names))}"
+            )
+        detections = {name: Path(resolve_path(file, path)) for name, file in rules.detections.items()}
     one_of = {other: group[0] for group in rules.same_person for other in group}
     truth = {}
     for camera in config.cameras:
@@ -86,4 +98,4 @@ def read_benchmark_set(path: Path, overrides: Mapping[str, Any] | None = None) -
         if camera.crop_xyxy_px is not None:
             boxes = crop_ground_truth(boxes, camera.crop_xyxy_px)
         truth[camera.name] = boxes
-    return BenchmarkSet(path.stem, config, truth)
+    return BenchmarkSet(path.stem, config, truth, detections)

@@ -31,6 +31,7 @@ def compare(
     """The scores of `others`, then of this project online and offline.
 
     Args:
+        others: those that look at pictures are left out of sets that have none.
         perturbations: repeat each on so many versions of the boxes with small errors.
         cache: folder that keeps detections and embeddings.
         on_step: told in words what is being done.
@@ -72,6 +73,8 @@ def compare(
             perturbed.append(_score(chosen, run_once(contestant, seed)).all_cameras)
         return Contestant(name, _score(chosen, first), first.ms_per_frame, perturbed)
 
+    if chosen.detections is not None:
+        others = [other for other in others if not other.needs_pictures]
     found = [measured(other.name, partial(peer, other)) for other in others]
     found.append(measured("mtmc, online", partial(project, False)))
     found.append(measured("mtmc, offline", partial(project, True)))

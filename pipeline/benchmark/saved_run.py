@@ -37,6 +37,8 @@ def saved_detections(
     Args:
         folder: where runs are kept, each under the digest of all that its files depend on.
     """
+    if chosen.detections is not None:
+        return chosen.detections
     config = chosen.config
     depends = {
         "cameras": [camera.model_dump(mode="json") for camera in config.cameras],

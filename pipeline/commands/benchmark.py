@@ -28,6 +28,7 @@ from pipeline.benchmark.association_load import measure as measure_load
 from pipeline.benchmark.ultralytics_trackers import bytetrack
 from pipeline.calibration import with_calibration
 from pipeline.commands.arguments import ConfigOption, SetOption, overrides_of
+from pipeline.commands.campus import campus
 from pipeline.commands.json_file import write_json
 from pipeline.commands.trackers import trackers
 from pipeline.config import Config, load_config, named_sources
@@ -41,6 +42,7 @@ from reid.base import Embedder
 
 app = typer.Typer()
 app.command(name="trackers")(trackers)
+app.command(name="campus")(campus)
 
 JsonOption = Annotated[Path | None, typer.Option("--json", help="Write the figures to this file.", metavar="FILE")]
 

@@ -1,0 +1,170 @@
+"""Homographies of the CAMPUS views (Xu et al., CVPR 2016), from where their cameras stand and from what they show.
+
+The data set says where its cameras stand and roughly where they look, but calibrates only two of them. People whom two
+views show at one time give the rest: their feet must be in one place on the floor, and they are about as tall as
+people are.
+"""
+
+from __future__ import annotations
+
+import itertools
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import least_squares
+
+from pipeline.errors import InputError
+from pipeline.floor_calibration import apply_homography
+
+Array = NDArray[np.float64]
+
+PERSON_HEIGHT_M = 1.7
+# How far what the data set and a guess say of focal length (log), azimuth and elevation (degrees) may be off.
+_PRIOR_SIGMA = np.array([0.4, 8.0, 4.0])
+_PRIOR_WEIGHT = 0.03
+# Guesses of focal lengths in widths of the picture: 90, 67 and 44 degrees across.
+_FOCAL_WIDTHS = (0.5, 0.75, 1.25)
+
+
+@dataclass(frozen=True)
+class CameraPose:
+    """Where a camera stands (m, z up) and where it looks: azimuth from the y axis towards -x, elevation, degrees."""
+
+    position_m: tuple[float, float, float]
+    azimuth_deg: float
+    elevation_deg: float
+
+
+@dataclass(frozen=True, eq=False)
+class Standing:
+    """People whom a view shows: (N, 2) feet in px, and (N,) heights of their boxes in px."""
+
+    feet_px: Array
+    height_px: Array
+
+
+def read_poses(path: Path) -> dict[str, CameraPose]:
+    """scene_metadata.xml: view -> pose.
+
+    Raises:
+        InputError: the file is missing, or has another form.
+    """
+    try:
+        root = ElementTree.parse(path).getroot()
+        poses = {}
+        for view in root:
+            x, y, z, azimuth, elevation = (
+                float(view.findtext(key, "").strip())
+                for key in (
+                    "SensorPosition/CartesianMetricPoint/x",
+                    "SensorPosition/CartesianMetricPoint/y",
+                    "SensorPosition/CartesianMetricPoint/z",
+                    "SensorOrientation/Azimuth",
+                    "SensorOrientation/Elevation",
+                )
+            )
+            poses[view.tag] = CameraPose((x, y, z), azimuth, elevation)
+    except (OSError, ElementTree.ParseError, ValueError) as error:
+        raise InputError(
+            f"{path}: no positions and orientations of cameras can be read there ({error})"
+        ) from error
+    return poses
+
+
+def projection(pose: CameraPose, focal_px: float, centre_px: tuple[float, float]) -> Array:
+    """(3, 4) of a camera without roll and distortion: world in metres to pixels."""
+    azimuth, elevation = np.radians([pose.azimuth_deg, pose.elevation_deg])
+    forward = np.array(
+        [-np.sin(azimuth) * np.cos(elevation), np.cos(azimuth) * np.cos(elevation), np.sin(elevation)]
+    )
+    right = np.array([np.cos(azimuth), np.sin(azimuth), 0.0])
+    rotation = np.stack([right, np.cross(forward, right), forward])
+    intrinsic = np.array([[focal_px, 0, centre_px[0]], [0, focal_px, centre_px[1]], [0, 0, 1]])
+    return np.asarray(intrinsic @ np.column_stack([rotation, -rotation @ np.array(pose.position_m)]))
+
+
+def to_floor(camera: Array) -> Array:
+    """(3, 3) pixels to the floor z = 0, of a projection (3, 4)."""
+    return np.asarray(np.linalg.inv(camera[:, [0, 1, 3]]))
+
+
+def fit_pair(
+    poses: tuple[CameraPose, CameraPose],
+    size_wh: tuple[int, int],
+    together: tuple[Standing, Standing],
+    alone: tuple[Standing, Standing],
+) -> tuple[Array, Array]:
+    """Homographies (3, 3), pixel to floor in metres, of two views that overlap.
+
+    Focal lengths, azimuths and elevations are moved; positions stay. Robust least squares over three things, all in
+    heights of the person's box: feet of one view against where the other view puts them, heads against people of
+    1.7 m, and the first guess.
+
+    Args:
+        size_wh: (width, height) of the pictures in px.
+        together: the same people at the same times, row by row, in both views.
+        alone: people of each view, for their heights.
+    """
+    centre_px = (size_wh[0] / 2, size_wh[1] / 2)
+    sigma = np.tile(_PRIOR_SIGMA, 2)
+    count = len(together[0].feet_px)
+
+    def cameras(values: Array) -> tuple[Array, Array]:
+        first, second = (
+            projection(CameraPose(pose.position_m, azimuth, elevation), float(np.exp(log_focal)), centre_px)
+            for pose, (log_focal, azimuth, elevation) in zip(poses, values.reshape(2, 3), strict=True)
+        )
+        return first, second
+
+    def residuals(values: Array, guess: Array) -> Array:
+        both = cameras(values)
+        parts = []
+        for here, there in ((0, 1), (1, 0)):
+            floor = apply_homography(to_floor(both[here]), together[here].feet_px)
+            seen = apply_homography(both[there][:, [0, 1, 3]], floor)
+            off = (seen - together[there].feet_px) / together[there].height_px[:, None]
+            parts.append(np.clip(off, -20, 20).ravel())
+        for camera, people in zip(both, alone, strict=True):
+            floor = apply_homography(to_floor(camera), people.feet_px)
+            head = np.column_stack([floor, np.full(len(floor), PERSON_HEIGHT_M), np.ones(len(floor))]) @ camera.T
+            tall = people.feet_px[:, 1] - head[:, 1] / head[:, 2]
+            weight = np.sqrt(count / len(floor))
+            parts.append(weight * np.clip(tall / people.height_px - 1, -5, 5))
+        parts.append(_PRIOR_WEIGHT * np.sqrt(count) * (values - guess) / sigma)
+        return np.concatenate(parts)
+
+    fits = []
+    for widths in itertools.product(_FOCAL_WIDTHS, repeat=2):
+        guess = np.concatenate(
+            [
+                [np.log(share * size_wh[0]), pose.azimuth_deg, pose.elevation_deg]
+                for share, pose in zip(widths, poses, strict=True)
+            ]
+        )
+        fits.append(
+            least_squares(
+                residuals,
+                guess,
+                args=(guess,),
+                loss="soft_l1",
+                f_scale=0.1,
+                x_scale=np.tile([0.1, 1.0, 1.0], 2),
+                max_nfev=200,
+            )
+        )
+    first, second = cameras(min(fits, key=lambda fit: float(fit.cost)).x)
+    return to_floor(first), to_floor(second)
+
+
+def disagreement_m(
+    homographies: Mapping[str, Array], views: tuple[str, str], together: tuple[Standing, Standing]
+) -> Array:
+    """(N,) distances between where two views put the same people."""
+    first, second = (
+        apply_homography(homographies[view], people.feet_px) for view, people in zip(views, together, strict=True)
+    )
+    return np.asarray(np.linalg.norm(first - second, axis=1))

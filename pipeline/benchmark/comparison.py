@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -11,10 +12,13 @@ from pipeline.assembly import calibrated, close_sources, open_sources
 from pipeline.benchmark.benchmark_set import BenchmarkSet
 from pipeline.benchmark.contestants import Tracked, run_peer, run_project
 from pipeline.benchmark.peer import Peer
+from pipeline.benchmark.perfect_boxes import PerfectBoxes
 from pipeline.benchmark.perturbed import PerturbedDetector
 from pipeline.benchmark.report import Contestant
 from pipeline.benchmark.saved_run import SavedRun, opened, saved_detections
+from pipeline.benchmark.thinned import ThinnedSource, thinned_boxes
 from pipeline.evaluation import Scores, score
+from pipeline.sources.base import FrameSource
 
 #: Of saved detections, perhaps perturbed, with the frames they belong to.
 Run = Callable[[Detector, SavedRun], Tracked]
@@ -26,6 +30,7 @@ def compare(
     *,
     perturbations: int,
     cache: Path,
+    every: int = 1,
     on_step: Callable[[str], None] = lambda what: None,
 ) -> list[Contestant]:
     """The scores of `others`, then of this project online and offline.
@@ -34,6 +39,7 @@ def compare(
         others: those that look at pictures are left out of sets that have none.
         perturbations: repeat each on so many versions of the boxes with small errors.
         cache: folder that keeps detections and embeddings.
+        every: use only each so many-th frame.
         on_step: told in words what is being done.
     """
     done = 0
@@ -44,42 +50,49 @@ def compare(
         on_step(f"{chosen.name}: detecting and embedding, {done} frames")
 
     files = saved_detections(chosen, cache, on_frame)
+    truth = {name: thinned_boxes(boxes, every) for name, boxes in chosen.ground_truth.items()}
+
+    def thinned(sources: Sequence[FrameSource]) -> list[FrameSource]:
+        return [ThinnedSource(source, every) for source in sources]
 
     def peer(chosen_peer: Peer, detector: Detector, saved: SavedRun) -> Tracked:
         if not chosen_peer.needs_pictures:
-            return run_peer(chosen_peer, saved.sources, detector)
+            return run_peer(chosen_peer, thinned(saved.sources), detector)
         sources, _ = open_sources(chosen.config)
         try:
-            return run_peer(chosen_peer, sources, detector)
+            return run_peer(chosen_peer, thinned(sources), detector)
         finally:
             close_sources(sources)
 
     def project(second_pass: bool, detector: Detector, saved: SavedRun) -> Tracked:
         embedder_hash = saved.detector.embedder_hash
         config = calibrated(chosen.config, embedder_hash)
-        return run_project(config, saved.sources, detector, embedder_hash, second_pass=second_pass)
+        return run_project(config, thinned(saved.sources), detector, embedder_hash, second_pass=second_pass)
 
-    def run_once(contestant: Run, seed: int | None) -> Tracked:
+    def scored(contestant: Run, worse: Callable[[Detector], Detector]) -> tuple[Scores, float]:
         with opened(files, chosen.config.detector.confidence_min) as saved:
-            detector = saved.detector if seed is None else PerturbedDetector(saved.detector, seed)
-            return contestant(detector, saved)
+            tracked = contestant(worse(saved.detector), saved)
+        return score(tracked.boxes, truth), tracked.ms_per_frame
 
     def measured(name: str, contestant: Run) -> Contestant:
         on_step(f"{chosen.name}: {name}")
-        first = run_once(contestant, None)
+        first, ms_per_frame = scored(contestant, lambda detector: detector)
         perturbed = []
         for seed in range(perturbations):
             on_step(f"{chosen.name}: {name}, perturbed {seed + 1} of {perturbations}")
-            perturbed.append(_score(chosen, run_once(contestant, seed)).all_cameras)
-        return Contestant(name, _score(chosen, first), first.ms_per_frame, perturbed)
+            found, _ = scored(contestant, partial(PerturbedDetector, seed=seed))
+            perturbed.append(found.all_cameras)
+        return Contestant(name, first, ms_per_frame, perturbed)
+
+    def with_perfect_boxes(contestant: Contestant, run: Run) -> Contestant:
+        on_step(f"{chosen.name}: {contestant.name}, perfect boxes")
+        perfect, _ = scored(run, partial(PerfectBoxes, ground_truth=truth))
+        return replace(contestant, perfect_boxes=perfect.all_cameras)
 
     if chosen.detections is not None:
         others = [other for other in others if not other.needs_pictures]
     found = [measured(other.name, partial(peer, other)) for other in others]
-    found.append(measured("mtmc, online", partial(project, False)))
-    found.append(measured("mtmc, offline", partial(project, True)))
+    for name, second_pass in (("mtmc, online", False), ("mtmc, offline", True)):
+        own = partial(project, second_pass)
+        found.append(with_perfect_boxes(measured(name, own), own))
     return found
-
-
-def _score(chosen: BenchmarkSet, tracked: Tracked) -> Scores:
-    return score(tracked.boxes, chosen.ground_truth)

@@ -20,12 +20,14 @@ class Contestant:
         ms_per_frame: of association for one frame of one camera, models excluded; with the pictures' network where a
             tracker cannot be called without.
         perturbed: scores over all cameras on boxes with small random errors, one for each seed.
+        perfect_boxes: scores over all cameras on the boxes of the ground truth; None if that was not run.
     """
 
     name: str
     scores: Scores
     ms_per_frame: float
     perturbed: Sequence[SequenceScores] = ()
+    perfect_boxes: SequenceScores | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -33,6 +35,9 @@ class Contestant:
             "name": self.name,
             "ms_per_frame": self.ms_per_frame,
             "scores": self.scores.to_dict(),
+            "perfect_boxes": None
+            if self.perfect_boxes is None
+            else {"hota": self.perfect_boxes.hota, "idf1": self.perfect_boxes.idf1},
             "perturbed": [{"hota": scores.hota, "idf1": scores.idf1} for scores in self.perturbed],
         }
 
@@ -58,22 +63,27 @@ def set_table(name: str, contestants: Sequence[Contestant]) -> list[str]:
 
 
 def ladder_table(name: str, contestants: Sequence[Contestant]) -> list[str]:
-    """Lines of a Markdown table that shows where the loss is: the same tracks not linked, linked, linked perfectly."""
+    """Lines of a Markdown table that shows where the loss is: the same tracks not linked, linked, linked perfectly, and
+    tracks of perfect boxes linked."""
     lines = [
         f"**{name}**: where the loss is (HOTA / IDF1 over all cameras)",
         "",
-        _line(["", "not linked", "as linked", "linked perfectly"]),
-        _line(["---"] + ["---:"] * 3),
+        _line(["", "not linked", "as linked", "linked perfectly", "perfect boxes, linked"]),
+        _line(["---"] + ["---:"] * 4),
     ]
     for contestant in contestants:
         scores = contestant.scores
-        steps = (scores.not_linked, scores.all_cameras, scores.perfect_linking)
-        lines.append(_line([contestant.name, *(f"{_percent(s.hota)} / {_percent(s.idf1)}" for s in steps)]))
+        steps = (scores.not_linked, scores.all_cameras, scores.perfect_linking, contestant.perfect_boxes)
+        lines.append(_line([contestant.name, *(_pair(step) for step in steps)]))
     return lines
 
 
 def _line(cells: Sequence[str]) -> str:
     return "| " + " | ".join(cells) + " |"
+
+
+def _pair(scores: SequenceScores | None) -> str:
+    return "–" if scores is None else f"{_percent(scores.hota)} / {_percent(scores.idf1)}"
 
 
 def _percent(share: float | None) -> str:

@@ -26,11 +26,17 @@ def trackers(
     perturbations: Annotated[
         int, typer.Option(min=0, help="Repeat every tracker on so many versions of the boxes with small errors.")
     ] = 0,
+    every: Annotated[
+        int,
+        typer.Option(min=1, help="Use only every so many-th frame: how do trackers degrade at low frame rates?"),
+    ] = 1,
     peers: Annotated[bool, typer.Option(help="Run the trackers of Ultralytics, too.")] = True,
     boxmot: Annotated[
         Path | None, typer.Option(help="Run boxmot's BoT-SORT with the Python of this environment.")
     ] = None,
-    boxmot_weights: Annotated[Path | None, typer.Option(help="Its re-identification network.")] = None,
+    boxmot_weights: Annotated[Path, typer.Option(help="Its re-identification network.")] = Path(
+        "osnet_x0_25_msmt17.pt"
+    ),
     cache: Annotated[Path | None, typer.Option(help="Folder that keeps detections and embeddings.")] = None,
     markdown: Annotated[Path | None, typer.Option(help="Write the tables to this file.", metavar="FILE")] = None,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write all figures to this file.")] = None,
@@ -54,7 +60,7 @@ def trackers(
     console = Console()
     others = ultralytics_peers() if peers else []
     if boxmot is not None:
-        others.append(boxmot_peer(boxmot, boxmot_weights or Path("osnet_x0_25_msmt17.pt")))
+        others.append(boxmot_peer(boxmot, boxmot_weights))
     lines: list[str] = []
     figures: dict[str, object] = {}
     with console.status("") as status:
@@ -65,11 +71,13 @@ def trackers(
                 others,
                 perturbations=perturbations,
                 cache=cache or cache_folder() / "benchmark",
+                every=every,
                 on_step=status.update,
             )
-            table = set_table(chosen.name, found)
+            name = chosen.name if every == 1 else f"{chosen.name}, every {every}th frame"
+            table = set_table(name, found)
             if len(chosen.ground_truth) > 1:
-                table += ["", *ladder_table(chosen.name, found)]
+                table += ["", *ladder_table(name, found)]
             figures[chosen.name] = [contestant.to_dict() for contestant in found]
             lines += [*table, ""]
             console.print(Markdown("\n".join(table)))

@@ -50,7 +50,10 @@ class TrackingCore:
         self._settings = config.tracker
         self._corrections: list[Remap] = []
         self._linker = OnlineLinker(
-            [], config.linker, decisions_are_final=True, on_correction=self._note_correction
+            [camera.name for camera in config.cameras],
+            config.linker,
+            decisions_are_final=True,
+            on_correction=self._note_correction,
         )
         if gallery is not None:
             self._linker.restore(gallery)
@@ -133,7 +136,11 @@ class TrackingCore:
         """Boxes in other pixels are no continuation of the old ones: tracks end, people are found again by their
         looks."""
         camera = self._cameras[camera_id]
-        calibrated = self._calibrated_size_wh.setdefault(camera_id, camera.calibrated_size_wh or size_wh)
+        if camera.calibrated_size_wh is not None:
+            width, height = camera.calibrated_size_wh
+            calibrated = (width, height)
+        else:
+            calibrated = self._calibrated_size_wh.setdefault(camera_id, size_wh)
         geometry = live_geometry(camera, calibrated, size_wh)
         self._associator.set_camera(camera_id, geometry, self._trackers[camera_id])
         self._size_wh[camera_id] = size_wh

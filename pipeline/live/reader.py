@@ -19,6 +19,8 @@ from pipeline.live.stream import LiveStream, Picture, StreamOpener
 
 # A stream with bursts (HLS) is played anew from here when it falls behind by more.
 _MAX_REBUFFER_S = 1.0
+# Weight of the newest in the mean time between two pictures.
+_NEWEST = 0.1
 
 _log = logging.getLogger(__name__)
 
@@ -78,6 +80,7 @@ class Reader:
         self.opened = False
         self.first_picture_s: float | None = None
         self.picture_s: float | None = None
+        self.period_s = 0.0  # between two pictures, on average
         self.problem: StreamProblem | None = None
         self._thread = threading.Thread(target=self._run, name=f"read-{record.name}", daemon=True)
         self._thread.start()
@@ -129,6 +132,8 @@ class Reader:
 
     def _take(self, picture: Picture, paced: bool) -> None:
         now_s = self._clock.monotonic_s()
+        if self.picture_s is not None:
+            self.period_s += _NEWEST * (now_s - self.picture_s - self.period_s)
         self.progress_s = self.picture_s = now_s
         if self.first_picture_s is None:
             self.first_picture_s = now_s

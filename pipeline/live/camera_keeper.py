@@ -88,14 +88,6 @@ class CameraKeeper:
         else:
             self._watch(self._reader, now_s)
 
-    def reconnect(self, reason: Reason, text: str) -> None:
-        """Give up the connection and make a new one at once."""
-        if self._reader is not None:
-            self._leave(self._reader)
-            self._record.disconnected(reason.value)
-            self._down(CameraState.WAITING, text)
-        self._next_s = float("-inf")
-
     def stop(self) -> list[Reader]:
         """End; the readers that may still be alive."""
         if self._reader is not None:

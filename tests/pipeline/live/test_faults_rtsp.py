@@ -15,7 +15,7 @@ import pytest
 
 from pipeline.live.frame_board import LiveFrame
 from pipeline.live.status import CameraState, TimestampSource
-from tests.pipeline.live.rtsp_server import free_port, needs_rtsp_server, rtsp_server
+from tests.pipeline.live.rtsp_server import Proxy, free_port, needs_rtsp_server, rtsp_server
 from tests.pipeline.live.waiting import eventually
 from tests.pipeline.live.watched_fleet import WatchedFleet, site, watched
 
@@ -37,7 +37,7 @@ def frame_rate(fleet: WatchedFleet, name: str, seconds: float) -> float:
     return (fleet.count(name) - before) / (time.monotonic() - began_s)
 
 
-def test_a_camera_that_is_killed_is_noticed_and_back_in_time(tmp_path: Path, record_property: object) -> None:
+def test_a_camera_that_is_killed_is_noticed_and_back_in_time(tmp_path: Path) -> None:
     with rtsp_server(f"cam={SMALL}") as server, watched(site(tmp_path, {"a": server.url("cam")})) as fleet:
         eventually(lambda: fleet.up("a"), UP_S)
         server.kill()
@@ -81,8 +81,7 @@ def test_frames_carry_the_cameras_own_clock_and_are_fresh(tmp_path: Path) -> Non
                 status = fleet.status("a")
                 assert status.clock_offset_s is not None
                 assert abs(status.clock_offset_s) < 0.4
-                before = fleet.count("a")
-                eventually(lambda: fleet.count("a") > before + 10, UP_S)
+                eventually(lambda: len(fleet.frames["a"]) > 30, UP_S)
                 times_s = [frame.time_s for frame in fleet.frames["a"]]
                 assert times_s == sorted(set(times_s))
                 assert abs(times_s[-1] - fleet.clock.utc_s()) < 1.0
@@ -195,37 +194,41 @@ def test_a_camera_may_come_back_with_another_resolution(tmp_path: Path) -> None:
 
 def test_damaged_video_loses_damaged_frames_only(tmp_path: Path) -> None:
     with rtsp_server(f"cam={SMALL}", damage=True) as server:
-        with watched(site(tmp_path, {"a": server.url("cam")})) as fleet:
-            eventually(lambda: fleet.count("a") >= 40, UP_S)
-            status = fleet.status("a")
-            assert status.state is CameraState.UP
-            assert status.reconnects == {}
+        fleet = WatchedFleet(site(tmp_path, {"a": server.url("cam")}))
+        fleet.start()
+        eventually(lambda: fleet.count("a") >= 40, UP_S)
+        status = fleet.status("a")
+        fleet.stop()
+    assert status.state is CameraState.UP
+    assert status.reconnects == {}
 
 
 def test_200_reconnects_take_no_memory(tmp_path: Path) -> None:
     process = psutil.Process()
     live = {"retry_min_s": 0.05, "retry_max_s": 0.05}
     with rtsp_server(f"cam={SMALL}") as server:
-        with watched(site(tmp_path, {"a": server.url("cam")}, live)) as fleet:
+        proxy = Proxy(server.port)
+        config = site(tmp_path, {"a": f"rtsp://127.0.0.1:{proxy.port}/cam"}, live)
+        with watched(config) as fleet:
             eventually(lambda: fleet.up("a"), UP_S)
-            keeper = fleet.fleet._cameras["a"].keeper
 
             def reconnect(times: int) -> None:
                 for _ in range(times):
                     before = fleet.count("a")
-                    server.kick() if hasattr(server, "kick") else None
-                    keeper.reconnect_soon()
+                    proxy.cut()
+                    eventually(lambda: not fleet.up("a"), 20.0)
                     eventually(lambda before=before: fleet.count("a") > before, 20.0)
-                    fleet.frames["a"].clear()
-                    fleet.ages_s["a"].clear()
+                fleet.frames["a"].clear()
+                fleet.ages_s["a"].clear()
+                gc.collect()
 
             reconnect(20)  # what is kept once is kept by now
-            gc.collect()
             files, threads, memory = process.num_fds(), threading.active_count(), process.memory_info().rss
             reconnect(200)
-            gc.collect()
             grown = process.memory_info().rss - memory
             print(f"200 reconnects: {grown / 1e6:+.1f} MB")
+            assert fleet.status("a").reconnects["ended"] >= 200
             assert grown <= 20e6
-            assert process.num_fds() <= files + 3
-            assert threading.active_count() <= threads + 2
+            assert process.num_fds() <= files + 6
+            assert threading.active_count() <= threads + 6
+        proxy.close()

@@ -76,9 +76,7 @@ def site(folder: Path, cameras: Mapping[str, Any], live: Mapping[str, Any] | Non
 
 
 @contextmanager
-def watched(
-    config: Config, consume: Callable[[list[LiveFrame]], None] | None = None
-) -> Iterator[WatchedFleet]:
+def watched(config: Config, consume: Callable[[list[LiveFrame]], None] | None = None) -> Iterator[WatchedFleet]:
     """A fleet that runs, stopped at the end."""
     fleet = WatchedFleet(config, consume)
     fleet.start()

@@ -133,7 +133,8 @@ class Reader:
     def _take(self, picture: Picture, paced: bool) -> None:
         now_s = self._clock.monotonic_s()
         if self.picture_s is not None:
-            self.period_s += _NEWEST * (now_s - self.picture_s - self.period_s)
+            period_s = now_s - self.picture_s
+            self.period_s += (_NEWEST if self.period_s else 1.0) * (period_s - self.period_s)
         self.progress_s = self.picture_s = now_s
         if self.first_picture_s is None:
             self.first_picture_s = now_s
@@ -166,7 +167,8 @@ class Reader:
         # A quarter of a period early is jitter, not too fast.
         if frame.time_s < self._next_due_s - period_s / 4:
             return "rate_limit"
-        self._next_due_s = max(self._next_due_s, frame.time_s - period_s) + period_s
+        late = frame.time_s - self._next_due_s > period_s
+        self._next_due_s = (frame.time_s if late else self._next_due_s) + period_s
         return None
 
     def _check_lag(self, age_s: float, now_s: float) -> None:

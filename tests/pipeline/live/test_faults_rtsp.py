@@ -187,7 +187,7 @@ def test_a_camera_may_come_back_with_another_resolution(tmp_path: Path) -> None:
         server.start()
         eventually(lambda: fleet.status("a").size_wh == (640, 360), BACK_S)
         eventually(lambda: fleet.frames["a"][-1].size_wh == (640, 360), BACK_S)
-        assert fleet.frames["a"][-1].to_bgr().shape == (360, 640, 3)
+        assert fleet.newest["a"].to_bgr().shape == (360, 640, 3)
         indexes = [frame.frame_index for frame in fleet.frames["a"]]
         assert indexes == sorted(set(indexes))
 

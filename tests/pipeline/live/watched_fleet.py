@@ -6,10 +6,13 @@ import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import yaml
+from numpy.typing import NDArray
 
 from pipeline.config import Config, load_config
 from pipeline.live.camera_plans import camera_plans
@@ -20,14 +23,19 @@ from pipeline.live.redaction import Redactor
 from pipeline.live.status import CameraState, CameraStatus
 
 
+def _forgotten() -> NDArray[np.uint8]:
+    raise AssertionError("only the newest frame keeps its pixels")
+
+
 class WatchedFleet:
-    """Takes every frame at once and keeps all but their pixels."""
+    """Takes every frame at once and keeps all but their pixels; those only of the newest."""
 
     def __init__(self, config: Config, consume: Callable[[list[LiveFrame]], None] | None = None) -> None:
         self.redact = Redactor()
         self.clock = HostClock()
         self.fleet = CameraFleet(config.live, self.clock, self.redact)
         self.frames: dict[str, list[LiveFrame]] = defaultdict(list)
+        self.newest: dict[str, LiveFrame] = {}
         self.ages_s: dict[str, list[float]] = defaultdict(list)
         self._consume = consume
         self._stop = threading.Event()
@@ -58,7 +66,8 @@ class WatchedFleet:
             taken = self.fleet.board.take(wait_s=0.1, batch_wait_s=0.0, max_age_s=live.max_age_s)
             now_s = self.clock.monotonic_s()
             for frame in taken:
-                self.frames[frame.camera_id].append(frame)
+                self.frames[frame.camera_id].append(replace(frame, to_bgr=_forgotten))
+                self.newest[frame.camera_id] = frame
                 self.ages_s[frame.camera_id].append(frame.age_at(now_s))
             if taken and self._consume is not None:
                 self._consume(taken)

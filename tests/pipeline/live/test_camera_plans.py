@@ -33,7 +33,7 @@ def site(folder: Path, *cameras: dict[str, Any], **sections: Any) -> Config:
         ({"source": "rtsp://u:geheim@h/x", "username": "v"}, "not in both"),
         ({"source": "rtsp://u:geheim@h/x", "transport": "smoke"}, "transport"),
         ({"source": URL, "username": "u", "password": 123456789}, "password"),
-        ({"source": "rtsp://u:geheim@h/x", "username": "u", "fps": 3}, "fps: unknown key"),
+        ({"source": "rtsp://u:geheim@h/x", "fps": 3}, "fps: unknown key"),
         ({"source": URL, "username": "u", "password_file": "absent"}, "absent cannot be read"),
         ({"source": URL, "username": "u", "password": "${NOT_SET}"}, "NOT_SET, which is not set"),
         ({"source": "rtsp://u:${NOT_SET}@h/geheim", "crop_xyxy_px": [1]}, "NOT_SET, which is not set"),
@@ -43,9 +43,13 @@ def site(folder: Path, *cameras: dict[str, Any], **sections: Any) -> Config:
 def test_what_cannot_be_watched_is_said_without_secrets(
     tmp_path: Path, camera: dict[str, Any] | None, said: str
 ) -> None:
+    cameras = [] if camera is None else [{"name": "a", **camera}]
+
+    def plan() -> None:
+        camera_plans(site(tmp_path, *cameras), simulate_live=True, redact=Redactor())
+
     with pytest.raises(InputError) as error:
-        config = site(tmp_path, *([] if camera is None else [{"name": "a", **camera}]))
-        camera_plans(config, simulate_live=True, redact=Redactor())
+        plan()
     assert said in str(error.value)
     for secret in ("geheim@", ":geheim", "123456789"):
         assert secret not in str(error.value)

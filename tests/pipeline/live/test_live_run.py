@@ -38,7 +38,8 @@ def test_one_person_in_two_cameras_has_one_id_while_the_run_goes_on(tmp_path: Pa
         assert frame.image is not None
         assert {(one.row.camera_id, one.row.frame_index) for one in rows} == {(frame.camera_id, frame.frame_index)}
     final = {(one.row.camera_id, one.link.global_id) for one in rows_in(tmp_path) if one.link.final}
-    assert final == {("a", 1), ("b", 1)}
+    assert {camera for camera, _ in final} == {"a", "b"}
+    assert len({global_id for _, global_id in final}) == 1
 
 
 def test_stopping_loses_no_row_and_the_manifest_says_what_happened(tmp_path: Path) -> None:
@@ -121,7 +122,7 @@ def test_cameras_with_clocks_two_seconds_apart_show_one_person_at_one_time(tmp_p
     assert status["right"].clock_offset_s == pytest.approx(0.0, abs=0.4)
     assert {camera.timestamps for camera in status.values()} == {"rtcp"}
     assert {one.row.track_id for one in rows_in(tmp_path)} == {1}  # no track was ended for being old
-    assert {one.link.global_id for one in rows_in(tmp_path) if one.link.final} == {1}
+    assert len({one.link.global_id for one in rows_in(tmp_path) if one.link.final}) == 1
     # Frames of one batch are written together, so neighbours in the file were taken together.
     times_s = [one.row.time_s for one in rows_in(tmp_path)]
     assert max(abs(b - a) for a, b in itertools.pairwise(times_s)) < 1.0
@@ -175,7 +176,7 @@ def test_a_person_keeps_the_id_when_the_picture_changes_its_size(tmp_path: Path)
 
     with live_run(tmp_path, {"a": lambda: FakeStream(script())}):
         eventually(lambda: {one.row.track_id for one in rows_in(tmp_path) if one.link.final} == {1, 2}, 20)
-    assert {one.link.global_id for one in rows_in(tmp_path) if one.link.final} == {1}
+    assert len({one.link.global_id for one in rows_in(tmp_path) if one.link.final}) == 1
     small = [one.row.xyxy for one in rows_in(tmp_path) if one.row.track_id == 1]
     large = [one.row.xyxy for one in rows_in(tmp_path) if one.row.track_id == 2]
     assert {max(box) for box in small} == {192.0}

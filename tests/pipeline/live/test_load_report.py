@@ -52,7 +52,8 @@ def test_live_streams_cannot_be_measured() -> None:
 
 @pytest.mark.faults
 def test_a_detector_of_known_pace_is_measured(tmp_path: Path) -> None:
-    """50 ms a frame are at most 20 frames a second: one camera is held, three are not."""
+    """50 ms a frame are at most 20 frames a second: three cameras cannot be held. Whether one is depends on what else
+    the machine does."""
     works = one_person()
 
     class Slow:
@@ -67,7 +68,7 @@ def test_a_detector_of_known_pace_is_measured(tmp_path: Path) -> None:
         config, LiveParts(Slow(), one_look(), {}), duration_s=4.0, stop=threading.Event(), max_cameras=4
     )
     assert 10 < figures.bare_frames_per_s <= 20
-    assert 1 <= figures.cameras <= 2
+    assert figures.cameras <= 2
     assert figures.share <= 1.05
     flooded = max(figures.trials, key=lambda trial: trial.cameras)
     assert flooded.cameras >= 3

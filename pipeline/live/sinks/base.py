@@ -1,0 +1,66 @@
+"""The protocol of sinks, the corrections that they are given, and the hook for a preview.
+
+The CSV never waits for a sink: every sink has a thread and a bounded queue of its own (`pipeline.live.sinks.feed`).
+A call that raises is counted, told once in the status, and repeated with the same rows after a moment; when too many
+rows wait, the oldest are given up and counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from pipeline.datatypes import Frame
+from pipeline.results_csv import LinkedRow
+
+
+@dataclass(frozen=True)
+class Remap:
+    """A correction: rows that were written with a provisional id belong to somebody known.
+
+    It holds for all rows of `provisional_id`; that id was given to one track alone and is used for nobody else.
+
+    Attributes:
+        time_s: when it was found, Unix seconds on the run's clock.
+        camera_id, track_id: the track whose rows had the provisional id.
+        provisional_id, global_id: the id in those rows, and the one that counts.
+        confidence: of the link, in [0, 1].
+    """
+
+    time_s: float
+    camera_id: str
+    track_id: int
+    provisional_id: int
+    global_id: int
+    confidence: float
+
+
+class Sink(Protocol):
+    """Takes rows besides the CSV. All calls come from one thread, in the order in which rows are written.
+
+    Every method may raise any exception and may block; both hold up this sink alone.
+    """
+
+    @property
+    def name(self) -> str:
+        """Its type and place for logs and status, without secrets: 'mqtt broker:1883'."""
+
+    def write(self, rows: Sequence[LinkedRow]) -> None:
+        """Take rows, at least one. `row.time_s` are Unix seconds; `link.final` says whether the id is firm. After
+        an exception the same rows come again."""
+
+    def remap(self, corrections: Sequence[Remap]) -> None:
+        """Take corrections, at least one; never before the rows that they correct."""
+
+    def flush(self) -> None:
+        """Send what is waiting inside; called about once a second and before `close`."""
+
+    def close(self) -> None:
+        """Let go of everything; called once, also after failures."""
+
+
+# Called with a frame (with its image) of a camera and its rows, at most `live.preview_fps` times a second for each
+# camera. It runs in the thread of the association, so it must be quick and must keep nothing of the image longer
+# than it needs; an exception is logged and ends the preview, nothing else.
+PreviewHook = Callable[[Frame, Sequence[LinkedRow]], None]

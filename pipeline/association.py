@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import isfinite
+from math import inf, isfinite
 
 import numpy as np
 
@@ -46,6 +46,8 @@ class Associator:
         hold_s: how long rows wait for the id that linking finds.
         max_silence_s: the tracks of a camera that gives no frames for longer than this, and than its own pace
             explains, end: it has stopped, or its recording is over.
+        unconfirmed_wait_s: rows wait for tracks that are not confirmed yet, so that all rows come in order of time;
+            but not for those of a camera that has been silent for this long.
     """
 
     def __init__(
@@ -59,20 +61,23 @@ class Associator:
         hold_s: float,
         max_silence_s: float,
         clock: StageClock,
+        unconfirmed_wait_s: float = inf,
     ) -> None:
-        self._geometries = geometries
-        self._trackers = trackers
+        self._geometries = dict(geometries)
+        self._trackers = dict(trackers)
         self._linker = linker
         self._embedder = embedder
         self._class_names = class_names
         self._hold_s = hold_s
         self._max_silence_s = max_silence_s
         self._clock = clock
+        self._unconfirmed_wait_s = unconfirmed_wait_s
         self._rows = RowBuffer(list(geometries), linker.link_of)
         self._size_wh: dict[str, tuple[int, int]] = {}
         self._last_s: dict[str, float] = {}
         self._period_s: dict[str, float] = {}
         self.boxes: Counter[str] = Counter()
+        self.people: Counter[str] = Counter()  # confirmed tracks in the newest frame of each camera
         self.embedded_crops = 0
 
     def process(self, tick: Sequence[DetectedFrame]) -> Associated:
@@ -89,13 +94,36 @@ class Associator:
             self._last_s[frame.camera_id] = frame.time_s
             with self._clock.measure("track"):
                 tracked = self._trackers[frame.camera_id].update(frame, detections)
+            self.people[frame.camera_id] = len(tracked.track_ids)
             with self._clock.measure("link"):
                 ended += self._link(tracked)
         begin_s = min((frame.time_s for frame, _ in tick), default=-np.inf)
-        ended += self._end_silent(begin_s)
-        return Associated(
-            self._rows.release(self._settled_before(begin_s)), [record.summary() for record in ended]
-        )
+        return self._settled(begin_s, ended)
+
+    def advance(self, now_s: float) -> Associated:
+        """No frame came until this time: give out the rows that need not wait any longer, end silent tracks, and
+        forget whom nobody has seen for too long."""
+        self._linker.forget(now_s)
+        return self._settled(now_s, [])
+
+    def set_camera(self, camera_id: str, geometry: CameraGeometry, tracker: SingleCameraTracker) -> Associated:
+        """A camera that is new, or whose picture is another now; the tracks that it had end."""
+        ended = self.end_tracks(camera_id)
+        self._geometries[camera_id], self._trackers[camera_id] = geometry, tracker
+        self._rows.add_camera(camera_id)
+        return ended
+
+    def end_tracks(self, camera_id: str) -> Associated:
+        """The camera's tracks get no more boxes."""
+        tracker = self._trackers.get(camera_id)
+        ended = [] if tracker is None else self._linker.end(camera_id, tracker.finish())
+        self.people[camera_id] = 0
+        return Associated([], [record.summary() for record in ended])
+
+    def _settled(self, now_s: float, ended: list[TrackRecord]) -> Associated:
+        ended += self._end_silent(now_s)
+        rows = self._rows.release(self._settled_before(now_s))
+        return Associated(rows, [record.summary() for record in ended])
 
     def finish(self) -> Associated:
         """End all tracks and give out all rows that are left."""
@@ -115,7 +143,11 @@ class Associator:
 
     def _settled_before(self, now_s: float) -> float:
         """Rows before this time are complete: no track can still add one."""
-        waiting = (tracker.oldest_unconfirmed_s for tracker in self._trackers.values())
+        waiting = (
+            tracker.oldest_unconfirmed_s
+            for camera_id, tracker in self._trackers.items()
+            if now_s - self._last_s.get(camera_id, now_s) < self._unconfirmed_wait_s
+        )
         return min(now_s - self._hold_s, min(waiting, default=np.inf))
 
     def _embed(self, frames: Sequence[DetectedFrame], wanted: Sequence[IntArray]) -> list[Detections]:

@@ -10,26 +10,31 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
+from pipeline.config_section import (
+    CosineLimit,
+    Count,
+    Half,
+    NotNegative,
+    Positive,
+    PositiveShare,
+    Section,
+    Share,
+)
 from pipeline.errors import InputError
 from pipeline.inference_runtime import Runtime
+from pipeline.live.settings import LiveSettings
+from pipeline.stream_address import StreamAddress, is_stream
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 DEFAULT_CONFIG = PROJECT_ROOT / "configs" / "default.yaml"
 
-Share = Annotated[float, Field(ge=0, le=1)]
-PositiveShare = Annotated[float, Field(gt=0, le=1)]
-CosineDistance = Annotated[float, Field(gt=0, le=2)]
-CosineLimit = CosineDistance | Literal["calibrated"]
-Positive = Annotated[float, Field(gt=0)]
-NotNegative = Annotated[float, Field(ge=0)]
-Count = Annotated[int, Field(ge=1)]
-Half = Literal["auto"] | bool
 Point = Annotated[list[float], Field(min_length=2, max_length=2)]
 
 
 # The tags by which pydantic tells the members of a union apart in an error's path.
+_SECRET_KEYS = frozenset({"username", "password", "token"})
 _UNION_MEMBER = re.compile(r"bool|int|str|datetime|none|literal\[.*")
 
 
@@ -48,15 +53,15 @@ def _start_utc(value: object) -> object:
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
-
-
-class CameraConfig(_Section):
+class CameraConfig(Section):
     """One camera; see the comments in configs/default.yaml for units and meanings."""
 
     name: Annotated[str, Field(pattern=r"^[\w.-]+$")]
     source: str
+    transport: Literal["tcp", "udp"] = "tcp"
+    username: SecretStr | None = None
+    password: SecretStr | None = None
+    password_file: str | None = None
     start_s: float = 0.0
     start_utc: Annotated[datetime | Literal["container"] | None, BeforeValidator(_start_utc)] = None
     clock_rate: Positive = 1.0
@@ -71,8 +76,32 @@ class CameraConfig(_Section):
         | None
     ) = None
 
+    @model_validator(mode="before")
+    @classmethod
+    def _take_out_credentials(cls, values: object) -> object:
+        """User and password of a URL move to their own keys, so that `source` can be shown."""
+        if not isinstance(values, dict) or not isinstance(values.get("source"), str):
+            return values
+        if not is_stream(values["source"]):
+            return values
+        address = StreamAddress.parse(values["source"])
+        if address.username is None:
+            return values
+        if values.get("username") is not None or values.get("password") is not None:
+            raise ValueError("give user and password in the URL or in username and password, not in both")
+        return {
+            **values,
+            "source": address.url,
+            "username": address.username,
+            "password": address.password,
+        }
+
     @model_validator(mode="after")
     def _consistent(self) -> CameraConfig:
+        if self.password is not None and self.password_file is not None:
+            raise ValueError("give password or password_file, not both")
+        if (self.password is not None or self.password_file is not None) and self.username is None:
+            raise ValueError("a password needs a username")
         if self.start_utc is not None and self.start_s != 0:
             raise ValueError("give start_s or start_utc, not both")
         if self.crop_xyxy_px is not None:
@@ -82,7 +111,7 @@ class CameraConfig(_Section):
         return self
 
 
-class DetectorConfig(_Section):
+class DetectorConfig(Section):
     weights: str
     classes: Annotated[list[str], Field(min_length=1)]
     image_size_px: Annotated[int, Field(ge=32)]
@@ -95,7 +124,7 @@ class DetectorConfig(_Section):
     half: Half
 
 
-class EmbedderConfig(_Section):
+class EmbedderConfig(Section):
     weights: str | None
     site: str | None
     batch_size: Count
@@ -104,7 +133,7 @@ class EmbedderConfig(_Section):
     half: Half
 
 
-class _MatchingSection(_Section):
+class _MatchingSection(Section):
     """Settings of a part that compares embeddings."""
 
     max_cosine_distance: CosineLimit
@@ -152,7 +181,7 @@ class TrackerSettings(_MatchingSection):
         return self
 
 
-class TransitWindow(_Section):
+class TransitWindow(Section):
     """How long people take from leaving one camera's view to entering another's."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, populate_by_name=True)
@@ -211,7 +240,7 @@ class SecondPassSettings(_MatchingSection):
     max_tracklets_at_once: Annotated[int, Field(ge=2)]
 
 
-class OutputConfig(_Section):
+class OutputConfig(Section):
     interpolate: bool
     interpolate_max_gap_s: Positive
     video: bool
@@ -219,12 +248,12 @@ class OutputConfig(_Section):
     save_embeddings: bool
 
 
-class RuntimeConfig(_Section):
+class RuntimeConfig(Section):
     prefetch_frames: Count
     prefetch_ticks: Count
 
 
-class Config(_Section):
+class Config(Section):
     """Everything that `track` needs to know."""
 
     cameras: list[CameraConfig]
@@ -235,6 +264,7 @@ class Config(_Section):
     second_pass: SecondPassSettings
     output: OutputConfig
     runtime: RuntimeConfig
+    live: LiveSettings
 
     @model_validator(mode="after")
     def _cameras_agree(self) -> Config:
@@ -282,9 +312,19 @@ def describe(error: ValidationError) -> str:
         if fault["type"] == "extra_forbidden":
             text = "unknown key; configs/default.yaml lists all keys"
         elif fault["type"] != "value_error" and fault["type"] != "missing":
-            text += f", but it is {fault['input']!r}"
+            secret = any(part in _SECRET_KEYS for part in parts)
+            text += "" if secret else f", but it is {_without_secrets(fault['input'])!r}"
         faults.append(f"{key}: {text}")
     return "; ".join(faults)
+
+
+def _without_secrets(value: object) -> object:
+    """A faulty value as it may be shown."""
+    if isinstance(value, Mapping):
+        return {key: "***" if key in _SECRET_KEYS else _without_secrets(item) for key, item in value.items()}
+    if isinstance(value, str) and is_stream(value):
+        return StreamAddress.parse(value).url
+    return value
 
 
 def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
@@ -343,22 +383,56 @@ def read_config_file(path: Path) -> dict[str, Any]:
             part[key] = resolve_path(part[key], path)
     cameras = content.get("cameras")
     for camera in cameras if isinstance(cameras, list) else ():
-        if isinstance(camera, dict) and isinstance(camera.get("source"), str):
-            camera["source"] = resolve_path(camera["source"], path)
+        if isinstance(camera, dict):
+            _resolve_camera(camera, path)
+    live = content.get("live")
+    sinks = live.get("sinks") if isinstance(live, dict) else None
+    for sink in sinks if isinstance(sinks, list) else ():
+        if isinstance(sink, dict):
+            _resolve_output(sink, path)
+    web = live.get("web") if isinstance(live, dict) else None
+    if isinstance(web, dict):
+        _resolve_output(web, path)
     return content
+
+
+def _resolve_camera(camera: dict[str, Any], config: Path) -> None:
+    source = camera.get("source")
+    if isinstance(source, str):
+        camera["source"] = fill_in(source, config) if is_stream(source) else resolve_path(source, config)
+    for key in ("username", "password"):
+        if isinstance(camera.get(key), str):
+            camera[key] = fill_in(camera[key], config)
+    if isinstance(camera.get("password_file"), str):
+        camera["password_file"] = resolve_path(camera["password_file"], config)
+
+
+def _resolve_output(section: dict[str, Any], config: Path) -> None:
+    for key, value in section.items():
+        if isinstance(value, str):
+            section[key] = fill_in(value, config)
+    for key in ("path", "password_file", "ca_file", "token_file", "tls_certificate", "tls_key"):
+        if isinstance(section.get(key), str) and section[key] != "-":
+            section[key] = resolve_path(section[key], config)
+
+
+def fill_in(text: str, config: Path) -> str:
+    """`text` of the file `config` with ${NAME} replaced by the environment variable NAME."""
+
+    def variable(match: re.Match[str]) -> str:
+        value = os.environ.get(match[1])
+        if value is None:
+            shown = StreamAddress.parse(text).url if is_stream(text) else text
+            raise InputError(f"{config}: {shown!r} needs the environment variable {match[1]}, which is not set")
+        return value
+
+    return re.sub(r"\$\{(\w+)\}", variable, text)
 
 
 def resolve_path(text: str, config: Path) -> str:
     """A path that stands in the file `config`: environment variables are filled in, then it is taken relative to that
     file's folder; a bare name that is not there stays bare."""
-
-    def variable(match: re.Match[str]) -> str:
-        value = os.environ.get(match[1])
-        if value is None:
-            raise InputError(f"{config}: {text!r} needs the environment variable {match[1]}, which is not set")
-        return value
-
-    text = re.sub(r"\$\{(\w+)\}", variable, text)
+    text = fill_in(text, config)
     resolved = Path(os.path.normpath(config.resolve().parent / text))
     if Path(text).name == text and not resolved.exists():
         return text

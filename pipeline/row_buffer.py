@@ -23,6 +23,10 @@ class RowBuffer:
         self._link_of = link_of
         self._waiting: list[tuple[float, int, int, TrajectoryRow, TrackRecord]] = []
 
+    def add_camera(self, camera_id: str) -> None:
+        """Another camera, after all others in order."""
+        self._camera_row.setdefault(camera_id, len(self._camera_row))
+
     def add(self, row: TrajectoryRow, record: TrackRecord) -> None:
         """Take in a row of the track `record`."""
         heapq.heappush(self._waiting, (row.time_s, self._camera_row[row.camera_id], row.track_id, row, record))

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.cross_camera.floor_path import slot_of
+from pipeline.cross_camera.gallery import Gallery
 from pipeline.datatypes import BoolArray, FloatArray, IntArray
 
 # Time slots of floor positions kept for each identity: the last 10 s.
@@ -48,6 +51,11 @@ class IdentityTable:
     def features(self) -> FloatArray:
         """(I, F, D) float32, rows without a feature are arbitrary."""
         return self._features[: len(self)]
+
+    def add_camera(self) -> None:
+        """Another camera, after all others; it has seen nobody yet."""
+        column = np.full((len(self), 1), -np.inf)
+        self.last_seen_s = np.concatenate([self.last_seen_s, column], axis=1)
 
     def add(self, global_id: int, class_id: int) -> None:
         """A new identity, without features yet."""
@@ -92,6 +100,30 @@ class IdentityTable:
         place = int(free[0]) if len(free) else int(similarity.argmax())
         self._features[row, place] = embedding
         self.has_feature[row, place] = True
+
+    def gallery(self, camera_ids: Sequence[str], next_id: int) -> Gallery:
+        """A copy of everything that is of use after a restart."""
+        return Gallery(
+            camera_ids=tuple(camera_ids),
+            next_id=next_id,
+            global_id=self.global_id.copy(),
+            class_id=self.class_id.copy(),
+            last_seen_s=self.last_seen_s.copy(),
+            features=self.features.copy(),
+            has_feature=self.has_feature.copy(),
+            last_floor_s=self.last_floor_s.copy(),
+            last_floor_xy_m=self.last_floor_xy_m.copy(),
+        )
+
+    def restore(self, gallery: Gallery, columns: Sequence[int]) -> None:
+        """Add the identities of `gallery`, whose cameras have the numbers `columns` here; this table is empty."""
+        for row, global_id in enumerate(gallery.global_id.tolist()):
+            self.add(global_id, int(gallery.class_id[row]))
+            self.last_seen_s[row, columns] = gallery.last_seen_s[row]
+            for feature in gallery.features[row][gallery.has_feature[row]]:
+                self.add_feature(global_id, feature)
+            self.last_floor_s[row] = gallery.last_floor_s[row]
+            self.last_floor_xy_m[row] = gallery.last_floor_xy_m[row]
 
     def floor_distance_m(self, slots: IntArray, xy_m: NDArray[np.float64]) -> tuple[NDArray[np.float64], IntArray]:
         """How far each identity was from a path at the same times.

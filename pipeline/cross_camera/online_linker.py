@@ -12,7 +12,7 @@ same camera waits for that to end: it might come back.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,10 +20,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.assignment import assign
-from pipeline.config import LinkerSettings
+from pipeline.config import LinkerSettings, TransitWindow
 from pipeline.cross_camera.distances import MIN_SHARED_SLOTS, appearance_distance, combined_cost, posterior
 from pipeline.cross_camera.feature_bank import FeatureBank
 from pipeline.cross_camera.floor_path import SLOT_S, FloorPath
+from pipeline.cross_camera.gallery import Gallery
 from pipeline.cross_camera.identities import IdentityTable
 from pipeline.cross_camera.track_record import TrackRecord
 from pipeline.cross_camera.transit import TransitTimes
@@ -48,10 +49,41 @@ class ObservedTracks:
     ended: list[TrackRecord]
 
 
-class OnlineLinker:
-    """Gives tracks global ids, counted from 1 by this object."""
+@dataclass(frozen=True)
+class Correction:
+    """The id of its own that a track had while undecided belongs to somebody known.
 
-    def __init__(self, camera_ids: Sequence[str], settings: LinkerSettings) -> None:
+    Attributes:
+        time_s: when that was found.
+        provisional_id: the id that the track had; no other track ever has it.
+        link: what counts.
+    """
+
+    time_s: float
+    camera_id: str
+    track_id: int
+    provisional_id: int
+    link: Link
+
+
+class OnlineLinker:
+    """Gives tracks global ids, counted from 1 by this object.
+
+    Args:
+        decisions_are_final: no second pass will look at them again; links say so.
+        on_correction: told when a track whose rows may carry an id of its own has joined somebody known.
+    """
+
+    def __init__(
+        self,
+        camera_ids: Sequence[str],
+        settings: LinkerSettings,
+        *,
+        decisions_are_final: bool = False,
+        on_correction: Callable[[Correction], None] | None = None,
+    ) -> None:
+        self._decisions_are_final = decisions_are_final
+        self._on_correction = on_correction
         self._camera_row = {camera_id: row for row, camera_id in enumerate(camera_ids)}
         self._settings = settings
         self._transit = TransitTimes(camera_ids, settings.transit_windows)
@@ -74,6 +106,33 @@ class OnlineLinker:
         """People told apart so far; those forgotten since are counted too, ids that undecided tracks had are not."""
         return self._people
 
+    @property
+    def in_view(self) -> int:
+        """People that some track follows at the moment, as far as they are known."""
+        return len(self._active())
+
+    def set_cameras(self, camera_ids: Sequence[str], windows: Sequence[TransitWindow]) -> None:
+        """More cameras, or other transit times. Cameras that are left out only give no more frames: people that
+        they saw are remembered."""
+        for camera_id in camera_ids:
+            if camera_id not in self._camera_row:
+                self._camera_row[camera_id] = len(self._camera_row)
+                self._live[camera_id] = {}
+                self._identities.add_camera()
+        known = [window for window in windows if {window.from_camera, window.to_camera} <= set(self._camera_row)]
+        self._transit = TransitTimes(list(self._camera_row), known)
+
+    def gallery(self) -> Gallery:
+        """A copy of what is known of people, to be kept over a restart."""
+        return self._identities.gallery(list(self._camera_row), self._next_id)
+
+    def restore(self, gallery: Gallery) -> None:
+        """Know the people of `gallery` again, and give nobody an id that was used before. Before the first frame."""
+        self.set_cameras(gallery.camera_ids, self._settings.transit_windows)
+        columns = [self._camera_row[camera_id] for camera_id in gallery.camera_ids]
+        self._identities.restore(gallery, columns)
+        self._next_id = max(self._next_id, gallery.next_id)
+
     def observe(self, tracked: TrackedFrame, floor_xy_m: NDArray[np.float64] | None) -> ObservedTracks:
         """Take in one camera's frame; frames must come in order of time.
 
@@ -91,7 +150,7 @@ class OnlineLinker:
             seen.append(record)
         self._decide(tracked.camera_id, [record for record in seen if record.link is None], tracked.time_s)
         ended = self.end(tracked.camera_id, tracked.ended)
-        self._forget(tracked.time_s)
+        self.forget(tracked.time_s)
         return ObservedTracks(seen=seen, ended=ended)
 
     def end(self, camera_id: str, track_ids: Sequence[int]) -> list[TrackRecord]:
@@ -154,13 +213,16 @@ class OnlineLinker:
             if record.bank.add(embedding) and link is not None:
                 self._identities.add_feature(link.global_id, embedding)
 
-    def _forget(self, now_s: float) -> None:
+    def forget(self, now_s: float) -> None:
+        """Drop people whom nobody has seen for longer than the memory lasts; at most once a second."""
         if now_s - self._forgot_s < _FORGET_INTERVAL_S:
             return
         self._forgot_s = now_s
-        active = {r.link.global_id for tracks in self._live.values() for r in tracks.values() if r.link}
         settings = self._settings
-        self._identities.forget(now_s, settings.identity_memory_s, settings.max_identities, active)
+        self._identities.forget(now_s, settings.identity_memory_s, settings.max_identities, self._active())
+
+    def _active(self) -> set[int]:
+        return {r.link.global_id for tracks in self._live.values() for r in tracks.values() if r.link}
 
     def _settle(self, record: TrackRecord) -> None:
         """A track that ended without a decision is a new identity."""
@@ -170,7 +232,7 @@ class OnlineLinker:
             self._found(record, 0.0)
         else:
             # Nothing is known that another track could be compared with.
-            record.link = Link(self._own_id(record), 0.0)
+            record.link = Link(self._own_id(record), 0.0, self._decisions_are_final)
             self._people += 1
 
     # -- deciding -----------------------------------------------------------------------------------------
@@ -266,20 +328,22 @@ class OnlineLinker:
 
     def _join(self, record: TrackRecord, column: int, confidence: float) -> None:
         global_id = int(self._identities.global_id[column])
-        self._attach(record, Link(global_id, confidence))
+        self._attach(record, Link(global_id, confidence, self._decisions_are_final))
 
     def _found(self, record: TrackRecord, confidence: float) -> None:
         global_id = self._own_id(record)
         self._identities.add(global_id, record.class_id)
         self._people += 1
-        self._attach(record, Link(global_id, confidence))
+        self._attach(record, Link(global_id, confidence, self._decisions_are_final))
 
     def _own_id(self, record: TrackRecord) -> int:
         """A new id, or the one that the record's rows already carry."""
         return self._undecided_ids.pop(record, None) or self._take_id()
 
     def _attach(self, record: TrackRecord, link: Link) -> None:
-        self._undecided_ids.pop(record, None)
+        provisional_id = self._undecided_ids.pop(record, None)
+        if provisional_id is not None and self._on_correction is not None:
+            self._on_correction(Correction(record.last_s, record.camera_id, record.track_id, provisional_id, link))
         record.link = link
         known = self._identities
         known.see(link.global_id, self._camera_row[record.camera_id], record.last_s)

@@ -29,6 +29,10 @@ class JsonSink:
         """Its type and place."""
         return self._name
 
+    def open(self) -> None:
+        """Connect now, rather than with the first rows; DeliveryError if that fails."""
+        self._send([])
+
     def write(self, rows: Sequence[LinkedRow]) -> None:
         """Send rows, a message each.
 
@@ -54,7 +58,8 @@ class JsonSink:
             if not self._connected:
                 self._transport.connect()
                 self._connected = True
-            self._transport.send(messages)
+            if messages:
+                self._transport.send(messages)
         except BaseException:
             self.close()
             raise

@@ -42,7 +42,7 @@ def remap_message(remap: Remap, run_id: str) -> Message:
         "global_id": remap.global_id,
         "camera_id": remap.camera_id,
         "track_id": remap.track_id,
-        "confidence": round(remap.confidence, 3),
+        "link_confidence": round(remap.confidence, 3),
     }
     return Message("remap", None, _line(content))
 

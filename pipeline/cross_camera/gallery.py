@@ -1,0 +1,38 @@
+"""What is known of people, apart from the run that learned it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.datatypes import BoolArray, FloatArray, IntArray
+
+
+@dataclass(frozen=True, eq=False)
+class Gallery:
+    """The identities that a linker holds (I identities, C cameras, F features each, D values each).
+
+    Attributes:
+        camera_ids: C names.
+        next_id: the first global id that was never given to anybody.
+        global_id, class_id: (I,) int64.
+        last_seen_s: (I, C) float64 on the run's clock, -inf where never seen.
+        features: (I, F, D) float32; rows without a feature are arbitrary.
+        has_feature: (I, F) bool.
+        last_floor_s, last_floor_xy_m: (I,) and (I, 2), NaN without a floor position.
+    """
+
+    camera_ids: tuple[str, ...]
+    next_id: int
+    global_id: IntArray
+    class_id: IntArray
+    last_seen_s: NDArray[np.float64]
+    features: FloatArray
+    has_feature: BoolArray
+    last_floor_s: NDArray[np.float64]
+    last_floor_xy_m: NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.global_id)

@@ -1,0 +1,34 @@
+"""What can go wrong with a stream, as far as it decides about the next attempt."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """Why a connection ended or could not be made; the label of the counters."""
+
+    REFUSED = "refused"
+    TIMEOUT = "timeout"
+    ENDED = "ended"
+    DENIED = "denied"
+    NOT_FOUND = "not_found"
+    STALLED = "stalled"
+    LAGGING = "lagging"
+    CODEC = "codec"
+    NETWORK = "network"
+    RELOAD = "reload"
+
+
+class StreamProblem(Exception):
+    """A stream cannot be opened or read any further.
+
+    Attributes:
+        reason: see `Reason`.
+        text: in words, redacted.
+    """
+
+    def __init__(self, reason: Reason, text: str) -> None:
+        super().__init__(text)
+        self.reason = reason
+        self.text = text

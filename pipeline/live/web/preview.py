@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -10,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.boxes import Boxes
-from pipeline.datatypes import IntArray
+from pipeline.datatypes import Frame, IntArray
+from pipeline.results_csv import LinkedRow
 from pipeline.visualization import draw_tracks
 
 Image = NDArray[np.uint8]
@@ -86,6 +88,15 @@ class PreviewStore:
         with self._lock:
             before = self._pictures.get(camera_id)
             self._pictures[camera_id] = _Picture(small, 1 if before is None else before.number + 1)
+
+    def hook(self, frame: Frame, xyxy: Boxes, rows: Sequence[LinkedRow]) -> None:
+        """Take a frame (with its image), all boxes (N, 4) of its detections, and its rows as a live run gives them."""
+        assert frame.image is not None
+        of_rows = np.array([linked.row.xyxy for linked in rows], np.float32).reshape(-1, 4)
+        ids = np.array([linked.link.global_id for linked in rows], np.int64)
+        # A row's box is one of the detector's, so a head is at most blurred twice.
+        boxes = np.concatenate([of_rows, xyxy])
+        self.show(frame.camera_id, frame.image, boxes, np.concatenate([ids, np.zeros(len(xyxy), np.int64)]))
 
     def forget(self, camera_id: str) -> None:
         """A camera that is gone shows nothing, rather than an old picture."""

@@ -1,0 +1,124 @@
+"""Serves the page from a thread of the live run."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import threading
+from collections.abc import Sequence
+
+import uvicorn
+
+from pipeline.errors import InputError
+from pipeline.live.output_settings import WebSettings
+from pipeline.live.sinks.base import PreviewHook
+from pipeline.live.metrics import Metrics
+from pipeline.live.status import StatusSource
+from pipeline.live.web.app import build_app
+from pipeline.live.web.auth import TokenGate
+from pipeline.live.web.preview import PreviewStore
+from pipeline.live.web.timeline import Timeline
+
+_log = logging.getLogger(__name__)
+_LOCAL_NAMES = ("127.0.0.1", "localhost", "::1", "[::1]")
+
+
+class WebServer:
+    """The page of one run: give `timeline` the rows as a sink and `preview_hook` the frames, then `start` it.
+
+    Args:
+        secret: the token, None for none.
+
+    Raises:
+        InputError: the address cannot be used, or is open to others while there is no token.
+    """
+
+    def __init__(self, settings: WebSettings, secret: str | None, source: StatusSource) -> None:
+        if secret is None and not settings.is_local:
+            raise InputError(f"live.web.host {settings.host} can be reached by others, so the page needs a token")
+        self.timeline = Timeline(settings.timeline_minutes * 60, settings.timeline_max_visits)
+        self.metrics = Metrics(source)
+        self._preview = None
+        if settings.preview != "off":
+            self._preview = PreviewStore(
+                blurred=settings.preview == "blurred", width_px=settings.preview_width_px
+            )
+        tls = settings.tls_certificate is not None
+        app = build_app(
+            source=source,
+            metrics=self.metrics,
+            timeline=self.timeline,
+            preview=self._preview,
+            gate=TokenGate(secret),
+            allowed_hosts=_allowed_hosts(settings),
+            timeline_s=settings.timeline_minutes * 60,
+            secure_cookie=tls,
+        )
+        if not settings.is_local and not tls:
+            _log.warning(
+                "the page is open to others at %s without TLS: the token travels in the clear. Set tls_certificate "
+                "and tls_key of live.web, or put a proxy with TLS in front",
+                settings.host,
+            )
+        self._socket = _bound(settings.host, settings.port)
+        port = self._socket.getsockname()[1]
+        host = f"[{settings.host}]" if ":" in settings.host else settings.host
+        self.url = f"{'https' if tls else 'http'}://{host}:{port}/"
+        self._server = uvicorn.Server(
+            uvicorn.Config(
+                app,
+                log_config=None,
+                log_level=logging.WARNING,
+                access_log=False,
+                server_header=False,
+                lifespan="off",
+                timeout_graceful_shutdown=1,
+                ssl_certfile=settings.tls_certificate,
+                ssl_keyfile=settings.tls_key,
+            )
+        )
+        self._thread = threading.Thread(target=self._run, name="web", daemon=True)
+
+    @property
+    def preview_hook(self) -> PreviewHook | None:
+        """For the run; None while pictures are off."""
+        return None if self._preview is None else self._preview.hook
+
+    def start(self) -> None:
+        """Serve from now on."""
+        self._thread.start()
+
+    def close(self, within_s: float = 1.5) -> None:
+        """Stop serving."""
+        self._server.should_exit = True
+        if self._thread.is_alive():
+            self._thread.join(within_s)
+        self._socket.close()
+
+    def _run(self) -> None:
+        try:
+            self._server.run(sockets=[self._socket])
+        except Exception:
+            _log.exception("the page failed; tracking goes on without it")
+
+
+def _allowed_hosts(settings: WebSettings) -> Sequence[str]:
+    """A page that needs no token answers to its own names alone: another site could have its name resolve to this
+    machine, and read the page with the visitor's browser."""
+    if settings.is_local:
+        return [*_LOCAL_NAMES, settings.host, *settings.allowed_hosts]
+    return [settings.host, *_LOCAL_NAMES, *settings.allowed_hosts] if settings.allowed_hosts else ["*"]
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        bound = socket.socket(family, kind, protocol)
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind(address)
+    except OSError as error:
+        raise InputError(
+            f"live.web: {host}:{port} cannot be used ({error.strerror}); another program may have it, choose another "
+            "live.web.port"
+        ) from error
+    return bound

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pipeline.live.sinks.base import Remap
@@ -92,18 +92,23 @@ class Timeline:
         """Nothing is open; what is known stays to be read."""
 
     def visits(self, now_s: float) -> list[Visit]:
-        """Visits of the last `memory_s` before `now_s` (Unix seconds), in order of their beginning; copies."""
+        """Visits of the last `memory_s` before `now_s` (Unix seconds), in order of their beginning, without places."""
         with self._lock:
-            return sorted(self._recent(now_s), key=lambda visit: (visit.start_s, visit.camera_id, visit.track_id))
+            recent = [replace(visit, places=[]) for visit in self._visits.values() if self._recent(visit, now_s)]
+        return sorted(recent, key=_begin)
 
     def of(self, global_id: int, now_s: float) -> list[Visit]:
-        """The same of one person."""
-        return [visit for visit in self.visits(now_s) if visit.global_id == global_id]
+        """The same of one person, with places."""
+        with self._lock:
+            recent = [
+                replace(visit, places=list(visit.places))
+                for visit in self._visits.values()
+                if visit.global_id == global_id and self._recent(visit, now_s)
+            ]
+        return sorted(recent, key=_begin)
 
-    def _recent(self, now_s: float) -> Iterator[Visit]:
-        for visit in self._visits.values():
-            if visit.end_s >= now_s - self._memory_s:
-                yield Visit(**{**vars(visit), "places": list(visit.places)})
+    def _recent(self, visit: Visit, now_s: float) -> bool:
+        return visit.end_s >= now_s - self._memory_s
 
     def _take(self, linked: LinkedRow) -> None:
         row, link = linked.row, linked.link
@@ -128,6 +133,10 @@ class Timeline:
         old = [key for key, visit in self._visits.items() if visit.end_s < self._newest_s - self._memory_s]
         for key in old:
             del self._visits[key]
+
+
+def _begin(visit: Visit) -> tuple[float, str, int]:
+    return (visit.start_s, visit.camera_id, visit.track_id)
 
 
 def _add_place(places: list[tuple[float, float, float]], place: tuple[float, float, float]) -> None:

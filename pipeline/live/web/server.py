@@ -111,12 +111,16 @@ def _allowed_hosts(settings: WebSettings) -> Sequence[str]:
 
 
 def _bound(host: str, port: int) -> socket.socket:
+    bound = None
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         bound = socket.socket(family, kind, protocol)
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         bound.bind(address)
+        bound.listen()
     except OSError as error:
+        if bound is not None:
+            bound.close()
         raise InputError(
             f"live.web: {host}:{port} cannot be used ({error.strerror}); another program may have it, choose another "
             "live.web.port"

@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.logging import RichHandler
 
-from pipeline.commands import benchmark, demo, evaluate, homography, link, models, track
+from pipeline.commands import benchmark, demo, evaluate, homography, link, live, models, track
 from pipeline.errors import InputError, RunError
 
 EXIT_FAILED = 1
@@ -25,6 +25,7 @@ app = typer.Typer(
     rich_markup_mode="markdown",
 )
 app.command(name="track")(track.track)
+app.command(name="live")(live.live)
 app.command(name="evaluate")(evaluate.evaluate)
 app.command(name="link")(link.link)
 app.command(name="demo")(demo.demo)

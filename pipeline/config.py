@@ -62,6 +62,7 @@ class CameraConfig(Section):
     username: SecretStr | None = None
     password: SecretStr | None = None
     password_file: str | None = None
+    calibrated_size_wh: Annotated[list[Count], Field(min_length=2, max_length=2)] | None = None
     start_s: float = 0.0
     start_utc: Annotated[datetime | Literal["container"] | None, BeforeValidator(_start_utc)] = None
     clock_rate: Positive = 1.0

@@ -134,7 +134,7 @@ class TrajectoryWriter:
     def write(self, linked: LinkedRow) -> None:
         """Add a row."""
         self.rows += 1
-        self._csv.write_line(_csv_line(linked, self._epoch_utc))
+        self._csv.write_line(csv_line(linked, self._epoch_utc))
         row = linked.row
         self._mot[row.camera_id].write_line(
             result_line(row.frame_index, linked.link.global_id, row.xyxy, row.confidence)
@@ -160,7 +160,8 @@ class TrajectoryWriter:
         self.close()
 
 
-def _csv_line(linked: LinkedRow, epoch_utc: datetime | None) -> str:
+def csv_line(linked: LinkedRow, epoch_utc: datetime | None) -> str:
+    """The row as a line of trajectories.csv, without its line end; without `epoch_utc` the column utc is empty."""
     row, link = linked.row, linked.link
     utc = ""
     if epoch_utc is not None:

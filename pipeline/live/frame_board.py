@@ -92,6 +92,11 @@ class FrameBoard:
                 self._on_dropped(frame.camera_id, "too_old")
         return fresh
 
+    @property
+    def empty(self) -> bool:
+        """No frame waits."""
+        return not self._frames
+
     def close(self) -> None:
         """Nobody waits any more."""
         with self._changed:

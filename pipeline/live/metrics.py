@@ -18,7 +18,7 @@ _AGE_BUCKETS_S = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0, 2.0, 5.0)
 class Metrics:
     """Reads the status at each scrape; only ages of frames are taken in one by one."""
 
-    def __init__(self, source: StatusSource) -> None:
+    def __init__(self) -> None:
         self._registry = CollectorRegistry()
         self._frame_age = Histogram(
             "mtmc_camera_frame_age_seconds",
@@ -27,8 +27,11 @@ class Metrics:
             buckets=_AGE_BUCKETS_S,
             registry=self._registry,
         )
-        self._registry.register(_StatusCollector(source))
         ProcessCollector(registry=self._registry)
+
+    def watch(self, source: StatusSource) -> None:
+        """Give the status of this run, too, from now on; to be called once."""
+        self._registry.register(_StatusCollector(source))
 
     def observe_frame_age(self, camera: str, age_s: float) -> None:
         """A frame of this camera has been through; it was taken `age_s` seconds ago."""
@@ -74,7 +77,9 @@ def _camera_metrics(cameras: Iterable[CameraStatus]) -> Iterator[Metric]:
     )
     people = GaugeMetricFamily("mtmc_camera_people", "People in the newest frame", labels=["camera"])
     frames = CounterMetricFamily(
-        "mtmc_camera_frames", "Frames by the last stage that they are known to have reached", labels=["camera", "stage"]
+        "mtmc_camera_frames",
+        "Frames by the last stage that they are known to have reached",
+        labels=["camera", "stage"],
     )
     dropped = CounterMetricFamily(
         "mtmc_camera_dropped_frames", "Frames that never reached the detector", labels=["camera", "cause"]

@@ -123,7 +123,9 @@ class LiveStatus:
         stage_latency_s: mean seconds of the last batches by stage: wait, detect, embed, track, link, write.
         row_latency_s: from capture to the row in the file, the quantiles 0.5 and 0.99 of the last rows; empty
             before the first.
+        frame_age_s: from capture to the end of its tracking, the same quantiles of the last frames.
         memory_bytes: resident memory of the process.
+        detector_problem: why the last batch failed in the detector, '' if it did not.
         sinks: see `SinkStatus`.
         reloads: configurations taken over since the start.
         reload_problem: why the last configuration was not taken over, '' if it was.
@@ -145,7 +147,9 @@ class LiveStatus:
     batch_size: float
     stage_latency_s: Mapping[str, float]
     row_latency_s: Mapping[float, float]
+    frame_age_s: Mapping[float, float]
     memory_bytes: int
+    detector_problem: str = ""
     sinks: tuple[SinkStatus, ...] = field(default=())
     reloads: int = 0
     reload_problem: str = ""

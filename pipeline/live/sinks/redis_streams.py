@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import redis
 from redis.backoff import NoBackoff
@@ -60,7 +61,7 @@ class RedisTransport:
         try:
             with self._client.pipeline(transaction=True) as batch:
                 for message in messages:
-                    fields = {"kind": message.kind, "json": message.text}
+                    fields: dict[Any, Any] = {"kind": message.kind, "json": message.text}
                     batch.xadd(self._stream, fields, maxlen=self._max_entries, approximate=True)
                 batch.execute()
         except redis.RedisError as error:

@@ -128,7 +128,8 @@ class _Page:
         status = self._source.status()
         content: dict[str, Any] = asdict(status)
         content["utc"] = status.utc.isoformat()
-        content["row_latency_s"] = {f"{share:g}": seconds for share, seconds in status.row_latency_s.items()}
+        for key in ("row_latency_s", "frame_age_s"):
+            content[key] = {f"{share:g}": seconds for share, seconds in content[key].items()}
         content["ready"] = status.ready
         content["preview"] = self._preview is not None
         content["login"] = self._gate.closed

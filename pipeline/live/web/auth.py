@@ -54,8 +54,10 @@ class TokenGate:
 
     def must_wait(self, address: str) -> bool:
         """Whether an address has given too many wrong tokens within the last minute."""
-        failures = self._failures.get(address, ())
-        return len(failures) == _MAX_FAILURES and self._clock() - failures[0] < _FAILURE_WINDOW_S
+        failures = self._failures.get(address)
+        if failures is None or len(failures) < _MAX_FAILURES:
+            return False
+        return self._clock() - failures[0] < _FAILURE_WINDOW_S
 
     def open_session(self) -> str:
         """A new session's secret, good for twelve hours."""

@@ -43,8 +43,12 @@ def blur_heads(image_bgr: Image, xyxy: Boxes) -> Image:
         if right <= left or bottom <= top:
             continue
         head = image[top:bottom, left:right]
-        few = cv2.resize(head, (min(_BLOCKS, right - left), min(_BLOCKS, bottom - top)), interpolation=cv2.INTER_AREA)
-        image[top:bottom, left:right] = cv2.resize(few, (right - left, bottom - top), interpolation=cv2.INTER_NEAREST)
+        few = cv2.resize(
+            head, (min(_BLOCKS, right - left), min(_BLOCKS, bottom - top)), interpolation=cv2.INTER_AREA
+        )
+        image[top:bottom, left:right] = cv2.resize(
+            few, (right - left, bottom - top), interpolation=cv2.INTER_NEAREST
+        )
     return image
 
 

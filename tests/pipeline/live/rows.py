@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from pipeline.datatypes import Link, TrajectoryRow
+from pipeline.live.metrics import Metrics
 from pipeline.live.sinks.base import Remap
 from pipeline.live.status import CameraState, CameraStatus, LiveStatus, TimestampSource
 from pipeline.results_csv import LinkedRow
@@ -86,6 +87,7 @@ def make_status(*cameras: CameraStatus, **changes: Any) -> LiveStatus:
         batch_size=2.0,
         stage_latency_s={"detect": 0.03},
         row_latency_s={0.5: 0.4, 0.99: 0.7},
+        frame_age_s={0.5: 0.1, 0.99: 0.3},
         memory_bytes=500_000_000,
     )
     return replace(status, **changes)
@@ -100,3 +102,10 @@ class FixedStatus:
     def status(self) -> LiveStatus:
         """The one it holds."""
         return self.now
+
+
+def watching(source: FixedStatus) -> Metrics:
+    """The metrics of this source."""
+    metrics = Metrics()
+    metrics.watch(source)
+    return metrics

@@ -6,7 +6,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from pipeline.live.metrics import Metrics
 from pipeline.live.status import CameraState, SinkStatus
-from tests.pipeline.live.rows import FixedStatus, make_camera, make_status
+from tests.pipeline.live.rows import FixedStatus, make_camera, make_status, watching
 
 
 def samples(metrics: Metrics) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
@@ -20,13 +20,13 @@ def samples(metrics: Metrics) -> dict[tuple[str, tuple[tuple[str, str], ...]], f
 
 def test_every_figure_of_a_camera_has_its_name_and_its_value() -> None:
     down = make_camera("hall", state=CameraState.DENIED, frame_age_s=None, clock_offset_s=None, timestamps=None)
-    found = samples(Metrics(FixedStatus(make_status(make_camera(), down))))
+    found = samples(watching(FixedStatus(make_status(make_camera(), down))))
     at = (("camera", "entrance"),)
     assert found["mtmc_camera_fps", at] == 9.8
     assert found["mtmc_camera_newest_frame_age_seconds", at] == 0.12
     assert found["mtmc_camera_clock_offset_seconds", at] == 0.03
     assert found["mtmc_camera_frames_total", (*at, ("stage", "decoded"))] == 990
-    assert found["mtmc_camera_dropped_frames_total", (*at, ("cause", "overwritten"))[::1]] == 8
+    assert found["mtmc_camera_dropped_frames_total", (*at, ("cause", "overwritten"))] == 8
     assert found["mtmc_camera_reconnects_total", (*at, ("reason", "timeout"))] == 1
     assert found["mtmc_camera_state", (*at, ("state", "up"))] == 1
     assert found["mtmc_camera_state", (*at, ("state", "denied"))] == 0
@@ -40,7 +40,7 @@ def test_the_run_and_its_sinks() -> None:
     status = make_status(
         make_camera(), sinks=(sink,), rows_lost=4, rows_waiting=9, writer_ok=False, reload_problem="bad"
     )
-    found = samples(Metrics(FixedStatus(status)))
+    found = samples(watching(FixedStatus(status)))
     assert found["mtmc_rows_written_total", ()] == 1234
     assert found["mtmc_rows_lost_total", ()] == 4
     assert found["mtmc_rows_waiting", ()] == 9
@@ -56,14 +56,14 @@ def test_the_run_and_its_sinks() -> None:
 
 def test_figures_are_those_of_the_moment_of_asking() -> None:
     source = FixedStatus(make_status(make_camera(people=1)))
-    metrics = Metrics(source)
+    metrics = watching(source)
     assert samples(metrics)["mtmc_camera_people", (("camera", "entrance"),)] == 1
     source.now = make_status(make_camera(people=5))
     assert samples(metrics)["mtmc_camera_people", (("camera", "entrance"),)] == 5
 
 
 def test_ages_of_frames_are_counted_in_buckets_around_the_promise() -> None:
-    metrics = Metrics(FixedStatus(make_status(make_camera())))
+    metrics = watching(FixedStatus(make_status(make_camera())))
     for age_s in (0.08, 0.3, 0.7, -0.5):
         metrics.observe_frame_age("entrance", age_s)
     found = samples(metrics)

@@ -14,14 +14,13 @@ from starlette.testclient import TestClient
 
 from pipeline.config import load_config
 from pipeline.errors import InputError
-from pipeline.live.metrics import Metrics
 from pipeline.live.status import CameraState
 from pipeline.live.web.app import build_app
 from pipeline.live.web.auth import COOKIE, SESSION_S, TokenGate
 from pipeline.live.web.preview import PreviewStore
 from pipeline.live.web.server import WebServer
 from pipeline.live.web.timeline import Timeline
-from tests.pipeline.live.rows import NOW_S, FixedStatus, make_camera, make_row, make_status
+from tests.pipeline.live.rows import NOW_S, FixedStatus, make_camera, make_row, make_status, watching
 from tests.pipeline.live.servers import wait_until
 
 TOKEN = "0123456789abcdef-token"
@@ -47,7 +46,7 @@ def app(
     timeline.write([make_row(1, "entrance", 1, NOW_S, world_xy_m=(1.0, 2.0)), make_row(1, "hall", 3, NOW_S + 4)])
     return build_app(
         source=source,
-        metrics=Metrics(source),
+        metrics=watching(source),
         timeline=timeline,
         preview=preview,
         gate=TokenGate(token, clock or Clock()),
@@ -80,7 +79,10 @@ def test_the_timeline_and_one_persons_path() -> None:
         path = client.get("/api/identities/1").json()
         assert client.get("/api/identities/2").status_code == 404
     assert (timeline["now_s"], timeline["window_s"]) == (NOW_S + 5, 600)
-    assert [(visit["global_id"], visit["camera_id"]) for visit in timeline["visits"]] == [(1, "entrance"), (1, "hall")]
+    assert [(visit["global_id"], visit["camera_id"]) for visit in timeline["visits"]] == [
+        (1, "entrance"),
+        (1, "hall"),
+    ]
     assert path["visits"][0]["places"] == [[NOW_S, 1.0, 2.0]]
 
 
@@ -142,7 +144,15 @@ def test_another_sites_name_that_leads_here_is_refused() -> None:
 
 # -- who may see it --------------------------------------------------------------------------------------------
 
-GUARDED = ("/", "/api/status", "/api/timeline", "/api/identities/1", "/api/preview/hall.jpg", "/metrics", "/static/app.js")
+GUARDED = (
+    "/",
+    "/api/status",
+    "/api/timeline",
+    "/api/identities/1",
+    "/api/preview/hall.jpg",
+    "/metrics",
+    "/static/app.js",
+)
 
 
 @pytest.mark.parametrize("path", GUARDED)
@@ -221,7 +231,7 @@ def test_an_address_that_others_can_reach_needs_a_token(host: str) -> None:
 def test_the_server_itself_refuses_too() -> None:
     settings = web_settings().model_copy(update={"host": "0.0.0.0"})
     with pytest.raises(InputError, match="needs a token"):
-        WebServer(settings, None, FixedStatus(make_status()))
+        WebServer(settings, None)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.2", "::1", "localhost"])
@@ -250,8 +260,8 @@ def test_the_token_comes_from_the_environment_and_stays_out_of_what_is_noted(
 
 def test_a_real_server_answers_stops_at_once_and_logs_no_token(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
-    server = WebServer(web_settings(token=TOKEN), TOKEN, FixedStatus(make_status(make_camera())))
-    server.start()
+    server = WebServer(web_settings(token=TOKEN), TOKEN)
+    server.start(FixedStatus(make_status(make_camera())))
     headers = {"authorization": f"Bearer {TOKEN}"}
     with httpx2.Client(base_url=server.url, trust_env=False) as client:
         wait_until(lambda: client.get("/healthz").status_code == 200, 10, "the page answers")
@@ -264,11 +274,20 @@ def test_a_real_server_answers_stops_at_once_and_logs_no_token(caplog: pytest.Lo
 
 
 def test_a_port_that_is_taken_is_said() -> None:
-    first = WebServer(web_settings(), None, FixedStatus(make_status()))
-    first.start()
+    first = WebServer(web_settings(), None)
+    first.start(FixedStatus(make_status()))
     port = int(first.url.rsplit(":", 1)[1].strip("/"))
     with httpx2.Client(base_url=first.url, trust_env=False) as client:
         wait_until(lambda: client.get("/healthz").status_code == 200, 10, "the page answers")
     with pytest.raises(InputError, match=rf"127\.0\.0\.1:{port} cannot be used \(Address already in use\)"):
-        WebServer(web_settings(port=port), None, FixedStatus(make_status()))
+        WebServer(web_settings(port=port), None)
     first.close(10)
+
+
+def test_tls_files_that_are_none_are_said(tmp_path: Path) -> None:
+    file = tmp_path / "page.pem"
+    file.write_text("nothing\n")
+    server = WebServer(web_settings(tls_certificate=str(file), tls_key=str(file)), None)
+    with pytest.raises(InputError, match=r"page\.pem cannot be used for TLS"):
+        server.start(FixedStatus(make_status()))
+    server.close()

@@ -1,0 +1,208 @@
+"""`mtmc live`: cameras in, rows out, for weeks."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.live import Live
+
+from pipeline.commands.arguments import SetOption, overrides_of
+from pipeline.commands.json_file import write_json
+from pipeline.config import Config, load_config
+from pipeline.errors import InputError, RunError
+from pipeline.live import redaction
+from pipeline.live.camera_plans import camera_plans
+from pipeline.live.output_settings import WebSettings
+from pipeline.live.redacted_tracebacks import RedactedTracebacks
+from pipeline.live.redaction import Redactor
+from pipeline.live.run import LiveRun, default_plans
+from pipeline.live.signals import Signals
+from pipeline.live.status_table import camera_line, status_line, status_table
+
+if TYPE_CHECKING:
+    from pipeline.live.web.server import WebServer
+
+_TABLE_S = 0.5
+_WAIT_S = 0.1
+# Where there is no terminal, a line in the log now and then.
+_LINE_S = 60.0
+
+_log = logging.getLogger(__name__)
+
+
+def live(
+    config: Annotated[
+        Path,
+        typer.Option("--config", "-c", help="YAML file with the cameras.", metavar="FILE"),
+    ],
+    settings: SetOption = None,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Folder for the results; runs are added to it.", metavar="DIR")
+    ] = Path("live"),
+    simulate_live: Annotated[
+        bool, typer.Option("--simulate-live", help="Play cameras that are files at their own speed.")
+    ] = False,
+    duration: Annotated[
+        float | None, typer.Option(min=0.1, help="Stop after so many seconds.", metavar="S")
+    ] = None,
+    report: Annotated[
+        bool,
+        typer.Option("--report", help="Measure how many of these cameras this machine holds; writes no rows."),
+    ] = False,
+    report_json: Annotated[
+        Path | None, typer.Option("--json", help="Write the figures of --report to this file.", metavar="FILE")
+    ] = None,
+) -> None:
+    """Watch cameras, track people across them, and write rows while they appear; Ctrl-C ends it.
+
+    Cameras that freeze, reboot or never come up are tried again and again, without harm to the others. SIGHUP reads
+    the configuration again. docs/live.md explains states, files and what happens when something fails.
+
+    Example:
+
+        mtmc live --config site.yaml --output site
+    """
+    redact = Redactor()
+    installed = redaction.install(redact)
+    try:
+        with RedactedTracebacks(redact):
+            _live(config, settings, output, simulate_live, duration, report, report_json, redact)
+    finally:
+        redaction.uninstall(installed)
+
+
+def _live(
+    path: Path,
+    settings: list[str] | None,
+    output: Path,
+    simulate_live: bool,
+    duration: float | None,
+    report: bool,
+    report_json: Path | None,
+    redact: Redactor,
+) -> None:
+    # Loading the networks is slow; nothing else of the command line needs them.
+    from pipeline.live.building import build_live
+
+    overrides = overrides_of(settings)
+    loaded = load_config(path, overrides)
+    camera_plans(loaded, simulate_live=simulate_live, redact=redact)  # what is wrong is told before models load
+    page = None if report else _page(loaded.live.web, redact)
+    with Signals() as signals:
+        built, parts = build_live(loaded)
+        if signals.stop.is_set():
+            return
+        if report:
+            from pipeline.live.load_report import measure_load
+
+            figures = measure_load(built, parts, duration_s=duration or 20.0, stop=signals.stop)
+            Console().print(figures.table())
+            write_json(report_json, figures.to_dict())
+            return
+        plans_of = default_plans(simulate_live, redact)
+        run = LiveRun(
+            built,
+            parts,
+            output,
+            plans_of=plans_of,
+            redact=redact,
+            preview=None if page is None else page.preview_hook,
+            more_sinks=[] if page is None else [(page.timeline.name, lambda: page.timeline)],
+            on_frame_age=_ignore_age if page is None else page.metrics.observe_frame_age,
+        )
+
+        def reloaded() -> Config:
+            # Limits that are calibrated were replaced by numbers at the start; the models are the same still.
+            fresh = load_config(path, overrides)
+            return fresh.model_copy(
+                update={
+                    section: getattr(built, section)
+                    for section in ("tracker", "second_pass")
+                    if getattr(fresh, section) == getattr(loaded, section)
+                }
+                | {"linker": _with_limit(fresh, loaded, built)}
+            )
+
+        try:
+            run.start()
+            if page is not None:
+                page.start(run)
+                Console(stderr=True).print(f"page: {page.url}", highlight=False, markup=False)
+            _watch(run, signals, duration, reloaded)
+        finally:
+            if page is not None:
+                page.close(0.0)
+            _stop(run)
+    status = run.status()
+    Console(stderr=True).print(f"{status_line(status)}; in {output}", highlight=False, markup=False)
+
+
+def _page(settings: WebSettings, redact: Redactor) -> WebServer | None:
+    """The page, its address taken but nothing served yet; None if it is off."""
+    if not settings.enabled:
+        return None
+    try:
+        from pipeline.live.web.server import WebServer
+    except ImportError as error:
+        raise InputError(f"live.web needs the package {error.name}: pip install 'mtmc[web]'") from error
+    secret = settings.secret
+    redact.add([] if secret is None else [secret])
+    return WebServer(settings, secret)
+
+
+def _ignore_age(camera_id: str, age_s: float) -> None:
+    """Without a page nobody asks for the ages of frames."""
+
+
+def _with_limit(fresh: Config, loaded: Config, built: Config) -> object:
+    if fresh.linker.max_cosine_distance != loaded.linker.max_cosine_distance:
+        return fresh.linker
+    return fresh.linker.model_copy(update={"max_cosine_distance": built.linker.max_cosine_distance})
+
+
+def _watch(run: LiveRun, signals: Signals, duration: float | None, reloaded: Callable[[], Config]) -> None:
+    """Show the status until the end, and take over configurations."""
+    console = Console(stderr=True)
+    end_s = float("inf") if duration is None else time.monotonic() + duration
+    shown_s = float("-inf")
+    interval_s = _TABLE_S if console.is_terminal else _LINE_S
+    with Live(console=console, auto_refresh=False, transient=True) as table:
+        while not signals.stop.is_set() and not run.finished and time.monotonic() < end_s:
+            if signals.reload.is_set():
+                signals.reload.clear()
+                run.reload(reloaded)
+            if time.monotonic() - shown_s >= interval_s:
+                shown_s = time.monotonic()
+                status = run.status()
+                if console.is_terminal:
+                    table.update(status_table(status), refresh=True)
+                else:
+                    cameras = ", ".join(camera_line(camera) for camera in status.cameras)
+                    _log.info("%s; %s", status_line(status), cameras)
+            signals.wait(_WAIT_S)
+
+
+def _stop(run: LiveRun) -> None:
+    """End the run. A reader that hangs in the driver of a camera would keep Python from ending, or crash it while it
+    does: everything is on the disk by then, so the process is ended without waiting for it."""
+    code = 0
+    try:
+        run.stop()
+    except RunError as error:
+        if run.readers_ended:
+            raise
+        Console(stderr=True).print(f"failed: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
+        code = 1
+    if not run.readers_ended:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        logging.shutdown()
+        os._exit(code)

@@ -1,0 +1,145 @@
+"""The identities of a live run on disk, so that people are known again after a restart.
+
+The file says which global ids may have been given out until it is written the next time; a run that starts from it
+begins after them, so that an id is never used for two people, also after a kill.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import os
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from pipeline.cross_camera.gallery import Gallery
+from pipeline.errors import InputError
+from pipeline.live.files import write_whole
+from pipeline.live.segments import segments
+from pipeline.results_csv import read_trajectories
+
+GALLERY_NAME = "gallery.npz"
+_VERSION = 1
+# Ids that may be given out between two checkpoints.
+_RESERVED_IDS = 10_000
+
+_log = logging.getLogger(__name__)
+
+
+def save_gallery(path: Path, gallery: Gallery, embedder_hash: str, *, closing: bool = False) -> None:
+    """Replace the file; OSError leaves the one before.
+
+    Args:
+        embedder_hash: of the model that the features come from.
+        closing: the run is over, so that no id is given out any more.
+    """
+    head = {
+        "version": _VERSION,
+        "embedder_hash": embedder_hash,
+        "camera_ids": list(gallery.camera_ids),
+        "next_id": gallery.next_id if closing else gallery.next_id + _RESERVED_IDS,
+    }
+    buffer = io.BytesIO()
+    np.savez(
+        buffer,
+        head=np.frombuffer(json.dumps(head).encode(), np.uint8),
+        global_id=gallery.global_id,
+        class_id=gallery.class_id,
+        last_seen_s=gallery.last_seen_s,
+        features=gallery.features.astype(np.float16),
+        has_feature=gallery.has_feature,
+        last_floor_s=gallery.last_floor_s,
+        last_floor_xy_m=gallery.last_floor_xy_m,
+    )
+    write_whole(path, buffer.getvalue())
+
+
+def load_gallery(folder: Path, embedder_hash: str) -> Gallery | None:
+    """What an earlier run left in `folder`; None if there was none.
+
+    Features of another model cannot be compared: then nobody is known again, but ids go on. A damaged file is put
+    aside, and the ids go on after the largest one in the CSV.
+
+    Raises:
+        InputError: the file cannot be read because of its permissions, for example.
+    """
+    path = folder / GALLERY_NAME
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        return _only_ids(_largest_id(folder) + 1) if segments(folder) else None
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}") from error
+    try:
+        gallery, found_hash = _parse(data)
+    except (ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        aside = path.with_suffix(".damaged")
+        os.replace(path, aside)
+        _log.error(
+            "%s is damaged (%s); it was put aside as %s, and nobody is known again", path, error, aside.name
+        )
+        return _only_ids(_largest_id(folder) + 1)
+    if found_hash != embedder_hash:
+        _log.warning("%s is of another embedding model: nobody in it is known again", path)
+        return _only_ids(gallery.next_id)
+    return gallery
+
+
+def _parse(data: bytes) -> tuple[Gallery, str]:
+    with np.load(io.BytesIO(data), allow_pickle=False) as file:
+        head = json.loads(file["head"].tobytes().decode())
+        if head["version"] != _VERSION:
+            raise ValueError(f"version {head['version']}, but only {_VERSION} is known")
+        features = file["features"].astype(np.float32)
+        norms = np.linalg.norm(features, axis=2, keepdims=True)
+        gallery = Gallery(
+            camera_ids=tuple(head["camera_ids"]),
+            next_id=int(head["next_id"]),
+            global_id=file["global_id"],
+            class_id=file["class_id"],
+            last_seen_s=file["last_seen_s"],
+            features=features / np.where(norms > 0, norms, 1),
+            has_feature=file["has_feature"],
+            last_floor_s=file["last_floor_s"],
+            last_floor_xy_m=file["last_floor_xy_m"],
+        )
+    return gallery, str(head["embedder_hash"])
+
+
+def _only_ids(next_id: int) -> Gallery:
+    return Gallery(
+        camera_ids=(),
+        next_id=next_id,
+        global_id=np.zeros(0, np.int64),
+        class_id=np.zeros(0, np.int64),
+        last_seen_s=np.zeros((0, 0)),
+        features=np.zeros((0, 0, 0), np.float32),
+        has_feature=np.zeros((0, 0), np.bool_),
+        last_floor_s=np.zeros(0),
+        last_floor_xy_m=np.zeros((0, 2)),
+    )
+
+
+def _largest_id(folder: Path) -> int:
+    return max(
+        (linked.link.global_id for path in segments(folder) for linked in read_trajectories(path)), default=0
+    )
+
+
+def without_forgotten(gallery: Gallery, now_s: float, memory_s: float) -> Gallery:
+    """Only the people whom somebody has seen in the last `memory_s`."""
+    stay = gallery.last_seen_s.max(axis=1, initial=-np.inf) >= now_s - memory_s
+    return replace(
+        gallery,
+        global_id=gallery.global_id[stay],
+        class_id=gallery.class_id[stay],
+        last_seen_s=gallery.last_seen_s[stay],
+        features=gallery.features[stay],
+        has_feature=gallery.has_feature[stay],
+        last_floor_s=gallery.last_floor_s[stay],
+        last_floor_xy_m=gallery.last_floor_xy_m[stay],
+    )

@@ -1,0 +1,287 @@
+"""How many cameras this machine holds, measured: the whole live pipeline on played recordings, beside the bare
+detector on the same frames."""
+
+from __future__ import annotations
+
+import math
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+from rich.table import Table
+
+from detectors.base import Detector
+from pipeline.config import CameraConfig, Config
+from pipeline.datatypes import Frame
+from pipeline.errors import InputError
+from pipeline.live.camera_plans import camera_plans
+from pipeline.live.redaction import Redactor
+from pipeline.live.run import LiveParts, LiveRun
+from pipeline.sources.video import VideoSource
+from pipeline.stream_address import is_stream
+
+SIZE_WH = (1280, 720)
+FRAME_RATE = 10
+MAX_AGE_S = 0.5
+# Cameras are held while this share of their frames is tracked in time.
+_HELD_SHARE = 0.95
+# Networks and caches are cold at first; nothing of that time counts.
+_SETTLE_S = 2.0
+_CLIP_S = 30
+_BARE_BATCHES = (1, 2, 4, 8, 16)
+# Frames of each recording for the bare detector; 2.8 MB each.
+_BARE_FRAMES = 20
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One run with so many cameras.
+
+    Attributes:
+        frames_per_s: that were tracked, all cameras together.
+        tracked_share: of the frames that came.
+        age_s: from taking a frame to the end of its tracking; the quantiles 0.5 and 0.99.
+        row_latency_s: from taking a frame to its rows in the file; the same.
+        held: enough frames were tracked, 99 of 100 not later than `MAX_AGE_S`.
+    """
+
+    cameras: int
+    frames_per_s: float
+    tracked_share: float
+    age_s: dict[float, float]
+    row_latency_s: dict[float, float]
+    held: bool
+
+
+@dataclass(frozen=True)
+class LoadFigures:
+    """
+    Attributes:
+        bare_frames_per_s: of the detector alone, at the best batch size.
+        trials: in the order in which they were run.
+    """
+
+    bare_frames_per_s: float
+    trials: tuple[Trial, ...]
+
+    @property
+    def cameras(self) -> int:
+        """The most cameras that were held."""
+        return max((trial.cameras for trial in self.trials if trial.held), default=0)
+
+    @property
+    def live_frames_per_s(self) -> float:
+        """The most frames that the whole pipeline tracked, also with more cameras than it could hold."""
+        return max(trial.frames_per_s for trial in self.trials)
+
+    @property
+    def share(self) -> float:
+        """Of the bare detector's pace that is left."""
+        return self.live_frames_per_s / self.bare_frames_per_s
+
+    def to_dict(self) -> dict[str, Any]:
+        """For a JSON file."""
+        return {
+            "cameras": self.cameras,
+            "bare_frames_per_s": round(self.bare_frames_per_s, 2),
+            "live_frames_per_s": round(self.live_frames_per_s, 2),
+            "share": round(self.share, 4),
+            "trials": [asdict(trial) for trial in self.trials],
+        }
+
+    def table(self) -> Table:
+        """For the terminal."""
+        width, height = SIZE_WH
+        table = Table(
+            "cameras",
+            "frames/s",
+            "tracked",
+            "age median, s",
+            "age p99, s",
+            "row median, s",
+            "row p99, s",
+            "held",
+            title=f"{width}x{height} at {FRAME_RATE} frames a second: {self.cameras} cameras held",
+            caption=(
+                f"bare detector {self.bare_frames_per_s:.1f} frames/s, "
+                f"live {self.live_frames_per_s:.1f} ({self.share:.0%})"
+            ),
+        )
+        for trial in sorted(self.trials, key=lambda trial: trial.cameras):
+            quantiles = [
+                values.get(share, math.nan)
+                for values in (trial.age_s, trial.row_latency_s)
+                for share in (0.5, 0.99)
+            ]
+            table.add_row(
+                str(trial.cameras),
+                f"{trial.frames_per_s:.1f}",
+                f"{trial.tracked_share:.1%}",
+                *(
+                    f"{values.get(q, math.nan):.3f}"
+                    for values in (trial.age_s, trial.row_latency_s)
+                    for q in (0.5, 0.99)
+                ),
+                "yes" if trial.held else "no",
+            )
+        return table
+
+
+def measure_load(
+    config: Config, parts: LiveParts, *, duration_s: float, stop: threading.Event, max_cameras: int = 256
+) -> LoadFigures:
+    """Play the recordings of `config`, scaled, as more and more cameras until they are not held any more.
+
+    Args:
+        duration_s: of each trial.
+        stop: ends the measurement after the trial that is running.
+
+    Raises:
+        InputError: a camera is no recording.
+    """
+    with tempfile.TemporaryDirectory(prefix="mtmc-load-") as name:
+        folder = Path(name)
+        clips = [_clip(camera, folder / f"{camera.name}.mp4", duration_s) for camera in config.cameras]
+        if not clips:
+            raise InputError("there is no camera: --report needs recordings to play")
+        bare = _bare_frames_per_s(parts.detector, clips)
+        trials: list[Trial] = []
+
+        def held(cameras: int) -> bool:
+            trials.append(_trial(config, parts, clips, cameras, folder / f"run{len(trials)}", duration_s))
+            return trials[-1].held
+
+        _search(held, max(int(0.85 * bare / FRAME_RATE), 1), max_cameras, stop)
+        # What the pipeline does when it gets more than it can hold tells its full pace.
+        flooded = min(math.ceil(1.3 * bare / FRAME_RATE) + 1, max_cameras)
+        if not stop.is_set() and all(trial.cameras < flooded for trial in trials):
+            held(flooded)
+    return LoadFigures(bare, tuple(trials))
+
+
+def _search(held: Callable[[int], bool], first: int, most: int, stop: threading.Event) -> None:
+    """Call `held` with numbers of cameras until the largest one that is held is known, to a twentieth."""
+    low, high, cameras = 0, most + 1, min(first, most)
+    while high - low > max(1, low // 20) and not stop.is_set():
+        if held(cameras):
+            low = cameras
+            cameras = min(max(cameras + 1, cameras * 9 // 8), (low + high) // 2 if high <= most else most)
+        else:
+            high = cameras
+            cameras = (low + high) // 2
+        if cameras in (low, high) or cameras < 1:
+            return
+
+
+def _clip(camera: CameraConfig, target: Path, duration_s: float) -> Path:
+    """The recording, scaled and at the pace of the measurement, long enough for a trial."""
+    if is_stream(camera.source):
+        raise InputError(f"camera {camera.name}: --report plays recordings, but {camera.source} is a live stream")
+    width, height = SIZE_WH
+    frames = min(int((duration_s + _SETTLE_S + 3) * FRAME_RATE), _CLIP_S * FRAME_RATE * 20)
+    written = 0
+    with av.open(str(target), "w") as container:
+        stream = container.add_stream("libx264", rate=FRAME_RATE)
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        stream.options = {"preset": "veryfast", "tune": "zerolatency", "g": str(FRAME_RATE)}
+        stream.codec_context.time_base = Fraction(1, FRAME_RATE)
+        while written < frames:
+            before = written
+            with VideoSource(camera.name, camera.source) as source:
+                for frame in source:
+                    if frame.image is None or written >= frames:
+                        break
+                    picture = av.VideoFrame.from_ndarray(frame.image, format="bgr24").reformat(
+                        width, height, "yuv420p"
+                    )
+                    picture.pts, picture.time_base = written, Fraction(1, FRAME_RATE)
+                    container.mux(stream.encode(picture))
+                    written += 1
+            if written == before:
+                raise InputError(f"camera {camera.name}: {camera.source} has no frames")
+        container.mux(stream.encode(None))
+    return target
+
+
+def _bare_frames_per_s(detector: Detector, clips: Sequence[Path]) -> float:
+    """Of the detector alone, with frames that are ready, at the best of several batch sizes."""
+    frames: list[Frame] = []
+    for clip in clips:
+        with VideoSource(clip.stem, str(clip)) as source:
+            frames += [frame for frame, _ in zip(source, range(_BARE_FRAMES), strict=False)]
+    # Neighbours in a batch are of different cameras, as in a live run.
+    frames = [frames[row] for row in np.arange(len(frames)).reshape(len(clips), -1).T.ravel()]
+    best = 0.0
+    for size in _BARE_BATCHES:
+        detector.detect(frames[:size])
+        done, began_s = 0, time.perf_counter()
+        while done < 2 * len(frames) and time.perf_counter() - began_s < 5.0:
+            first = done % len(frames)
+            batch = [frames[(first + offset) % len(frames)] for offset in range(size)]
+            detector.detect(batch)
+            done += size
+        best = max(best, done / (time.perf_counter() - began_s))
+    return best
+
+
+def _trial(
+    config: Config, parts: LiveParts, clips: Sequence[Path], cameras: int, folder: Path, duration_s: float
+) -> Trial:
+    played = _played(config, clips, cameras)
+    redact = Redactor()
+    run = LiveRun(
+        played,
+        parts,
+        folder,
+        plans_of=lambda one: camera_plans(one, simulate_live=True, redact=redact),
+        redact=redact,
+    )
+    run.start()
+    try:
+        _wait(run, _SETTLE_S)
+        before, began_s = run.status(), time.monotonic()
+        _wait(run, duration_s)
+        after, took_s = run.status(), time.monotonic() - began_s
+        ages = run.frame_ages(began_s)
+    finally:
+        run.stop()
+    tracked = sum(camera.inferred for camera in after.cameras) - sum(camera.inferred for camera in before.cameras)
+    # Counted by the clock: frames that did not even come in time are missing, too.
+    share = tracked / (took_s * FRAME_RATE * cameras)
+    age_s = {q: float(np.quantile(ages, q)) for q in (0.5, 0.99)} if ages else {}
+    return Trial(
+        cameras=cameras,
+        frames_per_s=tracked / took_s,
+        tracked_share=min(share, 1.0),
+        age_s=age_s,
+        row_latency_s=dict(after.row_latency_s),
+        held=bool(age_s) and share >= _HELD_SHARE and age_s[0.99] <= MAX_AGE_S,
+    )
+
+
+def _played(config: Config, clips: Sequence[Path], cameras: int) -> Config:
+    """The configuration with so many cameras that play the clips in turn; settings in pixels do not fit them."""
+    names = [f"load{number + 1}" for number in range(cameras)]
+    sources = [str(clips[number % len(clips)]) for number in range(cameras)]
+    return config.model_copy(
+        update={
+            "cameras": [
+                CameraConfig(name=name, source=source) for name, source in zip(names, sources, strict=True)
+            ],
+            "linker": config.linker.model_copy(update={"transit_windows": []}),
+            "live": config.live.model_copy(update={"sinks": [], "max_fps": float(FRAME_RATE)}),
+        }
+    )
+
+
+def _wait(run: LiveRun, seconds: float) -> None:
+    until_s = time.monotonic() + seconds
+    while time.monotonic() < until_s and not run.finished:
+        time.sleep(0.05)

@@ -1,0 +1,329 @@
+"""A live run as a whole: cameras, detector, tracking, output, and what is told about them.
+
+readers -> board -> detect -> associate -> row writer, sinks, preview
+supervise (readers), housekeeping (identities, manifest)
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import psutil
+
+from detectors.base import Detector
+from pipeline.config import Config
+from pipeline.errors import RunError
+from pipeline.live.camera_plans import camera_plans, crops_of
+from pipeline.live.files import OutputFolder
+from pipeline.live.fleet import CameraFleet, CameraPlan
+from pipeline.live.gallery_file import GALLERY_NAME, load_gallery, save_gallery, without_forgotten
+from pipeline.live.host_clock import HostClock, LiveClock
+from pipeline.live.inference_loop import InferenceLoop
+from pipeline.live.manifest import Manifest
+from pipeline.live.preview import PreviewFeed
+from pipeline.live.redaction import Redactor
+from pipeline.live.reload import changes
+from pipeline.live.row_writer import RowWriter
+from pipeline.live.segments import SegmentWriter, finish_earlier_runs
+from pipeline.live.sinks.base import PreviewHook, Sink
+from pipeline.live.sinks.build import secrets_of, sink_makers
+from pipeline.live.sinks.feed import SinkFeed
+from pipeline.live.status import LiveStatus
+from pipeline.live.tolerant_embedder import TolerantEmbedder
+from pipeline.live.tracking_core import Output, TrackingCore
+from pipeline.stage_clock import StageClock
+from reid.base import Embedder
+
+# Stopping takes at most 2 s altogether: the batch under way, the rows, the readers.
+_STOP_WORK_S = 0.9
+_STOP_WRITE_S = 0.5
+_STOP_SINKS_S = 0.2
+_STOP_READERS_S = 0.2
+_MANIFEST_INTERVAL_S = 30.0
+_HOUSEKEEPING_S = 0.2
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class LiveParts:
+    """What is built before a run and may take a while.
+
+    Attributes:
+        detector: warmed up.
+        embedder: None links by floor positions alone.
+        versions: of the packages, for the manifest.
+    """
+
+    detector: Detector
+    embedder: Embedder | None
+    versions: Mapping[str, str]
+
+    @property
+    def embedder_hash(self) -> str:
+        """'' without an embedder."""
+        return "" if self.embedder is None else self.embedder.model_hash
+
+
+class LiveRun:
+    """Watches cameras until it is stopped; implements `StatusSource`.
+
+    Args:
+        plans_of: how the cameras of a configuration are opened.
+        more_sinks: a name and a maker of each, besides those of the configuration.
+        on_frame_age: told of every frame how many seconds after it was taken its tracking was done.
+        config: with numbers in place of calibrated limits.
+        folder: receives the files; locked until `stop`.
+
+    Raises:
+        InputError: something is wrong with the configuration or the folder.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        parts: LiveParts,
+        folder: Path,
+        *,
+        plans_of: Callable[[Config], list[CameraPlan]],
+        redact: Redactor,
+        preview: PreviewHook | None = None,
+        more_sinks: Sequence[tuple[str, Callable[[], Sink]]] = (),
+        on_frame_age: Callable[[str, float], None] = lambda camera_id, age_s: None,
+        clock: LiveClock | None = None,
+    ) -> None:
+        self._config = config
+        self._parts = parts
+        self._plans_of = plans_of
+        self._redact = redact
+        self._clock = clock or HostClock()
+        plans = plans_of(config)
+        self._folder = OutputFolder(folder)
+        finished = finish_earlier_runs(folder)
+        for path in finished:
+            _log.warning("%s was left by a run that was killed; it is complete up to its last line", path)
+        self.run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}"
+        self._started_s = self._clock.monotonic_s()
+        self._plans = plans
+        self._core_lock = threading.Lock()
+        self._reload_lock = threading.Lock()
+        stages = StageClock()
+        gallery = load_gallery(folder, parts.embedder_hash)
+        if gallery is not None:
+            gallery = without_forgotten(gallery, self._clock.utc_s(), config.linker.identity_memory_s)
+        self._core = TrackingCore(
+            config,
+            embedder=None if parts.embedder is None else TolerantEmbedder(parts.embedder),
+            class_names=dict(parts.detector.class_names),
+            gallery=gallery,
+            stages=stages,
+        )
+        settings = config.live
+        self._segments = SegmentWriter(
+            folder,
+            self.run_id,
+            self._clock,
+            segment_s=settings.segment_s,
+            segment_max_bytes=settings.segment_max_bytes,
+            fsync_interval_s=settings.fsync_interval_s,
+        )
+        self._writer = RowWriter(self._segments, self.run_id, self._clock, settings.max_waiting_rows)
+        redact.add(secrets_of(settings.sinks))
+        self._sinks = [
+            SinkFeed(name, make, redact, settings.max_waiting_rows)
+            for name, make in [*sink_makers(settings.sinks, self.run_id), *more_sinks]
+        ]
+        self._fleet = CameraFleet(settings, self._clock, redact)
+        self._inference = InferenceLoop(
+            board=self._fleet.board,
+            detector=parts.detector,
+            core=self._core,
+            core_lock=self._core_lock,
+            settings=settings,
+            crops=crops_of(config.cameras),
+            record_of=self._fleet.record,
+            emit=self._emit,
+            preview=PreviewFeed(preview, settings.preview_fps, 2 * settings.hold_s + 0.2),
+            on_frame_age=on_frame_age,
+            stages=stages,
+            clock=self._clock,
+            redact=redact,
+        )
+        self._manifest = Manifest(
+            folder,
+            self.run_id,
+            versions=parts.versions,
+            hashes={"detector": parts.detector.model_hash, "embedder": parts.embedder_hash},
+            redact=redact,
+        )
+        self._process = psutil.Process()
+        self._stopping = threading.Event()
+        self._kept = threading.Thread(target=self._housekeeping, name="housekeeping", daemon=True)
+        self._told: set[str] = set()
+        self._identities = (0, 0, 0)
+        self._reloads = 0
+        self._reload_problem = ""
+        self.readers_ended = True
+
+    def start(self) -> None:
+        """Connect to the cameras and begin."""
+        self._checkpoint(closing=False)
+        self._write_manifest("running")
+        self._inference.start()
+        self._fleet.start(self._plans)
+        self._kept.start()
+
+    @property
+    def finished(self) -> bool:
+        """Nothing more will come: all cameras are files that ended, or the program has a mistake."""
+        if self._inference.error is not None:
+            return True
+        return self._fleet.ended and self._fleet.board.empty and self._inference.idle
+
+    def status(self) -> LiveStatus:
+        in_view, total, known = self._identities
+        writer = self._writer
+        return LiveStatus(
+            utc=datetime.fromtimestamp(self._clock.utc_s(), UTC),
+            run_id=self.run_id,
+            uptime_s=self._clock.monotonic_s() - self._started_s,
+            cameras=self._fleet.status(),
+            identities_now=in_view,
+            identities_total=total,
+            identities_known=known,
+            rows_written=writer.rows_written,
+            rows_waiting=writer.rows_waiting,
+            rows_lost=writer.rows_lost,
+            writer_ok=not writer.problem,
+            writer_problem=self._redact(writer.problem),
+            since_fsync_s=writer.since_sync_s if writer.rows_written else None,
+            batch_size=self._inference.batch_size,
+            stage_latency_s=self._inference.stage_latency_s,
+            row_latency_s=writer.latency_s(),
+            frame_age_s=self._inference.frame_age_s(),
+            memory_bytes=int(self._process.memory_info().rss),
+            detector_problem=self._inference.detector_problem,
+            sinks=tuple(sink.status() for sink in self._sinks),
+            reloads=self._reloads,
+            reload_problem=self._reload_problem,
+        )
+
+    def frame_ages(self, since_s: float) -> list[float]:
+        """Seconds from taking a frame to the end of its tracking, of the frames since then on the monotonic clock."""
+        return [age_s for done_s, age_s in self._inference.ages() if done_s >= since_s]
+
+    def reload(self, load: Callable[[], Config]) -> None:
+        """Take over another configuration, or none of it; either is logged.
+
+        Args:
+            load: reads and validates it; may raise InputError.
+        """
+        with self._reload_lock:
+            try:
+                config = load()
+                plans = self._plans_of(config)
+                differences = changes(self._config, config)
+            except ValueError as error:
+                self._reload_problem = self._redact(str(error))
+                _log.error("the new configuration was not taken over, nothing has changed: %s", error)
+                return
+            with self._core_lock:
+                self._core.set_cameras(config.cameras, config.linker.transit_windows)
+                self._inference.crops = crops_of(config.cameras)
+            self._fleet.set_cameras(plans, restart=set(differences.reconnect))
+            self._config = config
+            self._reloads += 1
+            self._reload_problem = ""
+            _log.warning("the new configuration holds: %s", differences)
+
+    def stop(self) -> None:
+        """Write everything that is known and let go of all; within 2 s.
+
+        Raises:
+            RunError: rows were lost, or the program has a mistake.
+        """
+        self._stopping.set()
+        self.readers_ended = self._fleet.stop(0.0)
+        worked = self._inference.stop(_STOP_WORK_S)
+        self._writer.close(_STOP_WRITE_S)
+        if self._kept.is_alive():
+            self._kept.join(_STOP_SINKS_S)
+        for sink in self._sinks:
+            sink.close(_STOP_SINKS_S / len(self._sinks))
+        self._checkpoint(closing=True)
+        lost = self._writer.rows_lost
+        failed = self._inference.error is not None or not worked
+        self._write_manifest("failed" if failed else "rows_lost" if lost else "complete")
+        self.readers_ended = self.readers_ended or self._fleet.stop(_STOP_READERS_S)
+        self._folder.close()
+        if self._inference.error is not None:
+            raise RunError(f"the program failed: {self._redact(repr(self._inference.error))}")
+        if not worked:
+            raise RunError("the detector did not come back in time; the rows of its last batch are missing")
+        if lost:
+            raise RunError(f"{lost} rows could not be written and are lost ({self._writer.problem})")
+
+    def _emit(self, output: Output) -> None:
+        self._identities = (
+            self._core.identities_in_view,
+            self._core.identities_total,
+            self._core.identities_known,
+        )
+        self._writer.submit(output.rows, output.corrections)
+        for sink in self._sinks:
+            sink.submit(output.rows, output.corrections)
+
+    def _housekeeping(self) -> None:
+        checkpoint_s = manifest_s = time.monotonic()
+        rows = 0
+        while not self._stopping.wait(_HOUSEKEEPING_S):
+            now_s = time.monotonic()
+            if now_s - checkpoint_s >= self._config.live.checkpoint_interval_s:
+                checkpoint_s = now_s
+                # Without new rows nobody was seen; but people are forgotten, on the disk, too.
+                written = self._writer.rows_written + self._writer.rows_waiting
+                if written != rows or self._identities[2]:
+                    rows = written
+                    self._checkpoint(closing=False)
+            if now_s - manifest_s >= _MANIFEST_INTERVAL_S:
+                manifest_s = now_s
+                self._write_manifest("running")
+
+    def _checkpoint(self, *, closing: bool) -> None:
+        if not self._core_lock.acquire(timeout=0.5):
+            return  # the next one will do
+        try:
+            gallery = self._core.gallery()
+        finally:
+            self._core_lock.release()
+        path = self._folder.path / GALLERY_NAME
+        self._tell("identities", lambda: save_gallery(path, gallery, self._parts.embedder_hash, closing=closing))
+
+    def _write_manifest(self, state: str) -> None:
+        self._tell(
+            "the manifest",
+            lambda: self._manifest.write(state, self._config, self.status(), self._segments.finished),
+        )
+
+    def _tell(self, what: str, write: Callable[[], None]) -> None:
+        """Write a file that can wait for a better moment; say once that it does."""
+        try:
+            write()
+        except OSError as error:
+            if what not in self._told:
+                _log.error("%s cannot be written (%s); it is tried again", what, error.strerror)
+            self._told.add(what)
+        else:
+            self._told.discard(what)
+
+
+def default_plans(simulate_live: bool, redact: Redactor) -> Callable[[Config], list[CameraPlan]]:
+    """Cameras as their sources say."""
+    return lambda config: camera_plans(config, simulate_live=simulate_live, redact=redact)

@@ -1,0 +1,181 @@
+"""The CSV of a live run: a row of files, each complete up to its last line at every moment.
+
+`traj-RUN-0001.csv.part` is being written; it loses its `.part` when the next one begins or the run ends.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pipeline.live.files import WholeLines, cut_torn_line, sync_folder
+from pipeline.live.host_clock import LiveClock
+from pipeline.live.sinks.base import Remap
+from pipeline.results_csv import COLUMNS, LinkedRow, csv_line
+
+REMAP_COLUMNS = ("utc", "run_id", "camera_id", "track_id", "provisional_id", "global_id", "link_confidence")
+REMAP_NAME = "remap.csv"
+# Times of a live run are Unix seconds.
+EPOCH_UTC = datetime(1970, 1, 1, tzinfo=UTC)
+
+_log = logging.getLogger(__name__)
+
+
+def row_line(linked: LinkedRow) -> str:
+    """A row as a line of the CSV, with its line end."""
+    return csv_line(linked, EPOCH_UTC) + "\n"
+
+
+def remap_line(correction: Remap, run_id: str) -> str:
+    """A correction as a line of remap.csv, with its line end."""
+    moment = datetime.fromtimestamp(round(correction.time_s, 3), UTC)
+    utc = moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return (
+        f"{utc},{run_id},{correction.camera_id},{correction.track_id},{correction.provisional_id},"
+        f"{correction.global_id},{correction.confidence:.3f}\n"
+    )
+
+
+class SegmentWriter:
+    """Appends rows to the newest segment and corrections to remap.csv.
+
+    Every method may raise OSError, a full disk for example; what was to be written is then not in the files, and may
+    be given again.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        run_id: str,
+        clock: LiveClock,
+        *,
+        segment_s: float,
+        segment_max_bytes: int,
+        fsync_interval_s: float,
+    ) -> None:
+        self._folder = folder
+        self._run_id = run_id
+        self._clock = clock
+        self._segment_s = segment_s
+        self._segment_max_bytes = segment_max_bytes
+        self._fsync_interval_s = fsync_interval_s
+        self._segment: WholeLines | None = None
+        self._began_s = 0.0
+        self._number = 0
+        self._remap: WholeLines | None = None
+        self._unsynced: set[WholeLines] = set()
+        self._synced_s = clock.monotonic_s()
+        self.finished: list[str] = []
+
+    @property
+    def since_sync_s(self) -> float:
+        """Seconds since everything that was written then was on the disk."""
+        return self._clock.monotonic_s() - self._synced_s
+
+    def write_rows(self, lines: Sequence[str]) -> None:
+        """Append whole lines in one write."""
+        self._rotate_if_due()
+        if self._segment is None:
+            self._segment = self._begin()
+        self._segment.append("".join(lines))
+        self._unsynced.add(self._segment)
+
+    def write_remaps(self, lines: Sequence[str]) -> None:
+        """The same for corrections."""
+        if self._remap is None:
+            self._remap = _headed(self._folder / REMAP_NAME, REMAP_COLUMNS)
+        self._remap.append("".join(lines))
+        self._unsynced.add(self._remap)
+
+    def keep_up(self) -> None:
+        """Do what is due without new rows: force rows to the disk, end a segment whose time is over."""
+        if self.since_sync_s >= self._fsync_interval_s:
+            self._sync()
+        self._rotate_if_due()
+
+    def close(self) -> None:
+        """Everything on the disk, under its final name."""
+        self._end_segment()
+        self._sync()
+        if self._remap is not None:
+            self._remap.close()
+            self._remap = None
+
+    def _begin(self) -> WholeLines:
+        self._number += 1
+        try:
+            segment = _headed(self._path(".csv.part"), COLUMNS)
+        except OSError:
+            self._number -= 1
+            raise
+        self._began_s = self._clock.monotonic_s()
+        return segment
+
+    def _path(self, suffix: str) -> Path:
+        return self._folder / f"traj-{self._run_id}-{self._number:04}{suffix}"
+
+    def _rotate_if_due(self) -> None:
+        if self._segment is None:
+            return
+        over = self._clock.monotonic_s() - self._began_s >= self._segment_s
+        if over or self._segment.bytes >= self._segment_max_bytes:
+            self._end_segment()
+
+    def _end_segment(self) -> None:
+        if self._segment is None:
+            return
+        self._segment.sync()
+        os.replace(self._segment.path, self._path(".csv"))
+        sync_folder(self._folder)
+        self._segment.close()
+        self._unsynced.discard(self._segment)
+        self._segment = None
+        self.finished.append(self._path(".csv").name)
+
+    def _sync(self) -> None:
+        for file in list(self._unsynced):
+            file.sync()
+            self._unsynced.discard(file)
+        self._synced_s = self._clock.monotonic_s()
+
+
+def _headed(path: Path, columns: Sequence[str]) -> WholeLines:
+    """A file for appending that begins with the names of its columns."""
+    file = WholeLines(path)
+    if file.bytes == 0:
+        try:
+            file.append(",".join(columns) + "\n")
+        except OSError:
+            file.close()
+            raise
+    return file
+
+
+def finish_earlier_runs(folder: Path) -> list[Path]:
+    """Give the segments of a run that was killed their final names, without a torn last line.
+
+    Returns:
+        Those segments.
+    """
+    finished = []
+    for part in sorted(folder.glob("traj-*.csv.part")):
+        cut_torn_line(part)
+        if part.stat().st_size == 0:
+            part.unlink()
+            continue
+        target = part.with_suffix("")
+        os.replace(part, target)
+        finished.append(target)
+    remap = folder / REMAP_NAME
+    if remap.exists():
+        cut_torn_line(remap)
+    sync_folder(folder)
+    return finished
+
+
+def segments(folder: Path) -> list[Path]:
+    """All segments of all runs in a folder, the one that is being written too, oldest first."""
+    return sorted([*folder.glob("traj-*.csv"), *folder.glob("traj-*.csv.part")])

@@ -1,0 +1,53 @@
+"""SIGINT and SIGTERM end a run, a second one at once; SIGHUP asks for the configuration to be read again."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from types import FrameType, TracebackType
+from typing import Any
+
+# What a shell says of a process that a signal ended.
+_KILLED_BY = 128
+
+
+class Signals:
+    """A context manager; while it is open, signals set these events.
+
+    Attributes:
+        stop: the run is to end.
+        reload: the configuration is to be read again; clear it then.
+    """
+
+    def __init__(self) -> None:
+        self.stop = threading.Event()
+        self.reload = threading.Event()
+        self._before: dict[int, Any] = {}
+
+    def wait(self, timeout_s: float) -> None:
+        """Return when a signal came, or after that time."""
+        # Not for both: a handler runs in this thread, at the latest when this short wait is over.
+        self.stop.wait(timeout_s)
+
+    def __enter__(self) -> Signals:
+        self._before = {
+            signal.SIGINT: signal.signal(signal.SIGINT, self._on_stop),
+            signal.SIGTERM: signal.signal(signal.SIGTERM, self._on_stop),
+            signal.SIGHUP: signal.signal(signal.SIGHUP, self._on_reload),
+        }
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _on_stop(self, number: int, frame: FrameType | None) -> None:
+        if self.stop.is_set():
+            os._exit(_KILLED_BY + number)
+        self.stop.set()
+
+    def _on_reload(self, number: int, frame: FrameType | None) -> None:
+        self.reload.set()

@@ -1,0 +1,144 @@
+"""Feeds one sink in a thread of its own, so that it can fail or be slow without harm to anything else."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+
+from pipeline.live.redaction import Redactor
+from pipeline.live.sinks.base import Remap, Sink
+from pipeline.live.status import SinkStatus
+from pipeline.results_csv import LinkedRow
+
+_RETRY_S = 1.0
+_FLUSH_S = 1.0
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass
+class _Batch:
+    rows: Sequence[LinkedRow]
+    corrections: Sequence[Remap]
+
+
+class SinkFeed:
+    """Opens the sink, hands it batch after batch, and repeats what failed until it works.
+
+    Args:
+        make: opens the sink; called again when that fails.
+        max_waiting_rows: beyond these the oldest are given up and counted.
+        retry_s: between two attempts.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        make: Callable[[], Sink],
+        redact: Redactor,
+        max_waiting_rows: int,
+        retry_s: float = _RETRY_S,
+    ) -> None:
+        self._name = name
+        self._make = make
+        self._redact = redact
+        self._max_waiting_rows = max_waiting_rows
+        self._retry_s = retry_s
+        self._pending: deque[_Batch] = deque()
+        self._waiting_rows = 0
+        self._changed = threading.Condition()
+        self._closing = False
+        self._given_up = threading.Event()
+        self._rows = 0
+        self._errors = 0
+        self._lost = 0
+        self._problem = ""
+        self._thread = threading.Thread(target=self._run, name=f"sink-{name}", daemon=True)
+        self._thread.start()
+
+    def submit(self, rows: Sequence[LinkedRow], corrections: Sequence[Remap]) -> None:
+        """Hand over rows and corrections of earlier ones; never waits."""
+        if not rows and not corrections:
+            return
+        with self._changed:
+            self._pending.append(_Batch(rows, corrections))
+            self._waiting_rows += len(rows)
+            while self._waiting_rows > self._max_waiting_rows:
+                given_up = len(self._pending.popleft().rows)
+                self._waiting_rows -= given_up
+                self._lost += given_up
+            self._changed.notify()
+
+    def status(self) -> SinkStatus:
+        """How it goes."""
+        with self._changed:
+            return SinkStatus(self._redact(self._name), self._rows, self._errors, self._lost, self._problem)
+
+    def close(self, within_s: float) -> None:
+        """Hand over what waits, for at most `within_s`; the rest is lost to this sink."""
+        with self._changed:
+            self._closing = True
+            self._changed.notify()
+        self._thread.join(within_s)
+        self._given_up.set()
+        with self._changed:
+            self._lost += self._waiting_rows
+            self._pending.clear()
+            self._waiting_rows = 0
+
+    def _run(self) -> None:
+        sink: Sink | None = None
+        while not self._given_up.is_set():
+            try:
+                sink = sink or self._make()
+                if self._feed(sink):
+                    break
+            except Exception as error:
+                self._failed(error)
+                self._given_up.wait(self._retry_s)
+        if sink is not None:
+            with suppress(Exception):  # all that could be handed over was
+                sink.close()
+
+    def _feed(self, sink: Sink) -> bool:
+        """Hand over all that waits; True when the feed was closed and nothing is left."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._pending or self._closing, _FLUSH_S)
+            batch = self._pending[0] if self._pending else None
+            closing = self._closing
+        if batch is None:
+            sink.flush()
+            return closing
+        if batch.rows:
+            sink.write(batch.rows)
+            self._handed_over(batch)
+        if batch.corrections:
+            sink.remap(batch.corrections)
+            batch.corrections = ()
+        with self._changed:
+            self._problem = ""
+            if self._pending and self._pending[0] is batch:
+                self._pending.popleft()
+        return False
+
+    def _handed_over(self, batch: _Batch) -> None:
+        with self._changed:
+            self._rows += len(batch.rows)
+            if self._pending and self._pending[0] is batch:
+                self._waiting_rows -= len(batch.rows)
+            else:  # given up while it was under way
+                self._lost -= len(batch.rows)
+            batch.rows = ()
+
+    def _failed(self, error: Exception) -> None:
+        text = self._redact(f"{type(error).__name__}: {error}")
+        with self._changed:
+            self._errors += 1
+            news = not self._problem
+            self._problem = text
+        if news:
+            _log.warning("sink %s: %s; it is tried again", self._redact(self._name), text)

@@ -1,0 +1,53 @@
+"""An embedder that fails now and then must not end a run of weeks."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from pipeline.datatypes import EmbeddedCrops, FloatArray, Frame
+from reid.base import Embedder
+
+_log = logging.getLogger(__name__)
+
+
+class TolerantEmbedder:
+    """Gives no embedding for the crops of a batch that failed; the tracker asks for them again in a moment."""
+
+    def __init__(self, embedder: Embedder) -> None:
+        self._embedder = embedder
+        self.failures = 0
+        self._failing = False
+
+    @property
+    def dim(self) -> int:
+        return self._embedder.dim
+
+    @property
+    def model_hash(self) -> str:
+        return self._embedder.model_hash
+
+    @property
+    def rejected_crops(self) -> int:
+        return self._embedder.rejected_crops
+
+    @property
+    def unknown_cameras(self) -> Mapping[str, str]:
+        return self._embedder.unknown_cameras
+
+    def embed(self, frames: Sequence[Frame], xyxy: Sequence[FloatArray]) -> list[EmbeddedCrops]:
+        try:
+            embedded = self._embedder.embed(frames, xyxy)
+        except Exception:
+            self.failures += 1
+            if not self._failing:
+                _log.exception("the embedder failed; these crops get no embedding")
+            self._failing = True
+            return [
+                EmbeddedCrops(np.zeros((len(boxes), self.dim), np.float32), np.zeros(len(boxes), np.bool_))
+                for boxes in xyxy
+            ]
+        self._failing = False
+        return embedded

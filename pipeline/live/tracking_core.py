@@ -1,0 +1,162 @@
+"""Live tracking without threads and without a clock of its own: detections of a batch in, rows and corrections out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pipeline.association import Associated, Associator, DetectedFrame
+from pipeline.camera_geometry import CameraGeometry
+from pipeline.config import CameraConfig, Config, TransitWindow
+from pipeline.cross_camera.gallery import Gallery
+from pipeline.cross_camera.online_linker import Correction, OnlineLinker
+from pipeline.live.live_geometry import live_geometry
+from pipeline.live.sinks.base import Remap
+from pipeline.results_csv import LinkedRow
+from pipeline.single_camera.tracker import SingleCameraTracker
+from pipeline.stage_clock import StageClock
+from reid.base import Embedder
+
+# Rows wait for a track that is about to be confirmed; not for one of a camera that went silent meanwhile.
+_UNCONFIRMED_WAIT_S = 0.5
+
+
+@dataclass(frozen=True)
+class Output:
+    """What is to be written, rows first."""
+
+    rows: list[LinkedRow]
+    corrections: list[Remap]
+
+
+class TrackingCore:
+    """The trackers of all cameras and the linker between them; one thread at a time may use it.
+
+    Args:
+        class_names: of the detector.
+        gallery: of an earlier run, whose people are known again.
+        stages: measures the stages embed, track and link.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        embedder: Embedder | None,
+        class_names: dict[int, str],
+        gallery: Gallery | None,
+        stages: StageClock,
+    ) -> None:
+        self._settings = config.tracker
+        self._corrections: list[Remap] = []
+        self._linker = OnlineLinker(
+            [camera.name for camera in config.cameras],
+            config.linker,
+            decisions_are_final=True,
+            on_correction=self._note_correction,
+        )
+        if gallery is not None:
+            self._linker.restore(gallery)
+        self._associator = Associator(
+            geometries={},
+            trackers={},
+            linker=self._linker,
+            embedder=embedder,
+            class_names=class_names,
+            hold_s=config.live.hold_s,
+            max_silence_s=config.live.max_silence_s,
+            clock=stages,
+            unconfirmed_wait_s=_UNCONFIRMED_WAIT_S,
+        )
+        self._cameras: dict[str, CameraConfig] = {}
+        # Trackers of cameras that were taken out stay, so that their track ids are not given again.
+        self._trackers: dict[str, SingleCameraTracker] = {}
+        self._size_wh: dict[str, tuple[int, int]] = {}
+        self._calibrated_size_wh: dict[str, tuple[int, int]] = {}
+        self.set_cameras(config.cameras, config.linker.transit_windows)
+
+    def set_cameras(self, cameras: Sequence[CameraConfig], windows: Sequence[TransitWindow]) -> None:
+        """Other cameras, or other settings of theirs. The tracks of cameras that changed or went end."""
+        self._linker.set_cameras([camera.name for camera in cameras], windows)
+        before, self._cameras = self._cameras, {camera.name: camera for camera in cameras}
+        for camera in cameras:
+            if before.get(camera.name) != camera:
+                self._size_wh.pop(camera.name, None)
+                self._calibrated_size_wh.pop(camera.name, None)
+                tracker = self._trackers.setdefault(camera.name, SingleCameraTracker(self._settings))
+                self._associator.set_camera(camera.name, CameraGeometry(None, None), tracker)
+        for name in before.keys() - self._cameras.keys():
+            self._associator.end_tracks(name)
+
+    @property
+    def people(self) -> dict[str, int]:
+        """How many are in view of each camera."""
+        return dict(self._associator.people)
+
+    @property
+    def identities_in_view(self) -> int:
+        """People whom some camera follows at the moment."""
+        return self._linker.in_view
+
+    @property
+    def identities_total(self) -> int:
+        """People told apart since the start."""
+        return self._linker.people
+
+    @property
+    def identities_known(self) -> int:
+        """People who would be known again."""
+        return self._linker.known_identities
+
+    def gallery(self) -> Gallery:
+        """A copy of what is known of people."""
+        return self._linker.gallery()
+
+    def process(self, batch: Sequence[DetectedFrame]) -> Output:
+        """The detections of at most one frame of each camera, in order of time."""
+        present = [(frame, detections) for frame, detections in batch if frame.camera_id in self._cameras]
+        for frame, _ in present:
+            if self._size_wh.get(frame.camera_id) != frame.size_wh:
+                self._new_size(frame.camera_id, frame.size_wh)
+        return self._output(self._associator.process(present))
+
+    def idle(self, now_s: float) -> Output:
+        """No frame came for a moment; `now_s` are Unix seconds on the run's clock."""
+        return self._output(self._associator.advance(now_s))
+
+    def camera_down(self, camera_id: str) -> None:
+        """Nobody is known to be in its view any more."""
+        self._associator.people[camera_id] = 0
+
+    def finish(self) -> Output:
+        """End all tracks; everything that waited."""
+        return self._output(self._associator.finish())
+
+    def _new_size(self, camera_id: str, size_wh: tuple[int, int]) -> None:
+        """Boxes in other pixels are no continuation of the old ones: tracks end, people are found again by their
+        looks."""
+        camera = self._cameras[camera_id]
+        if camera.calibrated_size_wh is not None:
+            width, height = camera.calibrated_size_wh
+            calibrated = (width, height)
+        else:
+            calibrated = self._calibrated_size_wh.setdefault(camera_id, size_wh)
+        geometry = live_geometry(camera, calibrated, size_wh)
+        self._associator.set_camera(camera_id, geometry, self._trackers[camera_id])
+        self._size_wh[camera_id] = size_wh
+
+    def _output(self, associated: Associated) -> Output:
+        corrections, self._corrections = self._corrections, []
+        return Output(associated.rows, corrections)
+
+    def _note_correction(self, correction: Correction) -> None:
+        self._corrections.append(
+            Remap(
+                time_s=correction.time_s,
+                camera_id=correction.camera_id,
+                track_id=correction.track_id,
+                provisional_id=correction.provisional_id,
+                global_id=correction.link.global_id,
+                confidence=correction.link.confidence,
+            )
+        )

@@ -59,9 +59,9 @@ def purge(
 def export(
     folder: _RunArgument,
     person: Annotated[int, typer.Option("--id", min=1, help="The person (global id).", metavar="N")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the two files.", metavar="DIR")] = Path(
-        "export"
-    ),
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Folder for the two files.", metavar="DIR")
+    ] = Path("export"),
 ) -> None:
     """Hand out what a run has stored of a person, as person-N.csv and person-N.json; the run may go on meanwhile.
 
@@ -83,5 +83,7 @@ def _moment(text: str) -> datetime:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError as error:
-        raise InputError(f"--before must be a date or time such as 2026-05-01 or 2026-05-01T12:00Z, not {text!r}") from error
+        raise InputError(
+            f"--before must be a date or time such as 2026-05-01 or 2026-05-01T12:00Z, not {text!r}"
+        ) from error
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment

@@ -17,8 +17,10 @@ from pipeline.live.status import CameraState
 _OPEN_GRACE_S = 2.0
 # Packets come, but no picture: it is not only a long way to the next key frame.
 _FIRST_PICTURE_S = 15.0
-# A camera that was up and has shown nothing for so long is not up; long before anything is given up.
-_QUIET_S = 1.5
+# A camera that was up and has shown nothing for so long, and for so many of its frame periods, is not up; long before
+# anything is given up.
+_QUIET_S = 1.2
+_QUIET_PERIODS = 4
 # So many readers of one camera may hang at a time.
 _MAX_HANGING = 8
 
@@ -86,14 +88,6 @@ class CameraKeeper:
         else:
             self._watch(self._reader, now_s)
 
-    def reconnect(self, reason: Reason, text: str) -> None:
-        """Give up the connection and make a new one at once."""
-        if self._reader is not None:
-            self._leave(self._reader)
-            self._record.disconnected(reason.value)
-            self._down(CameraState.WAITING, text)
-        self._next_s = float("-inf")
-
     def stop(self) -> list[Reader]:
         """End; the readers that may still be alive."""
         if self._reader is not None:
@@ -113,7 +107,7 @@ class CameraKeeper:
             if reader.opened and now_s - reader.started_s > settings.open_timeout_s + _FIRST_PICTURE_S:
                 self._give_up(reader, StreamProblem(Reason.CODEC, "packets come, but no picture"), now_s)
             return
-        if now_s - reader.picture_s > _QUIET_S:
+        if now_s - reader.picture_s > max(_QUIET_S, _QUIET_PERIODS * reader.period_s):
             if self._record.state is not CameraState.STALLED:
                 self._down(CameraState.STALLED, f"no picture for {now_s - reader.picture_s:.1f} s")
         elif self._record.state is not CameraState.UP:

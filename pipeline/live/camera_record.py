@@ -11,6 +11,8 @@ from pipeline.live.status import CameraState, CameraStatus, TimestampSource
 
 # Frames per second are counted over so long.
 _RATE_WINDOW_S = 5.0
+# The first frames of a connection may come all at once.
+_LEAST_RATE_WINDOW_S = 1.0
 
 
 class CameraRecord:
@@ -100,7 +102,7 @@ class CameraRecord:
             fps = 0.0
             if len(self._arrivals) > 1:
                 # Until now, not until the newest: the rate of a silent camera falls.
-                fps = (len(self._arrivals) - 1) / max(now_s - self._arrivals[0], 1e-3)
+                fps = (len(self._arrivals) - 1) / max(now_s - self._arrivals[0], _LEAST_RATE_WINDOW_S)
             return CameraStatus(
                 name=self.name,
                 state=self._state,

@@ -166,8 +166,9 @@ def keep_people(path: Path, stay: Callable[[int, float], bool]) -> int:
     kept = np.array([stay(*known) for known in zip(ids, last_seen_s.tolist(), strict=True)], np.bool_)
     if kept.all():
         return 0
+    left: dict[str, Any] = {name: values if name == "head" else values[kept] for name, values in arrays.items()}
     buffer = io.BytesIO()
-    np.savez(buffer, **{name: values if name == "head" else values[kept] for name, values in arrays.items()})
+    np.savez(buffer, **left)
     try:
         write_whole(path, buffer.getvalue())
     except OSError as error:

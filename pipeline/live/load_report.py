@@ -124,11 +124,7 @@ class LoadFigures:
                 str(trial.cameras),
                 f"{trial.frames_per_s:.1f}",
                 f"{trial.tracked_share:.1%}",
-                *(
-                    f"{values.get(q, math.nan):.3f}"
-                    for values in (trial.age_s, trial.row_latency_s)
-                    for q in (0.5, 0.99)
-                ),
+                *(f"{seconds:.3f}" for seconds in quantiles),
                 "yes" if trial.held else "no",
             )
         return table

@@ -19,6 +19,8 @@ from pipeline.live.stream import LiveStream, Picture, StreamOpener
 
 # A stream with bursts (HLS) is played anew from here when it falls behind by more.
 _MAX_REBUFFER_S = 1.0
+# Weight of the newest in the mean time between two pictures.
+_NEWEST = 0.1
 
 _log = logging.getLogger(__name__)
 
@@ -78,6 +80,7 @@ class Reader:
         self.opened = False
         self.first_picture_s: float | None = None
         self.picture_s: float | None = None
+        self.period_s = 0.0  # between two pictures, on average
         self.problem: StreamProblem | None = None
         self._thread = threading.Thread(target=self._run, name=f"read-{record.name}", daemon=True)
         self._thread.start()
@@ -129,6 +132,9 @@ class Reader:
 
     def _take(self, picture: Picture, paced: bool) -> None:
         now_s = self._clock.monotonic_s()
+        if self.picture_s is not None:
+            period_s = now_s - self.picture_s
+            self.period_s += (_NEWEST if self.period_s else 1.0) * (period_s - self.period_s)
         self.progress_s = self.picture_s = now_s
         if self.first_picture_s is None:
             self.first_picture_s = now_s
@@ -161,7 +167,8 @@ class Reader:
         # A quarter of a period early is jitter, not too fast.
         if frame.time_s < self._next_due_s - period_s / 4:
             return "rate_limit"
-        self._next_due_s = max(self._next_due_s, frame.time_s - period_s) + period_s
+        late = frame.time_s - self._next_due_s > period_s
+        self._next_due_s = (frame.time_s if late else self._next_due_s) + period_s
         return None
 
     def _check_lag(self, age_s: float, now_s: float) -> None:

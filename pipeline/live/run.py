@@ -30,6 +30,7 @@ from pipeline.live.manifest import Manifest
 from pipeline.live.preview import PreviewFeed
 from pipeline.live.redaction import Redactor
 from pipeline.live.reload import changes
+from pipeline.live.retention import Retention
 from pipeline.live.row_writer import RowWriter
 from pipeline.live.segments import SegmentWriter, finish_earlier_runs
 from pipeline.live.sinks.base import PreviewHook, Sink
@@ -111,6 +112,7 @@ class LiveRun:
             _log.warning("%s was left by a run that was killed; it is complete up to its last line", path)
         self.run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}"
         self._started_s = self._clock.monotonic_s()
+        self._told: set[str] = set()
         self._plans = plans
         self._core_lock = threading.Lock()
         self._reload_lock = threading.Lock()
@@ -126,6 +128,8 @@ class LiveRun:
             stages=stages,
         )
         settings = config.live
+        self._retention = Retention(folder, self.run_id, settings.retention, self._clock.utc_s)
+        self._tell("the corrections", self._retention.prune_remaps)
         self._segments = SegmentWriter(
             folder,
             self.run_id,
@@ -166,7 +170,6 @@ class LiveRun:
         self._process = psutil.Process()
         self._stopping = threading.Event()
         self._kept = threading.Thread(target=self._housekeeping, name="housekeeping", daemon=True)
-        self._told: set[str] = set()
         self._identities = (0, 0, 0)
         self._reloads = 0
         self._reload_problem = ""
@@ -282,6 +285,7 @@ class LiveRun:
 
     def _housekeeping(self) -> None:
         checkpoint_s = manifest_s = time.monotonic()
+        retained_s = float("-inf")
         rows = 0
         while not self._stopping.wait(_HOUSEKEEPING_S):
             now_s = time.monotonic()
@@ -292,6 +296,9 @@ class LiveRun:
                 if written != rows or self._identities[2]:
                     rows = written
                     self._checkpoint(closing=False)
+            if now_s - retained_s >= self._config.live.retention.check_interval_s:
+                retained_s = now_s
+                self._tell("old segments", self._retention.enforce)
             if now_s - manifest_s >= _MANIFEST_INTERVAL_S:
                 manifest_s = now_s
                 self._write_manifest("running")

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pipeline.live.files import WholeLines, cut_torn_line, sync_folder
+from pipeline.live.files import WholeLines, cut_torn_line, sync_folder, write_whole
 from pipeline.live.host_clock import LiveClock
 from pipeline.live.sinks.base import Remap
 from pipeline.results_csv import COLUMNS, LinkedRow, csv_line
@@ -143,15 +143,10 @@ class SegmentWriter:
 
 
 def _headed(path: Path, columns: Sequence[str]) -> WholeLines:
-    """A file for appending that begins with the names of its columns."""
-    file = WholeLines(path)
-    if file.bytes == 0:
-        try:
-            file.append(",".join(columns) + "\n")
-        except OSError:
-            file.close()
-            raise
-    return file
+    """A file for appending that begins with the names of its columns; it appears with them, not before."""
+    if not path.exists():
+        write_whole(path, (",".join(columns) + "\n").encode())
+    return WholeLines(path)
 
 
 def finish_earlier_runs(folder: Path) -> list[Path]:
@@ -169,6 +164,8 @@ def finish_earlier_runs(folder: Path) -> list[Path]:
         target = part.with_suffix("")
         os.replace(part, target)
         finished.append(target)
+    for unfinished in folder.glob("*.part.part"):
+        unfinished.unlink()
     remap = folder / REMAP_NAME
     if remap.exists():
         cut_torn_line(remap)

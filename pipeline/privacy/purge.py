@@ -7,6 +7,7 @@ simply be run again: features, then rows, then the corrections that say which ro
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -107,13 +108,19 @@ def purge_before(folder: RunFolder, moment: datetime, *, delete_shared: bool) ->
         purged = _purge(
             folder,
             row=is_old,
-            message=lambda content: float(content.get("time_s", "inf")) < moment.timestamp(),
+            message=lambda content: _time_s(content) < moment.timestamp(),
             identity=lambda known_id, last_seen_s: last_seen_s < moment.timestamp(),
             correction=lambda row: datetime.fromisoformat(row["utc"]) < moment,
         )
         if delete_shared:
             purged.files += _delete(folder.shared_files)
         return purged
+
+
+def _time_s(content: dict[str, object]) -> float:
+    """When a message's box was seen; one that does not say it is kept."""
+    time_s = content.get("time_s")
+    return float(time_s) if isinstance(time_s, int | float) else math.inf
 
 
 def _check_shared(folder: RunFolder, delete_shared: bool) -> None:

@@ -9,7 +9,7 @@ import json
 import os
 import time
 from collections.abc import Generator, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -75,7 +75,9 @@ class RunFolder:
         Raises:
             InputError: a run is doing so.
         """
-        busy = f"a run is writing into {self.path}: stop it first (Ctrl-C, or SIGTERM), and start it again afterwards"
+        busy = (
+            f"a run is writing into {self.path}: stop it first (Ctrl-C, or SIGTERM), and start it again afterwards"
+        )
         self._check_recording(busy)
         lock = os.open(self.path / "live.lock", os.O_RDWR | os.O_CREAT, FILE_MODE)
         try:
@@ -92,10 +94,13 @@ class RunFolder:
         note, rows = self.path / "run.json", self.path / "trajectories.csv"
         if not note.exists() or not rows.exists():
             return
-        with suppress(ValueError, AttributeError):  # a damaged note says nothing about running
-            running = json.loads(note.read_text(encoding="utf-8")).get("state") == "running"
-            if running and time.time() - rows.stat().st_mtime < _STILL_RUNNING_S:
-                raise InputError(busy)
+        try:
+            content = json.loads(note.read_text(encoding="utf-8"))
+        except ValueError:
+            return  # a damaged note says nothing about running
+        running = isinstance(content, dict) and content.get("state") == "running"
+        if running and time.time() - rows.stat().st_mtime < _STILL_RUNNING_S:
+            raise InputError(busy)
 
 
 def _rows(path: Path, columns: tuple[str, ...]) -> Iterator[list[str]]:

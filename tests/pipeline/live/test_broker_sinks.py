@@ -22,7 +22,7 @@ from pipeline.live.sinks.base import Sink
 from pipeline.live.sinks.build import secrets_of, sink_makers
 from pipeline.live.sinks.messages import SCHEMA_FILE
 from pipeline.live.sinks.transport import DeliveryError
-from tests.pipeline.live.rows import make_remap, make_row
+from tests.pipeline.live.examples import make_remap, make_row
 from tests.pipeline.live.servers import Server, free_port, program, wait_until
 
 SCHEMA = jsonschema.Draft202012Validator(json.loads(SCHEMA_FILE.read_text(encoding="utf-8")))

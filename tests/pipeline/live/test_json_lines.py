@@ -12,7 +12,7 @@ import pytest
 from pipeline.live.sinks.json_lines import JsonLines
 from pipeline.live.sinks.json_sink import JsonSink
 from pipeline.live.sinks.transport import DeliveryError, Message
-from tests.pipeline.live.rows import make_remap, make_row
+from tests.pipeline.live.examples import make_remap, make_row
 
 
 def test_rows_and_corrections_are_lines_in_order(tmp_path: Path) -> None:

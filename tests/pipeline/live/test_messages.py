@@ -8,7 +8,7 @@ import jsonschema
 import pytest
 
 from pipeline.live.sinks.messages import SCHEMA_FILE, remap_message, row_message, utc_text
-from tests.pipeline.live.rows import NOW_S, make_remap, make_row
+from tests.pipeline.live.examples import NOW_S, make_remap, make_row
 
 SCHEMA = jsonschema.Draft202012Validator(json.loads(SCHEMA_FILE.read_text(encoding="utf-8")))
 

@@ -6,7 +6,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from pipeline.live.metrics import Metrics
 from pipeline.live.status import CameraState, SinkStatus
-from tests.pipeline.live.rows import FixedStatus, make_camera, make_status, watching
+from tests.pipeline.live.examples import FixedStatus, make_camera, make_status, watching
 
 
 def samples(metrics: Metrics) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:

@@ -8,7 +8,7 @@ import pytest
 
 from pipeline.datatypes import Frame
 from pipeline.live.web.preview import PreviewStore, blur_heads
-from tests.pipeline.live.rows import make_row
+from tests.pipeline.live.examples import make_row
 
 
 def noise(height: int = 200, width: int = 300) -> np.ndarray:

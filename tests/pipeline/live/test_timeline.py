@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pipeline.live.web.timeline import Timeline
-from tests.pipeline.live.rows import NOW_S, make_remap, make_row
+from tests.pipeline.live.examples import NOW_S, make_remap, make_row
 
 
 def spans(timeline: Timeline, now_s: float) -> list[tuple[int, str, float, float]]:

@@ -20,7 +20,7 @@ from pipeline.live.web.auth import COOKIE, SESSION_S, TokenGate
 from pipeline.live.web.preview import PreviewStore
 from pipeline.live.web.server import WebServer
 from pipeline.live.web.timeline import Timeline
-from tests.pipeline.live.rows import NOW_S, FixedStatus, make_camera, make_row, make_status, watching
+from tests.pipeline.live.examples import NOW_S, FixedStatus, make_camera, make_row, make_status, watching
 from tests.pipeline.live.servers import wait_until
 
 TOKEN = "0123456789abcdef-token"

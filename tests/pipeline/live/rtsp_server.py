@@ -1,0 +1,144 @@
+"""Starts, freezes, kills and restarts RTSP cameras for tests."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+SYSTEM_PYTHON = "/usr/bin/python3"
+_PROBE = (
+    "import gi; gi.require_version('Gst', '1.0'); gi.require_version('GstRtspServer', '1.0');"
+    "from gi.repository import Gst, GstRtspServer; Gst.init(None);"
+    "import sys; sys.exit(not all(Gst.ElementFactory.find(name) for name in ('x264enc', 'h264parse', 'rtph264pay')))"
+)
+
+
+@cache
+def _missing() -> str | None:
+    """Why there can be no RTSP server on this machine; None if there can."""
+    if not Path(SYSTEM_PYTHON).exists():
+        return f"there is no {SYSTEM_PYTHON}"
+    found = subprocess.run([SYSTEM_PYTHON, "-c", _PROBE], capture_output=True, text=True, check=False)
+    if found.returncode == 0:
+        return None
+    return f"gst-rtsp-server is missing (apt-get install gir1.2-gst-rtsp-server-1.0 ...): {found.stderr[-200:]}"
+
+
+needs_rtsp_server = pytest.mark.skipif(_missing() is not None, reason=str(_missing()))
+
+
+def free_port() -> int:
+    """A port of the loopback that nobody listens on."""
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
+class RtspServer:
+    """One camera, or several, in a process of its own; nothing runs before `start`."""
+
+    def __init__(self, *mounts: str, user: str = "", password: str = "", damage: bool = False) -> None:
+        self.port = free_port()
+        self.mounts = list(mounts)
+        self._options = ["--user", user, "--password", password] if user else []
+        self._options += ["--damage"] if damage else []
+        self._process: subprocess.Popen[str] | None = None
+
+    def url(self, name: str, credentials: str = "") -> str:
+        return f"rtsp://{credentials}127.0.0.1:{self.port}/{name}"
+
+    def start(self) -> RtspServer:
+        assert self._process is None
+        script = Path(__file__).with_name("gst_rtsp.py")
+        self._process = subprocess.Popen(
+            [SYSTEM_PYTHON, str(script), str(self.port), *self.mounts, *self._options],
+            stdout=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+            env={key: value for key, value in os.environ.items() if not key.startswith("PYTHON")},
+        )
+        assert self._process.stdout is not None
+        if self._process.stdout.readline().strip() != "READY":
+            self.kill()
+            raise AssertionError("the RTSP server did not start; its error is above")
+        return self
+
+    def kill(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            assert self._process.stdout is not None
+            self._process.stdout.close()
+            self._process = None
+
+    def freeze(self) -> None:
+        assert self._process is not None
+        os.kill(self._process.pid, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        assert self._process is not None
+        os.kill(self._process.pid, signal.SIGCONT)
+
+
+class Proxy:
+    """A TCP connection in between that can be cut; RTSP over TCP needs no other."""
+
+    def __init__(self, target_port: int) -> None:
+        self._target_port = target_port
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = int(self._listener.getsockname()[1])
+        self._lock = threading.Lock()
+        self._open: list[socket.socket] = []
+        self._threads = [threading.Thread(target=self._accept, daemon=True)]
+        self._threads[0].start()
+
+    def cut(self) -> None:
+        """Close all connections."""
+        with self._lock:
+            for one in self._open:
+                with suppress(OSError):
+                    one.shutdown(socket.SHUT_RDWR)
+                one.close()
+            self._open = []
+
+    def close(self) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        self.cut()
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                near, _ = self._listener.accept()
+                far = socket.create_connection(("127.0.0.1", self._target_port))
+                with self._lock:
+                    self._open += [near, far]
+                for source, target in ((near, far), (far, near)):
+                    threading.Thread(target=self._forward, args=(source, target), daemon=True).start()
+
+    def _forward(self, source: socket.socket, target: socket.socket) -> None:
+        with suppress(OSError):
+            while data := source.recv(65536):
+                target.sendall(data)
+        for one in (source, target):
+            with suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
+
+
+@contextmanager
+def rtsp_server(*mounts: str, user: str = "", password: str = "", damage: bool = False) -> Iterator[RtspServer]:
+    """A running server, killed at the end."""
+    server = RtspServer(*mounts, user=user, password=password, damage=damage).start()
+    try:
+        yield server
+    finally:
+        server.kill()

@@ -1,0 +1,234 @@
+"""What happens to real RTSP connections over the loopback; each fault of docs/live.md's table that needs a server."""
+
+from __future__ import annotations
+
+import gc
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+
+from pipeline.live.frame_board import LiveFrame
+from pipeline.live.status import CameraState, TimestampSource
+from tests.pipeline.live.rtsp_server import Proxy, free_port, needs_rtsp_server, rtsp_server
+from tests.pipeline.live.waiting import eventually
+from tests.pipeline.live.watched_fleet import WatchedFleet, site, watched
+
+pytestmark = [pytest.mark.faults, needs_rtsp_server]
+
+SMALL = "320x240@10"
+NOTICED_S = 5.0
+BACK_S = 5.0
+# To start the first time: GStreamer has to be loaded and its pipeline to be built, on a busy machine.
+UP_S = 30.0
+PASSWORD = "geheim@/#:x"
+ENCODED = "geheim%40%2F%23%3Ax"
+
+
+def frame_rate(fleet: WatchedFleet, name: str, seconds: float) -> float:
+    """Frames a second that came through in so long."""
+    before, began_s = fleet.count(name), time.monotonic()
+    time.sleep(seconds)
+    return (fleet.count(name) - before) / (time.monotonic() - began_s)
+
+
+def test_a_camera_that_is_killed_is_noticed_and_back_in_time(tmp_path: Path) -> None:
+    with rtsp_server(f"cam={SMALL}") as server, watched(site(tmp_path, {"a": server.url("cam")})) as fleet:
+        eventually(lambda: fleet.up("a"), UP_S)
+        server.kill()
+        noticed_s = eventually(lambda: not fleet.up("a"), NOTICED_S)
+        time.sleep(6)
+        before = fleet.count("a")
+        server.start()
+        back_s = eventually(lambda: fleet.count("a") > before, BACK_S)
+        print(f"killed: noticed after {noticed_s:.1f} s, back after {back_s:.1f} s")
+        eventually(lambda: fleet.up("a"), 1.0)
+        status = fleet.status("a")
+        assert status.reconnects["ended"] >= 1
+        assert status.reconnects["refused"] >= 2
+        assert status.problem == ""
+
+
+def test_a_camera_that_freezes_for_10_s_is_noticed_and_back_in_time(tmp_path: Path) -> None:
+    good = rtsp_server(f"cam={SMALL}")
+    with good as other, rtsp_server(f"cam={SMALL}") as server:
+        config = site(tmp_path, {"frozen": server.url("cam"), "good": other.url("cam")})
+        with watched(config) as fleet:
+            eventually(lambda: fleet.up("frozen") and fleet.up("good"), UP_S)
+            normal = frame_rate(fleet, "good", 3.0)
+            server.freeze()
+            frozen_s = time.monotonic()
+            noticed_s = eventually(lambda: not fleet.up("frozen"), NOTICED_S)
+            meanwhile = frame_rate(fleet, "good", 10.0 - (time.monotonic() - frozen_s))
+            before = fleet.count("frozen")
+            server.thaw()
+            back_s = eventually(lambda: fleet.count("frozen") > before + 3, BACK_S)
+            print(f"frozen: noticed after {noticed_s:.1f} s, back after {back_s:.1f} s, other {meanwhile:.1f} fps")
+            assert meanwhile >= 0.9 * normal
+
+
+def test_frames_carry_the_cameras_own_clock_and_are_fresh(tmp_path: Path) -> None:
+    with rtsp_server(f"cam={SMALL}") as server:
+        for transport in ("tcp", "udp"):
+            camera = {"source": server.url("cam"), "transport": transport}
+            with watched(site(tmp_path, {"a": camera})) as fleet:
+                eventually(lambda: fleet.status("a").timestamps is TimestampSource.RTCP, UP_S)
+                status = fleet.status("a")
+                assert status.clock_offset_s is not None
+                assert abs(status.clock_offset_s) < 0.4
+                eventually(lambda: len(fleet.frames["a"]) > 30, UP_S)
+                times_s = [frame.time_s for frame in fleet.frames["a"]]
+                assert times_s == sorted(set(times_s))
+                assert abs(times_s[-1] - fleet.clock.utc_s()) < 1.0
+
+
+def test_a_wrong_password_is_said_and_tried_rarely_without_harm_to_others(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with rtsp_server(f"cam={SMALL}", user="viewer", password=PASSWORD) as server:
+        cameras = {
+            "wrong": {"source": server.url("cam"), "username": "viewer", "password": "falsch-und-lang"},
+            "right": {"source": server.url("cam"), "username": "viewer", "password": PASSWORD},
+            "in_url": server.url("cam", f"viewer:{ENCODED}@"),
+            "pasted": server.url("cam", f"viewer:{PASSWORD}@"),
+        }
+        with watched(site(tmp_path, cameras)) as fleet:
+            good = ("right", "in_url", "pasted")
+            eventually(lambda: all(fleet.up(name) for name in good), UP_S)
+            eventually(lambda: fleet.status("wrong").state is CameraState.DENIED, UP_S)
+            denied = fleet.status("wrong")
+            assert "check username and password" in denied.problem
+            time.sleep(5.0)
+            later = fleet.status("wrong")
+            assert later.state is CameraState.DENIED
+            assert later.reconnects["denied"] <= denied.reconnects["denied"] + 3
+            assert all(fleet.up(name) for name in good)
+            told = caplog.text + repr(fleet.fleet.status())
+    for secret in (PASSWORD, ENCODED, "falsch-und-lang", "viewer:"):
+        assert secret not in told
+
+
+def test_a_path_that_is_gone_is_tried_at_most_3_s_apart(tmp_path: Path) -> None:
+    with rtsp_server(f"cam={SMALL}") as server, watched(site(tmp_path, {"a": server.url("cam")})) as fleet:
+        eventually(lambda: fleet.up("a"), UP_S)
+        server.kill()
+        mounts, server.mounts = server.mounts, [f"other={SMALL}"]
+        server.start()
+        eventually(lambda: fleet.status("a").reconnects.get("not_found", 0) >= 1, BACK_S)
+        assert "check the path" in fleet.status("a").problem
+        gaps = []
+        for _ in range(3):
+            seen = fleet.status("a").reconnects["not_found"]
+            gaps.append(eventually(lambda seen=seen: fleet.status("a").reconnects["not_found"] > seen, 5.0))
+        assert max(gaps) <= 3.5, gaps  # 3 s apart, and half a second for a busy machine
+        server.kill()
+        server.mounts = mounts
+        before = fleet.count("a")
+        server.start()
+        eventually(lambda: fleet.count("a") > before, BACK_S)
+
+
+@contextmanager
+def silent_host() -> Iterator[int]:
+    """A port that takes connections and never says a word."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(64)
+        yield int(listener.getsockname()[1])
+
+
+def test_a_host_that_accepts_and_never_answers_and_one_that_never_comes_up(tmp_path: Path) -> None:
+    with rtsp_server(f"cam={SMALL}") as server, silent_host() as port:
+        cameras = {"good": server.url("cam")}
+        with watched(site(tmp_path, cameras)) as fleet:
+            eventually(lambda: fleet.up("good"), UP_S)
+            alone = frame_rate(fleet, "good", 4.0)
+        cameras |= {"mute": f"rtsp://127.0.0.1:{port}/cam", "absent": f"rtsp://127.0.0.1:{free_port()}/cam"}
+        with watched(site(tmp_path, cameras)) as fleet:
+            eventually(lambda: fleet.up("good"), UP_S)
+            beside = frame_rate(fleet, "good", 8.0)
+            mute, absent = fleet.status("mute"), fleet.status("absent")
+            assert mute.state in (CameraState.CONNECTING, CameraState.WAITING)
+            assert mute.reconnects["timeout"] >= 1
+            assert absent.reconnects["refused"] >= 2
+            assert fleet.count("mute") == fleet.count("absent") == 0  # and no black frames
+            print(f"never up: the good camera gave {alone:.1f} fps alone, {beside:.1f} beside them")
+            assert beside >= 0.9 * alone
+
+
+def test_frames_stay_fresh_while_the_consumer_is_slow(tmp_path: Path) -> None:
+    def slow(frames: list[LiveFrame]) -> None:
+        time.sleep(0.4)
+
+    with rtsp_server("cam=320x240@15") as server:
+        with watched(site(tmp_path, {"a": server.url("cam")}, {"max_fps": 30.0}), slow) as fleet:
+            eventually(lambda: fleet.up("a"), UP_S)
+            time.sleep(15)
+            status = fleet.status("a")
+            ages_s = fleet.ages_s["a"][5:]
+        print(f"slow consumer: {len(ages_s)} frames, oldest {max(ages_s):.2f} s")
+        assert len(ages_s) >= 15
+        assert max(ages_s) <= 0.5
+        assert status.dropped["overwritten"] >= 50
+        assert set(status.reconnects) == set()
+
+
+def test_a_camera_may_come_back_with_another_resolution(tmp_path: Path) -> None:
+    with rtsp_server(f"cam={SMALL}") as server, watched(site(tmp_path, {"a": server.url("cam")})) as fleet:
+        eventually(lambda: fleet.up("a"), UP_S)
+        assert fleet.status("a").size_wh == (320, 240)
+        server.kill()
+        server.mounts = ["cam=640x360@10"]
+        server.start()
+        eventually(lambda: fleet.status("a").size_wh == (640, 360), BACK_S)
+        eventually(lambda: fleet.frames["a"][-1].size_wh == (640, 360), BACK_S)
+        assert fleet.newest["a"].to_bgr().shape == (360, 640, 3)
+        indexes = [frame.frame_index for frame in fleet.frames["a"]]
+        assert indexes == sorted(set(indexes))
+
+
+def test_damaged_video_loses_damaged_frames_only(tmp_path: Path) -> None:
+    with rtsp_server(f"cam={SMALL}", damage=True) as server:
+        fleet = WatchedFleet(site(tmp_path, {"a": server.url("cam")}))
+        fleet.start()
+        eventually(lambda: fleet.count("a") >= 40, UP_S)
+        status = fleet.status("a")
+        fleet.stop()
+    assert status.state is CameraState.UP
+    assert status.reconnects == {}
+
+
+def test_200_reconnects_take_no_memory(tmp_path: Path) -> None:
+    process = psutil.Process()
+    live = {"retry_min_s": 0.05, "retry_max_s": 0.05}
+    with rtsp_server(f"cam={SMALL}") as server:
+        proxy = Proxy(server.port)
+        config = site(tmp_path, {"a": f"rtsp://127.0.0.1:{proxy.port}/cam"}, live)
+        with watched(config) as fleet:
+            eventually(lambda: fleet.up("a"), UP_S)
+
+            def reconnect(times: int) -> None:
+                for _ in range(times):
+                    before = fleet.count("a")
+                    proxy.cut()
+                    eventually(lambda: not fleet.up("a"), 20.0)
+                    eventually(lambda before=before: fleet.count("a") > before, 20.0)
+                fleet.frames["a"].clear()
+                fleet.ages_s["a"].clear()
+                gc.collect()
+
+            reconnect(20)  # what is kept once is kept by now
+            files, threads, memory = process.num_fds(), threading.active_count(), process.memory_info().rss
+            reconnect(200)
+            grown = process.memory_info().rss - memory
+            print(f"200 reconnects: {grown / 1e6:+.1f} MB")
+            assert fleet.status("a").reconnects["ended"] >= 200
+            assert grown <= 20e6
+            assert process.num_fds() <= files + 6
+            assert threading.active_count() <= threads + 6
+        proxy.close()

@@ -1,0 +1,292 @@
+"""Readers and keepers with cameras that do what the test says."""
+
+from __future__ import annotations
+
+import itertools
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from pipeline.live.camera_keeper import CameraKeeper, KeeperSettings
+from pipeline.live.camera_record import CameraRecord
+from pipeline.live.capture_clock import CaptureClock
+from pipeline.live.fleet import CameraFleet, CameraPlan
+from pipeline.live.frame_board import LiveFrame
+from pipeline.live.host_clock import HostClock, LiveClock
+from pipeline.live.problem import Reason, StreamProblem
+from pipeline.live.reader import Reader, ReaderSettings, frame_numbers
+from pipeline.live.redaction import Redactor
+from pipeline.live.retry import RetryTimes
+from pipeline.live.status import CameraState, TimestampSource
+from pipeline.live.stream import LiveStream, Received
+from tests.pipeline.live.fakes import FakeClock, FakeStream, picture, steady
+from tests.pipeline.live.waiting import eventually
+from tests.pipeline.live.watched_fleet import site
+
+SETTINGS = ReaderSettings(max_fps=10.0, max_age_s=0.5, max_lag_s=3.0)
+
+
+def read(
+    script: Iterator[Received],
+    settings: ReaderSettings = SETTINGS,
+    clock: LiveClock | None = None,
+    paced: bool = False,
+) -> tuple[Reader, CameraRecord, list[LiveFrame], FakeStream]:
+    """Read a whole script."""
+    clock = clock or HostClock()
+    record, shown, stream = CameraRecord("a", clock), [], FakeStream(script, paced)
+    reader = Reader(
+        record,
+        lambda: stream,
+        settings,
+        clock=clock,
+        capture_clock=CaptureClock(0.5),
+        frame_index=frame_numbers(),
+        show=shown.append,
+        redact=Redactor(),
+    )
+    assert reader.join(20)
+    return reader, record, shown, stream
+
+
+def test_the_end_of_a_live_stream_is_a_disconnection() -> None:
+    reader, record, _shown, stream = read(steady(fps=50, frames=3))
+    assert reader.problem is not None
+    assert reader.problem.reason is Reason.ENDED
+    assert stream.closed.is_set()
+    assert record.status().decoded == 3
+
+
+def test_frames_beyond_the_rate_are_skipped_and_counted() -> None:
+    """30 frames a second, every third is looked at."""
+    clock = FakeClock()
+
+    def script() -> Iterator[Received]:
+        for index in range(90):
+            clock.turn(1 / 30)
+            yield Received((picture(index / 30),))
+
+    _, record, shown, _ = read(script(), clock=clock)
+    assert len(shown) == 30
+    assert record.status().dropped == {"rate_limit": 60}
+    assert [frame.frame_index for frame in shown] == list(range(0, 90, 3))
+
+
+def test_a_camera_that_jitters_at_the_allowed_rate_loses_nothing() -> None:
+    clock, rng = FakeClock(), random.Random(0)
+
+    def script() -> Iterator[Received]:
+        for index in range(100):
+            clock.turn(0.1)
+            yield Received((picture(index / 10 + rng.uniform(0, 0.02)),))
+
+    _, _record, shown, _ = read(script(), clock=clock)
+    assert len(shown) == 100
+
+
+def test_corrupt_and_late_pictures_are_not_shown() -> None:
+    clock = FakeClock()
+
+    def script() -> Iterator[Received]:
+        yield Received((), "no_keyframe")
+        yield Received((), "corrupt")
+        yield Received((picture(0.0, corrupt=True),))
+        clock.turn(0.2)
+        yield Received((picture(0.2),))
+        clock.turn(2.0)
+        yield Received((picture(0.4),))  # 1.8 s late
+
+    _, record, shown, _ = read(script(), clock=clock)
+    assert [frame.frame_index for frame in shown] == [1]
+    assert record.status().dropped == {"no_keyframe": 1, "corrupt": 2, "too_old": 1}
+
+
+def test_a_stream_that_stays_behind_is_opened_anew() -> None:
+    clock = FakeClock()
+
+    def script() -> Iterator[Received]:
+        for index in range(200):
+            clock.turn(0.1 if index < 20 else 0.2)
+            yield Received((picture(index / 10),))
+
+    reader, _, _, _ = read(script(), clock=clock)
+    assert reader.problem is not None
+    assert reader.problem.reason is Reason.LAGGING
+
+
+@pytest.mark.parametrize("wall_offset_s", [None, 0.0, -7200.0])
+def test_times_that_jump_back_are_counted_and_frames_go_on(wall_offset_s: float | None) -> None:
+    def shift_s(index: int) -> float:
+        return -3600.0 if index >= 10 else 0.0
+
+    reader, record, shown, _ = read(
+        steady(20, wall_offset_s=wall_offset_s, frames=20, shift_s=shift_s), ReaderSettings(30, 0.5, 3)
+    )
+    status = record.status()
+    assert status.clock_jumps == 1
+    assert len(shown) == 20
+    times_s = [frame.time_s for frame in shown]
+    assert all(0 < b - a < 1 for a, b in itertools.pairwise(times_s))
+    assert reader.problem is not None
+    assert reader.problem.reason is Reason.ENDED
+
+
+def test_a_file_is_played_at_its_own_speed() -> None:
+    clock = HostClock()
+    script = iter([Received((picture(5.0 + index / 20),)) for index in range(20)])
+    start_s = clock.monotonic_s() + 0.2
+    settings = ReaderSettings(30.0, 0.5, 3.0, file_start_s=start_s)
+    _, record, shown, _ = read(script, settings, clock, paced=True)
+    assert [frame.time_s - clock.utc_s(start_s) for frame in shown] == pytest.approx(
+        [index / 20 for index in range(20)], abs=0.002
+    )
+    assert all(frame.arrived_s >= start_s + index / 20 for index, frame in enumerate(shown))
+    assert record.status().timestamps is TimestampSource.FILE
+
+
+# -- keeping ------------------------------------------------------------------------------------------------------
+
+
+class Door:
+    """Opens what it is told to, one stream after the other; the last again and again."""
+
+    def __init__(self, *answers: Callable[[], LiveStream]) -> None:
+        self.answers = list(answers)
+        self.opened = 0
+
+    def __call__(self) -> LiveStream:
+        self.opened += 1
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        return answer()
+
+
+def refused() -> LiveStream:
+    raise StreamProblem(Reason.REFUSED, "nothing listens there")
+
+
+def fleet_of(folder: Path, doors: dict[str, Callable[[], LiveStream]], **live: float) -> CameraFleet:
+    config = site(folder, dict.fromkeys(doors, "rtsp://127.0.0.1/x"), live)
+    fleet = CameraFleet(config.live, HostClock(), Redactor())
+    fleet.start([CameraPlan(name, door) for name, door in doors.items()])
+    return fleet
+
+
+def state(fleet: CameraFleet, name: str) -> CameraState:
+    return next(camera.state for camera in fleet.status() if camera.name == name)
+
+
+def test_a_reader_that_hangs_is_left_behind_and_replaced_without_harm_to_others(tmp_path: Path) -> None:
+    release = threading.Event()
+
+    def hanging() -> Iterator[Received]:
+        yield from steady(20, frames=5)
+        release.wait(60)
+
+    door = Door(lambda: FakeStream(hanging()), lambda: FakeStream(steady(20)))
+    fleet = fleet_of(tmp_path, {"hangs": door, "good": Door(lambda: FakeStream(steady(20)))})
+    try:
+        eventually(lambda: state(fleet, "hangs") is CameraState.UP, 5)
+        noticed_s = eventually(lambda: state(fleet, "hangs") is not CameraState.UP, 5)
+        eventually(lambda: fleet.record("hangs").status().abandoned == 1, 6)
+        eventually(lambda: state(fleet, "hangs") is CameraState.UP, 5)
+        print(f"a reader that hangs: noticed after {noticed_s:.1f} s")
+        assert state(fleet, "good") is CameraState.UP
+        assert fleet.record("hangs").status().reconnects == {"stalled": 1}
+        decoded = fleet.record("hangs").status().decoded
+        assert decoded > 5
+    finally:
+        release.set()
+        assert fleet.stop(5)
+
+
+def test_a_mistake_in_a_reader_is_a_problem_of_its_camera_alone(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def mistaken() -> LiveStream:
+        raise ZeroDivisionError("rtsp://user:secret@host/x")
+
+    fleet = fleet_of(tmp_path, {"a": Door(mistaken), "b": Door(lambda: FakeStream(steady(20)))})
+    try:
+        eventually(lambda: fleet.record("a").status().reconnects.get("network", 0) >= 2, 5)
+        assert "ZeroDivisionError" in fleet.record("a").status().problem
+        assert "secret" not in fleet.record("a").status().problem
+        assert state(fleet, "b") is CameraState.UP
+        assert "the reader failed" in caplog.text
+    finally:
+        assert fleet.stop(5)
+
+
+def test_only_changed_cameras_are_restarted(tmp_path: Path) -> None:
+    doors = {name: Door(lambda: FakeStream(steady(20))) for name in "abc"}
+    fleet = fleet_of(tmp_path, dict(doors))
+    try:
+        eventually(lambda: all(state(fleet, name) is CameraState.UP for name in "abc"), 5)
+        plans = [CameraPlan(name, doors[name]) for name in "ab"] + [CameraPlan("d", Door(refused))]
+        fleet.set_cameras(plans, restart={"a"})
+        eventually(lambda: doors["a"].opened == 2, 5)
+        eventually(lambda: state(fleet, "a") is CameraState.UP, 5)
+        assert [camera.name for camera in fleet.status()] == ["a", "b", "d"]
+        assert doors["b"].opened == doors["c"].opened == 1
+        assert state(fleet, "b") is CameraState.UP
+        assert fleet.record("a").status().reconnects == {"reload": 1}
+    finally:
+        assert fleet.stop(5)
+
+
+def test_a_low_frame_rate_is_no_silence(tmp_path: Path) -> None:
+    """Two seconds between two frames: half a frame a second is what this camera gives."""
+    fleet = fleet_of(tmp_path, {"slow": Door(lambda: FakeStream(steady(0.5)))})
+    states = set()
+    try:
+        eventually(lambda: fleet.record("slow").status().decoded >= 4, 15)
+        began_s = time.monotonic()
+        while time.monotonic() - began_s < 3:
+            states.add(state(fleet, "slow"))
+            time.sleep(0.02)
+        assert fleet.record("slow").status().reconnects == {}
+        assert states == {CameraState.UP}
+    finally:
+        fleet.stop(5)
+
+
+def test_a_keeper_waits_while_too_many_readers_hang() -> None:
+    clock, release = FakeClock(), threading.Event()
+    record = CameraRecord("a", clock)
+
+    def hang() -> LiveStream:
+        release.wait(60)
+        raise StreamProblem(Reason.TIMEOUT, "")
+
+    started: list[Reader] = []
+
+    def start() -> Reader:
+        reader = Reader(
+            record,
+            hang,
+            SETTINGS,
+            clock=clock,
+            capture_clock=CaptureClock(0.5),
+            frame_index=frame_numbers(),
+            show=lambda frame: None,
+            redact=Redactor(),
+        )
+        started.append(reader)
+        return reader
+
+    settings = KeeperSettings(RetryTimes(0.25, 2, 10, 60), open_timeout_s=3.0, stalled_after_s=4.0)
+    keeper = CameraKeeper(record, settings, start, lambda: None, random.Random(0))
+    for _ in range(2000):
+        keeper.tick(clock.monotonic_s())
+        clock.turn(0.5)
+    assert len(started) == 8
+    assert record.status().abandoned == 8
+    release.set()
+    for reader in started:
+        assert reader.join(5)
+    keeper.tick(clock.monotonic_s())
+    assert len(started) == 9
+    keeper.stop()

@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import io
+import logging
+
+import pytest
+
+from pipeline.live.redaction import RedactingFilter, Redactor
+from pipeline.stream_address import StreamAddress, is_stream
+
+PASSWORDS = ["plain-secret", "p@ss", "a/b#c:d", "ü ber?x", "%41bc", "pass:word"]
+
+
+@pytest.mark.parametrize("password", PASSWORDS)
+@pytest.mark.parametrize("quoted", [True, False])
+def test_a_password_is_cut_out_of_an_address_however_it_was_written(password: str, quoted: bool) -> None:
+    if not quoted and "%" in password:
+        pytest.skip("a percent sign must be written as %25")
+    encoded = StreamAddress("rtsp://h", "u", password).with_credentials()
+    written = encoded.partition("://")[2].rpartition("@")[0] if quoted else f"u:{password}"
+    address = StreamAddress.parse(f"rtsp://{written}@10.0.0.1:554/stream1?a=b")
+    assert address.url == "rtsp://10.0.0.1:554/stream1?a=b"
+    assert (address.username, address.password) == ("u", password)
+    assert password not in repr(address)
+    assert StreamAddress.parse(address.with_credentials()) == address
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["rtsp://host/path", "rtsp://host:554/a@b", "http://host/x?mail=a@b", "/dev/video0", "rtsp://[::1]:554/x"],
+)
+def test_an_address_without_credentials_stays_as_it_is(text: str) -> None:
+    assert StreamAddress.parse(text) == StreamAddress(text)
+    assert is_stream(text)
+
+
+@pytest.mark.parametrize("password", PASSWORDS)
+def test_a_secret_is_hidden_in_every_form(password: str) -> None:
+    redact = Redactor([password])
+    url = StreamAddress("rtsp://h/x", "user-name", password).with_credentials()
+    for text in (password, url, f"HTTPError: 401: '{url}'", f"<InputContainer {url!r}>"):
+        shown = redact(text)
+        assert password not in shown
+        assert "user-name" not in shown
+    assert redact("nothing to hide at rtsp://h/x") == "nothing to hide at rtsp://h/x"
+
+
+def test_users_of_unknown_urls_are_hidden_too() -> None:
+    assert (
+        Redactor()("opening rtsp://admin:1234@cam/1 and http://x@y/z")
+        == "opening rtsp://***@cam/1 and http://***@y/z"
+    )
+
+
+def test_log_records_are_cleaned_whole() -> None:
+    stream = io.StringIO()
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    handler.addFilter(RedactingFilter(Redactor(["hunter22"])))
+    log = logging.getLogger("tests.redaction")
+    log.addHandler(handler)
+    log.propagate = False
+    try:
+        log.warning("connecting to %s with %r", "rtsp://a:hunter22@h/x", {"password": "hunter22"})
+        try:
+            raise ValueError("rtsp://a:hunter22@h/x failed")
+        except ValueError:
+            log.exception("it failed")
+    finally:
+        log.removeHandler(handler)
+        log.propagate = True
+    assert "hunter22" not in stream.getvalue()
+    assert "Traceback" in stream.getvalue()

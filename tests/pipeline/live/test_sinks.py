@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from pipeline.live.redaction import Redactor
+from pipeline.live.settings import JsonLinesSink as JsonLinesSettings
+from pipeline.live.sinks.base import Remap, Sink
+from pipeline.live.sinks.build import sink_makers
+from pipeline.live.sinks.feed import SinkFeed
+from pipeline.results_csv import LinkedRow
+from tests.pipeline.live.rows import START_S, correction, row
+from tests.pipeline.live.waiting import eventually
+
+
+class Broker:
+    """Takes rows, unless it is down."""
+
+    name = "broker"
+
+    def __init__(self) -> None:
+        self.down = False
+        self.taken: list[LinkedRow | Remap] = []
+        self.opened = self.closed = 0
+
+    def open(self) -> Sink:
+        if self.down:
+            raise ConnectionError("rtsp://user:secret@broker is down")
+        self.opened += 1
+        return self
+
+    def write(self, rows: Sequence[LinkedRow]) -> None:
+        if self.down:
+            raise ConnectionError("lost: password hunter22")
+        self.taken += rows
+
+    def remap(self, corrections: Sequence[Remap]) -> None:
+        if self.down:
+            raise ConnectionError("lost")
+        self.taken += corrections
+
+    def flush(self) -> None:
+        pass
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+def feed_of(broker: Broker, max_waiting_rows: int = 1000) -> SinkFeed:
+    return SinkFeed("broker", broker.open, Redactor(["hunter22"]), max_waiting_rows, retry_s=0.02)
+
+
+def test_a_sink_that_is_down_gets_everything_in_order_when_it_is_back() -> None:
+    broker = Broker()
+    broker.down = True
+    feed = feed_of(broker)
+    sent = [row(index) for index in range(20)]
+    for one in sent[:10]:
+        feed.submit([one], [])
+    eventually(lambda: feed.status().errors >= 2, 5)
+    assert "secret" not in feed.status().problem
+    broker.down = False
+    eventually(lambda: len(broker.taken) == 10, 5)
+    broker.down = True
+    feed.submit(sent[10:], [correction()])
+    eventually(lambda: "***" in feed.status().problem, 5)
+    broker.down = False
+    eventually(lambda: len(broker.taken) == 21, 5)
+    feed.close(5)
+    assert broker.taken == [*sent, correction()]
+    status = feed.status()
+    assert (status.rows, status.lost, status.problem) == (20, 0, "")
+    assert broker.opened == broker.closed == 1
+
+
+def test_what_a_dead_sink_cannot_take_is_given_up_and_counted() -> None:
+    broker = Broker()
+    broker.down = True
+    feed = feed_of(broker, max_waiting_rows=5)
+    for index in range(20):
+        feed.submit([row(index)], [])
+    eventually(lambda: feed.status().lost == 15, 5)
+    feed.close(0.2)
+    assert feed.status().lost == 20
+
+
+def test_json_lines(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    [(name, make)] = sink_makers([JsonLinesSettings(type="json_lines", path=str(path))])
+    assert name == f"json_lines {path}"
+    sink = make()
+    sink.write([row(3, final=False)])
+    sink.remap([correction()])
+    sink.flush()
+    sink.close()
+    first, second = map(json.loads, path.read_text().splitlines())
+    assert first == {
+        "type": "row",
+        "utc": "2027-01-15T08:00:00.300Z",
+        "time_s": START_S + 0.3,
+        "camera_id": "a",
+        "track_id": 1,
+        "frame_index": 3,
+        "global_id": 1,
+        "link_confidence": 1.0,
+        "link_state": "provisional",
+        "class_name": "person",
+        "xyxy": [10.0, 20.0, 30.0, 80.0],
+        "confidence": 0.9,
+        "world_xy_m": None,
+    }
+    assert (second["type"], second["provisional_id"], second["global_id"]) == ("remap", 5, 1)
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_json_lines_on_standard_output(capsys: pytest.CaptureFixture[str]) -> None:
+    [(_, make)] = sink_makers([JsonLinesSettings(type="json_lines", path="-")])
+    sink = make()
+    sink.write([row(0), row(1)])
+    sink.flush()
+    sink.close()
+    assert [json.loads(line)["frame_index"] for line in capsys.readouterr().out.splitlines()] == [0, 1]

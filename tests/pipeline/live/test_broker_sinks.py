@@ -18,8 +18,10 @@ import redis
 from paho.mqtt.enums import CallbackAPIVersion
 
 from pipeline.config import load_config
+from pipeline.live.redaction import Redactor
 from pipeline.live.sinks.base import Sink
 from pipeline.live.sinks.build import secrets_of, sink_makers
+from pipeline.live.sinks.feed import SinkFeed
 from pipeline.live.sinks.messages import SCHEMA_FILE
 from pipeline.live.sinks.transport import DeliveryError
 from tests.pipeline.live.examples import make_remap, make_row
@@ -188,6 +190,35 @@ def test_redis_comes_back_after_the_server_was_killed(redis_server: Server) -> N
     with redis.Redis(port=redis_server.port, password=PASSWORD, decode_responses=True) as client:
         ids = [json.loads(fields["json"])["global_id"] for _, fields in client.xrange("mtmc")]
     assert ids == [1, 2]
+
+
+def test_a_run_never_waits_for_a_server_that_is_away_and_counts_what_it_gives_up(redis_server: Server) -> None:
+    settings = {"type": "redis", "host": "127.0.0.1", "port": redis_server.port, "password": PASSWORD}
+    config = load_config(None, {"live": {"sinks": [settings]}})
+    ((name, make),) = sink_makers(config.live.sinks, "run1")
+    feed = SinkFeed(name, make, Redactor([PASSWORD]), max_waiting_rows=50, retry_s=0.1)
+    feed.submit([make_row(1)], [])
+    wait_until(lambda: feed.status().rows == 1, 20, "the first row is there")
+    redis_server.kill()
+    slowest_s = 0.0
+    for number in range(2, 202):
+        began = time.monotonic()
+        feed.submit([make_row(number)], [])
+        slowest_s = max(slowest_s, time.monotonic() - began)
+    assert slowest_s < 0.5
+    wait_until(lambda: feed.status().errors > 1, 20, "attempts fail")
+    assert feed.status().lost >= 150
+    assert PASSWORD not in feed.status().problem
+    redis_server.start()
+    wait_until(lambda: feed.status().problem == "" and feed.status().rows + feed.status().lost >= 201, 20, "back")
+    feed.close(5)
+    with redis.Redis(port=redis_server.port, password=PASSWORD, decode_responses=True) as client:
+        ids = [json.loads(fields["json"])["global_id"] for _, fields in client.xrange("mtmc")]
+    status = feed.status()
+    assert status.rows + status.lost == 201
+    assert ids[0] == 1
+    assert ids[-49:] == list(range(153, 202))
+    assert sorted(set(ids)) == ids
 
 
 def test_a_wrong_password_of_redis_is_said_without_showing_it(redis_server: Server) -> None:

@@ -215,6 +215,30 @@ function newLane(id) {
   return element("li", { "data-id": id }, button);
 }
 
+// Visits at one time, in views that overlap, stand below each other; the others have the whole height.
+function inRows(visits) {
+  const placed = [];
+  let group = [];
+  let groupEndS = -Infinity;
+  const rowEndS = [];
+  const finish = () => {
+    const rows = Math.max(1, rowEndS.length);
+    placed.push(...group.map((one) => ({ ...one, rows })));
+    group = [];
+    rowEndS.length = 0;
+  };
+  for (const visit of [...visits].sort((a, b) => a.start_s - b.start_s)) {
+    if (visit.start_s >= groupEndS) finish();
+    let row = rowEndS.findIndex((endS) => endS <= visit.start_s);
+    if (row < 0) row = rowEndS.length;
+    rowEndS[row] = visit.end_s;
+    groupEndS = Math.max(groupEndS, visit.end_s);
+    group.push({ visit, row });
+  }
+  finish();
+  return placed;
+}
+
 function fillLane(item, id, visits, beginS, endS) {
   const button = item.firstElementChild;
   const cameras = [...new Set(visits.map((visit) => visit.camera_id))];
@@ -222,7 +246,7 @@ function fillLane(item, id, visits, beginS, endS) {
   button.setAttribute("aria-pressed", String(state.chosen === id));
   const track = button.querySelector(".track");
   const present = new Map([...track.children].map((bar) => [bar.dataset.key, bar]));
-  for (const visit of visits) {
+  for (const { visit, row, rows } of inRows(visits)) {
     const key = `${visit.camera_id}/${visit.track_id}`;
     const bar = present.get(key) ?? track.appendChild(element("span", { class: "visit", "data-key": key }));
     present.delete(key);
@@ -230,10 +254,12 @@ function fillLane(item, id, visits, beginS, endS) {
     const width = (visit.end_s - beginS) / (endS - beginS) - left;
     bar.style.left = `${100 * left}%`;
     bar.style.width = `${100 * width}%`;
+    bar.style.top = `${(100 * row) / rows}%`;
+    bar.style.height = `${100 / rows}%`;
     bar.style.background = cameraColour(Math.max(0, state.cameras.indexOf(visit.camera_id)));
     bar.className = visit.final ? "visit" : "visit provisional";
     bar.title = `${visit.camera_id}, ${clock(visit.start_s)} to ${clock(visit.end_s)}`;
-    bar.textContent = width > 0.08 ? visit.camera_id : "";
+    bar.textContent = width > 0.08 && rows === 1 ? visit.camera_id : "";
   }
   for (const gone of present.values()) gone.remove();
 }

@@ -93,7 +93,7 @@ def make_picture(tracked: Path, target: Path, at_s: float = 27.0) -> None:
     """The page in a browser, with one person chosen."""
     rows = [row for row in read_trajectories(tracked / "trajectories.csv") if row.row.time_s <= at_s]
     server = serve(rows)
-    with Browser(1180, 1030) as browser:
+    with Browser(1180, 1065) as browser:
         browser.driver.get(server.url)
         browser.until(lambda: len(browser.all(".lane")) > 3, "people")
         browser.find("#window").send_keys("1 min")
@@ -105,7 +105,7 @@ def make_picture(tracked: Path, target: Path, at_s: float = 27.0) -> None:
         picture = cv2.imdecode(np.frombuffer(browser.driver.get_screenshot_as_png(), np.uint8), cv2.IMREAD_COLOR)
     server.close(5)
     # Few colours suffice for a page and make a file of half the size.
-    Image.fromarray(picture[:, :, ::-1]).quantize(128).save(target, optimize=True)
+    Image.fromarray(picture[:, :, ::-1]).quantize(256).save(target, optimize=True)
 
 
 def _cameras_of(rows: Sequence[LinkedRow], global_id: int) -> set[tuple[str, int]]:

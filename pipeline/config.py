@@ -399,8 +399,15 @@ def read_config_file(path: Path) -> dict[str, Any]:
 
 def _resolve_camera(camera: dict[str, Any], config: Path) -> None:
     source = camera.get("source")
-    if isinstance(source, str):
-        camera["source"] = fill_in(source, config) if is_stream(source) else resolve_path(source, config)
+    if isinstance(source, str) and is_stream(source):
+        # Taken apart before variables are filled in: a password from the environment may hold any character.
+        address = StreamAddress.parse(source)
+        if address.username is not None and camera.get("username") is None and camera.get("password") is None:
+            camera |= {"username": address.username, "password": address.password}
+            source = address.url
+        camera["source"] = fill_in(source, config)
+    elif isinstance(source, str):
+        camera["source"] = resolve_path(source, config)
     for key in ("username", "password"):
         if isinstance(camera.get(key), str):
             camera[key] = fill_in(camera[key], config)

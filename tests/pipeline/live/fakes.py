@@ -100,12 +100,13 @@ def one_person(confidence: float = 0.9) -> FakeDetector:
     return FakeDetector(boxes_of)
 
 
-def one_look(dim: int = 8) -> FakeEmbedder:
-    """Every crop shows the same person."""
+def one_look(person: int = 0, dim: int = 64) -> FakeEmbedder:
+    """Every crop shows the same person, each time a little different: crops that are all alike count only once."""
+    rng = np.random.default_rng(person)
 
     def vectors_of(frame: Frame, xyxy: FloatArray) -> FloatArray:
-        vector = np.zeros((len(xyxy), dim), np.float32)
-        vector[:, 0] = 1.0
-        return vector
+        vectors = rng.standard_normal((len(xyxy), dim)) * 0.35 / np.sqrt(dim)
+        vectors[:, person] += 1.0
+        return vectors.astype(np.float32)
 
     return FakeEmbedder(vectors_of, dim)

@@ -1,0 +1,63 @@
+"""Live runs with made-up cameras and models, in this process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from detectors.base import Detector
+from pipeline.config import Config
+from pipeline.live.fleet import CameraPlan
+from pipeline.live.redaction import Redactor
+from pipeline.live.run import LiveParts, LiveRun
+from pipeline.live.segments import segments
+from pipeline.live.sinks.base import PreviewHook
+from pipeline.live.stream import LiveStream
+from pipeline.results_csv import LinkedRow, read_trajectories
+from reid.base import Embedder
+from tests.pipeline.live.fakes import one_look, one_person
+from tests.pipeline.live.watched_fleet import site
+
+Doors = Mapping[str, Callable[[], LiveStream]]
+
+
+@contextmanager
+def live_run(
+    folder: Path,
+    doors: Doors,
+    *,
+    detector: Detector | None = None,
+    embedder: Embedder | None = None,
+    live: Mapping[str, Any] | None = None,
+    preview: PreviewHook | None = None,
+    config: Config | None = None,
+) -> Iterator[LiveRun]:
+    """A run that has started; it writes into folder/out and is stopped at the end."""
+
+    def plans_of(config: Config) -> list[CameraPlan]:
+        return [CameraPlan(camera.name, doors[camera.name]) for camera in config.cameras]
+
+    run = LiveRun(
+        config or site(folder, dict.fromkeys(doors, "rtsp://127.0.0.1/x"), live),
+        LiveParts(detector or one_person(), embedder or one_look(), {"mtmc": "test"}),
+        folder / "out",
+        plans_of=plans_of,
+        redact=Redactor(),
+        preview=preview,
+    )
+    run.start()
+    try:
+        yield run
+    finally:
+        run.stop()
+
+
+def rows_in(folder: Path) -> list[LinkedRow]:
+    """All rows of all runs, in file order."""
+    return [linked for path in segments(folder / "out") for linked in read_trajectories(path)]
+
+
+def rows_of(folder: Path, camera: str) -> list[LinkedRow]:
+    return [linked for linked in rows_in(folder) if linked.row.camera_id == camera]

@@ -1,0 +1,201 @@
+"""`mtmc live` as users start it, with made-up models: signals, kills, restarts, and secrets."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+from pipeline.live.segments import segments
+from pipeline.results_csv import LinkedRow, read_trajectories
+from tests.pipeline.live.live_process import STARTED_S, clip, live_process
+from tests.pipeline.live.rtsp_server import needs_rtsp_server, rtsp_server
+from tests.pipeline.live.waiting import eventually
+
+# What is promised, and half a second for Python to start its end on a busy machine.
+STOPPED_S = 2.0 + 0.5
+
+
+def rows_in(output: Path) -> list[LinkedRow]:
+    return [linked for path in segments(output) for linked in read_trajectories(path)] if output.exists() else []
+
+
+def write_site(folder: Path, cameras: list[dict[str, object]], **live: object) -> Path:
+    path = folder / "site.yaml"
+    path.write_text(yaml.safe_dump({"cameras": cameras, "live": live}), encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def two_files(tmp_path: Path) -> Path:
+    """A site of two cameras that are played for a minute."""
+    cameras: list[dict[str, object]] = [
+        {"name": name, "source": str(clip(tmp_path, name, 60.0))} for name in ("one", "two")
+    ]
+    return write_site(tmp_path, cameras)
+
+
+def arguments(site: Path, output: Path) -> list[str]:
+    return ["--config", str(site), "--output", str(output), "--simulate-live"]
+
+
+def manifest_of(output: Path) -> dict[str, object]:
+    [path] = output.glob("manifest-*.json")
+    content: dict[str, object] = json.loads(path.read_text())
+    return content
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_it_within_2_s_and_nothing_is_lost(
+    tmp_path: Path, two_files: Path, number: signal.Signals
+) -> None:
+    output = tmp_path / "out"
+    with live_process(tmp_path, *arguments(two_files, output)) as process:
+        eventually(lambda: len(rows_in(output)) > 30, STARTED_S)
+        process.send(number)
+        code, took_s = process.wait(30)
+    print(f"signal {number.name}: ended after {took_s:.2f} s")
+    assert code == 0
+    assert took_s <= STOPPED_S
+    manifest = manifest_of(output)
+    cameras = manifest["cameras"]
+    assert isinstance(cameras, dict)
+    inferred = sum(camera["inferred"] for camera in cameras.values())
+    assert (manifest["state"], manifest["rows_lost"]) == ("complete", 0)
+    assert len(rows_in(output)) == manifest["rows_written"] == inferred
+    assert not list(output.glob("*.part"))
+
+
+def test_the_end_of_all_files_is_the_end_of_the_run(tmp_path: Path) -> None:
+    """A file is no camera: its end is not a fault that is tried again."""
+    cameras: list[dict[str, object]] = [
+        {"name": name, "source": str(clip(tmp_path, name, seconds))}
+        for name, seconds in (("one", 1.5), ("two", 3.0))
+    ]
+    output = tmp_path / "out"
+    with live_process(tmp_path, *arguments(write_site(tmp_path, cameras), output)) as process:
+        code, _ = process.wait(STARTED_S)
+    assert code == 0, process.text
+    manifest = manifest_of(output)
+    states = manifest["cameras"]
+    assert isinstance(states, dict)
+    assert {camera["state"] for camera in states.values()} == {"ended"}
+    assert {camera["timestamps"] for camera in states.values()} == {"file"}
+    assert sum(len(camera["reconnects"]) for camera in states.values()) == 0
+    assert {linked.row.camera_id for linked in rows_in(output)} == {"one", "two"}
+
+
+def test_a_second_signal_ends_it_at_once(tmp_path: Path, two_files: Path) -> None:
+    output = tmp_path / "out"
+    with live_process(tmp_path, *arguments(two_files, output)) as process:
+        eventually(lambda: len(rows_in(output)) > 5, STARTED_S)
+        process.send(signal.SIGTERM)
+        process.send(signal.SIGTERM)
+        code, took_s = process.wait(30)
+    # The first may have been enough, if it was quicker than the second.
+    assert code in (0, 128 + signal.SIGTERM)
+    assert took_s <= STOPPED_S
+
+
+@pytest.mark.faults
+def test_a_kill_loses_at_most_a_second_of_rows_and_leaves_files_that_can_be_read(
+    tmp_path: Path, two_files: Path
+) -> None:
+    output = tmp_path / "out"
+    lost_s = []
+    used: set[int] = set()
+    for number in range(3):
+        with live_process(tmp_path, *arguments(two_files, output), log=f"log{number}.txt") as process:
+            before = len(rows_in(output))
+            eventually(lambda before=before: len(rows_in(output)) > before + 40, STARTED_S)
+            killed_s = time.time()
+            process.send(signal.SIGKILL)
+            process.wait(10)
+        rows = rows_in(output)
+        for camera in ("one", "two"):
+            lost_s.append(killed_s - max(linked.row.time_s for linked in rows if linked.row.camera_id == camera))
+        provisional = {linked.link.global_id for linked in rows[before:] if not linked.link.final}
+        assert not provisional & used  # ids that were given before the kill are not given again
+        used |= {linked.link.global_id for linked in rows} - {1}
+    print(f"kill: the last rows are {max(lost_s):.2f} s older than the kill")
+    assert max(lost_s) <= 1.0
+    # People were known again: one person, one id that counts.
+    final = {linked.link.global_id for linked in rows_in(output) if linked.link.final}
+    assert 1 in final
+
+
+def test_the_password_is_nowhere(tmp_path: Path) -> None:
+    """Not in logs, tracebacks, manifest, rows or gallery; with a camera that answers with errors all the time."""
+    secrets = {"FILE": "aus/der@datei", "ENV": "aus#der:umgebung"}
+    (tmp_path / "password").write_text(secrets["FILE"] + "\n")
+    cameras: list[dict[str, object]] = [
+        {"name": "film", "source": str(clip(tmp_path, "film", 60.0))},
+        {"name": "in_url", "source": "rtsp://viewer:${ENV}@127.0.0.1:9/x"},
+        {"name": "in_file", "source": "rtsp://127.0.0.1:9/y", "username": "viewer", "password_file": "password"},
+        {"name": "web", "source": "http://127.0.0.1:9/z", "username": "viewer", "password": "${ENV}"},
+    ]
+    site = write_site(tmp_path, cameras)
+    output = tmp_path / "out"
+    env = {**os.environ, "ENV": secrets["ENV"]}
+    with live_process(tmp_path, "--json", str(tmp_path / "x"), *arguments(site, output), env=env) as process:
+        eventually(lambda: len(rows_in(output)) > 20, STARTED_S)
+        process.send(signal.SIGTERM)
+        process.wait(30)
+    written = process.text.encode() + b"".join(path.read_bytes() for path in output.iterdir())
+    assert b"nothing listens there" in written
+    for secret in (*secrets.values(), "aus%2Fder", "aus%23der"):
+        assert secret.encode() not in written
+
+
+def test_files_are_played_only_when_that_is_meant(tmp_path: Path, two_files: Path) -> None:
+    """What cannot be watched is said before models load and folders are made."""
+    output = tmp_path / "out"
+    with live_process(tmp_path, "--config", str(two_files), "--output", str(output)) as process:
+        code, _ = process.wait(STARTED_S)
+    assert code == 2
+    assert "--simulate-live" in " ".join(process.text.split())
+    assert not output.exists()
+
+
+@pytest.mark.faults
+@needs_rtsp_server
+def test_a_reload_under_load_restarts_changed_cameras_only(tmp_path: Path) -> None:
+    with rtsp_server("one=320x240@10", "two=320x240@10", "three=320x240@10") as server:
+
+        def cameras(*names: str) -> list[dict[str, object]]:
+            return [{"name": name, "source": server.url(name)} for name in names]
+
+        site = write_site(tmp_path, cameras("one", "two"))
+        output = tmp_path / "out"
+
+        def seen(name: str) -> int:
+            return sum(linked.row.camera_id == name for linked in rows_in(output))
+
+        with live_process(tmp_path, "--config", str(site), "--output", str(output)) as process:
+            eventually(lambda: seen("one") > 20 and seen("two") > 20, STARTED_S)
+            site.write_text("cameras: [{name: one, sourc: oops}]")
+            process.send(signal.SIGHUP)
+            eventually(lambda: "was not taken over" in " ".join(process.text.split()), 10)
+            before, began_s = seen("one"), time.monotonic()
+            for number in range(10):  # again and again while frames come
+                write_site(tmp_path, cameras("one", "three") if number % 2 == 0 else cameras("one", "two"))
+                process.send(signal.SIGHUP)
+                time.sleep(0.5)
+            write_site(tmp_path, cameras("one", "three"))
+            process.send(signal.SIGHUP)
+            eventually(lambda: seen("three") > 20, 20)
+            rate = (seen("one") - before) / (time.monotonic() - began_s)
+            process.send(signal.SIGTERM)
+            code, _ = process.wait(30)
+        assert code == 0
+        print(f"reload: the camera that did not change gave {rate:.1f} rows a second meanwhile")
+        assert rate >= 9.0
+        states = manifest_of(output)["cameras"]
+        assert isinstance(states, dict)
+        assert states["one"]["reconnects"] == {}
+        assert set(states) == {"one", "three"}

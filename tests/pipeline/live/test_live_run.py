@@ -1,0 +1,232 @@
+"""The whole run with made-up cameras: what becomes of people, ids and rows."""
+
+from __future__ import annotations
+
+import csv
+import itertools
+import json
+import threading
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from detectors.base import FakeDetector
+from pipeline.datatypes import Detections, Frame
+from pipeline.errors import InputError
+from pipeline.live.stream import Received
+from pipeline.results_csv import LinkedRow
+from tests.pipeline.live.fakes import FakeStream, one_look, one_person, steady
+from tests.pipeline.live.simulated_run import live_run, rows_in, rows_of
+from tests.pipeline.live.waiting import eventually
+from tests.pipeline.live.watched_fleet import site
+
+
+def test_one_person_in_two_cameras_has_one_id_while_the_run_goes_on(tmp_path: Path) -> None:
+    doors = {name: (lambda: FakeStream(steady(10))) for name in ("a", "b")}
+    seen: list[tuple[Frame, Sequence[LinkedRow]]] = []
+    with live_run(tmp_path, doors, preview=lambda frame, rows: seen.append((frame, rows))) as run:
+        eventually(lambda: {one.link.global_id for one in rows_of(tmp_path, "b") if one.link.final}, 15)
+        eventually(lambda: run.status().identities_now == 1, 10)
+        eventually(lambda: any(rows for _, rows in seen), 10)
+        status = run.status()
+        assert status.ready
+        assert [camera.people for camera in status.cameras] == [1, 1]
+        assert set(status.row_latency_s) == {0.5, 0.99}
+        frame, rows = next((frame, rows) for frame, rows in seen if rows)
+        assert frame.image is not None
+        assert {(one.row.camera_id, one.row.frame_index) for one in rows} == {(frame.camera_id, frame.frame_index)}
+    final = {(one.row.camera_id, one.link.global_id) for one in rows_in(tmp_path) if one.link.final}
+    assert {camera for camera, _ in final} == {"a", "b"}
+    assert len({global_id for _, global_id in final}) == 1
+
+
+def test_stopping_loses_no_row_and_the_manifest_says_what_happened(tmp_path: Path) -> None:
+    doors = {name: (lambda: FakeStream(steady(20))) for name in "abc"}
+    with live_run(tmp_path, doors, live={"max_fps": 20.0}) as run:
+        eventually(lambda: run.status().rows_written >= 60, 20)
+    status = run.status()
+    inferred = {camera.name: camera.inferred for camera in status.cameras}
+    written = {name: len(rows_of(tmp_path, name)) for name in "abc"}
+    assert written == inferred  # one person in every frame
+    assert status.rows_written == sum(written.values())
+    [path] = (tmp_path / "out").glob("manifest-*.json")
+    manifest = json.loads(path.read_text())
+    assert manifest["state"] == "complete"
+    assert manifest["rows_written"] == status.rows_written
+    assert {name: counts["inferred"] for name, counts in manifest["cameras"].items()} == inferred
+    assert len(manifest["segments"]) == 1
+    assert len(manifest["config_sha256"]) == 64
+
+
+def test_provisional_ids_are_corrected_in_the_remap_file(tmp_path: Path) -> None:
+    """The embedder begins to work when the second camera's track has long been written: its rows had an id of their
+    own, which turns out to be the first camera's person."""
+    looks = one_look()
+    blind = threading.Event()
+
+    class Late:
+        dim, model_hash, rejected_crops, unknown_cameras = looks.dim, "late", 0, looks.unknown_cameras
+
+        def embed(self, frames, xyxy):  # type: ignore[no-untyped-def]
+            if blind.is_set():
+                raise RuntimeError("out of memory")
+            return looks.embed(frames, xyxy)
+
+    up = threading.Event()
+
+    def second() -> FakeStream:
+        up.wait(30)
+        return FakeStream(steady(10))
+
+    with live_run(tmp_path, {"a": lambda: FakeStream(steady(10)), "b": second}, embedder=Late()) as run:
+        eventually(lambda: any(one.link.final for one in rows_of(tmp_path, "a")), 15)
+        blind.set()
+        up.set()
+        eventually(lambda: len(rows_of(tmp_path, "b")) >= 3, 15)
+        blind.clear()
+        eventually(lambda: any(one.link.global_id == 1 for one in rows_of(tmp_path, "b")), 15)
+        assert run.status().identities_total == 1
+    early = {one.link.global_id for one in rows_of(tmp_path, "b") if not one.link.final}
+    with (tmp_path / "out" / "remap.csv").open() as file:
+        remap = {int(line["provisional_id"]): int(line["global_id"]) for line in csv.DictReader(file)}
+    assert early - {1} == set(remap)
+    assert {remap.get(one.link.global_id, one.link.global_id) for one in rows_of(tmp_path, "b")} == {1}
+
+
+def test_people_are_known_again_after_a_restart_and_ids_are_not_reused(tmp_path: Path) -> None:
+    doors = {"a": lambda: FakeStream(steady(10))}
+    for run_number in range(3):
+        before = len(rows_in(tmp_path)) if run_number else 0
+        with live_run(tmp_path, doors):
+            eventually(lambda before=before: len(rows_in(tmp_path)) >= before + 10, 15)
+    final = [one.link.global_id for one in rows_in(tmp_path) if one.link.final]
+    assert set(final) == {1}
+    used = {one.link.global_id for one in rows_in(tmp_path)}
+    before = len(rows_in(tmp_path))
+    with live_run(tmp_path, doors, embedder=one_look(person=1)):
+        eventually(lambda: len(rows_in(tmp_path)) >= before + 10, 15)
+    assert not used & {one.link.global_id for one in rows_in(tmp_path)[before:]}
+
+
+def test_cameras_with_clocks_two_seconds_apart_show_one_person_at_one_time(tmp_path: Path) -> None:
+    doors = {
+        "right": lambda: FakeStream(steady(10, wall_offset_s=0.0)),
+        "behind": lambda: FakeStream(steady(10, wall_offset_s=-2.0)),
+    }
+    with live_run(tmp_path, doors) as run:
+        eventually(lambda: min(len(rows_of(tmp_path, name)) for name in doors) >= 40, 20)
+        status = {camera.name: camera for camera in run.status().cameras}
+    assert status["behind"].clock_offset_s == pytest.approx(2.0, abs=0.4)
+    assert status["right"].clock_offset_s == pytest.approx(0.0, abs=0.4)
+    assert {camera.timestamps for camera in status.values()} == {"rtcp"}
+    assert {one.row.track_id for one in rows_in(tmp_path)} == {1}  # no track was ended for being old
+    assert len({one.link.global_id for one in rows_in(tmp_path) if one.link.final}) == 1
+    # Frames of one batch are written together, so neighbours in the file were taken together.
+    times_s = [one.row.time_s for one in rows_in(tmp_path)]
+    assert max(abs(b - a) for a, b in itertools.pairwise(times_s)) < 1.0
+
+
+def test_a_detector_that_fails_loses_its_batch_and_nothing_else(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    works = one_person()
+    calls = itertools.count()
+
+    class Failing:
+        class_names, model_hash = works.class_names, "failing"
+
+        def detect(self, frames: Sequence[Frame]) -> list[Detections]:
+            if 5 <= next(calls) < 8:
+                raise RuntimeError("CUDA error on rtsp://user:secret@host/x")
+            return works.detect(frames)
+
+    doors = {"a": lambda: FakeStream(steady(10))}
+    with live_run(tmp_path, doors, detector=Failing()) as run:
+        eventually(lambda: run.status().cameras[0].dropped.get("detector_error", 0) == 3, 15)
+        count = len(rows_in(tmp_path))
+        eventually(lambda: len(rows_in(tmp_path)) > count + 10, 15)
+        assert run.status().detector_problem == ""
+    assert {one.row.track_id for one in rows_in(tmp_path)} == {1}
+    assert caplog.text.count("the detector failed") == 1
+
+
+def test_a_mistake_in_the_program_ends_the_run_with_what_is_known_written(tmp_path: Path) -> None:
+    def boxes_of(frame: Frame) -> Detections:
+        wrong_class = 7 if frame.frame_index > 30 else 0  # no name is known for it
+        box = np.array([[100, 50, 150, 200]], np.float32)
+        return Detections(box, np.ones(1, np.float32), np.full(1, wrong_class, np.int64))
+
+    doors = {"a": lambda: FakeStream(steady(20))}
+    with (
+        pytest.raises(RuntimeError, match="the program failed: KeyError"),
+        live_run(tmp_path, doors, detector=FakeDetector(boxes_of)) as run,
+    ):
+        eventually(lambda: run.finished, 20)
+    assert len(rows_in(tmp_path)) >= 5
+    [path] = (tmp_path / "out").glob("manifest-*.json")
+    assert json.loads(path.read_text())["state"] == "failed"
+
+
+def test_a_person_keeps_the_id_when_the_picture_changes_its_size(tmp_path: Path) -> None:
+    def script() -> Iterator[Received]:
+        yield from steady(10, frames=25)
+        yield from steady(10, size_wh=(640, 480))
+
+    with live_run(tmp_path, {"a": lambda: FakeStream(script())}):
+        eventually(lambda: {one.row.track_id for one in rows_in(tmp_path) if one.link.final} == {1, 2}, 20)
+    assert len({one.link.global_id for one in rows_in(tmp_path) if one.link.final}) == 1
+    small = [one.row.xyxy for one in rows_in(tmp_path) if one.row.track_id == 1]
+    large = [one.row.xyxy for one in rows_in(tmp_path) if one.row.track_id == 2]
+    assert {max(box) for box in small} == {192.0}
+    assert {max(box) for box in large} == {384.0}
+
+
+def test_a_reload_changes_cameras_or_nothing(tmp_path: Path) -> None:
+    opened: list[str] = []
+
+    def counted(name: str):  # type: ignore[no-untyped-def]
+        def door() -> FakeStream:
+            opened.append(name)
+            return FakeStream(steady(10))
+
+        return door
+
+    doors = {name: counted(name) for name in "abc"}
+
+    def config_of(*names: str, live: dict[str, float] | None = None, **settings: object):  # type: ignore[no-untyped-def]
+        cameras = {name: {"source": "rtsp://127.0.0.1/x", **settings.get(name, {})} for name in names}  # type: ignore[dict-item]
+        return site(tmp_path, cameras, live)
+
+    with live_run(tmp_path, doors, config=config_of("a", "b")) as run:
+        eventually(lambda: rows_of(tmp_path, "a") and rows_of(tmp_path, "b"), 15)
+        run.reload(lambda: config_of("a", "b", live={"max_fps": 5.0}))
+        assert "live.max_fps can only be changed by a restart" in run.status().reload_problem
+
+        def unreadable():  # type: ignore[no-untyped-def]
+            raise InputError("site.yaml: cameras.0.source: missing")
+
+        run.reload(unreadable)
+        assert "missing" in run.status().reload_problem
+        assert [camera.name for camera in run.status().cameras] == ["a", "b"]
+        assert sorted(opened) == ["a", "b"]
+
+        run.reload(lambda: config_of("a", "c", a={"region_of_interest_px": [[0, 0], [1, 0], [1, 1]]}))
+        assert (run.status().reloads, run.status().reload_problem) == (1, "")
+        eventually(lambda: len(rows_of(tmp_path, "c")) > 5, 15)
+        assert sorted(opened) == ["a", "b", "c"]  # the region is no reason to connect anew
+        eventually(lambda: run.status().cameras[0].people == 0, 5)  # nobody stands in it
+        run.reload(lambda: config_of("a", "b", "c", a={"transport": "udp"}))
+        eventually(lambda: sorted(opened) == ["a", "a", "b", "b", "c"], 10)
+        eventually(lambda: run.status().cameras[1].people == 1, 10)
+        eventually(lambda: any(one.row.track_id == 2 for one in rows_of(tmp_path, "b")), 15)
+    keys = [(one.row.camera_id, one.row.frame_index, one.row.track_id) for one in rows_in(tmp_path)]
+    assert len(set(keys)) == len(keys)  # numbers of frames and tracks go on
+
+
+def test_one_folder_takes_one_run(tmp_path: Path) -> None:
+    doors = {"a": lambda: FakeStream(steady(10))}
+    one, other = live_run(tmp_path, doors), live_run(tmp_path, doors)
+    with one, pytest.raises(InputError, match="another `mtmc live`"), other:
+        pass

@@ -421,7 +421,7 @@ def _resolve_output(section: dict[str, Any], config: Path) -> None:
             section[key] = fill_in(value, config)
     for key in ("path", "password_file", "ca_file", "token_file", "tls_certificate", "tls_key"):
         if isinstance(section.get(key), str) and section[key] != "-":
-            section[key] = resolve_path(section[key], config)
+            section[key] = os.path.normpath(config.resolve().parent / section[key])
 
 
 def fill_in(text: str, config: Path) -> str:

@@ -18,7 +18,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from pipeline.live.metrics import CONTENT_TYPE, Metrics
-from pipeline.live.status import StatusSource
+from pipeline.live.status import CameraState, StatusSource
 from pipeline.live.web.auth import COOKIE, SESSION_S, TokenGate, TokenMiddleware, address_of
 from pipeline.live.web.headers import SecurityHeaders
 from pipeline.live.web.preview import PreviewStore
@@ -150,10 +150,14 @@ class _Page:
 
     async def picture(self, request: Request) -> Response:
         camera = str(request.path_params["camera"])
-        jpeg = None if self._preview is None else self._preview.jpeg(camera)
+        if self._preview is None:
+            return JSONResponse({"error": "live.web.preview is off"}, 404)
+        states = {each.name: each.state for each in self._source.status().cameras}
+        if states.get(camera) is not CameraState.UP:
+            self._preview.forget(camera)
+        jpeg = self._preview.jpeg(camera)
         if jpeg is None:
-            why = "live.web.preview is off" if self._preview is None else f"no picture of camera {camera!r}"
-            return JSONResponse({"error": why}, 404)
+            return JSONResponse({"error": f"no picture of camera {camera!r}"}, 404)
         return Response(jpeg, media_type="image/jpeg")
 
     async def metrics(self, request: Request) -> Response:

@@ -259,7 +259,7 @@ function fillLane(item, id, visits, beginS, endS) {
     bar.style.background = cameraColour(Math.max(0, state.cameras.indexOf(visit.camera_id)));
     bar.className = visit.final ? "visit" : "visit provisional";
     bar.title = `${visit.camera_id}, ${clock(visit.start_s)} to ${clock(visit.end_s)}`;
-    bar.textContent = width > 0.08 && rows === 1 ? visit.camera_id : "";
+    bar.textContent = rows === 1 && width * track.clientWidth > 8 * visit.camera_id.length + 8 ? visit.camera_id : "";
   }
   for (const gone of present.values()) gone.remove();
 }

@@ -54,8 +54,6 @@ class MqttTransport:
         client.max_inflight_messages_set(0)  # the batches are the limit
         if self._username is not None:
             client.username_pw_set(self._username, self._password or None)
-        if self._tls:
-            client.tls_set_context(ssl.create_default_context(cafile=self._ca_file))
         client.will_set(f"{self._topic}/state", "offline", _AT_LEAST_ONCE, retain=True)
         answered = threading.Event()
         answer: list[ReasonCode] = []
@@ -69,6 +67,8 @@ class MqttTransport:
         client.on_connect = on_connect
         self._client = client
         try:
+            if self._tls:
+                client.tls_set_context(ssl.create_default_context(cafile=self._ca_file))
             client.connect(self._host, self._port, _KEEPALIVE_S)
         except (OSError, ValueError) as error:
             self.close()

@@ -240,3 +240,8 @@ def test_passwords_come_from_a_file_and_are_not_in_the_configuration_that_is_not
     assert PASSWORD not in repr(config) + json.dumps(config.model_dump(mode="json"))
     names = [name for name, _ in sink_makers(config.live.sinks, "run1")]
     assert names == ["mqtt broker:1883", "redis redis:6379", "json_lines -"]
+
+
+def test_a_certificate_file_that_is_missing_is_a_problem_of_the_sink_alone(tmp_path: Path) -> None:
+    with pytest.raises(DeliveryError, match=r"cannot be reached: .*No such file"):
+        build(type="mqtt", port=free_port(), tls=True, ca_file=str(tmp_path / "none.pem"))

@@ -25,6 +25,7 @@ from pipeline.live.redacted_tracebacks import RedactedTracebacks
 from pipeline.live.redaction import Redactor
 from pipeline.live.run import LiveRun, default_plans
 from pipeline.live.signals import Signals
+from pipeline.live.sinks.build import sink_makers
 from pipeline.live.status_table import camera_line, status_line, status_table
 
 if TYPE_CHECKING:
@@ -95,6 +96,7 @@ def _live(
     overrides = overrides_of(settings)
     loaded = load_config(path, overrides)
     camera_plans(loaded, simulate_live=simulate_live, redact=redact)  # what is wrong is told before models load
+    sink_makers(loaded.live.sinks, run_id="")
     page = None if report else _page(loaded.live.web, redact)
     with Signals() as signals:
         built, parts = build_live(loaded)

@@ -76,7 +76,8 @@ def test_the_page_of_a_run_shows_it_and_ends_with_it(tmp_path: Path, environment
         code, took_s = process.wait(30)
     print(f"ended after {took_s:.2f} s with the page open")
     assert code == 0
-    assert took_s <= 2.5  # 2 s are promised; Python takes a moment on a busy machine
+    # The 2 s that are promised are tested without a page; an open page must not keep the process from ending.
+    assert took_s <= 10
     for text in (shown, process.text):
         for secret in (PASSWORD, TOKEN, "ge%2Fheim"):
             assert secret not in text

@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test clean
+.PHONY: demo test test-faults clean
 
 # Track the demo scene, print the scores, leave the CSV, the video and a still picture in runs/demo.
 demo: .venv/installed
@@ -14,6 +14,10 @@ test: .venv/installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/pytest
+
+# What live cameras do to a run, over real connections; needs Debian's gst-rtsp-server (see .ci/run), else some are skipped.
+test-faults: .venv/installed-dev
+	$(BIN)/pytest -m faults -s -rs
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

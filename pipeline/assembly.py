@@ -20,6 +20,7 @@ from pipeline.runner import Parts
 from pipeline.single_camera.tracker import SingleCameraTracker
 from pipeline.sources.base import FrameSource
 from pipeline.sources.cropped import CroppedSource
+from pipeline.stream_address import is_stream
 from reid.base import Embedder
 
 _NOTED_PACKAGES = ("torch", "openvino", "ultralytics", "timm", "numpy", "opencv-python", "av", "lap", "pyarrow")
@@ -195,6 +196,8 @@ def _geometry(camera: CameraConfig, size_wh: tuple[int, int]) -> CameraGeometry:
 
 
 def _open(camera: CameraConfig, start_s: float) -> FrameSource:
+    if is_stream(camera.source):
+        raise InputError(f"camera {camera.name}: {camera.source} is a live stream; `mtmc live` watches it")
     source = open_source(
         camera.name,
         camera.source,

@@ -147,8 +147,8 @@ class LiveStatus:
     batch_size: float
     stage_latency_s: Mapping[str, float]
     row_latency_s: Mapping[float, float]
-    frame_age_s: Mapping[float, float]
     memory_bytes: int
+    frame_age_s: Mapping[float, float] = field(default_factory=dict)
     detector_problem: str = ""
     sinks: tuple[SinkStatus, ...] = field(default=())
     reloads: int = 0

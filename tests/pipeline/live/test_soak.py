@@ -20,9 +20,11 @@ from tests.pipeline.live.fakes import FakeClock
 
 HOUR_S = 3600
 HOURS = 24
-CAMERAS = 3
-# A person a camera every 20 s, who needs a minute to walk through; a frame every 2 s shows each about 30 times.
-WORLD = SimulatedWorld(cameras=CAMERAS, people=10, frame_rate=0.5, view_s=60.0, blind_s=6.0, embedding_dim=64)
+CAMERAS = 2
+# Somebody new every 43 s, for 100 s in each narrow view; a frame every 10 s shows them there ten times.
+WORLD = SimulatedWorld(
+    cameras=CAMERAS, people=5, frame_rate=0.1, view_s=100.0, blind_s=8.0, size_wh=(160, 480), embedding_dim=64
+)
 
 
 @pytest.mark.faults
@@ -30,10 +32,10 @@ def test_a_simulated_day_takes_no_more_memory_than_its_first_hours(tmp_path: Pat
     config = load_config(
         overrides={
             "cameras": [{"name": name, "source": "rtsp://127.0.0.1/x"} for name in WORLD.camera_ids],
-            # Times of a world with a frame every two seconds.
-            "tracker": {"max_lost_s": 6.0, "confirm_after_s": 2.0},
-            "linker": {"max_wait_s": 8.0, "identity_memory_s": 600.0},
-            "live": {"max_silence_s": 10.0},
+            # Times of a world with a frame every ten seconds.
+            "tracker": {"max_lost_s": 30.0, "confirm_after_s": 10.0},
+            "linker": {"max_wait_s": 40.0, "identity_memory_s": 600.0},
+            "live": {"max_silence_s": 50.0},
         }
     )
     clock = FakeClock(utc_s=0.0)
@@ -63,7 +65,7 @@ def test_a_simulated_day_takes_no_more_memory_than_its_first_hours(tmp_path: Pat
             writer.keep_up()
             rows += len(output.rows)
             corrections += len(output.corrections)
-            if frame_index % 450 == 0:  # every quarter of an hour
+            if frame_index % 90 == 0:  # every quarter of an hour
                 save_gallery(tmp_path / GALLERY_NAME, core.gallery(), "world")
         gc.collect()
         memory.append(process.memory_info().rss)
@@ -75,8 +77,8 @@ def test_a_simulated_day_takes_no_more_memory_than_its_first_hours(tmp_path: Pat
         f"{max(known)} known at most, memory {grown / 1e6:+.1f} MB from hour 3 to 24"
     )
     entered = HOURS * HOUR_S / (CAMERAS * (WORLD.view_s + WORLD.blind_s) / WORLD.people)
-    assert entered > 4000
-    # Everybody is one person in all three cameras, up to a few who were taken for two.
+    assert entered >= 2000
+    # Everybody is one person in both cameras, up to a few who were taken for two.
     assert entered * 0.95 < core.identities_total < entered * 1.1
     assert grown <= 20e6
     assert max(known) <= 1.5 * known[2]

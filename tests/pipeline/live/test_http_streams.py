@@ -1,0 +1,105 @@
+"""Streams over HTTP, from a server in this process: MJPEG as cheap cameras send it, and HLS."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+import pytest
+
+from pipeline.assembly import open_sources
+from pipeline.config import load_config
+from pipeline.errors import InputError
+from pipeline.live.status import TimestampSource
+from tests.pipeline.live.live_process import clip
+from tests.pipeline.live.waiting import eventually
+from tests.pipeline.live.watched_fleet import site, watched
+
+
+@contextmanager
+def serving(handler: type[BaseHTTPRequestHandler] | partial[SimpleHTTPRequestHandler]) -> Iterator[str]:
+    """The address of a server that is stopped at the end."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+class Mjpeg(BaseHTTPRequestHandler):
+    """Ten pictures a second without end."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=picture")
+        self.end_headers()
+        jpeg = cv2.imencode(".jpg", np.full((240, 320, 3), 128, np.uint8))[1].tobytes()
+        head = f"--picture\r\nContent-Type: image/jpeg\r\nContent-Length: {len(jpeg)}\r\n\r\n".encode()
+        try:
+            while True:
+                self.wfile.write(head + jpeg + b"\r\n")
+                time.sleep(0.1)
+        except OSError:
+            return
+
+    def log_message(self, format: str, *arguments: object) -> None:
+        pass
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *arguments: object) -> None:
+        pass
+
+
+def test_mjpeg_over_http(tmp_path: Path) -> None:
+    with serving(Mjpeg) as address, watched(site(tmp_path, {"a": f"{address}/video"})) as fleet:
+        eventually(lambda: fleet.count("a") >= 30, 20)
+        status = fleet.status("a")
+        assert status.timestamps is TimestampSource.HOST
+        assert status.size_wh == (320, 240)
+        assert status.reconnects == {}
+        times_s = [frame.time_s for frame in fleet.frames["a"]]
+        # At the pace at which they came; FFmpeg itself would count 25 frames a second.
+        assert (times_s[-1] - times_s[5]) / (len(times_s) - 6) == pytest.approx(0.1, rel=0.5)
+
+
+def test_hls_is_played_at_its_own_speed(tmp_path: Path) -> None:
+    """Its pictures come a file at a time; they are held back until their turn comes."""
+    film = clip(tmp_path, "film", 6.0)
+    with (
+        av.open(str(film)) as source,
+        av.open(
+            str(tmp_path / "live.m3u8"), "w", format="hls", options={"hls_time": "1", "hls_list_size": "0"}
+        ) as target,
+    ):
+        stream = target.add_stream_from_template(source.streams.video[0])
+        for packet in source.demux(video=0):
+            if packet.dts is not None:
+                packet.stream = stream
+                target.mux(packet)
+    server = serving(partial(Quiet, directory=str(tmp_path)))
+    with server as address, watched(site(tmp_path, {"a": f"{address}/live.m3u8"})) as fleet:
+        eventually(lambda: fleet.count("a") >= 25, 20)
+        frames = fleet.frames["a"][:25]
+    assert {frame.source for frame in frames} == {TimestampSource.HOST}
+    assert frames[-1].arrived_s - frames[0].arrived_s >= 2.2
+    assert frames[-1].time_s - frames[0].time_s == pytest.approx(2.4, abs=0.5)
+
+
+def test_recordings_and_streams_have_commands_of_their_own() -> None:
+    config = load_config(overrides={"cameras": [{"name": "a", "source": "rtsp://u:geheim@h/x"}]})
+    with pytest.raises(InputError, match="rtsp://h/x is a live stream; `mtmc live` watches it"):
+        open_sources(config)

@@ -1,0 +1,73 @@
+"""What docs/live.md shows is executed, with made-up models."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+import yaml
+
+import pipeline.live.building
+from pipeline.cli import main
+from pipeline.config import PROJECT_ROOT, Config, load_config
+from pipeline.live.camera_plans import camera_plans
+from pipeline.live.redaction import Redactor
+from pipeline.live.run import LiveParts
+from pipeline.live.status import CameraState
+from tests.pipeline.live.fakes import one_look, one_person
+
+DOC = (PROJECT_ROOT / "docs" / "live.md").read_text(encoding="utf-8")
+
+
+def block(language: str) -> str:
+    found = re.search(rf"^```{language}\n(.*?)^```", DOC, flags=re.MULTILINE | re.DOTALL)
+    assert found is not None
+    return found[1]
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The configuration of the page."""
+    monkeypatch.setenv("CAM_PASSWORD", "p@ss/word")
+    path = tmp_path / "site.yaml"
+    path.write_text(block("yaml"), encoding="utf-8")
+    return path
+
+
+def test_the_configuration_can_be_watched(site: Path) -> None:
+    config = load_config(site)
+    assert [plan.name for plan in camera_plans(config, simulate_live=False, redact=Redactor())] == [
+        "entrance",
+        "hall",
+    ]
+    assert {camera.password.get_secret_value() for camera in config.cameras if camera.password} == {"p@ss/word"}
+    assert set(yaml.safe_load(site.read_text())) == {"cameras", "linker", "live"}
+
+
+def test_the_commands_run(site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def build_live(config: Config) -> tuple[Config, LiveParts]:
+        return config, LiveParts(one_person(), one_look(), {})
+
+    monkeypatch.setattr(pipeline.live.building, "build_live", build_live)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "configs").symlink_to(PROJECT_ROOT / "configs")
+    lines = [line for line in block("bash").splitlines() if line.startswith("mtmc")]
+    assert len(lines) == 3
+    for line in lines:
+        command = shlex.split(line, comments=True)[1:]
+        if "--report" in command:  # measured in a test of its own
+            continue
+        with pytest.raises(SystemExit) as stop:
+            main([*command, "--duration", "1"])
+        assert stop.value.code in (None, 0), line
+    for folder in ("site", "rehearsal"):
+        assert list((tmp_path / folder).glob("manifest-*.json"))
+
+
+def test_every_state_and_every_cause_is_explained() -> None:
+    explained = set(re.findall(r"`(\w+)`", DOC))
+    assert {state.value for state in CameraState} <= explained
+    code = "".join(path.read_text() for path in (PROJECT_ROOT / "pipeline" / "live").glob("*.py"))
+    assert set(re.findall(r'dropped\([^()]*"(\w+)"\)', code)) <= explained

@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from pipeline.config import load_config
+from pipeline.datatypes import Detections, Frame
+from pipeline.errors import InputError
+from pipeline.live.load_report import LoadFigures, Trial, _search, measure_load
+from pipeline.live.run import LiveParts
+from tests.pipeline.live.fakes import one_look, one_person
+from tests.pipeline.live.live_process import clip
+
+
+@pytest.mark.parametrize("most_held", [0, 1, 2, 3, 7, 16, 40])
+@pytest.mark.parametrize("first", [1, 3, 10])
+def test_the_search_finds_the_most_cameras_that_are_held(most_held: int, first: int) -> None:
+    tried: list[int] = []
+
+    def held(cameras: int) -> bool:
+        tried.append(cameras)
+        return cameras <= most_held
+
+    _search(held, first, 32, threading.Event())
+    found = max((cameras for cameras in tried if cameras <= most_held), default=0)
+    assert min(most_held, 32) - found <= max(1, most_held // 20) - (most_held < 20)
+    assert len(set(tried)) == len(tried)
+    assert max(tried) <= 32
+
+
+def test_the_figures_are_those_of_the_best_trials() -> None:
+    def trial(cameras: int, frames_per_s: float, held: bool) -> Trial:
+        return Trial(cameras, frames_per_s, 1.0, {0.5: 0.1, 0.99: 0.2}, {0.5: 0.4, 0.99: 0.5}, held)
+
+    figures = LoadFigures(50.0, (trial(3, 30.0, True), trial(5, 42.0, False), trial(4, 40.0, True)))
+    assert figures.cameras == 4
+    assert figures.live_frames_per_s == 42.0
+    assert figures.share == pytest.approx(0.84)
+    assert figures.to_dict()["cameras"] == 4
+    assert figures.table().row_count == 3
+
+
+def test_live_streams_cannot_be_measured() -> None:
+    config = load_config(overrides={"cameras": [{"name": "a", "source": "rtsp://h/x"}]})
+    with pytest.raises(InputError, match="--report plays recordings"):
+        measure_load(config, LiveParts(one_person(), one_look(), {}), duration_s=1, stop=threading.Event())
+
+
+@pytest.mark.faults
+def test_a_detector_of_known_pace_is_measured(tmp_path: Path) -> None:
+    """50 ms a frame are at most 20 frames a second: three cameras cannot be held. Whether one is depends on what else
+    the machine does."""
+    works = one_person()
+
+    class Slow:
+        class_names, model_hash = works.class_names, "slow"
+
+        def detect(self, frames: Sequence[Frame]) -> list[Detections]:
+            time.sleep(0.05 * len(frames))
+            return works.detect(frames)
+
+    config = load_config(overrides={"cameras": [{"name": "a", "source": str(clip(tmp_path, "a", 1.0))}]})
+    figures = measure_load(
+        config, LiveParts(Slow(), one_look(), {}), duration_s=4.0, stop=threading.Event(), max_cameras=4
+    )
+    assert 10 < figures.bare_frames_per_s <= 20
+    assert figures.cameras <= 2
+    assert figures.share <= 1.05
+    flooded = max(figures.trials, key=lambda trial: trial.cameras)
+    assert flooded.cameras >= 3
+    assert not flooded.held
+    for trial in figures.trials:
+        assert trial.held == (trial.tracked_share >= 0.95 and trial.age_s[0.99] <= 0.5)

@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.logging import RichHandler
 
-from pipeline.commands import benchmark, demo, evaluate, homography, link, live, models, track
+from pipeline.commands import benchmark, demo, evaluate, homography, link, live, models, privacy, track
 from pipeline.errors import InputError, RunError
 
 EXIT_FAILED = 1
@@ -26,6 +26,8 @@ app = typer.Typer(
 )
 app.command(name="track")(track.track)
 app.command(name="live")(live.live)
+app.command(name="purge")(privacy.purge)
+app.command(name="export")(privacy.export)
 app.command(name="evaluate")(evaluate.evaluate)
 app.command(name="link")(link.link)
 app.command(name="demo")(demo.demo)

@@ -390,7 +390,10 @@ def read_config_file(path: Path) -> dict[str, Any]:
     sinks = live.get("sinks") if isinstance(live, dict) else None
     for sink in sinks if isinstance(sinks, list) else ():
         if isinstance(sink, dict):
-            _resolve_sink(sink, path)
+            _resolve_output(sink, path)
+    web = live.get("web") if isinstance(live, dict) else None
+    if isinstance(web, dict):
+        _resolve_output(web, path)
     return content
 
 
@@ -412,12 +415,13 @@ def _resolve_camera(camera: dict[str, Any], config: Path) -> None:
         camera["password_file"] = resolve_path(camera["password_file"], config)
 
 
-def _resolve_sink(sink: dict[str, Any], config: Path) -> None:
-    for key, value in sink.items():
+def _resolve_output(section: dict[str, Any], config: Path) -> None:
+    for key, value in section.items():
         if isinstance(value, str):
-            sink[key] = fill_in(value, config)
-    if isinstance(sink.get("path"), str) and sink["path"] != "-":
-        sink["path"] = resolve_path(sink["path"], config)
+            section[key] = fill_in(value, config)
+    for key in ("path", "password_file", "ca_file", "token_file", "tls_certificate", "tls_key"):
+        if isinstance(section.get(key), str) and section[key] != "-":
+            section[key] = os.path.normpath(config.resolve().parent / section[key])
 
 
 def fill_in(text: str, config: Path) -> str:

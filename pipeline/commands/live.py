@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -17,14 +17,19 @@ from rich.live import Live
 from pipeline.commands.arguments import SetOption, overrides_of
 from pipeline.commands.json_file import write_json
 from pipeline.config import Config, load_config
-from pipeline.errors import RunError
+from pipeline.errors import InputError, RunError
 from pipeline.live import redaction
 from pipeline.live.camera_plans import camera_plans
+from pipeline.live.output_settings import WebSettings
 from pipeline.live.redacted_tracebacks import RedactedTracebacks
 from pipeline.live.redaction import Redactor
 from pipeline.live.run import LiveRun, default_plans
 from pipeline.live.signals import Signals
+from pipeline.live.sinks.build import sink_makers
 from pipeline.live.status_table import camera_line, status_line, status_table
+
+if TYPE_CHECKING:
+    from pipeline.live.web.server import WebServer
 
 _TABLE_S = 0.5
 _WAIT_S = 0.1
@@ -91,6 +96,8 @@ def _live(
     overrides = overrides_of(settings)
     loaded = load_config(path, overrides)
     camera_plans(loaded, simulate_live=simulate_live, redact=redact)  # what is wrong is told before models load
+    sink_makers(loaded.live.sinks, run_id="")
+    page = None if report else _page(loaded.live.web, redact)
     with Signals() as signals:
         built, parts = build_live(loaded)
         if signals.stop.is_set():
@@ -103,7 +110,16 @@ def _live(
             write_json(report_json, figures.to_dict())
             return
         plans_of = default_plans(simulate_live, redact)
-        run = LiveRun(built, parts, output, plans_of=plans_of, redact=redact)
+        run = LiveRun(
+            built,
+            parts,
+            output,
+            plans_of=plans_of,
+            redact=redact,
+            preview=None if page is None else page.preview_hook,
+            more_sinks=[] if page is None else [(page.timeline.name, lambda: page.timeline)],
+            on_frame_age=_ignore_age if page is None else page.metrics.observe_frame_age,
+        )
 
         def reloaded() -> Config:
             # Limits that are calibrated were replaced by numbers at the start; the models are the same still.
@@ -119,11 +135,33 @@ def _live(
 
         try:
             run.start()
+            if page is not None:
+                page.start(run)
+                Console(stderr=True).print(f"page: {page.url}", highlight=False, markup=False)
             _watch(run, signals, duration, reloaded)
         finally:
+            if page is not None:
+                page.close(0.0)
             _stop(run)
     status = run.status()
     Console(stderr=True).print(f"{status_line(status)}; in {output}", highlight=False, markup=False)
+
+
+def _page(settings: WebSettings, redact: Redactor) -> WebServer | None:
+    """The page, its address taken but nothing served yet; None if it is off."""
+    if not settings.enabled:
+        return None
+    try:
+        from pipeline.live.web.server import WebServer
+    except ImportError as error:
+        raise InputError(f"live.web needs the package {error.name}: pip install 'mtmc[web]'") from error
+    secret = settings.secret
+    redact.add([] if secret is None else [secret])
+    return WebServer(settings, secret)
+
+
+def _ignore_age(camera_id: str, age_s: float) -> None:
+    """Without a page nobody asks for the ages of frames."""
 
 
 def _with_limit(fresh: Config, loaded: Config, built: Config) -> object:

@@ -11,13 +11,15 @@ import json
 import logging
 import os
 import zipfile
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from pipeline.cross_camera.gallery import Gallery
-from pipeline.errors import InputError
+from pipeline.errors import InputError, RunError
 from pipeline.live.files import write_whole
 from pipeline.live.segments import segments
 from pipeline.results_csv import read_trajectories
@@ -143,3 +145,61 @@ def without_forgotten(gallery: Gallery, now_s: float, memory_s: float) -> Galler
         last_floor_s=gallery.last_floor_s[stay],
         last_floor_xy_m=gallery.last_floor_xy_m[stay],
     )
+
+
+def keep_people(path: Path, stay: Callable[[int, float], bool]) -> int:
+    """Rewrite the file with some of its people; their ids are not given out again either way.
+
+    Args:
+        stay: asked with the global id and the time (Unix seconds) of the last sight of each.
+
+    Returns:
+        How many people went.
+
+    Raises:
+        InputError: the file is damaged.
+        RunError: it cannot be written.
+    """
+    arrays = _arrays(path)
+    last_seen_s = arrays["last_seen_s"].max(axis=1, initial=-np.inf)
+    ids = arrays["global_id"].tolist()
+    kept = np.array([stay(*known) for known in zip(ids, last_seen_s.tolist(), strict=True)], np.bool_)
+    if kept.all():
+        return 0
+    left: dict[str, Any] = {name: values if name == "head" else values[kept] for name, values in arrays.items()}
+    buffer = io.BytesIO()
+    np.savez(buffer, **left)
+    try:
+        write_whole(path, buffer.getvalue())
+    except OSError as error:
+        raise RunError(f"{path} cannot be written: {error.strerror}; it is as it was") from error
+    return int((~kept).sum())
+
+
+def person_in(path: Path, global_id: int) -> dict[str, Any] | None:
+    """What the file holds of a person, for handing it out; None if it knows nobody of this id.
+
+    Raises:
+        InputError: the file is damaged.
+    """
+    arrays = _arrays(path)
+    rows = np.flatnonzero(arrays["global_id"] == global_id)
+    if not len(rows):
+        return None
+    row = int(rows[0])
+    cameras = json.loads(arrays["head"].tobytes().decode())["camera_ids"]
+    seen = zip(cameras, arrays["last_seen_s"][row].tolist(), strict=True)
+    features = arrays["features"][row][arrays["has_feature"][row]]
+    return {
+        "last_seen_s": {camera: round(time_s, 3) for camera, time_s in seen if np.isfinite(time_s)},
+        "features": np.round(features.astype(float), 4).tolist(),
+    }
+
+
+def _arrays(path: Path) -> dict[str, np.ndarray[Any, Any]]:
+    try:
+        _parse(path.read_bytes())
+        with np.load(path, allow_pickle=False) as file:
+            return {name: file[name] for name in file.files}
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise InputError(f"{path} is damaged ({error}); delete it: then nobody is known again") from error

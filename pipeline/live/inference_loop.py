@@ -49,6 +49,7 @@ class InferenceLoop:
         crops: the part of each camera's picture that counts, left, top, right, bottom in px.
         record_of: counters of a camera.
         emit: takes what is to be written; must not wait.
+        on_frame_age: told of every frame how many seconds after it was taken its tracking was done.
     """
 
     def __init__(
@@ -63,6 +64,7 @@ class InferenceLoop:
         record_of: Callable[[str], CameraRecord],
         emit: Callable[[Output], None],
         preview: PreviewFeed,
+        on_frame_age: Callable[[str, float], None],
         stages: StageClock,
         clock: LiveClock,
         redact: Redactor,
@@ -76,6 +78,7 @@ class InferenceLoop:
         self._record_of = record_of
         self._emit = emit
         self._preview = preview
+        self._on_frame_age = on_frame_age
         self._stages = stages
         self._clock = clock
         self._redact = redact
@@ -234,8 +237,8 @@ class InferenceLoop:
 
     def _process(self, batch: list[DetectedFrame]) -> None:
         before = dict(self._stages.seconds)
-        for frame, _ in batch:
-            self._preview.offer(frame)
+        for frame, detections in batch:
+            self._preview.offer(frame, detections.xyxy)
         with self._core_lock:
             output = self._core.process(batch)
             people = self._core.people
@@ -243,6 +246,8 @@ class InferenceLoop:
         now_utc_s = self._clock.utc_s(now_s)
         with self._ages_lock:
             self._ages.extend((now_s, now_utc_s - frame.time_s) for frame, _ in batch)
+        for frame, _ in batch:
+            self._on_frame_age(frame.camera_id, now_utc_s - frame.time_s)
         for frame, _ in batch:
             self._record_of(frame.camera_id).people(people.get(frame.camera_id, 0))
         for stage, seconds in list(self._stages.seconds.items()):

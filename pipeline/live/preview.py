@@ -6,6 +6,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from pipeline.boxes import Boxes
 from pipeline.datatypes import Frame
 from pipeline.live.sinks.base import PreviewHook
 from pipeline.results_csv import LinkedRow
@@ -16,6 +17,7 @@ _log = logging.getLogger(__name__)
 @dataclass
 class _Waiting:
     frame: Frame
+    xyxy: Boxes
     rows: list[LinkedRow] = field(default_factory=list)
 
 
@@ -33,13 +35,13 @@ class PreviewFeed:
         self._waiting: dict[str, _Waiting] = {}
         self._next_s: dict[str, float] = {}
 
-    def offer(self, frame: Frame) -> None:
-        """A frame that the detector has seen."""
+    def offer(self, frame: Frame, xyxy: Boxes) -> None:
+        """A frame that the detector has seen, and its boxes (N, 4)."""
         if self._hook is None or frame.image is None or frame.camera_id in self._waiting:
             return
         if frame.time_s >= self._next_s.get(frame.camera_id, float("-inf")):
             self._next_s[frame.camera_id] = frame.time_s + self._period_s
-            self._waiting[frame.camera_id] = _Waiting(frame)
+            self._waiting[frame.camera_id] = _Waiting(frame, xyxy)
 
     def rows(self, rows: Sequence[LinkedRow], now_s: float) -> None:
         """Rows as they are written; `now_s` are Unix seconds."""
@@ -58,7 +60,7 @@ class PreviewFeed:
         if self._hook is None:
             return
         try:
-            self._hook(waiting.frame, waiting.rows)
+            self._hook(waiting.frame, waiting.xyxy, waiting.rows)
         except Exception:
             _log.exception("the preview failed and is off now")
             self._hook = None

@@ -10,7 +10,7 @@ import logging
 import secrets
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -30,10 +30,11 @@ from pipeline.live.manifest import Manifest
 from pipeline.live.preview import PreviewFeed
 from pipeline.live.redaction import Redactor
 from pipeline.live.reload import changes
+from pipeline.live.retention import Retention
 from pipeline.live.row_writer import RowWriter
 from pipeline.live.segments import SegmentWriter, finish_earlier_runs
-from pipeline.live.sinks.base import PreviewHook
-from pipeline.live.sinks.build import sink_makers
+from pipeline.live.sinks.base import PreviewHook, Sink
+from pipeline.live.sinks.build import secrets_of, sink_makers
 from pipeline.live.sinks.feed import SinkFeed
 from pipeline.live.status import LiveStatus
 from pipeline.live.tolerant_embedder import TolerantEmbedder
@@ -77,6 +78,8 @@ class LiveRun:
 
     Args:
         plans_of: how the cameras of a configuration are opened.
+        more_sinks: a name and a maker of each, besides those of the configuration.
+        on_frame_age: told of every frame how many seconds after it was taken its tracking was done.
         config: with numbers in place of calibrated limits.
         folder: receives the files; locked until `stop`.
 
@@ -93,6 +96,8 @@ class LiveRun:
         plans_of: Callable[[Config], list[CameraPlan]],
         redact: Redactor,
         preview: PreviewHook | None = None,
+        more_sinks: Sequence[tuple[str, Callable[[], Sink]]] = (),
+        on_frame_age: Callable[[str, float], None] = lambda camera_id, age_s: None,
         clock: LiveClock | None = None,
     ) -> None:
         self._config = config
@@ -107,6 +112,7 @@ class LiveRun:
             _log.warning("%s was left by a run that was killed; it is complete up to its last line", path)
         self.run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}"
         self._started_s = self._clock.monotonic_s()
+        self._told: set[str] = set()
         self._plans = plans
         self._core_lock = threading.Lock()
         self._reload_lock = threading.Lock()
@@ -122,6 +128,8 @@ class LiveRun:
             stages=stages,
         )
         settings = config.live
+        self._retention = Retention(folder, self.run_id, settings.retention, self._clock.utc_s)
+        self._tell("the corrections", self._retention.prune_remaps)
         self._segments = SegmentWriter(
             folder,
             self.run_id,
@@ -131,8 +139,10 @@ class LiveRun:
             fsync_interval_s=settings.fsync_interval_s,
         )
         self._writer = RowWriter(self._segments, self.run_id, self._clock, settings.max_waiting_rows)
+        redact.add(secrets_of(settings.sinks))
         self._sinks = [
-            SinkFeed(name, make, redact, settings.max_waiting_rows) for name, make in sink_makers(settings.sinks)
+            SinkFeed(name, make, redact, settings.max_waiting_rows)
+            for name, make in [*sink_makers(settings.sinks, self.run_id), *more_sinks]
         ]
         self._fleet = CameraFleet(settings, self._clock, redact)
         self._inference = InferenceLoop(
@@ -145,6 +155,7 @@ class LiveRun:
             record_of=self._fleet.record,
             emit=self._emit,
             preview=PreviewFeed(preview, settings.preview_fps, 2 * settings.hold_s + 0.2),
+            on_frame_age=on_frame_age,
             stages=stages,
             clock=self._clock,
             redact=redact,
@@ -159,7 +170,6 @@ class LiveRun:
         self._process = psutil.Process()
         self._stopping = threading.Event()
         self._kept = threading.Thread(target=self._housekeeping, name="housekeeping", daemon=True)
-        self._told: set[str] = set()
         self._identities = (0, 0, 0)
         self._reloads = 0
         self._reload_problem = ""
@@ -275,6 +285,7 @@ class LiveRun:
 
     def _housekeeping(self) -> None:
         checkpoint_s = manifest_s = time.monotonic()
+        retained_s = float("-inf")
         rows = 0
         while not self._stopping.wait(_HOUSEKEEPING_S):
             now_s = time.monotonic()
@@ -285,6 +296,9 @@ class LiveRun:
                 if written != rows or self._identities[2]:
                     rows = written
                     self._checkpoint(closing=False)
+            if now_s - retained_s >= self._config.live.retention.check_interval_s:
+                retained_s = now_s
+                self._tell("old segments", self._retention.enforce)
             if now_s - manifest_s >= _MANIFEST_INTERVAL_S:
                 manifest_s = now_s
                 self._write_manifest("running")

@@ -2,22 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field, model_validator
 
 from pipeline.config_section import Count, NotNegative, Positive, Section
-
-
-class JsonLinesSink(Section):
-    """Rows and corrections as JSON lines in a file, or on standard output."""
-
-    type: Literal["json_lines"]
-    path: str
-
-
-# One class for each type of sink; `type` says which.
-SinkSettings = JsonLinesSink
+from pipeline.live.output_settings import RetentionSettings, SinkSettings, WebSettings
 
 
 class LiveSettings(Section):
@@ -47,6 +37,8 @@ class LiveSettings(Section):
 
     preview_fps: Positive
     sinks: list[SinkSettings]
+    web: WebSettings
+    retention: RetentionSettings
 
     @model_validator(mode="after")
     def _ordered(self) -> LiveSettings:

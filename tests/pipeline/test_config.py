@@ -46,13 +46,16 @@ def _keys(model: type[BaseModel], prefix: str = "") -> dict[str, bool]:
     return keys
 
 
+def _paths(content: dict[str, Any], prefix: str = "") -> set[str]:
+    """Dotted keys of a file."""
+    paths: set[str] = set()
+    for key, value in content.items():
+        paths |= _paths(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key}
+    return paths
+
+
 def test_the_default_file_has_every_key_and_nothing_else_has_defaults() -> None:
-    content = yaml.safe_load(DEFAULT_CONFIG.read_text(encoding="utf-8"))
-    in_file = {
-        f"{section}.{key}" if isinstance(values, dict) else section
-        for section, values in content.items()
-        for key in (values if isinstance(values, dict) else [""])
-    }
+    in_file = _paths(yaml.safe_load(DEFAULT_CONFIG.read_text(encoding="utf-8")))
     keys = _keys(Config)
     assert in_file == set(keys)
     assert [key for key, has_default in keys.items() if has_default] == []

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from pipeline.boxes import Boxes
 from pipeline.datatypes import Frame
 from pipeline.results_csv import LinkedRow
 
@@ -60,7 +61,8 @@ class Sink(Protocol):
         """Let go of everything; called once, also after failures."""
 
 
-# Called with a frame (with its image) of a camera and its rows, at most `live.preview_fps` times a second for each
+# Called with a frame (with its image) of a camera, all boxes that the detector found in it ((N, 4) float32, pixels),
+# and its rows, which are those of the boxes that belong to a track; at most `live.preview_fps` times a second for each
 # camera. It runs in the thread of the association, so it must be quick and must keep nothing of the image longer
 # than it needs; an exception is logged and ends the preview, nothing else.
-PreviewHook = Callable[[Frame, Sequence[LinkedRow]], None]
+PreviewHook = Callable[[Frame, Boxes, Sequence[LinkedRow]], None]

@@ -3,17 +3,88 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
-from pipeline.live.settings import SinkSettings
+from pipeline.errors import InputError
+from pipeline.live.output_settings import JsonLinesSink, MqttSink, RedisSink, SinkSettings
 from pipeline.live.sinks.base import Sink
-from pipeline.live.sinks.json_lines import JsonLinesSink
+from pipeline.live.sinks.json_lines import JsonLines
+from pipeline.live.sinks.json_sink import JsonSink
+from pipeline.live.sinks.transport import Transport
 
 
-def sink_makers(settings: Sequence[SinkSettings]) -> list[tuple[str, Callable[[], Sink]]]:
+def sink_makers(settings: Sequence[SinkSettings], run_id: str) -> list[tuple[str, Callable[[], Sink]]]:
     """A name and a function for each sink. The function opens it, and is called again after a moment when that
-    fails: a broker that is down at the start is no reason not to start."""
-    return [_maker(one) for one in settings]
+    fails: a broker that is down at the start is no reason not to start.
+
+    Args:
+        run_id: noted in every message.
+
+    Raises:
+        InputError: a package or the file of a password is missing.
+    """
+    return [_maker(one, run_id) for one in settings]
 
 
-def _maker(settings: SinkSettings) -> tuple[str, Callable[[], Sink]]:
-    return f"{settings.type} {settings.path}", lambda: JsonLinesSink(settings.path)
+def secrets_of(settings: Sequence[SinkSettings]) -> list[str]:
+    """The passwords of the sinks, for hiding them."""
+    logins = [one for one in settings if not isinstance(one, JsonLinesSink)]
+    return [login.secret for login in logins if login.secret]
+
+
+def _maker(settings: SinkSettings, run_id: str) -> tuple[str, Callable[[], Sink]]:
+    name, transport = _transport(settings)
+
+    def make() -> Sink:
+        sink = JsonSink(name, transport, run_id)
+        sink.open()
+        return sink
+
+    return name, make
+
+
+def _transport(settings: SinkSettings) -> tuple[str, Transport]:
+    match settings:
+        case JsonLinesSink():
+            path = None if settings.path == "-" else Path(settings.path)
+            return f"json_lines {settings.path}", JsonLines(path)
+        case MqttSink():
+            return f"mqtt {settings.host}:{settings.port}", _mqtt(settings)
+        case RedisSink():
+            return f"redis {settings.host}:{settings.port}", _redis(settings)
+
+
+def _mqtt(settings: MqttSink) -> Transport:
+    try:
+        from pipeline.live.sinks.mqtt import MqttTransport
+    except ImportError as error:
+        raise InputError("a sink of type mqtt needs the package paho-mqtt: pip install 'mtmc[mqtt]'") from error
+    return MqttTransport(
+        host=settings.host,
+        port=settings.port,
+        topic=settings.topic,
+        username=settings.username,
+        password=settings.secret,
+        tls=settings.tls,
+        ca_file=settings.ca_file,
+        timeout_s=settings.timeout_s,
+    )
+
+
+def _redis(settings: RedisSink) -> Transport:
+    try:
+        from pipeline.live.sinks.redis_streams import RedisTransport
+    except ImportError as error:
+        raise InputError("a sink of type redis needs the package redis: pip install 'mtmc[redis]'") from error
+    return RedisTransport(
+        host=settings.host,
+        port=settings.port,
+        stream=settings.stream,
+        max_entries=settings.max_entries,
+        database=settings.database,
+        username=settings.username,
+        password=settings.secret,
+        tls=settings.tls,
+        ca_file=settings.ca_file,
+        timeout_s=settings.timeout_s,
+    )

@@ -1,96 +1,91 @@
-"""Rows and corrections as JSON lines."""
+"""JSON lines into a file or to stdout."""
 
 from __future__ import annotations
 
-import json
 import os
-import sys
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+import stat
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
-from pipeline.live.sinks.base import Remap
-from pipeline.results_csv import LinkedRow
+from pipeline.live.sinks.transport import DeliveryError, Message
 
-
-def row_message(linked: LinkedRow) -> dict[str, Any]:
-    """A row as the sinks send it; the names are those of the CSV's columns."""
-    row, link = linked.row, linked.link
-    return {
-        "type": "row",
-        "utc": _utc(row.time_s),
-        "time_s": round(row.time_s, 3),
-        "camera_id": row.camera_id,
-        "track_id": row.track_id,
-        "frame_index": row.frame_index,
-        "global_id": link.global_id,
-        "link_confidence": round(link.confidence, 3),
-        "link_state": "final" if link.final else "provisional",
-        "class_name": row.class_name,
-        "xyxy": [round(value, 2) for value in row.xyxy],
-        "confidence": round(row.confidence, 4),
-        "world_xy_m": None if row.world_xy_m is None else [round(value, 3) for value in row.world_xy_m],
-    }
+_STDOUT = 1
+# A torn last line is looked for in so many bytes; lines are some hundred bytes long.
+_TAIL_BYTES = 1 << 16
 
 
-def remap_message(correction: Remap) -> dict[str, Any]:
-    """A correction as the sinks send it."""
-    return {
-        "type": "remap",
-        "utc": _utc(correction.time_s),
-        "time_s": round(correction.time_s, 3),
-        "camera_id": correction.camera_id,
-        "track_id": correction.track_id,
-        "provisional_id": correction.provisional_id,
-        "global_id": correction.global_id,
-        "link_confidence": round(correction.confidence, 3),
-    }
+class JsonLines:
+    """Appends one line a message; no line is ever cut off, also after a kill or on a full disk.
 
+    A file that was moved or deleted meanwhile, as by logrotate, is made anew.
 
-class JsonLinesSink:
-    """Appends to a file, created with mode 0600, or to standard output ('-').
-
-    A file that is appended to gets whole lines only: what a failed write left of a line is cut off.
+    Args:
+        path: of the file or named pipe, made as a file with mode 0600 if need be; None writes to stdout.
     """
 
-    def __init__(self, path: str) -> None:
-        self.name = f"json_lines {path}"
-        self._descriptor = None
-        if path != "-":
-            flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
-            self._descriptor = os.open(Path(path), flags, 0o600)
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+        self._name = "stdout" if path is None else str(path)
+        self._descriptor: int | None = None
+        self._cuttable = False
+        # What is left of a line that a pipe took only in part; it goes out before everything else.
+        self._rest = b""
 
-    def write(self, rows: Sequence[LinkedRow]) -> None:
-        self._append(row_message(row) for row in rows)
-
-    def remap(self, corrections: Sequence[Remap]) -> None:
-        self._append(remap_message(correction) for correction in corrections)
-
-    def flush(self) -> None:
-        if self._descriptor is None:
-            sys.stdout.flush()
-
-    def close(self) -> None:
-        if self._descriptor is not None:
-            os.close(self._descriptor)
-
-    def _append(self, messages: Iterable[Mapping[str, Any]]) -> None:
-        text = "".join(json.dumps(message) + "\n" for message in messages)
-        if self._descriptor is None:
-            sys.stdout.write(text)
+    def connect(self) -> None:
+        """Open the file; a last line without its end, left by a kill, is cut off."""
+        if self._path is None:
+            self._descriptor = _STDOUT
             return
-        end = os.fstat(self._descriptor).st_size
-        data = text.encode()
+        try:
+            # A named pipe opened for both ways does not wait for a reader.
+            self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+            self._cuttable = stat.S_ISREG(os.fstat(self._descriptor).st_mode)
+            if self._cuttable:
+                _cut_torn_line(self._descriptor)
+        except OSError as error:
+            self.close()
+            raise DeliveryError(f"{self._name} cannot be opened: {error.strerror}") from error
+
+    def send(self, messages: Sequence[Message]) -> None:
+        """Write all lines, or, to a file, none; a pipe that took a part gets the rest of that line next time."""
+        if self._moved():
+            self.close()
+            self.connect()
+        assert self._descriptor is not None, "connect first"
+        data = self._rest + b"".join(f"{message.text}\n".encode() for message in messages)
+        self._rest = b""
         written = 0
         try:
+            before = os.fstat(self._descriptor).st_size
             while written < len(data):
                 written += os.write(self._descriptor, data[written:])
+        except OSError as error:
+            if self._cuttable:
+                with suppress(OSError):  # the error of the writing is the one to tell
+                    os.ftruncate(self._descriptor, before)
+            elif written:
+                self._rest = data[written : data.find(b"\n", written - 1) + 1]
+            raise DeliveryError(f"{self._name} cannot be written: {error.strerror}") from error
+
+    def close(self) -> None:
+        """Close the file; stdout stays open."""
+        if self._descriptor is not None and self._path is not None:
+            os.close(self._descriptor)
+        self._descriptor = None
+
+    def _moved(self) -> bool:
+        if self._path is None or self._descriptor is None:
+            return False
+        try:
+            return not os.path.samestat(os.stat(self._path), os.fstat(self._descriptor))
         except OSError:
-            os.ftruncate(self._descriptor, end)
-            raise
+            return True
 
 
-def _utc(time_s: float) -> str:
-    moment = datetime.fromtimestamp(round(time_s, 3), UTC)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+def _cut_torn_line(descriptor: int) -> None:
+    size = os.fstat(descriptor).st_size
+    start = max(0, size - _TAIL_BYTES)
+    tail = os.pread(descriptor, size - start, start)
+    if tail and not tail.endswith(b"\n"):
+        os.ftruncate(descriptor, start + tail.rfind(b"\n") + 1)

@@ -26,7 +26,7 @@ from tests.pipeline.live.watched_fleet import site
 def test_one_person_in_two_cameras_has_one_id_while_the_run_goes_on(tmp_path: Path) -> None:
     doors = {name: (lambda: FakeStream(steady(10))) for name in ("a", "b")}
     seen: list[tuple[Frame, Sequence[LinkedRow]]] = []
-    with live_run(tmp_path, doors, preview=lambda frame, rows: seen.append((frame, rows))) as run:
+    with live_run(tmp_path, doors, preview=lambda frame, xyxy, rows: seen.append((frame, rows))) as run:
         eventually(lambda: {one.link.global_id for one in rows_of(tmp_path, "b") if one.link.final}, 15)
         eventually(lambda: run.status().identities_now == 1, 10)
         eventually(lambda: any(rows for _, rows in seen), 10)

@@ -1,18 +1,12 @@
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from pathlib import Path
-
-import pytest
 
 from pipeline.live.redaction import Redactor
-from pipeline.live.settings import JsonLinesSink as JsonLinesSettings
 from pipeline.live.sinks.base import Remap, Sink
-from pipeline.live.sinks.build import sink_makers
 from pipeline.live.sinks.feed import SinkFeed
 from pipeline.results_csv import LinkedRow
-from tests.pipeline.live.rows import START_S, correction, row
+from tests.pipeline.live.rows import correction, row
 from tests.pipeline.live.waiting import eventually
 
 
@@ -85,41 +79,3 @@ def test_what_a_dead_sink_cannot_take_is_given_up_and_counted() -> None:
     eventually(lambda: feed.status().lost == 15, 5)
     feed.close(0.2)
     assert feed.status().lost == 20
-
-
-def test_json_lines(tmp_path: Path) -> None:
-    path = tmp_path / "rows.jsonl"
-    [(name, make)] = sink_makers([JsonLinesSettings(type="json_lines", path=str(path))])
-    assert name == f"json_lines {path}"
-    sink = make()
-    sink.write([row(3, final=False)])
-    sink.remap([correction()])
-    sink.flush()
-    sink.close()
-    first, second = map(json.loads, path.read_text().splitlines())
-    assert first == {
-        "type": "row",
-        "utc": "2027-01-15T08:00:00.300Z",
-        "time_s": START_S + 0.3,
-        "camera_id": "a",
-        "track_id": 1,
-        "frame_index": 3,
-        "global_id": 1,
-        "link_confidence": 1.0,
-        "link_state": "provisional",
-        "class_name": "person",
-        "xyxy": [10.0, 20.0, 30.0, 80.0],
-        "confidence": 0.9,
-        "world_xy_m": None,
-    }
-    assert (second["type"], second["provisional_id"], second["global_id"]) == ("remap", 5, 1)
-    assert path.stat().st_mode & 0o777 == 0o600
-
-
-def test_json_lines_on_standard_output(capsys: pytest.CaptureFixture[str]) -> None:
-    [(_, make)] = sink_makers([JsonLinesSettings(type="json_lines", path="-")])
-    sink = make()
-    sink.write([row(0), row(1)])
-    sink.flush()
-    sink.close()
-    assert [json.loads(line)["frame_index"] for line in capsys.readouterr().out.splitlines()] == [0, 1]

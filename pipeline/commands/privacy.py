@@ -1,0 +1,89 @@
+"""`mtmc purge` and `mtmc export`: what a run has stored of a person, deleted or handed out."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from pipeline.errors import InputError
+from pipeline.privacy.export_person import export_person
+from pipeline.privacy.purge import purge_before, purge_person
+from pipeline.privacy.run_folder import RunFolder
+
+_RunArgument = Annotated[Path, typer.Argument(help="Output folder of `live` or `track`.", metavar="DIR")]
+
+
+def purge(
+    folder: _RunArgument,
+    person: Annotated[
+        int | None, typer.Option("--id", min=1, help="Delete this person (global id).", metavar="N")
+    ] = None,
+    before: Annotated[
+        str | None,
+        typer.Option(help="Delete everything from before this date or time, as 2026-05-01 (UTC).", metavar="DATE"),
+    ] = None,
+    delete_shared: Annotated[
+        bool,
+        typer.Option("--delete-shared", help="Also delete videos and saved detections, which show everybody."),
+    ] = False,
+) -> None:
+    """Delete a person's rows and features from all files of a run, under every id the person had.
+
+    The run must be stopped. Copies that sinks or you made elsewhere are not reached.
+
+    Example:
+
+        mtmc purge site --id 17
+    """
+    if (person is None) == (before is None):
+        raise InputError("give either --id or --before")
+    run = RunFolder(folder)
+    if person is not None:
+        purged = purge_person(run, person, delete_shared=delete_shared)
+    else:
+        purged = purge_before(run, _moment(before or ""), delete_shared=delete_shared)
+    deleted = f", deleted {', '.join(purged.files)}" if purged.files else ""
+    Console().print(
+        f"{folder}: {purged.rows} rows, {purged.identities} known identities, {purged.tracklets} track summaries, "
+        f"{purged.corrections} corrections and {purged.messages} JSON lines are gone{deleted}",
+        highlight=False,
+        markup=False,
+        soft_wrap=True,
+    )
+
+
+def export(
+    folder: _RunArgument,
+    person: Annotated[int, typer.Option("--id", min=1, help="The person (global id).", metavar="N")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Folder for the two files.", metavar="DIR")
+    ] = Path("export"),
+) -> None:
+    """Hand out what a run has stored of a person, as person-N.csv and person-N.json; the run may go on meanwhile.
+
+    Example:
+
+        mtmc export site --id 17 --output for-person-17
+    """
+    content = export_person(RunFolder(folder), person, output)
+    Console().print(
+        f"{len(content['rows'])} rows of person {content['global_id']} in {len(content['visits'])} visits are in "
+        f"{output}",
+        highlight=False,
+        markup=False,
+        soft_wrap=True,
+    )
+
+
+def _moment(text: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise InputError(
+            f"--before must be a date or time such as 2026-05-01 or 2026-05-01T12:00Z, not {text!r}"
+        ) from error
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment

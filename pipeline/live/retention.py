@@ -1,0 +1,106 @@
+"""Deletes old segments of a live run's output while it runs."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pipeline.live.files import write_whole
+from pipeline.live.output_settings import RetentionSettings
+from pipeline.live.segments import REMAP_COLUMNS, REMAP_NAME
+from pipeline.results_csv import COLUMNS
+
+_DAY_S = 86_400.0
+# Rows are some hundred bytes long.
+_TAIL_BYTES = 1 << 14
+
+_log = logging.getLogger(__name__)
+
+
+class Retention:
+    """Removes finished segments, the oldest first; the one that is being written stays in any case.
+
+    Args:
+        run_id: of the run that is going on; its manifest stays.
+        now_s: Unix seconds.
+    """
+
+    def __init__(self, folder: Path, run_id: str, settings: RetentionSettings, now_s: Callable[[], float]) -> None:
+        self._folder = folder
+        self._run_id = run_id
+        self._settings = settings
+        self._now_s = now_s
+        self._told_full = False
+
+    def enforce(self) -> None:
+        """Delete what is too old or too much; OSError if that cannot be done."""
+        finished = sorted(self._folder.glob("traj-*.csv"))
+        if self._settings.max_age_days is not None:
+            oldest_s = self._now_s() - self._settings.max_age_days * _DAY_S
+            for path in list(finished):
+                if last_row_s(path) < oldest_s:
+                    self._delete(path, f"is older than {self._settings.max_age_days:g} days")
+                    finished.remove(path)
+        self._keep_quota(finished)
+        self._delete_lone_manifests()
+
+    def prune_remaps(self) -> None:
+        """Delete corrections older than the retention time; to be called before a run opens remap.csv."""
+        path = self._folder / REMAP_NAME
+        if self._settings.max_age_days is None or not path.exists():
+            return
+        oldest = datetime.fromtimestamp(self._now_s() - self._settings.max_age_days * _DAY_S, UTC)
+        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+        column = REMAP_COLUMNS.index("utc")
+        left = [line for line in lines[1:] if datetime.fromisoformat(line.split(",")[column]) >= oldest]
+        if len(left) < len(lines) - 1:
+            write_whole(path, "".join([*lines[:1], *left]).encode())
+
+    def _keep_quota(self, finished: list[Path]) -> None:
+        limit = self._settings.max_bytes
+        if limit is None:
+            return
+        total = sum(path.stat().st_size for path in self._folder.rglob("*") if path.is_file())
+        while total > limit and finished:
+            path = finished.pop(0)
+            total -= path.stat().st_size
+            self._delete(path, f"the folder is above its quota of {limit} bytes")
+        if total > limit and not self._told_full:
+            _log.warning(
+                "%s has %d bytes, more than its quota of %d, but no finished segment is left to delete; shorten "
+                "live.segment_s or raise live.retention.max_bytes",
+                self._folder,
+                total,
+                limit,
+            )
+        self._told_full = total > limit
+
+    def _delete_lone_manifests(self) -> None:
+        """A run whose segments are all gone needs no note."""
+        if self._settings.max_age_days is None:
+            return
+        oldest_s = self._now_s() - self._settings.max_age_days * _DAY_S
+        for path in self._folder.glob("manifest-*.json"):
+            run_id = path.stem.removeprefix("manifest-")
+            lone = not any(self._folder.glob(f"traj-{run_id}-*"))
+            if lone and run_id != self._run_id and path.stat().st_mtime < oldest_s:
+                self._delete(path, "all its segments are deleted")
+
+    def _delete(self, path: Path, why: str) -> None:
+        path.unlink()
+        _log.warning("%s was deleted: %s", path, why)
+
+
+def last_row_s(path: Path) -> float:
+    """When the last box of a segment was seen, Unix seconds; when the file was last written if it has no row."""
+    with path.open("rb") as file:
+        size = file.seek(0, 2)
+        file.seek(max(0, size - _TAIL_BYTES))
+        lines = file.read().decode("utf-8", "replace").splitlines()
+    last = lines[-1].split(",") if lines else []
+    try:
+        return float(last[COLUMNS.index("time_s")])
+    except (IndexError, ValueError):
+        return path.stat().st_mtime

@@ -1,0 +1,65 @@
+"""A sink that sends rows and corrections as JSON messages through any transport."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pipeline.live.sinks.base import Remap
+from pipeline.live.sinks.messages import remap_message, row_message
+from pipeline.live.sinks.transport import Message, Transport
+from pipeline.results_csv import LinkedRow
+
+
+class JsonSink:
+    """Connects when there is something to send, and anew after every failure.
+
+    Args:
+        name: for logs and status, without secrets.
+        run_id: noted in every message.
+    """
+
+    def __init__(self, name: str, transport: Transport, run_id: str) -> None:
+        self._name = name
+        self._transport = transport
+        self._run_id = run_id
+        self._connected = False
+
+    @property
+    def name(self) -> str:
+        """Its type and place."""
+        return self._name
+
+    def open(self) -> None:
+        """Connect now, rather than with the first rows; DeliveryError if that fails."""
+        self._send([])
+
+    def write(self, rows: Sequence[LinkedRow]) -> None:
+        """Send rows, a message each.
+
+        Raises:
+            DeliveryError: the receiver does not have them all; some may come twice when they are sent again.
+        """
+        self._send([row_message(linked, self._run_id) for linked in rows])
+
+    def remap(self, corrections: Sequence[Remap]) -> None:
+        """Send corrections, a message each; errors as in `write`."""
+        self._send([remap_message(correction, self._run_id) for correction in corrections])
+
+    def flush(self) -> None:
+        """Nothing waits here: every call returns when its messages are delivered."""
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connected = False
+        self._transport.close()
+
+    def _send(self, messages: Sequence[Message]) -> None:
+        try:
+            if not self._connected:
+                self._transport.connect()
+                self._connected = True
+            if messages:
+                self._transport.send(messages)
+        except BaseException:
+            self.close()
+            raise

@@ -1,0 +1,116 @@
+"""MQTT: every message is published and acknowledged by the broker (QoS 1)."""
+
+from __future__ import annotations
+
+import ssl
+import threading
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import paho.mqtt.client as paho
+from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+
+from pipeline.live.sinks.transport import DeliveryError, Message
+
+_KEEPALIVE_S = 15
+_AT_LEAST_ONCE = 1
+
+
+class MqttTransport:
+    """Rows go to TOPIC/rows/CAMERA, corrections to TOPIC/remap; TOPIC/state is retained and says online or offline,
+    the latter also when this program dies.
+
+    Args:
+        password: None or '' for none; it appears in no error.
+        tls: encrypt, with the system's certificates or those of `ca_file`.
+        timeout_s: for connecting, and for the acknowledgement of one batch.
+    """
+
+    def __init__(
+        self,
+        *,
+        host: str,
+        port: int,
+        topic: str,
+        username: str | None = None,
+        password: str | None = None,
+        tls: bool = False,
+        ca_file: str | None = None,
+        timeout_s: float = 5.0,
+    ) -> None:
+        self._host, self._port, self._topic = host, port, topic
+        self._username, self._password = username, password
+        self._tls, self._ca_file = tls, ca_file
+        self._timeout_s = timeout_s
+        self._client: paho.Client | None = None
+
+    def connect(self) -> None:
+        """Log in; a new session each time, because what was not acknowledged is sent again anyway."""
+        client = paho.Client(CallbackAPIVersion.VERSION2, reconnect_on_failure=False)
+        client.connect_timeout = self._timeout_s
+        client.max_inflight_messages_set(0)  # the batches are the limit
+        if self._username is not None:
+            client.username_pw_set(self._username, self._password or None)
+        client.will_set(f"{self._topic}/state", "offline", _AT_LEAST_ONCE, retain=True)
+        answered = threading.Event()
+        answer: list[ReasonCode] = []
+
+        def on_connect(
+            client: paho.Client, data: Any, flags: paho.ConnectFlags, code: ReasonCode, more: Properties | None
+        ) -> None:
+            answer.append(code)
+            answered.set()
+
+        client.on_connect = on_connect
+        self._client = client
+        try:
+            if self._tls:
+                client.tls_set_context(ssl.create_default_context(cafile=self._ca_file))
+            client.connect(self._host, self._port, _KEEPALIVE_S)
+        except (OSError, ValueError) as error:
+            self.close()
+            raise DeliveryError(f"{self._broker} cannot be reached: {error}") from error
+        client.loop_start()
+        if not answered.wait(self._timeout_s):
+            self.close()
+            raise DeliveryError(f"{self._broker} does not answer within {self._timeout_s:g} s")
+        if answer[0].is_failure:
+            self.close()
+            raise DeliveryError(f"{self._broker} refuses: {answer[0]}")
+        client.publish(f"{self._topic}/state", "online", _AT_LEAST_ONCE, retain=True)
+
+    def send(self, messages: Sequence[Message]) -> None:
+        """Publish all, then wait until the broker has acknowledged each."""
+        assert self._client is not None, "connect first"
+        deadline = time.monotonic() + self._timeout_s
+        sent = []
+        for message in messages:
+            topic = "remap" if message.camera_id is None else f"rows/{message.camera_id}"
+            sent.append(self._client.publish(f"{self._topic}/{topic}", message.text, _AT_LEAST_ONCE))
+        for info in sent:
+            try:
+                while not info.is_published() and time.monotonic() < deadline and self._client.is_connected():
+                    info.wait_for_publish(0.1)
+                published = info.is_published()
+            except (RuntimeError, ValueError) as error:
+                raise DeliveryError(f"{self._broker} lost the connection: {error}") from error
+            if not published:
+                state = "does not acknowledge" if self._client.is_connected() else "lost the connection"
+                raise DeliveryError(f"{self._broker} {state}")
+
+    def close(self) -> None:
+        """Say offline and leave."""
+        client, self._client = self._client, None
+        if client is None:
+            return
+        if client.is_connected():
+            client.publish(f"{self._topic}/state", "offline", _AT_LEAST_ONCE, retain=True)
+        client.disconnect()
+        client.loop_stop()
+
+    @property
+    def _broker(self) -> str:
+        return f"MQTT broker {self._host}:{self._port}"

@@ -1,0 +1,1 @@
+"""The page of a live run, its metrics and health checks."""

@@ -1,0 +1,184 @@
+"""The page's routes: what the browser, Prometheus and an orchestrator can ask of a live run."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.requests import Request
+from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from pipeline.live.metrics import CONTENT_TYPE, Metrics
+from pipeline.live.status import CameraState, StatusSource
+from pipeline.live.web.auth import COOKIE, SESSION_S, TokenGate, TokenMiddleware, address_of
+from pipeline.live.web.headers import SecurityHeaders
+from pipeline.live.web.preview import PreviewStore
+from pipeline.live.web.timeline import Timeline
+
+STATIC = Path(__file__).with_name("static")
+# A form with a token has no more.
+_MAX_FORM_BYTES = 4096
+
+
+def build_app(
+    *,
+    source: StatusSource,
+    metrics: Metrics,
+    timeline: Timeline,
+    preview: PreviewStore | None,
+    gate: TokenGate,
+    allowed_hosts: Sequence[str],
+    timeline_s: float,
+    secure_cookie: bool = False,
+    now_s: Callable[[], float] = time.time,
+) -> Starlette:
+    """The ASGI application.
+
+    Args:
+        preview: None shows no pictures.
+        allowed_hosts: names and addresses in the Host header that are answered; '*' for all.
+        timeline_s: what the timeline shows.
+        secure_cookie: the page is served over TLS only.
+        now_s: Unix seconds.
+    """
+    page = _Page(source, metrics, timeline, preview, gate, timeline_s, secure_cookie, now_s)
+    return Starlette(
+        routes=[
+            Route("/", page.index),
+            Route("/login", page.login, methods=["GET", "POST"]),
+            Route("/logout", page.logout, methods=["POST"]),
+            Route("/api/status", page.status),
+            Route("/api/timeline", page.visits),
+            Route("/api/identities/{global_id:int}", page.identity),
+            Route("/api/preview/{camera}.jpg", page.picture),
+            Route("/metrics", page.metrics),
+            Route("/healthz", page.healthy),
+            Route("/readyz", page.ready),
+            Mount("/static", StaticFiles(directory=STATIC)),
+        ],
+        middleware=[
+            Middleware(SecurityHeaders),
+            Middleware(TrustedHostMiddleware, allowed_hosts=list(allowed_hosts), www_redirect=False),
+            Middleware(TokenMiddleware, gate=gate),
+        ],
+    )
+
+
+class _Page:
+    def __init__(
+        self,
+        source: StatusSource,
+        metrics: Metrics,
+        timeline: Timeline,
+        preview: PreviewStore | None,
+        gate: TokenGate,
+        timeline_s: float,
+        secure_cookie: bool,
+        now_s: Callable[[], float],
+    ) -> None:
+        self._source = source
+        self._metrics = metrics
+        self._timeline = timeline
+        self._preview = preview
+        self._gate = gate
+        self._timeline_s = timeline_s
+        self._secure_cookie = secure_cookie
+        self._now_s = now_s
+
+    async def index(self, request: Request) -> Response:
+        return FileResponse(STATIC / "index.html")
+
+    async def login(self, request: Request) -> Response:
+        if not self._gate.closed:
+            return RedirectResponse("/", 303)
+        if request.method == "GET":
+            return FileResponse(STATIC / "login.html")
+        address = address_of(request)
+        if self._gate.must_wait(address):
+            return PlainTextResponse("too many wrong tokens; try again in a minute\n", 429)
+        if not self._gate.check(await _form_value(request, "token"), address):
+            return FileResponse(STATIC / "login_failed.html", 401)
+        response = RedirectResponse("/", 303)
+        response.set_cookie(
+            COOKIE,
+            self._gate.open_session(),
+            max_age=int(SESSION_S),
+            httponly=True,
+            samesite="strict",
+            secure=self._secure_cookie,
+        )
+        return response
+
+    async def logout(self, request: Request) -> Response:
+        self._gate.end_session(request.cookies.get(COOKIE))
+        response = RedirectResponse("/login", 303)
+        response.delete_cookie(COOKIE)
+        return response
+
+    async def status(self, request: Request) -> Response:
+        status = self._source.status()
+        content: dict[str, Any] = asdict(status)
+        content["utc"] = status.utc.isoformat()
+        for key in ("row_latency_s", "frame_age_s"):
+            content[key] = {f"{share:g}": seconds for share, seconds in content[key].items()}
+        content["ready"] = status.ready
+        content["preview"] = self._preview is not None
+        content["login"] = self._gate.closed
+        return JSONResponse(content)
+
+    async def visits(self, request: Request) -> Response:
+        now_s = self._now_s()
+        visits = [visit.as_json() for visit in self._timeline.visits(now_s)]
+        return JSONResponse({"now_s": now_s, "window_s": self._timeline_s, "visits": visits})
+
+    async def identity(self, request: Request) -> Response:
+        global_id = int(request.path_params["global_id"])
+        visits = self._timeline.of(global_id, self._now_s())
+        if not visits:
+            return JSONResponse({"error": f"nobody with id {global_id} in the last minutes"}, 404)
+        content = [{**visit.as_json(), "places": visit.places} for visit in visits]
+        return JSONResponse({"global_id": global_id, "visits": content})
+
+    async def picture(self, request: Request) -> Response:
+        camera = str(request.path_params["camera"])
+        if self._preview is None:
+            return JSONResponse({"error": "live.web.preview is off"}, 404)
+        states = {each.name: each.state for each in self._source.status().cameras}
+        if states.get(camera) is not CameraState.UP:
+            self._preview.forget(camera)
+        jpeg = self._preview.jpeg(camera)
+        if jpeg is None:
+            return JSONResponse({"error": f"no picture of camera {camera!r}"}, 404)
+        return Response(jpeg, media_type="image/jpeg")
+
+    async def metrics(self, request: Request) -> Response:
+        return Response(self._metrics.text(), media_type=CONTENT_TYPE)
+
+    async def healthy(self, request: Request) -> Response:
+        return PlainTextResponse("ok\n")
+
+    async def ready(self, request: Request) -> Response:
+        status = self._source.status()
+        if status.ready:
+            return PlainTextResponse("ok\n")
+        why = "no camera is up" if status.writer_ok else "the disk takes no rows"
+        return PlainTextResponse(f"not ready: {why}\n", 503)
+
+
+async def _form_value(request: Request, name: str) -> str:
+    """A field of a small urlencoded form; '' if it is not there or the body is too long."""
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > _MAX_FORM_BYTES:
+            return ""
+    return parse_qs(body.decode("utf-8", "replace")).get(name, [""])[0]

@@ -1,0 +1,122 @@
+"""Who may see the page: whoever has the token, as a bearer header or through the login form's cookie."""
+
+from __future__ import annotations
+
+import hmac
+import secrets
+import time
+from collections import deque
+from collections.abc import Callable
+
+from starlette.datastructures import Headers
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+COOKIE = "mtmc_session"
+# Without data of any person: the login form's look, and what orchestrators ask without a secret.
+OPEN_PATHS = ("/login", "/healthz", "/readyz", "/static/style.css", "/static/icon.svg")
+SESSION_S = 12 * 3600.0
+_MAX_SESSIONS = 100
+_MAX_FAILURES = 10
+_FAILURE_WINDOW_S = 60.0
+_MAX_ADDRESSES = 1000
+
+
+class TokenGate:
+    """Checks tokens in constant time and keeps the sessions of those who logged in, in memory only.
+
+    Args:
+        token: None lets everybody in, for a page that only this machine can reach.
+        clock: seconds, monotonic.
+    """
+
+    def __init__(self, token: str | None, clock: Callable[[], float] = time.monotonic) -> None:
+        self._token = None if token is None else token.encode()
+        self._clock = clock
+        self._expires: dict[str, float] = {}
+        self._failures: dict[str, deque[float]] = {}
+
+    @property
+    def closed(self) -> bool:
+        """Whether a token is needed at all."""
+        return self._token is not None
+
+    def check(self, candidate: str, address: str) -> bool:
+        """Whether this is the token; a wrong one counts against the address."""
+        assert self._token is not None
+        right = hmac.compare_digest(candidate.encode("utf-8", "replace"), self._token)
+        if not right:
+            if len(self._failures) >= _MAX_ADDRESSES:
+                del self._failures[next(iter(self._failures))]
+            self._failures.setdefault(address, deque(maxlen=_MAX_FAILURES)).append(self._clock())
+        return right
+
+    def must_wait(self, address: str) -> bool:
+        """Whether an address has given too many wrong tokens within the last minute."""
+        failures = self._failures.get(address)
+        if failures is None or len(failures) < _MAX_FAILURES:
+            return False
+        return self._clock() - failures[0] < _FAILURE_WINDOW_S
+
+    def open_session(self) -> str:
+        """A new session's secret, good for twelve hours."""
+        now = self._clock()
+        self._expires = {key: end for key, end in self._expires.items() if end > now}
+        while len(self._expires) >= _MAX_SESSIONS:
+            del self._expires[min(self._expires, key=self._expires.__getitem__)]
+        session = secrets.token_urlsafe(32)
+        self._expires[session] = now + SESSION_S
+        return session
+
+    def in_session(self, session: str | None) -> bool:
+        """Whether this is the secret of a session that has not expired."""
+        return session is not None and self._expires.get(session, -1.0) > self._clock()
+
+    def end_session(self, session: str | None) -> None:
+        """Log out."""
+        self._expires.pop(session or "", None)
+
+
+class TokenMiddleware:
+    """Answers 401, or sends a browser to the login form, unless the gate lets the request in."""
+
+    def __init__(self, app: ASGIApp, gate: TokenGate) -> None:
+        self._app = app
+        self._gate = gate
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Hand the request on or refuse it."""
+        if scope["type"] == "http" and self._gate.closed and scope["path"] not in OPEN_PATHS:
+            refusal = self._refusal(Request(scope))
+            if refusal is not None:
+                await refusal(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
+
+    def _refusal(self, request: Request) -> Response | None:
+        if self._gate.in_session(request.cookies.get(COOKIE)):
+            return None
+        address = address_of(request)
+        kind, _, candidate = request.headers.get("authorization", "").partition(" ")
+        if kind.lower() == "bearer":
+            if self._gate.must_wait(address):
+                return PlainTextResponse("too many wrong tokens; try again in a minute\n", 429)
+            if self._gate.check(candidate.strip(), address):
+                return None
+        elif _is_page_view(request.headers, request.url.path):
+            return RedirectResponse("/login", 303)
+        return JSONResponse(
+            {"error": "this needs the token, as `Authorization: Bearer TOKEN` or through /login"},
+            401,
+            {"WWW-Authenticate": "Bearer"},
+        )
+
+
+def address_of(request: Request) -> str:
+    """The client's address, '' if the server does not know it."""
+    return request.client.host if request.client else ""
+
+
+def _is_page_view(headers: Headers, path: str) -> bool:
+    return "text/html" in headers.get("accept", "") and not path.startswith("/api/")

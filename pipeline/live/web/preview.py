@@ -1,0 +1,123 @@
+"""The last picture of each camera, small, with boxes and with heads made unrecognisable."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.boxes import Boxes
+from pipeline.datatypes import Frame, IntArray
+from pipeline.results_csv import LinkedRow
+from pipeline.visualization import draw_tracks
+
+Image = NDArray[np.uint8]
+"""(H, W, 3) uint8, BGR."""
+
+# A standing person's head is the upper eighth of the box; twice that and some margin also covers who bends or sits,
+# and boxes that are a little off.
+HEAD_SHARE = 0.28
+_MARGIN_SHARE = 0.12
+# A head has at most so many blocks across: far fewer than recognising a face takes.
+_BLOCKS = 4
+_JPEG_QUALITY = 75
+
+
+def blur_heads(image_bgr: Image, xyxy: Boxes) -> Image:
+    """A copy of the picture in which the upper part of every box is a few flat blocks.
+
+    Args:
+        image_bgr: (H, W, 3) uint8.
+        xyxy: (N, 4) boxes of people in pixels; may reach outside the picture.
+    """
+    image = image_bgr.copy()
+    height, width = image.shape[:2]
+    for x1, y1, x2, y2 in xyxy.tolist():
+        margin_x, margin_y = _MARGIN_SHARE * (x2 - x1), _MARGIN_SHARE * (y2 - y1)
+        left, right = int(max(0, x1 - margin_x)), int(min(width, np.ceil(x2 + margin_x)))
+        top, bottom = int(max(0, y1 - margin_y)), int(min(height, np.ceil(y1 + HEAD_SHARE * (y2 - y1))))
+        if right <= left or bottom <= top:
+            continue
+        head = image[top:bottom, left:right]
+        few = cv2.resize(
+            head, (min(_BLOCKS, right - left), min(_BLOCKS, bottom - top)), interpolation=cv2.INTER_AREA
+        )
+        image[top:bottom, left:right] = cv2.resize(
+            few, (right - left, bottom - top), interpolation=cv2.INTER_NEAREST
+        )
+    return image
+
+
+@dataclass(frozen=True, eq=False)
+class _Picture:
+    image_bgr: Image
+    number: int
+
+
+class PreviewStore:
+    """Holds one picture a camera in memory and nothing on disk; used by several threads.
+
+    Args:
+        blurred: whether heads are made unrecognisable, before the picture is kept.
+        width_px: pictures that are wider are made this wide.
+    """
+
+    def __init__(self, *, blurred: bool, width_px: int) -> None:
+        self._blurred = blurred
+        self._width_px = width_px
+        self._lock = threading.Lock()
+        self._pictures: dict[str, _Picture] = {}
+        self._jpegs: dict[str, tuple[int, bytes]] = {}
+
+    def show(self, camera_id: str, image_bgr: Image, xyxy: Boxes, global_ids: IntArray) -> None:
+        """Replace a camera's picture.
+
+        Args:
+            image_bgr: (H, W, 3) uint8.
+            xyxy: (N, 4) boxes in pixels of the people in this very picture.
+            global_ids: (N,) their ids; 0 for a box that has none yet, whose head is blurred like the others.
+        """
+        scale = min(1.0, self._width_px / image_bgr.shape[1])
+        size_wh = (max(1, round(image_bgr.shape[1] * scale)), max(1, round(image_bgr.shape[0] * scale)))
+        small = np.asarray(cv2.resize(image_bgr, size_wh, interpolation=cv2.INTER_AREA), np.uint8)
+        boxes = xyxy * np.float32(scale)
+        if self._blurred:
+            small = blur_heads(small, boxes)
+        known = global_ids > 0
+        small = draw_tracks(small, boxes[known], global_ids[known])
+        with self._lock:
+            before = self._pictures.get(camera_id)
+            self._pictures[camera_id] = _Picture(small, 1 if before is None else before.number + 1)
+
+    def hook(self, frame: Frame, xyxy: Boxes, rows: Sequence[LinkedRow]) -> None:
+        """Take a frame (with its image), all boxes (N, 4) of its detections, and its rows as a live run gives them."""
+        assert frame.image is not None
+        of_rows = np.array([linked.row.xyxy for linked in rows], np.float32).reshape(-1, 4)
+        ids = np.array([linked.link.global_id for linked in rows], np.int64)
+        # A row's box is one of the detector's, so a head is at most blurred twice.
+        boxes = np.concatenate([of_rows, xyxy])
+        self.show(frame.camera_id, frame.image, boxes, np.concatenate([ids, np.zeros(len(xyxy), np.int64)]))
+
+    def forget(self, camera_id: str) -> None:
+        """A camera that is gone shows nothing, rather than an old picture."""
+        with self._lock:
+            self._pictures.pop(camera_id, None)
+            self._jpegs.pop(camera_id, None)
+
+    def jpeg(self, camera_id: str) -> bytes | None:
+        """The camera's picture as JPEG, encoded once; None without one."""
+        with self._lock:
+            picture = self._pictures.get(camera_id)
+            encoded = self._jpegs.get(camera_id)
+        if picture is None:
+            return None
+        if encoded is None or encoded[0] != picture.number:
+            _, data = cv2.imencode(".jpg", picture.image_bgr, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
+            encoded = (picture.number, data.tobytes())
+            with self._lock:
+                self._jpegs[camera_id] = encoded
+        return encoded[1]

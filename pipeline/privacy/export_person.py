@@ -1,0 +1,77 @@
+"""Hands out what a run has stored of a person."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from pipeline.errors import InputError, RunError
+from pipeline.live.files import FOLDER_MODE, write_whole
+from pipeline.live.gallery_file import GALLERY_NAME, person_in
+from pipeline.privacy.person import person_ids
+from pipeline.privacy.run_folder import RunFolder, csv_text
+from pipeline.results_csv import COLUMNS
+
+
+def export_person(folder: RunFolder, global_id: int, output: Path) -> dict[str, Any]:
+    """Write person-ID.csv, the rows as they stand in the run, and person-ID.json, the same with a summary, the
+    corrections and the features. A run may be writing meanwhile.
+
+    Returns:
+        What the JSON file holds.
+
+    Raises:
+        InputError: nobody has this id.
+        RunError: the files cannot be written.
+    """
+    ids = person_ids(folder, global_id)
+    rows = [
+        row
+        for path in folder.csv_files
+        for row in folder.rows(path)
+        if int(row[COLUMNS.index("global_id")]) in ids.all
+    ]
+    gallery = folder.path / GALLERY_NAME
+    known = person_in(gallery, ids.global_id) if gallery.exists() else None
+    if not rows and known is None:
+        raise InputError(f"nobody in {folder.path} has the id {global_id}")
+    content: dict[str, Any] = {
+        "global_id": ids.global_id,
+        "all_ids": sorted(ids.all),
+        "exported_utc": datetime.now(UTC).isoformat(timespec="seconds"),
+        "visits": _visits(rows),
+        "known_in_memory": known,
+        "corrections": [row for row in folder.remaps() if int(row["provisional_id"]) in ids.all],
+        "rows": [dict(zip(COLUMNS, row, strict=True)) for row in rows],
+    }
+    try:
+        output.mkdir(parents=True, mode=FOLDER_MODE, exist_ok=True)
+        write_whole(output / f"person-{ids.global_id}.csv", csv_text(COLUMNS, rows).encode())
+        write_whole(output / f"person-{ids.global_id}.json", (json.dumps(content, indent=1) + "\n").encode())
+    except OSError as error:
+        raise RunError(f"{output} cannot be written: {error.strerror}") from error
+    return content
+
+
+def _visits(rows: Sequence[Sequence[str]]) -> list[dict[str, Any]]:
+    """A summary of each track, in order of time."""
+    visits: dict[tuple[str, str, str], dict[str, Any]] = {}
+    for row in rows:
+        text = dict(zip(COLUMNS, row, strict=True))
+        # Track ids begin again with each run; the id of the person does not.
+        key = (text["global_id"], text["camera_id"], text["track_id"])
+        visit = visits.setdefault(
+            key,
+            {
+                "camera_id": text["camera_id"],
+                "track_id": int(text["track_id"]),
+                "from_s": float(text["time_s"]),
+                "from_utc": text["utc"],
+                "boxes": 0,
+            },
+        )
+        visit |= {"to_s": float(text["time_s"]), "to_utc": text["utc"], "boxes": visit["boxes"] + 1}
+    return sorted(visits.values(), key=lambda visit: (visit["from_s"], visit["camera_id"]))

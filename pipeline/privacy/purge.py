@@ -1,0 +1,256 @@
+"""Deletes a person, or everything before a date, from all files of a run.
+
+Every file is replaced at one stroke. Files that lead to others are changed last, so that a purge that was cut off can
+simply be run again: features, then rows, then the corrections that say which rows are whose.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pyarrow as pa
+
+from pipeline.errors import InputError
+from pipeline.live.gallery_file import GALLERY_NAME, keep_people
+from pipeline.live.segments import REMAP_COLUMNS, REMAP_NAME
+from pipeline.mot_files import result_line
+from pipeline.privacy.person import person_ids
+from pipeline.privacy.run_folder import RunFolder, csv_text, replacing, utc_of
+from pipeline.results_csv import COLUMNS
+
+_GLOBAL_ID, _CAMERA_ID, _TRACK_ID = (COLUMNS.index(name) for name in ("global_id", "camera_id", "track_id"))
+
+Row = list[str]
+TrackKey = tuple[str, int]
+
+
+@dataclass
+class Purged:
+    """What was deleted.
+
+    Attributes:
+        rows: of the CSV files.
+        messages: lines of JSON lines files.
+        identities: people in the gallery.
+        tracklets: summaries of tracks, with their features.
+        corrections: rows of remap.csv.
+        files: names of files that were deleted as a whole.
+    """
+
+    rows: int = 0
+    messages: int = 0
+    identities: int = 0
+    tracklets: int = 0
+    corrections: int = 0
+    files: tuple[str, ...] = ()
+
+    @property
+    def anything(self) -> bool:
+        """Whether there was something to delete."""
+        return bool(
+            self.rows or self.messages or self.identities or self.tracklets or self.corrections or self.files
+        )
+
+
+def purge_person(folder: RunFolder, global_id: int, *, delete_shared: bool) -> Purged:
+    """Delete a person's rows and features under all ids that the person had.
+
+    Args:
+        delete_shared: also delete the files that show everybody without saying who is who.
+
+    Raises:
+        InputError: a run is writing into the folder, nobody has this id, or there are shared files and they are not
+            to be deleted; nothing has changed then.
+        RunError: a file cannot be written.
+    """
+    with folder.locked():
+        _check_shared(folder, delete_shared)
+        ids = person_ids(folder, global_id).all
+        purged = _purge(
+            folder,
+            row=lambda row: int(row[_GLOBAL_ID]) in ids,
+            message=lambda content: not ids.isdisjoint({content.get("global_id"), content.get("provisional_id")}),
+            identity=lambda known_id, last_seen_s: known_id in ids,
+            correction=lambda row: int(row["global_id"]) in ids or int(row["provisional_id"]) in ids,
+        )
+        if not purged.anything:
+            raise InputError(f"nobody in {folder.path} has the id {global_id}")
+        if delete_shared:
+            purged.files += _delete(folder.shared_files)
+        return purged
+
+
+def purge_before(folder: RunFolder, moment: datetime, *, delete_shared: bool) -> Purged:
+    """Delete all rows and features from before a moment; whoever was seen since then stays known.
+
+    Args:
+        moment: with its time zone.
+        delete_shared, Raises: as of `purge_person`; also InputError if the run knew no dates.
+    """
+    moment = moment.astimezone(UTC)
+
+    def is_old(row: Row) -> bool:
+        seen = utc_of(row)
+        if seen is None:
+            raise InputError(
+                f"the rows of {folder.path} have no dates (no camera had a start_utc); delete the folder, or purge "
+                "by --id"
+            )
+        return seen < moment
+
+    with folder.locked():
+        _check_shared(folder, delete_shared)
+        purged = _purge(
+            folder,
+            row=is_old,
+            message=lambda content: _time_s(content) < moment.timestamp(),
+            identity=lambda known_id, last_seen_s: last_seen_s < moment.timestamp(),
+            correction=lambda row: datetime.fromisoformat(row["utc"]) < moment,
+        )
+        if delete_shared:
+            purged.files += _delete(folder.shared_files)
+        return purged
+
+
+def _time_s(content: dict[str, object]) -> float:
+    """When a message's box was seen; one that does not say it is kept."""
+    time_s = content.get("time_s")
+    return float(time_s) if isinstance(time_s, int | float) else math.inf
+
+
+def _check_shared(folder: RunFolder, delete_shared: bool) -> None:
+    shared = folder.shared_files
+    if shared and not delete_shared:
+        names = ", ".join(str(path.relative_to(folder.path)) for path in shared)
+        raise InputError(
+            f"{names} in {folder.path} show everybody without saying who is who, so one person cannot be taken out: "
+            "give --delete-shared to delete these files, too"
+        )
+
+
+def _purge(
+    folder: RunFolder,
+    *,
+    row: Callable[[Row], bool],
+    message: Callable[[dict[str, object]], bool],
+    identity: Callable[[int, float], bool],
+    correction: Callable[[dict[str, str]], bool],
+) -> Purged:
+    purged = Purged()
+    gone = _tracks_without_rows_left(folder, row)
+    if (folder.path / GALLERY_NAME).exists():
+        purged.identities = keep_people(folder.path / GALLERY_NAME, lambda *known: not identity(*known))
+    purged.tracklets = _purge_tracklets(folder.path / "tracklets.arrow", gone)
+    for path in folder.json_lines:
+        purged.messages += _purge_json_lines(path, message)
+    for path in folder.csv_files:
+        count, empty = _purge_rows(folder, path, row)
+        purged.rows += count
+        if empty:
+            purged.files += _delete([path])
+    purged.corrections = _purge_remaps(folder, correction)
+    return purged
+
+
+def _tracks_without_rows_left(folder: RunFolder, is_gone: Callable[[Row], bool]) -> set[TrackKey]:
+    gone: set[TrackKey] = set()
+    left: set[TrackKey] = set()
+    for path in folder.csv_files:
+        for row in folder.rows(path):
+            (gone if is_gone(row) else left).add((row[_CAMERA_ID], int(row[_TRACK_ID])))
+    return gone - left
+
+
+def _purge_rows(folder: RunFolder, path: Path, is_gone: Callable[[Row], bool]) -> tuple[int, bool]:
+    """How many rows went, and whether none is left in a file that is one of many."""
+    rows = list(folder.rows(path))
+    left = [row for row in rows if not is_gone(row)]
+    torn = not path.read_bytes().endswith(b"\n")
+    recorded = path.name == "trajectories.csv"
+    if len(left) < len(rows) or torn:
+        with replacing(path) as part:
+            part.write_text(csv_text(COLUMNS, left), encoding="utf-8")
+    if recorded:
+        _write_mot(folder, left)
+    return len(rows) - len(left), not left and len(rows) > 0 and not recorded
+
+
+def _write_mot(folder: RunFolder, rows: Iterable[Row]) -> None:
+    """The MOT texts say the same as the CSV and are made from what is left of it."""
+    lines: dict[str, list[str]] = {path.stem: [] for path in (folder.path / "mot").glob("*.txt")}
+    for row in rows:
+        text = dict(zip(COLUMNS, row, strict=True))
+        xyxy = (float(text["x1"]), float(text["y1"]), float(text["x2"]), float(text["y2"]))
+        line = result_line(int(text["frame_index"]), int(text["global_id"]), xyxy, float(text["confidence"]))
+        lines.setdefault(text["camera_id"], []).append(line)
+    for camera_id, texts in lines.items():
+        path = folder.path / "mot" / f"{camera_id}.txt"
+        if path.exists():
+            with replacing(path) as part:
+                part.write_text("".join(f"{line}\n" for line in texts), encoding="utf-8")
+
+
+def _purge_tracklets(path: Path, gone: set[TrackKey]) -> int:
+    if not path.exists():
+        return 0
+    batches = []
+    removed = 0
+    with pa.OSFile(str(path), "rb") as file, pa.ipc.open_stream(file) as reader:
+        schema = reader.schema
+        while (batch := _next_batch(reader)) is not None:
+            keys = zip(batch["camera_id"].to_pylist(), batch["track_id"].to_pylist(), strict=True)
+            stay = [key not in gone for key in keys]
+            removed += len(stay) - sum(stay)
+            batches.append(batch.filter(pa.array(stay, pa.bool_())))
+    with replacing(path) as part, pa.OSFile(str(part), "wb") as file, pa.ipc.new_stream(file, schema) as stream:
+        for batch in batches:
+            stream.write_batch(batch)
+    return removed
+
+
+def _next_batch(reader: pa.RecordBatchStreamReader) -> pa.RecordBatch | None:
+    """None at the end, also of a file that a kill has cut off."""
+    try:
+        return reader.read_next_batch()
+    except (StopIteration, pa.ArrowInvalid, OSError):
+        return None
+
+
+def _purge_json_lines(path: Path, is_gone: Callable[[dict[str, object]], bool]) -> int:
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    left = []
+    for number, line in enumerate(lines, 1):
+        if not line.endswith("\n"):
+            break  # cut off by a kill
+        try:
+            content = json.loads(line)
+        except ValueError as error:
+            raise InputError(f"{path}, line {number}: is no JSON; move the file away or mend it") from error
+        if not isinstance(content, dict) or not is_gone(content):
+            left.append(line)
+    if len(left) < len(lines):
+        with replacing(path) as part:
+            part.write_text("".join(left), encoding="utf-8")
+    return len(lines) - len(left)
+
+
+def _purge_remaps(folder: RunFolder, is_gone: Callable[[dict[str, str]], bool]) -> int:
+    rows = folder.remaps()
+    left = [row for row in rows if not is_gone(row)]
+    if len(left) < len(rows):
+        with replacing(folder.path / REMAP_NAME) as part:
+            part.write_text(csv_text(REMAP_COLUMNS, (row.values() for row in left)), encoding="utf-8")
+    return len(rows) - len(left)
+
+
+def _delete(paths: Iterable[Path]) -> tuple[str, ...]:
+    names = []
+    for path in paths:
+        path.unlink()
+        names.append(path.name)
+    return tuple(names)

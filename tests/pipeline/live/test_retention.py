@@ -1,0 +1,96 @@
+"""Old and too many segments go while a run goes on; the open one never does."""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+
+import pytest
+
+from pipeline.live.output_settings import RetentionSettings
+from pipeline.live.retention import Retention, last_row_s
+from pipeline.live.segments import REMAP_COLUMNS, remap_line, row_line
+from pipeline.results_csv import COLUMNS
+from tests.pipeline.live.examples import NOW_S, make_remap, make_row
+
+DAY_S = 86_400.0
+HEADER = ",".join(COLUMNS) + "\n"
+
+
+def segment(folder: Path, run: str, number: int, time_s: float, *, rows: int = 1, part: bool = False) -> Path:
+    path = folder / f"traj-{run}-{number:04}.csv{'.part' if part else ''}"
+    path.write_text(HEADER + row_line(make_row(time_s=time_s)) * rows)
+    return path
+
+
+def retention(folder: Path, *, max_age_days: float | None = None, max_bytes: int | None = None) -> Retention:
+    settings = RetentionSettings(max_age_days=max_age_days, max_bytes=max_bytes, check_interval_s=1.0)
+    return Retention(folder, "run2", settings, lambda: NOW_S)
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_segments_whose_last_row_is_too_old_are_deleted_and_it_is_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    segment(tmp_path, "run1", 1, NOW_S - 8 * DAY_S)
+    segment(tmp_path, "run1", 2, NOW_S - 6 * DAY_S)
+    segment(tmp_path, "run2", 1, NOW_S - 8 * DAY_S, part=True)
+    with caplog.at_level(logging.WARNING):
+        retention(tmp_path, max_age_days=7.0).enforce()
+    assert names(tmp_path) == ["traj-run1-0002.csv", "traj-run2-0001.csv.part"]
+    assert "traj-run1-0001.csv was deleted: is older than 7 days" in caplog.text
+
+
+def test_the_age_is_that_of_the_rows_not_of_the_file(tmp_path: Path) -> None:
+    path = segment(tmp_path, "run1", 1, NOW_S - DAY_S, rows=500)
+    os.utime(path, (0, 0))
+    assert last_row_s(path) == NOW_S - DAY_S
+    empty = tmp_path / "traj-run1-0002.csv"
+    empty.write_text(HEADER)
+    os.utime(empty, (5.0, 5.0))
+    assert last_row_s(empty) == 5.0
+
+
+def test_above_the_quota_the_oldest_go_first_and_the_open_one_never(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    size = segment(tmp_path, "run1", 1, NOW_S - 30, rows=5000).stat().st_size
+    for number in (2, 3):
+        segment(tmp_path, "run1", number, NOW_S - 30 + number, rows=5000)
+    segment(tmp_path, "run2", 1, NOW_S, rows=5000, part=True)
+    assert size * 4 > 1_500_000
+    retention(tmp_path, max_bytes=3 * size + 100).enforce()
+    assert names(tmp_path) == ["traj-run1-0002.csv", "traj-run1-0003.csv", "traj-run2-0001.csv.part"]
+    segment(tmp_path, "run2", 1, NOW_S, rows=50_000, part=True)
+    keeper = retention(tmp_path, max_bytes=1_000_000)
+    with caplog.at_level(logging.WARNING):
+        keeper.enforce()
+        keeper.enforce()
+    assert names(tmp_path) == ["traj-run2-0001.csv.part"]
+    assert caplog.text.count("no finished segment is left") == 1
+
+
+def test_without_limits_nothing_goes(tmp_path: Path) -> None:
+    segment(tmp_path, "run1", 1, 0.0)
+    retention(tmp_path).enforce()
+    assert names(tmp_path) == ["traj-run1-0001.csv"]
+
+
+def test_old_corrections_and_notes_of_deleted_runs_go_too(tmp_path: Path) -> None:
+    old = make_remap(5, 2)
+    old = type(old)(NOW_S - 8 * DAY_S, old.camera_id, old.track_id, 5, 2, 0.9)
+    new = remap_line(make_remap(7, 3), "run1")
+    (tmp_path / "remap.csv").write_text(",".join(REMAP_COLUMNS) + "\n" + remap_line(old, "run1") + new)
+    for run in ("run0", "run1", "run2"):
+        (tmp_path / f"manifest-{run}.json").write_text("{}")
+        os.utime(tmp_path / f"manifest-{run}.json", (NOW_S - 9 * DAY_S, NOW_S - 9 * DAY_S))
+    segment(tmp_path, "run1", 1, NOW_S)
+    keeper = retention(tmp_path, max_age_days=7.0)
+    keeper.prune_remaps()
+    keeper.enforce()
+    assert (tmp_path / "remap.csv").read_text() == ",".join(REMAP_COLUMNS) + "\n" + new
+    assert names(tmp_path) == ["manifest-run1.json", "manifest-run2.json", "remap.csv", "traj-run1-0001.csv"]

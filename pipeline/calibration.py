@@ -18,7 +18,7 @@ from pipeline.match_threshold import MatchThreshold
 #: The key of a card that holds a calibration.
 CARD_KEY = "calibration"
 
-# For embeddings that nobody calibrated: where the shipped model's limits lie.
+# For embeddings that nobody calibrated: rather an id too many than two people with one.
 _FALLBACK_CROP, _FALLBACK_TRACK = 0.25, 0.35
 _log = logging.getLogger(__name__)
 

@@ -11,11 +11,26 @@ from numpy.typing import ArrayLike, NDArray
 from pipeline.config import Config, LinkerSettings, SecondPassSettings, TrackerSettings, load_config
 from pipeline.datatypes import Detections, Frame, Tracklet
 
+#: Of appearance, in tests that do not set their own: independent of the shipped model's calibration.
+COSINE_LIMIT = 0.37
+
 
 @cache
 def default_config() -> Config:
-    """configs/default.yaml."""
-    return load_config()
+    """configs/default.yaml, with numbers in place of calibrated limits."""
+    return with_limits(load_config())
+
+
+def with_limits(config: Config) -> Config:
+    """`config` with `COSINE_LIMIT` for every limit that a calibration would give."""
+    sections = {name: getattr(config, name) for name in ("tracker", "linker", "second_pass")}
+    return config.model_copy(
+        update={
+            name: section.model_copy(update={"max_cosine_distance": COSINE_LIMIT})
+            for name, section in sections.items()
+            if section.max_cosine_distance == "calibrated"
+        }
+    )
 
 
 def tracker_settings(**changes: object) -> TrackerSettings:

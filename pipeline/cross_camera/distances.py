@@ -49,8 +49,9 @@ def appearance_distances(queries: Sequence[FloatArray], gallery: FloatArray, val
         similarity = np.concatenate([query for query in queries if len(query)]) @ flat.T
     similarity[:, ~valid.ravel()] = -np.inf
     ends = np.cumsum(lengths)
+    features = gallery.shape[1]
     return [
-        _mean_of_best(similarity[end - length : end].reshape(length, count, -1))
+        _mean_of_best(similarity[end - length : end].reshape(length, count, features))
         for end, length in zip(ends.tolist(), lengths, strict=True)
     ]
 
@@ -58,6 +59,8 @@ def appearance_distances(queries: Sequence[FloatArray], gallery: FloatArray, val
 def _mean_of_best(similarity: Array) -> Array:
     """(I,) distances from the similarities (K, I, F) of one query, -inf where a feature is missing."""
     length, count, features = similarity.shape
+    if not length:
+        return np.full(count, np.inf)
     pairs = similarity.transpose(1, 0, 2).reshape(count, length * features)
     if pairs.shape[1] > BEST_PAIRS:
         pairs = np.partition(pairs, -BEST_PAIRS, axis=1)[:, -BEST_PAIRS:]

@@ -6,13 +6,16 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from pipeline.config import TransitWindow
 from pipeline.cross_camera.clustering import constrained_average_linkage
-from pipeline.cross_camera.distances import appearance_distance, combined_cost, posterior
+from pipeline.cross_camera.distances import appearance_distance, appearance_distances, combined_cost, posterior
 from pipeline.cross_camera.feature_bank import FeatureBank
 from pipeline.cross_camera.floor_path import FloorPath, slot_of
+from pipeline.cross_camera.gallery_distances import GalleryDistances
 from pipeline.cross_camera.identities import IdentityTable
+from pipeline.cross_camera.track_record import TrackRecord
 from pipeline.cross_camera.transit import TransitTimes
 from tests.factories import at_distance, one_hot
 
@@ -63,6 +66,51 @@ def test_appearance_distance_without_anything_to_compare() -> None:
         INF,
         INF,
     ]
+
+
+def test_several_people_in_one_pass_have_the_distances_they_have_alone() -> None:
+    """Also where somebody has no embedding, and for few and for many embeddings in all."""
+    rng = np.random.default_rng(0)
+
+    def unit(*shape: int) -> NDArray[np.float32]:
+        vectors = rng.normal(size=shape)
+        return (vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)).astype(np.float32)
+
+    gallery, valid = unit(7, 4, 8), rng.random((7, 4)) < 0.7
+    for lengths in ((1, 0, 2), (0,), (5, 3, 0, 9)):
+        queries = [unit(length, 8) if length else np.zeros((0, 0), np.float32) for length in lengths]
+        together = appearance_distances(queries, gallery, valid)
+        for query, distance in zip(queries, together, strict=True):
+            assert distance == pytest.approx(appearance_distance(query, gallery, valid), abs=1e-6)
+
+
+def test_kept_distances_follow_the_table_and_the_track() -> None:
+    """Whatever changes in between: they are those of a fresh comparison."""
+    rng = np.random.default_rng(1)
+
+    def unit() -> NDArray[np.float32]:
+        vector = rng.normal(size=8)
+        return (vector / np.linalg.norm(vector)).astype(np.float32)
+
+    table = IdentityTable(2, 3, 0.999)
+    distances = GalleryDistances(table)
+    records = [TrackRecord("a", i, 0, 0.0, 0.0, bank=FeatureBank(4, 0.999), floor=FloorPath(4)) for i in (1, 2, 3)]
+    for step in range(60):
+        action = step % 6
+        if action in (0, 3):
+            table.add(step, 0)
+            table.see([step], 0, float(step))
+        elif action in (1, 4):
+            table.add_feature(int(rng.choice(table.global_id)), unit())
+        elif action == 2:
+            records[step % 3].bank.add(unit())
+        elif step % 12 == 5:
+            table.forget(float(step), 20.0, 100, set())
+        if step % 2:
+            distances.prepare(records[:2])
+        for record in records:
+            fresh = appearance_distance(record.bank.embeddings, table.features, table.has_feature)
+            assert distances.of(record) == pytest.approx(fresh, abs=1e-6)
 
 
 @pytest.mark.parametrize(

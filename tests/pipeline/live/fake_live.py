@@ -12,11 +12,12 @@ import pipeline.live.building
 from pipeline.cli import main
 from pipeline.config import Config
 from pipeline.live.run import LiveParts
+from tests.factories import with_limits
 from tests.pipeline.live.fakes import one_look, one_person
 
 
 def build_live(config: Config) -> tuple[Config, LiveParts]:
-    return config, LiveParts(one_person(), one_look(), {"mtmc": "test"})
+    return with_limits(config), LiveParts(one_person(), one_look(), {"mtmc": "test"})
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from pipeline.live.sinks.base import PreviewHook
 from pipeline.live.stream import LiveStream
 from pipeline.results_csv import LinkedRow, read_trajectories
 from reid.base import Embedder
+from tests.factories import with_limits
 from tests.pipeline.live.fakes import one_look, one_person
 from tests.pipeline.live.watched_fleet import site
 
@@ -40,7 +41,7 @@ def live_run(
         return [CameraPlan(camera.name, doors[camera.name]) for camera in config.cameras]
 
     run = LiveRun(
-        config or site(folder, dict.fromkeys(doors, "rtsp://127.0.0.1/x"), live),
+        with_limits(config or site(folder, dict.fromkeys(doors, "rtsp://127.0.0.1/x"), live)),
         LiveParts(detector or one_person(), embedder or one_look(), {"mtmc": "test"}),
         folder / "out",
         plans_of=plans_of,

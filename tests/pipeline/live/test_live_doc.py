@@ -16,6 +16,7 @@ from pipeline.live.camera_plans import camera_plans
 from pipeline.live.redaction import Redactor
 from pipeline.live.run import LiveParts
 from pipeline.live.status import CameraState
+from tests.factories import with_limits
 from tests.pipeline.live.fakes import one_look, one_person
 
 DOC = (PROJECT_ROOT / "docs" / "live.md").read_text(encoding="utf-8")
@@ -48,7 +49,7 @@ def test_the_configuration_can_be_watched(site: Path) -> None:
 
 def test_the_commands_run(site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def build_live(config: Config) -> tuple[Config, LiveParts]:
-        return config, LiveParts(one_person(), one_look(), {})
+        return with_limits(config), LiveParts(one_person(), one_look(), {})
 
     monkeypatch.setattr(pipeline.live.building, "build_live", build_live)
     monkeypatch.chdir(tmp_path)

@@ -17,6 +17,7 @@ from pipeline.datatypes import Detections, Frame
 from pipeline.errors import InputError
 from pipeline.live.stream import Received
 from pipeline.results_csv import LinkedRow
+from tests.factories import with_limits
 from tests.pipeline.live.fakes import FakeStream, one_look, one_person, steady
 from tests.pipeline.live.simulated_run import live_run, rows_in, rows_of
 from tests.pipeline.live.waiting import eventually
@@ -197,7 +198,7 @@ def test_a_reload_changes_cameras_or_nothing(tmp_path: Path) -> None:
 
     def config_of(*names: str, live: dict[str, float] | None = None, **settings: object):  # type: ignore[no-untyped-def]
         cameras = {name: {"source": "rtsp://127.0.0.1/x", **settings.get(name, {})} for name in names}  # type: ignore[dict-item]
-        return site(tmp_path, cameras, live)
+        return with_limits(site(tmp_path, cameras, live))
 
     with live_run(tmp_path, doors, config=config_of("a", "b")) as run:
         eventually(lambda: rows_of(tmp_path, "a") and rows_of(tmp_path, "b"), 15)

@@ -12,6 +12,7 @@ from pipeline.datatypes import Detections, Frame
 from pipeline.errors import InputError
 from pipeline.live.load_report import LoadFigures, Trial, _search, measure_load
 from pipeline.live.run import LiveParts
+from tests.factories import with_limits
 from tests.pipeline.live.fakes import one_look, one_person
 from tests.pipeline.live.live_process import clip
 
@@ -65,7 +66,11 @@ def test_a_detector_of_known_pace_is_measured(tmp_path: Path) -> None:
 
     config = load_config(overrides={"cameras": [{"name": "a", "source": str(clip(tmp_path, "a", 1.0))}]})
     figures = measure_load(
-        config, LiveParts(Slow(), one_look(), {}), duration_s=4.0, stop=threading.Event(), max_cameras=4
+        with_limits(config),
+        LiveParts(Slow(), one_look(), {}),
+        duration_s=4.0,
+        stop=threading.Event(),
+        max_cameras=4,
     )
     assert 10 < figures.bare_frames_per_s <= 20
     assert figures.cameras <= 2

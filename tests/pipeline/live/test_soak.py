@@ -16,6 +16,7 @@ from pipeline.live.segments import SegmentWriter, remap_line, row_line, segments
 from pipeline.live.tracking_core import TrackingCore
 from pipeline.simulation import SimulatedWorld
 from pipeline.stage_clock import StageClock
+from tests.factories import with_limits
 from tests.pipeline.live.fakes import FakeClock
 
 HOUR_S = 3600
@@ -41,7 +42,7 @@ def test_a_simulated_day_takes_no_more_memory_than_its_first_hours(tmp_path: Pat
     clock = FakeClock(utc_s=0.0)
     detector, embedder = WORLD.detector(), WORLD.embedder()
     core = TrackingCore(
-        config, embedder=embedder, class_names=detector.class_names, gallery=None, stages=StageClock()
+        with_limits(config), embedder=embedder, class_names=detector.class_names, gallery=None, stages=StageClock()
     )
     writer = SegmentWriter(
         tmp_path, "day", clock, segment_s=HOUR_S, segment_max_bytes=10**9, fsync_interval_s=60.0

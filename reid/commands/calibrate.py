@@ -52,7 +52,7 @@ def calibrate(
     ] = 0,
     false_match_rate: Annotated[
         float, typer.Option(min=0, max=0.5, help="Share of pairs of two people that may be taken for one.")
-    ] = 0.003,
+    ] = 0.001,
     plot: Annotated[Path | None, typer.Option(help="Draw both histograms of distances (.png).")] = None,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the figures to this file.")] = None,
     device: DeviceOption = "auto",
@@ -119,7 +119,7 @@ def calibrate(
     console.print(f"Stored in {stored}" if stored else "Stored nowhere: name a file by --checkpoint or --site")
 
 
-# Below, a share of a few in a thousand says nothing.
+# Below, a share of one in a thousand says nothing.
 _FEWEST_PAIRS = 20
 
 

@@ -10,7 +10,9 @@ from typing import Annotated, Any
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from pipeline.config import Config, describe, load_config, merge, read_config_file, resolve_path
+from pipeline.config import Config, load_config
+from pipeline.config_faults import describe
+from pipeline.config_file import merge, read_config_file, resolve_path
 from pipeline.errors import InputError
 from pipeline.mot_files import read_ground_truth
 from pipeline.track_boxes import TrackBoxes, crop_ground_truth

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from pipeline.config import merge, read_yaml
+from pipeline.config_file import merge, read_yaml
 from pipeline.errors import InputError
 
 BASE_KEY = "base"  # of a file: another file, whose keys hold where this one has none

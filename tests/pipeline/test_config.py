@@ -15,8 +15,8 @@ from pipeline.config import (
     TransitWindow,
     load_config,
     named_sources,
-    read_yaml,
 )
+from pipeline.config_file import read_yaml
 from pipeline.errors import InputError
 
 CAMERA = {"name": "hall", "source": "hall.mp4"}

@@ -1,0 +1,133 @@
+"""Configuration files: YAML read strictly, merged, with paths and environment variables filled in."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from pipeline.errors import InputError
+from pipeline.stream_address import StreamAddress, is_stream
+
+
+def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """`over` on top of `base`: mappings key by key, all else replaced."""
+    merged = dict(base)
+    for key, value in over.items():
+        below = merged.get(key)
+        if isinstance(value, Mapping) and isinstance(below, Mapping):
+            merged[key] = merge(below, value)
+        else:
+            merged[key] = value
+    return merged
+
+
+class _UniqueKeyLoader(yaml.SafeLoader):
+    """SafeLoader that refuses a key given twice, which YAML would resolve silently."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if key in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"key {key!r} is given twice", key_node.start_mark
+                )
+            seen.add(key)
+        return super().construct_mapping(node, deep)
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """A YAML file whose top level is a mapping; InputError otherwise, with file and line."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"{path}: cannot read the configuration ({error.strerror})") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: is not a text file in UTF-8") from error
+    try:
+        content = yaml.load(text, _UniqueKeyLoader)
+    except yaml.YAMLError as error:
+        place = " ".join(str(error).split())
+        raise InputError(f"{path}: is not valid YAML: {place}") from error
+    if content is None:
+        return {}
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: expected keys and values at the top, found {type(content).__name__}")
+    return content
+
+
+def read_config_file(path: Path) -> dict[str, Any]:
+    """The keys of a configuration file as they stand there, with all paths resolved; InputError if it is no YAML."""
+    content = read_yaml(path)
+    for section, key in (("detector", "weights"), ("embedder", "weights"), ("embedder", "site")):
+        part = content.get(section)
+        if isinstance(part, dict) and isinstance(part.get(key), str):
+            part[key] = resolve_path(part[key], path)
+    cameras = content.get("cameras")
+    for camera in cameras if isinstance(cameras, list) else ():
+        if isinstance(camera, dict):
+            _resolve_camera(camera, path)
+    live = content.get("live")
+    sinks = live.get("sinks") if isinstance(live, dict) else None
+    for sink in sinks if isinstance(sinks, list) else ():
+        if isinstance(sink, dict):
+            _resolve_output(sink, path)
+    web = live.get("web") if isinstance(live, dict) else None
+    if isinstance(web, dict):
+        _resolve_output(web, path)
+    return content
+
+
+def _resolve_camera(camera: dict[str, Any], config: Path) -> None:
+    source = camera.get("source")
+    if isinstance(source, str) and is_stream(source):
+        # Taken apart before variables are filled in: a password from the environment may hold any character.
+        address = StreamAddress.parse(source)
+        if address.username is not None and camera.get("username") is None and camera.get("password") is None:
+            camera |= {"username": address.username, "password": address.password}
+            source = address.url
+        camera["source"] = fill_in(source, config)
+    elif isinstance(source, str):
+        camera["source"] = resolve_path(source, config)
+    for key in ("username", "password"):
+        if isinstance(camera.get(key), str):
+            camera[key] = fill_in(camera[key], config)
+    if isinstance(camera.get("password_file"), str):
+        camera["password_file"] = resolve_path(camera["password_file"], config)
+
+
+def _resolve_output(section: dict[str, Any], config: Path) -> None:
+    for key, value in section.items():
+        if isinstance(value, str):
+            section[key] = fill_in(value, config)
+    for key in ("path", "password_file", "ca_file", "token_file", "tls_certificate", "tls_key"):
+        if isinstance(section.get(key), str) and section[key] != "-":
+            section[key] = os.path.normpath(config.resolve().parent / section[key])
+
+
+def fill_in(text: str, config: Path) -> str:
+    """`text` of the file `config` with ${NAME} replaced by the environment variable NAME."""
+
+    def variable(match: re.Match[str]) -> str:
+        value = os.environ.get(match[1])
+        if value is None:
+            shown = StreamAddress.parse(text).url if is_stream(text) else text
+            raise InputError(f"{config}: {shown!r} needs the environment variable {match[1]}, which is not set")
+        return value
+
+    return re.sub(r"\$\{(\w+)\}", variable, text)
+
+
+def resolve_path(text: str, config: Path) -> str:
+    """A path that stands in the file `config`: environment variables are filled in, then it is taken relative to that
+    file's folder; a bare name that is not there stays bare."""
+    text = fill_in(text, config)
+    resolved = Path(os.path.normpath(config.resolve().parent / text))
+    if Path(text).name == text and not resolved.exists():
+        return text
+    return str(resolved)

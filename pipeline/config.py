@@ -272,11 +272,17 @@ class Config(Section):
         if any(dated) and not all(dated):
             undated = next(camera.name for camera in self.cameras if camera.start_utc is None)
             raise ValueError(f"start_utc must be given for every camera or for none; {undated!r} has none")
-        for window in self.linker.transit_windows:
-            for name in (window.from_camera, window.to_camera):
-                if names and name not in names:
-                    raise ValueError(f"transit window names camera {name!r}; the cameras are {', '.join(names)}")
+        if names:
+            check_windows(self.linker.transit_windows, names)
         return self
+
+
+def check_windows(windows: Sequence[TransitWindow], camera_ids: Sequence[str]) -> None:
+    """InputError if a window is of a camera that is none of these."""
+    for window in windows:
+        for name in (window.from_camera, window.to_camera):
+            if name not in camera_ids:
+                raise InputError(f"transit window names camera {name!r}; the cameras are {', '.join(camera_ids)}")
 
 
 def load_config(path: Path | None = None, overrides: Mapping[str, Any] | None = None) -> Config:
@@ -308,7 +314,9 @@ def named_sources(sources: Sequence[str]) -> list[dict[str, Any]]:
         name, equals, path = text.partition("=")
         if not (equals and re.fullmatch(r"[\w.-]+", name) and not Path(text).exists()):
             path = text
-            stem = Path(text).stem if Path(text).suffix else Path(text).name
+            # A password in an address does not belong into a name, which is shown.
+            shown = StreamAddress.parse(text).url if is_stream(text) else text
+            stem = Path(shown).stem if Path(shown).suffix else Path(shown).name
             name = re.sub(r"[^\w.-]", "_", stem) or f"cam{index + 1}"
         cameras.append({"name": name, "source": path})
     return cameras

@@ -9,8 +9,6 @@ the rest overlap; the order of frames, and with it the result, does not depend o
 
 from __future__ import annotations
 
-import json
-import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
@@ -29,6 +27,7 @@ from pipeline.errors import RunError
 from pipeline.finalize import rewrite
 from pipeline.prefetch import prefetch
 from pipeline.results_csv import TrajectoryWriter
+from pipeline.run_note import NOTE_NAME, RunNote
 from pipeline.run_summary import CameraCounts, RunSummary
 from pipeline.single_camera.tracker import SingleCameraTracker
 from pipeline.sources.base import BrokenSource, FrameSource
@@ -100,7 +99,7 @@ def run(
         cameras={camera_id: CameraCounts() for camera_id in parts.camera_ids},
         hashes={"detector": parts.detector.model_hash, "embedder": parts.embedder_hash},
     )
-    note = RunNote(folder / "run.json", parts, config, versions)
+    note = RunNote(folder / NOTE_NAME, parts.sources, config, versions, parts.epoch_utc)
     note.write("running", summary)
     try:
         _online(parts, folder, summary, clock, save_tick, on_frame)
@@ -110,7 +109,8 @@ def run(
         _close(summary, parts, clock, began)
         note.write("interrupted", summary)
         raise RunError(
-            f"interrupted; {folder} holds the results so far with the online ids, `link {folder}` gives final ones"
+            f"interrupted; {folder} holds the results so far with the online ids, "
+            f"`mtmc link {folder} --overwrite` gives final ones"
         ) from interrupt
     except BaseException:
         _close(summary, parts, clock, began)
@@ -238,53 +238,3 @@ def _close(summary: RunSummary, parts: Parts, clock: StageClock, began: float) -
     if parts.embedder is not None:
         summary.rejected_crops = parts.embedder.rejected_crops
         summary.unknown_cameras = dict(parts.embedder.unknown_cameras)
-
-
-class RunNote:
-    """run.json: what was run, with what, and how it ended. Always a whole file."""
-
-    def __init__(self, path: Path, parts: Parts, config: Mapping[str, Any], versions: Mapping[str, str]) -> None:
-        self._path = path
-        self._fixed = {
-            "versions": dict(versions),
-            "config": dict(config),
-            "epoch_utc": parts.epoch_utc.isoformat() if parts.epoch_utc else None,
-        }
-        self._recordings = {
-            source.camera_id: {
-                "path": source.path,
-                "frame_rate": source.frame_rate,
-                "size_wh": list(source.size_wh),
-            }
-            for source in parts.sources
-        }
-
-    def write(self, state: str, summary: RunSummary) -> None:
-        """Replace the file; `state` is running, complete, incomplete, interrupted or failed.
-
-        Raises:
-            RunError: it cannot be written; the one before stays.
-        """
-        cameras = {
-            camera_id: {**self._recordings[camera_id], **vars(counts)}
-            for camera_id, counts in summary.cameras.items()
-        }
-        content = {
-            "state": state,
-            "cameras": cameras,
-            "global_ids": summary.global_ids,
-            "rows": summary.rows,
-            "embedded_crops": summary.embedded_crops,
-            "rejected_crops": summary.rejected_crops,
-            "unknown_cameras": summary.unknown_cameras,
-            "hashes": summary.hashes,
-            "wall_s": round(summary.wall_s, 3),
-            "stage_s": {stage: round(seconds, 3) for stage, seconds in summary.stage_s.items()},
-            **self._fixed,
-        }
-        part = self._path.with_suffix(".part")
-        try:
-            part.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-            os.replace(part, self._path)
-        except OSError as error:
-            raise RunError(f"{self._path} cannot be written: {error.strerror}") from error

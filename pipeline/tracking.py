@@ -19,7 +19,7 @@ from pipeline.assembly import (
     open_sources,
     versions,
 )
-from pipeline.config import CameraConfig, Config
+from pipeline.config import CameraConfig, Config, check_windows
 from pipeline.errors import InputError
 from pipeline.results_csv import clear_results
 from pipeline.run_summary import RunSummary
@@ -63,6 +63,8 @@ def track(
             stack.callback(replay.close)
         # Saved embeddings need no pictures, and saved detections alone have none.
         blind = replay is not None and (all(replay.embedder_hashes.values()) or not config.cameras)
+        if config.output.video and not config.cameras:
+            raise InputError("a video needs the pictures: name the SOURCE of each camera, too")
         sources, epoch_utc = _saved_frames(config, files) if blind else open_sources(config)
         stack.callback(close_sources, sources)
         config = _with_cameras(config, sources)
@@ -149,6 +151,7 @@ def _with_cameras(config: Config, sources: Sequence[FrameSource]) -> Config:
     if config.cameras:
         return config
     cameras = [CameraConfig(name=source.camera_id, source=source.path) for source in sources]
+    check_windows(config.linker.transit_windows, [camera.name for camera in cameras])
     return config.model_copy(update={"cameras": cameras})
 
 

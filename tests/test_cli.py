@@ -114,6 +114,26 @@ def test_saved_detections_replay_without_the_video(folder: Path) -> None:
     assert (folder / "one/trajectories.csv").read_bytes() == (folder / "two/trajectories.csv").read_bytes()
 
 
+def test_saved_detections_without_pictures_make_no_video(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert blind_track("-o", "one", "--save-detections") == 0
+    saved = [f"{name}=one/detections/{name}.parquet" for name in ("a", "b")]
+    assert exit_code("track", "-d", saved[0], "-d", saved[1], "-o", "two", "--video") == 2
+    assert "name the SOURCE of each camera" in capsys.readouterr().err
+    assert not (folder / "two").exists()
+
+
+def test_transit_windows_of_saved_detections_name_their_cameras(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert blind_track("-o", "one", "--save-detections") == 0
+    saved = [f"{name}=one/detections/{name}.parquet" for name in ("a", "b")]
+    window = "linker.transit_windows=[{from: a, to: hall, min_s: 0, max_s: 5}]"
+    for arguments in (["track", "-d", saved[0], "-d", saved[1]], ["link", "one"]):
+        assert exit_code(*arguments, "-o", "two", "--set", window) == 2
+        assert "transit window names camera 'hall'; the cameras are a, b" in capsys.readouterr().err
+    assert not (folder / "two").exists()
+
+
 def test_overwriting_never_deletes_the_detections_that_are_replayed(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -151,7 +171,33 @@ def test_link_again_changes_only_the_ids(folder: Path, capsys: pytest.CaptureFix
     assert "2 tracks of 2 cameras are 2 people; 48 rows" in " ".join(capsys.readouterr().out.split())
     assert rows_of(folder / "again/trajectories.csv") == before
     assert exit_code("link", "out") == 2  # would change out in place
+    assert exit_code("link", "out", "-o", "out") == 2  # so would this
     assert exit_code("link", "out", "--overwrite") == 0
+    assert exit_code("link", "out", "-o", "./out", "--overwrite") == 0
+
+
+def test_what_was_linked_again_can_be_linked_again_and_says_what_it_is(folder: Path) -> None:
+    assert blind_track("-o", "out") == 0
+    before = json.loads((folder / "out/run.json").read_text())
+    strict = ["--set", "second_pass.max_cosine_distance=0.2"]
+    assert exit_code("link", "out", "-o", "again", *strict) == 0
+    assert exit_code("link", "again", "-o", "third") == 0
+    note = json.loads((folder / "again/run.json").read_text())
+    assert note["config"]["second_pass"]["max_cosine_distance"] == 0.2
+    assert (note["global_ids"], note["rows"]) == (2, 48)
+    assert note["config"]["tracker"] == before["config"]["tracker"]
+    assert note["cameras"] == before["cameras"]
+
+
+def test_a_damaged_note_stops_linking_before_anything_is_written(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert blind_track("-o", "out") == 0
+    for text in ("{", "[]", '{"epoch_utc": "yesterday"}'):
+        (folder / "out/run.json").write_text(text)
+        assert exit_code("link", "out", "-o", "again") == 2
+        assert "run.json is missing or damaged" in capsys.readouterr().err
+        assert not (folder / "again").exists()
 
 
 def test_evaluate_scores_cameras_and_all_of_them(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -246,6 +292,23 @@ def make_result(folder: Path) -> None:
         pytest.param(nothing, ["track"], 2, "there is no camera", id="no camera"),
         pytest.param(make_typo, ["track", "a.mp4", "-c", "bad.yaml"], 2, "max_lost_secs: unknown key", id="typo"),
         pytest.param(nothing, ["track", "a.mp4", "-s", "tracker.max_lost_s=soon"], 2, "'soon'", id="wrong type"),
+        pytest.param(
+            nothing,
+            ["track", "a.mp4", "--video", "-s", "output=soon"],
+            2,
+            "output: Input should be",
+            id="no section",
+        ),
+        pytest.param(
+            nothing,
+            ["benchmark", "association", "-s", "embedder=soon"],
+            2,
+            "embedder: Input should be",
+            id="nor here",
+        ),
+        pytest.param(
+            nothing, ["track", "rtsp://me:dark@host"], 2, "camera host: rtsp://host is a live", id="stream"
+        ),
         pytest.param(nothing, ["track", "a.mp4", "-c", "no.yaml"], 2, "no.yaml: cannot read", id="no config"),
         pytest.param(
             nothing, ["track", "a.mp4", "-d", "b=b.txt"], 2, "only on one side", id="other camera's boxes"

@@ -190,7 +190,9 @@ def association(
         raise InputError(f"--identities {identities} is less than the {cameras * people} people in view")
     overrides = overrides_of(settings)
     overrides.setdefault("cameras", [{"name": "simulated", "source": "simulated"}])
-    overrides.setdefault("embedder", {}).setdefault("weights", None)
+    embedder = overrides.setdefault("embedder", {})
+    if isinstance(embedder, dict):  # else loading says what is wrong with it
+        embedder.setdefault("weights", None)
     loaded = with_calibration(load_config(config, overrides), None)
     console = Console()
     with console.status(f"{cameras} cameras with {people} people each"):

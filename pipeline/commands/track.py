@@ -140,5 +140,7 @@ def _overrides(
     elif frame_rate is not None:
         raise InputError("--frame-rate goes with SOURCE arguments; in a configuration it is cameras.frame_rate")
     # A flag that was not given leaves the configuration's word.
-    overrides.setdefault("output", {}).update({name: True for name, given in flags.items() if given})
+    output = overrides.setdefault("output", {})
+    if isinstance(output, dict):  # else loading says what is wrong with it
+        output.update({name: True for name, given in flags.items() if given})
     return overrides

@@ -18,6 +18,7 @@ from pipeline.errors import InputError, RunError
 from pipeline.live.files import FILE_MODE, sync_folder
 from pipeline.live.segments import REMAP_COLUMNS, REMAP_NAME, segments
 from pipeline.results_csv import COLUMNS
+from pipeline.run_note import NOTE_NAME
 
 # `track` writes at least twice a second; a run that says it goes on but wrote nothing for so long was killed.
 _STILL_RUNNING_S = 60.0
@@ -91,7 +92,7 @@ class RunFolder:
             os.close(lock)
 
     def _check_recording(self, busy: str) -> None:
-        note, rows = self.path / "run.json", self.path / "trajectories.csv"
+        note, rows = self.path / NOTE_NAME, self.path / "trajectories.csv"
         if not note.exists() or not rows.exists():
             return
         try:

@@ -311,7 +311,7 @@ def test_stopping_in_the_middle_keeps_the_rows(
     with pytest.raises(raised) as caught:
         run_parts(make_parts(WORLD, 600), tmp_path, on_frame=stop)
     if raised is RunError:
-        assert f"`link {tmp_path}` gives final ones" in str(caught.value)
+        assert f"`mtmc link {tmp_path} --overwrite` gives final ones" in str(caught.value)
     rows = csv_rows(tmp_path)
     assert_unique(rows)
     assert {row["link_state"] for row in rows} == {"provisional"}

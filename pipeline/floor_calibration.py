@@ -19,6 +19,8 @@ Array = NDArray[np.float64]
 
 _PAIR_COLUMNS = ("image_x_px", "image_y_px", "floor_x_m", "floor_y_m")
 _FEWEST_PAIRS = 4
+# Of the numbers below in coordinates of size 1: rounding makes 1e-16 of what is 0, a fitted homography 1e-9 or more.
+_NOTHING = 1e-6
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,11 +44,11 @@ def fit_homography(image_px: Array, floor_m: Array, *, max_error_m: float | None
     """The homography of least squares on the floor, normalised DLT then Levenberg-Marquardt (OpenCV).
 
     Args:
-        image_px, floor_m: (N, 2) each, N >= 4, no four of which lie on less than two lines.
+        image_px, floor_m: (N, 2) each, N >= 4; if all but one lay on a line, the floor could be anything.
         max_error_m: pairs further off than this are mistakes and left out (RANSAC); None uses all.
 
     Raises:
-        InputError: too few pairs, or they lie on a line.
+        InputError: too few pairs, or all of them, or all but one, lie on a line.
     """
     if len(image_px) < _FEWEST_PAIRS:
         raise InputError(f"there are {len(image_px)} pairs of points; a homography needs at least {_FEWEST_PAIRS}")
@@ -58,6 +60,10 @@ def fit_homography(image_px: Array, floor_m: Array, *, max_error_m: float | None
         raise InputError("the points lie on a line, or nearly; spread them over the floor that the camera sees")
     used = np.ones(len(image_px), np.bool_) if mask is None else mask.ravel().astype(np.bool_)
     fitted: Array = np.asarray(matrix, np.float64)
+    if _undetermined(image_px[used], floor_m[used], fitted):
+        raise InputError(
+            "all but one of the points lie on a line, in the picture or on the floor; add points off that line"
+        )
     inverse: Array = np.asarray(np.linalg.inv(fitted), np.float64)
     return FloorFit(
         matrix=fitted,
@@ -150,11 +156,13 @@ def _opencv(path: Path) -> Array:
             name: storage.getNode(name).mat() for name in ("camera_matrix", "rvec", "tvec", "R", "T")
         }
         storage.release()
-    except cv2.error as error:
-        raise InputError(f"{path}: OpenCV cannot read it ({error.err})") from error
-    rotation = found["R"]
-    if rotation is None and found["rvec"] is not None:
-        rotation = cv2.Rodrigues(found["rvec"])[0]
+        rotation = found["R"]
+        if rotation is None and found["rvec"] is not None:
+            rotation = cv2.Rodrigues(found["rvec"])[0]
+    except (cv2.error, SystemError) as error:  # in a constructor, OpenCV's error arrives as Python's SystemError
+        raise InputError(
+            f"{path}: OpenCV cannot read it ({getattr(error, 'err', 'no YAML, JSON or XML')})"
+        ) from error
     translation = found["T"] if found["tvec"] is None else found["tvec"]
     for what, part in (
         ("camera_matrix", found["camera_matrix"]),
@@ -163,6 +171,11 @@ def _opencv(path: Path) -> Array:
     ):
         if part is None:
             raise InputError(f"{path}: has no {what}; neither OpenCV's parameters nor Tsai's")
+    for what, part in (("camera_matrix", found["camera_matrix"]), ("R or rvec", rotation)):
+        if part.shape != (3, 3):
+            raise InputError(f"{path}: {what} is {part.shape}, but must be (3, 3)")
+    if np.size(translation) != 3:
+        raise InputError(f"{path}: T or tvec has {np.size(translation)} values, but must have 3")
     return _plane_homography(path, found["camera_matrix"], rotation, np.asarray(translation).ravel())
 
 
@@ -179,6 +192,36 @@ def _flat(points: Array) -> bool:
     """Whether the points lie on a line: their spread across is less than a thousandth of that along."""
     spread = np.linalg.svd(points - points.mean(axis=0), compute_uv=False)
     return bool(spread[1] <= 1e-3 * spread[0])
+
+
+def _undetermined(image_px: Array, floor_m: Array, matrix: Array) -> bool:
+    """Whether another homography explains the pairs as well, or this one has no inverse.
+
+    The equations are those of the DLT (Hartley and Zisserman, Multiple View Geometry, 4.1): of rank 8 if there is one
+    solution only.
+    """
+    to_small = [_normalisation(points) for points in (image_px, floor_m)]
+    image, floor = (
+        apply_homography(to_unit, points) for to_unit, points in zip(to_small, (image_px, floor_m), strict=True)
+    )
+    ones, none = np.ones((len(image), 1)), np.zeros((len(image), 3))
+    point = np.column_stack([image, ones])
+    equations = np.concatenate(
+        [
+            np.column_stack([point, none, -floor[:, :1] * point]),
+            np.column_stack([none, point, -floor[:, 1:] * point]),
+        ]
+    )
+    rank = np.linalg.svd(equations, compute_uv=False)
+    stretch = np.linalg.svd(to_small[1] @ matrix @ np.linalg.inv(to_small[0]), compute_uv=False)
+    return bool(rank[7] <= _NOTHING * rank[0] or stretch[2] <= _NOTHING * stretch[0])
+
+
+def _normalisation(points: Array) -> Array:
+    """(3, 3) that moves points (N, 2) to their centre and scales them to size 1."""
+    centre = points.mean(axis=0)
+    size = float(np.abs(points - centre).max())
+    return np.array([[1 / size, 0, -centre[0] / size], [0, 1 / size, -centre[1] / size], [0, 0, 1.0]])
 
 
 def _number(path: Path, line: int | None, name: str, text: str | None) -> float:

@@ -69,6 +69,11 @@ def test_errors_are_those_of_the_wrong_pairs() -> None:
         pytest.param("1,2,3,4\n5,6,7,8\n9,1,2,3\n", "3 pairs .* at least 4", id="three"),
         pytest.param("".join(f"{i},{2 * i},{i},{i}\n" for i in range(5)), "lie on a line", id="a line"),
         pytest.param("0,0,0,0\n1,0,0,0\n1,1,0,0\n0,1,0,0\n", "lie on a line", id="one floor point"),
+        pytest.param("0,0,0,0\n100,0,1,0\n200,0,2,0\n0,100,0,1\n", "all but one", id="all but one on a line"),
+        pytest.param(
+            "0,0,0,0\n90,0,1,0\n200,0,2,0\n300,0,3,0\n0,100,0,1\n", "all but one", id="all but one of five"
+        ),
+        pytest.param("0,0,0,0\n100,0,1,0\n200,0,2,0.5\n0,100,0,1\n", "all but one", id="a line that is bent"),
         pytest.param("1,2,3,4\n5,6,seven,8\n", "line 3: floor_x_m is 'seven'", id="a word"),
         pytest.param("1,2,3\n", "line 2: floor_y_m is None", id="a short row"),
         pytest.param("1,2,3,nan\n", "line 2: floor_y_m is 'nan'", id="no number"),
@@ -136,12 +141,28 @@ def test_parameters_of_tsai(tmp_path: Path) -> None:
     assert apply_homography(read_camera(path), np.array(pixels)) == pytest.approx(FLOOR_M, abs=1e-6)
 
 
+def matrix(name: str, rows: int, columns: int) -> str:
+    """As OpenCV writes one of ones."""
+    ones = ", ".join(["1."] * (rows * columns))
+    return f"{name}: !!opencv-matrix\n   rows: {rows}\n   cols: {columns}\n   dt: d\n   data: [ {ones} ]"
+
+
+def matrices(camera: str, r: tuple[int, int] = (3, 3), t: tuple[int, int] = (3, 1)) -> str:
+    return "\n".join(["%YAML:1.0", "---", camera, matrix("R", *r), matrix("T", *t), ""])
+
+
 @pytest.mark.parametrize(
     ("name", "content", "words"),
     [
         ("none.yml", None, "there is no such file"),
         ("broken.xml", "<Camera>", "is not valid XML"),
         ("other.yml", "%YAML:1.0\n---\nnothing: 1\n", "has no camera_matrix"),
+        ("yaml.yml", "not: [yaml", "OpenCV cannot read it"),
+        ("text.yml", matrices("camera_matrix: abc"), "OpenCV cannot read it"),
+        ("four.yml", matrices(matrix("camera_matrix", 4, 4)), r"camera_matrix is \(4, 4\), but must be \(3, 3\)"),
+        ("flat.yml", matrices(matrix("camera_matrix", 3, 3), r=(2, 3)), r"R or rvec is \(2, 3\), but"),
+        ("rvec.yml", matrices(matrix("camera_matrix", 3, 3), r=(5, 1)).replace("R:", "rvec:"), "OpenCV cannot"),
+        ("long.yml", matrices(matrix("camera_matrix", 3, 3), t=(4, 1)), "T or tvec has 4 values, but"),
         ("half.xml", '<C><Intrinsic focal="1" /></C>', "Geometry, Intrinsic and Extrinsic"),
         ("word.xml", '<C><Geometry dpx="a" dpy="1"/><Intrinsic /><Extrinsic /></C>', "dpx is 'a'"),
     ],

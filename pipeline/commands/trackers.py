@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -10,7 +11,7 @@ from rich.console import Console
 from rich.markdown import Markdown
 
 from pipeline.commands.arguments import SetOption, overrides_of
-from pipeline.commands.json_file import write_json
+from pipeline.commands.json_file import write_json, write_text
 from pipeline.config import PROJECT_ROOT
 from pipeline.export_cache import cache_folder
 
@@ -64,7 +65,8 @@ def trackers(
     lines: list[str] = []
     figures: dict[str, object] = {}
     with console.status("") as status:
-        for path in sets or sorted(SETS.glob("*.yaml")):
+        paths = sets or sorted(SETS.glob("*.yaml"))
+        for path, title in zip(paths, titles(paths, every), strict=True):
             chosen = read_benchmark_set(path, overrides_of(settings))
             found = compare(
                 chosen,
@@ -74,13 +76,25 @@ def trackers(
                 every=every,
                 on_step=status.update,
             )
-            name = chosen.name if every == 1 else f"{chosen.name}, every {every}th frame"
-            table = set_table(name, found)
+            table = set_table(title, found)
             if len(chosen.ground_truth) > 1:
-                table += ["", *ladder_table(name, found)]
-            figures[chosen.name] = [contestant.to_dict() for contestant in found]
+                table += ["", *ladder_table(title, found)]
+            figures[title] = [contestant.to_dict() for contestant in found]
             lines += [*table, ""]
             console.print(Markdown("\n".join(table)))
-    if markdown is not None:
-        markdown.write_text("\n".join(lines), encoding="utf-8")
+    write_text(markdown, "\n".join(lines))
     write_json(json_file, figures)
+
+
+def titles(paths: Sequence[Path], every: int) -> list[str]:
+    """What each set is called in tables and figures: the name of its file, with the folder where names repeat.
+
+    Args:
+        every: only each so many-th frame was used.
+    """
+    names = [path.stem for path in paths]
+    told = [
+        f"{path.resolve().parent.name}/{name}" if names.count(name) > 1 else name
+        for path, name in zip(paths, names, strict=True)
+    ]
+    return told if every == 1 else [f"{name}, 1 frame in {every}" for name in told]

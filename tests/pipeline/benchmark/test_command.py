@@ -15,7 +15,7 @@ import yaml
 
 from pipeline.benchmark.benchmark_set import read_benchmark_set
 from pipeline.cli import main
-from pipeline.commands.trackers import SETS
+from pipeline.commands.trackers import SETS, titles
 from pipeline.config import PROJECT_ROOT
 from pipeline.errors import InputError
 from reid.checkpoints import save_checkpoint
@@ -80,6 +80,26 @@ def test_one_table_of_all_trackers(folder: Path, tmp_path: Path, monkeypatch: py
     table = (tmp_path / "tables.md").read_text()
     assert table.count("mtmc, online") == 2
     assert "where the loss is" in table
+
+
+def test_sets_of_one_file_name_keep_their_own_figures(tmp_path: Path) -> None:
+    """`benchmark campus` calls every set set.yaml."""
+    paths = [tmp_path / "hall" / "set.yaml", tmp_path / "yard" / "set.yaml", tmp_path / "yard" / "pets.yaml"]
+    assert titles(paths, every=1) == ["hall/set", "yard/set", "pets"]
+    assert titles(paths[:1], every=3) == ["set, 1 frame in 3"]
+
+
+def test_tables_that_cannot_be_written_are_said(folder: Path, tmp_path: Path) -> None:
+    path = tmp_path / "two.yaml"
+    path.write_text(yaml.safe_dump(values(folder)))
+    arguments = ["benchmark", "trackers", str(path), "--no-peers", "--cache", str(tmp_path / "cache")]
+    with pytest.raises(SystemExit) as stop:
+        main([*arguments, "--markdown", str(tmp_path / "new" / "tables.md")])
+    assert not stop.value.code
+    assert "**two**" in (tmp_path / "new" / "tables.md").read_text()
+    with pytest.raises(SystemExit) as stop:
+        main([*arguments, "--markdown", str(path / "tables.md")])
+    assert stop.value.code == 2
 
 
 def test_without_a_command_it_is_all_sets(

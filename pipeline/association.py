@@ -53,7 +53,7 @@ class Associator:
 
     Attributes:
         boxes: used, by camera.
-        people: confirmed tracks in the newest frame of each camera.
+        people: confirmed tracks in the newest frame of each camera; 0 once it has been silent and they ended.
         late_frames: left out because they were not later than the one before, by camera.
         embedded_crops: in all.
     """
@@ -172,6 +172,7 @@ class Associator:
             silent_s = now_s - last_s
             if silent_s > max(self._max_silence_s, 2 * self._period_s[camera_id]) and tracker.live_tracks:
                 ended += self._linker.end(camera_id, tracker.finish())
+                self.people[camera_id] = 0
         return ended
 
     def _settled_before(self, now_s: float) -> float:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -198,8 +197,3 @@ class TrajectoryRow:
     confidence: float
     world_xy_m: tuple[float, float] | None = None
     interpolated: bool = False
-
-
-def concatenate(parts: Sequence[FloatArray], dim: int) -> FloatArray:
-    """Stack arrays (N_i, dim) to (sum N_i, dim); no parts give (0, dim)."""
-    return np.concatenate(parts) if parts else np.zeros((0, dim), np.float32)

@@ -91,19 +91,6 @@ def render_mosaic_video(
     return frames
 
 
-def render_mosaic_still(
-    sources: Mapping[str, Iterable[Frame]],
-    trajectories: Path,
-    output: Path,
-    time_s: float,
-    *,
-    settings: MosaicSettings | None = None,
-) -> None:
-    """Save the annotated mosaic of one moment as a PNG; arguments and errors as of `render_mosaic_video`."""
-    for _, image in mosaic_images(sources, trajectories, settings=settings, start_s=time_s, end_s=time_s):
-        _write_png(output, image)
-
-
 def mosaic_images(
     sources: Mapping[str, Iterable[Frame]],
     trajectories: Path,
@@ -244,4 +231,7 @@ def _write_png(path: Path, image: Image) -> None:
     encoded, data = cv2.imencode(".png", image)
     if not encoded:
         raise RunError(f"{path}: the picture cannot be encoded as PNG")
-    path.write_bytes(data.tobytes())
+    try:
+        path.write_bytes(data.tobytes())
+    except OSError as error:
+        raise RunError(f"{path} cannot be written: {error.strerror}") from error

@@ -48,7 +48,6 @@ def draw_tracks(
     xyxy: Boxes,
     global_ids: IntArray,
     *,
-    labels: Sequence[str] | None = None,
     interpolated: BoolArray | None = None,
     trails: Mapping[int, Boxes] | None = None,
 ) -> Image:
@@ -57,14 +56,12 @@ def draw_tracks(
     Args:
         image_bgr: (H, W, 3) uint8.
         xyxy: (N, 4), pixels; may reach outside the picture.
-        global_ids: (N,), give the colours.
-        labels: N texts; without them the global ids.
+        global_ids: (N,), the labels, and what gives the colours.
         interpolated: (N,), boxes that no detector saw are dashed.
         trails: global id -> (P, 2) foot points in pixels, oldest first, drawn as a line in the id's colour.
     """
     if len(xyxy) != len(global_ids):
         raise ValueError(f"{len(xyxy)} boxes, but {len(global_ids)} global ids")
-    texts = [str(global_id) for global_id in global_ids] if labels is None else labels
     dashed = np.zeros(len(xyxy), np.bool_) if interpolated is None else interpolated
     image = image_bgr.copy()
     thickness, font_scale = _line_thickness(image.shape[0]), _font_scale(image.shape[0])
@@ -75,7 +72,8 @@ def draw_tracks(
     for box, global_id, dash in zip(xyxy, global_ids, dashed, strict=True):
         _draw_box(image, box, id_colour(int(global_id)), thickness, dashed=bool(dash))
     plates: list[Plate] = []
-    for box, global_id, text in zip(xyxy, global_ids, texts, strict=True):  # last, so that no box crosses one
+    for box, global_id in zip(xyxy, global_ids, strict=True):  # last, so that no box crosses one
+        text = str(global_id)
         plates.append(_label_plate(image, box, text, font_scale, plates))
         _draw_label(image, plates[-1], text, id_colour(int(global_id)), font_scale)
     return image

@@ -28,7 +28,7 @@ from pipeline.errors import InputError
 _TRUTH, _DETECTIONS = ".txt.gz", "-rendered.detections.json.gz"
 # Where a box is cut off by the picture's lower border, its bottom is not where the person stands.
 _BORDER_PX = 20
-# Views that show fewer people at one time are not taken to overlap.
+# Views that share fewer boxes of one person in one frame are not taken to overlap.
 _FEWEST_SHARED = 200
 # So many boxes say all about a camera.
 _SAMPLES = 300
@@ -90,9 +90,10 @@ def fit_cameras(views: list[View], folder: Path, until: int) -> tuple[dict[str, 
         one that shows most of its people.
 
     Raises:
-        InputError: scene_metadata.xml is missing.
+        InputError: scene_metadata.xml is missing, or does not know a view that overlaps another.
     """
-    poses = read_poses(folder / "scene_metadata.xml")
+    metadata = folder / "scene_metadata.xml"
+    poses = read_poses(metadata)
     pairs = sorted(itertools.combinations(views, 2), key=lambda pair: -len(_shared(pair[0], pair[1], 0, until)[0]))
     homographies: dict[str, Any] = {}
     overlaps = []
@@ -100,14 +101,13 @@ def fit_cameras(views: list[View], folder: Path, until: int) -> tuple[dict[str, 
         rows = _shared(first, second, 0, until)
         if len(rows[0]) < _FEWEST_SHARED or {first.name, second.name} & set(homographies):
             continue
+        for view in (first, second):
+            if view.name not in poses:
+                raise InputError(f"{metadata}: does not say where {view.name} stands")
         together = (_standing(first, _thinned(rows[0])), _standing(second, _thinned(rows[1])))
         alone = (_some_people(first, until), _some_people(second, until))
-        width, height = first.size_wh
         homographies[first.name], homographies[second.name] = fit_pair(
-            (poses[first.name], poses[second.name]),
-            (width, height),
-            together,
-            alone,
+            (poses[first.name], poses[second.name]), first.size_wh, together, alone
         )
         names = (first.name, second.name)
         rest = _shared(first, second, until, max(first.frames, second.frames))
@@ -152,11 +152,12 @@ def _read_view(folder: Path, name: str) -> View:
     truth, saved = folder / f"{name}{_TRUTH}", folder / f"{name}{_DETECTIONS}"
     try:
         with gzip.open(truth, "rt", encoding="utf-8") as file:
-            rows = np.array([[int(field) for field in line.split()[:7]] for line in file], np.int64)
+            rows = np.array([[int(field) for field in line.split()[:7]] for line in file], np.int64).reshape(-1, 7)
         with gzip.open(saved, "rt", encoding="utf-8") as file:
             content = json.load(file)
         video = content["video_info"]
         size_wh = (int(video["width"]), int(video["height"]))
+        frame_rate, frames = float(video["fps"]), int(video["total_frames"])
         found = {int(frame["frame_number"]): _boxes(frame["detections"], size_wh) for frame in content["frames"]}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{folder}: {name} is no view of a CAMPUS sequence ({error})") from error
@@ -164,12 +165,12 @@ def _read_view(folder: Path, name: str) -> View:
     return View(
         name=name,
         size_wh=size_wh,
-        frame_rate=float(video["fps"]),
+        frame_rate=frame_rate,
         ids=rows[:, 0],
         frame_index=rows[:, 5],
         xyxy=rows[:, 1:5].astype(np.float64),
         found=found,
-        frames=int(video["total_frames"]),
+        frames=frames,
         detections_hash=model_hash(saved),
     )
 

@@ -40,11 +40,12 @@ def saved_detections(
     if chosen.detections is not None:
         return chosen.detections
     config = chosen.config
+    site = [] if config.embedder.site is None else [config.embedder.site]
     depends = {
         "cameras": [camera.model_dump(mode="json") for camera in config.cameras],
         "detector": config.detector.model_dump(mode="json"),
         "embedder": config.embedder.model_dump(mode="json"),
-        "weights": [_stamp(config.detector.weights), _stamp(config.embedder.weights)],
+        "weights": [_stamp(file) for file in (config.detector.weights, config.embedder.weights, *site)],
     }
     digest = hashlib.sha256(json.dumps(depends, sort_keys=True).encode()).hexdigest()[:16]
     kept = folder / digest

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -12,7 +13,7 @@ from pipeline.errors import InputError, RunError
 from pipeline.live.files import FOLDER_MODE, write_whole
 from pipeline.live.gallery_file import GALLERY_NAME, person_in
 from pipeline.privacy.person import person_ids
-from pipeline.privacy.run_folder import RunFolder, csv_text
+from pipeline.privacy.run_folder import RunFolder, write_csv
 from pipeline.results_csv import COLUMNS
 
 
@@ -47,9 +48,11 @@ def export_person(folder: RunFolder, global_id: int, output: Path) -> dict[str, 
         "corrections": [row for row in folder.remaps() if int(row["provisional_id"]) in ids.all],
         "rows": [dict(zip(COLUMNS, row, strict=True)) for row in rows],
     }
+    table = io.StringIO(newline="")
+    write_csv(table, COLUMNS, rows)
     try:
         output.mkdir(parents=True, mode=FOLDER_MODE, exist_ok=True)
-        write_whole(output / f"person-{ids.global_id}.csv", csv_text(COLUMNS, rows).encode())
+        write_whole(output / f"person-{ids.global_id}.csv", table.getvalue().encode())
         write_whole(output / f"person-{ids.global_id}.json", (json.dumps(content, indent=1) + "\n").encode())
     except OSError as error:
         raise RunError(f"{output} cannot be written: {error.strerror}") from error

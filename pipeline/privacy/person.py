@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pipeline.privacy.run_folder import RunFolder
@@ -10,7 +10,8 @@ from pipeline.privacy.run_folder import RunFolder
 
 @dataclass(frozen=True)
 class PersonIds:
-    """
+    """All ids of a person.
+
     Attributes:
         global_id: the one that counts.
         all: that one and every provisional one that was corrected to it.
@@ -34,8 +35,3 @@ def _end(global_id: int, leads_to: Mapping[int, int]) -> int:
         seen.add(global_id)
         global_id = leads_to[global_id]
     return global_id
-
-
-def ids_text(ids: Iterable[int]) -> str:
-    """Ids for a message."""
-    return ", ".join(map(str, sorted(ids)))

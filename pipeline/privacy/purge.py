@@ -1,14 +1,17 @@
 """Deletes a person, or everything before a date, from all files of a run.
 
 Every file is replaced at one stroke. Files that lead to others are changed last, so that a purge that was cut off can
-simply be run again: features, then rows, then the corrections that say which rows are whose.
+simply be run again: features, then files that show everybody, then rows, then the corrections that say which rows are
+whose. Rows are read and written one by one.
 """
 
 from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Callable, Iterable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,7 +23,7 @@ from pipeline.live.gallery_file import GALLERY_NAME, keep_people
 from pipeline.live.segments import REMAP_COLUMNS, REMAP_NAME
 from pipeline.mot_files import result_line
 from pipeline.privacy.person import person_ids
-from pipeline.privacy.run_folder import RunFolder, csv_text, replacing, utc_of
+from pipeline.privacy.run_folder import RunFolder, replacing, utc_of, write_csv
 from pipeline.results_csv import COLUMNS
 
 _GLOBAL_ID, _CAMERA_ID, _TRACK_ID = (COLUMNS.index(name) for name in ("global_id", "camera_id", "track_id"))
@@ -71,17 +74,27 @@ def purge_person(folder: RunFolder, global_id: int, *, delete_shared: bool) -> P
     with folder.locked():
         _check_shared(folder, delete_shared)
         ids = person_ids(folder, global_id).all
-        purged = _purge(
+
+        def is_theirs(row: Row) -> bool:
+            return int(row[_GLOBAL_ID]) in ids
+
+        purged, rows = _purge_descriptions(
             folder,
-            row=lambda row: int(row[_GLOBAL_ID]) in ids,
+            row=is_theirs,
             message=lambda content: not ids.isdisjoint({content.get("global_id"), content.get("provisional_id")}),
             identity=lambda known_id, last_seen_s: known_id in ids,
+        )
+        # Before the rows: while there are some, the purge can be run again.
+        if delete_shared and (rows or purged.anything):
+            purged.files += _delete(folder.shared_files)
+        _purge_rows(
+            folder,
+            purged,
+            row=is_theirs,
             correction=lambda row: int(row["global_id"]) in ids or int(row["provisional_id"]) in ids,
         )
         if not purged.anything:
             raise InputError(f"nobody in {folder.path} has the id {global_id}")
-        if delete_shared:
-            purged.files += _delete(folder.shared_files)
         return purged
 
 
@@ -105,15 +118,15 @@ def purge_before(folder: RunFolder, moment: datetime, *, delete_shared: bool) ->
 
     with folder.locked():
         _check_shared(folder, delete_shared)
-        purged = _purge(
+        purged, _ = _purge_descriptions(
             folder,
             row=is_old,
             message=lambda content: _time_s(content) < moment.timestamp(),
             identity=lambda known_id, last_seen_s: last_seen_s < moment.timestamp(),
-            correction=lambda row: datetime.fromisoformat(row["utc"]) < moment,
         )
         if delete_shared:
             purged.files += _delete(folder.shared_files)
+        _purge_rows(folder, purged, row=is_old, correction=lambda row: datetime.fromisoformat(row["utc"]) < moment)
         return purged
 
 
@@ -133,66 +146,91 @@ def _check_shared(folder: RunFolder, delete_shared: bool) -> None:
         )
 
 
-def _purge(
+def _purge_descriptions(
     folder: RunFolder,
     *,
     row: Callable[[Row], bool],
     message: Callable[[dict[str, object]], bool],
     identity: Callable[[int, float], bool],
-    correction: Callable[[dict[str, str]], bool],
-) -> Purged:
+) -> tuple[Purged, int]:
+    """Delete what is not rows of the CSV files; and how many of those there are to delete."""
     purged = Purged()
-    gone = _tracks_without_rows_left(folder, row)
+    rows, gone = _scan(folder, row)
     if (folder.path / GALLERY_NAME).exists():
         purged.identities = keep_people(folder.path / GALLERY_NAME, lambda *known: not identity(*known))
     purged.tracklets = _purge_tracklets(folder.path / "tracklets.arrow", gone)
     for path in folder.json_lines:
         purged.messages += _purge_json_lines(path, message)
+    return purged, rows
+
+
+def _purge_rows(
+    folder: RunFolder,
+    purged: Purged,
+    *,
+    row: Callable[[Row], bool],
+    correction: Callable[[dict[str, str]], bool],
+) -> None:
+    """Delete rows, then the corrections that say which rows are whose; counted in `purged`."""
     for path in folder.csv_files:
-        count, empty = _purge_rows(folder, path, row)
+        count, empty = _purge_csv(folder, path, row)
         purged.rows += count
         if empty:
             purged.files += _delete([path])
     purged.corrections = _purge_remaps(folder, correction)
-    return purged
 
 
-def _tracks_without_rows_left(folder: RunFolder, is_gone: Callable[[Row], bool]) -> set[TrackKey]:
+def _scan(folder: RunFolder, is_gone: Callable[[Row], bool]) -> tuple[int, set[TrackKey]]:
+    """How many rows go, and the tracks that have none left then."""
+    rows = 0
     gone: set[TrackKey] = set()
     left: set[TrackKey] = set()
     for path in folder.csv_files:
         for row in folder.rows(path):
-            (gone if is_gone(row) else left).add((row[_CAMERA_ID], int(row[_TRACK_ID])))
-    return gone - left
+            goes = is_gone(row)
+            rows += goes
+            (gone if goes else left).add((row[_CAMERA_ID], int(row[_TRACK_ID])))
+    return rows, gone - left
 
 
-def _purge_rows(folder: RunFolder, path: Path, is_gone: Callable[[Row], bool]) -> tuple[int, bool]:
+def _purge_csv(folder: RunFolder, path: Path, is_gone: Callable[[Row], bool]) -> tuple[int, bool]:
     """How many rows went, and whether none is left in a file that is one of many."""
-    rows = list(folder.rows(path))
-    left = [row for row in rows if not is_gone(row)]
-    torn = not path.read_bytes().endswith(b"\n")
+    gone = left = 0
+    for row in folder.rows(path):
+        if is_gone(row):
+            gone += 1
+        else:
+            left += 1
+    if gone or _is_torn(path):
+        with replacing(path) as part, part.open("w", newline="", encoding="utf-8") as file:
+            write_csv(file, COLUMNS, (row for row in folder.rows(path) if not is_gone(row)))
     recorded = path.name == "trajectories.csv"
-    if len(left) < len(rows) or torn:
-        with replacing(path) as part:
-            part.write_text(csv_text(COLUMNS, left), encoding="utf-8")
     if recorded:
-        _write_mot(folder, left)
-    return len(rows) - len(left), not left and len(rows) > 0 and not recorded
+        _write_mot(folder, folder.rows(path))
+    return gone, gone > 0 and left == 0 and not recorded
+
+
+def _is_torn(path: Path) -> bool:
+    """Whether a kill has cut off the last line."""
+    with path.open("rb") as file:
+        file.seek(-1, os.SEEK_END)
+        return file.read() != b"\n"
 
 
 def _write_mot(folder: RunFolder, rows: Iterable[Row]) -> None:
     """The MOT texts say the same as the CSV and are made from what is left of it."""
-    lines: dict[str, list[str]] = {path.stem: [] for path in (folder.path / "mot").glob("*.txt")}
-    for row in rows:
-        text = dict(zip(COLUMNS, row, strict=True))
-        xyxy = (float(text["x1"]), float(text["y1"]), float(text["x2"]), float(text["y2"]))
-        line = result_line(int(text["frame_index"]), int(text["global_id"]), xyxy, float(text["confidence"]))
-        lines.setdefault(text["camera_id"], []).append(line)
-    for camera_id, texts in lines.items():
-        path = folder.path / "mot" / f"{camera_id}.txt"
-        if path.exists():
-            with replacing(path) as part:
-                part.write_text("".join(f"{line}\n" for line in texts), encoding="utf-8")
+    with ExitStack() as stack:
+        files = {}
+        for path in sorted((folder.path / "mot").glob("*.txt")):
+            part = stack.enter_context(replacing(path))
+            files[path.stem] = stack.enter_context(part.open("w", encoding="utf-8"))
+        for row in rows:
+            text = dict(zip(COLUMNS, row, strict=True))
+            if text["camera_id"] not in files:
+                continue
+            xyxy = (float(text["x1"]), float(text["y1"]), float(text["x2"]), float(text["y2"]))
+            line = result_line(int(text["frame_index"]), int(text["global_id"]), xyxy, float(text["confidence"]))
+            files[text["camera_id"]].write(f"{line}\n")
 
 
 def _purge_tracklets(path: Path, gone: set[TrackKey]) -> int:
@@ -207,6 +245,8 @@ def _purge_tracklets(path: Path, gone: set[TrackKey]) -> int:
             stay = [key not in gone for key in keys]
             removed += len(stay) - sum(stay)
             batches.append(batch.filter(pa.array(stay, pa.bool_())))
+    if not removed:
+        return 0
     with replacing(path) as part, pa.OSFile(str(part), "wb") as file, pa.ipc.new_stream(file, schema) as stream:
         for batch in batches:
             stream.write_batch(batch)
@@ -243,8 +283,11 @@ def _purge_remaps(folder: RunFolder, is_gone: Callable[[dict[str, str]], bool]) 
     rows = folder.remaps()
     left = [row for row in rows if not is_gone(row)]
     if len(left) < len(rows):
-        with replacing(folder.path / REMAP_NAME) as part:
-            part.write_text(csv_text(REMAP_COLUMNS, (row.values() for row in left)), encoding="utf-8")
+        with (
+            replacing(folder.path / REMAP_NAME) as part,
+            part.open("w", newline="", encoding="utf-8") as file,
+        ):
+            write_csv(file, REMAP_COLUMNS, (row.values() for row in left))
     return len(rows) - len(left)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import fcntl
-import io
 import json
 import os
 import time
@@ -13,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TextIO
 
 from pipeline.errors import InputError, RunError
 from pipeline.live.files import FILE_MODE, sync_folder
@@ -120,13 +120,11 @@ def _rows(path: Path, columns: tuple[str, ...]) -> Iterator[list[str]]:
             yield row
 
 
-def csv_text(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    """Rows with a header, as a run writes them."""
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
+def write_csv(file: TextIO, columns: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
+    """Rows with a header, as a run writes them; `file` is open with newline=''."""
+    writer = csv.writer(file, lineterminator="\n")
     writer.writerow(columns)
     writer.writerows(rows)
-    return buffer.getvalue()
 
 
 @contextmanager

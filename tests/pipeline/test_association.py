@@ -136,6 +136,8 @@ def test_a_camera_that_falls_silent_lets_its_tracks_end_and_its_rows_go() -> Non
         if index < 20:
             tick.insert(0, (make_frame(index), make_detections([BOX])))
         ended += [(index, tracklet.key) for tracklet in parts.process(tick).ended]
+        # Until then the person counts as in view.
+        assert parts.people["cam1"] == (1 if 1 <= index < 40 else 0)
     # Its last frame is at 1.9 s; more than 2.0 s later is the frame at 4.0 s.
     assert ended == [(40, ("cam1", 1))]
     assert parts.finish().rows == []

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from detectors.base import FakeDetector
-from pipeline.datatypes import Detections, EmbeddedCrops, FloatArray, Frame, concatenate
+from pipeline.datatypes import Detections, EmbeddedCrops, FloatArray, Frame
 from reid.base import FakeEmbedder
 from tests.factories import make_detections, make_frame, make_tracklet, one_hot
 
@@ -87,11 +87,6 @@ def test_crops_must_agree_in_number() -> None:
 
 def test_a_tracklet_is_known_by_camera_and_track() -> None:
     assert make_tracklet("hall", 7).key == ("hall", 7)
-
-
-def test_concatenating_nothing_keeps_the_width() -> None:
-    assert concatenate([], 5).shape == (0, 5)
-    assert concatenate([one_hot(0), one_hot(1, 2)], 8).shape == (3, 8)
 
 
 def test_the_fake_detector_asks_its_function_for_every_frame() -> None:

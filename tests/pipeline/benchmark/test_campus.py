@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -129,3 +130,30 @@ def test_another_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "view-A.txt.gz").write_bytes(gzip.compress(b"1 2 3"))
     with pytest.raises(InputError, match="view-A is no view"):
         read_views(tmp_path)
+
+
+@pytest.mark.parametrize("missing", ["width", "fps", "total_frames"])
+def test_detections_that_do_not_say_what_they_are_of(folder: Path, tmp_path: Path, missing: str) -> None:
+    name = "view-A-rendered.detections.json.gz"
+    content = json.loads(gzip.decompress((folder / name).read_bytes()))
+    del content["video_info"][missing]
+    (tmp_path / name).write_bytes(gzip.compress(json.dumps(content).encode()))
+    (tmp_path / "view-A.txt.gz").write_bytes((folder / "view-A.txt.gz").read_bytes())
+    with pytest.raises(InputError, match=f"view-A is no view .*{missing}"):
+        read_views(tmp_path)
+
+
+def test_a_view_in_which_nobody_is_annotated(folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(folder, tmp_path / "all")
+    (tmp_path / "all" / "view-A.txt.gz").write_bytes(gzip.compress(b""))
+    views = read_views(tmp_path / "all")
+    assert [len(view.ids) for view in views] == [0, FRAMES * PEOPLE]
+    assert fit_cameras(views, tmp_path / "all", until=100) == ({}, [])
+
+
+def test_a_camera_that_the_metadata_does_not_know(folder: Path, tmp_path: Path) -> None:
+    shutil.copytree(folder, tmp_path / "all")
+    metadata = tmp_path / "all" / "scene_metadata.xml"
+    metadata.write_text(metadata.read_text().replace("view-B", "view-C"))
+    with pytest.raises(InputError, match=r"scene_metadata\.xml: does not say where view-B stands"):
+        fit_cameras(read_views(folder), tmp_path / "all", until=100)

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import stat
 import time
+import tracemalloc
+from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -182,6 +186,65 @@ def test_files_that_show_everybody_are_deleted_only_when_asked(recorded_folder: 
     assert ids_left(recorded_folder) == [1, 1, 2]
     assert purge_person(RunFolder(recorded_folder), 1, delete_shared=True).files == ("trajectories.mp4",)
     assert not video.exists()
+
+
+def test_a_purge_that_was_cut_off_is_finished_by_running_it_again(
+    recorded_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whichever file it was writing: afterwards neither rows nor the video show the person."""
+    video = recorded_folder / "trajectories.mp4"
+
+    class Killed(BaseException):
+        pass
+
+    whole = {path: path.read_bytes() for path in recorded_folder.rglob("*") if path.is_file()}
+    replace = os.replace
+    for survived in range(4):  # tracklets, CSV, one MOT text, the other
+        for path, content in {**whole, video: b"moving pictures"}.items():
+            path.write_bytes(content)
+        left = iter(range(survived))
+
+        def killed(source: Path, target: Path, left: Iterator[int] = left) -> None:
+            if next(left, None) is None:
+                raise Killed
+            replace(source, target)
+
+        monkeypatch.setattr("os.replace", killed)
+        with pytest.raises(Killed):
+            purge_person(RunFolder(recorded_folder), 1, delete_shared=True)
+        monkeypatch.undo()
+        with suppress(InputError):  # that nothing was left to delete
+            purge_person(RunFolder(recorded_folder), 1, delete_shared=True)
+        assert ids_left(recorded_folder) == [2]
+        assert not video.exists()
+        assert [tracklet.key for tracklet in read_tracklets(recorded_folder / "tracklets.arrow")] == [("hall", 2)]
+        assert (recorded_folder / "mot" / "entrance.txt").read_text() == ""
+
+
+def test_a_full_disk_leaves_a_recording_as_it_was(recorded_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = {path.name: path.read_bytes() for path in recorded_folder.glob("tra*.csv")}
+
+    def full(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    assert run("purge", str(recorded_folder), "--id", "1") == 1
+    assert {path.name: path.read_bytes() for path in recorded_folder.glob("tra*.csv")} == before
+    assert not list(recorded_folder.rglob(".*"))
+
+
+def test_rows_are_not_held_in_memory(tmp_path: Path) -> None:
+    """Forty thousand rows are 5 MB on the disk; as lists of texts they would be 50."""
+    folder = tmp_path / "recorded"
+    with TrajectoryWriter(folder, ["hall"], datetime(2026, 5, 1, tzinfo=UTC)) as writer:
+        for number in range(40_000):
+            writer.write(make_row(number % 100 + 1, "hall", number % 100 + 1, number / 10))
+    tracemalloc.start()
+    assert purge_person(RunFolder(folder), 7, delete_shared=False).rows == 400
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 5e6
+    assert len((folder / "mot" / "hall.txt").read_text().splitlines()) == 39_600
 
 
 # -- purge by date ---------------------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import platform
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -24,6 +25,7 @@ from pipeline.stream_address import is_stream
 from reid.base import Embedder
 
 _NOTED_PACKAGES = ("torch", "openvino", "ultralytics", "timm", "numpy", "opencv-python", "av", "lap", "pyarrow")
+_log = logging.getLogger(__name__)
 
 
 def open_sources(config: Config) -> tuple[list[FrameSource], datetime | None]:
@@ -170,7 +172,14 @@ def calibrated(config: Config, embedder_hash: str) -> Config:
         # A site's file carries the hash of the model in front of its own.
         if embedder_hash.split("+")[0] == model_hash:
             calibration = Calibration.from_card(card)
-    return with_calibration(config, calibration)
+    filled = with_calibration(config, calibration)
+    if embedder_hash and calibration is None:
+        _log.warning(
+            "the embedding model was never calibrated: two tracks up to the cosine distance %.2f count as one "
+            "person. 'python -m reid calibrate' finds the right limit",
+            filled.linker.max_cosine_distance,
+        )
+    return filled
 
 
 def build_second_pass(config: Config, camera_ids: list[str]) -> SecondPass:

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -20,7 +19,6 @@ CARD_KEY = "calibration"
 
 # For embeddings that nobody calibrated: rather an id too many than two people with one.
 _FALLBACK_CROP, _FALLBACK_TRACK = 0.25, 0.35
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -81,12 +79,6 @@ def with_calibration(config: Config, calibration: Calibration | None) -> Config:
         return config
     if calibration is None:
         crop, track = _FALLBACK_CROP, _FALLBACK_TRACK
-        if config.embedder.weights is not None:
-            _log.warning(
-                "the embedding model was never calibrated: two tracks up to the cosine distance %.2f count as one "
-                "person. 'python -m reid calibrate' finds the right limit",
-                track,
-            )
     else:
         crop, track = calibration.crop.max_cosine_distance, calibration.track.max_cosine_distance
     limits = {"tracker": crop, "linker": track, "second_pass": track}

@@ -107,10 +107,12 @@ def test_same_input_gives_the_same_bytes(folder: Path) -> None:
         assert (folder / "one" / name).read_bytes() == (folder / "two" / name).read_bytes()
 
 
-def test_saved_detections_replay_without_the_video(folder: Path) -> None:
+def test_saved_detections_replay_without_the_video(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert blind_track("-o", "one", "--save-detections") == 0
     saved = [f"{name}=one/detections/{name}.parquet" for name in ("a", "b")]
     assert exit_code("track", "-d", saved[0], "-d", saved[1], "-o", "two") == 0
+    # The configured model is of no matter where there are no embeddings.
+    assert "calibrated" not in capsys.readouterr().err
     assert (folder / "one/trajectories.csv").read_bytes() == (folder / "two/trajectories.csv").read_bytes()
 
 

@@ -10,13 +10,13 @@ from pathlib import Path
 
 from detectors.base import Detector
 from pipeline.calibration import Calibration, wants_calibration, with_calibration
-from pipeline.camera_calibration import FloorHomography
 from pipeline.camera_geometry import CameraGeometry
 from pipeline.config import CameraConfig, Config
 from pipeline.cross_camera.online_linker import OnlineLinker
 from pipeline.cross_camera.second_pass import SecondPass
 from pipeline.errors import InputError
 from pipeline.frames import open_source
+from pipeline.live.live_geometry import live_geometry
 from pipeline.runner import Parts
 from pipeline.single_camera.tracker import SingleCameraTracker
 from pipeline.sources.base import FrameSource
@@ -199,10 +199,8 @@ def versions() -> dict[str, str]:
 
 
 def _geometry(camera: CameraConfig, size_wh: tuple[int, int]) -> CameraGeometry:
-    homography = None
-    if camera.homography is not None:
-        homography = FloorHomography(camera.name, camera.homography, size_wh)
-    return CameraGeometry(homography, camera.region_of_interest_px)
+    width, height = camera.calibrated_size_wh or size_wh
+    return live_geometry(camera, (width, height), size_wh)
 
 
 def _open(camera: CameraConfig, start_s: float) -> FrameSource:

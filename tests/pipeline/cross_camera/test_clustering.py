@@ -1,0 +1,146 @@
+"""Average linkage in which some pairs must never meet."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline.cross_camera.clustering import constrained_average_linkage
+
+NAN, INF = np.nan, np.inf
+
+
+def _square(entries: dict[tuple[int, int], float], count: int, other: float) -> np.ndarray:
+    cost = np.full((count, count), other)
+    for (a, b), value in entries.items():
+        cost[a, b] = cost[b, a] = value
+    return cost
+
+
+@pytest.mark.parametrize(
+    ("cost", "forbidden", "labels"),
+    [
+        pytest.param(np.zeros((0, 0)), [], [], id="nobody"),
+        pytest.param(np.zeros((1, 1)), [], [0], id="one"),
+        pytest.param(_square({(0, 1): 0.2}, 3, 2.0), [], [0, 0, 2], id="two alike"),
+        pytest.param(_square({(0, 1): 1.0}, 2, 2.0), [], [0, 0], id="at the limit"),
+        pytest.param(_square({(0, 1): 0.2}, 2, 2.0), [(0, 1)], [0, 1], id="alike but forbidden"),
+        pytest.param(
+            _square({(0, 1): 0.2, (1, 2): 0.4, (0, 2): 1.5}, 3, 2.0),
+            [],
+            [0, 0, 0],
+            id="0 and 2 come together by 1: (0.4 + 1.5) / 2 = 0.95",
+        ),
+        pytest.param(
+            _square({(0, 1): 0.2, (1, 2): 0.4, (0, 2): 1.7}, 3, 2.0),
+            [],
+            [0, 0, 2],
+            id="not at (0.4 + 1.7) / 2 = 1.05",
+        ),
+        pytest.param(
+            _square({(0, 1): 0.2, (1, 2): 0.4}, 3, NAN),
+            [],
+            [0, 0, 0],
+            id="an unknown pair does not count in the mean",
+        ),
+        pytest.param(
+            _square({(0, 1): 0.2, (1, 2): 0.4}, 3, NAN),
+            [(0, 2)],
+            [0, 0, 2],
+            id="a forbidden pair keeps clusters apart",
+        ),
+        pytest.param(
+            _square({(0, 1): 0.5, (1, 2): 0.4, (0, 2): 0.6}, 3, NAN),
+            [(0, 2)],
+            [0, 1, 1],
+            id="the nearer pair wins",
+        ),
+    ],
+)
+def test_clusters(cost: np.ndarray, forbidden: list[tuple[int, int]], labels: list[int]) -> None:
+    blocked = np.zeros(cost.shape, np.bool_)
+    for a, b in forbidden:
+        blocked[a, b] = blocked[b, a] = True
+    at_once = np.zeros(len(cost))
+    found = constrained_average_linkage(cost, blocked, 1.0, start_s=at_once, end_s=at_once, max_gap_s=1.0)
+    assert found.tolist() == labels
+
+
+@pytest.mark.parametrize(
+    ("spans_s", "labels"),
+    [
+        pytest.param([(0, 5), (15, 20)], [0, 0], id="just soon enough"),
+        pytest.param([(0, 5), (15.1, 20)], [0, 1], id="too late"),
+        pytest.param([(15.1, 20), (0, 5)], [0, 1], id="too early"),
+        pytest.param([(0, 5), (30, 35), (12, 22)], [0, 0, 0], id="a third one closes the gap"),
+        pytest.param([(0, 40), (3, 4), (49, 50)], [0, 0, 0], id="the longer of two counts"),
+    ],
+)
+def test_clusters_have_no_long_gap(spans_s: list[tuple[float, float]], labels: list[int]) -> None:
+    """All alike, at most 10 s unseen."""
+    count = len(spans_s)
+    start_s, end_s = np.array(spans_s, np.float64).T
+    found = constrained_average_linkage(
+        np.full((count, count), 0.5),
+        np.zeros((count, count), np.bool_),
+        1.0,
+        start_s=start_s,
+        end_s=end_s,
+        max_gap_s=10.0,
+    )
+    assert found.tolist() == labels
+
+
+_Task = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
+_GAP_S = 10
+
+
+@st.composite
+def _clustering_tasks(draw: st.DrawFn) -> _Task:
+    """Costs, forbidden pairs, starts and ends."""
+    count = draw(st.integers(1, 7))
+    pairs = [(a, b) for a in range(count) for b in range(a)]
+    values = draw(st.lists(st.floats(0, 2) | st.just(NAN), min_size=len(pairs), max_size=len(pairs)))
+    blocks = draw(st.lists(st.integers(0, 4), min_size=len(pairs), max_size=len(pairs)))
+    cost, forbidden = np.full((count, count), NAN), np.zeros((count, count), np.bool_)
+    for (a, b), value, block in zip(pairs, values, blocks, strict=True):
+        cost[a, b] = cost[b, a] = value
+        forbidden[a, b] = forbidden[b, a] = block == 0
+    start_s = np.array(draw(st.lists(st.integers(0, 60), min_size=count, max_size=count)), np.float64)
+    length_s = np.array(draw(st.lists(st.integers(0, 20), min_size=count, max_size=count)), np.float64)
+    return cost, forbidden, start_s, start_s + length_s
+
+
+@settings(max_examples=200)
+@given(_clustering_tasks())
+def test_clusters_are_those_of_the_definition(task: _Task) -> None:
+    cost, forbidden, start_s, end_s = task
+    labels = constrained_average_linkage(
+        cost.copy(), forbidden.copy(), 1.0, start_s=start_s, end_s=end_s, max_gap_s=_GAP_S
+    )
+    clusters = _by_definition(task, 1.0)
+    assert sorted(np.flatnonzero(labels == label).tolist() for label in set(labels.tolist())) == sorted(clusters)
+
+
+def _mean_cost(task: _Task, a: list[int], b: list[int]) -> float:
+    cost, forbidden, start_s, end_s = task
+    known = [cost[i, j] for i in a for j in b if not np.isnan(cost[i, j])]
+    if not known or forbidden[np.ix_(a, b)].any():
+        return INF
+    # In whole seconds: unseen for more than the limit means a run of seconds that nobody covers.
+    seen = {second for row in a + b for second in range(int(start_s[row]), int(end_s[row]) + 1)}
+    if max(np.diff(sorted(seen)), default=0) > _GAP_S:
+        return INF
+    return float(np.mean(known))
+
+
+def _by_definition(task: _Task, max_cost: float) -> list[list[int]]:
+    clusters = [[row] for row in range(len(task[0]))]
+    while True:
+        pairs = [(_mean_cost(task, a, b), a, b) for a in clusters for b in clusters if a < b]
+        best = min(pairs, default=(INF, [], []))
+        if not best[0] <= max_cost:
+            return clusters
+        clusters = [c for c in clusters if c not in best[1:]] + [sorted(best[1] + best[2])]

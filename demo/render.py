@@ -14,12 +14,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from demo.background import Background, LightMap, light_map, render_background
+from demo.background import Background, render_background
 from demo.cameras import Camera
 from demo.choreography import Scene, Standing
 from demo.gait import step_length_m, walk
 from demo.ground_truth import TruthBox, write_cameras, write_floor, write_mot
 from demo.hall import CEILING_M, Hall
+from demo.light_map import LightMap, light_map
 from demo.people import BODY_PX, CANVAS_WH, FOOT_ROW, Person, View, Wardrobe
 from demo.settings import SceneSettings
 

@@ -17,12 +17,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from demo.background import Background, LightMap, light_map, render_background
+from demo.background import Background, render_background
 from demo.cameras import Camera
 from demo.choreography import Standing
 from demo.clothes import PATTERNS, Outfit, Rgb
 from demo.demo_scene import OUTFITS
 from demo.hall import CEILING_M, GALLERY_X_M, LOBBY_X_M, ROOM_Y_M, Box, Colour, Hall, build_hall
+from demo.light_map import LightMap, light_map
 from demo.paths import is_clear
 from demo.people import Person, Wardrobe
 from demo.render import CameraRenderer

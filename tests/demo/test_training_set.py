@@ -12,9 +12,10 @@ from typer.testing import CliRunner
 
 import demo.training_set as training_set
 from demo.__main__ import app
-from demo.background import light_map, render_background
+from demo.background import render_background
 from demo.demo_scene import OUTFITS
 from demo.hall import build_hall
+from demo.light_map import light_map
 from demo.people import Wardrobe
 from demo.settings import DEMO_CAMERAS
 from demo.training_set import (

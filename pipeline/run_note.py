@@ -18,7 +18,7 @@ NOTE_NAME = "run.json"
 
 
 class RunNote:
-    """Always a whole file."""
+    """run.json while `track` runs and when it ends; at every moment a whole file."""
 
     def __init__(
         self,

@@ -35,7 +35,7 @@ def demo(
         mtmc demo --output runs/demo
     """
     from pipeline.evaluation import evaluate as evaluate_files
-    from pipeline.evaluation import linking_table, scores_table
+    from pipeline.evaluation_tables import linking_table, scores_table
 
     console = Console()
     config = load_config(DEMO_CONFIG)

@@ -43,7 +43,8 @@ def evaluate(
 
         mtmc evaluate -t results/trajectories.csv -g cam1=cam1_gt.txt -g cam2=cam2_gt.txt
     """
-    from pipeline.evaluation import linking_table, score, scores_table
+    from pipeline.evaluation import score
+    from pipeline.evaluation_tables import linking_table, scores_table
     from pipeline.mot_files import read_ground_truth
     from pipeline.track_boxes import crop_ground_truth
     from pipeline.trajectory_boxes import read_trajectories

@@ -13,7 +13,8 @@ from trackeval.datasets import MotChallenge2DBox
 from trackeval.metrics import CLEAR, HOTA, Identity
 
 from pipeline.errors import InputError
-from pipeline.evaluation import Scores, evaluate, linking_table, score, scores_table
+from pipeline.evaluation import Scores, evaluate, score
+from pipeline.evaluation_tables import linking_table, scores_table
 from pipeline.mot_files import read_ground_truth, read_results, result_line
 from pipeline.track_boxes import TrackBoxes, crop_ground_truth
 from pipeline.trajectory_boxes import TrajectoryBoxes

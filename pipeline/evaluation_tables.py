@@ -1,0 +1,58 @@
+"""Scores as tables for the terminal."""
+
+from __future__ import annotations
+
+from rich.table import Table
+
+from pipeline.evaluation import Scores
+
+_SHARES = {
+    "HOTA": "hota",
+    "DetA": "det_a",
+    "AssA": "ass_a",
+    "IDF1": "idf1",
+    "IDP": "idp",
+    "IDR": "idr",
+    "MOTA": "mota",
+}
+_COUNTS = {
+    "id switches": "id_switches",
+    "false positives": "false_positives",
+    "false negatives": "false_negatives",
+    "ground-truth boxes": "ground_truth_boxes",
+    "predicted boxes": "predicted_boxes",
+    "ground-truth ids": "ground_truth_ids",
+    "predicted ids": "predicted_ids",
+}
+
+
+def scores_table(scores: Scores) -> Table:
+    """One column a camera and one for all cameras, one row a metric; shares in percent."""
+    columns = {**scores.cameras, "all cameras": scores.all_cameras}
+    table = Table("", *columns)
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for label, name in _SHARES.items():
+        table.add_row(f"{label} %", *(_percent(getattr(column, name)) for column in columns.values()))
+    table.add_section()
+    for label, name in _COUNTS.items():
+        table.add_row(label, *(str(getattr(column, name)) for column in columns.values()))
+    return table
+
+
+def linking_table(scores: Scores) -> Table:
+    """The same tracks not linked, linked by this run, and linked perfectly: scores over all cameras."""
+    table = Table("all cameras", "HOTA %", "AssA %", "IDF1 %")
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for label, row in (
+        ("not linked", scores.not_linked),
+        ("this run", scores.all_cameras),
+        ("perfect linking of the same tracks", scores.perfect_linking),
+    ):
+        table.add_row(label, _percent(row.hota), _percent(row.ass_a), _percent(row.idf1))
+    return table
+
+
+def _percent(share: float | None) -> str:
+    return "–" if share is None else f"{100 * share:.1f}"

@@ -314,7 +314,8 @@ class OnlineLinker:
             allowed &= self._in_transit_time(record, camera)
             apart_m, shared = known.floor_distance_m(record.floor.slots, record.floor.xy_m)
             proven = shared >= MIN_SHARED_SLOTS
-            allowed &= self._reachable(record)
+            # A median over shared slots says more than the first position, at the border of the picture.
+            allowed &= proven | self._reachable(record)
             look = self._distances.of(record)
             if len(record.bank) < settings.linkable_crops:
                 allowed &= proven
@@ -343,18 +344,18 @@ class OnlineLinker:
         return np.asarray(~early & ~late)
 
     def _reachable(self, record: TrackRecord) -> BoolArray:
-        """(I,) whether each identity can have walked from where it was last seen to where the track began."""
+        """(I,) whether each identity can have walked between where it was last seen and where the track began."""
         known, settings = self._identities, self._settings
         reachable = np.ones(len(known), np.bool_)
         if not len(record.floor) or not len(known):
             return reachable
         began_s = record.floor.slots[0] * SLOT_S
-        gap_s = began_s - known.last_floor_s
+        # Whichever was first. Positions of one slot may be a slot apart.
+        gap_s = np.maximum(np.abs(began_s - known.last_floor_s), SLOT_S)
         distance_m = np.linalg.norm(known.last_floor_xy_m - record.floor.xy_m[0], axis=1)
         # Both positions may be wrong by as much as two views of one person may differ.
         needed_s = (distance_m - settings.max_floor_distance_m) / settings.max_speed_m_s
-        too_far = (gap_s > 0) & (needed_s > gap_s)
-        return np.asarray(~too_far)
+        return np.asarray(~(needed_s > gap_s))  # NaN where an identity has no place
 
     def _join(self, record: TrackRecord, column: int, confidence: float) -> None:
         global_id = int(self._identities.global_id[column])

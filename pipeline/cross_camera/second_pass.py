@@ -147,8 +147,9 @@ class SecondPass:
         class_id = np.array([member.class_id for member in members], np.int64)
         forbidden = class_id[:, None] != class_id[None, :]
         impossible, too_slow = self._span_constraints(members)
-        forbidden |= impossible | self._too_fast(members)
         floor_m = _floor_distances_m(members)
+        # A median over shared slots says more than single positions, at the border of the picture.
+        forbidden |= impossible | (np.isnan(floor_m) & self._too_fast(members))
         look = _appearance_distances(members)
         cost = combined_cost(
             look,
@@ -200,10 +201,12 @@ class SecondPass:
         last = np.array([members[row].slots[-1] for row in placed]) * SLOT_S
         first_xy = np.stack([members[row].xy_m[0] for row in placed])
         last_xy = np.stack([members[row].xy_m[-1] for row in placed])
-        gap_s = first[None, :] - last[:, None]
+        # Whichever was first. Positions of one slot may be a slot apart.
+        gap_s = np.maximum(np.abs(first[None, :] - last[:, None]), SLOT_S)
         distance_m = np.linalg.norm(last_xy[:, None] - first_xy[None, :], axis=-1)
         needed_s = (distance_m - self._linker.max_floor_distance_m) / self._linker.max_speed_m_s
-        fast = (gap_s > 0) & (needed_s > gap_s)
+        fast = needed_s > gap_s
+        np.fill_diagonal(fast, False)
         result[np.ix_(placed, placed)] = fast | fast.T
         return result
 

@@ -293,6 +293,20 @@ def test_nobody_walks_faster_than_the_limit(distance_m: float, same: bool) -> No
     assert (scene.id_of(first) == scene.id_of(second)) == same
 
 
+@pytest.mark.parametrize("start_s", [1.8, 2.0, 2.1], ids=["before", "with", "after"])
+@pytest.mark.parametrize(("distance_m", "same"), [(2.0, True), (20.0, False)])
+def test_nobody_jumps_from_camera_to_camera_either(start_s: float, distance_m: float, same: bool) -> None:
+    """The second track begins when the first one ends: too few shared slots to compare, and no time to walk."""
+    scene = Scene(max_speed_m_s=4.0, max_floor_distance_m=1.5)
+    seen = {}
+    for number in range(41):
+        time_s = number / 10
+        for camera_id, begin_s, end_s, x_m in (("a", 0.0, 2.0, 0.0), ("b", start_s, 4.0, distance_m)):
+            if begin_s <= time_s <= end_s:
+                (seen[camera_id],) = scene.observe(camera_id, time_s, {1: PERSON}, floor={1: (x_m, 0.0)}).seen
+    assert (scene.id_of(seen["a"]) == scene.id_of(seen["b"])) == same
+
+
 def test_positions_above_the_horizon_are_no_positions() -> None:
     scene = Scene()
     first = scene.track("a", 1, 0, 2, PERSON, floor={1: (np.nan, np.nan)})

@@ -219,6 +219,17 @@ def test_nobody_walks_faster_than_the_limit(distance_m: float, together: bool) -
     assert (len(groups(link(tracklets, max_speed_m_s=4.0, max_floor_distance_m=1.5))) == 1) == together
 
 
+@pytest.mark.parametrize("start_s", [9.75, 10.0, 10.25], ids=["before", "with", "after"])
+@pytest.mark.parametrize(("distance_m", "together"), [(2.0, True), (20.0, False)])
+def test_nobody_jumps_from_camera_to_camera_either(start_s: float, distance_m: float, together: bool) -> None:
+    """The second track begins when the first one ends: too few shared slots to compare, and no time to walk."""
+    tracklets = [
+        make_tracklet("a", 1, 0, 10, PERSON, **path(0, 10.25, 0)),
+        make_tracklet("b", 1, start_s, 20, PERSON, **path(start_s, 20, distance_m)),
+    ]
+    assert (len(groups(link(tracklets, max_speed_m_s=4.0, max_floor_distance_m=1.5))) == 1) == together
+
+
 def test_confidence_falls_with_the_distance_and_with_rivals() -> None:
     def confidence(*distances: float) -> float:
         others = [make_tracklet("b", n, 10, 15, at_distance(d)) for n, d in enumerate(distances, 1)]

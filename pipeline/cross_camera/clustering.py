@@ -1,4 +1,4 @@
-"""Average-linkage clustering in which some pairs must never meet."""
+"""Average-linkage clustering in which some pairs must never meet, and the stays of each cluster."""
 
 from __future__ import annotations
 
@@ -8,24 +8,14 @@ from numpy.typing import NDArray
 from pipeline.datatypes import BoolArray, IntArray
 
 
-def constrained_average_linkage(
-    cost: NDArray[np.float64],
-    forbidden: BoolArray,
-    max_cost: float,
-    *,
-    start_s: NDArray[np.float64],
-    end_s: NDArray[np.float64],
-    max_gap_s: float,
-) -> IntArray:
+def constrained_average_linkage(cost: NDArray[np.float64], forbidden: BoolArray, max_cost: float) -> IntArray:
     """Merge the two clusters of least mean cost again and again, until that is above `max_cost`.
 
-    Two clusters that hold a forbidden pair never merge, nor do two of which one begins later than `max_gap_s` after
-    the end of the other; a third may close the gap. Ties go to the first pair in row order.
+    Two clusters that hold a forbidden pair never merge. Ties go to the first pair in row order.
 
     Args:
         cost: (N, N) symmetric; NaN where nothing is known about a pair, which then does not count in the mean.
         forbidden: (N, N) symmetric.
-        start_s, end_s: (N,) when each was seen first and last.
 
     Returns:
         (N,) cluster labels, each the lowest member's index.
@@ -37,9 +27,7 @@ def constrained_average_linkage(
     pairs = known.astype(np.float64)
     blocked = forbidden.copy()
     np.fill_diagonal(blocked, True)
-    begin, end = start_s.copy(), end_s.copy()
-    apart = np.maximum(begin[:, None] - end[None, :], begin[None, :] - end[:, None]) > max_gap_s
-    mean = np.where(blocked | apart | (pairs == 0), np.inf, total / np.maximum(pairs, 1))
+    mean = np.where(blocked | (pairs == 0), np.inf, total / np.maximum(pairs, 1))
     labels = np.arange(count)
     while count:
         a, b = sorted(divmod(int(mean.argmin()), count))
@@ -54,9 +42,29 @@ def constrained_average_linkage(
         blocked[a, a] = True
         blocked[b], blocked[:, b] = True, True
         mean[b], mean[:, b] = np.inf, np.inf
-        # Neither of the two had a longer gap inside, so only the time between clusters can be too long.
-        begin[a], end[a] = min(begin[a], begin[b]), max(end[a], end[b])
-        far = np.maximum(begin - end[a], begin[a] - end) > max_gap_s
-        mean[a] = np.where(blocked[a] | far | (pairs[a] == 0), np.inf, total[a] / np.maximum(pairs[a], 1))
+        mean[a] = np.where(blocked[a] | (pairs[a] == 0), np.inf, total[a] / np.maximum(pairs[a], 1))
         mean[:, a] = mean[a]
     return labels
+
+
+def split_at_absences(
+    labels: IntArray, start_s: NDArray[np.float64], end_s: NDArray[np.float64], max_absence_s: float
+) -> IntArray:
+    """A label of its own for each stay of a cluster: what comes more than `max_absence_s` after all before it has ended
+    is another stay.
+
+    Args:
+        labels: (N,) of `constrained_average_linkage`.
+        start_s, end_s: (N,) when each member was seen first and last.
+
+    Returns:
+        (N,) labels, each the lowest member's index.
+    """
+    result = labels.copy()
+    for label in np.unique(labels):
+        rows = np.flatnonzero(labels == label)
+        rows = rows[np.argsort(start_s[rows], kind="stable")]
+        gap_s = start_s[rows[1:]] - np.maximum.accumulate(end_s[rows])[:-1]
+        for stay in np.split(rows, np.flatnonzero(gap_s > max_absence_s) + 1):
+            result[stay] = stay.min()
+    return result

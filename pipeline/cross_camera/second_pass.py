@@ -1,6 +1,8 @@
 """The final ids of a recording: all finished tracklets together, clustered under the same hard constraints.
 
-Looking back, every tracklet is known whole, so that one bad crop weighs less than it did online. Recordings with
+Looking back, every tracklet is known whole, so that one bad crop weighs less than it did online. Everybody is found
+again after any time, and only then do those who were away for longer than the memory lasts get another id for each
+stay: what somebody looks like is better known from all stays. Recordings with
 very many tracklets are clustered in windows: what has been joined so far goes on as one member with a few
 features. Features and floor positions are held for one window only; of the rest of the recording there are
 just the ids and times of its tracklets.
@@ -15,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.config import LinkerSettings, SecondPassSettings
-from pipeline.cross_camera.clustering import constrained_average_linkage
+from pipeline.cross_camera.clustering import constrained_average_linkage, split_at_absences
 from pipeline.cross_camera.distances import MIN_SHARED_SLOTS, appearance_distance, combined_cost, posterior
 from pipeline.cross_camera.feature_bank import FeatureBank
 from pipeline.cross_camera.floor_path import SLOT_S, slot_of
@@ -94,14 +96,13 @@ class SecondPass:
         cost, forbidden = self._costs(members)
         start_s = np.array([min(start_s for _, start_s, _ in member.spans) for member in members])
         end_s = np.array([max(end_s for _, _, end_s in member.spans) for member in members])
-        memory_s = self._linker.identity_memory_s
-        labels = constrained_average_linkage(
-            cost, forbidden, 1.0, start_s=start_s, end_s=end_s, max_gap_s=memory_s
-        )
+        max_absence_s = self._linker.identity_memory_s
+        labels = constrained_average_linkage(cost, forbidden, 1.0)
+        labels = split_at_absences(labels, start_s, end_s, max_absence_s)
         between = _mean_costs(cost, forbidden, labels)
         for label in np.unique(labels):
             rows = labels == label
-            late = np.maximum(start_s - end_s[rows].max(), start_s[rows].min() - end_s) > memory_s
+            late = np.maximum(start_s - end_s[rows].max(), start_s[rows].min() - end_s) > max_absence_s
             between[late, label] = np.inf
         joined = []
         for label in np.unique(labels):

@@ -151,6 +151,18 @@ def test_who_was_unseen_for_identity_memory_s_comes_back_as_somebody_new(
     assert all(found.confidence > 0.9 for found in links.values())
 
 
+def test_earlier_stays_tell_people_apart_although_who_comes_back_is_somebody_new() -> None:
+    """The person of the first stay comes back, followed by a stranger who is like the new track (.30) alone."""
+    first, again, stranger = [1, 0, 0], [0.95, 0.3122, 0], [0.5, 0.7207, 0.4802]
+    tracklets = [
+        make_tracklet("a", 1, 0, 5, np.array(first)),
+        make_tracklet("a", 2, 200, 205, np.array(again)),
+        make_tracklet("b", 1, 206, 211, np.array(stranger)),
+    ]
+    assert groups(link(tracklets[1:])) == [[("a", 2), ("b", 1)]]
+    assert groups(link(tracklets, identity_memory_s=60.0)) == [[("a", 1)], [("a", 2)], [("b", 1)]]
+
+
 @pytest.mark.parametrize(
     ("gap_s", "windows", "together"),
     [

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.cross_camera.clustering import constrained_average_linkage
+from pipeline.cross_camera.clustering import constrained_average_linkage, split_at_absences
 
 NAN, INF = np.nan, np.inf
 
@@ -63,43 +63,34 @@ def test_clusters(cost: np.ndarray, forbidden: list[tuple[int, int]], labels: li
     blocked = np.zeros(cost.shape, np.bool_)
     for a, b in forbidden:
         blocked[a, b] = blocked[b, a] = True
-    at_once = np.zeros(len(cost))
-    found = constrained_average_linkage(cost, blocked, 1.0, start_s=at_once, end_s=at_once, max_gap_s=1.0)
-    assert found.tolist() == labels
+    assert constrained_average_linkage(cost, blocked, 1.0).tolist() == labels
 
 
 @pytest.mark.parametrize(
-    ("spans_s", "labels"),
+    ("cluster", "spans_s", "labels"),
     [
-        pytest.param([(0, 5), (15, 20)], [0, 0], id="just soon enough"),
-        pytest.param([(0, 5), (15.1, 20)], [0, 1], id="too late"),
-        pytest.param([(15.1, 20), (0, 5)], [0, 1], id="too early"),
-        pytest.param([(0, 5), (30, 35), (12, 22)], [0, 0, 0], id="a third one closes the gap"),
-        pytest.param([(0, 40), (3, 4), (49, 50)], [0, 0, 0], id="the longer of two counts"),
+        pytest.param([0, 0], [(0, 5), (15, 20)], [0, 0], id="just soon enough"),
+        pytest.param([0, 0], [(0, 5), (15.1, 20)], [0, 1], id="too late"),
+        pytest.param([0, 0], [(15.1, 20), (0, 5)], [0, 1], id="too early"),
+        pytest.param([0, 0, 0], [(0, 5), (30, 35), (12, 22)], [0, 0, 0], id="a third one closes the gap"),
+        pytest.param([0, 0, 0], [(0, 40), (3, 4), (49, 50)], [0, 0, 0], id="the longer of two counts"),
+        pytest.param([0, 1, 0], [(0, 5), (12, 22), (30, 35)], [0, 1, 2], id="somebody else closes no gap"),
+        pytest.param([0, 0, 0, 0], [(50, 52), (0, 5), (53, 54), (20, 25)], [0, 1, 0, 3], id="three stays"),
+        pytest.param([], [], [], id="nobody"),
     ],
 )
-def test_clusters_have_no_long_gap(spans_s: list[tuple[float, float]], labels: list[int]) -> None:
-    """All alike, at most 10 s unseen."""
-    count = len(spans_s)
-    start_s, end_s = np.array(spans_s, np.float64).T
-    found = constrained_average_linkage(
-        np.full((count, count), 0.5),
-        np.zeros((count, count), np.bool_),
-        1.0,
-        start_s=start_s,
-        end_s=end_s,
-        max_gap_s=10.0,
-    )
-    assert found.tolist() == labels
+def test_stays(cluster: list[int], spans_s: list[tuple[float, float]], labels: list[int]) -> None:
+    """At most 10 s unseen."""
+    start_s, end_s = np.array(spans_s, np.float64).reshape(-1, 2).T
+    assert split_at_absences(np.array(cluster, np.int64), start_s, end_s, 10.0).tolist() == labels
 
 
-_Task = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
-_GAP_S = 10
+_Task = tuple[np.ndarray, np.ndarray]
 
 
 @st.composite
 def _clustering_tasks(draw: st.DrawFn) -> _Task:
-    """Costs, forbidden pairs, starts and ends."""
+    """Costs and forbidden pairs."""
     count = draw(st.integers(1, 7))
     pairs = [(a, b) for a in range(count) for b in range(a)]
     values = draw(st.lists(st.floats(0, 2) | st.just(NAN), min_size=len(pairs), max_size=len(pairs)))
@@ -108,30 +99,22 @@ def _clustering_tasks(draw: st.DrawFn) -> _Task:
     for (a, b), value, block in zip(pairs, values, blocks, strict=True):
         cost[a, b] = cost[b, a] = value
         forbidden[a, b] = forbidden[b, a] = block == 0
-    start_s = np.array(draw(st.lists(st.integers(0, 60), min_size=count, max_size=count)), np.float64)
-    length_s = np.array(draw(st.lists(st.integers(0, 20), min_size=count, max_size=count)), np.float64)
-    return cost, forbidden, start_s, start_s + length_s
+    return cost, forbidden
 
 
 @settings(max_examples=200)
 @given(_clustering_tasks())
 def test_clusters_are_those_of_the_definition(task: _Task) -> None:
-    cost, forbidden, start_s, end_s = task
-    labels = constrained_average_linkage(
-        cost.copy(), forbidden.copy(), 1.0, start_s=start_s, end_s=end_s, max_gap_s=_GAP_S
-    )
+    cost, forbidden = task
+    labels = constrained_average_linkage(cost.copy(), forbidden.copy(), 1.0)
     clusters = _by_definition(task, 1.0)
     assert sorted(np.flatnonzero(labels == label).tolist() for label in set(labels.tolist())) == sorted(clusters)
 
 
 def _mean_cost(task: _Task, a: list[int], b: list[int]) -> float:
-    cost, forbidden, start_s, end_s = task
+    cost, forbidden = task
     known = [cost[i, j] for i in a for j in b if not np.isnan(cost[i, j])]
     if not known or forbidden[np.ix_(a, b)].any():
-        return INF
-    # In whole seconds: unseen for more than the limit means a run of seconds that nobody covers.
-    seen = {second for row in a + b for second in range(int(start_s[row]), int(end_s[row]) + 1)}
-    if max(np.diff(sorted(seen)), default=0) > _GAP_S:
         return INF
     return float(np.mean(known))
 

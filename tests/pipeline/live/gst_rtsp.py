@@ -18,7 +18,8 @@ gi.require_version("GstRtspServer", "1.0")
 from gi.repository import GLib, Gst, GstRtsp, GstRtspServer  # noqa: E402
 
 PIPELINE = (
-    "( videotestsrc is-live=true num-buffers={frames} pattern=ball ! video/x-raw,width={width},height={height},framerate={fps}/1 "
+    "( videotestsrc is-live=true num-buffers={frames} pattern=ball "
+    "! video/x-raw,width={width},height={height},framerate={fps}/1 "
     "! x264enc tune=zerolatency speed-preset=ultrafast bitrate=300 key-int-max={fps} ! h264parse "
     "{gaps} ! rtph264pay name=pay0 pt=96 config-interval=1 )"
 )

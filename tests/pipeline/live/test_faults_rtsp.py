@@ -225,10 +225,11 @@ def test_frames_go_on_evenly_when_the_times_of_the_stream_jump(tmp_path: Path, s
     times_s = [frame.time_s for frame in fleet.frames["a"]][first - 5 :]
     steps_s = [b - a for a, b in itertools.pairwise(times_s)]
     print(
-        f"times of the stream {shift_s:+.0f} s: {status.clock_jumps} jumps, steps of {min(steps_s):.2f} to {max(steps_s):.2f} s"
+        f"times of the stream {shift_s:+.0f} s: {status.clock_jumps} jumps, "
+        f"steps of {min(steps_s):.2f} to {max(steps_s):.2f} s"
     )
     assert status.reconnects == {}
-    assert 0 < min(steps_s)
+    assert min(steps_s) > 0
     assert max(steps_s) < 1.0
     assert abs(times_s[-1] - now_s) < 1.0
 

@@ -26,14 +26,15 @@ from pipeline.live.fleet import CameraFleet, CameraPlan
 from pipeline.live.gallery_file import GALLERY_NAME, load_gallery, save_gallery, without_forgotten
 from pipeline.live.host_clock import HostClock, LiveClock
 from pipeline.live.inference_loop import InferenceLoop
+from pipeline.live.killed_runs import finish_killed_runs
 from pipeline.live.manifest import Manifest
 from pipeline.live.preview import PreviewFeed
 from pipeline.live.redaction import Redactor
 from pipeline.live.reload import changes
 from pipeline.live.retention import Retention
 from pipeline.live.row_writer import RowWriter
-from pipeline.live.segments import SegmentWriter, finish_earlier_runs
-from pipeline.live.sinks.base import PreviewHook, Sink
+from pipeline.live.segments import SegmentWriter
+from pipeline.live.sinks.base import PreviewHook, Remap, Sink
 from pipeline.live.sinks.build import secrets_of, sink_makers
 from pipeline.live.sinks.feed import SinkFeed
 from pipeline.live.status import LiveStatus
@@ -107,12 +108,11 @@ class LiveRun:
         self._clock = clock or HostClock()
         plans = plans_of(config)
         self._folder = OutputFolder(folder)
-        finished = finish_earlier_runs(folder)
-        for path in finished:
-            _log.warning("%s was left by a run that was killed; it is complete up to its last line", path)
         self.run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}"
         self._started_s = self._clock.monotonic_s()
         self._told: set[str] = set()
+        self._last_words: list[Remap] = []
+        self._tell("what a killed run left", self._finish_killed_runs)
         self._plans = plans
         self._core_lock = threading.Lock()
         self._reload_lock = threading.Lock()
@@ -144,6 +144,8 @@ class LiveRun:
             SinkFeed(name, make, redact, settings.max_waiting_rows)
             for name, make in [*sink_makers(settings.sinks, self.run_id), *more_sinks]
         ]
+        for sink in self._sinks:
+            sink.submit([], self._last_words)
         self._fleet = CameraFleet(settings, self._clock, redact)
         self._inference = InferenceLoop(
             board=self._fleet.board,
@@ -282,6 +284,9 @@ class LiveRun:
         self._writer.submit(output.rows, output.corrections)
         for sink in self._sinks:
             sink.submit(output.rows, output.corrections)
+
+    def _finish_killed_runs(self) -> None:
+        self._last_words = finish_killed_runs(self._folder.path)
 
     def _housekeeping(self) -> None:
         checkpoint_s = manifest_s = time.monotonic()

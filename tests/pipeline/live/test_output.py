@@ -14,11 +14,11 @@ import pytest
 from pipeline.errors import InputError
 from pipeline.live.files import OutputFolder, WholeLines, write_whole
 from pipeline.live.host_clock import HostClock, LiveClock
+from pipeline.live.killed_runs import finish_killed_runs
 from pipeline.live.row_writer import RowWriter
 from pipeline.live.segments import (
     REMAP_COLUMNS,
     SegmentWriter,
-    finish_earlier_runs,
     remap_line,
     row_line,
     segments,
@@ -73,7 +73,8 @@ def test_what_a_kill_left_is_cut_to_whole_lines_and_finished(tmp_path: Path) -> 
     with (tmp_path / "remap.csv").open("ab") as file:
         file.write(b"2026-")
     (tmp_path / "traj-older-0001.csv.part").touch()
-    assert [path.name for path in finish_earlier_runs(tmp_path)] == ["traj-run-0001.csv"]
+    assert finish_killed_runs(tmp_path) == []
+    assert [path.name for path in segments(tmp_path)] == ["traj-run-0001.csv"]
     assert indexes(tmp_path) == [0, 1, 2]
     assert not list(tmp_path.glob("*.part"))
     lines = (tmp_path / "remap.csv").read_text().splitlines()

@@ -145,11 +145,13 @@ def _run_metrics(status: LiveStatus) -> Iterator[Metric]:
     rows = CounterMetricFamily("mtmc_sink_rows", "Rows handed to a sink", labels=["sink"])
     errors = CounterMetricFamily("mtmc_sink_errors", "Failed attempts of a sink", labels=["sink"])
     lost = CounterMetricFamily("mtmc_sink_lost_rows", "Rows that a sink gave up", labels=["sink"])
+    waiting = GaugeMetricFamily("mtmc_sink_rows_waiting", "Rows in memory for a sink", labels=["sink"])
     for sink in status.sinks:
+        waiting.add_metric([sink.name], sink.waiting)
         rows.add_metric([sink.name], sink.rows)
         errors.add_metric([sink.name], sink.errors)
         lost.add_metric([sink.name], sink.lost)
-    yield from (rows, errors, lost)
+    yield from (rows, errors, lost, waiting)
     yield CounterMetricFamily("mtmc_reloads", "Configurations taken over since the start", status.reloads)
     yield GaugeMetricFamily(
         "mtmc_reload_failed", "1 if the last configuration was refused", float(bool(status.reload_problem))

@@ -95,6 +95,7 @@ class SinkStatus:
         errors: failed attempts.
         lost: rows that were given up because too many waited.
         problem: why the last attempt failed, '' while it works.
+        waiting: rows that are still to be handed over.
     """
 
     name: str
@@ -102,6 +103,7 @@ class SinkStatus:
     errors: int
     lost: int
     problem: str
+    waiting: int = 0
 
 
 @dataclass(frozen=True)

@@ -76,7 +76,9 @@ class SinkFeed:
     def status(self) -> SinkStatus:
         """How it goes."""
         with self._changed:
-            return SinkStatus(self._redact(self._name), self._rows, self._errors, self._lost, self._problem)
+            return SinkStatus(
+                self._redact(self._name), self._rows, self._errors, self._lost, self._problem, self._waiting_rows
+            )
 
     def close(self, within_s: float) -> None:
         """Hand over what waits, for at most `within_s`; the rest is lost to this sink."""

@@ -36,7 +36,7 @@ def test_every_figure_of_a_camera_has_its_name_and_its_value() -> None:
 
 
 def test_the_run_and_its_sinks() -> None:
-    sink = SinkStatus("mqtt broker:1883", 500, 3, 20, "refused")
+    sink = SinkStatus("mqtt broker:1883", 500, 3, 20, "refused", 45)
     status = make_status(
         make_camera(), sinks=(sink,), rows_lost=4, rows_waiting=9, writer_ok=False, reload_problem="bad"
     )
@@ -50,6 +50,7 @@ def test_the_run_and_its_sinks() -> None:
     assert found["mtmc_stage_latency_seconds", (("stage", "detect"),)] == 0.03
     assert found["mtmc_row_latency_seconds", (("quantile", "0.99"),)] == 0.7
     assert found["mtmc_sink_lost_rows_total", (("sink", "mqtt broker:1883"),)] == 20
+    assert found["mtmc_sink_rows_waiting", (("sink", "mqtt broker:1883"),)] == 45
     assert found["mtmc_reload_failed", ()] == 1
     assert found["process_resident_memory_bytes", ()] > 1e6
 

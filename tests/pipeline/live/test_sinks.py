@@ -56,8 +56,10 @@ def test_a_sink_that_is_down_gets_everything_in_order_when_it_is_back() -> None:
         feed.submit([one], [])
     eventually(lambda: feed.status().errors >= 2, 5)
     assert "secret" not in feed.status().problem
+    assert feed.status().waiting == 10
     broker.down = False
     eventually(lambda: len(broker.taken) == 10, 5)
+    assert feed.status().waiting == 0
     broker.down = True
     feed.submit(sent[10:], [correction()])
     eventually(lambda: "***" in feed.status().problem, 5)

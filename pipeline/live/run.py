@@ -44,10 +44,10 @@ from pipeline.stage_clock import StageClock
 from reid.base import Embedder
 
 # Stopping takes at most 2 s altogether: the batch under way, the rows, the readers.
-_STOP_WORK_S = 0.9
-_STOP_WRITE_S = 0.5
-_STOP_SINKS_S = 0.2
-_STOP_READERS_S = 0.2
+_STOP_WORK_S = 1.2
+_STOP_WRITE_S = 0.4
+_STOP_SINKS_S = 0.15
+_STOP_READERS_S = 0.1
 _MANIFEST_INTERVAL_S = 30.0
 _HOUSEKEEPING_S = 0.2
 

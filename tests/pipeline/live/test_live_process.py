@@ -14,12 +14,9 @@ import yaml
 
 from pipeline.live.segments import segments
 from pipeline.results_csv import LinkedRow, read_trajectories
-from tests.pipeline.live.live_process import STARTED_S, clip, live_process
+from tests.pipeline.live.live_process import STARTED_S, STOPPED_S, clip, live_process
 from tests.pipeline.live.rtsp_server import needs_rtsp_server, rtsp_server
 from tests.pipeline.live.waiting import eventually
-
-# What is promised, and half a second for Python to start its end on a busy machine.
-STOPPED_S = 2.0 + 0.5
 
 
 def rows_in(output: Path) -> list[LinkedRow]:

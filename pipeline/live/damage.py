@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from av.video.frame import VideoFrame
 
+from pipeline.live.luma import luma_of
+
 # A decoder that has lost what a picture is predicted from begins with mid-grey: 128 in 8 bits, a little more or less
 # after the changes that came on top. No camera's picture is half of that.
 _GREY = 128
@@ -35,10 +37,8 @@ class DamageWatch:
 
 
 def _is_grey(frame: VideoFrame) -> bool:
-    luma = frame.format.components[0]
-    if not (frame.format.is_planar and luma.is_luma and luma.bits == 8):
+    luma = luma_of(frame)
+    if luma is None:
         return False
-    plane = frame.planes[0]
-    pixels = np.frombuffer(plane, np.uint8).reshape(plane.height, plane.line_size)
-    some = pixels[::_STEP_PX, : plane.width : _STEP_PX].astype(np.int16)
+    some = luma[::_STEP_PX, ::_STEP_PX].astype(np.int16)
     return bool((np.abs(some - _GREY) <= _GREY_RANGE).mean() > _GREY_SHARE)

@@ -75,6 +75,7 @@ def _camera_metrics(cameras: Iterable[CameraStatus]) -> Iterator[Metric]:
         "The host's clock minus the camera's, including the way here",
         labels=["camera"],
     )
+    still = GaugeMetricFamily("mtmc_camera_still_seconds", "Since the picture last changed", labels=["camera"])
     people = GaugeMetricFamily("mtmc_camera_people", "People in the newest frame", labels=["camera"])
     frames = CounterMetricFamily(
         "mtmc_camera_frames",
@@ -103,6 +104,8 @@ def _camera_metrics(cameras: Iterable[CameraStatus]) -> Iterator[Metric]:
             age.add_metric([camera.name], camera.frame_age_s)
         if camera.clock_offset_s is not None:
             offset.add_metric([camera.name], camera.clock_offset_s)
+        if camera.still_s is not None:
+            still.add_metric([camera.name], camera.still_s)
         people.add_metric([camera.name], camera.people)
         stages = {"received": camera.received, "decoded": camera.decoded, "inferred": camera.inferred}
         _add_each(frames, camera.name, stages)
@@ -110,7 +113,7 @@ def _camera_metrics(cameras: Iterable[CameraStatus]) -> Iterator[Metric]:
         _add_each(reconnects, camera.name, camera.reconnects)
         abandoned.add_metric([camera.name], camera.abandoned)
         jumps.add_metric([camera.name], camera.clock_jumps)
-    yield from (state, timestamps, fps, age, offset, people, frames, dropped, reconnects, abandoned, jumps)
+    yield from (state, timestamps, fps, age, offset, still, people, frames, dropped, reconnects, abandoned, jumps)
 
 
 def _run_metrics(status: LiveStatus) -> Iterator[Metric]:

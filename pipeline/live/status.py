@@ -65,6 +65,7 @@ class CameraStatus:
         clock_jumps: how often the stream's times jumped.
         problem: the last one, in words, '' if there was none since the camera came up.
         size_wh: (width, height) of the newest frame in pixels; None before the first.
+        still_s: seconds for which the picture has not changed; None while the camera is not up.
     """
 
     name: str
@@ -83,6 +84,7 @@ class CameraStatus:
     clock_jumps: int
     problem: str
     size_wh: tuple[int, int] | None
+    still_s: float | None = None
 
 
 @dataclass(frozen=True)

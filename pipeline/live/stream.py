@@ -20,6 +20,7 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from pipeline.live.damage import DamageWatch
+from pipeline.live.luma import luma_of
 from pipeline.live.problem import Reason, StreamProblem
 from pipeline.live.redaction import Redactor
 from pipeline.stream_address import StreamAddress, is_device, is_stream
@@ -38,6 +39,7 @@ class Picture:
         wall_s: its time on the camera's wall clock, Unix seconds; None if the camera has not said it.
         corrupt: parts of it are missing, or all of it is the decoder's grey.
         to_bgr: gives (H, W, 3) uint8 BGR; to be called from one thread at a time.
+        luma: gives (H, W) uint8, or None for a format without.
     """
 
     size_wh: tuple[int, int]
@@ -45,6 +47,7 @@ class Picture:
     wall_s: float | None
     corrupt: bool
     to_bgr: Callable[[], NDArray[np.uint8]]
+    luma: Callable[[], NDArray[np.uint8] | None] = lambda: None
 
 
 @dataclass(frozen=True, eq=False)
@@ -171,6 +174,7 @@ class AvStream:
             wall_s=wall_s,
             corrupt=self._damage.is_damaged(frame),
             to_bgr=lambda: self._bgr(frame),
+            luma=lambda: luma_of(frame),
         )
 
     def _bgr(self, frame: VideoFrame) -> NDArray[np.uint8]:

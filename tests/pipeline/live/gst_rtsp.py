@@ -1,6 +1,6 @@
 """An RTSP camera for tests; run by the system's Python, which has gi.
 
-    gst_rtsp.py PORT NAME=WIDTHxHEIGHT@FPS[,frames=N] ... [--user NAME --password TEXT] [--gaps]
+    gst_rtsp.py PORT NAME=WIDTHxHEIGHT@FPS[,frames=N][,still] ... [--user NAME --password TEXT] [--gaps]
 
 Prints READY when it takes connections.
 """
@@ -18,7 +18,7 @@ gi.require_version("GstRtspServer", "1.0")
 from gi.repository import GLib, Gst, GstRtsp, GstRtspServer  # noqa: E402
 
 PIPELINE = (
-    "( videotestsrc is-live=true num-buffers={frames} pattern=ball "
+    "( videotestsrc is-live=true num-buffers={frames} pattern={pattern} "
     "! video/x-raw,width={width},height={height},framerate={fps}/1 "
     "! x264enc tune=zerolatency speed-preset=ultrafast bitrate=300 key-int-max={fps} ! h264parse "
     "{gaps} ! rtph264pay name=pay0 pt=96 config-interval=1 )"
@@ -41,13 +41,23 @@ def main() -> None:
         _protect(server, arguments.user, arguments.password)
     for mount in arguments.mounts:
         name, _, text = mount.partition("=")
+        text, still, _ = text.partition(",still")
         text, _, frames = text.partition(",frames=")
         size, _, fps = text.partition("@")
         width, _, height = size.partition("x")
         factory = GstRtspServer.RTSPMediaFactory()
         factory.set_shared(True)
         gaps = "! identity name=gaps" if arguments.gaps else ""
-        factory.set_launch(PIPELINE.format(width=width, height=height, fps=fps, frames=frames or -1, gaps=gaps))
+        factory.set_launch(
+            PIPELINE.format(
+                width=width,
+                height=height,
+                fps=fps,
+                frames=frames or -1,
+                pattern="smpte75" if still else "ball",
+                gaps=gaps,
+            )
+        )
         if arguments.gaps:
             factory.connect("media-configure", _leave_out)
         if arguments.user:

@@ -306,6 +306,21 @@ def test_damaged_and_missing_packets_lose_damaged_frames_only(tmp_path: Path) ->
     assert max(greys) < 0.2
 
 
+def test_a_picture_that_never_changes_is_told(tmp_path: Path) -> None:
+    """Encoded anew each time, as by a camera that hangs behind its sensor."""
+    names = ("moves", "hangs")
+    with (
+        rtsp_server(f"moves={SMALL}", f"hangs={SMALL},still") as server,
+        watched(site(tmp_path, {name: server.url(name) for name in names})) as fleet,
+    ):
+        eventually(lambda: all(map(fleet.up, names)), UP_S)
+        eventually(lambda: (fleet.status("hangs").still_s or 0.0) >= 8.0, 15.0)
+        moving_s = fleet.status("moves").still_s
+        assert moving_s is not None
+        assert moving_s <= 2.0
+        assert fleet.up("hangs")  # an empty room looks the same
+
+
 def test_200_reconnects_take_no_memory(tmp_path: Path) -> None:
     process = psutil.Process()
     live = {"retry_min_s": 0.05, "retry_max_s": 0.05}

@@ -19,10 +19,12 @@ def samples(metrics: Metrics) -> dict[tuple[str, tuple[tuple[str, str], ...]], f
 
 
 def test_every_figure_of_a_camera_has_its_name_and_its_value() -> None:
+    up = make_camera(still_s=700.0)
     down = make_camera("hall", state=CameraState.DENIED, frame_age_s=None, clock_offset_s=None, timestamps=None)
-    found = samples(watching(FixedStatus(make_status(make_camera(), down))))
+    found = samples(watching(FixedStatus(make_status(up, down))))
     at = (("camera", "entrance"),)
     assert found["mtmc_camera_fps", at] == 9.8
+    assert found["mtmc_camera_still_seconds", at] == 700.0
     assert found["mtmc_camera_newest_frame_age_seconds", at] == 0.12
     assert found["mtmc_camera_clock_offset_seconds", at] == 0.03
     assert found["mtmc_camera_frames_total", (*at, ("stage", "decoded"))] == 990

@@ -52,20 +52,21 @@ def finish_killed_runs(folder: Path) -> list[Remap]:
     Raises:
         OSError: the disk is full, for example; what is not done yet is done at the next call.
     """
-    parts = sorted(folder.glob("traj-*.csv.part"))
-    remap = folder / REMAP_NAME
-    for path in [*parts, remap]:
-        if path.exists():
-            cut_torn_line(path)
     for unfinished in folder.glob("*.part.part"):
         unfinished.unlink()
+    parts = []
+    for part in sorted(folder.glob("traj-*.csv.part")):
+        cut_torn_line(part)
+        if part.stat().st_size:
+            parts.append(part)
+        else:
+            part.unlink()
+    if (folder / REMAP_NAME).exists():
+        cut_torn_line(folder / REMAP_NAME)
     words = [word for run_id in sorted(set(map(run_id_of, parts))) for word in _last_words(folder, run_id)]
     if words:
         append_remaps(folder, words)
     for part in parts:
-        if part.stat().st_size == 0:
-            part.unlink()
-            continue
         target = part.with_suffix("")
         os.replace(part, target)
         _log.warning("%s was left by a run that was killed; it is complete up to its last line", target)
@@ -109,4 +110,10 @@ def _corrected(folder: Path) -> set[int]:
     if not path.exists():
         return set()
     column = REMAP_COLUMNS.index("provisional_id")
-    return {int(line.split(",")[column]) for line in path.read_text(encoding="utf-8").splitlines()[1:]}
+    corrected = set()
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines()[1:], 2):
+        try:
+            corrected.add(int(line.split(",")[column]))
+        except (IndexError, ValueError):
+            _log.error("%s, line %d is damaged: %r is no correction", path, number, line)
+    return corrected

@@ -137,6 +137,11 @@ def _run_metrics(status: LiveStatus) -> Iterator[Metric]:
     for quantile, seconds in status.row_latency_s.items():
         latency.add_metric([f"{quantile:g}"], seconds)
     yield latency
+    yield CounterMetricFamily(
+        "mtmc_embedder_failures",
+        "Batches without embeddings because the embedder failed",
+        status.embedder_failures,
+    )
     yield CounterMetricFamily("mtmc_rows_written", "Rows in the CSV files", status.rows_written)
     yield CounterMetricFamily("mtmc_rows_lost", "Rows given up because the disk took none", status.rows_lost)
     yield GaugeMetricFamily("mtmc_rows_waiting", "Rows in memory that the disk has not taken", status.rows_waiting)

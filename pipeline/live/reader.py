@@ -73,6 +73,7 @@ class Reader:
         self._show = show
         self._redact = redact
         self._stop = threading.Event()
+        self._showing = threading.Lock()
         self._next_due_s = float("-inf")
         self._late_since_s: float | None = None
         self._still = StillPicture()
@@ -93,8 +94,9 @@ class Reader:
         return self._thread.is_alive()
 
     def stop(self) -> None:
-        """End at the next packet; frames that still come are not shown."""
-        self._stop.set()
+        """End at the next packet; after this call no frame is shown any more."""
+        with self._showing:
+            self._stop.set()
 
     def join(self, timeout_s: float) -> bool:
         """Wait for its end; whether it came."""
@@ -157,8 +159,10 @@ class Reader:
         cause = self._why_not(frame, picture)
         if cause is not None:
             self._record.dropped(cause)
-        else:
-            self._show(frame)
+            return
+        with self._showing:
+            if not self._stop.is_set():
+                self._show(frame)
 
     def _why_not(self, frame: LiveFrame, picture: Picture) -> str | None:
         """Why a frame is not for the detector; None if it is."""

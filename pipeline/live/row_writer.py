@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pipeline.live.guarded_thread import GuardedThread
 from pipeline.live.host_clock import LiveClock
 from pipeline.live.segments import SegmentWriter, remap_line, row_line
 from pipeline.live.sinks.base import Remap
@@ -51,7 +52,7 @@ class RowWriter:
         self.rows_lost = 0
         self.problem = ""
         self._retry_s = float("-inf")
-        self._thread = threading.Thread(target=self._run, name="write", daemon=True)
+        self._thread = GuardedThread(self._run, "write")
         self._thread.start()
 
     def submit(self, rows: Sequence[LinkedRow], corrections: Sequence[Remap]) -> None:
@@ -69,6 +70,11 @@ class RowWriter:
             while self.rows_waiting > self._max_waiting_rows:
                 self._give_up_oldest()
             self._changed.notify()
+
+    @property
+    def error(self) -> BaseException | None:
+        """The mistake that ended the writing; None while all is well, also on a full disk."""
+        return self._thread.error
 
     @property
     def since_sync_s(self) -> float:

@@ -130,6 +130,7 @@ class LiveStatus:
         frame_age_s: from capture to the end of its tracking, the same quantiles of the last frames.
         memory_bytes: resident memory of the process.
         detector_problem: why the last batch failed in the detector, '' if it did not.
+        embedder_failures: batches whose crops got no embedding because the embedder failed.
         sinks: see `SinkStatus`.
         reloads: configurations taken over since the start.
         reload_problem: why the last configuration was not taken over, '' if it was.
@@ -154,6 +155,7 @@ class LiveStatus:
     memory_bytes: int
     frame_age_s: Mapping[float, float] = field(default_factory=dict)
     detector_problem: str = ""
+    embedder_failures: int = 0
     sinks: tuple[SinkStatus, ...] = field(default=())
     reloads: int = 0
     reload_problem: str = ""

@@ -40,12 +40,19 @@ def test_every_figure_of_a_camera_has_its_name_and_its_value() -> None:
 def test_the_run_and_its_sinks() -> None:
     sink = SinkStatus("mqtt broker:1883", 500, 3, 20, "refused", 45)
     status = make_status(
-        make_camera(), sinks=(sink,), rows_lost=4, rows_waiting=9, writer_ok=False, reload_problem="bad"
+        make_camera(),
+        sinks=(sink,),
+        rows_lost=4,
+        rows_waiting=9,
+        writer_ok=False,
+        reload_problem="bad",
+        embedder_failures=6,
     )
     found = samples(watching(FixedStatus(status)))
     assert found["mtmc_rows_written_total", ()] == 1234
     assert found["mtmc_rows_lost_total", ()] == 4
     assert found["mtmc_rows_waiting", ()] == 9
+    assert found["mtmc_embedder_failures_total", ()] == 6
     assert found["mtmc_writer_ok", ()] == 0
     assert found["mtmc_ready", ()] == 0
     assert found["mtmc_since_fsync_seconds", ()] == 0.4

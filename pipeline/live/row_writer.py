@@ -35,7 +35,8 @@ class _Batch:
 
 
 class RowWriter:
-    """`submit` never waits. Rows beyond `max_waiting_rows` are given up, the oldest first, and counted."""
+    """`submit` never waits. Rows beyond `max_waiting_rows` are given up, the oldest first, and counted; corrections are
+    few and concern rows that may be in the files, so they stay."""
 
     def __init__(self, segments: SegmentWriter, run_id: str, clock: LiveClock, max_waiting_rows: int) -> None:
         self._segments = segments
@@ -104,9 +105,11 @@ class RowWriter:
             _log.error("the disk does not answer; the last rows may be missing")
 
     def _give_up_oldest(self) -> None:
-        lost = len(self._pending.popleft().rows)
-        self.rows_lost += lost
-        self.rows_waiting -= lost
+        given_up = self._pending.popleft()
+        self.rows_lost += len(given_up.rows)
+        self.rows_waiting -= len(given_up.rows)
+        if self._pending:
+            self._pending[0].remaps = [*given_up.remaps, *self._pending[0].remaps]
 
     def _run(self) -> None:
         finished = False

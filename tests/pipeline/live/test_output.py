@@ -178,13 +178,19 @@ def test_rows_beyond_the_limit_are_lost_oldest_first_and_counted(tmp_path: Path)
     disk.full = True
     rows = RowWriter(disk, "run", HostClock(), max_waiting_rows=100)
     for index in range(150):
-        rows.submit([row(index)], [])
+        rows.submit([row(index)], [correction(provisional_id=index)] if index in (3, 4, 140) else [])
     eventually(lambda: rows.rows_lost == 50, 5)
     disk.full = False
     eventually(lambda: rows.rows_written == 100, 5)
     rows.close(5)
     assert rows.rows_lost == 50
     assert indexes(tmp_path) == list(range(50, 150))
+    remaps = (tmp_path / "remap.csv").read_text().splitlines()[1:]
+    assert {int(line.split(",")[4]) for line in remaps} == {
+        3,
+        4,
+        140,
+    }  # they concern rows that may be in the files
 
 
 def test_rows_that_cannot_be_written_at_the_end_are_counted_as_lost(tmp_path: Path) -> None:

@@ -142,9 +142,7 @@ def _live(
         finally:
             if page is not None:
                 page.close(0.0)
-            _stop(run)
-    status = run.status()
-    Console(stderr=True).print(f"{status_line(status)}; in {output}", highlight=False, markup=False)
+            _stop(run, output, at_once=signals.stop.is_set())
 
 
 def _page(settings: WebSettings, redact: Redactor) -> WebServer | None:
@@ -192,19 +190,30 @@ def _watch(run: LiveRun, signals: Signals, duration: float | None, reloaded: Cal
             signals.wait(_WAIT_S)
 
 
-def _stop(run: LiveRun) -> None:
-    """End the run. A reader that hangs in the driver of a camera would keep Python from ending, or crash it while it
-    does: everything is on the disk by then, so the process is ended without waiting for it."""
+def _stop(run: LiveRun, output: Path, *, at_once: bool) -> None:
+    """End the run, and the process with it where Python's own end is not waited for.
+
+    Everything is on the disk then. Python's end takes seconds while it takes networks apart, so it is left out after
+    a signal (`at_once`); and a reader that hangs in the driver of a camera would keep Python from ending, or crash it
+    while it does.
+    """
+    mistake = sys.exception()
     code = 0
     try:
         run.stop()
     except RunError as error:
-        if run.readers_ended:
+        if run.readers_ended and not at_once:
             raise
         Console(stderr=True).print(f"failed: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
         code = 1
-    if not run.readers_ended:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        logging.shutdown()
-        os._exit(code)
+    else:
+        Console(stderr=True).print(f"{status_line(run.status())}; in {output}", highlight=False, markup=False)
+    if run.readers_ended and (mistake is not None or not at_once):
+        return
+    if mistake is not None:
+        sys.excepthook(type(mistake), mistake, mistake.__traceback__)
+        code = 1
+    sys.stdout.flush()
+    sys.stderr.flush()
+    logging.shutdown()
+    os._exit(code)

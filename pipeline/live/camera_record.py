@@ -37,6 +37,7 @@ class CameraRecord:
         self._source: TimestampSource | None = None
         self._offset_s: float | None = None
         self._size_wh: tuple[int, int] | None = None
+        self._still_s: float | None = None
 
     @property
     def state(self) -> CameraState:
@@ -67,6 +68,11 @@ class CameraRecord:
             self._offset_s = offset_s
             self._jumps += jumped
             self._size_wh = frame.size_wh
+
+    def still(self, seconds: float) -> None:
+        """The picture has not changed for so long."""
+        with self._lock:
+            self._still_s = seconds
 
     def inferred(self) -> None:
         """A frame went through the detector."""
@@ -120,4 +126,5 @@ class CameraRecord:
                 clock_jumps=self._jumps,
                 problem=self._problem,
                 size_wh=self._size_wh,
+                still_s=self._still_s if self._state is CameraState.UP else None,
             )

@@ -13,6 +13,7 @@ from pipeline.live.camera_keeper import CameraKeeper, KeeperSettings
 from pipeline.live.camera_record import CameraRecord
 from pipeline.live.capture_clock import CaptureClock
 from pipeline.live.frame_board import FrameBoard
+from pipeline.live.guarded_thread import GuardedThread
 from pipeline.live.host_clock import LiveClock
 from pipeline.live.problem import Reason
 from pipeline.live.reader import Reader, ReaderSettings, frame_numbers
@@ -55,7 +56,7 @@ class CameraFleet:
         self._stop = threading.Event()
         self._file_start_s: float | None = None
         self.board = FrameBoard(clock, self._dropped)
-        self._thread = threading.Thread(target=self._run, name="supervise", daemon=True)
+        self._thread = GuardedThread(self._run, "supervise")
 
     def start(self, plans: Sequence[CameraPlan]) -> None:
         """Connect to the cameras; returns at once."""
@@ -85,6 +86,11 @@ class CameraFleet:
     def status(self) -> tuple[CameraStatus, ...]:
         """Of the cameras that there are now, in the order of the configuration."""
         return tuple(camera.record.status() for camera in list(self._cameras.values()))
+
+    @property
+    def error(self) -> BaseException | None:
+        """The mistake that ended the watching; None while all is well."""
+        return self._thread.error
 
     @property
     def ended(self) -> bool:

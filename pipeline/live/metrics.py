@@ -75,6 +75,7 @@ def _camera_metrics(cameras: Iterable[CameraStatus]) -> Iterator[Metric]:
         "The host's clock minus the camera's, including the way here",
         labels=["camera"],
     )
+    still = GaugeMetricFamily("mtmc_camera_still_seconds", "Since the picture last changed", labels=["camera"])
     people = GaugeMetricFamily("mtmc_camera_people", "People in the newest frame", labels=["camera"])
     frames = CounterMetricFamily(
         "mtmc_camera_frames",
@@ -103,6 +104,8 @@ def _camera_metrics(cameras: Iterable[CameraStatus]) -> Iterator[Metric]:
             age.add_metric([camera.name], camera.frame_age_s)
         if camera.clock_offset_s is not None:
             offset.add_metric([camera.name], camera.clock_offset_s)
+        if camera.still_s is not None:
+            still.add_metric([camera.name], camera.still_s)
         people.add_metric([camera.name], camera.people)
         stages = {"received": camera.received, "decoded": camera.decoded, "inferred": camera.inferred}
         _add_each(frames, camera.name, stages)
@@ -110,7 +113,7 @@ def _camera_metrics(cameras: Iterable[CameraStatus]) -> Iterator[Metric]:
         _add_each(reconnects, camera.name, camera.reconnects)
         abandoned.add_metric([camera.name], camera.abandoned)
         jumps.add_metric([camera.name], camera.clock_jumps)
-    yield from (state, timestamps, fps, age, offset, people, frames, dropped, reconnects, abandoned, jumps)
+    yield from (state, timestamps, fps, age, offset, still, people, frames, dropped, reconnects, abandoned, jumps)
 
 
 def _run_metrics(status: LiveStatus) -> Iterator[Metric]:
@@ -134,6 +137,11 @@ def _run_metrics(status: LiveStatus) -> Iterator[Metric]:
     for quantile, seconds in status.row_latency_s.items():
         latency.add_metric([f"{quantile:g}"], seconds)
     yield latency
+    yield CounterMetricFamily(
+        "mtmc_embedder_failures",
+        "Batches without embeddings because the embedder failed",
+        status.embedder_failures,
+    )
     yield CounterMetricFamily("mtmc_rows_written", "Rows in the CSV files", status.rows_written)
     yield CounterMetricFamily("mtmc_rows_lost", "Rows given up because the disk took none", status.rows_lost)
     yield GaugeMetricFamily("mtmc_rows_waiting", "Rows in memory that the disk has not taken", status.rows_waiting)
@@ -145,11 +153,13 @@ def _run_metrics(status: LiveStatus) -> Iterator[Metric]:
     rows = CounterMetricFamily("mtmc_sink_rows", "Rows handed to a sink", labels=["sink"])
     errors = CounterMetricFamily("mtmc_sink_errors", "Failed attempts of a sink", labels=["sink"])
     lost = CounterMetricFamily("mtmc_sink_lost_rows", "Rows that a sink gave up", labels=["sink"])
+    waiting = GaugeMetricFamily("mtmc_sink_rows_waiting", "Rows in memory for a sink", labels=["sink"])
     for sink in status.sinks:
+        waiting.add_metric([sink.name], sink.waiting)
         rows.add_metric([sink.name], sink.rows)
         errors.add_metric([sink.name], sink.errors)
         lost.add_metric([sink.name], sink.lost)
-    yield from (rows, errors, lost)
+    yield from (rows, errors, lost, waiting)
     yield CounterMetricFamily("mtmc_reloads", "Configurations taken over since the start", status.reloads)
     yield GaugeMetricFamily(
         "mtmc_reload_failed", "1 if the last configuration was refused", float(bool(status.reload_problem))

@@ -15,6 +15,7 @@ from pipeline.live.host_clock import LiveClock
 from pipeline.live.problem import Reason, StreamProblem
 from pipeline.live.redaction import Redactor
 from pipeline.live.status import TimestampSource
+from pipeline.live.still_picture import StillPicture
 from pipeline.live.stream import LiveStream, Picture, StreamOpener
 
 # A stream with bursts (HLS) is played anew from here when it falls behind by more.
@@ -72,8 +73,10 @@ class Reader:
         self._show = show
         self._redact = redact
         self._stop = threading.Event()
+        self._showing = threading.Lock()
         self._next_due_s = float("-inf")
         self._late_since_s: float | None = None
+        self._still = StillPicture()
         self._pace: tuple[float, float] | None = None  # stream time and monotonic time that belong together
         self.started_s = clock.monotonic_s()
         self.progress_s = self.started_s  # the newest sign of life, on the monotonic clock
@@ -91,8 +94,9 @@ class Reader:
         return self._thread.is_alive()
 
     def stop(self) -> None:
-        """End at the next packet; frames that still come are not shown."""
-        self._stop.set()
+        """End at the next packet; after this call no frame is shown any more."""
+        with self._showing:
+            self._stop.set()
 
     def join(self, timeout_s: float) -> bool:
         """Wait for its end; whether it came."""
@@ -150,12 +154,15 @@ class Reader:
             to_bgr=picture.to_bgr,
         )
         self._record.frame(frame, self._capture_clock.offset_s, captured.jumped)
+        self._check_still(picture, now_s)
         self._check_lag(captured.age_s, now_s)
         cause = self._why_not(frame, picture)
         if cause is not None:
             self._record.dropped(cause)
-        else:
-            self._show(frame)
+            return
+        with self._showing:
+            if not self._stop.is_set():
+                self._show(frame)
 
     def _why_not(self, frame: LiveFrame, picture: Picture) -> str | None:
         """Why a frame is not for the detector; None if it is."""
@@ -170,6 +177,13 @@ class Reader:
         late = frame.time_s - self._next_due_s > period_s
         self._next_due_s = (frame.time_s if late else self._next_due_s) + period_s
         return None
+
+    def _check_still(self, picture: Picture, now_s: float) -> None:
+        if picture.corrupt or not self._still.is_due(now_s):
+            return
+        luma = picture.luma()
+        if luma is not None:
+            self._record.still(self._still.look(luma, now_s))
 
     def _check_lag(self, age_s: float, now_s: float) -> None:
         """A stream that stays behind has a backlog somewhere; only a new connection is rid of it."""

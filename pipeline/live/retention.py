@@ -54,7 +54,7 @@ class Retention:
         oldest = datetime.fromtimestamp(self._now_s() - self._settings.max_age_days * _DAY_S, UTC)
         lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
         column = REMAP_COLUMNS.index("utc")
-        left = [line for line in lines[1:] if datetime.fromisoformat(line.split(",")[column]) >= oldest]
+        left = [line for line in lines[1:] if _moment(line.split(",")[column], otherwise=oldest) >= oldest]
         if len(left) < len(lines) - 1:
             write_whole(path, "".join([*lines[:1], *left]).encode())
 
@@ -62,10 +62,10 @@ class Retention:
         limit = self._settings.max_bytes
         if limit is None:
             return
-        total = sum(path.stat().st_size for path in self._folder.rglob("*") if path.is_file())
+        total = sum(map(_bytes, self._folder.rglob("*")))
         while total > limit and finished:
             path = finished.pop(0)
-            total -= path.stat().st_size
+            total -= _bytes(path)
             self._delete(path, f"the folder is above its quota of {limit} bytes")
         if total > limit and not self._told_full:
             _log.warning(
@@ -91,6 +91,22 @@ class Retention:
     def _delete(self, path: Path, why: str) -> None:
         path.unlink()
         _log.warning("%s was deleted: %s", path, why)
+
+
+def _bytes(path: Path) -> int:
+    """Of a file; 0 for a folder, and for a file that was renamed or deleted meanwhile."""
+    try:
+        return path.stat().st_size if path.is_file() else 0
+    except FileNotFoundError:
+        return 0
+
+
+def _moment(text: str, *, otherwise: datetime) -> datetime:
+    """A time in UTC; `otherwise` for a damaged line, which is not for us to delete."""
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        return otherwise
 
 
 def last_row_s(path: Path) -> float:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pipeline.live.guarded_thread import GuardedThread
 from pipeline.live.host_clock import LiveClock
 from pipeline.live.segments import SegmentWriter, remap_line, row_line
 from pipeline.live.sinks.base import Remap
@@ -34,7 +35,8 @@ class _Batch:
 
 
 class RowWriter:
-    """`submit` never waits. Rows beyond `max_waiting_rows` are given up, the oldest first, and counted."""
+    """`submit` never waits. Rows beyond `max_waiting_rows` are given up, the oldest first, and counted; corrections are
+    few and concern rows that may be in the files, so they stay."""
 
     def __init__(self, segments: SegmentWriter, run_id: str, clock: LiveClock, max_waiting_rows: int) -> None:
         self._segments = segments
@@ -51,7 +53,7 @@ class RowWriter:
         self.rows_lost = 0
         self.problem = ""
         self._retry_s = float("-inf")
-        self._thread = threading.Thread(target=self._run, name="write", daemon=True)
+        self._thread = GuardedThread(self._run, "write")
         self._thread.start()
 
     def submit(self, rows: Sequence[LinkedRow], corrections: Sequence[Remap]) -> None:
@@ -69,6 +71,11 @@ class RowWriter:
             while self.rows_waiting > self._max_waiting_rows:
                 self._give_up_oldest()
             self._changed.notify()
+
+    @property
+    def error(self) -> BaseException | None:
+        """The mistake that ended the writing; None while all is well, also on a full disk."""
+        return self._thread.error
 
     @property
     def since_sync_s(self) -> float:
@@ -98,9 +105,11 @@ class RowWriter:
             _log.error("the disk does not answer; the last rows may be missing")
 
     def _give_up_oldest(self) -> None:
-        lost = len(self._pending.popleft().rows)
-        self.rows_lost += lost
-        self.rows_waiting -= lost
+        given_up = self._pending.popleft()
+        self.rows_lost += len(given_up.rows)
+        self.rows_waiting -= len(given_up.rows)
+        if self._pending:
+            self._pending[0].remaps = [*given_up.remaps, *self._pending[0].remaps]
 
     def _run(self) -> None:
         finished = False

@@ -24,16 +24,18 @@ from pipeline.live.camera_plans import camera_plans, crops_of
 from pipeline.live.files import OutputFolder
 from pipeline.live.fleet import CameraFleet, CameraPlan
 from pipeline.live.gallery_file import GALLERY_NAME, load_gallery, save_gallery, without_forgotten
+from pipeline.live.guarded_thread import GuardedThread
 from pipeline.live.host_clock import HostClock, LiveClock
 from pipeline.live.inference_loop import InferenceLoop
+from pipeline.live.killed_runs import finish_killed_runs
 from pipeline.live.manifest import Manifest
 from pipeline.live.preview import PreviewFeed
 from pipeline.live.redaction import Redactor
 from pipeline.live.reload import changes
 from pipeline.live.retention import Retention
 from pipeline.live.row_writer import RowWriter
-from pipeline.live.segments import SegmentWriter, finish_earlier_runs
-from pipeline.live.sinks.base import PreviewHook, Sink
+from pipeline.live.segments import SegmentWriter
+from pipeline.live.sinks.base import PreviewHook, Remap, Sink
 from pipeline.live.sinks.build import secrets_of, sink_makers
 from pipeline.live.sinks.feed import SinkFeed
 from pipeline.live.status import LiveStatus
@@ -43,10 +45,10 @@ from pipeline.stage_clock import StageClock
 from reid.base import Embedder
 
 # Stopping takes at most 2 s altogether: the batch under way, the rows, the readers.
-_STOP_WORK_S = 0.9
-_STOP_WRITE_S = 0.5
-_STOP_SINKS_S = 0.2
-_STOP_READERS_S = 0.2
+_STOP_WORK_S = 1.2
+_STOP_WRITE_S = 0.4
+_STOP_SINKS_S = 0.15
+_STOP_READERS_S = 0.1
 _MANIFEST_INTERVAL_S = 30.0
 _HOUSEKEEPING_S = 0.2
 
@@ -107,12 +109,11 @@ class LiveRun:
         self._clock = clock or HostClock()
         plans = plans_of(config)
         self._folder = OutputFolder(folder)
-        finished = finish_earlier_runs(folder)
-        for path in finished:
-            _log.warning("%s was left by a run that was killed; it is complete up to its last line", path)
         self.run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}"
         self._started_s = self._clock.monotonic_s()
         self._told: set[str] = set()
+        self._last_words: list[Remap] = []
+        self._tell("what a killed run left cannot be finished", self._finish_killed_runs)
         self._plans = plans
         self._core_lock = threading.Lock()
         self._reload_lock = threading.Lock()
@@ -120,16 +121,17 @@ class LiveRun:
         gallery = load_gallery(folder, parts.embedder_hash)
         if gallery is not None:
             gallery = without_forgotten(gallery, self._clock.utc_s(), config.linker.identity_memory_s)
+        self._embedder = None if parts.embedder is None else TolerantEmbedder(parts.embedder)
         self._core = TrackingCore(
             config,
-            embedder=None if parts.embedder is None else TolerantEmbedder(parts.embedder),
+            embedder=self._embedder,
             class_names=dict(parts.detector.class_names),
             gallery=gallery,
             stages=stages,
         )
         settings = config.live
         self._retention = Retention(folder, self.run_id, settings.retention, self._clock.utc_s)
-        self._tell("the corrections", self._retention.prune_remaps)
+        self._tell("old corrections cannot be deleted", self._retention.prune_remaps)
         self._segments = SegmentWriter(
             folder,
             self.run_id,
@@ -144,6 +146,8 @@ class LiveRun:
             SinkFeed(name, make, redact, settings.max_waiting_rows)
             for name, make in [*sink_makers(settings.sinks, self.run_id), *more_sinks]
         ]
+        for sink in self._sinks:
+            sink.submit([], self._last_words)
         self._fleet = CameraFleet(settings, self._clock, redact)
         self._inference = InferenceLoop(
             board=self._fleet.board,
@@ -169,7 +173,7 @@ class LiveRun:
         )
         self._process = psutil.Process()
         self._stopping = threading.Event()
-        self._kept = threading.Thread(target=self._housekeeping, name="housekeeping", daemon=True)
+        self._kept = GuardedThread(self._housekeeping, "housekeeping")
         self._identities = (0, 0, 0)
         self._reloads = 0
         self._reload_problem = ""
@@ -186,7 +190,7 @@ class LiveRun:
     @property
     def finished(self) -> bool:
         """Nothing more will come: all cameras are files that ended, or the program has a mistake."""
-        if self._inference.error is not None:
+        if self._mistake is not None:
             return True
         return self._fleet.ended and self._fleet.board.empty and self._inference.idle
 
@@ -213,6 +217,7 @@ class LiveRun:
             frame_age_s=self._inference.frame_age_s(),
             memory_bytes=int(self._process.memory_info().rss),
             detector_problem=self._inference.detector_problem,
+            embedder_failures=0 if self._embedder is None else self._embedder.failures,
             sinks=tuple(sink.status() for sink in self._sinks),
             reloads=self._reloads,
             reload_problem=self._reload_problem,
@@ -262,16 +267,23 @@ class LiveRun:
             sink.close(_STOP_SINKS_S / len(self._sinks))
         self._checkpoint(closing=True)
         lost = self._writer.rows_lost
-        failed = self._inference.error is not None or not worked
+        mistake = self._mistake
+        failed = mistake is not None or not worked
         self._write_manifest("failed" if failed else "rows_lost" if lost else "complete")
         self.readers_ended = self.readers_ended or self._fleet.stop(_STOP_READERS_S)
         self._folder.close()
-        if self._inference.error is not None:
-            raise RunError(f"the program failed: {self._redact(repr(self._inference.error))}")
+        if mistake is not None:
+            raise RunError(f"the program failed: {self._redact(repr(mistake))}")
         if not worked:
             raise RunError("the detector did not come back in time; the rows of its last batch are missing")
         if lost:
             raise RunError(f"{lost} rows could not be written and are lost ({self._writer.problem})")
+
+    @property
+    def _mistake(self) -> BaseException | None:
+        """What ended one of the threads."""
+        errors = (self._inference.error, self._fleet.error, self._writer.error, self._kept.error)
+        return next((error for error in errors if error is not None), None)
 
     def _emit(self, output: Output) -> None:
         self._identities = (
@@ -282,6 +294,9 @@ class LiveRun:
         self._writer.submit(output.rows, output.corrections)
         for sink in self._sinks:
             sink.submit(output.rows, output.corrections)
+
+    def _finish_killed_runs(self) -> None:
+        self._last_words = finish_killed_runs(self._folder.path)
 
     def _housekeeping(self) -> None:
         checkpoint_s = manifest_s = time.monotonic()
@@ -298,7 +313,7 @@ class LiveRun:
                     self._checkpoint(closing=False)
             if now_s - retained_s >= self._config.live.retention.check_interval_s:
                 retained_s = now_s
-                self._tell("old segments", self._retention.enforce)
+                self._tell("old segments cannot be deleted", self._retention.enforce)
             if now_s - manifest_s >= _MANIFEST_INTERVAL_S:
                 manifest_s = now_s
                 self._write_manifest("running")
@@ -311,24 +326,27 @@ class LiveRun:
         finally:
             self._core_lock.release()
         path = self._folder.path / GALLERY_NAME
-        self._tell("identities", lambda: save_gallery(path, gallery, self._parts.embedder_hash, closing=closing))
+        self._tell(
+            "identities cannot be written",
+            lambda: save_gallery(path, gallery, self._parts.embedder_hash, closing=closing),
+        )
 
     def _write_manifest(self, state: str) -> None:
         self._tell(
-            "the manifest",
+            "the manifest cannot be written",
             lambda: self._manifest.write(state, self._config, self.status(), self._segments.finished),
         )
 
-    def _tell(self, what: str, write: Callable[[], None]) -> None:
-        """Write a file that can wait for a better moment; say once that it does."""
+    def _tell(self, problem: str, work: Callable[[], None]) -> None:
+        """Do what can wait for a better moment; say once that it does."""
         try:
-            write()
+            work()
         except OSError as error:
-            if what not in self._told:
-                _log.error("%s cannot be written (%s); it is tried again", what, error.strerror)
-            self._told.add(what)
+            if problem not in self._told:
+                _log.error("%s (%s); it is tried again", problem, error.strerror)
+            self._told.add(problem)
         else:
-            self._told.discard(what)
+            self._told.discard(problem)
 
 
 def default_plans(simulate_live: bool, redact: Redactor) -> Callable[[Config], list[CameraPlan]]:

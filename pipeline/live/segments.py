@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pipeline.live.files import WholeLines, cut_torn_line, sync_folder, write_whole
+from pipeline.live.files import WholeLines, sync_folder, write_whole
 from pipeline.live.host_clock import LiveClock
 from pipeline.live.sinks.base import Remap
 from pipeline.results_csv import COLUMNS, LinkedRow, csv_line
@@ -30,11 +30,11 @@ def row_line(linked: LinkedRow) -> str:
 
 
 def remap_line(correction: Remap, run_id: str) -> str:
-    """A correction as a line of remap.csv, with its line end."""
+    """A correction as a line of remap.csv, with its line end; `run_id` of the run that writes it."""
     moment = datetime.fromtimestamp(round(correction.time_s, 3), UTC)
     utc = moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
     return (
-        f"{utc},{run_id},{correction.camera_id},{correction.track_id},{correction.provisional_id},"
+        f"{utc},{correction.run_id or run_id},{correction.camera_id},{correction.track_id},{correction.provisional_id},"
         f"{correction.global_id},{correction.confidence:.3f}\n"
     )
 
@@ -149,28 +149,19 @@ def _headed(path: Path, columns: Sequence[str]) -> WholeLines:
     return WholeLines(path)
 
 
-def finish_earlier_runs(folder: Path) -> list[Path]:
-    """Give the segments of a run that was killed their final names, without a torn last line.
+def append_remaps(folder: Path, corrections: Sequence[Remap]) -> None:
+    """Add corrections of earlier runs to remap.csv, and force them to the disk; OSError adds none."""
+    file = _headed(folder / REMAP_NAME, REMAP_COLUMNS)
+    try:
+        file.append("".join(remap_line(correction, "") for correction in corrections))
+        file.sync()
+    finally:
+        file.close()
 
-    Returns:
-        Those segments.
-    """
-    finished = []
-    for part in sorted(folder.glob("traj-*.csv.part")):
-        cut_torn_line(part)
-        if part.stat().st_size == 0:
-            part.unlink()
-            continue
-        target = part.with_suffix("")
-        os.replace(part, target)
-        finished.append(target)
-    for unfinished in folder.glob("*.part.part"):
-        unfinished.unlink()
-    remap = folder / REMAP_NAME
-    if remap.exists():
-        cut_torn_line(remap)
-    sync_folder(folder)
-    return finished
+
+def run_id_of(segment: Path) -> str:
+    """The run in the name of a segment."""
+    return segment.name.removeprefix("traj-").partition(".")[0].rpartition("-")[0]
 
 
 def segments(folder: Path) -> list[Path]:

@@ -65,6 +65,7 @@ class CameraStatus:
         clock_jumps: how often the stream's times jumped.
         problem: the last one, in words, '' if there was none since the camera came up.
         size_wh: (width, height) of the newest frame in pixels; None before the first.
+        still_s: seconds for which the picture has not changed; None while the camera is not up.
     """
 
     name: str
@@ -83,6 +84,7 @@ class CameraStatus:
     clock_jumps: int
     problem: str
     size_wh: tuple[int, int] | None
+    still_s: float | None = None
 
 
 @dataclass(frozen=True)
@@ -95,6 +97,7 @@ class SinkStatus:
         errors: failed attempts.
         lost: rows that were given up because too many waited.
         problem: why the last attempt failed, '' while it works.
+        waiting: rows that are still to be handed over.
     """
 
     name: str
@@ -102,6 +105,7 @@ class SinkStatus:
     errors: int
     lost: int
     problem: str
+    waiting: int = 0
 
 
 @dataclass(frozen=True)
@@ -126,6 +130,7 @@ class LiveStatus:
         frame_age_s: from capture to the end of its tracking, the same quantiles of the last frames.
         memory_bytes: resident memory of the process.
         detector_problem: why the last batch failed in the detector, '' if it did not.
+        embedder_failures: batches whose crops got no embedding because the embedder failed.
         sinks: see `SinkStatus`.
         reloads: configurations taken over since the start.
         reload_problem: why the last configuration was not taken over, '' if it was.
@@ -150,6 +155,7 @@ class LiveStatus:
     memory_bytes: int
     frame_age_s: Mapping[float, float] = field(default_factory=dict)
     detector_problem: str = ""
+    embedder_failures: int = 0
     sinks: tuple[SinkStatus, ...] = field(default=())
     reloads: int = 0
     reload_problem: str = ""

@@ -19,6 +19,8 @@ from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
+from pipeline.live.damage import DamageWatch
+from pipeline.live.luma import luma_of
 from pipeline.live.problem import Reason, StreamProblem
 from pipeline.live.redaction import Redactor
 from pipeline.stream_address import StreamAddress, is_device, is_stream
@@ -35,8 +37,9 @@ class Picture:
         size_wh: (width, height) in pixels.
         stream_s: its time on the stream's own clock in seconds, None if it has none.
         wall_s: its time on the camera's wall clock, Unix seconds; None if the camera has not said it.
-        corrupt: the decoder had to guess parts of it.
+        corrupt: parts of it are missing, or all of it is the decoder's grey.
         to_bgr: gives (H, W, 3) uint8 BGR; to be called from one thread at a time.
+        luma: gives (H, W) uint8, or None for a format without.
     """
 
     size_wh: tuple[int, int]
@@ -44,6 +47,7 @@ class Picture:
     wall_s: float | None
     corrupt: bool
     to_bgr: Callable[[], NDArray[np.uint8]]
+    luma: Callable[[], NDArray[np.uint8] | None] = lambda: None
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,6 +119,7 @@ class AvStream:
             self._container.close()
             raise
         self._reformatter = VideoReformatter()
+        self._damage = DamageWatch()
         self._wall: tuple[int, float] | None = None  # of the newest packet: pts, and its wall clock in s
 
     @property
@@ -167,8 +172,9 @@ class AvStream:
             size_wh=(frame.width, frame.height),
             stream_s=stream_s,
             wall_s=wall_s,
-            corrupt=bool(frame.is_corrupt),
+            corrupt=self._damage.is_damaged(frame),
             to_bgr=lambda: self._bgr(frame),
+            luma=lambda: luma_of(frame),
         )
 
     def _bgr(self, frame: VideoFrame) -> NDArray[np.uint8]:

@@ -14,7 +14,11 @@ _log = logging.getLogger(__name__)
 
 
 class TolerantEmbedder:
-    """Gives no embedding for the crops of a batch that failed; the tracker asks for them again in a moment."""
+    """Gives no embedding for the crops of a batch that failed; the tracker asks for them again in a moment.
+
+    Attributes:
+        failures: batches that failed so far.
+    """
 
     def __init__(self, embedder: Embedder) -> None:
         self._embedder = embedder

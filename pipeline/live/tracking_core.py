@@ -125,10 +125,6 @@ class TrackingCore:
         """No frame came for a moment; `now_s` are Unix seconds on the run's clock."""
         return self._output(self._associator.advance(now_s))
 
-    def camera_down(self, camera_id: str) -> None:
-        """Nobody is known to be in its view any more."""
-        self._associator.people[camera_id] = 0
-
     def finish(self) -> Output:
         """End all tracks; everything that waited."""
         return self._output(self._associator.finish())

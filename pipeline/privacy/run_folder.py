@@ -77,7 +77,8 @@ class RunFolder:
             InputError: a run is doing so.
         """
         busy = (
-            f"a run is writing into {self.path}: stop it first (Ctrl-C, or SIGTERM), and start it again afterwards"
+            f"a run is writing into {self.path}: stop it first (Ctrl-C, or SIGTERM), and start it again afterwards. It "
+            "holds people in memory, and would write down again what is deleted now"
         )
         self._check_recording(busy)
         lock = os.open(self.path / "live.lock", os.O_RDWR | os.O_CREAT, FILE_MODE)

@@ -20,6 +20,8 @@ from pipeline.results_csv import LinkedRow
 class Remap:
     """A correction: rows that were written with a provisional id belong to somebody known.
 
+    Of a run that was killed, the next one also says which provisional ids stand: both ids are the same then.
+
     It holds for all rows of `provisional_id`; that id was given to one track alone and is used for nobody else.
 
     Attributes:
@@ -27,6 +29,7 @@ class Remap:
         camera_id, track_id: the track whose rows had the provisional id.
         provisional_id, global_id: the id in those rows, and the one that counts.
         confidence: of the link, in [0, 1].
+        run_id: of the earlier run that wrote the rows; '' for the run that goes on.
     """
 
     time_s: float
@@ -35,6 +38,7 @@ class Remap:
     provisional_id: int
     global_id: int
     confidence: float
+    run_id: str = ""
 
 
 class Sink(Protocol):

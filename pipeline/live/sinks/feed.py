@@ -68,15 +68,15 @@ class SinkFeed:
             self._pending.append(_Batch(rows, corrections))
             self._waiting_rows += len(rows)
             while self._waiting_rows > self._max_waiting_rows:
-                given_up = len(self._pending.popleft().rows)
-                self._waiting_rows -= given_up
-                self._lost += given_up
+                self._give_up_oldest()
             self._changed.notify()
 
     def status(self) -> SinkStatus:
         """How it goes."""
         with self._changed:
-            return SinkStatus(self._redact(self._name), self._rows, self._errors, self._lost, self._problem)
+            return SinkStatus(
+                self._redact(self._name), self._rows, self._errors, self._lost, self._problem, self._waiting_rows
+            )
 
     def close(self, within_s: float) -> None:
         """Hand over what waits, for at most `within_s`; the rest is lost to this sink."""
@@ -89,6 +89,14 @@ class SinkFeed:
             self._lost += self._waiting_rows
             self._pending.clear()
             self._waiting_rows = 0
+
+    def _give_up_oldest(self) -> None:
+        """Its corrections stay: they may concern rows that were handed over."""
+        given_up = self._pending.popleft()
+        self._waiting_rows -= len(given_up.rows)
+        self._lost += len(given_up.rows)
+        if self._pending:
+            self._pending[0].corrections = [*given_up.corrections, *self._pending[0].corrections]
 
     def _run(self) -> None:
         sink: Sink | None = None

@@ -37,7 +37,7 @@ def row_message(linked: LinkedRow, run_id: str) -> Message:
 def remap_message(remap: Remap, run_id: str) -> Message:
     """A correction: all rows of `provisional_id` belong to `global_id`."""
     content = {
-        **_head("remap", run_id, remap.time_s),
+        **_head("remap", remap.run_id or run_id, remap.time_s),
         "provisional_id": remap.provisional_id,
         "global_id": remap.global_id,
         "camera_id": remap.camera_id,

@@ -13,7 +13,14 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
-from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.responses import (
+    FileResponse,
+    HTMLResponse,
+    JSONResponse,
+    PlainTextResponse,
+    RedirectResponse,
+    Response,
+)
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
@@ -25,6 +32,9 @@ from pipeline.live.web.preview import PreviewStore
 from pipeline.live.web.timeline import Timeline
 
 STATIC = Path(__file__).with_name("static")
+_LOGIN = (STATIC / "login.html").read_text(encoding="utf-8")
+_NO_PROBLEM = "<!-- problem -->"
+_WRONG_TOKEN = '<p class="alert" role="alert">That was not the token.</p>'
 # A form with a token has no more.
 _MAX_FORM_BYTES = 4096
 
@@ -101,12 +111,12 @@ class _Page:
         if not self._gate.closed:
             return RedirectResponse("/", 303)
         if request.method == "GET":
-            return FileResponse(STATIC / "login.html")
+            return HTMLResponse(_LOGIN)
         address = address_of(request)
         if self._gate.must_wait(address):
             return PlainTextResponse("too many wrong tokens; try again in a minute\n", 429)
         if not self._gate.check(await _form_value(request, "token"), address):
-            return FileResponse(STATIC / "login_failed.html", 401)
+            return HTMLResponse(_LOGIN.replace(_NO_PROBLEM, _WRONG_TOKEN), 401)
         response = RedirectResponse("/", 303)
         response.set_cookie(
             COOKIE,

@@ -1,6 +1,6 @@
 """An RTSP camera for tests; run by the system's Python, which has gi.
 
-    gst_rtsp.py PORT NAME=WIDTHxHEIGHT@FPS[,every=SECONDS] ... [--user NAME --password TEXT]
+    gst_rtsp.py PORT NAME=WIDTHxHEIGHT@FPS[,frames=N][,still] ... [--user NAME --password TEXT] [--gaps]
 
 Prints READY when it takes connections.
 """
@@ -18,9 +18,10 @@ gi.require_version("GstRtspServer", "1.0")
 from gi.repository import GLib, Gst, GstRtsp, GstRtspServer  # noqa: E402
 
 PIPELINE = (
-    "( videotestsrc is-live=true pattern=ball ! video/x-raw,width={width},height={height},framerate={fps}/1 "
+    "( videotestsrc is-live=true num-buffers={frames} pattern={pattern} "
+    "! video/x-raw,width={width},height={height},framerate={fps}/1 "
     "! x264enc tune=zerolatency speed-preset=ultrafast bitrate=300 key-int-max={fps} ! h264parse "
-    "{damage} ! rtph264pay name=pay0 pt=96 config-interval=1 )"
+    "{gaps} ! rtph264pay name=pay0 pt=96 config-interval=1 )"
 )
 
 
@@ -30,7 +31,7 @@ def main() -> None:
     parser.add_argument("mounts", nargs="+")
     parser.add_argument("--user")
     parser.add_argument("--password")
-    parser.add_argument("--damage", action="store_true", help="spoil bytes of many pictures")
+    parser.add_argument("--gaps", action="store_true", help="leave out many pictures")
     arguments = parser.parse_args()
     Gst.init(None)
     server = GstRtspServer.RTSPServer()
@@ -40,14 +41,25 @@ def main() -> None:
         _protect(server, arguments.user, arguments.password)
     for mount in arguments.mounts:
         name, _, text = mount.partition("=")
+        text, still, _ = text.partition(",still")
+        text, _, frames = text.partition(",frames=")
         size, _, fps = text.partition("@")
         width, _, height = size.partition("x")
         factory = GstRtspServer.RTSPMediaFactory()
         factory.set_shared(True)
-        damage = "! identity name=spoil" if arguments.damage else ""
-        factory.set_launch(PIPELINE.format(width=width, height=height, fps=fps, damage=damage))
-        if arguments.damage:
-            factory.connect("media-configure", _spoil)
+        gaps = "! identity name=gaps" if arguments.gaps else ""
+        factory.set_launch(
+            PIPELINE.format(
+                width=width,
+                height=height,
+                fps=fps,
+                frames=frames or -1,
+                pattern="smpte75" if still else "ball",
+                gaps=gaps,
+            )
+        )
+        if arguments.gaps:
+            factory.connect("media-configure", _leave_out)
         if arguments.user:
             permissions = GstRtspServer.RTSPPermissions()
             permissions.add_permission_for_role("viewer", "media.factory.access", True)
@@ -69,9 +81,9 @@ def _protect(server: GstRtspServer.RTSPServer, user: str, password: str) -> None
     server.set_auth(auth)
 
 
-def _spoil(factory: GstRtspServer.RTSPMediaFactory, media: GstRtspServer.RTSPMedia) -> None:
-    """Three pictures of ten lose their slices, as after packets lost on the way."""
-    element = media.get_element().get_by_name("spoil")
+def _leave_out(factory: GstRtspServer.RTSPMediaFactory, media: GstRtspServer.RTSPMedia) -> None:
+    """Three pictures of ten never come."""
+    element = media.get_element().get_by_name("gaps")
     count = 0
 
     def probe(pad: Gst.Pad, info: Gst.PadProbeInfo) -> Gst.PadProbeReturn:

@@ -14,6 +14,8 @@ from pipeline.config import PROJECT_ROOT
 from tests.media import write_video
 
 STARTED_S = 60.0
+# From a signal to the end: what is promised, and half a second for a busy machine.
+STOPPED_S = 2.0 + 0.5
 
 
 class LiveProcess:

@@ -6,9 +6,8 @@ import os
 import signal
 import socket
 import subprocess
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
@@ -46,11 +45,11 @@ def free_port() -> int:
 class RtspServer:
     """One camera, or several, in a process of its own; nothing runs before `start`."""
 
-    def __init__(self, *mounts: str, user: str = "", password: str = "", damage: bool = False) -> None:
+    def __init__(self, *mounts: str, user: str = "", password: str = "", gaps: bool = False) -> None:
         self.port = free_port()
         self.mounts = list(mounts)
         self._options = ["--user", user, "--password", password] if user else []
-        self._options += ["--damage"] if damage else []
+        self._options += ["--gaps"] if gaps else []
         self._process: subprocess.Popen[str] | None = None
 
     def url(self, name: str, credentials: str = "") -> str:
@@ -89,55 +88,10 @@ class RtspServer:
         os.kill(self._process.pid, signal.SIGCONT)
 
 
-class Proxy:
-    """A TCP connection in between that can be cut; RTSP over TCP needs no other."""
-
-    def __init__(self, target_port: int) -> None:
-        self._target_port = target_port
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port = int(self._listener.getsockname()[1])
-        self._lock = threading.Lock()
-        self._open: list[socket.socket] = []
-        self._threads = [threading.Thread(target=self._accept, daemon=True)]
-        self._threads[0].start()
-
-    def cut(self) -> None:
-        """Close all connections."""
-        with self._lock:
-            for one in self._open:
-                with suppress(OSError):
-                    one.shutdown(socket.SHUT_RDWR)
-                one.close()
-            self._open = []
-
-    def close(self) -> None:
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        self.cut()
-
-    def _accept(self) -> None:
-        with suppress(OSError):
-            while True:
-                near, _ = self._listener.accept()
-                far = socket.create_connection(("127.0.0.1", self._target_port))
-                with self._lock:
-                    self._open += [near, far]
-                for source, target in ((near, far), (far, near)):
-                    threading.Thread(target=self._forward, args=(source, target), daemon=True).start()
-
-    def _forward(self, source: socket.socket, target: socket.socket) -> None:
-        with suppress(OSError):
-            while data := source.recv(65536):
-                target.sendall(data)
-        for one in (source, target):
-            with suppress(OSError):
-                one.shutdown(socket.SHUT_RDWR)
-
-
 @contextmanager
-def rtsp_server(*mounts: str, user: str = "", password: str = "", damage: bool = False) -> Iterator[RtspServer]:
+def rtsp_server(*mounts: str, user: str = "", password: str = "", gaps: bool = False) -> Iterator[RtspServer]:
     """A running server, killed at the end."""
-    server = RtspServer(*mounts, user=user, password=password, damage=damage).start()
+    server = RtspServer(*mounts, user=user, password=password, gaps=gaps).start()
     try:
         yield server
     finally:

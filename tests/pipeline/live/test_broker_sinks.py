@@ -242,6 +242,75 @@ def test_passwords_come_from_a_file_and_are_not_in_the_configuration_that_is_not
     assert names == ["mqtt broker:1883", "redis redis:6379", "json_lines -"]
 
 
+# -- TLS ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> tuple[Path, Path]:
+    """Of a server at 127.0.0.1, signed by itself, and its key."""
+    tmp_path.chmod(0o755)
+    paths = tmp_path / "server.crt", tmp_path / "server.key"
+    made = [program("openssl", "openssl"), "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
+    made += ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
+    subprocess.run([*made, "-out", str(paths[0]), "-keyout", str(paths[1])], check=True, capture_output=True)
+    paths[1].chmod(0o644)
+    return paths
+
+
+@pytest.fixture
+def other_certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("other") / "other.crt"
+    made = [program("openssl", "openssl"), "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=other"]
+    subprocess.run([*made, "-out", str(path), "-keyout", str(path) + ".key"], check=True, capture_output=True)
+    return path
+
+
+@pytest.fixture
+def mosquitto_tls(tmp_path: Path, certificate: tuple[Path, Path]) -> Iterator[Server]:
+    port = free_port()
+    settings = tmp_path / "mosquitto.conf"
+    settings.write_text(
+        f"listener {port} 127.0.0.1\ncertfile {certificate[0]}\nkeyfile {certificate[1]}\n"
+        "allow_anonymous true\nuser root\n"
+    )
+    server = Server([program("mosquitto", "mosquitto"), "-c", str(settings)], port, tmp_path / "mosquitto.log")
+    server.start()
+    yield server
+    server.kill()
+
+
+@pytest.fixture
+def redis_tls(tmp_path: Path, certificate: tuple[Path, Path]) -> Iterator[Server]:
+    port = free_port()
+    settings = tmp_path / "redis.conf"
+    settings.write_text(
+        f'port 0\ntls-port {port}\nbind 127.0.0.1\nsave ""\ntls-auth-clients no\n'
+        f"tls-cert-file {certificate[0]}\ntls-key-file {certificate[1]}\ntls-ca-cert-file {certificate[0]}\n"
+    )
+    server = Server([program("redis-server", "redis-server"), str(settings)], port, tmp_path / "redis.log")
+    server.start()
+    yield server
+    server.kill()
+
+
+# paho-mqtt leaves the socket of a handshake that failed to the garbage collector.
+@pytest.mark.filterwarnings("ignore:.*ssl.SSLSocket:pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("broker", ["mqtt", "redis"])
+def test_rows_travel_encrypted_to_a_server_whose_certificate_is_known_and_to_no_other(
+    broker: str, certificate: tuple[Path, Path], other_certificate: Path, request: pytest.FixtureRequest
+) -> None:
+    server: Server = request.getfixturevalue("mosquitto_tls" if broker == "mqtt" else "redis_tls")
+    settings = {"type": broker, "port": server.port, "tls": True}
+    sink = build(**settings, ca_file=str(certificate[0]))
+    sink.write([make_row(1)])  # returns when the server has acknowledged it
+    sink.close()
+    for unknown in ({"ca_file": str(other_certificate)}, {}):
+        with pytest.raises(DeliveryError, match="certificate verify failed"):
+            build(**settings, **unknown)
+    with pytest.raises(DeliveryError):  # a server that wants TLS, asked without
+        build(**{**settings, "tls": False})
+
+
 def test_a_certificate_file_that_is_missing_is_a_problem_of_the_sink_alone(tmp_path: Path) -> None:
     with pytest.raises(DeliveryError, match=r"cannot be reached: .*No such file"):
         build(type="mqtt", port=free_port(), tls=True, ca_file=str(tmp_path / "none.pem"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import itertools
 import socket
 import threading
 import time
@@ -15,7 +16,8 @@ import pytest
 
 from pipeline.live.frame_board import LiveFrame
 from pipeline.live.status import CameraState, TimestampSource
-from tests.pipeline.live.rtsp_server import Proxy, free_port, needs_rtsp_server, rtsp_server
+from tests.pipeline.live.relay import Damage, Relay
+from tests.pipeline.live.rtsp_server import free_port, needs_rtsp_server, rtsp_server
 from tests.pipeline.live.waiting import eventually
 from tests.pipeline.live.watched_fleet import WatchedFleet, site, watched
 
@@ -192,8 +194,77 @@ def test_a_camera_may_come_back_with_another_resolution(tmp_path: Path) -> None:
         assert indexes == sorted(set(indexes))
 
 
-def test_damaged_video_loses_damaged_frames_only(tmp_path: Path) -> None:
-    with rtsp_server(f"cam={SMALL}", damage=True) as server:
+def test_a_live_stream_that_ends_is_opened_again(tmp_path: Path) -> None:
+    """The camera says goodbye (RTCP BYE) after 40 pictures, each time: for a camera that is no end of the run."""
+    with (
+        rtsp_server(f"cam={SMALL},frames=40") as server,
+        watched(site(tmp_path, {"a": server.url("cam")})) as fleet,
+    ):
+        eventually(lambda: fleet.up("a"), UP_S)
+        eventually(lambda: fleet.status("a").reconnects.get("ended", 0) >= 1, UP_S)
+        before = fleet.count("a")
+        back_s = eventually(lambda: fleet.count("a") > before, BACK_S)
+        print(f"live stream ended: frames again after {back_s:.1f} s")
+        assert fleet.status("a").state is not CameraState.ENDED
+        assert not fleet.fleet.ended
+
+
+@pytest.mark.parametrize("shift_s", [-3600.0, 3600.0])
+def test_frames_go_on_evenly_when_the_times_of_the_stream_jump(tmp_path: Path, shift_s: float) -> None:
+    with rtsp_server(f"cam={SMALL}") as server:
+        relay = Relay(server.port)
+        with watched(site(tmp_path, {"a": f"rtsp://127.0.0.1:{relay.port}/cam"})) as fleet:
+            eventually(lambda: fleet.status("a").timestamps is TimestampSource.RTCP, UP_S)
+            eventually(lambda: frame_rate(fleet, "a", 1.0) >= 9.0, UP_S)
+            first = fleet.count("a")
+            relay.stream_shift_s = shift_s
+            eventually(lambda: fleet.status("a").clock_jumps >= 1, 5.0)
+            eventually(lambda: fleet.count("a") >= first + 100, 20.0)
+            status, now_s = fleet.status("a"), fleet.clock.utc_s()
+        relay.close()
+    times_s = [frame.time_s for frame in fleet.frames["a"]][first - 5 :]
+    steps_s = [b - a for a, b in itertools.pairwise(times_s)]
+    print(
+        f"times of the stream {shift_s:+.0f} s: {status.clock_jumps} jumps, "
+        f"steps of {min(steps_s):.2f} to {max(steps_s):.2f} s"
+    )
+    assert status.reconnects == {}
+    assert min(steps_s) > 0
+    assert max(steps_s) < 1.0
+    assert abs(times_s[-1] - now_s) < 1.0
+
+
+def test_cameras_with_clocks_2_s_apart_show_one_time(tmp_path: Path) -> None:
+    with rtsp_server(f"one={SMALL}", f"two={SMALL}") as server:
+        relay = Relay(server.port)
+        relay.wall_shift_s = -2.0
+        config = site(tmp_path, {"right": server.url("one"), "behind": f"rtsp://127.0.0.1:{relay.port}/two"})
+        with watched(config) as fleet:
+            names = ("right", "behind")
+            eventually(lambda: all(fleet.status(name).timestamps is TimestampSource.RTCP for name in names), UP_S)
+            eventually(lambda: all(frame_rate(fleet, name, 0.5) >= 8.0 for name in names), UP_S)
+            time.sleep(3)
+            offsets_s = {name: fleet.status(name).clock_offset_s for name in names}
+            ages_s = {name: [frame.age_s for frame in fleet.frames[name][-20:]] for name in names}
+        relay.close()
+    print(f"clocks 2 s apart: offsets {offsets_s}")
+    assert offsets_s["right"] == pytest.approx(0.0, abs=0.4)
+    assert offsets_s["behind"] == pytest.approx(2.0, abs=0.4)
+    # A frame's time is that of its arrival here but for the way, whatever its camera's clock says.
+    for name in names:
+        assert max(ages_s[name]) < 0.5
+        for frame in fleet.frames[name][-20:]:
+            assert abs(fleet.clock.utc_s(frame.arrived_s) - frame.time_s) < 0.5
+
+
+def grey_share(frame: LiveFrame) -> float:
+    """Of the pixels; the camera shows a white ball on black, so that grey is only at the ball's edge."""
+    image = frame.to_bgr()
+    return float(((image > 60) & (image < 190)).mean())
+
+
+def test_pictures_that_never_come_lose_nothing_else(tmp_path: Path) -> None:
+    with rtsp_server(f"cam={SMALL}", gaps=True) as server:
         fleet = WatchedFleet(site(tmp_path, {"a": server.url("cam")}))
         fleet.start()
         eventually(lambda: fleet.count("a") >= 40, UP_S)
@@ -203,19 +274,66 @@ def test_damaged_video_loses_damaged_frames_only(tmp_path: Path) -> None:
     assert status.reconnects == {}
 
 
+def test_damaged_and_missing_packets_lose_damaged_frames_only(tmp_path: Path) -> None:
+    """A fifth of the packets is damaged or missing, in a stream with a key picture a second."""
+    greys: list[float] = []
+
+    def look(frames: list[LiveFrame]) -> None:
+        greys.extend(map(grey_share, frames))
+
+    with rtsp_server(f"cam={SMALL}") as server:
+        relay = Relay(server.port, seed=1)
+        config = site(tmp_path, {"a": f"rtsp://127.0.0.1:{relay.port}/cam"})
+        with watched(config, look) as fleet:
+            eventually(lambda: fleet.up("a"), UP_S)
+            relay.damage = Damage(flipped=0.15, dropped=0.05)
+            began_s, before = time.monotonic(), len(greys)
+            eventually(lambda: relay.flipped + relay.dropped >= 150, 60.0)
+            shown, took_s = len(greys) - before, time.monotonic() - began_s
+            relay.damage = None
+            after_s = eventually(lambda: frame_rate(fleet, "a", 1.0) >= 9.0, BACK_S)
+            status = fleet.status("a")
+        relay.close()
+    print(
+        f"damage: {relay.flipped} packets spoiled and {relay.dropped} missing in {took_s:.0f} s, {shown} frames shown, "
+        f"{status.dropped['corrupt']} left out; all frames again after {after_s:.1f} s"
+    )
+    assert status.state is CameraState.UP
+    assert status.reconnects == {}
+    assert status.abandoned == 0
+    assert status.dropped["corrupt"] >= 50
+    assert shown / took_s >= 2.0
+    assert max(greys) < 0.2
+
+
+def test_a_picture_that_never_changes_is_told(tmp_path: Path) -> None:
+    """Encoded anew each time, as by a camera that hangs behind its sensor."""
+    names = ("moves", "hangs")
+    with (
+        rtsp_server(f"moves={SMALL}", f"hangs={SMALL},still") as server,
+        watched(site(tmp_path, {name: server.url(name) for name in names})) as fleet,
+    ):
+        eventually(lambda: all(map(fleet.up, names)), UP_S)
+        eventually(lambda: (fleet.status("hangs").still_s or 0.0) >= 8.0, 15.0)
+        moving_s = fleet.status("moves").still_s
+        assert moving_s is not None
+        assert moving_s <= 2.0
+        assert fleet.up("hangs")  # an empty room looks the same
+
+
 def test_200_reconnects_take_no_memory(tmp_path: Path) -> None:
     process = psutil.Process()
     live = {"retry_min_s": 0.05, "retry_max_s": 0.05}
     with rtsp_server(f"cam={SMALL}") as server:
-        proxy = Proxy(server.port)
-        config = site(tmp_path, {"a": f"rtsp://127.0.0.1:{proxy.port}/cam"}, live)
+        relay = Relay(server.port)
+        config = site(tmp_path, {"a": f"rtsp://127.0.0.1:{relay.port}/cam"}, live)
         with watched(config) as fleet:
             eventually(lambda: fleet.up("a"), UP_S)
 
             def reconnect(times: int) -> None:
                 for _ in range(times):
                     before = fleet.count("a")
-                    proxy.cut()
+                    relay.cut()
                     eventually(lambda: not fleet.up("a"), 20.0)
                     eventually(lambda before=before: fleet.count("a") > before, 20.0)
                 fleet.frames["a"].clear()
@@ -231,4 +349,4 @@ def test_200_reconnects_take_no_memory(tmp_path: Path) -> None:
             assert grown <= 20e6
             assert process.num_fds() <= files + 6
             assert threading.active_count() <= threads + 6
-        proxy.close()
+        relay.close()

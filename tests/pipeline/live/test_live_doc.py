@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import shlex
 from pathlib import Path
@@ -72,3 +73,35 @@ def test_every_state_and_every_cause_is_explained() -> None:
     assert {state.value for state in CameraState} <= explained
     code = "".join(path.read_text() for path in (PROJECT_ROOT / "pipeline" / "live").glob("*.py"))
     assert set(re.findall(r'dropped\([^()]*"(\w+)"\)', code)) <= explained
+
+
+def table_of_faults() -> dict[str, set[str]]:
+    """By fault: the names of its tests, and what was measured is not left open."""
+    lines = [
+        line for line in DOC.split("## What happens when something fails")[1].splitlines() if "| `test_" in line
+    ]
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    assert all(len(row) == 4 and all(row) for row in cells)
+    return {fault: set(re.findall(r"`(test_\w+)`", tests)) for fault, _, _, tests in cells}
+
+
+def written_tests() -> dict[str, bool]:
+    """The tests of this folder, and whether each is marked as one of faults."""
+    found = {}
+    for path in sorted(Path(__file__).parent.glob("test_*.py")):
+        module = ast.parse(path.read_text(encoding="utf-8"))
+        settings = [ast.unparse(node) for node in module.body if isinstance(node, ast.Assign)]
+        whole_file = any(text.startswith("pytestmark = ") and "mark.faults" in text for text in settings)
+        for node in module.body:
+            if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
+                marks = " ".join(map(ast.unparse, node.decorator_list))
+                found[node.name] = whole_file or "mark.faults" in marks
+    return found
+
+
+def test_every_fault_of_the_table_has_a_test_and_every_test_of_a_fault_is_in_the_table() -> None:
+    table, written = table_of_faults(), written_tests()
+    assert len(table) >= 20
+    named = set().union(*table.values())
+    assert named - written.keys() == set()
+    assert {name for name, of_faults in written.items() if of_faults} - named == set()

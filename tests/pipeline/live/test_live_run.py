@@ -14,7 +14,10 @@ import pytest
 
 from detectors.base import FakeDetector
 from pipeline.datatypes import Detections, Frame
-from pipeline.errors import InputError
+from pipeline.errors import InputError, RunError
+from pipeline.live.camera_keeper import CameraKeeper
+from pipeline.live.retention import Retention
+from pipeline.live.segments import SegmentWriter
 from pipeline.live.stream import Received
 from pipeline.results_csv import LinkedRow
 from tests.factories import with_limits
@@ -166,6 +169,34 @@ def test_a_mistake_in_the_program_ends_the_run_with_what_is_known_written(tmp_pa
     ):
         eventually(lambda: run.finished, 20)
     assert len(rows_in(tmp_path)) >= 5
+    [path] = (tmp_path / "out").glob("manifest-*.json")
+    assert json.loads(path.read_text())["state"] == "failed"
+
+
+@pytest.mark.parametrize(
+    "part",
+    [(CameraKeeper, "tick"), (SegmentWriter, "keep_up"), (Retention, "enforce")],
+    ids=["keeper", "writer", "keeping"],
+)
+def test_no_part_of_the_program_is_missing_for_weeks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part: tuple[type, str]
+) -> None:
+    """A mistake in any of its threads ends the run."""
+
+    def mistaken(self: object, *arguments: object) -> None:
+        raise ZeroDivisionError("rtsp://user:secret@host/x")
+
+    def watch() -> None:
+        doors = {"a": lambda: FakeStream(steady(20))}
+        with live_run(tmp_path, doors, live={"retention": {"check_interval_s": 0.1}}) as run:
+            eventually(lambda: run.status().rows_written > 5, 15)
+            assert not run.finished
+            monkeypatch.setattr(*part, mistaken)
+            eventually(lambda: run.finished, 5)
+
+    with pytest.raises(RunError, match="the program failed: ZeroDivisionError") as failure:
+        watch()
+    assert "secret" not in str(failure.value)
     [path] = (tmp_path / "out").glob("manifest-*.json")
     assert json.loads(path.read_text())["state"] == "failed"
 

@@ -19,10 +19,12 @@ def samples(metrics: Metrics) -> dict[tuple[str, tuple[tuple[str, str], ...]], f
 
 
 def test_every_figure_of_a_camera_has_its_name_and_its_value() -> None:
+    up = make_camera(still_s=700.0)
     down = make_camera("hall", state=CameraState.DENIED, frame_age_s=None, clock_offset_s=None, timestamps=None)
-    found = samples(watching(FixedStatus(make_status(make_camera(), down))))
+    found = samples(watching(FixedStatus(make_status(up, down))))
     at = (("camera", "entrance"),)
     assert found["mtmc_camera_fps", at] == 9.8
+    assert found["mtmc_camera_still_seconds", at] == 700.0
     assert found["mtmc_camera_newest_frame_age_seconds", at] == 0.12
     assert found["mtmc_camera_clock_offset_seconds", at] == 0.03
     assert found["mtmc_camera_frames_total", (*at, ("stage", "decoded"))] == 990
@@ -36,20 +38,28 @@ def test_every_figure_of_a_camera_has_its_name_and_its_value() -> None:
 
 
 def test_the_run_and_its_sinks() -> None:
-    sink = SinkStatus("mqtt broker:1883", 500, 3, 20, "refused")
+    sink = SinkStatus("mqtt broker:1883", 500, 3, 20, "refused", 45)
     status = make_status(
-        make_camera(), sinks=(sink,), rows_lost=4, rows_waiting=9, writer_ok=False, reload_problem="bad"
+        make_camera(),
+        sinks=(sink,),
+        rows_lost=4,
+        rows_waiting=9,
+        writer_ok=False,
+        reload_problem="bad",
+        embedder_failures=6,
     )
     found = samples(watching(FixedStatus(status)))
     assert found["mtmc_rows_written_total", ()] == 1234
     assert found["mtmc_rows_lost_total", ()] == 4
     assert found["mtmc_rows_waiting", ()] == 9
+    assert found["mtmc_embedder_failures_total", ()] == 6
     assert found["mtmc_writer_ok", ()] == 0
     assert found["mtmc_ready", ()] == 0
     assert found["mtmc_since_fsync_seconds", ()] == 0.4
     assert found["mtmc_stage_latency_seconds", (("stage", "detect"),)] == 0.03
     assert found["mtmc_row_latency_seconds", (("quantile", "0.99"),)] == 0.7
     assert found["mtmc_sink_lost_rows_total", (("sink", "mqtt broker:1883"),)] == 20
+    assert found["mtmc_sink_rows_waiting", (("sink", "mqtt broker:1883"),)] == 45
     assert found["mtmc_reload_failed", ()] == 1
     assert found["process_resident_memory_bytes", ()] > 1e6
 

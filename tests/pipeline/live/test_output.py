@@ -14,11 +14,11 @@ import pytest
 from pipeline.errors import InputError
 from pipeline.live.files import OutputFolder, WholeLines, write_whole
 from pipeline.live.host_clock import HostClock, LiveClock
+from pipeline.live.killed_runs import finish_killed_runs
 from pipeline.live.row_writer import RowWriter
 from pipeline.live.segments import (
     REMAP_COLUMNS,
     SegmentWriter,
-    finish_earlier_runs,
     remap_line,
     row_line,
     segments,
@@ -73,7 +73,8 @@ def test_what_a_kill_left_is_cut_to_whole_lines_and_finished(tmp_path: Path) -> 
     with (tmp_path / "remap.csv").open("ab") as file:
         file.write(b"2026-")
     (tmp_path / "traj-older-0001.csv.part").touch()
-    assert [path.name for path in finish_earlier_runs(tmp_path)] == ["traj-run-0001.csv"]
+    assert finish_killed_runs(tmp_path) == []
+    assert [path.name for path in segments(tmp_path)] == ["traj-run-0001.csv"]
     assert indexes(tmp_path) == [0, 1, 2]
     assert not list(tmp_path.glob("*.part"))
     lines = (tmp_path / "remap.csv").read_text().splitlines()
@@ -177,13 +178,19 @@ def test_rows_beyond_the_limit_are_lost_oldest_first_and_counted(tmp_path: Path)
     disk.full = True
     rows = RowWriter(disk, "run", HostClock(), max_waiting_rows=100)
     for index in range(150):
-        rows.submit([row(index)], [])
+        rows.submit([row(index)], [correction(provisional_id=index)] if index in (3, 4, 140) else [])
     eventually(lambda: rows.rows_lost == 50, 5)
     disk.full = False
     eventually(lambda: rows.rows_written == 100, 5)
     rows.close(5)
     assert rows.rows_lost == 50
     assert indexes(tmp_path) == list(range(50, 150))
+    remaps = (tmp_path / "remap.csv").read_text().splitlines()[1:]
+    assert {int(line.split(",")[4]) for line in remaps} == {
+        3,
+        4,
+        140,
+    }  # they concern rows that may be in the files
 
 
 def test_rows_that_cannot_be_written_at_the_end_are_counted_as_lost(tmp_path: Path) -> None:

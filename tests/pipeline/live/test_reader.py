@@ -148,6 +148,39 @@ def test_a_file_is_played_at_its_own_speed() -> None:
     assert record.status().timestamps is TimestampSource.FILE
 
 
+def test_after_stop_nothing_is_shown() -> None:
+    """Also of a frame that was being shown: the board would go on to expect frames of that camera."""
+    showing, go_on = threading.Event(), threading.Event()
+    shown: list[LiveFrame] = []
+
+    def show(frame: LiveFrame) -> None:
+        showing.set()
+        assert go_on.wait(5)
+        shown.append(frame)
+
+    clock = HostClock()
+    reader = Reader(
+        CameraRecord("a", clock),
+        lambda: FakeStream(steady(20)),
+        SETTINGS,
+        clock=clock,
+        capture_clock=CaptureClock(0.5),
+        frame_index=frame_numbers(),
+        show=show,
+        redact=Redactor(),
+    )
+    assert showing.wait(5)
+    stopping = threading.Thread(target=reader.stop)
+    stopping.start()
+    stopping.join(0.2)
+    assert stopping.is_alive()
+    go_on.set()
+    stopping.join(5)
+    count = len(shown)
+    assert reader.join(5)
+    assert len(shown) == count == 1
+
+
 # -- keeping ------------------------------------------------------------------------------------------------------
 
 

@@ -84,7 +84,7 @@ def test_old_corrections_and_notes_of_deleted_runs_go_too(tmp_path: Path) -> Non
     old = make_remap(5, 2)
     old = type(old)(NOW_S - 8 * DAY_S, old.camera_id, old.track_id, 5, 2, 0.9)
     new = remap_line(make_remap(7, 3), "run1")
-    (tmp_path / "remap.csv").write_text(",".join(REMAP_COLUMNS) + "\n" + remap_line(old, "run1") + new)
+    (tmp_path / "remap.csv").write_text(",".join(REMAP_COLUMNS) + "\n" + remap_line(old, "run1") + "\0\0\n" + new)
     for run in ("run0", "run1", "run2"):
         (tmp_path / f"manifest-{run}.json").write_text("{}")
         os.utime(tmp_path / f"manifest-{run}.json", (NOW_S - 9 * DAY_S, NOW_S - 9 * DAY_S))
@@ -92,5 +92,5 @@ def test_old_corrections_and_notes_of_deleted_runs_go_too(tmp_path: Path) -> Non
     keeper = retention(tmp_path, max_age_days=7.0)
     keeper.prune_remaps()
     keeper.enforce()
-    assert (tmp_path / "remap.csv").read_text() == ",".join(REMAP_COLUMNS) + "\n" + new
+    assert (tmp_path / "remap.csv").read_text() == ",".join(REMAP_COLUMNS) + "\n\0\0\n" + new
     assert names(tmp_path) == ["manifest-run1.json", "manifest-run2.json", "remap.csv", "traj-run1-0001.csv"]

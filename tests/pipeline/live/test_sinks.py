@@ -56,8 +56,10 @@ def test_a_sink_that_is_down_gets_everything_in_order_when_it_is_back() -> None:
         feed.submit([one], [])
     eventually(lambda: feed.status().errors >= 2, 5)
     assert "secret" not in feed.status().problem
+    assert feed.status().waiting == 10
     broker.down = False
     eventually(lambda: len(broker.taken) == 10, 5)
+    assert feed.status().waiting == 0
     broker.down = True
     feed.submit(sent[10:], [correction()])
     eventually(lambda: "***" in feed.status().problem, 5)
@@ -79,3 +81,19 @@ def test_what_a_dead_sink_cannot_take_is_given_up_and_counted() -> None:
     eventually(lambda: feed.status().lost == 15, 5)
     feed.close(0.2)
     assert feed.status().lost == 20
+
+
+def test_corrections_are_not_given_up_with_the_rows() -> None:
+    """They may concern rows that the sink has had for long."""
+    broker = Broker()
+    broker.down = True
+    feed = feed_of(broker, max_waiting_rows=5)
+    feed.submit([row(0)], [correction()])
+    for index in range(1, 20):
+        feed.submit([row(index)], [])
+    eventually(lambda: feed.status().lost == 15, 5)
+    broker.down = False
+    eventually(lambda: len(broker.taken) >= 6, 5)
+    feed.close(5)
+    assert [one for one in broker.taken if isinstance(one, Remap)] == [correction()]
+    assert len(broker.taken) == 6

@@ -1,0 +1,39 @@
+"""For how long a camera's picture has not changed: an encoder that hangs goes on sending the same one."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+# Changes are looked for so often, in the mean brightness of so many cells (width, height).
+INTERVAL_S = 1.0
+_CELLS_WH = (64, 36)
+# Codecs make a still picture flicker by less, of 255; somebody who fills a good part of a cell changes it by more.
+_LEAST_CHANGE = 3
+
+
+class StillPicture:
+    """Compares the pictures of one camera with the first one that looked like them."""
+
+    def __init__(self) -> None:
+        self._first: NDArray[np.int16] | None = None
+        self._since_s = 0.0
+        self._looked_s = float("-inf")
+
+    def is_due(self, now_s: float) -> bool:
+        """Whether the next picture is to be looked at."""
+        return now_s - self._looked_s >= INTERVAL_S
+
+    def look(self, luma: NDArray[np.uint8], now_s: float) -> float:
+        """Seconds since the picture last changed.
+
+        Args:
+            luma: (H, W) uint8.
+            now_s: on the monotonic clock.
+        """
+        self._looked_s = now_s
+        cells = cv2.resize(luma, _CELLS_WH, interpolation=cv2.INTER_AREA).astype(np.int16)
+        if self._first is None or np.abs(cells - self._first).max() >= _LEAST_CHANGE:
+            self._first, self._since_s = cells, now_s
+        return now_s - self._since_s

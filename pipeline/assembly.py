@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 import platform
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 from detectors.base import Detector
 from pipeline.calibration import Calibration, wants_calibration, with_calibration
@@ -152,7 +154,7 @@ def calibrated(config: Config, embedder_hash: str) -> Config:
     if not wants_calibration(config):
         return config  # without looking for weights, which a run on saved embeddings does not need
     settings = config.embedder
-    calibration = None
+    calibration, site = None, None
     if embedder_hash and settings.site is not None:
         from reid.site import load_site
 
@@ -160,18 +162,12 @@ def calibrated(config: Config, embedder_hash: str) -> Config:
         if site.embedding_hash == embedder_hash:
             calibration = Calibration.from_card(site.card)
     if embedder_hash and settings.weights is not None and calibration is None:
-        from reid.backends.exported import is_export, load_export
-        from reid.checkpoints import read_card
-
-        weights = Path(settings.weights)
-        if is_export(weights):
-            header = load_export(weights).header
-            model_hash, card = header.embedding_hash, header.card
-        else:
-            model_hash, card = read_card(weights)
+        model_hash, card = _card_of(Path(settings.weights))
         # A site's file carries the hash of the model in front of its own.
         if embedder_hash.split("+")[0] == model_hash:
             calibration = Calibration.from_card(card)
+            if calibration is not None and site is not None and site.means is not None:
+                calibration = calibration.of_centred_embeddings()
     filled = with_calibration(config, calibration)
     if embedder_hash and calibration is None:
         _log.warning(
@@ -180,6 +176,26 @@ def calibrated(config: Config, embedder_hash: str) -> Config:
             filled.linker.max_cosine_distance,
         )
     return filled
+
+
+def embeddings_hash(weights: str | None) -> str:
+    """The hash of what an embedding model computes, whatever its calibration; '' without a model.
+
+    Raises:
+        InputError: the file is missing or holds no such model.
+    """
+    return "" if weights is None else _card_of(Path(weights))[0]
+
+
+def _card_of(weights: Path) -> tuple[str, Mapping[str, Any]]:
+    """The model's hash and card."""
+    from reid.backends.exported import is_export, load_export
+    from reid.checkpoints import read_card
+
+    if is_export(weights):
+        header = load_export(weights).header
+        return header.embedding_hash, header.card
+    return read_card(weights)
 
 
 def build_second_pass(config: Config, camera_ids: list[str]) -> SecondPass:

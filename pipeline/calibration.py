@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from pipeline.config import Config
@@ -28,12 +28,20 @@ class Calibration:
     Attributes:
         crop: for a new crop against a track of the same camera.
         track: for two tracks, by their feature banks.
+        centred_crop, centred_track: the same after the mean of each camera was subtracted; None in older calibrations,
+            and then the linker subtracts nothing.
         measured_on: in words, for people.
     """
 
     crop: MatchThreshold
     track: MatchThreshold
     measured_on: str
+    centred_crop: MatchThreshold | None = None
+    centred_track: MatchThreshold | None = None
+
+    def of_centred_embeddings(self) -> Calibration:
+        """What holds for embeddings that come without their cameras' means."""
+        return replace(self, crop=self.centred_crop or self.crop, track=self.centred_track or self.track)
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON holds it."""
@@ -50,10 +58,16 @@ class Calibration:
             return None
         try:
             entry = dict(card[CARD_KEY])
+            crop, track = (
+                None if entry.get(key) is None else MatchThreshold(**entry[key])
+                for key in ("centred_crop", "centred_track")
+            )
             return cls(
                 crop=MatchThreshold(**entry["crop"]),
                 track=MatchThreshold(**entry["track"]),
                 measured_on=entry["measured_on"],
+                centred_crop=crop,
+                centred_track=track,
             )
         except (KeyError, TypeError) as error:
             raise InputError(f"the calibration of the model is damaged ({error}); calibrate again") from error
@@ -61,29 +75,36 @@ class Calibration:
 
 def wants_calibration(config: Config) -> bool:
     """Whether any limit is to be taken from a calibration."""
-    return bool(_calibrated_sections(config))
-
-
-def _calibrated_sections(config: Config) -> list[str]:
-    return [
-        name
-        for name in ("tracker", "linker", "second_pass")
-        if getattr(config, name).max_cosine_distance == "calibrated"
-    ]
+    return any(_wanted(getattr(config, name), dict.fromkeys(keys)) for name, keys in _LIMITS.items())
 
 
 def with_calibration(config: Config, calibration: Calibration | None) -> Config:
-    """The configuration with a number for every limit that is `calibrated`."""
-    wanted = _calibrated_sections(config)
-    if not wanted:
-        return config
-    if calibration is None:
-        crop, track = _FALLBACK_CROP, _FALLBACK_TRACK
-    else:
+    """The configuration with a number for every limit that is `calibrated`, or None for one that nobody measured and
+    that can be done without."""
+    crop, track, centred = _FALLBACK_CROP, _FALLBACK_TRACK, None
+    if calibration is not None:
         crop, track = calibration.crop.max_cosine_distance, calibration.track.max_cosine_distance
-    limits = {"tracker": crop, "linker": track, "second_pass": track}
+        if calibration.centred_track is not None:
+            centred = calibration.centred_track.max_cosine_distance
+    found = {"tracker": (crop,), "linker": (track, centred), "second_pass": (track, centred)}
     return config.model_copy(
         update={
-            name: getattr(config, name).model_copy(update={"max_cosine_distance": limits[name]}) for name in wanted
+            name: getattr(config, name).model_copy(
+                update=_wanted(getattr(config, name), dict(zip(keys, found[name], strict=True)))
+            )
+            for name, keys in _LIMITS.items()
         }
     )
+
+
+# The settings that a calibration may fill in, by section.
+_LIMITS = {
+    "tracker": ("max_cosine_distance",),
+    "linker": ("max_cosine_distance", "max_centred_cosine_distance"),
+    "second_pass": ("max_cosine_distance", "max_centred_cosine_distance"),
+}
+
+
+def _wanted(section: Any, limits: Mapping[str, float | None]) -> dict[str, float | None]:
+    """Those of `limits` that the section leaves to a calibration."""
+    return {key: limit for key, limit in limits.items() if getattr(section, key) == "calibrated"}

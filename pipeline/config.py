@@ -142,6 +142,25 @@ class _MatchingSection(Section):
         return self.max_cosine_distance
 
 
+class _CentringSection(_MatchingSection):
+    """Settings of a part that compares embeddings after what is common to a camera was taken away."""
+
+    max_centred_cosine_distance: CosineLimit | None
+
+    @property
+    def centred_cosine_limit(self) -> float | None:
+        """`max_centred_cosine_distance` as a number; None if embeddings are compared as they are."""
+        if self.max_centred_cosine_distance == "calibrated":
+            raise ValueError("max_centred_cosine_distance is to be calibrated, but no calibration was applied")
+        return self.max_centred_cosine_distance
+
+    def cosine_limit_at(self, weight: float) -> float:
+        """The limit where the share `weight`, in [0, 1], of a camera's mean was taken away."""
+        if self.centred_cosine_limit is None:
+            return self.cosine_limit
+        return (1 - weight) * self.cosine_limit + weight * self.centred_cosine_limit
+
+
 class TrackerSettings(_MatchingSection):
     """Association inside one camera."""
 
@@ -203,7 +222,7 @@ class TransitWindow(Section):
         return [there] if self.one_way else [there, there[::-1]]
 
 
-class LinkerSettings(_MatchingSection):
+class LinkerSettings(_CentringSection):
     """Linking between cameras while the video runs."""
 
     margin: NotNegative
@@ -229,7 +248,7 @@ class LinkerSettings(_MatchingSection):
         return self
 
 
-class SecondPassSettings(_MatchingSection):
+class SecondPassSettings(_CentringSection):
     """Linking of finished tracklets."""
 
     enabled: bool

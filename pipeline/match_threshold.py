@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -99,6 +99,20 @@ class Views:
         if self.person == other.person:
             return False
         return self.not_persons is None or other.person in self.not_persons
+
+
+def centred_views(views: Sequence[Views]) -> list[Views]:
+    """The same views without the mean of the persons' mean embeddings in their camera, of length 1 again."""
+    means = {
+        camera: np.mean([view.embeddings.mean(axis=0) for view in views if view.camera == camera], axis=0)
+        for camera in {view.camera for view in views}
+    }
+    result = []
+    for view in views:
+        apart = view.embeddings - means[view.camera]
+        lengths = np.maximum(np.linalg.norm(apart, axis=1, keepdims=True), 1e-6)
+        result.append(replace(view, embeddings=np.asarray(apart / lengths, np.float32)))
+    return result
 
 
 def track_distances(

@@ -22,7 +22,7 @@ from pipeline.association import Associated, Associator, DetectedFrame, embed_al
 from pipeline.camera_geometry import CameraGeometry
 from pipeline.cross_camera.online_linker import OnlineLinker
 from pipeline.cross_camera.second_pass import SecondPass
-from pipeline.cross_camera.tracklet_file import TrackletFileInfo, TrackletWriter, read_tracklets
+from pipeline.cross_camera.tracklet_file import TrackletFile, TrackletFileInfo, TrackletWriter
 from pipeline.errors import RunError
 from pipeline.finalize import rewrite
 from pipeline.prefetch import prefetch
@@ -219,7 +219,7 @@ def detected_ticks(
 def _finalize(parts: Parts, folder: Path, summary: RunSummary) -> None:
     links = None
     if parts.second_pass is not None:
-        links = parts.second_pass.link(read_tracklets(folder / "tracklets.arrow"))
+        links = parts.second_pass.link(TrackletFile(folder / "tracklets.arrow"))
         summary.global_ids = len({link.global_id for link in links.values()})
     if links is None and parts.interpolate_max_gap_s is None:
         return

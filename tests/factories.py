@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pipeline.config import Config, LinkerSettings, SecondPassSettings, TrackerSettings, load_config
+from pipeline.config_section import Section
 from pipeline.datatypes import Detections, Frame, Tracklet
 
 #: Of appearance, in tests that do not set their own: independent of the shipped model's calibration.
@@ -22,15 +23,17 @@ def default_config() -> Config:
 
 
 def with_limits(config: Config) -> Config:
-    """`config` with `COSINE_LIMIT` for every limit that a calibration would give."""
+    """`config` with `COSINE_LIMIT` for every limit that a calibration would give, and without subtracted means."""
     sections = {name: getattr(config, name) for name in ("tracker", "linker", "second_pass")}
     return config.model_copy(
-        update={
-            name: section.model_copy(update={"max_cosine_distance": COSINE_LIMIT})
-            for name, section in sections.items()
-            if section.max_cosine_distance == "calibrated"
-        }
+        update={name: section.model_copy(update=_limits(section)) for name, section in sections.items()}
     )
+
+
+def _limits(section: Section) -> dict[str, float | None]:
+    """Embeddings are compared as they are unless a test says otherwise."""
+    found = {"max_cosine_distance": COSINE_LIMIT, "max_centred_cosine_distance": None}
+    return {key: limit for key, limit in found.items() if getattr(section, key, None) == "calibrated"}
 
 
 def tracker_settings(**changes: object) -> TrackerSettings:

@@ -12,6 +12,7 @@ from pathlib import Path
 from detectors.saved import ReplayDetector, SavedFrames
 from detectors.weights import model_hash
 from pipeline import tracking
+from pipeline.assembly import embeddings_hash
 from pipeline.benchmark.benchmark_set import BenchmarkSet
 from pipeline.sources.base import FrameSource
 
@@ -40,12 +41,16 @@ def saved_detections(
     if chosen.detections is not None:
         return chosen.detections
     config = chosen.config
-    site = [] if config.embedder.site is None else [config.embedder.site]
+    # Of models it matters what they compute, not where they lie or how they were calibrated.
     depends = {
         "cameras": [camera.model_dump(mode="json") for camera in config.cameras],
-        "detector": config.detector.model_dump(mode="json"),
-        "embedder": config.embedder.model_dump(mode="json"),
-        "weights": [_stamp(file) for file in (config.detector.weights, config.embedder.weights, *site)],
+        "detector": config.detector.model_dump(mode="json", exclude={"weights"}),
+        "embedder": config.embedder.model_dump(mode="json", exclude={"weights", "site"}),
+        "weights": [
+            _stamp(config.detector.weights),
+            embeddings_hash(config.embedder.weights),
+            _stamp(config.embedder.site),
+        ],
     }
     digest = hashlib.sha256(json.dumps(depends, sort_keys=True).encode()).hexdigest()[:16]
     kept = folder / digest

@@ -12,7 +12,7 @@ from rich.console import Console
 from pipeline.assembly import build_second_pass, calibrated
 from pipeline.commands.arguments import ConfigOption, OverwriteOption, SetOption, overrides_of
 from pipeline.config import check_windows, load_config
-from pipeline.cross_camera.tracklet_file import read_info, read_tracklets
+from pipeline.cross_camera.tracklet_file import TrackletFile, read_info
 from pipeline.errors import InputError
 from pipeline.finalize import rewrite
 from pipeline.results_csv import clear_results
@@ -51,7 +51,7 @@ def link(
     camera_ids = list(info.camera_ids)
     check_windows(loaded.linker.transit_windows, camera_ids)
     loaded = calibrated(loaded, info.embedder_hash)
-    links = build_second_pass(loaded, camera_ids).link(read_tracklets(tracklet_file))
+    links = build_second_pass(loaded, camera_ids).link(TrackletFile(tracklet_file))
     if not in_place:
         clear_results(target, overwrite)
         shutil.copyfile(tracklet_file, target / "tracklets.arrow")

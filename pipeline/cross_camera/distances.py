@@ -75,7 +75,7 @@ def combined_cost(
     appearance: Array,
     floor_m: Array,
     *,
-    max_cosine_distance: float,
+    max_cosine_distance: float | Array,
     max_floor_distance_m: float,
     floor_weight: float,
 ) -> Array:

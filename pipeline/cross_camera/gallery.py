@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.cross_camera.camera_centres import CentreState
 from pipeline.datatypes import BoolArray, FloatArray, IntArray
 
 
@@ -19,8 +20,10 @@ class Gallery:
         next_id: the first global id that was never given to anybody.
         global_id, class_id: (I,) int64.
         last_seen_s: (I, C) float64 on the run's clock, -inf where never seen.
-        features: (I, F, D) float32; rows without a feature are arbitrary.
+        features: (I, F, D) float32, not centred; rows without a feature are arbitrary.
         has_feature: (I, F) bool.
+        feature_camera: (I, F) int64, the camera that saw each feature.
+        centres: what is known of the cameras' centres.
         last_floor_s, last_floor_xy_m: (I,) and (I, 2), NaN without a floor position.
     """
 
@@ -31,6 +34,8 @@ class Gallery:
     last_seen_s: NDArray[np.float64]
     features: FloatArray
     has_feature: BoolArray
+    feature_camera: IntArray
+    centres: CentreState
     last_floor_s: NDArray[np.float64]
     last_floor_xy_m: NDArray[np.float64]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +10,7 @@ import numpy as np
 from pipeline.cross_camera.distances import Array, appearance_distance, appearance_distances
 from pipeline.cross_camera.identities import IdentityTable
 from pipeline.cross_camera.track_record import TrackRecord
+from pipeline.datatypes import FloatArray
 
 
 @dataclass(eq=False)
@@ -24,10 +25,15 @@ class _Kept:
 
 class GalleryDistances:
     """Reading all features of a large gallery is what linking spends its time on, so the tracks of all cameras of a
-    tick share one pass over them, and a track that waits is compared anew only with identities that changed."""
+    tick share one pass over them, and a track that waits is compared anew only with identities that changed.
 
-    def __init__(self, identities: IdentityTable) -> None:
+    Args:
+        look_of: (K, D) embeddings of a track, centred as those of the table.
+    """
+
+    def __init__(self, identities: IdentityTable, look_of: Callable[[TrackRecord], FloatArray]) -> None:
         self._identities = identities
+        self._look_of = look_of
         self._kept: dict[TrackRecord, _Kept] = {}
 
     def prepare(self, records: Sequence[TrackRecord]) -> None:
@@ -37,7 +43,7 @@ class GalleryDistances:
             return
         known = self._identities
         distances = appearance_distances(
-            [record.bank.embeddings for record in missing], known.features, known.has_feature
+            [self._look_of(record) for record in missing], known.features, known.has_feature
         )
         for record, distance in zip(missing, distances, strict=True):
             self._kept[record] = _Kept(distance, record.bank.kept, known.stamp, known.generation)
@@ -51,7 +57,7 @@ class GalleryDistances:
             distance = np.full(len(known), np.inf)
             distance[: len(kept.distance)] = kept.distance
             distance[changed] = appearance_distance(
-                record.bank.embeddings, known.features[changed], known.has_feature[changed]
+                self._look_of(record), known.features[changed], known.has_feature[changed]
             )
             kept.distance, kept.stamp = distance, known.stamp
         return kept.distance

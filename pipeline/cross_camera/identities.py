@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.cross_camera.camera_centres import CameraCentres
 from pipeline.cross_camera.floor_path import slot_of
 from pipeline.cross_camera.gallery import Gallery
 from pipeline.datatypes import BoolArray, FloatArray, IntArray
@@ -27,17 +28,22 @@ class IdentityTable:
         has_feature: (I, F) bool, which features exist.
         changed: (I,) int64, the value of `stamp` after the identity's features last changed.
         stamp: counts the changes of features, new identities included.
-        generation: counts the times that rows moved.
+        generation: counts the times that rows moved, or all features were centred anew.
         last_floor_s, last_floor_xy_m: (I,) and (I, 2), NaN without a floor position.
     """
 
-    def __init__(self, cameras: int, features_per_identity: int, max_similarity: float) -> None:
+    def __init__(
+        self, cameras: int, features_per_identity: int, max_similarity: float, centres: CameraCentres
+    ) -> None:
         self._max_similarity = max_similarity
+        self._centres = centres
         self._row_of: dict[int, int] = {}
         self.global_id: IntArray = np.zeros(0, np.int64)
         self.class_id: IntArray = np.zeros(0, np.int64)
         self.last_seen_s: NDArray[np.float64] = np.zeros((0, cameras))
         self._features: FloatArray = np.zeros((0, features_per_identity, 0), np.float32)
+        self._centred: FloatArray = self._features
+        self._feature_camera: IntArray = np.zeros((0, features_per_identity), np.int64)
         self.has_feature: BoolArray = np.zeros((0, features_per_identity), np.bool_)
         self.changed: IntArray = np.zeros(0, np.int64)
         self.stamp = 0
@@ -55,8 +61,13 @@ class IdentityTable:
 
     @property
     def features(self) -> FloatArray:
-        """(I, F, D) float32, rows without a feature are arbitrary."""
-        return self._features[: len(self)]
+        """(I, F, D) float32, centred for their cameras; rows without a feature are arbitrary."""
+        return self._centred[: len(self)]
+
+    def centre(self) -> None:
+        """The cameras' centres have changed: all features are centred anew."""
+        self._centred = self._centres.centred(self._features, self._feature_camera).copy()
+        self.generation += 1
 
     def add_camera(self) -> None:
         """Another camera, after all others; it has seen nobody yet."""
@@ -73,6 +84,9 @@ class IdentityTable:
         if len(self) > len(self._features):
             more = np.zeros((_GROWTH_ROWS, *self._features.shape[1:]), np.float32)
             self._features = np.concatenate([self._features, more])
+            self._centred = np.concatenate([self._centred, more])
+            cameras_of_more = np.zeros(more.shape[:2], np.int64)
+            self._feature_camera = np.concatenate([self._feature_camera, cameras_of_more])
         self.has_feature = np.concatenate([self.has_feature, np.zeros((1, self.has_feature.shape[1]), np.bool_)])
         self.stamp += 1
         self.changed = np.append(self.changed, np.int64(self.stamp))
@@ -96,10 +110,12 @@ class IdentityTable:
             self.last_floor_s[row] = time_s
             self.last_floor_xy_m[row] = xy_m
 
-    def add_feature(self, global_id: int, embedding: FloatArray) -> None:
-        """Keep an embedding (D,) unless a kept one is nearly the same; when full, the most similar one goes."""
+    def add_feature(self, global_id: int, embedding: FloatArray, camera: int) -> None:
+        """Keep an embedding (D,) of camera number `camera` unless a kept one is nearly the same; when full, the most
+        similar one goes."""
         if self._features.shape[2] == 0:
             self._features = np.zeros((*self._features.shape[:2], len(embedding)), np.float32)
+            self._centred = self._features.copy()
         row = self._row_of[global_id]
         similarity = np.where(self.has_feature[row], self._features[row] @ embedding, -np.inf)
         if similarity.max() > self._max_similarity:
@@ -107,6 +123,8 @@ class IdentityTable:
         free = np.flatnonzero(~self.has_feature[row])
         place = int(free[0]) if len(free) else int(similarity.argmax())
         self._features[row, place] = embedding
+        self._centred[row, place] = self._centres.centred(embedding, camera)
+        self._feature_camera[row, place] = camera
         self.stamp += 1
         self.changed[row] = self.stamp
         self.has_feature[row, place] = True
@@ -119,8 +137,10 @@ class IdentityTable:
             global_id=self.global_id.copy(),
             class_id=self.class_id.copy(),
             last_seen_s=self.last_seen_s.copy(),
-            features=self.features.copy(),
+            features=self._features[: len(self)].copy(),
             has_feature=self.has_feature.copy(),
+            feature_camera=self._feature_camera[: len(self)].copy(),
+            centres=self._centres.state(),
             last_floor_s=self.last_floor_s.copy(),
             last_floor_xy_m=self.last_floor_xy_m.copy(),
         )
@@ -130,8 +150,11 @@ class IdentityTable:
         for row, global_id in enumerate(gallery.global_id.tolist()):
             self.add(global_id, int(gallery.class_id[row]))
             self.last_seen_s[row, columns] = gallery.last_seen_s[row]
-            for feature in gallery.features[row][gallery.has_feature[row]]:
-                self.add_feature(global_id, feature)
+            kept = gallery.has_feature[row]
+            for feature, camera in zip(
+                gallery.features[row][kept], gallery.feature_camera[row][kept].tolist(), strict=True
+            ):
+                self.add_feature(global_id, feature, columns[camera])
             self.last_floor_s[row] = gallery.last_floor_s[row]
             self.last_floor_xy_m[row] = gallery.last_floor_xy_m[row]
 
@@ -166,7 +189,9 @@ class IdentityTable:
             stay[candidates[np.argsort(seen[candidates], kind="stable")[:surplus]]] = False
         if stay.all():
             return
-        self._features, self.has_feature = self.features[stay], self.has_feature[stay]
+        self._features, self.has_feature = self._features[: len(self)][stay], self.has_feature[stay]
+        self._centred = self.features[stay]
+        self._feature_camera = self._feature_camera[: len(self)][stay]
         self.changed = self.changed[stay]
         self.generation += 1
         self.global_id, self.class_id = self.global_id[stay], self.class_id[stay]

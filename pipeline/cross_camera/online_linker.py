@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from pipeline.assignment import assign
 from pipeline.config import LinkerSettings, TransitWindow
+from pipeline.cross_camera.camera_centres import CameraCentres
 from pipeline.cross_camera.distances import MIN_SHARED_SLOTS, combined_cost, posterior
 from pipeline.cross_camera.feature_bank import FeatureBank
 from pipeline.cross_camera.floor_path import SLOT_S, FloorPath
@@ -88,10 +89,11 @@ class OnlineLinker:
         self._camera_row = {camera_id: row for row, camera_id in enumerate(camera_ids)}
         self._settings = settings
         self._transit = TransitTimes(camera_ids, settings.transit_windows)
+        self._centres = CameraCentres(len(camera_ids), enabled=settings.centred_cosine_limit is not None)
         self._identities = IdentityTable(
-            len(camera_ids), settings.features_per_identity, settings.feature_max_similarity
+            len(camera_ids), settings.features_per_identity, settings.feature_max_similarity, self._centres
         )
-        self._distances = GalleryDistances(self._identities)
+        self._distances = GalleryDistances(self._identities, self._centred_look)
         self._live: dict[str, dict[int, TrackRecord]] = {camera_id: {} for camera_id in camera_ids}
         self._next_id = 1
         self._people = 0
@@ -126,6 +128,7 @@ class OnlineLinker:
                 self._camera_row[camera_id] = len(self._camera_row)
                 self._live[camera_id] = {}
                 self._identities.add_camera()
+                self._centres.add_camera()
         known = [window for window in windows if {window.from_camera, window.to_camera} <= set(self._camera_row)]
         self._transit = TransitTimes(list(self._camera_row), known)
 
@@ -137,6 +140,7 @@ class OnlineLinker:
         """Know the people of `gallery` again, and give nobody an id that was used before. Before the first frame."""
         self.set_cameras(gallery.camera_ids, self._settings.transit_windows)
         columns = [self._camera_row[camera_id] for camera_id in gallery.camera_ids]
+        self._centres.restore(gallery.centres, columns)
         self._identities.restore(gallery, columns)
         self._next_id = max(self._next_id, gallery.next_id)
 
@@ -162,6 +166,8 @@ class OnlineLinker:
             ]
             for tracked, _ in frames
         }
+        if self._centres.refresh():
+            self._identities.centre()
         self._distances.prepare([record for records in ready.values() for record in records])
         result = {}
         for tracked, _ in frames:
@@ -240,8 +246,15 @@ class OnlineLinker:
             self._identities.add_floor(record.link.global_id, time_s, position)
 
     def _look(self, record: TrackRecord, embedding: FloatArray) -> None:
-        if record.bank.add(embedding) and record.link is not None:
-            self._identities.add_feature(record.link.global_id, embedding)
+        if not record.bank.add(embedding):
+            return
+        camera = self._camera_row[record.camera_id]
+        self._centres.add(camera, embedding, new_track=record.bank.kept == 1)
+        if record.link is not None:
+            self._identities.add_feature(record.link.global_id, embedding, camera)
+
+    def _centred_look(self, record: TrackRecord) -> FloatArray:
+        return self._centres.centred(record.bank.embeddings, self._camera_row[record.camera_id])
 
     def forget(self, now_s: float) -> None:
         """Drop people whom nobody has seen for longer than the memory lasts; at most once a second."""
@@ -272,7 +285,8 @@ class OnlineLinker:
         settings = self._settings
         if not ready:
             return
-        cost, placed, held = self._costs(ready, camera_id)
+        limit = settings.cosine_limit_at(self._centres.weight(self._camera_row[camera_id]))
+        cost, placed, held = self._costs(ready, camera_id, limit)
         pairs = assign(cost, 1.0)
         chosen = dict(pairs.tolist())
         for row, record in enumerate(ready):
@@ -281,7 +295,7 @@ class OnlineLinker:
             others = np.delete(cost[row], [c for r, c in pairs.tolist() if r != row or c == column])
             nearest_other = min(float(others.min(initial=np.inf)), held[row])
             if column is not None:
-                margin = settings.margin / settings.cosine_limit
+                margin = settings.margin / limit
                 close = nearest_other - cost[row, column] < margin and not placed[row, column]
                 if close and patient:
                     continue
@@ -299,7 +313,9 @@ class OnlineLinker:
             return len(record.floor) > MIN_SHARED_SLOTS
         return len(record.bank) >= self._settings.linkable_crops
 
-    def _costs(self, records: list[TrackRecord], camera_id: str) -> tuple[Array, BoolArray, list[float]]:
+    def _costs(
+        self, records: list[TrackRecord], camera_id: str, cosine_limit: float
+    ) -> tuple[Array, BoolArray, list[float]]:
         """(R, I) costs of joining each identity, where floor positions at the same time took part in them, and for
         each record the least cost among the identities that only a lost track of this camera still holds."""
         known, settings = self._identities, self._settings
@@ -322,7 +338,7 @@ class OnlineLinker:
             cost = combined_cost(
                 look,
                 np.where(proven, apart_m, np.nan),
-                max_cosine_distance=settings.cosine_limit,
+                max_cosine_distance=cosine_limit,
                 max_floor_distance_m=settings.max_floor_distance_m,
                 floor_weight=settings.floor_weight,
             )
@@ -380,7 +396,7 @@ class OnlineLinker:
         known = self._identities
         known.see([link.global_id], self._camera_row[record.camera_id], record.last_s)
         for embedding in record.bank.embeddings:
-            known.add_feature(link.global_id, embedding)
+            known.add_feature(link.global_id, embedding, self._camera_row[record.camera_id])
         for slot, xy_m in zip(record.floor.slots.tolist(), record.floor.xy_m.tolist(), strict=True):
             known.add_floor(link.global_id, (slot + 0.5) * SLOT_S, (xy_m[0], xy_m[1]))
 

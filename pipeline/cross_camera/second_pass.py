@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.config import LinkerSettings, SecondPassSettings
+from pipeline.cross_camera.camera_centres import CameraCentres
 from pipeline.cross_camera.clustering import constrained_average_linkage, split_at_absences
 from pipeline.cross_camera.distances import MIN_SHARED_SLOTS, appearance_distance, combined_cost, posterior
 from pipeline.cross_camera.feature_bank import FeatureBank
@@ -33,12 +34,14 @@ _MEMBER_SLOTS = 1024
 class _Member:
     """A tracklet, or what earlier windows joined.
 
-    spans: (camera row, start_s, end_s) of its tracklets. first: (start_s, camera row, track id) of the earliest.
-    slots, xy_m: (P,) and (P, 2), floor positions, slots rising. keys: the tracklets that carry this member's identity.
+    embeddings: (K, D), centred for their cameras. cosine_limit: for them. spans: (camera row, start_s, end_s) of its
+    tracklets. first: (start_s, camera row, track id) of the earliest. slots, xy_m: (P,) and (P, 2), floor positions,
+    slots rising. keys: the tracklets that carry this member's identity.
     """
 
     class_id: int
     embeddings: FloatArray
+    cosine_limit: float
     slots: IntArray
     xy_m: NDArray[np.float64]
     spans: list[tuple[int, float, float]]
@@ -57,13 +60,21 @@ class SecondPass:
 
     def link(self, tracklets: Iterable[Tracklet]) -> dict[TrackKey, Link]:
         """Final links of all tracklets, given in the order in which they ended; global ids count from 1 in the
-        order in which people first appear."""
+        order in which people first appear.
+
+        Args:
+            tracklets: gone through twice: first to learn what is common to each camera.
+        """
+        if iter(tracklets) is tracklets:
+            raise TypeError("tracklets are gone through twice: give a list or a TrackletFile, no iterator")
+        enabled = self._settings.centred_cosine_limit is not None
+        centres = CameraCentres.of(tracklets if enabled else (), self._camera_row, enabled=enabled)
         window: list[_Member] = []
         done: list[tuple[tuple[float, int, int], list[TrackKey]]] = []
         confidence: dict[TrackKey, float] = {}
         limit = self._settings.max_tracklets_at_once
         for tracklet in tracklets:
-            window.append(self._member(tracklet))
+            window.append(self._member(tracklet, centres))
             if len(window) >= limit:
                 joined = self._cluster(window, confidence)
                 joined.sort(key=lambda member: max(end_s for _, _, end_s in member.spans))
@@ -77,11 +88,12 @@ class SecondPass:
             for key in keys
         }
 
-    def _member(self, tracklet: Tracklet) -> _Member:
+    def _member(self, tracklet: Tracklet, centres: CameraCentres) -> _Member:
         camera = self._camera_row[tracklet.camera_id]
         return _Member(
             class_id=tracklet.class_id,
-            embeddings=tracklet.embeddings,
+            embeddings=centres.centred(tracklet.embeddings, camera),
+            cosine_limit=self._settings.cosine_limit_at(centres.weight(camera)),
             slots=np.array([slot_of(time_s) for time_s in tracklet.floor_time_s], np.int64),
             xy_m=tracklet.floor_xy_m,
             spans=[(camera, tracklet.start_s, tracklet.end_s)],
@@ -134,6 +146,7 @@ class SecondPass:
         return _Member(
             class_id=members[0].class_id,
             embeddings=bank.embeddings,
+            cosine_limit=float(np.mean([member.cosine_limit for member in members])),
             slots=slots[-_MEMBER_SLOTS:],
             xy_m=xy_m[-_MEMBER_SLOTS:],
             spans=[span for member in members for span in member.spans],
@@ -152,10 +165,11 @@ class SecondPass:
         # A median over shared slots says more than single positions, at the border of the picture.
         forbidden |= impossible | (np.isnan(floor_m) & self._too_fast(members))
         look = _appearance_distances(members)
+        limit = np.array([member.cosine_limit for member in members])
         cost = combined_cost(
             look,
             floor_m,
-            max_cosine_distance=self._settings.cosine_limit,
+            max_cosine_distance=(limit[:, None] + limit[None, :]) / 2,
             max_floor_distance_m=self._linker.max_floor_distance_m,
             floor_weight=self._linker.floor_weight,
         )

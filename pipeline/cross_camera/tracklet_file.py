@@ -166,6 +166,16 @@ def read_tracklets(path: Path) -> Iterator[Tracklet]:
                 )
 
 
+@dataclass(frozen=True)
+class TrackletFile:
+    """The tracklets of a file, to be gone through any number of times; see `read_tracklets`."""
+
+    path: Path
+
+    def __iter__(self) -> Iterator[Tracklet]:
+        return read_tracklets(self.path)
+
+
 def _open(path: Path) -> pa.RecordBatchStreamReader:
     try:
         reader = pa.ipc.open_stream(pa.OSFile(str(path), "rb"))

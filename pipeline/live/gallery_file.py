@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.cross_camera.camera_centres import CentreState
 from pipeline.cross_camera.gallery import Gallery
 from pipeline.errors import InputError, RunError
 from pipeline.live.files import write_whole
@@ -25,7 +26,7 @@ from pipeline.live.segments import segments
 from pipeline.results_csv import read_trajectories
 
 GALLERY_NAME = "gallery.npz"
-_VERSION = 1
+_VERSION = 2
 # Ids that may be given out between two checkpoints.
 _RESERVED_IDS = 10_000
 
@@ -54,8 +55,12 @@ def save_gallery(path: Path, gallery: Gallery, embedder_hash: str, *, closing: b
         last_seen_s=gallery.last_seen_s,
         features=gallery.features.astype(np.float16),
         has_feature=gallery.has_feature,
+        feature_camera=gallery.feature_camera,
         last_floor_s=gallery.last_floor_s,
         last_floor_xy_m=gallery.last_floor_xy_m,
+        camera_mean=gallery.centres.mean,
+        camera_embeddings=gallery.centres.embeddings,
+        camera_tracks=gallery.centres.tracks,
     )
     write_whole(path, buffer.getvalue())
 
@@ -106,6 +111,8 @@ def _parse(data: bytes) -> tuple[Gallery, str]:
             last_seen_s=file["last_seen_s"],
             features=features / np.where(norms > 0, norms, 1),
             has_feature=file["has_feature"],
+            feature_camera=file["feature_camera"],
+            centres=CentreState(file["camera_mean"], file["camera_embeddings"], file["camera_tracks"]),
             last_floor_s=file["last_floor_s"],
             last_floor_xy_m=file["last_floor_xy_m"],
         )
@@ -121,6 +128,8 @@ def _only_ids(next_id: int) -> Gallery:
         last_seen_s=np.zeros((0, 0)),
         features=np.zeros((0, 0, 0), np.float32),
         has_feature=np.zeros((0, 0), np.bool_),
+        feature_camera=np.zeros((0, 0), np.int64),
+        centres=CentreState(np.zeros((0, 0), np.float32), np.zeros(0), np.zeros(0)),
         last_floor_s=np.zeros(0),
         last_floor_xy_m=np.zeros((0, 2)),
     )
@@ -142,6 +151,7 @@ def without_forgotten(gallery: Gallery, now_s: float, memory_s: float) -> Galler
         last_seen_s=gallery.last_seen_s[stay],
         features=gallery.features[stay],
         has_feature=gallery.has_feature[stay],
+        feature_camera=gallery.feature_camera[stay],
         last_floor_s=gallery.last_floor_s[stay],
         last_floor_xy_m=gallery.last_floor_xy_m[stay],
     )
@@ -166,7 +176,10 @@ def keep_people(path: Path, stay: Callable[[int, float], bool]) -> int:
     kept = np.array([stay(*known) for known in zip(ids, last_seen_s.tolist(), strict=True)], np.bool_)
     if kept.all():
         return 0
-    left: dict[str, Any] = {name: values if name == "head" else values[kept] for name, values in arrays.items()}
+    left: dict[str, Any] = {
+        name: values if name == "head" or name.startswith("camera_") else values[kept]
+        for name, values in arrays.items()
+    }
     buffer = io.BytesIO()
     np.savez(buffer, **left)
     try:

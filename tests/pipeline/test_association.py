@@ -37,12 +37,13 @@ def associator(
     embedder: Embedder | None = None,
     geometries: Mapping[str, CameraGeometry] | None = None,
     hold_s: float = 0.8,
+    max_centred_cosine_distance: float | None = None,
 ) -> Associator:
     tracker = tracker_settings()
     return Associator(
         geometries=geometries or {name: CameraGeometry(None, None) for name in camera_ids},
         trackers={name: SingleCameraTracker(tracker) for name in camera_ids},
-        linker=OnlineLinker(camera_ids, linker_settings()),
+        linker=OnlineLinker(camera_ids, linker_settings(max_centred_cosine_distance=max_centred_cosine_distance)),
         embedder=embedder,
         class_names={0: "person", 1: "dog"},
         hold_s=hold_s,
@@ -327,17 +328,25 @@ def test_nobody_is_twice_in_a_frame_neither_online_nor_in_the_end(
 
 
 @settings(max_examples=10, deadline=None)
-@given(people=st.integers(3, 30), noise=st.sampled_from([0.1, 0.6, 2.0]), seed=st.integers(0, 1000))
-def test_the_order_of_cameras_and_boxes_changes_nothing(people: int, noise: float, seed: int) -> None:
+@given(
+    people=st.integers(3, 30),
+    noise=st.sampled_from([0.1, 0.6, 2.0]),
+    centred=st.sampled_from([None, 0.42]),
+    seed=st.integers(0, 1000),
+)
+def test_the_order_of_cameras_and_boxes_changes_nothing(
+    people: int, noise: float, centred: float | None, seed: int
+) -> None:
     world = SimulatedWorld(cameras=3, people=people, embedding_noise=noise, seed=seed, view_s=4, blind_s=1)
     random = np.random.default_rng(seed)
 
     def result(names: list[str], shuffled: bool) -> tuple[list[object], list[object]]:
         ticks = of_world(world, 120, lambda x: x[random.permutation(len(x))] if shuffled else x)
         order = [names.index(name) for name in world.camera_ids]
-        parts = associator(*names, embedder=world.embedder())
+        parts = associator(*names, embedder=world.embedder(), max_centred_cosine_distance=centred)
         rows, ended = run(parts, ([tick[i] for i in np.argsort(order)] for tick in ticks))
-        final = SecondPass(names, second_pass_settings(), linker_settings()).link(ended)
+        matching = second_pass_settings(max_centred_cosine_distance=centred)
+        final = SecondPass(names, matching, linker_settings()).link(ended)
         boxes = sorted((x.row.camera_id, x.row.frame_index, x.row.xyxy, x.link.global_id) for x in rows)
         ids = [i for *_, i in boxes]
         online = [(*box, ids.index(i)) for *box, i in boxes]

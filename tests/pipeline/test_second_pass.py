@@ -349,6 +349,32 @@ def test_windows_find_the_people_that_one_window_finds(at_once: int) -> None:
     assert all(found[key].confidence > 0.5 for key in found)
 
 
+def test_what_is_common_to_a_camera_is_not_taken_for_likeness() -> None:
+    """Forty people in each camera, shifted its own way: as they are, all of a camera are alike and nobody is known in
+    the other; without the means everybody is."""
+    rng = np.random.default_rng(3)
+    people = rng.normal(size=(40, 64)) / 8
+    shift = 1.2 * rng.normal(size=(2, 64)) / 8
+    tracklets = []
+    for camera in range(2):
+        for number, person in enumerate(people):
+            look, start_s = person + shift[camera], 400 * camera + 10 * number
+            look /= np.linalg.norm(look)
+            tracklets.append(make_tracklet(CAMERAS[camera], number, start_s, start_s + 5, look))
+
+    def found(centred: float | None) -> list[list[tuple[str, int]]]:
+        matching = second_pass_settings(max_cosine_distance=0.35, max_centred_cosine_distance=centred)
+        return groups(SecondPass(CAMERAS, matching, linker_settings()).link(tracklets))
+
+    assert sum([("a", n), ("b", n)] in found(None) for n in range(40)) < 10
+    assert found(0.4) == [[("a", n), ("b", n)] for n in range(40)]
+
+
+def test_tracklets_that_can_be_gone_through_only_once_are_refused() -> None:
+    with pytest.raises(TypeError, match="twice"):
+        SecondPass(CAMERAS, second_pass_settings(), linker_settings()).link(iter([make_tracklet("a", 1)]))
+
+
 def test_a_person_who_never_leaves_is_known_over_many_windows() -> None:
     tracklets = [
         make_tracklet(CAMERAS[visit % 3], visit + 1, 12 * visit, 12 * visit + 10, at_distance(0.1 * (visit % 2)))
@@ -358,18 +384,23 @@ def test_a_person_who_never_leaves_is_known_over_many_windows() -> None:
 
 
 def test_embeddings_and_places_are_held_for_one_window_only() -> None:
-    def many(count: int) -> Iterator[Tracklet]:
-        for number in range(count):
-            vectors = np.random.default_rng(number).normal(size=(8, 256)).astype(np.float32)
-            vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-            yield make_tracklet(
-                "a", number, 12 * number, 12 * number + 10, vectors, **path(12 * number, 12 * number + 9, 0)
-            )
+    class Many:
+        def __init__(self, count: int) -> None:
+            self.count = count
+
+        def __iter__(self) -> Iterator[Tracklet]:
+            for number in range(self.count):
+                vectors = np.random.default_rng(number).normal(size=(8, 256)).astype(np.float32)
+                vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+                yield make_tracklet(
+                    "a", number, 12 * number, 12 * number + 10, vectors, **path(12 * number, 12 * number + 9, 0)
+                )
 
     def peak_bytes(count: int) -> int:
         tracemalloc.start()
-        second_pass = SecondPass(CAMERAS, second_pass_settings(max_tracklets_at_once=40), linker_settings())
-        assert len(second_pass.link(many(count))) == count
+        matching = second_pass_settings(max_tracklets_at_once=40, max_centred_cosine_distance=0.4)
+        second_pass = SecondPass(CAMERAS, matching, linker_settings())
+        assert len(second_pass.link(Many(count))) == count
         _, peak = tracemalloc.get_traced_memory()
         tracemalloc.stop()
         return peak

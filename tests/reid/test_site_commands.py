@@ -79,7 +79,30 @@ def test_labelled_crops_calibrate_the_checkpoint(people: Path, checkpoint: Path,
     filled = calibrated(config, before.model_hash)
     assert filled.tracker.cosine_limit == calibration.crop.max_cosine_distance
     assert filled.linker.cosine_limit == filled.second_pass.cosine_limit == calibration.track.max_cosine_distance
+    assert calibration.centred_track is not None
+    assert filled.linker.centred_cosine_limit == calibration.centred_track.max_cosine_distance
     assert calibrated(config, "another model").linker.cosine_limit != calibration.track.max_cosine_distance
+    assert calibrated(config, "another model").linker.centred_cosine_limit is None
+
+
+@pytest.mark.parametrize("means", [True, False])
+def test_stored_means_need_the_limits_of_centred_embeddings(
+    people: Path, checkpoint: Path, tmp_path: Path, means: bool
+) -> None:
+    run("calibrate", "--data", people, "--checkpoint", checkpoint)
+    site_file = tmp_path / "site.safetensors"
+    switch = "--means" if means else "--no-means"
+    run("adapt", "--crops", people, "--checkpoint", checkpoint, "--rounds", 0, switch, "--output", site_file)
+    of_model = Calibration.from_card(load_checkpoint(checkpoint).card)
+    assert of_model is not None
+    expected = of_model.of_centred_embeddings() if means else of_model
+    embedder = {"weights": str(checkpoint), "site": str(site_file)}
+    filled = calibrated(
+        load_config(None, {"embedder": embedder, **CALIBRATED}), load_site(site_file).embedding_hash
+    )
+    assert filled.tracker.cosine_limit == expected.crop.max_cosine_distance
+    assert filled.linker.cosine_limit == expected.track.max_cosine_distance
+    assert of_model.of_centred_embeddings().track != of_model.track
 
 
 def test_tracks_of_a_site_calibrate_its_file(people: Path, checkpoint: Path, tmp_path: Path) -> None:
@@ -104,7 +127,9 @@ def test_tracks_of_a_site_calibrate_its_file(people: Path, checkpoint: Path, tmp
     with pytest.raises(InputError, match="embeddings are of the model"):
         run("calibrate", *arguments, "--checkpoint", checkpoint)
     before = site_file.read_bytes()
-    assert "Stored nowhere" in run("calibrate", *arguments)
+    said = run("calibrate", *arguments)
+    assert "Stored nowhere" in said
+    assert "132 pairs of two people are too few to see a rate of 0.001" in " ".join(said.split())
     assert site_file.read_bytes() == before
     run("calibrate", *arguments, "--site", site_file)
     site = load_site(site_file)

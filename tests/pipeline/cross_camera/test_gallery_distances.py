@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from pipeline.cross_camera.camera_centres import CameraCentres
 from pipeline.cross_camera.distances import appearance_distance
 from pipeline.cross_camera.feature_bank import FeatureBank
 from pipeline.cross_camera.floor_path import FloorPath
@@ -22,22 +23,34 @@ def test_kept_distances_follow_the_table_and_the_track() -> None:
         vector = rng.normal(size=8)
         return (vector / np.linalg.norm(vector)).astype(np.float32)
 
-    table = IdentityTable(2, 3, 0.999)
-    distances = GalleryDistances(table)
-    records = [TrackRecord("a", i, 0, 0.0, 0.0, bank=FeatureBank(4, 0.999), floor=FloorPath(4)) for i in (1, 2, 3)]
+    centres = CameraCentres(2)
+    camera_row = {"a": 0, "b": 1}
+
+    def look_of(record: TrackRecord) -> NDArray[np.float32]:
+        return centres.centred(record.bank.embeddings, camera_row[record.camera_id])
+
+    table = IdentityTable(2, 3, 0.999, centres)
+    distances = GalleryDistances(table, look_of)
+    records = [
+        TrackRecord("ab"[i % 2], i, 0, 0.0, 0.0, bank=FeatureBank(4, 0.999), floor=FloorPath(4)) for i in (1, 2, 3)
+    ]
     for step in range(60):
         action = step % 6
         if action in (0, 3):
             table.add(step, 0)
             table.see([step], 0, float(step))
         elif action in (1, 4):
-            table.add_feature(int(rng.choice(table.global_id)), unit())
+            table.add_feature(int(rng.choice(table.global_id)), unit(), step % 2)
         elif action == 2:
             records[step % 3].bank.add(unit())
+        elif step % 12 == 11:
+            centres.add(step % 2, unit(), new_track=True)
+            if centres.refresh():
+                table.centre()
         elif step % 12 == 5:
             table.forget(float(step), 20.0, 100, set())
         if step % 2:
             distances.prepare(records[:2])
         for record in records:
-            fresh = appearance_distance(record.bank.embeddings, table.features, table.has_feature)
+            fresh = appearance_distance(look_of(record), table.features, table.has_feature)
             assert distances.of(record) == pytest.approx(fresh, abs=1e-6)

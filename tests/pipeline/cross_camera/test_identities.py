@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from pipeline.cross_camera.camera_centres import CameraCentres
 from pipeline.cross_camera.identities import IdentityTable
 from tests.factories import at_distance, one_hot
 
@@ -12,7 +13,7 @@ NAN = np.nan
 
 
 def _table(*ids: int, features: int = 2) -> IdentityTable:
-    table = IdentityTable(2, features, 0.95)
+    table = IdentityTable(2, features, 0.95, CameraCentres(2))
     for global_id in ids:
         table.add(global_id, 0)
         table.see([global_id], 0, float(global_id))
@@ -22,19 +23,19 @@ def _table(*ids: int, features: int = 2) -> IdentityTable:
 def test_a_full_identity_replaces_the_most_similar_feature() -> None:
     table = _table(7)
     for embedding in (one_hot(0)[0], one_hot(1)[0], at_distance(0.3)):
-        table.add_feature(7, embedding)
+        table.add_feature(7, embedding, 0)
     # cos 0.7 to one_hot(0), 0.71 to one_hot(1), which therefore went.
     assert table.features[0] == pytest.approx(np.stack([one_hot(0)[0], at_distance(0.3)]))
-    table.add_feature(7, at_distance(0.301))
+    table.add_feature(7, at_distance(0.301), 0)
     assert table.features[0, 1] == pytest.approx(at_distance(0.3))
 
 
 def test_adding_hundreds_of_identities_keeps_their_features_apart() -> None:
-    table = IdentityTable(1, 2, 0.95)
+    table = IdentityTable(1, 2, 0.95, CameraCentres(1))
     for global_id in range(1, 201):
         table.add(global_id, 0)
         table.see([global_id], 0, global_id)
-        table.add_feature(global_id, one_hot(global_id % 8)[0])
+        table.add_feature(global_id, one_hot(global_id % 8)[0], 0)
     assert table.features.shape == (200, 2, 8)
     assert table.has_feature.sum(axis=1).tolist() == [1] * 200
     assert table.features[:, 0].argmax(axis=1).tolist() == [global_id % 8 for global_id in range(1, 201)]

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pipeline.cross_camera.camera_centres import CentreState
 from pipeline.cross_camera.gallery import Gallery
 from pipeline.live.gallery_file import GALLERY_NAME, load_gallery, save_gallery, without_forgotten
 from pipeline.live.host_clock import HostClock
@@ -27,6 +28,8 @@ def gallery(people: int = 3) -> Gallery:
         last_seen_s=last_seen_s,
         features=features,
         has_feature=np.ones((people, 4), np.bool_),
+        feature_camera=rng.integers(0, 2, (people, 4)),
+        centres=CentreState(features[:2, 0], np.array([8.0, 3.0]), np.array([4.0, 2.0])),
         last_floor_s=np.full(people, np.nan),
         last_floor_xy_m=np.full((people, 2), np.nan),
     )
@@ -39,8 +42,18 @@ def test_everything_that_matters_comes_back(tmp_path: Path) -> None:
     assert loaded is not None
     assert loaded.camera_ids == saved.camera_ids
     assert loaded.next_id == saved.next_id
-    for name in ("global_id", "class_id", "last_seen_s", "has_feature", "last_floor_s", "last_floor_xy_m"):
+    for name in (
+        "global_id",
+        "class_id",
+        "last_seen_s",
+        "has_feature",
+        "feature_camera",
+        "last_floor_s",
+        "last_floor_xy_m",
+    ):
         np.testing.assert_array_equal(getattr(loaded, name), getattr(saved, name))
+    for name in ("mean", "embeddings", "tracks"):
+        np.testing.assert_array_equal(getattr(loaded.centres, name), getattr(saved.centres, name))
     # Half precision: about 1e-3 of each value.
     np.testing.assert_allclose(loaded.features, saved.features, atol=1e-3)
     np.testing.assert_allclose(np.linalg.norm(loaded.features, axis=2), 1, atol=1e-6)

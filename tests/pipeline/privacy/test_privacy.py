@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from pipeline.cli import main
+from pipeline.cross_camera.camera_centres import CentreState
 from pipeline.cross_camera.gallery import Gallery
 from pipeline.cross_camera.tracklet_file import TrackletFileInfo, TrackletWriter, read_tracklets
 from pipeline.datatypes import Link
@@ -57,6 +58,8 @@ def live_folder(tmp_path: Path) -> Path:
         last_seen_s=np.array([[-np.inf, NOW_S], [NOW_S, NOW_S + 2], [-np.inf, NOW_S - DAY_S + 1]]),
         features=np.stack([one_hot(0, 1), one_hot(2, 3), one_hot(4, 5)]),
         has_feature=np.array([[True, True], [True, False], [True, True]]),
+        feature_camera=np.array([[1, 1], [0, 1], [1, 1]]),
+        centres=CentreState(one_hot(6, 7), np.array([4.0, 4.0]), np.array([2.0, 2.0])),
         last_floor_s=np.full(3, np.nan),
         last_floor_xy_m=np.full((3, 2), np.nan),
     )

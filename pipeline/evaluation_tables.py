@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from rich.table import Table
 
 from pipeline.evaluation import Scores
@@ -50,6 +52,17 @@ def linking_table(scores: Scores) -> Table:
         ("this run", scores.all_cameras),
         ("perfect linking of the same tracks", scores.perfect_linking),
     ):
+        table.add_row(label, _percent(row.hota), _percent(row.ass_a), _percent(row.idf1))
+    return table
+
+
+def comparison_table(runs: Mapping[str, Scores]) -> Table:
+    """Scores over all cameras of several runs, by name."""
+    table = Table("all cameras", "HOTA %", "AssA %", "IDF1 %")
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for label, scores in runs.items():
+        row = scores.all_cameras
         table.add_row(label, _percent(row.hota), _percent(row.ass_a), _percent(row.idf1))
     return table
 

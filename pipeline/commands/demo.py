@@ -12,7 +12,7 @@ from pipeline.commands.arguments import OverwriteOption
 from pipeline.commands.json_file import write_json
 from pipeline.commands.track import track_with_progress
 from pipeline.config import PROJECT_ROOT, load_config
-from pipeline.tracking import draw_video
+from pipeline.tracking import draw_video, track
 
 DEMO_CONFIG = PROJECT_ROOT / "configs" / "demo.yaml"
 SCENE = PROJECT_ROOT / "demo" / "scene"
@@ -28,23 +28,33 @@ def demo(
 ) -> None:
     """Track the demo scene (three cameras, people made by a computer), score it, and draw the result.
 
-    Leaves trajectories.csv, scores.json, demo.mp4 and still.png in DIR.
+    Leaves trajectories.csv, scores.json, demo.mp4 and still.png in DIR. Tracks the same detections a second time
+    without the scene's site file, to show what it is worth; that run is in DIR/without_site.
 
     Example:
 
         mtmc demo --output runs/demo
     """
     from pipeline.evaluation import evaluate as evaluate_files
-    from pipeline.evaluation_tables import linking_table, scores_table
+    from pipeline.evaluation_tables import comparison_table, linking_table, scores_table
 
     console = Console()
-    config = load_config(DEMO_CONFIG)
+    config = load_config(DEMO_CONFIG, {"output": {"save_detections": True}})
     track_with_progress(config, output, {}, overwrite, console)
     truth = {camera.name: SCENE / f"{camera.name}_gt.txt" for camera in config.cameras}
     scores = evaluate_files(output / "trajectories.csv", truth)
     write_json(output / "scores.json", scores.to_dict())
     console.print(scores_table(scores))
     console.print(linking_table(scores))
+    unadapted = load_config(DEMO_CONFIG, {"embedder": {"site": None}})
+    detections = {camera.name: output / "detections" / f"{camera.name}.parquet" for camera in config.cameras}
+    with console.status("tracking without the site file"):
+        track(unadapted, output / "without_site", detections=detections, overwrite=overwrite)
+    without = evaluate_files(output / "without_site" / "trajectories.csv", truth)
+    write_json(output / "without_site" / "scores.json", without.to_dict())
+    console.print(
+        comparison_table({"with rows of its own for each camera": scores, "with the unknown row": without})
+    )
     with console.status("drawing demo.mp4"):
         draw_video(config, output, still_s=_STILL_S)
     (output / "trajectories.mp4").replace(output / "demo.mp4")

@@ -97,6 +97,26 @@ def with_calibration(config: Config, calibration: Calibration | None) -> Config:
     )
 
 
+def with_limits_of(filled: Config, before: Config, after: Config) -> Config:
+    """`after` with the limits of `filled` wherever it asks for the same limit as `before`.
+
+    Args:
+        filled: what `with_calibration` made of `before`.
+    """
+    return after.model_copy(
+        update={
+            name: getattr(after, name).model_copy(
+                update={
+                    key: getattr(getattr(filled, name), key)
+                    for key in keys
+                    if getattr(getattr(after, name), key) == getattr(getattr(before, name), key)
+                }
+            )
+            for name, keys in _LIMITS.items()
+        }
+    )
+
+
 # The settings that a calibration may fill in, by section.
 _LIMITS = {
     "tracker": ("max_cosine_distance",),

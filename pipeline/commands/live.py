@@ -14,6 +14,7 @@ import typer
 from rich.console import Console
 from rich.live import Live
 
+from pipeline.calibration import with_limits_of
 from pipeline.commands.arguments import SetOption, overrides_of
 from pipeline.commands.json_file import write_json
 from pipeline.config import Config, load_config
@@ -122,16 +123,8 @@ def _live(
         )
 
         def reloaded() -> Config:
-            # Limits that are calibrated were replaced by numbers at the start; the models are the same still.
-            fresh = load_config(path, overrides)
-            return fresh.model_copy(
-                update={
-                    section: getattr(built, section)
-                    for section in ("tracker", "second_pass")
-                    if getattr(fresh, section) == getattr(loaded, section)
-                }
-                | {"linker": _with_limit(fresh, loaded, built)}
-            )
+            # The models are the same still, and so are the limits that were found for them at the start.
+            return with_limits_of(built, loaded, load_config(path, overrides))
 
         try:
             run.start()
@@ -160,12 +153,6 @@ def _page(settings: WebSettings, redact: Redactor) -> WebServer | None:
 
 def _ignore_age(camera_id: str, age_s: float) -> None:
     """Without a page nobody asks for the ages of frames."""
-
-
-def _with_limit(fresh: Config, loaded: Config, built: Config) -> object:
-    if fresh.linker.max_cosine_distance != loaded.linker.max_cosine_distance:
-        return fresh.linker
-    return fresh.linker.model_copy(update={"max_cosine_distance": built.linker.max_cosine_distance})
 
 
 def _watch(run: LiveRun, signals: Signals, duration: float | None, reloaded: Callable[[], Config]) -> None:

@@ -9,15 +9,17 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import inf, isfinite
+from math import inf, isfinite, nan
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pipeline.boxes import clip_xyxy
 from pipeline.camera_geometry import CameraGeometry
 from pipeline.cross_camera.online_linker import OnlineLinker
 from pipeline.cross_camera.track_record import TrackRecord
-from pipeline.datatypes import Detections, Frame, IntArray, Tracklet, TrajectoryRow
+from pipeline.datatypes import Detections, FloatArray, Frame, IntArray, Tracklet, TrajectoryRow
 from pipeline.results_csv import LinkedRow
 from pipeline.row_buffer import RowBuffer
 from pipeline.single_camera.track import Observation
@@ -211,42 +213,59 @@ class Associator:
     def _link(self, tick: Sequence[TrackedFrame]) -> list[TrackRecord]:
         floors = [self._geometries[tracked.camera_id].floor_xy_m(tracked.detections.xyxy) for tracked in tick]
         observed = self._linker.observe(list(zip(tick, floors, strict=True)))
-        for tracked in tick:
-            boxes: list[tuple[TrackRecord, Observation]] = []
-            for record, track_id, xyxy, confidence in zip(
-                observed[tracked.camera_id].seen,
-                tracked.track_ids.tolist(),
+        for tracked, floor_xy_m in zip(tick, floors, strict=True):
+            seen = observed[tracked.camera_id].seen
+            for record, track_id in zip(seen, tracked.track_ids.tolist(), strict=True):
+                for early in tracked.earlier.get(track_id, ()):
+                    self._add_early(record, early)
+            self._add(
+                tracked.camera_id,
+                seen,
+                (tracked.frame_index, tracked.time_s),
                 tracked.detections.xyxy,
-                tracked.detections.confidence.tolist(),
-                strict=True,
-            ):
-                boxes += [(record, early) for early in tracked.earlier.get(track_id, ())]
-                boxes.append((record, Observation(tracked.frame_index, tracked.time_s, xyxy, confidence)))
-            self._add(tracked.camera_id, boxes)
+                tracked.detections.confidence,
+                floor_xy_m,
+            )
         return [record for tracked in tick for record in observed[tracked.camera_id].ended]
 
-    def _add(self, camera_id: str, boxes: Sequence[tuple[TrackRecord, Observation]]) -> None:
-        """Boxes of one camera to rows, cut off at the border of the picture; those wholly outside are none."""
-        if not boxes:
-            return
-        xyxy = np.stack([observation.xyxy for _, observation in boxes])
-        floor_xy_m = self._geometries[camera_id].floor_xy_m(xyxy)
-        if floor_xy_m is None:
-            floor_xy_m = np.full((len(boxes), 2), np.nan)
-        clipped = clip_xyxy(xyxy, self._size_wh[camera_id])
-        for (record, observation), (x1, y1, x2, y2), (x_m, y_m) in zip(
-            boxes, clipped.tolist(), floor_xy_m.tolist(), strict=True
+    def _add_early(self, record: TrackRecord, box: Observation) -> None:
+        """A box from before its track was confirmed."""
+        xyxy, confidence = box.xyxy[None], np.array([box.confidence])
+        floor_xy_m = self._geometries[record.camera_id].floor_xy_m(xyxy)
+        self._add(record.camera_id, [record], (box.frame_index, box.time_s), xyxy, confidence, floor_xy_m)
+
+    def _add(
+        self,
+        camera_id: str,
+        records: Sequence[TrackRecord],
+        when: tuple[int, float],
+        xyxy: FloatArray,
+        confidence: NDArray[np.floating[Any]],
+        floor_xy_m: NDArray[np.float64] | None,
+    ) -> None:
+        """Boxes of one frame to rows, cut off at the border of the picture; those wholly outside are none.
+
+        Args:
+            records: of their tracks.
+            when: (frame_index, time_s).
+            floor_xy_m: (N, 2), None without a homography.
+        """
+        frame_index, time_s = when
+        clipped = clip_xyxy(xyxy, self._size_wh[camera_id]).tolist()
+        places = [(nan, nan)] * len(records) if floor_xy_m is None else floor_xy_m.tolist()
+        for record, (x1, y1, x2, y2), sure, (x_m, y_m) in zip(
+            records, clipped, confidence.tolist(), places, strict=True
         ):
             if x2 <= x1 or y2 <= y1:
                 continue
             row = TrajectoryRow(
                 camera_id=camera_id,
                 track_id=record.track_id,
-                frame_index=observation.frame_index,
-                time_s=observation.time_s,
+                frame_index=frame_index,
+                time_s=time_s,
                 class_name=self._class_names[record.class_id],
                 xyxy=(x1, y1, x2, y2),
-                confidence=observation.confidence,
+                confidence=sure,
                 world_xy_m=(x_m, y_m) if isfinite(x_m) and isfinite(y_m) else None,
             )
             self._rows.add(row, record)

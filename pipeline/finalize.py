@@ -121,8 +121,7 @@ def _between(before: TrajectoryRow, after: TrajectoryRow) -> Iterator[Trajectory
                 mix(before.world_xy_m[0], after.world_xy_m[0]),
                 mix(before.world_xy_m[1], after.world_xy_m[1]),
             )
-        yield replace(
-            before,
+        yield before._replace(
             frame_index=before.frame_index + step,
             time_s=mix(before.time_s, after.time_s),
             xyxy=(mix(ax1, bx1), mix(ay1, by1), mix(ax2, bx2), mix(ay2, by2)),

@@ -12,11 +12,10 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
-from typing import TextIO
+from typing import NamedTuple, TextIO
 
 from pipeline.datatypes import Link, TrajectoryRow
 from pipeline.errors import InputError, RunError
@@ -45,8 +44,7 @@ _FLUSH_INTERVAL_S = 0.5
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class LinkedRow:
+class LinkedRow(NamedTuple):
     """A row of trajectories.csv."""
 
     row: TrajectoryRow

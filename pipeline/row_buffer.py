@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import heapq
+from bisect import bisect_left
 from collections.abc import Callable
 
 from pipeline.cross_camera.track_record import TrackRecord
@@ -11,7 +11,7 @@ from pipeline.results_csv import LinkedRow
 
 
 class RowBuffer:
-    """A priority queue of rows by time, camera and track.
+    """A queue of rows by time, camera and track.
 
     Args:
         camera_ids: in the order in which rows of one time are written.
@@ -29,12 +29,13 @@ class RowBuffer:
 
     def add(self, row: TrajectoryRow, record: TrackRecord) -> None:
         """Take in a row of the track `record`."""
-        heapq.heappush(self._waiting, (row.time_s, self._camera_row[row.camera_id], row.track_id, row, record))
+        self._waiting.append((row.time_s, self._camera_row[row.camera_id], row.track_id, row, record))
 
     def release(self, before_s: float) -> list[LinkedRow]:
         """The rows with a time before `before_s`, in order, with the links their tracks have now."""
-        released = []
-        while self._waiting and self._waiting[0][0] < before_s:
-            _, _, _, row, record = heapq.heappop(self._waiting)
-            released.append(LinkedRow(row, self._link_of(record)))
+        # What waited before is in order, and new rows nearly are: such a list is sorted in linear time.
+        self._waiting.sort()
+        end = bisect_left(self._waiting, before_s, key=lambda waiting: waiting[0])
+        released = [LinkedRow(row, self._link_of(record)) for _, _, _, row, record in self._waiting[:end]]
+        del self._waiting[:end]
         return released

@@ -20,6 +20,7 @@ class FeatureBank:
     def __init__(self, capacity: int, max_similarity: float) -> None:
         self._capacity = capacity
         self._max_similarity = max_similarity
+        self._older_than = np.tri(capacity + 1, k=-1, dtype=np.bool_)
         self._count = 0
         self.kept = 0
         self._rows: FloatArray = np.zeros((0, 0), np.float32)
@@ -40,8 +41,8 @@ class FeatureBank:
             return False
         if self._count == self._capacity:
             everything = np.concatenate([self._rows, embedding[None]])
-            similarity = np.tril(everything @ everything.T, -1) - np.triu(np.full(len(everything), 2.0))
-            older = int(np.unravel_index(int(similarity.argmax()), similarity.shape)[1])
+            similarity = np.where(self._older_than, everything @ everything.T, -np.inf)
+            older = int(similarity.argmax()) % len(everything)
             self._rows[older:-1] = self._rows[older + 1 :].copy()
             self._count -= 1
         self._rows[self._count] = embedding

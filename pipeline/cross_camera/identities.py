@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,8 +16,66 @@ from pipeline.datatypes import BoolArray, FloatArray, IntArray
 # Time slots of floor positions kept for each identity: the last 10 s.
 _FLOOR_SLOTS = 40
 _NO_SLOT = np.iinfo(np.int64).min
-# The features are by far the largest array; growing it a row at a time would copy them all for every new person.
+# Growing a row at a time would copy everything for every new person.
 _GROWTH_ROWS = 64
+
+
+@dataclass(eq=False)
+class _Columns:
+    """Arrays with a row for each identity and room for more; see `IdentityTable`.
+
+    feature, centred: (I, F, D) as they came and without the means of their cameras. feature_camera: (I, F).
+    floor_slot, floor_xy_m: (I, S) and (I, S, 2), the time slot of each position.
+    """
+
+    global_id: IntArray
+    class_id: IntArray
+    last_seen_s: NDArray[np.float64]
+    feature: FloatArray
+    centred: FloatArray
+    feature_camera: IntArray
+    has_feature: BoolArray
+    changed: IntArray
+    last_floor_s: NDArray[np.float64]
+    last_floor_xy_m: NDArray[np.float64]
+    floor_slot: IntArray
+    floor_xy_m: NDArray[np.float64]
+
+    @classmethod
+    def empty(cls, cameras: int, features: int) -> _Columns:
+        return cls(
+            global_id=np.zeros(0, np.int64),
+            class_id=np.zeros(0, np.int64),
+            last_seen_s=np.zeros((0, cameras)),
+            feature=np.zeros((0, features, 0), np.float32),
+            centred=np.zeros((0, features, 0), np.float32),
+            feature_camera=np.zeros((0, features), np.int64),
+            has_feature=np.zeros((0, features), np.bool_),
+            changed=np.zeros(0, np.int64),
+            last_floor_s=np.zeros(0),
+            last_floor_xy_m=np.zeros((0, 2)),
+            floor_slot=np.zeros((0, _FLOOR_SLOTS), np.int64),
+            floor_xy_m=np.zeros((0, _FLOOR_SLOTS, 2)),
+        )
+
+    @property
+    def room(self) -> int:
+        """Rows that there is room for."""
+        return len(self.global_id)
+
+    def resize(self, rows: int) -> None:
+        """Make room for `rows` identities; the first ones stay."""
+        for column in fields(self):
+            old = getattr(self, column.name)
+            new = np.zeros((rows, *old.shape[1:]), old.dtype)
+            new[: len(old)] = old[:rows]
+            setattr(self, column.name, new)
+
+    def move(self, source: IntArray, target: IntArray) -> None:
+        """Rows `source` replace rows `target`."""
+        for column in fields(self):
+            array = getattr(self, column.name)
+            array[target] = array[source]
 
 
 class IdentityTable:
@@ -25,6 +84,7 @@ class IdentityTable:
     Attributes (I identities, C cameras, F features each, D values each):
         global_id: (I,) int64.  class_id: (I,) int64.
         last_seen_s: (I, C) float64, -inf where never seen.
+        features: (I, F, D) float32, centred for their cameras; rows without a feature are arbitrary.
         has_feature: (I, F) bool, which features exist.
         changed: (I,) int64, the value of `stamp` after the identity's features last changed.
         stamp: counts the changes of features, new identities included.
@@ -38,62 +98,75 @@ class IdentityTable:
         self._max_similarity = max_similarity
         self._centres = centres
         self._row_of: dict[int, int] = {}
-        self.global_id: IntArray = np.zeros(0, np.int64)
-        self.class_id: IntArray = np.zeros(0, np.int64)
-        self.last_seen_s: NDArray[np.float64] = np.zeros((0, cameras))
-        self._features: FloatArray = np.zeros((0, features_per_identity, 0), np.float32)
-        self._centred: FloatArray = self._features
-        self._feature_camera: IntArray = np.zeros((0, features_per_identity), np.int64)
-        self.has_feature: BoolArray = np.zeros((0, features_per_identity), np.bool_)
-        self.changed: IntArray = np.zeros(0, np.int64)
+        self._columns = _Columns.empty(cameras, features_per_identity)
         self.stamp = 0
         self.generation = 0
-        self.last_floor_s: NDArray[np.float64] = np.zeros(0)
-        self.last_floor_xy_m: NDArray[np.float64] = np.zeros((0, 2))
-        self._floor_slot: IntArray = np.zeros((0, _FLOOR_SLOTS), np.int64)
-        self._floor_xy_m: NDArray[np.float64] = np.zeros((0, _FLOOR_SLOTS, 2))
 
     def __len__(self) -> int:
-        return len(self.global_id)
+        return len(self._row_of)
 
     def __contains__(self, global_id: int) -> bool:
         return global_id in self._row_of
 
     @property
+    def global_id(self) -> IntArray:
+        return self._columns.global_id[: len(self)]
+
+    @property
+    def class_id(self) -> IntArray:
+        return self._columns.class_id[: len(self)]
+
+    @property
+    def last_seen_s(self) -> NDArray[np.float64]:
+        return self._columns.last_seen_s[: len(self)]
+
+    @property
     def features(self) -> FloatArray:
-        """(I, F, D) float32, centred for their cameras; rows without a feature are arbitrary."""
-        return self._centred[: len(self)]
+        return self._columns.centred[: len(self)]
+
+    @property
+    def has_feature(self) -> BoolArray:
+        return self._columns.has_feature[: len(self)]
+
+    @property
+    def changed(self) -> IntArray:
+        return self._columns.changed[: len(self)]
+
+    @property
+    def last_floor_s(self) -> NDArray[np.float64]:
+        return self._columns.last_floor_s[: len(self)]
+
+    @property
+    def last_floor_xy_m(self) -> NDArray[np.float64]:
+        return self._columns.last_floor_xy_m[: len(self)]
 
     def centre(self) -> None:
         """The cameras' centres have changed: all features are centred anew."""
-        self._centred = self._centres.centred(self._features, self._feature_camera).copy()
+        columns = self._columns
+        columns.centred = self._centres.centred(columns.feature, columns.feature_camera).copy()
         self.generation += 1
 
     def add_camera(self) -> None:
         """Another camera, after all others; it has seen nobody yet."""
-        column = np.full((len(self), 1), -np.inf)
-        self.last_seen_s = np.concatenate([self.last_seen_s, column], axis=1)
+        columns = self._columns
+        never = np.full((columns.room, 1), -np.inf)
+        columns.last_seen_s = np.concatenate([columns.last_seen_s, never], axis=1)
 
     def add(self, global_id: int, class_id: int) -> None:
         """A new identity, without features yet."""
-        self._row_of[global_id] = len(self)
-        cameras = self.last_seen_s.shape[1]
-        self.global_id = np.append(self.global_id, np.int64(global_id))
-        self.class_id = np.append(self.class_id, np.int64(class_id))
-        self.last_seen_s = np.concatenate([self.last_seen_s, np.full((1, cameras), -np.inf)])
-        if len(self) > len(self._features):
-            more = np.zeros((_GROWTH_ROWS, *self._features.shape[1:]), np.float32)
-            self._features = np.concatenate([self._features, more])
-            self._centred = np.concatenate([self._centred, more])
-            cameras_of_more = np.zeros(more.shape[:2], np.int64)
-            self._feature_camera = np.concatenate([self._feature_camera, cameras_of_more])
-        self.has_feature = np.concatenate([self.has_feature, np.zeros((1, self.has_feature.shape[1]), np.bool_)])
+        columns, row = self._columns, len(self)
+        if row == columns.room:
+            columns.resize(row + _GROWTH_ROWS)
+        self._row_of[global_id] = row
         self.stamp += 1
-        self.changed = np.append(self.changed, np.int64(self.stamp))
-        self.last_floor_s = np.append(self.last_floor_s, np.nan)
-        self.last_floor_xy_m = np.concatenate([self.last_floor_xy_m, np.full((1, 2), np.nan)])
-        self._floor_slot = np.concatenate([self._floor_slot, np.full((1, _FLOOR_SLOTS), _NO_SLOT, np.int64)])
-        self._floor_xy_m = np.concatenate([self._floor_xy_m, np.zeros((1, _FLOOR_SLOTS, 2))])
+        columns.global_id[row] = global_id
+        columns.class_id[row] = class_id
+        columns.last_seen_s[row] = -np.inf
+        columns.has_feature[row] = False
+        columns.changed[row] = self.stamp
+        columns.last_floor_s[row] = np.nan
+        columns.last_floor_xy_m[row] = np.nan
+        columns.floor_slot[row] = _NO_SLOT
 
     def see(self, global_ids: Sequence[int], camera: int, time_s: float) -> None:
         """These identities have a box in camera number `camera`."""
@@ -101,11 +174,11 @@ class IdentityTable:
 
     def add_floor(self, global_id: int, time_s: float, xy_m: tuple[float, float]) -> None:
         """The identity stands at `xy_m`."""
-        row, slot = self._row_of[global_id], slot_of(time_s)
+        row, slot, columns = self._row_of[global_id], slot_of(time_s), self._columns
         # The past of a track that joined late does not replace what is newer.
-        if slot >= self._floor_slot[row, slot % _FLOOR_SLOTS]:
-            self._floor_slot[row, slot % _FLOOR_SLOTS] = slot
-            self._floor_xy_m[row, slot % _FLOOR_SLOTS] = xy_m
+        if slot >= columns.floor_slot[row, slot % _FLOOR_SLOTS]:
+            columns.floor_slot[row, slot % _FLOOR_SLOTS] = slot
+            columns.floor_xy_m[row, slot % _FLOOR_SLOTS] = xy_m
         if not time_s < self.last_floor_s[row]:
             self.last_floor_s[row] = time_s
             self.last_floor_xy_m[row] = xy_m
@@ -113,21 +186,22 @@ class IdentityTable:
     def add_feature(self, global_id: int, embedding: FloatArray, camera: int) -> None:
         """Keep an embedding (D,) of camera number `camera` unless a kept one is nearly the same; when full, the most
         similar one goes."""
-        if self._features.shape[2] == 0:
-            self._features = np.zeros((*self._features.shape[:2], len(embedding)), np.float32)
-            self._centred = self._features.copy()
+        columns = self._columns
+        if columns.feature.shape[2] == 0:
+            columns.feature = np.zeros((*columns.feature.shape[:2], len(embedding)), np.float32)
+            columns.centred = columns.feature.copy()
         row = self._row_of[global_id]
-        similarity = np.where(self.has_feature[row], self._features[row] @ embedding, -np.inf)
+        similarity = np.where(columns.has_feature[row], columns.feature[row] @ embedding, -np.inf)
         if similarity.max() > self._max_similarity:
             return
-        free = np.flatnonzero(~self.has_feature[row])
+        free = np.flatnonzero(~columns.has_feature[row])
         place = int(free[0]) if len(free) else int(similarity.argmax())
-        self._features[row, place] = embedding
-        self._centred[row, place] = self._centres.centred(embedding, camera)
-        self._feature_camera[row, place] = camera
+        columns.feature[row, place] = embedding
+        columns.centred[row, place] = self._centres.centred(embedding, camera)
+        columns.feature_camera[row, place] = camera
         self.stamp += 1
-        self.changed[row] = self.stamp
-        self.has_feature[row, place] = True
+        columns.changed[row] = self.stamp
+        columns.has_feature[row, place] = True
 
     def gallery(self, camera_ids: Sequence[str], next_id: int) -> Gallery:
         """A copy of everything that is of use after a restart."""
@@ -137,9 +211,9 @@ class IdentityTable:
             global_id=self.global_id.copy(),
             class_id=self.class_id.copy(),
             last_seen_s=self.last_seen_s.copy(),
-            features=self._features[: len(self)].copy(),
+            features=self._columns.feature[: len(self)].copy(),
             has_feature=self.has_feature.copy(),
-            feature_camera=self._feature_camera[: len(self)].copy(),
+            feature_camera=self._columns.feature_camera[: len(self)].copy(),
             centres=self._centres.state(),
             last_floor_s=self.last_floor_s.copy(),
             last_floor_xy_m=self.last_floor_xy_m.copy(),
@@ -170,8 +244,9 @@ class IdentityTable:
         if not len(self) or not len(slots):
             return np.full(len(self), np.nan), np.zeros(len(self), np.int64)
         place = slots % _FLOOR_SLOTS
-        shared = self._floor_slot[:, place] == slots[None, :]
-        apart = np.linalg.norm(self._floor_xy_m[:, place] - xy_m[None], axis=-1)
+        floor_slot, floor_xy_m = self._columns.floor_slot[: len(self)], self._columns.floor_xy_m[: len(self)]
+        shared = floor_slot[:, place] == slots[None, :]
+        apart = np.linalg.norm(floor_xy_m[:, place] - xy_m[None], axis=-1)
         count = shared.sum(axis=1)
         ordered = np.sort(np.where(shared, apart, np.inf), axis=1)
         middle = np.maximum(count - 1, 0) // 2
@@ -189,13 +264,10 @@ class IdentityTable:
             stay[candidates[np.argsort(seen[candidates], kind="stable")[:surplus]]] = False
         if stay.all():
             return
-        self._features, self.has_feature = self._features[: len(self)][stay], self.has_feature[stay]
-        self._centred = self.features[stay]
-        self._feature_camera = self._feature_camera[: len(self)][stay]
-        self.changed = self.changed[stay]
+        # The last rows move to where others go, so that not everything is copied.
+        count, columns = int(stay.sum()), self._columns
+        columns.move(count + np.flatnonzero(stay[count:]), np.flatnonzero(~stay[:count]))
+        self._row_of = {global_id: row for row, global_id in enumerate(columns.global_id[:count].tolist())}
+        if columns.room > 2 * count + _GROWTH_ROWS:
+            columns.resize(count)
         self.generation += 1
-        self.global_id, self.class_id = self.global_id[stay], self.class_id[stay]
-        self.last_seen_s = self.last_seen_s[stay]
-        self.last_floor_s, self.last_floor_xy_m = self.last_floor_s[stay], self.last_floor_xy_m[stay]
-        self._floor_slot, self._floor_xy_m = self._floor_slot[stay], self._floor_xy_m[stay]
-        self._row_of = {int(global_id): row for row, global_id in enumerate(self.global_id)}

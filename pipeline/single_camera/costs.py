@@ -16,8 +16,9 @@ def gate_distance(tracks_xyxy: Boxes, detections_xyxy: Boxes) -> NDArray[np.floa
     tracks_centre = (tracks_xyxy[:, :2] + tracks_xyxy[:, 2:]) / 2
     detections_centre = (detections_xyxy[:, :2] + detections_xyxy[:, 2:]) / 2
     heights = np.maximum(tracks_xyxy[:, 3] - tracks_xyxy[:, 1], 1.0)
-    offset = tracks_centre[:, None] - detections_centre[None, :]
-    return np.asarray(np.linalg.norm(offset, axis=-1) / heights[:, None])
+    across = tracks_centre[:, None, 0] - detections_centre[None, :, 0]
+    along = tracks_centre[:, None, 1] - detections_centre[None, :, 1]
+    return np.asarray(np.hypot(across, along) / heights[:, None])
 
 
 def cosine_distance(
@@ -31,8 +32,8 @@ def cosine_distance(
         return None
     distance = np.full((len(appearances), len(embeddings)), np.inf)
     stacked = np.stack([appearance for appearance in appearances if appearance is not None])
-    distance[known] = 1 - stacked @ embeddings.T
-    distance[:, ~embedded] = np.inf
+    # Few boxes of a frame are embedded.
+    distance[np.ix_(np.array(known), np.flatnonzero(embedded))] = 1 - stacked @ embeddings[embedded].T
     return distance
 
 

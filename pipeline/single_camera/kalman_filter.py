@@ -49,14 +49,10 @@ class KalmanFilter:
         moved[:, 2:, 0] = np.maximum(moved[:, 2:, 0], 1.0)
         density = (self._process * np.maximum(mean[:, 3:4, 0], 1.0)) ** 2
         value, cross, velocity = covariance[..., 0], covariance[..., 1], covariance[..., 2]
-        grown = np.stack(
-            [
-                value + 2 * dt * cross + dt**2 * velocity + density * dt**3 / 3,
-                cross + dt * velocity + density * dt**2 / 2,
-                velocity + density * dt,
-            ],
-            axis=-1,
-        )
+        grown = np.empty_like(covariance)
+        grown[..., 0] = value + 2 * dt * cross + dt**2 * velocity + density * dt**3 / 3
+        grown[..., 1] = cross + dt * velocity + density * dt**2 / 2
+        grown[..., 2] = velocity + density * dt
         return moved, grown
 
     def update(self, mean: Array, covariance: Array, cxcywh: Array) -> tuple[Array, Array]:
@@ -66,8 +62,11 @@ class KalmanFilter:
         gain_value = value / (value + noise)
         gain_velocity = cross / (value + noise)
         innovation = cxcywh - mean[..., 0]
-        corrected = mean + np.stack([gain_value * innovation, gain_velocity * innovation], axis=-1)
-        remaining = np.stack(
-            [(1 - gain_value) * value, (1 - gain_value) * cross, velocity - gain_velocity * cross], axis=-1
-        )
+        corrected = mean.copy()
+        corrected[..., 0] += gain_value * innovation
+        corrected[..., 1] += gain_velocity * innovation
+        remaining = np.empty_like(covariance)
+        remaining[..., 0] = (1 - gain_value) * value
+        remaining[..., 1] = (1 - gain_value) * cross
+        remaining[..., 2] = velocity - gain_velocity * cross
         return corrected, remaining

@@ -292,8 +292,13 @@ class SingleCameraTracker:
         """A lost track ends where its predicted box lies on the box of a track that began after it was lost: both
         follow one person. Two tracks that were seen at one time are two people, one behind the other."""
         lost = [row for row, track in enumerate(self._tracks) if track.state is TrackState.LOST]
-        seen = [row for row, track in enumerate(self._tracks) if track.state is TrackState.CONFIRMED]
-        if not lost or not seen:
+        lost_since_s = min((self._tracks[row].last_s for row in lost), default=np.inf)
+        seen = [
+            row
+            for row, track in enumerate(self._tracks)
+            if track.first_s > lost_since_s and track.state is TrackState.CONFIRMED
+        ]
+        if not seen:
             return []
         overlap = iou_matrix(cxcywh_to_xyxy(self._mean[lost, :, 0]), cxcywh_to_xyxy(self._mean[seen, :, 0]))
         ended = []

@@ -40,7 +40,7 @@ def test_adding_hundreds_of_identities_keeps_their_features_apart() -> None:
     assert table.has_feature.sum(axis=1).tolist() == [1] * 200
     assert table.features[:, 0].argmax(axis=1).tolist() == [global_id % 8 for global_id in range(1, 201)]
     table.forget(200, 50, 1000, keep={3})
-    assert table.global_id.tolist() == [3, *range(150, 201)]
+    assert sorted(table.global_id.tolist()) == [3, *range(150, 201)]
     assert table.features[:, 0].argmax(axis=1).tolist() == (table.global_id % 8).tolist()
     table.add(999, 0)
     assert not table.has_feature[-1].any()
@@ -60,7 +60,7 @@ def test_adding_hundreds_of_identities_keeps_their_features_apart() -> None:
 def test_forgetting(memory_s: float, max_count: int, keep: set[int], left: list[int]) -> None:
     table = _table(1, 2, 3, 4)
     table.forget(5.0, memory_s, max_count, keep)
-    assert table.global_id.tolist() == left
+    assert sorted(table.global_id.tolist()) == left
     assert [global_id for global_id in (1, 2, 3, 4) if global_id in table] == left
     for global_id in left:
         table.see([global_id], 1, 9.0)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -56,7 +55,7 @@ def serve(rows: Sequence[LinkedRow], *, token: str | None = None, preview: str =
     last_s = max(linked.row.time_s for linked in rows)
     start_s = time.time() - last_s
     server.timeline.write(
-        [replace(linked, row=replace(linked.row, time_s=start_s + linked.row.time_s)) for linked in rows]
+        [linked._replace(row=linked.row._replace(time_s=start_s + linked.row.time_s)) for linked in rows]
     )
     cameras = []
     for number, camera in enumerate(CAMERAS, 1):

@@ -63,7 +63,7 @@ def write_floor(path: Path, rows: Iterable[tuple[int, float, int, float, float]]
 
 
 def write_cameras(path: Path, cameras: Sequence[Camera], size_wh: tuple[int, int]) -> None:
-    """Write the calibration: of each camera name, source and homography, image (u, v, 1) to floor (x, y, 1)."""
+    """Write a configuration: of each camera name, source and homography, image (u, v, 1) to floor (x, y, 1)."""
     entries = [
         {
             "name": camera.name,
@@ -73,4 +73,14 @@ def write_cameras(path: Path, cameras: Sequence[Camera], size_wh: tuple[int, int
         for camera in cameras
     ]
     text = "# homography: image (u, v, 1) in pixels -> floor (x, y, 1) in metres, for the foot of a box\n"
-    path.write_text(text + yaml.safe_dump(entries, sort_keys=False, default_flow_style=None), encoding="utf-8")
+    text += yaml.safe_dump({"cameras": entries}, sort_keys=False, default_flow_style=None)
+    path.write_text(text, encoding="utf-8")
+
+
+def write_benchmark_set(path: Path, cameras: Sequence[Camera]) -> None:
+    """Write what `mtmc benchmark trackers` takes: the configuration `cameras.yaml` and the ground truth beside it."""
+    content = {
+        "config": "cameras.yaml",
+        "ground_truth": {camera.name: f"{camera.name}_gt.txt" for camera in cameras},
+    }
+    path.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")

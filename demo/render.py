@@ -18,7 +18,7 @@ from demo.background import Background, render_background
 from demo.cameras import Camera
 from demo.choreography import Scene, Standing
 from demo.gait import step_length_m, walk
-from demo.ground_truth import TruthBox, write_cameras, write_floor, write_mot
+from demo.ground_truth import TruthBox, write_benchmark_set, write_cameras, write_floor, write_mot
 from demo.hall import CEILING_M, Hall
 from demo.light_map import LightMap, light_map
 from demo.people import BODY_PX, CANVAS_WH, FOOT_ROW, Person, View, Wardrobe
@@ -407,7 +407,7 @@ class VideoFile:
 
 
 def render_scene(settings: SceneSettings, output: Path, wardrobe: Wardrobe | None = None) -> None:
-    """Render to files in `output`: NAME.mp4 and NAME_gt.txt of each camera, floor.csv, cameras.yaml.
+    """Render to files in `output`: NAME.mp4 and NAME_gt.txt of each camera, floor.csv, cameras.yaml, set.yaml.
 
     Raises:
         InputError: as `render_frames`.
@@ -433,3 +433,4 @@ def render_scene(settings: SceneSettings, output: Path, wardrobe: Wardrobe | Non
         write_mot(output / f"{camera.name}_gt.txt", boxes)
     write_floor(output / "floor.csv", floor)
     write_cameras(output / "cameras.yaml", settings.cameras, settings.size_wh)
+    write_benchmark_set(output / "set.yaml", settings.cameras)

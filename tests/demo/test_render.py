@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import yaml
 from typer.testing import CliRunner
 
 from demo.__main__ import app
@@ -18,6 +17,7 @@ from demo.paths import Walk
 from demo.people import Wardrobe
 from demo.render import RenderedFrame, render_frames, render_scene
 from demo.settings import DEMO_CAMERAS, SceneSettings
+from pipeline.benchmark.benchmark_set import read_benchmark_set
 from pipeline.errors import InputError
 
 needs_openpeople = pytest.mark.skipif(
@@ -91,10 +91,13 @@ def test_files_of_a_scene(tmp_path: Path, wardrobe: Wardrobe) -> None:
         "cam1_gt.txt",
         "cameras.yaml",
         "floor.csv",
+        "set.yaml",
     ]
     assert len((tmp_path / "cam1_gt.txt").read_text().splitlines()) == 5
-    (entry,) = yaml.safe_load((tmp_path / "cameras.yaml").read_text())
-    assert entry["source"] == "cam1.mp4"
+    scene = read_benchmark_set(tmp_path / "set.yaml")
+    (camera,) = scene.config.cameras
+    assert camera.source == str(tmp_path / "cam1.mp4")
+    assert len(scene.ground_truth["cam1"]) == len((tmp_path / "cam1_gt.txt").read_text().splitlines())
     assert (tmp_path / "floor.csv").read_text().splitlines()[1] == "0,0.000,1,6.000,4.000"
 
 

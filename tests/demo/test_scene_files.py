@@ -32,7 +32,7 @@ def floor_positions() -> dict[tuple[int, int], np.ndarray]:
 
 
 def calibration() -> dict[str, np.ndarray]:
-    entries = yaml.safe_load((SCENE / "cameras.yaml").read_text())
+    entries = yaml.safe_load((SCENE / "cameras.yaml").read_text())["cameras"]
     assert [entry["source"] for entry in entries] == [f"{name}.mp4" for name in CAMERAS]
     return {entry["name"]: np.array(entry["homography"]) for entry in entries}
 

@@ -177,6 +177,8 @@ class TrackerSettings(_MatchingSection):
     embedding_interval_s: Positive
     embedding_first_interval_s: NotNegative
     first_crops: Count
+    sparse_frames_s: Positive
+    overlap_trusted_s: Positive
     ambiguous_iou: Share
     ambiguous_margin_iou: Share
     good_crop_confidence: Share

@@ -11,6 +11,7 @@ A frame takes two calls, because embeddings are computed only where they matter:
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -57,7 +58,8 @@ class _Scene:
     """A frame's N detections beside the T tracks as predicted for its time; `plan` and `update` both need it.
 
     mean, covariance: (T, 4, 2) and (T, 4, 3). tracks_xyxy: (T, 4). same_class: (T, N). iou: (T, N).
-    good: (N,), detections whose crops are fit to describe a person.
+    good: (N,), detections whose crops are fit to describe a person. gap_s: since the frame before, 0 for the first one.
+    sparse: that is so long that people may have walked out of their boxes.
     """
 
     time_s: float
@@ -68,6 +70,8 @@ class _Scene:
     same_class: BoolArray
     iou: Boxes
     good: BoolArray
+    gap_s: float
+    sparse: bool
 
 
 class SingleCameraTracker:
@@ -97,7 +101,9 @@ class SingleCameraTracker:
 
     def plan(self, frame: Frame, detections: Detections) -> IntArray:
         """Rows (K,) of `detections` whose embedding would help: a track is due for one, a box could belong to
-        two tracks, or a confident box belongs to none while lost tracks are waiting to be found.
+        two tracks, or a confident box belongs to none while lost tracks are waiting to be found. In sparse frames
+        (`sparse_frames_s`) that is every confident box that belongs to none, after a long gap (`overlap_trusted_s`)
+        every confident one.
 
         Raises:
             ValueError: if the frame is not later than the one given to `update` before.
@@ -105,7 +111,12 @@ class SingleCameraTracker:
         settings = self._settings
         scene = self._look(frame, detections)
         high = detections.confidence >= settings.high_confidence
-        if not high.any() or not self._tracks:
+        startable = detections.confidence >= settings.new_track_confidence
+        if scene.gap_s >= settings.overlap_trusted_s:
+            return np.flatnonzero(startable)
+        if not self._tracks:
+            return np.flatnonzero(startable & scene.sparse)
+        if not high.any():
             return np.zeros(0, np.int64)
         iou = np.where(scene.same_class, scene.iou, 0)
         plain = iou.max(axis=0) > settings.ambiguous_iou
@@ -117,8 +128,8 @@ class SingleCameraTracker:
             first, second = -np.partition(-rivals, 1, axis=0)[:2]
             wanted |= (second > settings.ambiguous_iou) & (first - second < settings.ambiguous_margin_iou)
         waiting = comparable & np.array([track.state is TrackState.LOST for track in self._tracks])
-        if waiting.any():
-            wanted |= ~plain & (detections.confidence >= settings.new_track_confidence)
+        if scene.sparse or waiting.any():
+            wanted |= ~plain & startable
         return np.flatnonzero(wanted & high)
 
     def update(self, frame: Frame, detections: Detections) -> TrackedFrame:
@@ -144,7 +155,11 @@ class SingleCameraTracker:
         seen = established[~lost[established]]
         more, _, _ = _match_iou(scene, seen, low, settings.max_iou_distance_low)
         pairs += more
-        more, _, high = _match_iou(scene, np.flatnonzero(tentative), high, settings.max_iou_distance_tentative)
+        young = np.flatnonzero(tentative)
+        if scene.sparse:
+            more, _, high = self._match_high(scene, detections, young, high)
+        else:
+            more, _, high = _match_iou(scene, young, high, settings.max_iou_distance_tentative)
         pairs += more
 
         self._observe(pairs, frame, detections, scene.good)
@@ -178,6 +193,7 @@ class SingleCameraTracker:
             self._mean, self._covariance, np.full(len(self._tracks), elapsed_s)
         )
         tracks_xyxy = cxcywh_to_xyxy(mean[..., 0])
+        gap_s = elapsed_s if isfinite(elapsed_s) else 0.0
         classes = np.array([track.class_id for track in self._tracks], np.int64)
         self._scene = _Scene(
             time_s=frame.time_s,
@@ -188,6 +204,8 @@ class SingleCameraTracker:
             same_class=classes[:, None] == detections.class_id[None, :],
             iou=iou_matrix(tracks_xyxy, detections.xyxy),
             good=good_crops(detections.xyxy, detections.confidence, frame.size_wh, self._settings),
+            gap_s=gap_s,
+            sparse=gap_s >= self._settings.sparse_frames_s,
         )
         return self._scene
 

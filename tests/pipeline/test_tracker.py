@@ -365,6 +365,55 @@ def test_a_confident_box_without_a_track_is_embedded_while_somebody_is_lost() ->
     assert (3.5, 1) not in [(round(time_s, 3), who) for time_s, who in alone.embedded]
 
 
+@pytest.mark.parametrize(
+    ("frame_rate", "speed_px_s", "ids"),
+    [
+        # At 3 and at 1 frames per second the two walk further than their boxes are wide between two frames.
+        pytest.param(10, 90, [[1], [2]], id="often"),
+        pytest.param(3, 135, [[1], [2]], id="sparse"),
+        pytest.param(1, 90, [[1], [2]], id="once a second"),
+    ],
+)
+def test_people_who_walk_out_of_their_boxes_between_two_frames_are_found_by_their_looks(
+    frame_rate: float, speed_px_s: float, ids: list[list[int]]
+) -> None:
+    people = [_late(walker(speed_px_s, x=20, y=100)), _late(walker(speed_px_s, x=60, y=260))]
+    result = follow(people, 4.0, frame_rate)
+    assert [result.of(0), result.of(1)] == ids
+    assert result.frames_of(0) == result.frames_of(1) == list(range(1, round(4 * frame_rate)))
+
+
+def _late(place: Callable[[float], tuple[float, float]]) -> Person:
+    """Comes in the second frame: how long before the first one people were where they are is not known."""
+    return Person(lambda time_s: place(time_s) if time_s > 0 else None)
+
+
+def test_overlap_alone_cannot_find_them() -> None:
+    result = follow([Person(walker(90, x=20))], 4.0, 1, embeddings=False)
+    assert result.of(0) == []
+
+
+def test_somebody_else_in_ones_box_of_a_second_ago_is_somebody_else() -> None:
+    """Two people in a queue: each stands where the other stood in the frame before."""
+    people = [_late(walker(60, x=100)), _late(walker(60, x=40))]
+    result = follow(people, 4.0, 1)
+    assert [result.of(0), result.of(1)] == [[1], [2]]
+
+
+@pytest.mark.parametrize(
+    ("frame_rate", "embedded"),
+    [
+        pytest.param(10, 0, id="a frame in .1 s"),
+        pytest.param(3, 1, id="sparse: the box that overlaps nobody"),
+        pytest.param(1, 2, id="after a second: all"),
+    ],
+)
+def test_the_longer_the_gap_the_less_overlap_says(frame_rate: float, embedded: int) -> None:
+    stays, comes = Person(lambda _: (100, 200)), Person(lambda time_s: (400, 200) if time_s > 0 else None)
+    result = follow([stays, comes], 2 / frame_rate, frame_rate)
+    assert len([who for time_s, who in result.embedded if time_s > 0]) == embedded
+
+
 def test_weak_boxes_are_never_embedded() -> None:
     assert follow([Person(walker(), lambda t: 0.9 if t < 0.15 else 0.3)], 3).embedded == []
 

@@ -42,10 +42,13 @@ class CameraCentres:
 
     Args:
         enabled: else nothing is learned and nothing is ever subtracted.
+        borrow: what a camera has not shown itself yet is taken from the mean of all of them, so that the people of a
+            camera that has just been added can be compared with those of cameras that are long known.
     """
 
-    def __init__(self, cameras: int, *, enabled: bool = True) -> None:
+    def __init__(self, cameras: int, *, enabled: bool = True, borrow: bool = False) -> None:
         self._enabled = enabled
+        self._borrow = borrow
         self._mean: NDArray[np.float64] = np.zeros((cameras, 0))
         self._embeddings = np.zeros(cameras)
         self._tracks = np.zeros(cameras)
@@ -90,8 +93,11 @@ class CameraCentres:
 
     def refresh(self) -> bool:
         """Use what has been learned so far; whether that changes any camera's centre noticeably."""
-        weight = self._tracks / (self._tracks + _HALF_TRACKS)
-        centre = weight[:, None] * self._mean
+        own, all_tracks = self._tracks / (self._tracks + _HALF_TRACKS), self._tracks.sum()
+        borrowed = (1 - own) * (all_tracks / (all_tracks + _HALF_TRACKS) if self._borrow else 0.0)
+        grand = (self._tracks @ self._mean) / max(all_tracks, 1.0)
+        centre = own[:, None] * self._mean + borrowed[:, None] * grand
+        weight = own + borrowed
         moved = np.linalg.norm(centre - self._used, axis=1) > _NOTICEABLE
         if not moved.any():
             return False
@@ -100,7 +106,7 @@ class CameraCentres:
         return True
 
     def weight(self, camera: int) -> float:
-        """Which share of the camera's mean is subtracted, in [0, 1)."""
+        """Which share of the camera's mean, borrowed or its own, is subtracted, in [0, 1)."""
         return float(self._used_weight[camera])
 
     def centred(self, embeddings: FloatArray, camera: int | NDArray[np.int64]) -> FloatArray:

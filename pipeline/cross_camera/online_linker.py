@@ -89,7 +89,9 @@ class OnlineLinker:
         self._camera_row = {camera_id: row for row, camera_id in enumerate(camera_ids)}
         self._settings = settings
         self._transit = TransitTimes(camera_ids, settings.transit_windows)
-        self._centres = CameraCentres(len(camera_ids), enabled=settings.centred_cosine_limit is not None)
+        self._centres = CameraCentres(
+            len(camera_ids), enabled=settings.centred_cosine_limit is not None, borrow=True
+        )
         self._identities = IdentityTable(
             len(camera_ids), settings.features_per_identity, settings.feature_max_similarity, self._centres
         )

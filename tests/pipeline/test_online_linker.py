@@ -103,6 +103,22 @@ def test_tracks_of_two_cameras_are_one_person_if_they_look_alike(distance: float
     assert scene.linker.people == (1 if same else 2)
 
 
+def test_people_are_known_again_in_a_camera_that_was_just_added() -> None:
+    """All people look alike but for a part of their own; the mean of those seen so far leaves that part."""
+    rng = np.random.default_rng(0)
+    people = [4 * one_hot(0, dim=64)[0] + rng.normal(size=64) / 4 for _ in range(60)]
+    scene = Scene(max_cosine_distance=0.01, max_centred_cosine_distance=0.4)
+    records = [
+        scene.track("a", number, 3.0 * number, 3.0 * number + 1, person / np.linalg.norm(person))
+        for number, person in enumerate(people, start=1)
+    ]
+    assert len({scene.id_of(record) for record in records}) > 50
+    scene.linker.set_cameras([*CAMERAS, "new"], [])
+    again = people[40] + rng.normal(size=64) / 12
+    record = scene.track("new", 1, 200, 201, again / np.linalg.norm(again))
+    assert scene.id_of(record) == scene.id_of(records[40])
+
+
 def test_two_linkers_count_from_1_each() -> None:
     assert [scene.id_of(scene.track("a", 1, 0, 1, PERSON)) for scene in (Scene(), Scene())] == [1, 1]
 

@@ -40,6 +40,19 @@ def test_the_weighted_mean_is_subtracted() -> None:
     assert both == pytest.approx(np.stack([A, centres.centred(A, 0)]))
 
 
+def test_a_camera_that_has_shown_nobody_borrows_from_the_others() -> None:
+    """Ten tracks of mean (.5, .5, 0): all cameras together count half, the camera that showed them .5 + .5 x .5."""
+    centres = CameraCentres(2, borrow=True)
+    for _ in range(10):
+        centres.add(0, A, new_track=True)
+        centres.add(0, B, new_track=False)
+    centres.refresh()
+    assert [centres.weight(0), centres.weight(1)] == pytest.approx([0.75, 0.5])
+    assert centres.centred(A, 1)[:3] == pytest.approx([0.9487, -0.3162, 0], abs=1e-4)
+    # A becomes (.625, -.375, 0) over its length .7289.
+    assert centres.centred(A, 0)[:3] == pytest.approx([0.8575, -0.5145, 0], abs=1e-4)
+
+
 def test_what_a_camera_does_to_everybody_is_taken_away() -> None:
     """Two cameras shift everybody their own way; without that, people are alike in both."""
     rng = np.random.default_rng(0)

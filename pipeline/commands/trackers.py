@@ -64,10 +64,11 @@ def trackers(
         others.append(boxmot_peer(boxmot, boxmot_weights))
     lines: list[str] = []
     figures: dict[str, object] = {}
+    paths = sets or sorted(SETS.glob("*.yaml"))
+    # A fault in the last of them must not show after hours.
+    chosen_sets = [read_benchmark_set(path, overrides_of(settings)) for path in paths]
     with console.status("") as status:
-        paths = sets or sorted(SETS.glob("*.yaml"))
-        for path, title in zip(paths, titles(paths, every), strict=True):
-            chosen = read_benchmark_set(path, overrides_of(settings))
+        for chosen, title in zip(chosen_sets, titles(paths, every), strict=True):
             found = compare(
                 chosen,
                 others,
@@ -82,8 +83,9 @@ def trackers(
             figures[title] = [contestant.to_dict() for contestant in found]
             lines += [*table, ""]
             console.print(Markdown("\n".join(table)))
-    write_text(markdown, "\n".join(lines))
-    write_json(json_file, figures)
+            # What has been measured is kept, whatever happens to the next set.
+            write_text(markdown, "\n".join(lines))
+            write_json(json_file, figures)
 
 
 def titles(paths: Sequence[Path], every: int) -> list[str]:

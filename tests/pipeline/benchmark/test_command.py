@@ -13,11 +13,13 @@ import pytest
 import torch
 import yaml
 
-from pipeline.benchmark.benchmark_set import read_benchmark_set
+from pipeline.benchmark.benchmark_set import BenchmarkSet, read_benchmark_set
+from pipeline.benchmark.report import Contestant
 from pipeline.cli import main
 from pipeline.commands.trackers import SETS, titles
 from pipeline.config import PROJECT_ROOT
-from pipeline.errors import InputError
+from pipeline.errors import InputError, RunError
+from pipeline.evaluation import score
 from reid.checkpoints import save_checkpoint
 from reid.models.transreid import TransReID, TransReIDConfig
 from tests.demo_clips import cut, cut_ground_truth
@@ -115,6 +117,48 @@ def test_without_a_command_it_is_all_sets(
     assert output.index("first") < output.index("second")
     # In the table and in the ladder of each.
     assert output.count("mtmc, online") == 4
+
+
+def tables_of(contents: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[list[str], str, int]:
+    """Of sets that hold so: which were run, the tables in the file, and the exit code. The set "broken" stops."""
+    ran: list[str] = []
+
+    def compare(chosen: BenchmarkSet, *arguments: object, **more: object) -> list[Contestant]:
+        ran.append(chosen.name)
+        if chosen.name == "broken":
+            raise RunError("no more")
+        return [Contestant("made up", score({}, chosen.ground_truth), 1.0)]
+
+    monkeypatch.setattr("pipeline.benchmark.comparison.compare", compare)
+    paths = []
+    for number, content in enumerate(contents):
+        path = tmp_path / f"{'broken' if content == 'broken' else f'set{number}'}.yaml"
+        path.write_text("{}" if content == "typo" else ONE_BOX)
+        paths.append(str(path))
+    (tmp_path / "gt.txt").write_text("1,1,40,10,20,30,1,1,1\n")
+    with pytest.raises(SystemExit) as stop:
+        main(["benchmark", "trackers", *paths, "--no-peers", "--markdown", str(tmp_path / "tables.md")])
+    tables = tmp_path / "tables.md"
+    return ran, tables.read_text() if tables.exists() else "", int(stop.value.code or 0)
+
+
+ONE_BOX = "{cameras: [{name: hall, source: hall.mp4}], ground_truth: {hall: gt.txt}}"
+
+
+def test_a_fault_in_the_last_set_shows_before_the_first_is_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran, _, code = tables_of(["good", "typo"], tmp_path, monkeypatch)
+    assert (ran, code) == ([], 2)
+
+
+def test_tables_of_the_sets_before_one_that_fails_are_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran, tables, code = tables_of(["good", "broken"], tmp_path, monkeypatch)
+    assert ran == ["set0", "broken"]
+    assert "**set0**" in tables
+    assert code
 
 
 @pytest.mark.parametrize(

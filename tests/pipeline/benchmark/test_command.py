@@ -66,8 +66,7 @@ def test_one_table_of_all_trackers(folder: Path, tmp_path: Path, monkeypatch: py
         if run == 0:
             first = json.loads((tmp_path / "figures.json").read_text())
             # The second run takes what the first one kept.
-            (folder / "entrance.mp4").rename(folder / "moved.mp4")
-    (folder / "moved.mp4").rename(folder / "entrance.mp4")
+            monkeypatch.setattr("pipeline.tracking.track", None)
     figures = json.loads((tmp_path / "figures.json").read_text())
     names = [contestant["name"] for contestant in figures["two"]]
     assert len(names) == 8

@@ -270,6 +270,34 @@ def test_warnings_and_refusals() -> None:
     assert score({}, truth).all_cameras.false_negatives == 13, "a run in which nobody was found"
 
 
+@pytest.mark.parametrize(
+    ("truth", "predicted", "words"),
+    [
+        pytest.param(
+            boxes([(0, 1, 0)]),
+            tracked([(3, 7, 0), (0, 7, 0), (0, 7, 1)], [1, 2, 3]),
+            "tracked in camera 'hall' has id 7 twice in frame_index 0",
+            id="a box twice would have IDF1 1",
+        ),
+        pytest.param(
+            boxes([(0, 1, 0)]),
+            tracked([(0, 7, 0), (0, 8, 30)], [2, 2]),
+            "tracked in camera 'hall' has track 2 twice in frame_index 0",
+            id="a track",
+        ),
+        pytest.param(
+            boxes([(4, 1, 0), (4, 1, 30)]),
+            tracked([(0, 7, 0)]),
+            "ground truth of camera 'hall' has id 1 twice in frame_index 4",
+            id="a person",
+        ),
+    ],
+)
+def test_nobody_is_in_two_boxes_of_one_image(truth: TrackBoxes, predicted: TrajectoryBoxes, words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        score({"hall": predicted}, {"hall": truth})
+
+
 def write_csv(path: Path, rows: Sequence[str]) -> Path:
     header = "global_id,camera_id,track_id,frame_index,class_name,x1,y1,x2,y2,confidence,interpolated"
     path.write_text("\n".join([header, *rows]) + "\n")

@@ -194,7 +194,7 @@ def test_ground_truth_is_cropped_as_its_camera(folder: Path, tmp_path: Path) -> 
 
 def test_rules_of_a_ground_truth(folder: Path, tmp_path: Path) -> None:
     """Persons 2 and 5 are one; who is away for more than 4 s is new; the rest comes from another file."""
-    (tmp_path / "gt.txt").write_text("".join(f"1,{i},{10 * i},10,20,30,1,1,1\n" for i in (1, 2, 5)))
+    (tmp_path / "gt.txt").write_text("".join(f"{i},{i},{10 * i},10,20,30,1,1,1\n" for i in (1, 2, 5)))
     (tmp_path / "base.yaml").write_text(yaml.safe_dump({"cameras": values(folder)["cameras"][:1]}))
     rules = {
         "config": "base.yaml",
@@ -208,6 +208,16 @@ def test_rules_of_a_ground_truth(folder: Path, tmp_path: Path) -> None:
     assert chosen.ground_truth["entrance"].ids.tolist() == [1, 2, 2]
     assert chosen.config.linker.identity_memory_s == 4
     assert [camera.name for camera in chosen.config.cameras] == ["entrance"]
+
+
+def test_people_in_one_picture_are_not_the_same(tmp_path: Path) -> None:
+    (tmp_path / "gt.txt").write_text(
+        "".join(f"{f},{i},{10 * i},10,20,30,1,1,1\n" for f, i in ((1, 2), (2, 2), (2, 5)))
+    )
+    path = tmp_path / "rules.yaml"
+    path.write_text("{same_person: [[2, 5]], " + ONE_BOX[1:])
+    with pytest.raises(InputError, match=r"one of 2 and 5, but camera 'hall' has both in frame 2"):
+        read_benchmark_set(path)
 
 
 @pytest.mark.skipif("MTMC_DATA" not in os.environ, reason="MTMC_DATA (folder of recordings) is not set")

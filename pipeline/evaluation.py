@@ -102,7 +102,7 @@ def evaluate(
     iou_threshold: float = 0.5,
     class_name: str | None = "person",
     ground_truth_classes: Collection[int] = (PEDESTRIAN,),
-    interpolated: bool = True,
+    interpolated: bool = False,
 ) -> Scores:
     """Score a trajectories.csv.
 
@@ -114,7 +114,7 @@ def evaluate(
         class_name: the class of the CSV that is scored; None for all.
         ground_truth_classes: the MOT16/17/20 class ids that are scored. Unlike the official protocol of those
             challenges, boxes on people of other classes (reflections, static persons) are not forgiven.
-        interpolated: False scores only boxes that a detector saw.
+        interpolated: also score rows that interpolation filled in, which no detector saw.
 
     Raises:
         InputError: see `read_trajectories`, `read_ground_truth` and `score`.

@@ -28,10 +28,10 @@ _COUNTS = {
 }
 
 
-def scores_table(scores: Scores) -> Table:
-    """One column a camera and one for all cameras, one row a metric; shares in percent."""
+def scores_table(scores: Scores, note: str | None = None) -> Table:
+    """One column a camera and one for all cameras, one row a metric; shares in percent; `note` below."""
     columns = {**scores.cameras, "all cameras": scores.all_cameras}
-    table = Table("", *columns)
+    table = Table("", *columns, caption=note)
     for column in table.columns[1:]:
         column.justify = "right"
     for label, name in _SHARES.items():

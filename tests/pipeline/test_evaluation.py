@@ -318,9 +318,9 @@ def test_evaluate_files(tmp_path: Path) -> None:
             "6,hall,2,1,bicycle,70,0,80,10,0.9,0",
         ],
     )
-    scores = evaluate(trajectories, {"hall": truth})
+    scores = evaluate(trajectories, {"hall": truth}, interpolated=True)
     assert (scores.all_cameras.idf1, scores.all_cameras.ground_truth_boxes) == (1, 2)
-    observed = evaluate(trajectories, {"hall": truth}, interpolated=False)
+    observed = evaluate(trajectories, {"hall": truth})
     assert (observed.all_cameras.idr, observed.all_cameras.predicted_boxes) == (0.5, 1)
     assert evaluate(trajectories, {"hall": truth}, class_name=None).all_cameras.false_positives == 1
     both_classes = evaluate(trajectories, {"hall": truth}, ground_truth_classes=(1, 7))

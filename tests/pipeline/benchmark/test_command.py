@@ -69,8 +69,12 @@ def test_one_table_of_all_trackers(folder: Path, tmp_path: Path, monkeypatch: py
             monkeypatch.setattr("pipeline.tracking.track", None)
     figures = json.loads((tmp_path / "figures.json").read_text())
     names = [contestant["name"] for contestant in figures["two"]]
-    assert len(names) == 8
+    assert len(names) == 10
     assert names[0] == "Ultralytics ByteTrack"
+    assert names[-4:-2] == [
+        "ByteTrack + clustering",
+        "ByteTrack + clustering, best threshold chosen afterwards",
+    ]
     assert names[-2:] == ["mtmc, online", "mtmc, offline"]
     for before, after in zip(first["two"], figures["two"], strict=True):
         assert before["scores"] == after["scores"]

@@ -83,6 +83,15 @@ class Scores:
     iou_threshold: float
     warnings: tuple[str, ...]
 
+    @property
+    def gap_closed(self) -> float | None:
+        """Which share of the gap in IDF1 between `not_linked` and `perfect_linking` the linking closes; below 0 where
+        it does harm, None where there is no gap."""
+        low, reached, high = self.not_linked.idf1, self.all_cameras.idf1, self.perfect_linking.idf1
+        if low is None or reached is None or high is None or high <= low:
+            return None
+        return (reached - low) / (high - low)
+
     def to_dict(self) -> dict[str, Any]:
         """Plain dictionaries, lists and numbers, as for JSON."""
         return {
@@ -91,6 +100,7 @@ class Scores:
             "all_cameras": asdict(self.all_cameras),
             "not_linked": asdict(self.not_linked),
             "perfect_linking": asdict(self.perfect_linking),
+            "gap_closed": self.gap_closed,
             "warnings": list(self.warnings),
         }
 

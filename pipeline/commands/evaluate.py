@@ -43,7 +43,9 @@ def evaluate(
     """Score a run against ground truth: each camera, and all cameras as one with global ids.
 
     The score over all cameras is no mean of the cameras: a person who gets another id in another camera is an
-    error there and only there. Cameras that the configuration crops have their ground truth cropped alike.
+    error there and only there. Cameras that the configuration crops have their ground truth cropped alike. The second
+    table has the same tracks not linked and linked perfectly; what better boxes would bring needs the detections, and
+    is in the table of `mtmc benchmark trackers` ("perfect boxes").
 
     Example:
 

@@ -245,6 +245,33 @@ def test_ladder_of_linking(
     assert len({rung.predicted_boxes for rung in rungs}) == 1
 
 
+@pytest.mark.parametrize(
+    ("ids", "share", "words"),
+    [
+        pytest.param((7, 8, 9), 0.0, "linking closes 0 % of the gap", id="nothing linked"),
+        pytest.param(
+            (7, 7, 9), 0.5, "linking closes 50 % of the gap", id="two views of three: IDF1 2/3 of 1/3 to 1"
+        ),
+        pytest.param((7, 7, 7), 1.0, "linking closes 100 % of the gap", id="all"),
+    ],
+)
+def test_the_share_of_the_gap_that_linking_closes(ids: tuple[int, ...], share: float, words: str) -> None:
+    """One person, ten frames in each of three views."""
+    scores = score(
+        {camera: tracked(walk(T10, box_id)) for camera, box_id in zip("abc", ids, strict=True)},
+        {camera: boxes(walk(T10, 1)) for camera in "abc"},
+    )
+    assert scores.gap_closed == pytest.approx(share)
+    assert scores.to_dict()["gap_closed"] == scores.gap_closed
+    assert words in text_of(linking_table(scores))
+
+
+def test_one_view_has_no_gap_to_close() -> None:
+    scores = score({"a": tracked(walk(T10, 7))}, {"a": boxes(walk(T10, 1))})
+    assert scores.gap_closed is None
+    assert "gap" not in text_of(linking_table(scores))
+
+
 def test_iou_threshold() -> None:
     truth, predicted = {"a": boxes(walk(T10, 1))}, {"a": tracked(walk(T10, 7, left=2))}  # IoU 2/3
     assert score(predicted, truth, iou_threshold=0.6).all_cameras.idf1 == 1

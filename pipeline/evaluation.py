@@ -18,7 +18,7 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +28,7 @@ from pipeline.boxes import iou_matrix
 from pipeline.datatypes import IntArray
 from pipeline.errors import InputError
 from pipeline.mot_files import PEDESTRIAN, read_ground_truth
-from pipeline.track_boxes import TrackBoxes
+from pipeline.track_boxes import TrackBoxes, check_unique
 from pipeline.trajectory_boxes import TrajectoryBoxes, read_trajectories
 
 
@@ -83,6 +83,15 @@ class Scores:
     iou_threshold: float
     warnings: tuple[str, ...]
 
+    @property
+    def gap_closed(self) -> float | None:
+        """Which share of the gap in IDF1 between `not_linked` and `perfect_linking` the linking closes; below 0 where
+        it does harm, None where there is no gap."""
+        low, reached, high = self.not_linked.idf1, self.all_cameras.idf1, self.perfect_linking.idf1
+        if low is None or reached is None or high is None or high <= low:
+            return None
+        return (reached - low) / (high - low)
+
     def to_dict(self) -> dict[str, Any]:
         """Plain dictionaries, lists and numbers, as for JSON."""
         return {
@@ -91,6 +100,7 @@ class Scores:
             "all_cameras": asdict(self.all_cameras),
             "not_linked": asdict(self.not_linked),
             "perfect_linking": asdict(self.perfect_linking),
+            "gap_closed": self.gap_closed,
             "warnings": list(self.warnings),
         }
 
@@ -102,7 +112,7 @@ def evaluate(
     iou_threshold: float = 0.5,
     class_name: str | None = "person",
     ground_truth_classes: Collection[int] = (PEDESTRIAN,),
-    interpolated: bool = True,
+    interpolated: bool = False,
 ) -> Scores:
     """Score a trajectories.csv.
 
@@ -114,7 +124,7 @@ def evaluate(
         class_name: the class of the CSV that is scored; None for all.
         ground_truth_classes: the MOT16/17/20 class ids that are scored. Unlike the official protocol of those
             challenges, boxes on people of other classes (reflections, static persons) are not forgiven.
-        interpolated: False scores only boxes that a detector saw.
+        interpolated: also score rows that interpolation filled in, which no detector saw.
 
     Raises:
         InputError: see `read_trajectories`, `read_ground_truth` and `score`.
@@ -138,8 +148,8 @@ def score(
     camera in which everybody was missed.
 
     Raises:
-        InputError: no ground truth at all; predicted boxes, but none in a camera of the ground truth; a
-            threshold outside (0, 1].
+        InputError: no ground truth at all; predicted boxes, but none in a camera of the ground truth; an id or a
+            track twice in one frame of a camera; a threshold outside (0, 1].
     """
     if not 0 < iou_threshold <= 1:
         raise InputError(f"the IoU threshold is {iou_threshold}. Give one above 0, and at most 1.")
@@ -150,6 +160,11 @@ def score(
             f"the ground truth is of {_names(ground_truth)}, the trajectories are of {_names(predicted)}: no "
             "camera in common. Name the ground truth as the cameras of the run."
         )
+    for camera, boxes in ground_truth.items():
+        _check_once(f"the ground truth of camera {camera!r}", "id", boxes, boxes.ids)
+    for camera, track in predicted.items():
+        _check_once(f"what was tracked in camera {camera!r}", "id", track.boxes, track.boxes.ids)
+        _check_once(f"what was tracked in camera {camera!r}", "track", track.boxes, track.track_id)
     cameras = sorted(ground_truth)
     truth = [ground_truth[camera] for camera in cameras]
     nothing = TrajectoryBoxes(TrackBoxes.empty(), np.zeros(0, np.int64))
@@ -171,6 +186,18 @@ def score(
         iou_threshold=iou_threshold,
         warnings=tuple(_warnings(predicted, ground_truth)),
     )
+
+
+def _check_once(whose: str, what: str, boxes: TrackBoxes, ids: IntArray) -> None:
+    """InputError if two boxes of one frame have the same of `ids` (N,)."""
+
+    def fail(first: int, second: int) -> NoReturn:
+        raise InputError(
+            f"{whose} has {what} {ids[second]} twice in frame_index {boxes.frame_index[second]}. One person cannot "
+            "be in two boxes of one image: remove or renumber one of them."
+        )
+
+    check_unique((boxes.frame_index, ids), fail)
 
 
 @dataclass(frozen=True, eq=False)

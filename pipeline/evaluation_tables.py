@@ -28,10 +28,10 @@ _COUNTS = {
 }
 
 
-def scores_table(scores: Scores) -> Table:
-    """One column a camera and one for all cameras, one row a metric; shares in percent."""
+def scores_table(scores: Scores, note: str | None = None) -> Table:
+    """One column a camera and one for all cameras, one row a metric; shares in percent; `note` below."""
     columns = {**scores.cameras, "all cameras": scores.all_cameras}
-    table = Table("", *columns)
+    table = Table("", *columns, caption=note)
     for column in table.columns[1:]:
         column.justify = "right"
     for label, name in _SHARES.items():
@@ -43,8 +43,11 @@ def scores_table(scores: Scores) -> Table:
 
 
 def linking_table(scores: Scores) -> Table:
-    """The same tracks not linked, linked by this run, and linked perfectly: scores over all cameras."""
-    table = Table("all cameras", "HOTA %", "AssA %", "IDF1 %")
+    """The same tracks not linked, linked by this run, and linked perfectly: scores over all cameras, and which share of
+    the gap between the first and the last the linking closes."""
+    closed = scores.gap_closed
+    caption = None if closed is None else f"linking closes {100 * closed:.0f} % of the gap in IDF1"
+    table = Table("all cameras", "HOTA %", "AssA %", "IDF1 %", caption=caption)
     for column in table.columns[1:]:
         column.justify = "right"
     for label, row in (

@@ -216,6 +216,30 @@ def test_evaluate_scores_cameras_and_all_of_them(folder: Path, capsys: pytest.Ca
     assert "IDF1" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("option", "found", "note"),
+    [
+        ([], 45, "without interpolated rows"),
+        (["--observed-only"], 45, "without interpolated rows"),
+        (["--interpolated"], 48, "with interpolated rows"),
+    ],
+)
+def test_interpolated_rows_are_scored_on_request(
+    folder: Path, capsys: pytest.CaptureFixture[str], option: list[str], found: int, note: str
+) -> None:
+    """Three of the 24 boxes of a camera are filled in."""
+    lines = (folder / "a.txt").read_text().splitlines()
+    (folder / "a.txt").write_text("\n".join(lines[:10] + lines[13:]) + "\n")
+    assert blind_track("-o", "out", "--interpolate") == 0
+    (folder / "gt.txt").write_text("1,7,10,20,40,80,1,1,1\n")
+    arguments = ["evaluate", "-t", "out/trajectories.csv", "-g", "a=gt.txt", "-g", "b=gt.txt", "--json", "s.json"]
+    assert exit_code(*arguments, *option) == 0
+    scores = json.loads((folder / "s.json").read_text())
+    assert scores["all_cameras"]["predicted_boxes"] == found
+    assert scores["interpolated"] == (option == ["--interpolated"])
+    assert note in capsys.readouterr().out
+
+
 def test_evaluate_crops_ground_truth_as_the_configuration_crops_the_camera(folder: Path) -> None:
     (folder / "cropped.yaml").write_text(
         "cameras:\n  - {name: a, source: a.mp4, crop_xyxy_px: [60, 0, 160, 120]}\nembedder: {weights: null}\n"

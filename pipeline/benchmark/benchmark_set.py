@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -15,7 +15,7 @@ from pipeline.config_faults import describe
 from pipeline.config_file import merge, read_config_file, resolve_path
 from pipeline.errors import InputError
 from pipeline.mot_files import read_ground_truth
-from pipeline.track_boxes import TrackBoxes, crop_ground_truth
+from pipeline.track_boxes import TrackBoxes, check_unique, crop_ground_truth
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,8 +61,8 @@ def read_benchmark_set(path: Path, overrides: Mapping[str, Any] | None = None) -
         overrides: as of `load_config`.
 
     Raises:
-        InputError: the file or a ground truth cannot be read, a camera has none, or other settings of tracking differ
-            from the defaults: all sets are run with the same.
+        InputError: the file or a ground truth cannot be read, a camera has none, two that `same_person` names are in
+            one picture, or other settings of tracking differ from the defaults: all sets are run with the same.
     """
     content = read_config_file(path)
     try:
@@ -95,9 +95,24 @@ def read_benchmark_set(path: Path, overrides: Mapping[str, Any] | None = None) -
     one_of = {other: group[0] for group in rules.same_person for other in group}
     truth = {}
     for camera in config.cameras:
-        boxes = read_ground_truth(Path(resolve_path(files[camera.name], path)))
-        boxes = replace(boxes, ids=np.array([one_of.get(i, i) for i in boxes.ids.tolist()], np.int64))
+        boxes = _renamed(
+            read_ground_truth(Path(resolve_path(files[camera.name], path))), one_of, path, camera.name
+        )
         if camera.crop_xyxy_px is not None:
             boxes = crop_ground_truth(boxes, camera.crop_xyxy_px)
         truth[camera.name] = boxes
     return BenchmarkSet(path.stem, config, truth, detections)
+
+
+def _renamed(boxes: TrackBoxes, one_of: Mapping[int, int], path: Path, camera_id: str) -> TrackBoxes:
+    """The boxes under the ids that `one_of` gives to theirs; others keep theirs."""
+    ids = np.array([one_of.get(i, i) for i in boxes.ids.tolist()], np.int64)
+
+    def fail(first: int, second: int) -> NoReturn:
+        raise InputError(
+            f"{path}: same_person makes one of {boxes.ids[first]} and {boxes.ids[second]}, but camera {camera_id!r} "
+            f"has both in frame {boxes.frame_index[second] + 1} of its ground truth: they are two people"
+        )
+
+    check_unique((boxes.frame_index, ids), fail)
+    return replace(boxes, ids=ids)

@@ -15,6 +15,8 @@ from pipeline.benchmark.peer import Peer, PeerTracker, PeerTracks
 from pipeline.datatypes import Detections, Frame
 from pipeline.errors import InputError, RunError
 
+_MAJOR = "25"
+
 
 def boxmot_peer(python: Path, weights: Path) -> Peer:
     """BoT-SORT with its package's defaults.
@@ -24,15 +26,22 @@ def boxmot_peer(python: Path, weights: Path) -> Peer:
         weights: of the re-identification network, as boxmot names its files (osnet_x0_25_msmt17.pt or .onnx).
 
     Raises:
-        InputError: either is not there, or the environment has no boxmot.
+        InputError: either is not there, or the environment has no boxmot, or another version of it.
     """
     for what, path in (("interpreter", python), ("weights", weights)):
         if not path.exists():
             raise InputError(f"boxmot's {what}: there is no file {path}")
-    found = subprocess.run([python, "-c", "import boxmot"], capture_output=True, text=True, check=False)
+    ask = "import boxmot; from importlib.metadata import version; print(version('boxmot'))"
+    found = subprocess.run([python, "-c", ask], capture_output=True, text=True, check=False)
     if found.returncode:
         raise InputError(f"{python} cannot import boxmot: {found.stderr.strip().splitlines()[-1:]}")
-    return Peer("boxmot BoT-SORT + OSNet", partial(_Tracker, python, weights), needs_pictures=True)
+    version = found.stdout.split()[-1]  # the package may greet before
+    if version.split(".")[0] != _MAJOR:
+        raise InputError(
+            f"{python} has boxmot {version}, but {_MAJOR} is needed: others are called in other ways. "
+            f"Install 'boxmot=={_MAJOR}.*' there"
+        )
+    return Peer(f"boxmot {version} BoT-SORT + OSNet", partial(_Tracker, python, weights), needs_pictures=True)
 
 
 class _Tracker(PeerTracker):

@@ -10,6 +10,7 @@ from pathlib import Path
 from detectors.base import Detector
 from pipeline.assembly import calibrated, close_sources, open_sources
 from pipeline.benchmark.benchmark_set import BenchmarkSet
+from pipeline.benchmark.clustered_peer import ClusteredPeer
 from pipeline.benchmark.contestants import Tracked, run_peer, run_project
 from pipeline.benchmark.peer import Peer
 from pipeline.benchmark.perfect_boxes import PerfectBoxes
@@ -31,6 +32,7 @@ def compare(
     perturbations: int,
     cache: Path,
     every: int = 1,
+    clustered: Peer | None = None,
     on_step: Callable[[str], None] = lambda what: None,
 ) -> list[Contestant]:
     """The scores of `others`, then of this project online and offline.
@@ -40,6 +42,7 @@ def compare(
         perturbations: repeat each on so many versions of the boxes with small errors.
         cache: folder that keeps detections and embeddings.
         every: use only each so many-th frame.
+        clustered: in sets of several cameras with embeddings also the tracks of this peer, joined by appearance.
         on_step: told in words what is being done.
     """
     done = 0
@@ -69,6 +72,21 @@ def compare(
         config = calibrated(chosen.config, embedder_hash)
         return run_project(config, thinned(saved.sources), detector, embedder_hash, second_pass=second_pass)
 
+    def clustering(first: Peer, detector: Detector, saved: SavedRun) -> tuple[ClusteredPeer, float]:
+        """With the limit for tracks that the model was calibrated to."""
+        config = calibrated(chosen.config, saved.detector.embedder_hash)
+        memory_s = config.linker.identity_memory_s
+        peer_run = ClusteredPeer(first, thinned(saved.sources), detector, config.tracker, memory_s)
+        return peer_run, config.second_pass.cosine_limit
+
+    def at_calibrated_limit(first: Peer, detector: Detector, saved: SavedRun) -> Tracked:
+        peer_run, limit = clustering(first, detector, saved)
+        return peer_run.joined(limit)
+
+    def at_best_threshold(first: Peer, detector: Detector, saved: SavedRun) -> Tracked:
+        peer_run, _ = clustering(first, detector, saved)
+        return peer_run.best_joined(truth)
+
     def scored(contestant: Run, worse: Callable[[Detector], Detector]) -> tuple[Scores, float]:
         with opened(files, chosen.config.detector.confidence_min) as saved:
             tracked = contestant(worse(saved.detector), saved)
@@ -92,6 +110,12 @@ def compare(
     if chosen.detections is not None:
         others = [other for other in others if not other.needs_pictures]
     found = [measured(other.name, partial(peer, other)) for other in others]
+    with opened(files, chosen.config.detector.confidence_min) as saved:
+        embedded = saved.detector.embedding_dim is not None
+    if clustered is not None and embedded and len(truth) > 1:
+        name = f"{clustered.name} + clustering"
+        found.append(measured(name, partial(at_calibrated_limit, clustered)))
+        found.append(measured(f"{name}, best threshold chosen afterwards", partial(at_best_threshold, clustered)))
     for name, second_pass in (("mtmc, online", False), ("mtmc, offline", True)):
         own = partial(project, second_pass)
         found.append(with_perfect_boxes(measured(name, own), own))

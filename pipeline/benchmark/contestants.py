@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from detectors.base import Detector
 from pipeline.assembly import build_parts
 from pipeline.benchmark.peer import Peer, PeerTracks
 from pipeline.config import Config
-from pipeline.datatypes import Detections
+from pipeline.datatypes import Detections, Frame
 from pipeline.runner import run
 from pipeline.sources.base import FrameSource
 from pipeline.track_boxes import TrackBoxes
@@ -53,11 +53,17 @@ def run_project(
     return Tracked(boxes, busy_s * 1000 / summary.frames)
 
 
-def run_peer(peer: Peer, sources: list[FrameSource], detector: Detector) -> Tracked:
+def run_peer(
+    peer: Peer,
+    sources: list[FrameSource],
+    detector: Detector,
+    on_tracks: Callable[[Frame, Detections, PeerTracks], None] = lambda frame, detections, tracks: None,
+) -> Tracked:
     """A peer in each camera by itself: nobody has the same id in two cameras.
 
     Args:
         sources: with pictures where the peer needs them.
+        on_tracks: told of every frame what it was given and what it said; its time counts, too.
     """
     boxes: dict[str, TrajectoryBoxes] = {}
     frames = busy_s = 0.0
@@ -70,6 +76,7 @@ def run_peer(peer: Peer, sources: list[FrameSource], detector: Detector) -> Trac
                 (detections,) = detector.detect([frame])
                 began = time.perf_counter()
                 tracks = tracker.update(frame, _without_embeddings(detections))
+                on_tracks(frame, detections, tracks)
                 busy_s += time.perf_counter() - began
                 frames += 1
                 found.append((frame.frame_index, tracks))

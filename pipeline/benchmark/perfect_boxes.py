@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from detectors.base import Detector
+from pipeline.assignment import assign
 from pipeline.boxes import iou_matrix
 from pipeline.datatypes import Detections, Frame
 from pipeline.track_boxes import TrackBoxes
@@ -16,8 +17,11 @@ _SAME_IOU = 0.5
 
 
 class PerfectBoxes:
-    """Finds everybody, with confidence 1. A box has the embedding of the detection that overlaps it most, if that is
-    half or more."""
+    """Finds everybody, with confidence 1.
+
+    True boxes and detections are paired one to one, by most overlap, at least half. A box has the embedding of its
+    detection: nobody gets the look of the person in front.
+    """
 
     def __init__(self, detector: Detector, ground_truth: Mapping[str, TrackBoxes]) -> None:
         self._detector = detector
@@ -42,8 +46,7 @@ class PerfectBoxes:
         embeddings = np.zeros((len(xyxy), detections.embeddings.shape[1]), np.float32)
         embedded = np.zeros(len(xyxy), np.bool_)
         if len(xyxy) and len(detections):
-            overlap = iou_matrix(xyxy, detections.xyxy)
-            best = overlap.argmax(axis=1)
-            embedded = (overlap.max(axis=1) >= _SAME_IOU) & detections.embedded[best]
-            embeddings[embedded] = detections.embeddings[best[embedded]]
+            true, found = assign(1 - iou_matrix(xyxy, detections.xyxy), 1 - _SAME_IOU).T
+            embedded[true] = detections.embedded[found]
+            embeddings[embedded] = detections.embeddings[found[embedded[true]]]
         return Detections(perfect.xyxy, perfect.confidence, perfect.class_id, embeddings, embedded)

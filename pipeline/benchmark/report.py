@@ -64,17 +64,20 @@ def set_table(name: str, contestants: Sequence[Contestant]) -> list[str]:
 
 def ladder_table(name: str, contestants: Sequence[Contestant]) -> list[str]:
     """Lines of a Markdown table that shows where the loss is: the same tracks not linked, linked, linked perfectly, and
-    tracks of perfect boxes linked."""
+    tracks of perfect boxes linked. "Gap closed" is the share in IDF1 between the first and the third."""
     lines = [
         f"**{name}**: where the loss is (HOTA / IDF1 over all cameras)",
         "",
-        _line(["", "not linked", "as linked", "linked perfectly", "perfect boxes, linked"]),
-        _line(["---"] + ["---:"] * 4),
+        _line(["", "not linked", "as linked", "linked perfectly", "gap closed", "perfect boxes, linked"]),
+        _line(["---"] + ["---:"] * 5),
     ]
     for contestant in contestants:
         scores = contestant.scores
-        steps = (scores.not_linked, scores.all_cameras, scores.perfect_linking, contestant.perfect_boxes)
-        lines.append(_line([contestant.name, *(_pair(step) for step in steps)]))
+        steps = (scores.not_linked, scores.all_cameras, scores.perfect_linking)
+        closed = "–" if scores.gap_closed is None else f"{100 * scores.gap_closed:.0f} %"
+        lines.append(
+            _line([contestant.name, *(_pair(step) for step in steps), closed, _pair(contestant.perfect_boxes)])
+        )
     return lines
 
 

@@ -14,6 +14,9 @@ from detectors.weights import model_hash
 from pipeline import tracking
 from pipeline.assembly import embeddings_hash
 from pipeline.benchmark.benchmark_set import BenchmarkSet
+from pipeline.benchmark.source_stamp import source_stamp
+from pipeline.config import Config
+from pipeline.errors import RunError
 from pipeline.sources.base import FrameSource
 
 
@@ -36,14 +39,42 @@ def saved_detections(
     """Files with the set's detections and an embedding for every box; from `folder` if they are there.
 
     Args:
-        folder: where runs are kept, each under the digest of all that its files depend on.
+        folder: where runs are kept, each under its `run_key`.
+
+    Raises:
+        InputError: as `track`.
+        RunError: a recording cannot be read to its end.
     """
     if chosen.detections is not None:
         return chosen.detections
     config = chosen.config
+    kept = folder / run_key(config)
+    files = {camera.name: kept / "detections" / f"{camera.name}.parquet" for camera in config.cameras}
+    if not (kept / "complete").exists():
+        output = config.output.model_copy(update={"save_detections": True, "save_embeddings": True})
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        summary = tracking.track(
+            config.model_copy(update={"output": output}), kept, overwrite=True, on_frame=on_frame
+        )
+        if summary.problems:
+            raise RunError(
+                f"{chosen.name}: {'; '.join(summary.problems)}. The ground truth goes on, so nothing is scored: "
+                "give recordings that can be read to the end"
+            )
+        (kept / "complete").touch()
+    return files
+
+
+def run_key(config: Config) -> str:
+    """Digest of all that the saved detections and embeddings of a configuration depend on.
+
+    Raises:
+        InputError: weights or a MOTChallenge sequence cannot be read.
+    """
     # Of models it matters what they compute, not where they lie or how they were calibrated.
     depends = {
         "cameras": [camera.model_dump(mode="json") for camera in config.cameras],
+        "sources": [source_stamp(camera.source) for camera in config.cameras],
         "detector": config.detector.model_dump(mode="json", exclude={"weights"}),
         "embedder": config.embedder.model_dump(mode="json", exclude={"weights", "site"}),
         "weights": [
@@ -52,15 +83,7 @@ def saved_detections(
             _stamp(config.embedder.site),
         ],
     }
-    digest = hashlib.sha256(json.dumps(depends, sort_keys=True).encode()).hexdigest()[:16]
-    kept = folder / digest
-    files = {camera.name: kept / "detections" / f"{camera.name}.parquet" for camera in config.cameras}
-    if not (kept / "complete").exists():
-        output = config.output.model_copy(update={"save_detections": True, "save_embeddings": True})
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        tracking.track(config.model_copy(update={"output": output}), kept, overwrite=True, on_frame=on_frame)
-        (kept / "complete").touch()
-    return files
+    return hashlib.sha256(json.dumps(depends, sort_keys=True).encode()).hexdigest()[:16]
 
 
 @contextmanager

@@ -29,7 +29,8 @@ def demo(
     """Track the demo scene (three cameras, people made by a computer), score it, and draw the result.
 
     Leaves trajectories.csv, scores.json, demo.mp4 and still.png in DIR. Tracks the same detections a second time
-    without the scene's site file, to show what it is worth; that run is in DIR/without_site.
+    without the scene's site file, to show what it is worth; that run is in DIR/without_site. What better boxes would
+    bring ("perfect boxes") is in the table of `mtmc benchmark trackers configs/benchmark/demo.yaml`.
 
     Example:
 

@@ -29,7 +29,13 @@ def evaluate(
     config: ConfigOption = None,
     class_name: Annotated[str, typer.Option(help="The class of the CSV to score.")] = "person",
     iou: Annotated[float, typer.Option(help="From this overlap on a box is on a person (IDF1, MOTA).")] = 0.5,
-    observed_only: Annotated[bool, typer.Option(help="Leave out rows that interpolation filled in.")] = False,
+    interpolated: Annotated[
+        bool,
+        typer.Option(
+            "--interpolated/--observed-only",
+            help="Also score rows that interpolation filled in, which were not known at the moment.",
+        ),
+    ] = False,
     json_file: Annotated[
         Path | None, typer.Option("--json", help="Write the scores to this file.", metavar="FILE")
     ] = None,
@@ -37,7 +43,9 @@ def evaluate(
     """Score a run against ground truth: each camera, and all cameras as one with global ids.
 
     The score over all cameras is no mean of the cameras: a person who gets another id in another camera is an
-    error there and only there. Cameras that the configuration crops have their ground truth cropped alike.
+    error there and only there. Cameras that the configuration crops have their ground truth cropped alike. The second
+    table has the same tracks not linked and linked perfectly; what better boxes would bring needs the detections, and
+    is in the table of `mtmc benchmark trackers` ("perfect boxes").
 
     Example:
 
@@ -50,7 +58,7 @@ def evaluate(
     from pipeline.trajectory_boxes import read_trajectories
 
     files = camera_files("--ground-truth", ground_truth)
-    predicted = read_trajectories(trajectories, class_name=class_name, interpolated=not observed_only)
+    predicted = read_trajectories(trajectories, class_name=class_name, interpolated=interpolated)
     truth = {camera: read_ground_truth(path) for camera, path in files.items()}
     if config is not None:
         for camera in load_config(config).cameras:
@@ -60,6 +68,7 @@ def evaluate(
     console = Console()
     for warning in scores.warnings:
         console.print(f"warning: {warning}", style="yellow", markup=False)
-    console.print(scores_table(scores))
+    note = "with interpolated rows" if interpolated else "without interpolated rows"
+    console.print(scores_table(scores, note))
     console.print(linking_table(scores))
-    write_json(json_file, scores.to_dict())
+    write_json(json_file, {"interpolated": interpolated, **scores.to_dict()})

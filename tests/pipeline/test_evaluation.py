@@ -245,6 +245,33 @@ def test_ladder_of_linking(
     assert len({rung.predicted_boxes for rung in rungs}) == 1
 
 
+@pytest.mark.parametrize(
+    ("ids", "share", "words"),
+    [
+        pytest.param((7, 8, 9), 0.0, "linking closes 0 % of the gap", id="nothing linked"),
+        pytest.param(
+            (7, 7, 9), 0.5, "linking closes 50 % of the gap", id="two views of three: IDF1 2/3 of 1/3 to 1"
+        ),
+        pytest.param((7, 7, 7), 1.0, "linking closes 100 % of the gap", id="all"),
+    ],
+)
+def test_the_share_of_the_gap_that_linking_closes(ids: tuple[int, ...], share: float, words: str) -> None:
+    """One person, ten frames in each of three views."""
+    scores = score(
+        {camera: tracked(walk(T10, box_id)) for camera, box_id in zip("abc", ids, strict=True)},
+        {camera: boxes(walk(T10, 1)) for camera in "abc"},
+    )
+    assert scores.gap_closed == pytest.approx(share)
+    assert scores.to_dict()["gap_closed"] == scores.gap_closed
+    assert words in text_of(linking_table(scores))
+
+
+def test_one_view_has_no_gap_to_close() -> None:
+    scores = score({"a": tracked(walk(T10, 7))}, {"a": boxes(walk(T10, 1))})
+    assert scores.gap_closed is None
+    assert "gap" not in text_of(linking_table(scores))
+
+
 def test_iou_threshold() -> None:
     truth, predicted = {"a": boxes(walk(T10, 1))}, {"a": tracked(walk(T10, 7, left=2))}  # IoU 2/3
     assert score(predicted, truth, iou_threshold=0.6).all_cameras.idf1 == 1
@@ -270,6 +297,34 @@ def test_warnings_and_refusals() -> None:
     assert score({}, truth).all_cameras.false_negatives == 13, "a run in which nobody was found"
 
 
+@pytest.mark.parametrize(
+    ("truth", "predicted", "words"),
+    [
+        pytest.param(
+            boxes([(0, 1, 0)]),
+            tracked([(3, 7, 0), (0, 7, 0), (0, 7, 1)], [1, 2, 3]),
+            "tracked in camera 'hall' has id 7 twice in frame_index 0",
+            id="a box twice would have IDF1 1",
+        ),
+        pytest.param(
+            boxes([(0, 1, 0)]),
+            tracked([(0, 7, 0), (0, 8, 30)], [2, 2]),
+            "tracked in camera 'hall' has track 2 twice in frame_index 0",
+            id="a track",
+        ),
+        pytest.param(
+            boxes([(4, 1, 0), (4, 1, 30)]),
+            tracked([(0, 7, 0)]),
+            "ground truth of camera 'hall' has id 1 twice in frame_index 4",
+            id="a person",
+        ),
+    ],
+)
+def test_nobody_is_in_two_boxes_of_one_image(truth: TrackBoxes, predicted: TrajectoryBoxes, words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        score({"hall": predicted}, {"hall": truth})
+
+
 def write_csv(path: Path, rows: Sequence[str]) -> Path:
     header = "global_id,camera_id,track_id,frame_index,class_name,x1,y1,x2,y2,confidence,interpolated"
     path.write_text("\n".join([header, *rows]) + "\n")
@@ -290,9 +345,9 @@ def test_evaluate_files(tmp_path: Path) -> None:
             "6,hall,2,1,bicycle,70,0,80,10,0.9,0",
         ],
     )
-    scores = evaluate(trajectories, {"hall": truth})
+    scores = evaluate(trajectories, {"hall": truth}, interpolated=True)
     assert (scores.all_cameras.idf1, scores.all_cameras.ground_truth_boxes) == (1, 2)
-    observed = evaluate(trajectories, {"hall": truth}, interpolated=False)
+    observed = evaluate(trajectories, {"hall": truth})
     assert (observed.all_cameras.idr, observed.all_cameras.predicted_boxes) == (0.5, 1)
     assert evaluate(trajectories, {"hall": truth}, class_name=None).all_cameras.false_positives == 1
     both_classes = evaluate(trajectories, {"hall": truth}, ground_truth_classes=(1, 7))

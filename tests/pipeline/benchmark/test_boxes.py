@@ -63,3 +63,22 @@ def test_perfect_boxes_take_the_embeddings_of_the_detections_on_them() -> None:
     assert detections.embeddings[0].tolist() == one_hot(0)[0].tolist()
     (nobody,) = perfect.detect([make_frame(7)])
     assert len(nobody) == 0
+
+
+def test_a_hidden_person_does_not_get_the_look_of_the_one_in_front() -> None:
+    """One detection overlaps two true boxes by more than half: it is of the one it fits better. With a second
+    detection both have one, though the first fits either of them better."""
+    boxes = truth([4, 4], [(2, 0, 12, 20), (0, 0, 10, 20)])
+    front = make_detections([(0, 0, 10, 20)], embeddings=[one_hot(0)[0]], embedded=[True])
+    both = make_detections(
+        [(1, 0, 11, 20), (4, 0, 14, 20)], embeddings=[one_hot(0)[0], one_hot(1)[0]], embedded=[True, True]
+    )
+    found = []
+    for seen in (front, both):
+        perfect = PerfectBoxes(FakeDetector(lambda frame, seen=seen: seen), {"cam1": boxes})  # type: ignore[misc]
+        (detections,) = perfect.detect([make_frame(4)])
+        assert detections.embedded is not None
+        assert detections.embeddings is not None
+        found.append((detections.embedded.tolist(), detections.embeddings.argmax(axis=1).tolist()))
+    assert found[0] == ([False, True], [0, 0])
+    assert found[1] == ([True, True], [1, 0])

@@ -13,11 +13,13 @@ import pytest
 import torch
 import yaml
 
-from pipeline.benchmark.benchmark_set import read_benchmark_set
+from pipeline.benchmark.benchmark_set import BenchmarkSet, read_benchmark_set
+from pipeline.benchmark.report import Contestant
 from pipeline.cli import main
 from pipeline.commands.trackers import SETS, titles
 from pipeline.config import PROJECT_ROOT
-from pipeline.errors import InputError
+from pipeline.errors import InputError, RunError
+from pipeline.evaluation import score
 from reid.checkpoints import save_checkpoint
 from reid.models.transreid import TransReID, TransReIDConfig
 from tests.demo_clips import cut, cut_ground_truth
@@ -64,12 +66,15 @@ def test_one_table_of_all_trackers(folder: Path, tmp_path: Path, monkeypatch: py
         if run == 0:
             first = json.loads((tmp_path / "figures.json").read_text())
             # The second run takes what the first one kept.
-            (folder / "entrance.mp4").rename(folder / "moved.mp4")
-    (folder / "moved.mp4").rename(folder / "entrance.mp4")
+            monkeypatch.setattr("pipeline.tracking.track", None)
     figures = json.loads((tmp_path / "figures.json").read_text())
     names = [contestant["name"] for contestant in figures["two"]]
-    assert len(names) == 8
+    assert len(names) == 10
     assert names[0] == "Ultralytics ByteTrack"
+    assert names[-4:-2] == [
+        "ByteTrack + clustering",
+        "ByteTrack + clustering, best threshold chosen afterwards",
+    ]
     assert names[-2:] == ["mtmc, online", "mtmc, offline"]
     for before, after in zip(first["two"], figures["two"], strict=True):
         assert before["scores"] == after["scores"]
@@ -117,6 +122,48 @@ def test_without_a_command_it_is_all_sets(
     assert output.count("mtmc, online") == 4
 
 
+def tables_of(contents: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[list[str], str, int]:
+    """Of sets that hold so: which were run, the tables in the file, and the exit code. The set "broken" stops."""
+    ran: list[str] = []
+
+    def compare(chosen: BenchmarkSet, *arguments: object, **more: object) -> list[Contestant]:
+        ran.append(chosen.name)
+        if chosen.name == "broken":
+            raise RunError("no more")
+        return [Contestant("made up", score({}, chosen.ground_truth), 1.0)]
+
+    monkeypatch.setattr("pipeline.benchmark.comparison.compare", compare)
+    paths = []
+    for number, content in enumerate(contents):
+        path = tmp_path / f"{'broken' if content == 'broken' else f'set{number}'}.yaml"
+        path.write_text("{}" if content == "typo" else ONE_BOX)
+        paths.append(str(path))
+    (tmp_path / "gt.txt").write_text("1,1,40,10,20,30,1,1,1\n")
+    with pytest.raises(SystemExit) as stop:
+        main(["benchmark", "trackers", *paths, "--no-peers", "--markdown", str(tmp_path / "tables.md")])
+    tables = tmp_path / "tables.md"
+    return ran, tables.read_text() if tables.exists() else "", int(stop.value.code or 0)
+
+
+ONE_BOX = "{cameras: [{name: hall, source: hall.mp4}], ground_truth: {hall: gt.txt}}"
+
+
+def test_a_fault_in_the_last_set_shows_before_the_first_is_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran, _, code = tables_of(["good", "typo"], tmp_path, monkeypatch)
+    assert (ran, code) == ([], 2)
+
+
+def test_tables_of_the_sets_before_one_that_fails_are_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran, tables, code = tables_of(["good", "broken"], tmp_path, monkeypatch)
+    assert ran == ["set0", "broken"]
+    assert "**set0**" in tables
+    assert code
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
@@ -151,7 +198,7 @@ def test_ground_truth_is_cropped_as_its_camera(folder: Path, tmp_path: Path) -> 
 
 def test_rules_of_a_ground_truth(folder: Path, tmp_path: Path) -> None:
     """Persons 2 and 5 are one; who is away for more than 4 s is new; the rest comes from another file."""
-    (tmp_path / "gt.txt").write_text("".join(f"1,{i},{10 * i},10,20,30,1,1,1\n" for i in (1, 2, 5)))
+    (tmp_path / "gt.txt").write_text("".join(f"{i},{i},{10 * i},10,20,30,1,1,1\n" for i in (1, 2, 5)))
     (tmp_path / "base.yaml").write_text(yaml.safe_dump({"cameras": values(folder)["cameras"][:1]}))
     rules = {
         "config": "base.yaml",
@@ -165,6 +212,16 @@ def test_rules_of_a_ground_truth(folder: Path, tmp_path: Path) -> None:
     assert chosen.ground_truth["entrance"].ids.tolist() == [1, 2, 2]
     assert chosen.config.linker.identity_memory_s == 4
     assert [camera.name for camera in chosen.config.cameras] == ["entrance"]
+
+
+def test_people_in_one_picture_are_not_the_same(tmp_path: Path) -> None:
+    (tmp_path / "gt.txt").write_text(
+        "".join(f"{f},{i},{10 * i},10,20,30,1,1,1\n" for f, i in ((1, 2), (2, 2), (2, 5)))
+    )
+    path = tmp_path / "rules.yaml"
+    path.write_text("{same_person: [[2, 5]], " + ONE_BOX[1:])
+    with pytest.raises(InputError, match=r"one of 2 and 5, but camera 'hall' has both in frame 2"):
+        read_benchmark_set(path)
 
 
 @pytest.mark.skipif("MTMC_DATA" not in os.environ, reason="MTMC_DATA (folder of recordings) is not set")

@@ -99,6 +99,13 @@ class BotSort:
 """
 
 
+def installed(version: str, folder: Path) -> None:
+    """What pip writes beside a package."""
+    (folder / f"boxmot-{version}.dist-info").mkdir()
+    metadata = f"Metadata-Version: 2.1\nName: boxmot\nVersion: {version}\n"
+    (folder / f"boxmot-{version}.dist-info" / "METADATA").write_text(metadata)
+
+
 @pytest.fixture
 def boxmot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Peer:
     """A package of that name whose tracker numbers boxes from 10 on."""
@@ -109,6 +116,7 @@ def boxmot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Peer:
     (package / "trackers" / "config.py").write_text(
         "def load_tracker_config(name, path, options):\n    assert name == 'botsort'\n    return {'lost': 4}\n"
     )
+    installed("25.3.1", tmp_path)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     weights = tmp_path / "o.onnx"
     weights.touch()
@@ -116,6 +124,8 @@ def boxmot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Peer:
 
 
 def test_boxmot_runs_in_a_process_of_its_own(boxmot: Peer) -> None:
+    assert boxmot.name == "boxmot 25.3.1 BoT-SORT + OSNet"
+
     def boxes(frame: Frame) -> Detections:
         return Detections.empty() if frame.frame_index == 1 else two_people(frame)
 
@@ -145,6 +155,16 @@ def test_an_environment_without_boxmot(tmp_path: Path) -> None:
         boxmot_peer(Path(sys.executable), weights)
     weights.touch()
     with pytest.raises(InputError, match="cannot import boxmot"):
+        boxmot_peer(Path(sys.executable), weights)
+
+
+def test_another_boxmot_is_refused_by_its_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "boxmot.py").write_text("print('welcome to boxmot')")
+    installed("13.0.17", tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    weights = tmp_path / "o.onnx"
+    weights.touch()
+    with pytest.raises(InputError, match=r"has boxmot 13\.0\.17, but 25 is needed"):
         boxmot_peer(Path(sys.executable), weights)
 
 

@@ -50,9 +50,13 @@ def test_spread_is_mean_and_standard_deviation() -> None:
 
 def test_the_ladder_shows_what_linking_loses() -> None:
     half = Contestant("half", scores([1] * 4 + [2] * 4), 1.0)
-    assert ladder_table("a set", [half])[-1] == "| half | 70.7 / 50.0 | 70.7 / 50.0 | 100.0 / 100.0 | – |"
+    assert ladder_table("a set", [half])[-1] == "| half | 70.7 / 50.0 | 70.7 / 50.0 | 100.0 / 100.0 | 0 % | – |"
     better = replace(half, perfect_boxes=scores([1] * 8).all_cameras)
-    assert ladder_table("a set", [better])[-1].endswith("| 100.0 / 100.0 | 100.0 / 100.0 |")
+    assert ladder_table("a set", [better])[-1].endswith("| 100.0 / 100.0 | 0 % | 100.0 / 100.0 |")
+    whole = Contestant("whole", scores([1] * 8), 1.0)
+    assert ladder_table("a set", [whole])[-1].endswith(
+        "| 70.7 / 50.0 | 100.0 / 100.0 | 100.0 / 100.0 | 100 % | – |"
+    )
 
 
 def test_nothing_to_score_is_no_number() -> None:

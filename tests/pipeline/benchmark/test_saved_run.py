@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -9,10 +10,18 @@ import pytest
 import torch
 
 from pipeline.benchmark.benchmark_set import BenchmarkSet
-from pipeline.benchmark.saved_run import saved_detections
+from pipeline.benchmark.saved_run import run_key, saved_detections
 from pipeline.config import load_config
+from pipeline.errors import RunError
+from pipeline.run_summary import CameraCounts, RunSummary
 from reid.checkpoints import rewrite_card, save_checkpoint
 from reid.models.transreid import TransReID, TransReIDConfig
+
+
+def empty_run(config: object, output: Path, **more: object) -> RunSummary:
+    """In place of `track`."""
+    output.mkdir(exist_ok=True)
+    return RunSummary()
 
 
 def test_what_a_site_file_taught_the_model_belongs_to_the_run(
@@ -20,9 +29,10 @@ def test_what_a_site_file_taught_the_model_belongs_to_the_run(
 ) -> None:
     runs: list[Path] = []
 
-    def track(config: object, output: Path, **more: object) -> None:
+    def track(config: object, output: Path, **more: object) -> RunSummary:
         output.mkdir()
         runs.append(output)
+        return RunSummary()
 
     monkeypatch.setattr("pipeline.tracking.track", track)
     site = tmp_path / "hall.site"
@@ -39,7 +49,7 @@ def test_what_a_site_file_taught_the_model_belongs_to_the_run(
 def test_a_model_that_was_moved_or_calibrated_anew_embeds_as_before(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pipeline.tracking.track", lambda config, output, **more: output.mkdir())
+    monkeypatch.setattr("pipeline.tracking.track", empty_run)
     tiny = TransReIDConfig(width=32, depth=2, heads=2, image_size=(32, 16))
 
     def kept(weights: Path) -> Path:
@@ -54,3 +64,69 @@ def test_a_model_that_was_moved_or_calibrated_anew_embeds_as_before(
     shutil.copyfile(first, copy)
     rewrite_card(copy, {"calibration": "anew"})
     assert kept(first) == kept(copy) != kept(other)
+
+
+def set_of(source: Path | str) -> BenchmarkSet:
+    """One camera, a detector that need not exist, no embedder."""
+    cameras = [{"name": "hall", "source": str(source)}]
+    return BenchmarkSet("hall", load_config(None, {"cameras": cameras, "embedder": {"weights": None}}), {})
+
+
+def rewritten(file: Path, content: bytes, seconds: int) -> None:
+    """`file` with another content, last changed so many seconds after 1970."""
+    file.write_bytes(content)
+    os.utime(file, (seconds, seconds))
+
+
+def test_a_video_rendered_again_into_its_place_is_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipeline.tracking.track", empty_run)
+    video = tmp_path / "hall.mp4"
+    kept = []
+    for content, seconds in ((b"first", 1), (b"first", 1), (b"other", 2), (b"longer", 2)):
+        rewritten(video, content, seconds)
+        kept.append(saved_detections(set_of(video), tmp_path / "cache")["hall"])
+    assert kept[0] == kept[1]
+    assert len(set(kept)) == 3
+
+
+@pytest.mark.parametrize("pattern", ["", "/*.jpg"])
+def test_pictures_of_other_sizes_or_names_are_others(tmp_path: Path, pattern: str) -> None:
+    for number in (1, 2):
+        rewritten(tmp_path / f"{number}.jpg", b"picture", 1)
+    (tmp_path / "notes.txt").touch()
+    chosen = set_of(f"{tmp_path}{pattern}")
+    first = run_key(chosen.config)
+    (tmp_path / "notes.txt").write_text("does not matter")
+    assert run_key(chosen.config) == first
+    rewritten(tmp_path / "2.jpg", b"a larger one", 1)
+    second = run_key(chosen.config)
+    rewritten(tmp_path / "3.jpg", b"picture", 1)
+    assert len({first, second, run_key(chosen.config)}) == 3
+
+
+@pytest.mark.parametrize("frames", ["img1/1.jpg", "video.mp4"])
+def test_a_sequence_depends_on_its_frames_and_not_on_its_ground_truth(tmp_path: Path, frames: str) -> None:
+    (tmp_path / "img1").mkdir()
+    (tmp_path / "seqinfo.ini").write_text("[Sequence]\nframeRate=7\n")
+    rewritten(tmp_path / frames, b"picture", 1)
+    chosen = set_of(tmp_path)
+    first = run_key(chosen.config)
+    (tmp_path / "gt.txt").touch()
+    assert run_key(chosen.config) == first
+    rewritten(tmp_path / frames, b"a larger one", 1)
+    second = run_key(chosen.config)
+    (tmp_path / "seqinfo.ini").write_text("[Sequence]\nframeRate=9\n")
+    assert len({first, second, run_key(chosen.config)}) == 3
+
+
+def test_a_recording_that_breaks_off_is_not_scored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not in the first run, and not in the next."""
+
+    def track(config: object, output: Path, **more: object) -> RunSummary:
+        empty_run(config, output)
+        return RunSummary({"hall": CameraCounts(frames=3, problem="hall.mp4 ends after 3 of 9 frames")})
+
+    monkeypatch.setattr("pipeline.tracking.track", track)
+    for _ in range(2):
+        with pytest.raises(RunError, match=r"hall: hall\.mp4 ends after 3 of 9 frames.* nothing is scored"):
+            saved_detections(set_of("hall.mp4"), tmp_path / "cache")

@@ -71,9 +71,9 @@ def run_key(config: Config) -> str:
     Raises:
         InputError: weights or a MOTChallenge sequence cannot be read.
     """
-    # Of models it matters what they compute, not where they lie or how they were calibrated.
+    # It matters what recordings show and what models compute, not where they lie or how they were calibrated.
     depends = {
-        "cameras": [camera.model_dump(mode="json") for camera in config.cameras],
+        "cameras": [camera.model_dump(mode="json", exclude={"source"}) for camera in config.cameras],
         "sources": [source_stamp(camera.source) for camera in config.cameras],
         "detector": config.detector.model_dump(mode="json", exclude={"weights"}),
         "embedder": config.embedder.model_dump(mode="json", exclude={"weights", "site"}),

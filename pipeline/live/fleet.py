@@ -72,6 +72,7 @@ class CameraFleet:
             for name in [name for name in self._cameras if name not in wanted or name in restart]:
                 camera = self._cameras.pop(name)
                 self._left += camera.keeper.stop()
+                self.board.forget(name)
                 if name in wanted:
                     camera.record.disconnected(Reason.RELOAD.value)
             self._cameras = {

@@ -26,6 +26,11 @@ class Changes:
     reconnect: tuple[str, ...]
     changed: tuple[str, ...]
 
+    @property
+    def new_picture(self) -> tuple[str, ...]:
+        """Cameras whose earlier frames are not to be mixed with the new ones."""
+        return (*self.added, *self.reconnect, *self.changed)
+
     def __str__(self) -> str:
         parts = [f"{name} {', '.join(names)}" for name, names in vars(self).items() if names]
         return "; ".join(parts) or "no camera changed"

@@ -243,9 +243,10 @@ class LiveRun:
                 _log.error("the new configuration was not taken over, nothing has changed: %s", error)
                 return
             with self._core_lock:
+                # Old readers first: a frame of theirs after that would be taken for one of the new picture.
+                self._fleet.set_cameras(plans, restart=set(differences.reconnect))
                 self._core.set_cameras(config.cameras, config.linker.transit_windows)
-                self._inference.crops = crops_of(config.cameras)
-            self._fleet.set_cameras(plans, restart=set(differences.reconnect))
+                self._inference.set_crops(crops_of(config.cameras), differences.new_picture)
             self._config = config
             self._reloads += 1
             self._reload_problem = ""

@@ -54,8 +54,8 @@ class CameraStatus:
         received: packets of pictures that came.
         decoded: pictures that they gave.
         inferred: frames that went through the detector.
-        dropped: frames that did not, by cause: overwritten (a fresher one came), too_old, corrupt, no_keyframe,
-            rate_limit, detector_error.
+        dropped: frames that were not looked at, by cause: overwritten (a fresher one came), too_old, corrupt,
+            no_keyframe, rate_limit, outside_crop, detector_error, reload (taken before the camera was changed).
         reconnects: connections that ended or could not be made, by reason: refused, timeout, ended, denied,
             not_found, stalled, lagging, codec, network, reload.
         abandoned: readers that did not return and were replaced.

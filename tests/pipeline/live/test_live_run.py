@@ -8,11 +8,13 @@ import json
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from detectors.base import FakeDetector
+from pipeline.config import Config
 from pipeline.datatypes import Detections, Frame
 from pipeline.errors import InputError, RunError
 from pipeline.live.camera_keeper import CameraKeeper
@@ -255,6 +257,45 @@ def test_a_reload_changes_cameras_or_nothing(tmp_path: Path) -> None:
         eventually(lambda: any(one.row.track_id == 2 for one in rows_of(tmp_path, "b")), 15)
     keys = [(one.row.camera_id, one.row.frame_index, one.row.track_id) for one in rows_in(tmp_path)]
     assert len(set(keys)) == len(keys)  # numbers of frames and tracks go on
+
+
+@pytest.mark.parametrize(
+    ("first", "then"),
+    [({"crop_xyxy_px": [0, 0, 160, 240]}, {}), ({}, {"transport": "udp"})],
+    ids=["crop", "resolution"],
+)
+def test_frames_from_before_a_reload_do_not_decide_the_calibrated_size(
+    tmp_path: Path, first: dict[str, Any], then: dict[str, Any]
+) -> None:
+    """The homography gives pixels; it is meant for the first picture after the reload, of 320 x 240."""
+    sizes_wh = itertools.chain([(320, 240) if first else (640, 480)], itertools.repeat((320, 240)))
+    doors = {"a": lambda: FakeStream(steady(20, size_wh=next(sizes_wh)))}
+    works, working, go_on = one_person(), threading.Event(), threading.Event()
+    go_on.set()
+
+    class Held:
+        class_names, model_hash = works.class_names, "held"
+
+        def detect(self, frames: Sequence[Frame]) -> list[Detections]:
+            working.set()
+            go_on.wait(10)
+            return works.detect(frames)
+
+    def config_of(settings: dict[str, Any]) -> Config:
+        camera = {"source": "rtsp://127.0.0.1/x", "homography": np.eye(3).tolist(), **settings}
+        return with_limits(site(tmp_path, {"a": camera}, {"max_fps": 20.0}))
+
+    with live_run(tmp_path, doors, config=config_of(first), detector=Held()) as run:
+        eventually(lambda: rows_in(tmp_path), 10)
+        go_on.clear()
+        working.clear()
+        assert working.wait(5)
+        run.reload(lambda: config_of(then))
+        go_on.set()
+        before = len(rows_in(tmp_path))
+        eventually(lambda: len(rows_in(tmp_path)) > before + 20, 10)
+        assert run.status().cameras[0].dropped["reload"] >= 1
+    assert rows_in(tmp_path)[-1].row.world_xy_m == pytest.approx((160.0, 192.0), abs=0.1)
 
 
 def test_one_folder_takes_one_run(tmp_path: Path) -> None:

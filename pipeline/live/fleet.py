@@ -31,6 +31,7 @@ class CameraPlan:
     """How one camera is read.
 
     Attributes:
+        opener: equal to that of another plan if it opens the same.
         is_file: played once at its own speed; its end is no fault.
         offset_s: of a file: how much later than the first file of the run it begins.
     """

@@ -237,7 +237,7 @@ class LiveRun:
             try:
                 config = load()
                 plans = self._plans_of(config)
-                differences = changes(self._config, config)
+                differences = changes(self._config, config, self._plans, plans)
             except ValueError as error:
                 self._reload_problem = self._redact(str(error))
                 _log.error("the new configuration was not taken over, nothing has changed: %s", error)
@@ -247,7 +247,7 @@ class LiveRun:
                 self._fleet.set_cameras(plans, restart=set(differences.reconnect))
                 self._core.set_cameras(config.cameras, config.linker.transit_windows)
                 self._inference.set_crops(crops_of(config.cameras), differences.new_picture)
-            self._config = config
+            self._config, self._plans = config, plans
             self._reloads += 1
             self._reload_problem = ""
             _log.warning("the new configuration holds: %s", differences)

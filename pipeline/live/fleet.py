@@ -149,12 +149,7 @@ class CameraFleet:
         keeper = CameraKeeper(
             record,
             KeeperSettings(
-                RetryTimes(
-                    settings.retry_min_s,
-                    settings.retry_max_s,
-                    settings.retry_max_unseen_s,
-                    settings.retry_denied_s,
-                ),
+                RetryTimes(settings.retry_min_s, settings.retry_max_s, settings.retry_denied_s),
                 settings.open_timeout_s,
                 settings.stalled_after_s,
                 ends=plan.is_file,

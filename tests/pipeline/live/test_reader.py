@@ -310,7 +310,7 @@ def test_a_keeper_waits_while_too_many_readers_hang() -> None:
         started.append(reader)
         return reader
 
-    settings = KeeperSettings(RetryTimes(0.25, 2, 10, 60), open_timeout_s=3.0, stalled_after_s=4.0)
+    settings = KeeperSettings(RetryTimes(0.25, 2, 60), open_timeout_s=3.0, stalled_after_s=4.0)
     keeper = CameraKeeper(record, settings, start, lambda: None, random.Random(0))
     for _ in range(2000):
         keeper.tick(clock.monotonic_s())

@@ -63,7 +63,8 @@ def _camera_metrics(cameras: Iterable[CameraStatus]) -> Iterator[Metric]:
     )
     timestamps = GaugeMetricFamily(
         "mtmc_camera_timestamps",
-        "1 for the clock that says when frames were taken: rtcp is the camera's own",
+        "1 for the clock that says when frames were taken: rtcp is the camera's own, rtcp_corrected the same moved to "
+        "this machine's",
         labels=["camera", "source"],
     )
     fps = GaugeMetricFamily("mtmc_camera_fps", "Frames per second that come", labels=["camera"])

@@ -34,10 +34,12 @@ class CameraState(StrEnum):
 class TimestampSource(StrEnum):
     """Whose clock says when a frame was taken.
 
-    RTCP: the camera's own wall clock. HOST: the time of arrival here. FILE: the recording's times, played from now.
+    RTCP: the camera's own wall clock. RTCP_CORRECTED: the same, moved to this machine's clock, from which it is too far
+    off. HOST: the time of arrival here. FILE: the recording's times, played from now.
     """
 
     RTCP = "rtcp"
+    RTCP_CORRECTED = "rtcp_corrected"
     HOST = "host"
     FILE = "file"
 

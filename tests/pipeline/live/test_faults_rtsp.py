@@ -241,7 +241,8 @@ def test_cameras_with_clocks_2_s_apart_show_one_time(tmp_path: Path) -> None:
         config = site(tmp_path, {"right": server.url("one"), "behind": f"rtsp://127.0.0.1:{relay.port}/two"})
         with watched(config) as fleet:
             names = ("right", "behind")
-            eventually(lambda: all(fleet.status(name).timestamps is TimestampSource.RTCP for name in names), UP_S)
+            eventually(lambda: fleet.status("right").timestamps is TimestampSource.RTCP, UP_S)
+            eventually(lambda: fleet.status("behind").timestamps is TimestampSource.RTCP_CORRECTED, UP_S)
             eventually(lambda: all(frame_rate(fleet, name, 0.5) >= 8.0 for name in names), UP_S)
             time.sleep(3)
             offsets_s = {name: fleet.status(name).clock_offset_s for name in names}

@@ -126,7 +126,10 @@ def test_cameras_with_clocks_two_seconds_apart_show_one_person_at_one_time(tmp_p
         status = {camera.name: camera for camera in run.status().cameras}
     assert status["behind"].clock_offset_s == pytest.approx(2.0, abs=0.4)
     assert status["right"].clock_offset_s == pytest.approx(0.0, abs=0.4)
-    assert {camera.timestamps for camera in status.values()} == {"rtcp"}
+    assert {name: camera.timestamps for name, camera in status.items()} == {
+        "right": "rtcp",
+        "behind": "rtcp_corrected",
+    }
     assert {one.row.track_id for one in rows_in(tmp_path)} == {1}  # no track was ended for being old
     assert len({one.link.global_id for one in rows_in(tmp_path) if one.link.final}) == 1
     # Frames of one batch are written together, so neighbours in the file were taken together.

@@ -111,6 +111,7 @@ class InferenceLoop:
         self._means: dict[str, float] = {}
         self.batch_size = 0.0
         self.detector_problem = ""
+        self.rows_lost = 0  # that waited for their ids when a mistake kept them from being handed out
         self.error: BaseException | None = None
         self._threads = [
             threading.Thread(target=self._guarded, args=(target,), name=name, daemon=True)
@@ -244,6 +245,18 @@ class InferenceLoop:
     # -- associating ----------------------------------------------------------------------------------------
 
     def _associate(self) -> None:
+        try:
+            self._associate_batches()
+        finally:  # also after a mistake: the rows that wait for their ids are known
+            with self._core_lock:
+                try:
+                    output = self._core.finish()
+                except BaseException:
+                    self.rows_lost += self._core.rows_held
+                    raise
+            self._pass_on(output)
+
+    def _associate_batches(self) -> None:
         while True:
             try:
                 batch = self._detected.get(timeout=_IDLE_S)
@@ -254,12 +267,9 @@ class InferenceLoop:
                 self._pass_on(output)
                 continue
             if batch is None:
-                break
+                return
             self._process(batch)
             self._processed += 1
-        with self._core_lock:
-            output = self._core.finish()
-        self._pass_on(output)
 
     def _process(self, taken: _Batch) -> None:
         before = dict(self._stages.seconds)

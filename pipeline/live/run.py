@@ -207,7 +207,7 @@ class LiveRun:
             identities_known=known,
             rows_written=writer.rows_written,
             rows_waiting=writer.rows_waiting,
-            rows_lost=writer.rows_lost,
+            rows_lost=self._rows_lost,
             writer_ok=not writer.problem,
             writer_problem=self._redact(writer.problem),
             since_fsync_s=writer.since_sync_s if writer.rows_written else None,
@@ -267,7 +267,7 @@ class LiveRun:
         for sink in self._sinks:
             sink.close(_STOP_SINKS_S / len(self._sinks))
         self._checkpoint(closing=True)
-        lost = self._writer.rows_lost
+        lost = self._rows_lost
         mistake = self._mistake
         failed = mistake is not None or not worked
         self._write_manifest("failed" if failed else "rows_lost" if lost else "complete")
@@ -279,6 +279,10 @@ class LiveRun:
             raise RunError("the detector did not come back in time; the rows of its last batch are missing")
         if lost:
             raise RunError(f"{lost} rows could not be written and are lost ({self._writer.problem})")
+
+    @property
+    def _rows_lost(self) -> int:
+        return self._writer.rows_lost + self._inference.rows_lost
 
     @property
     def _mistake(self) -> BaseException | None:

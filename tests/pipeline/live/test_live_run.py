@@ -21,6 +21,7 @@ from pipeline.live.camera_keeper import CameraKeeper
 from pipeline.live.retention import Retention
 from pipeline.live.segments import SegmentWriter
 from pipeline.live.stream import Received
+from pipeline.live.tracking_core import TrackingCore
 from pipeline.results_csv import LinkedRow
 from tests.factories import with_limits
 from tests.pipeline.live.fakes import FakeStream, one_look, one_person, steady
@@ -161,21 +162,42 @@ def test_a_detector_that_fails_loses_its_batch_and_nothing_else(
     assert caplog.text.count("the detector failed") == 1
 
 
-def test_a_mistake_in_the_program_ends_the_run_with_what_is_known_written(tmp_path: Path) -> None:
+@pytest.mark.parametrize("finishes", [True, False])
+def test_a_mistake_in_the_program_ends_the_run_with_what_is_known_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, finishes: bool
+) -> None:
+    """Rows that still wait for their ids are written, too; if that fails as well, they are counted as lost."""
+    good: list[int] = []
+
+    def unfinished(self: TrackingCore) -> None:
+        raise ZeroDivisionError
+
+    if not finishes:
+        monkeypatch.setattr(TrackingCore, "finish", unfinished)
+
     def boxes_of(frame: Frame) -> Detections:
+        if frame.frame_index <= 30:
+            good.append(frame.frame_index)
         wrong_class = 7 if frame.frame_index > 30 else 0  # no name is known for it
         box = np.array([[100, 50, 150, 200]], np.float32)
         return Detections(box, np.ones(1, np.float32), np.full(1, wrong_class, np.int64))
 
     doors = {"a": lambda: FakeStream(steady(20))}
     with (
-        pytest.raises(RuntimeError, match="the program failed: KeyError"),
+        pytest.raises(
+            RuntimeError, match=f"the program failed: {'KeyError' if finishes else 'ZeroDivisionError'}"
+        ),
         live_run(tmp_path, doors, detector=FakeDetector(boxes_of)) as run,
     ):
         eventually(lambda: run.finished, 20)
-    assert len(rows_in(tmp_path)) >= 5
     [path] = (tmp_path / "out").glob("manifest-*.json")
-    assert json.loads(path.read_text())["state"] == "failed"
+    manifest = json.loads(path.read_text())
+    assert manifest["state"] == "failed"
+    written = [one.row.frame_index for one in rows_in(tmp_path)]
+    assert len(written) >= 5
+    assert written == good[: len(written)]
+    assert manifest["rows_lost"] == len(good) - len(written)
+    assert (manifest["rows_lost"] == 0) is finishes
 
 
 @pytest.mark.parametrize(

@@ -129,7 +129,7 @@ def _live(
         try:
             run.start()
             if page is not None:
-                page.start(run)
+                page.start(run, run.utc_s)
                 Console(stderr=True).print(f"page: {page.url}", highlight=False, markup=False)
             _watch(run, signals, duration, reloaded)
         finally:

@@ -194,6 +194,10 @@ class LiveRun:
             return True
         return self._fleet.ended and self._fleet.board.empty and self._inference.idle
 
+    def utc_s(self) -> float:
+        """Unix seconds on the run's clock, which does not follow when this machine's is set."""
+        return self._clock.utc_s()
+
     def status(self) -> LiveStatus:
         in_view, total, known = self._identities
         writer = self._writer

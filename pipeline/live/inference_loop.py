@@ -120,7 +120,7 @@ class InferenceLoop:
 
     def start(self) -> None:
         """Begin to take frames."""
-        for thread in self._threads:
+        for thread in reversed(self._threads):
             thread.start()
 
     def set_crops(self, crops: Crops, changed: Iterable[str]) -> None:
@@ -134,7 +134,10 @@ class InferenceLoop:
         self._stop.set()
         self._board.close()
         until_s = self._clock.monotonic_s() + within_s
-        for thread in self._threads:
+        detect, associate = self._threads
+        if associate.is_alive() and detect.ident is None:
+            self._hand_over(None)  # the detecting thread could not be started, so it does not say that it ends
+        for thread in [thread for thread in self._threads if thread.ident is not None]:
             thread.join(max(until_s - self._clock.monotonic_s(), 0.0))
         return not any(thread.is_alive() for thread in self._threads)
 

@@ -257,8 +257,8 @@ def _trial(
         plans_of=lambda one: camera_plans(one, simulate_live=True, redact=redact),
         redact=redact,
     )
-    run.start()
     try:
+        run.start()
         _wait(run, _SETTLE_S, stop)
         before, began_s = run.status(), time.monotonic()
         _wait(run, duration_s, stop)

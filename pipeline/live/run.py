@@ -11,6 +11,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -109,6 +110,25 @@ class LiveRun:
         self._clock = clock or HostClock()
         plans = plans_of(config)
         self._folder = OutputFolder(folder)
+        with ExitStack() as undo:
+            undo.callback(self._folder.close)
+            self._build(undo, plans, preview, more_sinks, on_frame_age)
+            undo.pop_all()
+
+    def _build(
+        self,
+        undo: ExitStack,
+        plans: list[CameraPlan],
+        preview: PreviewHook | None,
+        more_sinks: Sequence[tuple[str, Callable[[], Sink]]],
+        on_frame_age: Callable[[str, float], None],
+    ) -> None:
+        """All parts, in the folder that is this run's; those that have threads of their own come last.
+
+        Args:
+            undo: told how to let go of what was built, if something cannot be.
+        """
+        config, parts, folder, redact = self._config, self._parts, self._folder.path, self._redact
         self.run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}"
         self._started_s = self._clock.monotonic_s()
         self._told: set[str] = set()
@@ -140,14 +160,8 @@ class LiveRun:
             segment_max_bytes=settings.segment_max_bytes,
             fsync_interval_s=settings.fsync_interval_s,
         )
-        self._writer = RowWriter(self._segments, self.run_id, self._clock, settings.max_waiting_rows)
         redact.add(secrets_of(settings.sinks))
-        self._sinks = [
-            SinkFeed(name, make, redact, settings.max_waiting_rows)
-            for name, make in [*sink_makers(settings.sinks, self.run_id), *more_sinks]
-        ]
-        for sink in self._sinks:
-            sink.submit([], self._last_words)
+        sinks = [*sink_makers(settings.sinks, self.run_id), *more_sinks]
         self._fleet = CameraFleet(settings, self._clock, redact)
         self._inference = InferenceLoop(
             board=self._fleet.board,
@@ -178,14 +192,23 @@ class LiveRun:
         self._reloads = 0
         self._reload_problem = ""
         self.readers_ended = True
+        self._began = False
+        self._writer = RowWriter(self._segments, self.run_id, self._clock, settings.max_waiting_rows)
+        undo.callback(self._writer.close, 0.0)
+        self._sinks: list[SinkFeed] = []
+        for name, make in sinks:
+            self._sinks.append(SinkFeed(name, make, redact, settings.max_waiting_rows))
+            undo.callback(self._sinks[-1].close, 0.0)
+            self._sinks[-1].submit([], self._last_words)
 
     def start(self) -> None:
-        """Connect to the cameras and begin."""
+        """Connect to the cameras and begin; if that fails, `stop` lets go of what has begun."""
         self._checkpoint(closing=False)
         self._write_manifest("running")
         self._inference.start()
         self._fleet.start(self._plans)
         self._kept.start()
+        self._began = True
 
     @property
     def finished(self) -> bool:
@@ -273,7 +296,7 @@ class LiveRun:
         self._checkpoint(closing=True)
         lost = self._rows_lost
         mistake = self._mistake
-        failed = mistake is not None or not worked
+        failed = mistake is not None or not worked or not self._began
         self._write_manifest("failed" if failed else "rows_lost" if lost else "complete")
         self.readers_ended = self.readers_ended or self._fleet.stop(_STOP_READERS_S)
         self._folder.close()

@@ -64,8 +64,8 @@ def live_run(
         redact=Redactor(),
         preview=preview,
     )
-    run.start()
     try:
+        run.start()
         yield run
     finally:
         run.stop()

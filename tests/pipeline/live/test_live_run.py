@@ -176,9 +176,9 @@ def test_a_mistake_in_the_program_ends_the_run_with_what_is_known_written(
         monkeypatch.setattr(TrackingCore, "finish", unfinished)
 
     def boxes_of(frame: Frame) -> Detections:
-        if frame.frame_index <= 30:
+        if frame.frame_index <= 40:
             good.append(frame.frame_index)
-        wrong_class = 7 if frame.frame_index > 30 else 0  # no name is known for it
+        wrong_class = 7 if frame.frame_index > 40 else 0  # no name is known for it
         box = np.array([[100, 50, 150, 200]], np.float32)
         return Detections(box, np.ones(1, np.float32), np.full(1, wrong_class, np.int64))
 
@@ -187,7 +187,7 @@ def test_a_mistake_in_the_program_ends_the_run_with_what_is_known_written(
         pytest.raises(
             RuntimeError, match=f"the program failed: {'KeyError' if finishes else 'ZeroDivisionError'}"
         ),
-        live_run(tmp_path, doors, detector=FakeDetector(boxes_of)) as run,
+        live_run(tmp_path, doors, detector=FakeDetector(boxes_of), live={"hold_s": 1.0}) as run,
     ):
         eventually(lambda: run.finished, 20)
     [path] = (tmp_path / "out").glob("manifest-*.json")
@@ -321,6 +321,47 @@ def test_frames_from_before_a_reload_do_not_decide_the_calibrated_size(
         eventually(lambda: len(rows_in(tmp_path)) > before + 20, 10)
         assert run.status().cameras[0].dropped["reload"] >= 1
     assert rows_in(tmp_path)[-1].row.world_xy_m == pytest.approx((160.0, 192.0), abs=0.1)
+
+
+def test_a_run_that_cannot_be_built_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another one in the same process has the folder."""
+    doors = {"a": lambda: FakeStream(steady(10))}
+    threads = threading.active_count()
+    for failing in ("load_gallery", "TrackingCore", "RowWriter"):
+        with monkeypatch.context() as patched:
+
+            def fails(*arguments: object, **named: object) -> None:
+                raise InputError("gallery.npz is of another model")
+
+            patched.setattr(f"pipeline.live.run.{failing}", fails)
+            with pytest.raises(InputError, match="another model"), live_run(tmp_path, doors):
+                pass
+        eventually(lambda: threading.active_count() == threads, 2)
+    with live_run(tmp_path, doors):
+        pass
+
+
+@pytest.mark.parametrize("name", ["associate", "detect", "supervise", "housekeeping"])
+def test_a_run_that_cannot_be_started_can_be_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Threads that never ran are not waited for, and the folder is free for the next run."""
+    doors = {"a": lambda: FakeStream(steady(10))}
+    start = threading.Thread.start
+
+    def too_many(thread: threading.Thread) -> None:
+        if thread.name == name:
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", too_many)
+        with pytest.raises(RuntimeError, match="can't start new thread"), live_run(tmp_path, doors):
+            pass
+    [path] = (tmp_path / "out").glob("manifest-*.json")
+    assert json.loads(path.read_text())["state"] == "failed"
+    with live_run(tmp_path, doors):
+        pass
 
 
 def test_one_folder_takes_one_run(tmp_path: Path) -> None:

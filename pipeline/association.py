@@ -93,6 +93,11 @@ class Associator:
         self.people: Counter[str] = Counter()
         self.embedded_crops = 0
 
+    @property
+    def rows_held(self) -> int:
+        """Rows that wait for their ids."""
+        return len(self._rows)
+
     def process(self, tick: Sequence[DetectedFrame]) -> Associated:
         """Take in one tick: at most one frame of a camera, ticks in order of time.
 

@@ -23,6 +23,9 @@ class RowBuffer:
         self._link_of = link_of
         self._waiting: list[tuple[float, int, int, TrajectoryRow, TrackRecord]] = []
 
+    def __len__(self) -> int:
+        return len(self._waiting)
+
     def add_camera(self, camera_id: str) -> None:
         """Another camera, after all others in order."""
         self._camera_row.setdefault(camera_id, len(self._camera_row))

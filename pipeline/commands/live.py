@@ -107,6 +107,9 @@ def _live(
             from pipeline.live.load_report import measure_load
 
             figures = measure_load(built, parts, duration_s=duration or 20.0, stop=signals.stop)
+            if figures is None:
+                Console(stderr=True).print("stopped before anything was measured", highlight=False)
+                return
             Console().print(figures.table())
             write_json(report_json, figures.to_dict())
             return
@@ -129,7 +132,7 @@ def _live(
         try:
             run.start()
             if page is not None:
-                page.start(run)
+                page.start(run, run.utc_s)
                 Console(stderr=True).print(f"page: {page.url}", highlight=False, markup=False)
             _watch(run, signals, duration, reloaded)
         finally:

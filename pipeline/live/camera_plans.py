@@ -11,7 +11,7 @@ from pipeline.errors import InputError
 from pipeline.live.fleet import CameraPlan
 from pipeline.live.live_geometry import live_geometry
 from pipeline.live.redaction import Redactor
-from pipeline.live.stream import StreamOptions, av_opener
+from pipeline.live.stream import AvOpener, StreamOptions
 from pipeline.sources.video import is_video_name
 from pipeline.stream_address import StreamAddress, is_stream
 
@@ -35,7 +35,7 @@ def camera_plans(config: Config, *, simulate_live: bool, redact: Redactor) -> li
     for camera in config.cameras:
         address = _address(camera, redact)
         is_file = not is_stream(camera.source)
-        opener = av_opener(
+        opener = AvOpener(
             address, StreamOptions(camera.transport, options.open_timeout_s, options.read_timeout_s), redact
         )
         plans.append(CameraPlan(camera.name, opener, is_file, _start_s(camera) - first_s if is_file else 0.0))

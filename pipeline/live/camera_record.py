@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections import Counter, deque
 
@@ -13,6 +14,10 @@ from pipeline.live.status import CameraState, CameraStatus, TimestampSource
 _RATE_WINDOW_S = 5.0
 # The first frames of a connection may come all at once.
 _LEAST_RATE_WINDOW_S = 1.0
+# A stream whose times jump all the time says so once in so long.
+_TELL_JUMPS_S = 60.0
+
+_log = logging.getLogger(__name__)
 
 
 class CameraRecord:
@@ -31,6 +36,8 @@ class CameraRecord:
         self._reconnects: Counter[str] = Counter()
         self._abandoned = 0
         self._jumps = 0
+        self._jump_told_s = float("-inf")
+        self._corrected = False
         self._people = 0
         self._problem = ""
         self._newest: tuple[float, float] | None = None  # age at arrival, arrival
@@ -68,6 +75,32 @@ class CameraRecord:
             self._offset_s = offset_s
             self._jumps += jumped
             self._size_wh = frame.size_wh
+        self._tell_clock(frame, offset_s, jumped)
+
+    def _tell_clock(self, frame: LiveFrame, offset_s: float | None, jumped: bool) -> None:
+        """Log what changes about the camera's clock; from the thread that reads the camera."""
+        if jumped and frame.arrived_s - self._jump_told_s >= _TELL_JUMPS_S:
+            self._jump_told_s = frame.arrived_s
+            _log.warning(
+                "camera %s: its clock or the times of its stream jumped (%d times so far); times of rows go on evenly",
+                self.name,
+                self._jumps,
+            )
+        if frame.source not in (TimestampSource.RTCP, TimestampSource.RTCP_CORRECTED):
+            return
+        corrected = frame.source is TimestampSource.RTCP_CORRECTED
+        if corrected is self._corrected:
+            return
+        self._corrected = corrected
+        if corrected:
+            _log.warning(
+                "camera %s: its clock is %+.1f s from this machine's, more than live.max_clock_offset_s; its times are "
+                "corrected by that. Let camera and machine use the same time server",
+                self.name,
+                -(offset_s or 0.0),
+            )
+        else:
+            _log.warning("camera %s: its clock is right again; its times are taken as they are", self.name)
 
     def still(self, seconds: float) -> None:
         """The picture has not changed for so long."""

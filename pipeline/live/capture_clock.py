@@ -83,6 +83,8 @@ class CaptureClock:
             time_s = self._rising(camera_s)
             return CaptureTime(time_s, source, max(arrived_s - time_s, late_s), jumped)
         time_s = self._rising(camera_s + self._offset_s)
+        if source is TimestampSource.RTCP:
+            source = TimestampSource.RTCP_CORRECTED
         return CaptureTime(time_s, source, max(late_s, 0.0), jumped)
 
     def _follow(self, source: TimestampSource, camera_s: float, arrived_s: float) -> bool:

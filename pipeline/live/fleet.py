@@ -31,6 +31,7 @@ class CameraPlan:
     """How one camera is read.
 
     Attributes:
+        opener: equal to that of another plan if it opens the same.
         is_file: played once at its own speed; its end is no fault.
         offset_s: of a file: how much later than the first file of the run it begins.
     """
@@ -72,6 +73,7 @@ class CameraFleet:
             for name in [name for name in self._cameras if name not in wanted or name in restart]:
                 camera = self._cameras.pop(name)
                 self._left += camera.keeper.stop()
+                self.board.forget(name)
                 if name in wanted:
                     camera.record.disconnected(Reason.RELOAD.value)
             self._cameras = {
@@ -147,12 +149,7 @@ class CameraFleet:
         keeper = CameraKeeper(
             record,
             KeeperSettings(
-                RetryTimes(
-                    settings.retry_min_s,
-                    settings.retry_max_s,
-                    settings.retry_max_unseen_s,
-                    settings.retry_denied_s,
-                ),
+                RetryTimes(settings.retry_min_s, settings.retry_max_s, settings.retry_denied_s),
                 settings.open_timeout_s,
                 settings.stalled_after_s,
                 ends=plan.is_file,

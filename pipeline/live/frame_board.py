@@ -71,6 +71,15 @@ class FrameBoard:
             self._expected.discard(camera_id)
             self._changed.notify()
 
+    def forget(self, camera_id: str) -> None:
+        """Another connection takes the camera's place: what the old one showed last is dropped."""
+        with self._changed:
+            dropped = self._frames.pop(camera_id, None)
+            self._expected.discard(camera_id)
+            self._changed.notify()
+        if dropped is not None:
+            self._on_dropped(camera_id, "reload")
+
     def take(self, *, wait_s: float, batch_wait_s: float, max_age_s: float) -> list[LiveFrame]:
         """Every frame that is there, in order of time.
 

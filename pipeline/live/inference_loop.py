@@ -10,7 +10,8 @@ import logging
 import queue
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -40,6 +41,22 @@ _AGES = 20_000
 Crops = Mapping[str, tuple[int, int, int, int] | None]
 
 _log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What is cut out of the pictures; numbered, so that frames of an earlier one can be told."""
+
+    number: int
+    crops: Crops
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """Frames that were taken while a plan held; perhaps it holds no more."""
+
+    plan: _Plan
+    detected: list[DetectedFrame]
 
 
 class InferenceLoop:
@@ -74,7 +91,9 @@ class InferenceLoop:
         self._core = core
         self._core_lock = core_lock
         self._settings = settings
-        self.crops = crops
+        self._plan = _Plan(0, crops)
+        # Number of the first plan whose frames count, of cameras that were changed meanwhile.
+        self._first_plan: dict[str, int] = {}
         self._record_of = record_of
         self._emit = emit
         self._preview = preview
@@ -83,7 +102,7 @@ class InferenceLoop:
         self._clock = clock
         self._redact = redact
         self._stop = threading.Event()
-        self._detected: queue.Queue[list[DetectedFrame] | None] = queue.Queue(maxsize=1)
+        self._detected: queue.Queue[_Batch | None] = queue.Queue(maxsize=1)
         # Batches that were taken and that are done; the first is of the detecting thread, the others of both.
         self._taken = self._empty = self._processed = 0
         self._failures = 0
@@ -92,6 +111,7 @@ class InferenceLoop:
         self._means: dict[str, float] = {}
         self.batch_size = 0.0
         self.detector_problem = ""
+        self.rows_lost = 0  # that waited for their ids when a mistake kept them from being handed out
         self.error: BaseException | None = None
         self._threads = [
             threading.Thread(target=self._guarded, args=(target,), name=name, daemon=True)
@@ -100,15 +120,24 @@ class InferenceLoop:
 
     def start(self) -> None:
         """Begin to take frames."""
-        for thread in self._threads:
+        for thread in reversed(self._threads):
             thread.start()
+
+    def set_crops(self, crops: Crops, changed: Iterable[str]) -> None:
+        """Other crops, and frames of `changed` cameras that were taken before are left out: they are of the old
+        picture. To be called while holding the core's lock, after the old readers were stopped."""
+        self._plan = _Plan(self._plan.number + 1, crops)
+        self._first_plan |= dict.fromkeys(changed, self._plan.number)
 
     def stop(self, within_s: float) -> bool:
         """Finish the batch that is being worked on, end all tracks, emit everything; whether that was done in time."""
         self._stop.set()
         self._board.close()
         until_s = self._clock.monotonic_s() + within_s
-        for thread in self._threads:
+        detect, associate = self._threads
+        if associate.is_alive() and detect.ident is None:
+            self._hand_over(None)  # the detecting thread could not be started, so it does not say that it ends
+        for thread in [thread for thread in self._threads if thread.ident is not None]:
             thread.join(max(until_s - self._clock.monotonic_s(), 0.0))
         return not any(thread.is_alive() for thread in self._threads)
 
@@ -147,6 +176,7 @@ class InferenceLoop:
         try:
             while not self._stop.is_set():
                 settings = self._settings
+                plan = self._plan  # before the frames: one that changes meanwhile leaves them out
                 began_s = self._clock.monotonic_s()
                 taken = self._board.take(
                     wait_s=_IDLE_S, batch_wait_s=settings.batch_wait_s, max_age_s=settings.max_age_s
@@ -155,15 +185,15 @@ class InferenceLoop:
                     continue
                 self._taken += 1
                 self._mean("wait", self._clock.monotonic_s() - began_s)
-                batch = self._detect_batch(taken)
-                if batch:
-                    self._hand_over(batch)
+                detected = self._detect_batch(taken, plan.crops)
+                if detected:
+                    self._hand_over(_Batch(plan, detected))
                 else:
                     self._empty += 1
         finally:
             self._hand_over(None)
 
-    def _hand_over(self, batch: list[DetectedFrame] | None) -> None:
+    def _hand_over(self, batch: _Batch | None) -> None:
         while self.error is None:
             try:
                 self._detected.put(batch, timeout=_IDLE_S)
@@ -171,8 +201,9 @@ class InferenceLoop:
             except queue.Full:
                 continue
 
-    def _detect_batch(self, taken: list[LiveFrame]) -> list[DetectedFrame]:
-        frames = [frame for frame in map(self._frame, taken) if frame is not None]
+    def _detect_batch(self, taken: list[LiveFrame], crops: Crops) -> list[DetectedFrame]:
+        cut = (self._frame(live, crops.get(live.camera_id)) for live in taken)
+        frames = [frame for frame in cut if frame is not None]
         if not frames:
             return []
         began_s = self._clock.monotonic_s()
@@ -188,7 +219,7 @@ class InferenceLoop:
             self._record_of(frame.camera_id).inferred()
         return list(zip(frames, detections, strict=True))
 
-    def _frame(self, live: LiveFrame) -> Frame | None:
+    def _frame(self, live: LiveFrame, crop: tuple[int, int, int, int] | None) -> Frame | None:
         """The frame with its pixels, cut to the part that counts."""
         try:
             image = live.to_bgr()
@@ -196,7 +227,6 @@ class InferenceLoop:
             _log.warning("camera %s: a picture cannot be converted (%s)", live.camera_id, error)
             self._record_of(live.camera_id).dropped("corrupt")
             return None
-        crop = self.crops.get(live.camera_id)
         if crop is not None:
             left, top, right, bottom = crop
             image = np.ascontiguousarray(image[top:bottom, left:right])
@@ -218,6 +248,18 @@ class InferenceLoop:
     # -- associating ----------------------------------------------------------------------------------------
 
     def _associate(self) -> None:
+        try:
+            self._associate_batches()
+        finally:  # also after a mistake: the rows that wait for their ids are known
+            with self._core_lock:
+                try:
+                    output = self._core.finish()
+                except BaseException:
+                    self.rows_lost += self._core.rows_held
+                    raise
+            self._pass_on(output)
+
+    def _associate_batches(self) -> None:
         while True:
             try:
                 batch = self._detected.get(timeout=_IDLE_S)
@@ -228,18 +270,16 @@ class InferenceLoop:
                 self._pass_on(output)
                 continue
             if batch is None:
-                break
+                return
             self._process(batch)
             self._processed += 1
-        with self._core_lock:
-            output = self._core.finish()
-        self._pass_on(output)
 
-    def _process(self, batch: list[DetectedFrame]) -> None:
+    def _process(self, taken: _Batch) -> None:
         before = dict(self._stages.seconds)
-        for frame, detections in batch:
+        for frame, detections in taken.detected:
             self._preview.offer(frame, detections.xyxy)
         with self._core_lock:
+            batch = self._current(taken)
             output = self._core.process(batch)
             people = self._core.people
         now_s = self._clock.monotonic_s()
@@ -253,6 +293,16 @@ class InferenceLoop:
         for stage, seconds in list(self._stages.seconds.items()):
             self._mean(stage, seconds - before.get(stage, 0.0))
         self._pass_on(output)
+
+    def _current(self, batch: _Batch) -> list[DetectedFrame]:
+        """Without the frames of cameras that are read or cut differently by now."""
+        current = []
+        for frame, detections in batch.detected:
+            if self._first_plan.get(frame.camera_id, 0) <= batch.plan.number:
+                current.append((frame, detections))
+            else:
+                self._record_of(frame.camera_id).dropped("reload")
+        return current
 
     def _pass_on(self, output: Output) -> None:
         self._emit(output)

@@ -132,34 +132,42 @@ class LoadFigures:
 
 def measure_load(
     config: Config, parts: LiveParts, *, duration_s: float, stop: threading.Event, max_cameras: int = 256
-) -> LoadFigures:
+) -> LoadFigures | None:
     """Play the recordings of `config`, scaled, as more and more cameras until they are not held any more.
 
     Args:
         duration_s: of each trial.
-        stop: ends the measurement after the trial that is running.
+        stop: ends the measurement; a trial that is running then does not count.
+
+    Returns:
+        None if it was stopped before the first trial was over.
 
     Raises:
         InputError: a camera is no recording.
     """
     with tempfile.TemporaryDirectory(prefix="mtmc-load-") as name:
         folder = Path(name)
-        clips = [_clip(camera, folder / f"{camera.name}.mp4", duration_s) for camera in config.cameras]
+        clips = [_clip(camera, folder / f"{camera.name}.mp4", duration_s, stop) for camera in config.cameras]
         if not clips:
             raise InputError("there is no camera: --report needs recordings to play")
-        bare = _bare_frames_per_s(parts.detector, clips)
+        if stop.is_set():
+            return None
+        bare = _bare_frames_per_s(parts.detector, clips, stop)
         trials: list[Trial] = []
 
         def held(cameras: int) -> bool:
-            trials.append(_trial(config, parts, clips, cameras, folder / f"run{len(trials)}", duration_s))
-            return trials[-1].held
+            trial = _trial(config, parts, clips, cameras, folder / f"run{len(trials)}", duration_s, stop)
+            if trial is None:
+                return False
+            trials.append(trial)
+            return trial.held
 
         _search(held, max(int(0.85 * bare / FRAME_RATE), 1), max_cameras, stop)
         # What the pipeline does when it gets more than it can hold tells its full pace.
         flooded = min(math.ceil(1.3 * bare / FRAME_RATE) + 1, max_cameras)
         if not stop.is_set() and all(trial.cameras < flooded for trial in trials):
             held(flooded)
-    return LoadFigures(bare, tuple(trials))
+    return LoadFigures(bare, tuple(trials)) if trials else None
 
 
 def _search(held: Callable[[int], bool], first: int, most: int, stop: threading.Event) -> None:
@@ -176,8 +184,8 @@ def _search(held: Callable[[int], bool], first: int, most: int, stop: threading.
             return
 
 
-def _clip(camera: CameraConfig, target: Path, duration_s: float) -> Path:
-    """The recording, scaled and at the pace of the measurement, long enough for a trial."""
+def _clip(camera: CameraConfig, target: Path, duration_s: float, stop: threading.Event) -> Path:
+    """The recording, scaled and at the pace of the measurement, long enough for a trial unless `stop` is set."""
     if is_stream(camera.source):
         raise InputError(f"camera {camera.name}: --report plays recordings, but {camera.source} is a live stream")
     width, height = SIZE_WH
@@ -188,11 +196,11 @@ def _clip(camera: CameraConfig, target: Path, duration_s: float) -> Path:
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         stream.options = {"preset": "veryfast", "tune": "zerolatency", "g": str(FRAME_RATE)}
         stream.codec_context.time_base = Fraction(1, FRAME_RATE)
-        while written < frames:
+        while written < frames and not stop.is_set():
             before = written
             with VideoSource(camera.name, camera.source) as source:
                 for frame in source:
-                    if frame.image is None or written >= frames:
+                    if frame.image is None or written >= frames or stop.is_set():
                         break
                     picture = av.VideoFrame.from_ndarray(frame.image, format="bgr24").reformat(
                         width, height, "yuv420p"
@@ -200,14 +208,15 @@ def _clip(camera: CameraConfig, target: Path, duration_s: float) -> Path:
                     picture.pts, picture.time_base = written, Fraction(1, FRAME_RATE)
                     container.mux(stream.encode(picture))
                     written += 1
-            if written == before:
+            if written == before and not stop.is_set():
                 raise InputError(f"camera {camera.name}: {camera.source} has no frames")
         container.mux(stream.encode(None))
     return target
 
 
-def _bare_frames_per_s(detector: Detector, clips: Sequence[Path]) -> float:
-    """Of the detector alone, with frames that are ready, at the best of several batch sizes."""
+def _bare_frames_per_s(detector: Detector, clips: Sequence[Path], stop: threading.Event) -> float:
+    """Of the detector alone, with frames that are ready, at the best of several batch sizes; of those that were tried
+    before `stop`."""
     frames: list[Frame] = []
     for clip in clips:
         with VideoSource(clip.stem, str(clip)) as source:
@@ -216,9 +225,11 @@ def _bare_frames_per_s(detector: Detector, clips: Sequence[Path]) -> float:
     frames = [frames[row] for row in np.arange(len(frames)).reshape(len(clips), -1).T.ravel()]
     best = 0.0
     for size in _BARE_BATCHES:
+        if stop.is_set():
+            break
         detector.detect(frames[:size])
         done, began_s = 0, time.perf_counter()
-        while done < 2 * len(frames) and time.perf_counter() - began_s < 5.0:
+        while done < 2 * len(frames) and time.perf_counter() - began_s < 5.0 and not stop.is_set():
             first = done % len(frames)
             batch = [frames[(first + offset) % len(frames)] for offset in range(size)]
             detector.detect(batch)
@@ -228,8 +239,15 @@ def _bare_frames_per_s(detector: Detector, clips: Sequence[Path]) -> float:
 
 
 def _trial(
-    config: Config, parts: LiveParts, clips: Sequence[Path], cameras: int, folder: Path, duration_s: float
-) -> Trial:
+    config: Config,
+    parts: LiveParts,
+    clips: Sequence[Path],
+    cameras: int,
+    folder: Path,
+    duration_s: float,
+    stop: threading.Event,
+) -> Trial | None:
+    """None if `stop` was set before its end."""
     played = _played(config, clips, cameras)
     redact = Redactor()
     run = LiveRun(
@@ -239,15 +257,17 @@ def _trial(
         plans_of=lambda one: camera_plans(one, simulate_live=True, redact=redact),
         redact=redact,
     )
-    run.start()
     try:
-        _wait(run, _SETTLE_S)
+        run.start()
+        _wait(run, _SETTLE_S, stop)
         before, began_s = run.status(), time.monotonic()
-        _wait(run, duration_s)
+        _wait(run, duration_s, stop)
         after, took_s = run.status(), time.monotonic() - began_s
         ages = run.frame_ages(began_s)
     finally:
         run.stop()
+    if stop.is_set():
+        return None
     tracked = sum(camera.inferred for camera in after.cameras) - sum(camera.inferred for camera in before.cameras)
     # Counted by the clock: frames that did not even come in time are missing, too.
     share = tracked / (took_s * FRAME_RATE * cameras)
@@ -277,7 +297,7 @@ def _played(config: Config, clips: Sequence[Path], cameras: int) -> Config:
     )
 
 
-def _wait(run: LiveRun, seconds: float) -> None:
+def _wait(run: LiveRun, seconds: float, stop: threading.Event) -> None:
     until_s = time.monotonic() + seconds
-    while time.monotonic() < until_s and not run.finished:
-        time.sleep(0.05)
+    while time.monotonic() < until_s and not run.finished and not stop.wait(0.05):
+        pass

@@ -63,7 +63,8 @@ def _camera_metrics(cameras: Iterable[CameraStatus]) -> Iterator[Metric]:
     )
     timestamps = GaugeMetricFamily(
         "mtmc_camera_timestamps",
-        "1 for the clock that says when frames were taken: rtcp is the camera's own",
+        "1 for the clock that says when frames were taken: rtcp is the camera's own, rtcp_corrected the same moved to "
+        "this machine's",
         labels=["camera", "source"],
     )
     fps = GaugeMetricFamily("mtmc_camera_fps", "Frames per second that come", labels=["camera"])
@@ -143,7 +144,7 @@ def _run_metrics(status: LiveStatus) -> Iterator[Metric]:
         status.embedder_failures,
     )
     yield CounterMetricFamily("mtmc_rows_written", "Rows in the CSV files", status.rows_written)
-    yield CounterMetricFamily("mtmc_rows_lost", "Rows given up because the disk took none", status.rows_lost)
+    yield CounterMetricFamily("mtmc_rows_lost", "Rows that are in no file and will not be", status.rows_lost)
     yield GaugeMetricFamily("mtmc_rows_waiting", "Rows in memory that the disk has not taken", status.rows_waiting)
     yield GaugeMetricFamily("mtmc_writer_ok", "0 while the disk takes nothing", float(status.writer_ok))
     fsync = GaugeMetricFamily("mtmc_since_fsync_seconds", "Since all rows were last forced to the disk")

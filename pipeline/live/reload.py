@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pipeline.config import CameraConfig, Config
+from pipeline.config import Config
 from pipeline.errors import InputError
-
-# Settings of a camera that matter for its connection; changing others leaves the connection alone.
-_CONNECTION = ("source", "transport", "username", "password", "password_file")
+from pipeline.live.fleet import CameraPlan
 
 
 @dataclass(frozen=True)
@@ -17,7 +16,7 @@ class Changes:
 
     Attributes:
         added, removed: there is no connection to keep.
-        reconnect: the connection itself changed.
+        reconnect: they are opened differently, if only because another password stands in the same file.
         changed: only what is done with the pictures changed.
     """
 
@@ -26,13 +25,23 @@ class Changes:
     reconnect: tuple[str, ...]
     changed: tuple[str, ...]
 
+    @property
+    def new_picture(self) -> tuple[str, ...]:
+        """Cameras whose earlier frames are not to be mixed with the new ones."""
+        return (*self.added, *self.reconnect, *self.changed)
+
     def __str__(self) -> str:
         parts = [f"{name} {', '.join(names)}" for name, names in vars(self).items() if names]
         return "; ".join(parts) or "no camera changed"
 
 
-def changes(before: Config, after: Config) -> Changes:
+def changes(
+    before: Config, after: Config, plans_before: Sequence[CameraPlan], plans_after: Sequence[CameraPlan]
+) -> Changes:
     """How the cameras differ.
+
+    Args:
+        plans_before, plans_after: how the cameras of each configuration are opened.
 
     Raises:
         InputError: something differs that a running process cannot take over; it says what.
@@ -43,18 +52,15 @@ def changes(before: Config, after: Config) -> Changes:
     for name, camera in new.items():
         if camera.reid_camera != (old[name].reid_camera if name in old else None):
             raise InputError(f"camera {name}: reid_camera can only be changed by a restart")
-    both = [name for name in new if name in old and old[name] != new[name]]
-    reconnect = [name for name in both if _connection(old[name]) != _connection(new[name])]
+    both = [name for name in new if name in old]
+    openers = {plan.name: plan.opener for plan in plans_before}
+    reconnect = [plan.name for plan in plans_after if plan.name in both and plan.opener != openers[plan.name]]
     return Changes(
         added=tuple(name for name in new if name not in old),
         removed=tuple(name for name in old if name not in new),
         reconnect=tuple(reconnect),
-        changed=tuple(name for name in both if name not in reconnect),
+        changed=tuple(name for name in both if name not in reconnect and old[name] != new[name]),
     )
-
-
-def _connection(camera: CameraConfig) -> tuple[object, ...]:
-    return tuple(getattr(camera, key) for key in _CONNECTION)
 
 
 def _check_fixed(before: Config, after: Config) -> None:

@@ -19,7 +19,6 @@ class RetryTimes:
 
     min_s: float
     max_s: float
-    max_unseen_s: float
     denied_s: float
 
 
@@ -27,7 +26,8 @@ class RetrySchedule:
     """Exponential steps with jitter, for one camera.
 
     Steps count from the start of an attempt, so an attempt that itself took long (a host that never answers) is
-    followed by the next one at once, and a camera that is back never waits for both.
+    followed by the next one at once, and a camera that is back never waits for both. A camera that has not worked yet
+    is tried as often as one that has: after a restart of the program none has.
     """
 
     def __init__(self, times: RetryTimes, rng: random.Random) -> None:
@@ -35,16 +35,9 @@ class RetrySchedule:
         self._rng = rng
         self._failures = 0
         self._denials = 0
-        self._worked = False
-
-    @property
-    def worked(self) -> bool:
-        """Whether the camera has ever given a picture."""
-        return self._worked
 
     def succeeded(self, lasted_s: float) -> None:
         """A connection gave pictures, until now for so long."""
-        self._worked = True
         self._denials = 0
         if lasted_s >= _STABLE_S:
             self._failures = 0
@@ -56,8 +49,7 @@ class RetrySchedule:
             self._denials += 1
             step_s = min(times.max_s * 4.0 ** (self._denials - 1), times.denied_s)
         else:
-            limit_s = times.max_s if self._worked else times.max_unseen_s
-            step_s = min(times.min_s * 2.0**self._failures, limit_s)
+            step_s = min(times.min_s * 2.0**self._failures, times.max_s)
             self._failures = min(self._failures + 1, 30)
         spread = 1 - _JITTER * self._rng.random()
         return max(step_s * spread - attempt_took_s, times.min_s)

@@ -11,6 +11,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -109,6 +110,25 @@ class LiveRun:
         self._clock = clock or HostClock()
         plans = plans_of(config)
         self._folder = OutputFolder(folder)
+        with ExitStack() as undo:
+            undo.callback(self._folder.close)
+            self._build(undo, plans, preview, more_sinks, on_frame_age)
+            undo.pop_all()
+
+    def _build(
+        self,
+        undo: ExitStack,
+        plans: list[CameraPlan],
+        preview: PreviewHook | None,
+        more_sinks: Sequence[tuple[str, Callable[[], Sink]]],
+        on_frame_age: Callable[[str, float], None],
+    ) -> None:
+        """All parts, in the folder that is this run's; those that have threads of their own come last.
+
+        Args:
+            undo: told how to let go of what was built, if something cannot be.
+        """
+        config, parts, folder, redact = self._config, self._parts, self._folder.path, self._redact
         self.run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}"
         self._started_s = self._clock.monotonic_s()
         self._told: set[str] = set()
@@ -140,14 +160,8 @@ class LiveRun:
             segment_max_bytes=settings.segment_max_bytes,
             fsync_interval_s=settings.fsync_interval_s,
         )
-        self._writer = RowWriter(self._segments, self.run_id, self._clock, settings.max_waiting_rows)
         redact.add(secrets_of(settings.sinks))
-        self._sinks = [
-            SinkFeed(name, make, redact, settings.max_waiting_rows)
-            for name, make in [*sink_makers(settings.sinks, self.run_id), *more_sinks]
-        ]
-        for sink in self._sinks:
-            sink.submit([], self._last_words)
+        sinks = [*sink_makers(settings.sinks, self.run_id), *more_sinks]
         self._fleet = CameraFleet(settings, self._clock, redact)
         self._inference = InferenceLoop(
             board=self._fleet.board,
@@ -178,14 +192,23 @@ class LiveRun:
         self._reloads = 0
         self._reload_problem = ""
         self.readers_ended = True
+        self._began = False
+        self._writer = RowWriter(self._segments, self.run_id, self._clock, settings.max_waiting_rows)
+        undo.callback(self._writer.close, 0.0)
+        self._sinks: list[SinkFeed] = []
+        for name, make in sinks:
+            self._sinks.append(SinkFeed(name, make, redact, settings.max_waiting_rows))
+            undo.callback(self._sinks[-1].close, 0.0)
+            self._sinks[-1].submit([], self._last_words)
 
     def start(self) -> None:
-        """Connect to the cameras and begin."""
+        """Connect to the cameras and begin; if that fails, `stop` lets go of what has begun."""
         self._checkpoint(closing=False)
         self._write_manifest("running")
         self._inference.start()
         self._fleet.start(self._plans)
         self._kept.start()
+        self._began = True
 
     @property
     def finished(self) -> bool:
@@ -193,6 +216,10 @@ class LiveRun:
         if self._mistake is not None:
             return True
         return self._fleet.ended and self._fleet.board.empty and self._inference.idle
+
+    def utc_s(self) -> float:
+        """Unix seconds on the run's clock, which does not follow when this machine's is set."""
+        return self._clock.utc_s()
 
     def status(self) -> LiveStatus:
         in_view, total, known = self._identities
@@ -207,7 +234,7 @@ class LiveRun:
             identities_known=known,
             rows_written=writer.rows_written,
             rows_waiting=writer.rows_waiting,
-            rows_lost=writer.rows_lost,
+            rows_lost=self._rows_lost,
             writer_ok=not writer.problem,
             writer_problem=self._redact(writer.problem),
             since_fsync_s=writer.since_sync_s if writer.rows_written else None,
@@ -237,16 +264,17 @@ class LiveRun:
             try:
                 config = load()
                 plans = self._plans_of(config)
-                differences = changes(self._config, config)
+                differences = changes(self._config, config, self._plans, plans)
             except ValueError as error:
                 self._reload_problem = self._redact(str(error))
                 _log.error("the new configuration was not taken over, nothing has changed: %s", error)
                 return
             with self._core_lock:
+                # Old readers first: a frame of theirs after that would be taken for one of the new picture.
+                self._fleet.set_cameras(plans, restart=set(differences.reconnect))
                 self._core.set_cameras(config.cameras, config.linker.transit_windows)
-                self._inference.crops = crops_of(config.cameras)
-            self._fleet.set_cameras(plans, restart=set(differences.reconnect))
-            self._config = config
+                self._inference.set_crops(crops_of(config.cameras), differences.new_picture)
+            self._config, self._plans = config, plans
             self._reloads += 1
             self._reload_problem = ""
             _log.warning("the new configuration holds: %s", differences)
@@ -266,9 +294,9 @@ class LiveRun:
         for sink in self._sinks:
             sink.close(_STOP_SINKS_S / len(self._sinks))
         self._checkpoint(closing=True)
-        lost = self._writer.rows_lost
+        lost = self._rows_lost
         mistake = self._mistake
-        failed = mistake is not None or not worked
+        failed = mistake is not None or not worked or not self._began
         self._write_manifest("failed" if failed else "rows_lost" if lost else "complete")
         self.readers_ended = self.readers_ended or self._fleet.stop(_STOP_READERS_S)
         self._folder.close()
@@ -278,6 +306,10 @@ class LiveRun:
             raise RunError("the detector did not come back in time; the rows of its last batch are missing")
         if lost:
             raise RunError(f"{lost} rows could not be written and are lost ({self._writer.problem})")
+
+    @property
+    def _rows_lost(self) -> int:
+        return self._writer.rows_lost + self._inference.rows_lost
 
     @property
     def _mistake(self) -> BaseException | None:

@@ -125,15 +125,19 @@ class SegmentWriter:
             self._end_segment()
 
     def _end_segment(self) -> None:
-        if self._segment is None:
+        """May be called again after an error, which can come at any step."""
+        segment, final = self._segment, self._path(".csv")
+        if segment is None:
             return
-        self._segment.sync()
-        os.replace(self._segment.path, self._path(".csv"))
+        if segment.path != final:
+            segment.sync()
+            os.replace(segment.path, final)
+            segment.path = final
         sync_folder(self._folder)
-        self._segment.close()
-        self._unsynced.discard(self._segment)
+        self._unsynced.discard(segment)
         self._segment = None
-        self.finished.append(self._path(".csv").name)
+        self.finished.append(final.name)
+        segment.close()
 
     def _sync(self) -> None:
         for file in list(self._unsynced):

@@ -24,7 +24,6 @@ class LiveSettings(Section):
     stalled_after_s: Positive
     retry_min_s: Positive
     retry_max_s: Positive
-    retry_max_unseen_s: Positive
     retry_denied_s: Positive
     max_lag_s: Positive
     max_clock_offset_s: Positive
@@ -44,7 +43,6 @@ class LiveSettings(Section):
     def _ordered(self) -> LiveSettings:
         for smaller, larger in (
             ("retry_min_s", "retry_max_s"),
-            ("retry_max_s", "retry_max_unseen_s"),
             ("retry_max_s", "retry_denied_s"),
             ("max_age_s", "max_lag_s"),
         ):

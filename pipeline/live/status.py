@@ -34,10 +34,12 @@ class CameraState(StrEnum):
 class TimestampSource(StrEnum):
     """Whose clock says when a frame was taken.
 
-    RTCP: the camera's own wall clock. HOST: the time of arrival here. FILE: the recording's times, played from now.
+    RTCP: the camera's own wall clock. RTCP_CORRECTED: the same, moved to this machine's clock, from which it is too far
+    off. HOST: the time of arrival here. FILE: the recording's times, played from now.
     """
 
     RTCP = "rtcp"
+    RTCP_CORRECTED = "rtcp_corrected"
     HOST = "host"
     FILE = "file"
 
@@ -54,8 +56,8 @@ class CameraStatus:
         received: packets of pictures that came.
         decoded: pictures that they gave.
         inferred: frames that went through the detector.
-        dropped: frames that did not, by cause: overwritten (a fresher one came), too_old, corrupt, no_keyframe,
-            rate_limit, detector_error.
+        dropped: frames that were not looked at, by cause: overwritten (a fresher one came), too_old, corrupt,
+            no_keyframe, rate_limit, outside_crop, detector_error, reload (taken before the camera was changed).
         reconnects: connections that ended or could not be made, by reason: refused, timeout, ended, denied,
             not_found, stalled, lagging, codec, network, reload.
         abandoned: readers that did not return and were replaced.

@@ -7,7 +7,7 @@ in the decoder's format until somebody asks for their pixels: most cameras send 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import av
@@ -94,9 +94,16 @@ class StreamOptions:
     read_timeout_s: float
 
 
-def av_opener(address: StreamAddress, options: StreamOptions, redact: Redactor) -> StreamOpener:
-    """A function that opens this address."""
-    return lambda: AvStream(address, options, redact)
+@dataclass(frozen=True)
+class AvOpener:
+    """Opens this address; equal to another that opens the same with the same user and password."""
+
+    address: StreamAddress
+    options: StreamOptions
+    redact: Redactor = field(compare=False, repr=False)
+
+    def __call__(self) -> LiveStream:
+        return AvStream(self.address, self.options, self.redact)
 
 
 class AvStream:

@@ -95,6 +95,11 @@ class TrackingCore:
         return dict(self._associator.people)
 
     @property
+    def rows_held(self) -> int:
+        """Rows that wait for their ids."""
+        return self._associator.rows_held
+
+    @property
     def identities_in_view(self) -> int:
         """People whom some camera follows at the moment."""
         return self._linker.in_view

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -48,8 +47,8 @@ def build_app(
     gate: TokenGate,
     allowed_hosts: Sequence[str],
     timeline_s: float,
+    now_s: Callable[[], float],
     secure_cookie: bool = False,
-    now_s: Callable[[], float] = time.time,
 ) -> Starlette:
     """The ASGI application.
 
@@ -57,8 +56,8 @@ def build_app(
         preview: None shows no pictures.
         allowed_hosts: names and addresses in the Host header that are answered; '*' for all.
         timeline_s: what the timeline shows.
+        now_s: Unix seconds on the run's clock, which the times of rows are on.
         secure_cookie: the page is served over TLS only.
-        now_s: Unix seconds.
     """
     page = _Page(source, metrics, timeline, preview, gate, timeline_s, secure_cookie, now_s)
     return Starlette(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import socket
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import uvicorn
 
@@ -61,8 +61,15 @@ class WebServer:
         """For the run; None while pictures are off."""
         return None if self._preview is None else self._preview.hook
 
-    def start(self, source: StatusSource) -> None:
-        """Show this run from now on; InputError if the TLS files cannot be used."""
+    def start(self, source: StatusSource, now_s: Callable[[], float]) -> None:
+        """Show this run from now on.
+
+        Args:
+            now_s: Unix seconds on the run's clock.
+
+        Raises:
+            InputError: the TLS files cannot be used.
+        """
         settings = self._settings
         self.metrics.watch(source)
         app = build_app(
@@ -73,6 +80,7 @@ class WebServer:
             gate=self._gate,
             allowed_hosts=_allowed_hosts(settings),
             timeline_s=settings.timeline_minutes * 60,
+            now_s=now_s,
             secure_cookie=self._tls,
         )
         config = uvicorn.Config(

@@ -76,7 +76,7 @@ def serve(rows: Sequence[LinkedRow], *, token: str | None = None, preview: str =
         rows_written=len(rows),
         uptime_s=last_s,
     )
-    server.start(FixedStatus(status))
+    server.start(FixedStatus(status), time.time)
     return server
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,18 @@ from tests.pipeline.live.watched_fleet import site
 Doors = Mapping[str, Callable[[], LiveStream]]
 
 
+@dataclass(frozen=True)
+class DoorOf:
+    """Opens the camera's door; another one if the camera is another."""
+
+    source: str
+    transport: str
+    door: Callable[[], LiveStream] = field(compare=False)
+
+    def __call__(self) -> LiveStream:
+        return self.door()
+
+
 @contextmanager
 def live_run(
     folder: Path,
@@ -38,7 +51,10 @@ def live_run(
     """A run that has started; it writes into folder/out and is stopped at the end."""
 
     def plans_of(config: Config) -> list[CameraPlan]:
-        return [CameraPlan(camera.name, doors[camera.name]) for camera in config.cameras]
+        return [
+            CameraPlan(camera.name, DoorOf(camera.source, camera.transport, doors[camera.name]))
+            for camera in config.cameras
+        ]
 
     run = LiveRun(
         with_limits(config or site(folder, dict.fromkeys(doors, "rtsp://127.0.0.1/x"), live)),
@@ -48,8 +64,8 @@ def live_run(
         redact=Redactor(),
         preview=preview,
     )
-    run.start()
     try:
+        run.start()
         yield run
     finally:
         run.stop()

@@ -10,7 +10,7 @@ from pipeline.config import Config, load_config
 from pipeline.errors import InputError
 from pipeline.live.camera_plans import camera_plans, crops_of
 from pipeline.live.redaction import Redactor
-from pipeline.live.reload import changes
+from pipeline.live.reload import Changes, changes
 from tests.pipeline.live.live_process import clip
 
 URL = "rtsp://h/x"
@@ -88,6 +88,11 @@ def test_recordings_start_together_and_keep_their_distances(tmp_path: Path) -> N
     assert crops_of(config.cameras) == {"a": None, "b": (0, 0, 100, 50), "c": None}
 
 
+def changed(before: Config, after: Config) -> Changes:
+    plans = [camera_plans(one, simulate_live=False, redact=Redactor()) for one in (before, after)]
+    return changes(before, after, *plans)
+
+
 A, B = {"name": "a", "source": URL}, {"name": "b", "source": URL}
 
 
@@ -103,7 +108,18 @@ A, B = {"name": "a", "source": URL}, {"name": "b", "source": URL}
     ],
 )
 def test_what_a_new_configuration_changes(tmp_path: Path, after: list[dict[str, Any]], said: str) -> None:
-    assert str(changes(site(tmp_path, A, B), site(tmp_path, *after))) == said
+    assert str(changed(site(tmp_path, A, B), site(tmp_path, *after))) == said
+
+
+def test_another_password_in_the_same_file_is_another_connection(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("old\n")
+    config = site(tmp_path, {**A, "username": "u", "password_file": "secret"}, B)
+    plans = [camera_plans(config, simulate_live=False, redact=Redactor())]
+    (tmp_path / "secret").write_text("new\n")
+    plans.append(camera_plans(config, simulate_live=False, redact=Redactor()))
+    assert str(changes(config, config, *plans)) == "reconnect a"
+    assert "old" not in repr(plans)
+    assert "new" not in repr(plans)
 
 
 @pytest.mark.parametrize(
@@ -118,9 +134,9 @@ def test_what_needs_a_restart_is_refused(
     tmp_path: Path, after: list[dict[str, Any]], sections: dict[str, Any], said: str
 ) -> None:
     with pytest.raises(InputError, match=said):
-        changes(site(tmp_path, A, B), site(tmp_path, *after, **sections))
+        changed(site(tmp_path, A, B), site(tmp_path, *after, **sections))
 
 
 def test_transit_times_may_change(tmp_path: Path) -> None:
     windows = {"transit_windows": [{"from": "a", "to": "b", "min_s": 1.0, "max_s": 5.0}]}
-    assert str(changes(site(tmp_path, A, B), site(tmp_path, A, B, linker=windows))) == "no camera changed"
+    assert str(changed(site(tmp_path, A, B), site(tmp_path, A, B, linker=windows))) == "no camera changed"

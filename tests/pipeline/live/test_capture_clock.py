@@ -26,6 +26,7 @@ def test_a_wall_clock_that_is_wrong_is_corrected_by_its_offset(wrong_by_s: float
         stamp = clock.stamp(k / 10, NOW_S + wrong_by_s + k / 10, NOW_S + k / 10 + 0.05)
         assert stamp.time_s == pytest.approx(NOW_S + k / 10 + 0.05, abs=0.001)
         assert stamp.age_s == pytest.approx(0.0, abs=0.001)
+        assert stamp.source is TimestampSource.RTCP_CORRECTED
     assert clock.offset_s == pytest.approx(0.05 - wrong_by_s, abs=0.001)
 
 

@@ -8,17 +8,20 @@ import json
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from detectors.base import FakeDetector
+from pipeline.config import Config
 from pipeline.datatypes import Detections, Frame
 from pipeline.errors import InputError, RunError
 from pipeline.live.camera_keeper import CameraKeeper
 from pipeline.live.retention import Retention
 from pipeline.live.segments import SegmentWriter
 from pipeline.live.stream import Received
+from pipeline.live.tracking_core import TrackingCore
 from pipeline.results_csv import LinkedRow
 from tests.factories import with_limits
 from tests.pipeline.live.fakes import FakeStream, one_look, one_person, steady
@@ -124,7 +127,10 @@ def test_cameras_with_clocks_two_seconds_apart_show_one_person_at_one_time(tmp_p
         status = {camera.name: camera for camera in run.status().cameras}
     assert status["behind"].clock_offset_s == pytest.approx(2.0, abs=0.4)
     assert status["right"].clock_offset_s == pytest.approx(0.0, abs=0.4)
-    assert {camera.timestamps for camera in status.values()} == {"rtcp"}
+    assert {name: camera.timestamps for name, camera in status.items()} == {
+        "right": "rtcp",
+        "behind": "rtcp_corrected",
+    }
     assert {one.row.track_id for one in rows_in(tmp_path)} == {1}  # no track was ended for being old
     assert len({one.link.global_id for one in rows_in(tmp_path) if one.link.final}) == 1
     # Frames of one batch are written together, so neighbours in the file were taken together.
@@ -156,21 +162,42 @@ def test_a_detector_that_fails_loses_its_batch_and_nothing_else(
     assert caplog.text.count("the detector failed") == 1
 
 
-def test_a_mistake_in_the_program_ends_the_run_with_what_is_known_written(tmp_path: Path) -> None:
+@pytest.mark.parametrize("finishes", [True, False])
+def test_a_mistake_in_the_program_ends_the_run_with_what_is_known_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, finishes: bool
+) -> None:
+    """Rows that still wait for their ids are written, too; if that fails as well, they are counted as lost."""
+    good: list[int] = []
+
+    def unfinished(self: TrackingCore) -> None:
+        raise ZeroDivisionError
+
+    if not finishes:
+        monkeypatch.setattr(TrackingCore, "finish", unfinished)
+
     def boxes_of(frame: Frame) -> Detections:
-        wrong_class = 7 if frame.frame_index > 30 else 0  # no name is known for it
+        if frame.frame_index <= 40:
+            good.append(frame.frame_index)
+        wrong_class = 7 if frame.frame_index > 40 else 0  # no name is known for it
         box = np.array([[100, 50, 150, 200]], np.float32)
         return Detections(box, np.ones(1, np.float32), np.full(1, wrong_class, np.int64))
 
     doors = {"a": lambda: FakeStream(steady(20))}
     with (
-        pytest.raises(RuntimeError, match="the program failed: KeyError"),
-        live_run(tmp_path, doors, detector=FakeDetector(boxes_of)) as run,
+        pytest.raises(
+            RuntimeError, match=f"the program failed: {'KeyError' if finishes else 'ZeroDivisionError'}"
+        ),
+        live_run(tmp_path, doors, detector=FakeDetector(boxes_of), live={"hold_s": 1.0}) as run,
     ):
         eventually(lambda: run.finished, 20)
-    assert len(rows_in(tmp_path)) >= 5
     [path] = (tmp_path / "out").glob("manifest-*.json")
-    assert json.loads(path.read_text())["state"] == "failed"
+    manifest = json.loads(path.read_text())
+    assert manifest["state"] == "failed"
+    written = [one.row.frame_index for one in rows_in(tmp_path)]
+    assert len(written) >= 5
+    assert written == good[: len(written)]
+    assert manifest["rows_lost"] == len(good) - len(written)
+    assert (manifest["rows_lost"] == 0) is finishes
 
 
 @pytest.mark.parametrize(
@@ -255,6 +282,86 @@ def test_a_reload_changes_cameras_or_nothing(tmp_path: Path) -> None:
         eventually(lambda: any(one.row.track_id == 2 for one in rows_of(tmp_path, "b")), 15)
     keys = [(one.row.camera_id, one.row.frame_index, one.row.track_id) for one in rows_in(tmp_path)]
     assert len(set(keys)) == len(keys)  # numbers of frames and tracks go on
+
+
+@pytest.mark.parametrize(
+    ("first", "then"),
+    [({"crop_xyxy_px": [0, 0, 160, 240]}, {}), ({}, {"transport": "udp"})],
+    ids=["crop", "resolution"],
+)
+def test_frames_from_before_a_reload_do_not_decide_the_calibrated_size(
+    tmp_path: Path, first: dict[str, Any], then: dict[str, Any]
+) -> None:
+    """The homography gives pixels; it is meant for the first picture after the reload, of 320 x 240."""
+    sizes_wh = itertools.chain([(320, 240) if first else (640, 480)], itertools.repeat((320, 240)))
+    doors = {"a": lambda: FakeStream(steady(20, size_wh=next(sizes_wh)))}
+    works, working, go_on = one_person(), threading.Event(), threading.Event()
+    go_on.set()
+
+    class Held:
+        class_names, model_hash = works.class_names, "held"
+
+        def detect(self, frames: Sequence[Frame]) -> list[Detections]:
+            working.set()
+            go_on.wait(10)
+            return works.detect(frames)
+
+    def config_of(settings: dict[str, Any]) -> Config:
+        camera = {"source": "rtsp://127.0.0.1/x", "homography": np.eye(3).tolist(), **settings}
+        return with_limits(site(tmp_path, {"a": camera}, {"max_fps": 20.0}))
+
+    with live_run(tmp_path, doors, config=config_of(first), detector=Held()) as run:
+        eventually(lambda: rows_in(tmp_path), 10)
+        go_on.clear()
+        working.clear()
+        assert working.wait(5)
+        run.reload(lambda: config_of(then))
+        go_on.set()
+        before = len(rows_in(tmp_path))
+        eventually(lambda: len(rows_in(tmp_path)) > before + 20, 10)
+        assert run.status().cameras[0].dropped["reload"] >= 1
+    assert rows_in(tmp_path)[-1].row.world_xy_m == pytest.approx((160.0, 192.0), abs=0.1)
+
+
+def test_a_run_that_cannot_be_built_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another one in the same process has the folder."""
+    doors = {"a": lambda: FakeStream(steady(10))}
+    threads = threading.active_count()
+    for failing in ("load_gallery", "TrackingCore", "RowWriter"):
+        with monkeypatch.context() as patched:
+
+            def fails(*arguments: object, **named: object) -> None:
+                raise InputError("gallery.npz is of another model")
+
+            patched.setattr(f"pipeline.live.run.{failing}", fails)
+            with pytest.raises(InputError, match="another model"), live_run(tmp_path, doors):
+                pass
+        eventually(lambda: threading.active_count() == threads, 2)
+    with live_run(tmp_path, doors):
+        pass
+
+
+@pytest.mark.parametrize("name", ["associate", "detect", "supervise", "housekeeping"])
+def test_a_run_that_cannot_be_started_can_be_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Threads that never ran are not waited for, and the folder is free for the next run."""
+    doors = {"a": lambda: FakeStream(steady(10))}
+    start = threading.Thread.start
+
+    def too_many(thread: threading.Thread) -> None:
+        if thread.name == name:
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", too_many)
+        with pytest.raises(RuntimeError, match="can't start new thread"), live_run(tmp_path, doors):
+            pass
+    [path] = (tmp_path / "out").glob("manifest-*.json")
+    assert json.loads(path.read_text())["state"] == "failed"
+    with live_run(tmp_path, doors):
+        pass
 
 
 def test_one_folder_takes_one_run(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 from pipeline.config import load_config
 from pipeline.datatypes import Detections, Frame
 from pipeline.errors import InputError
+from pipeline.live import load_report
 from pipeline.live.load_report import LoadFigures, Trial, _search, measure_load
 from pipeline.live.run import LiveParts
 from tests.factories import with_limits
@@ -51,6 +52,32 @@ def test_live_streams_cannot_be_measured() -> None:
         measure_load(config, LiveParts(one_person(), one_look(), {}), duration_s=1, stop=threading.Event())
 
 
+@pytest.mark.parametrize("during", ["clip", "bare", "trial"])
+def test_a_signal_ends_the_measurement_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, during: str
+) -> None:
+    """Otherwise a minute goes by: nobody waits that long, and a second signal leaves the temporary folder behind."""
+    source, stop, works = clip(tmp_path, "a", 1.0), threading.Event(), one_person()
+
+    class Stopping:
+        class_names, model_hash = works.class_names, "stopping"
+
+        def detect(self, frames: Sequence[Frame]) -> list[Detections]:
+            stop.set()
+            return works.detect(frames)
+
+    if during == "clip":
+        threading.Timer(0.2, stop.set).start()
+    else:
+        monkeypatch.setattr(load_report, "_clip", lambda *arguments: source)
+    if during == "trial":
+        monkeypatch.setattr(load_report, "_bare_frames_per_s", lambda *arguments: 10.0)
+    config = with_limits(load_config(overrides={"cameras": [{"name": "a", "source": str(source)}]}))
+    began_s = time.monotonic()
+    assert measure_load(config, LiveParts(Stopping(), one_look(), {}), duration_s=60.0, stop=stop) is None
+    assert time.monotonic() - began_s < 4.0
+
+
 @pytest.mark.faults
 def test_a_detector_of_known_pace_is_measured(tmp_path: Path) -> None:
     """50 ms a frame are at most 20 frames a second: three cameras cannot be held. Whether one is depends on what else
@@ -72,6 +99,7 @@ def test_a_detector_of_known_pace_is_measured(tmp_path: Path) -> None:
         stop=threading.Event(),
         max_cameras=4,
     )
+    assert figures is not None
     assert 10 < figures.bare_frames_per_s <= 20
     assert figures.cameras <= 2
     assert figures.share <= 1.05

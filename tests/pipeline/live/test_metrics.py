@@ -34,6 +34,7 @@ def test_every_figure_of_a_camera_has_its_name_and_its_value() -> None:
     assert found["mtmc_camera_state", (*at, ("state", "denied"))] == 0
     assert found["mtmc_camera_state", (("camera", "hall"), ("state", "denied"))] == 1
     assert found["mtmc_camera_timestamps", (*at, ("source", "rtcp"))] == 1
+    assert found["mtmc_camera_timestamps", (*at, ("source", "rtcp_corrected"))] == 0
     assert ("mtmc_camera_newest_frame_age_seconds", (("camera", "hall"),)) not in found
 
 

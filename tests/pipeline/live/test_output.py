@@ -81,6 +81,30 @@ def test_what_a_kill_left_is_cut_to_whole_lines_and_finished(tmp_path: Path) -> 
     assert lines == [",".join(REMAP_COLUMNS), "2027-01-15T08:00:00.000Z,run,a,1,5,1,0.800"]
 
 
+@pytest.mark.parametrize("failing", ["pipeline.live.segments.sync_folder", "pipeline.live.files.WholeLines.close"])
+def test_a_segment_whose_end_fails_once_is_ended_by_the_next_write(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: str
+) -> None:
+    """Its name may have been changed by then, and its file be closed."""
+    clock = FakeClock()
+    output = writer(tmp_path, clock, segment_s=10.0)
+    output.write_rows([row_line(row(0))])
+    clock.turn(11.0)
+
+    def too_many_files(*arguments: object) -> None:
+        monkeypatch.undo()
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(failing, too_many_files)
+    with pytest.raises(OSError, match="Too many"):
+        output.write_rows([row_line(row(1))])
+    for index in (1, 2):
+        output.write_rows([row_line(row(index))])
+    output.close()
+    assert indexes(tmp_path) == [0, 1, 2]
+    assert output.finished == ["traj-run-0001.csv", "traj-run-0002.csv"]
+
+
 def test_corrections_of_several_runs_stand_in_one_file(tmp_path: Path) -> None:
     for run in ("first", "second"):
         output = SegmentWriter(

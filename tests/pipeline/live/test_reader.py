@@ -105,6 +105,27 @@ def test_corrupt_and_late_pictures_are_not_shown() -> None:
     assert record.status().dropped == {"no_keyframe": 1, "corrupt": 2, "too_old": 1}
 
 
+def test_changes_of_a_cameras_clock_are_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    """It is right, then 20 s ahead, then right again; and it jumps to and fro in between."""
+    clock = FakeClock()
+
+    def script() -> Iterator[Received]:
+        for index in range(400):
+            clock.turn(0.1)
+            ahead_s = 20.0 + 2 * (index // 5 % 2) if 100 <= index < 300 else 0.0
+            yield Received((picture(index / 10, clock.utc_s() + ahead_s),))
+
+    _, record, _, _ = read(script(), clock=clock)
+    told = [entry.getMessage() for entry in caplog.records]
+    assert record.status().clock_jumps > 10
+    assert sum("jumped" in text for text in told) == 1
+    assert [text for text in told if "jumped" not in text] == [
+        "camera a: its clock is +20.0 s from this machine's, more than live.max_clock_offset_s; its times are "
+        "corrected by that. Let camera and machine use the same time server",
+        "camera a: its clock is right again; its times are taken as they are",
+    ]
+
+
 def test_a_stream_that_stays_behind_is_opened_anew() -> None:
     clock = FakeClock()
 
@@ -310,7 +331,7 @@ def test_a_keeper_waits_while_too_many_readers_hang() -> None:
         started.append(reader)
         return reader
 
-    settings = KeeperSettings(RetryTimes(0.25, 2, 10, 60), open_timeout_s=3.0, stalled_after_s=4.0)
+    settings = KeeperSettings(RetryTimes(0.25, 2, 60), open_timeout_s=3.0, stalled_after_s=4.0)
     keeper = CameraKeeper(record, settings, start, lambda: None, random.Random(0))
     for _ in range(2000):
         keeper.tick(clock.monotonic_s())

@@ -271,12 +271,15 @@ def test_the_token_comes_from_the_environment_and_stays_out_of_what_is_noted(
 def test_a_real_server_answers_stops_at_once_and_logs_no_token(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     server = WebServer(web_settings(token=TOKEN), TOKEN)
-    server.start(FixedStatus(make_status(make_camera())))
+    server.timeline.write([make_row(1, "entrance", 1, NOW_S)])
+    server.start(FixedStatus(make_status(make_camera())), lambda: NOW_S + 5)
     headers = {"authorization": f"Bearer {TOKEN}"}
     with httpx2.Client(base_url=server.url, trust_env=False) as client:
         wait_until(lambda: client.get("/healthz").status_code == 200, 10, "the page answers")
         assert client.get("/api/status").status_code == 401
         assert client.get("/api/status", headers=headers).json()["run_id"] == "20260501T100000"
+        # By the run's clock the row is 5 s old, whatever this machine's clock was set to meanwhile.
+        assert len(client.get("/api/timeline", headers=headers).json()["visits"]) == 1
     server.close(10)
     with httpx2.Client(trust_env=False) as client, pytest.raises(httpx2.ConnectError):
         client.get(server.url)
@@ -285,7 +288,7 @@ def test_a_real_server_answers_stops_at_once_and_logs_no_token(caplog: pytest.Lo
 
 def test_a_port_that_is_taken_is_said() -> None:
     first = WebServer(web_settings(), None)
-    first.start(FixedStatus(make_status()))
+    first.start(FixedStatus(make_status()), lambda: NOW_S)
     port = int(first.url.rsplit(":", 1)[1].strip("/"))
     with httpx2.Client(base_url=first.url, trust_env=False) as client:
         wait_until(lambda: client.get("/healthz").status_code == 200, 10, "the page answers")
@@ -299,5 +302,5 @@ def test_tls_files_that_are_none_are_said(tmp_path: Path) -> None:
     file.write_text("nothing\n")
     server = WebServer(web_settings(tls_certificate=str(file), tls_key=str(file)), None)
     with pytest.raises(InputError, match=r"page\.pem cannot be used for TLS"):
-        server.start(FixedStatus(make_status()))
+        server.start(FixedStatus(make_status()), lambda: NOW_S)
     server.close()

@@ -14,7 +14,7 @@ const STATES = {
   denied: ["bad", "✕ access denied"],
   ended: ["", "– ended"],
 };
-const CLOCKS = { rtcp: "camera's own", host: "this machine's", file: "recording's" };
+const CLOCKS = { rtcp: "camera's own", rtcp_corrected: "camera's own, corrected", host: "this machine's", file: "recording's" };
 
 const state = { cameras: [], timeline: null, everybody: false, chosen: null, windowS: null, path: null };
 const find = (id) => document.getElementById(id);

@@ -67,9 +67,11 @@ def train(
         if processes.is_first:
             trainer.log.cut_after(iteration=trainer.iteration, epoch=trainer.epoch)
         console.print(f"resumed after batch {trainer.iteration}")
-    elif init is not None and processes.is_first:  # the others are given the first's weights
-        for line in trainer.start_from(init):
+    elif processes.is_first:  # the others are given the first's weights
+        for line in [] if init is None else trainer.start_from(init):
             console.print(line)
+        trainer.log.clear()
+        trainer.save()
     trainer.run(console, on_iteration)
     return trainer
 

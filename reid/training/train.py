@@ -14,6 +14,7 @@ from reid.training.config import TrainingConfig
 from reid.training.data import used_images
 from reid.training.distributed import ONE_PROCESS, Processes
 from reid.training.state import STATE_NAME, load_state
+from reid.training.teacher import refuse_other_teacher
 from reid.training.trainer import Trainer
 
 
@@ -51,6 +52,8 @@ def train(
     dataset = read_dataset(data, config.data.layout)
     folder.mkdir(parents=True, exist_ok=True)
     state = load_state(folder, device) if resume else None
+    if state is not None:  # before the trainer, which would first embed all crops with the other teacher
+        refuse_other_teacher(state, teacher, folder / STATE_NAME)
     if state is None:
         left_out = processes.from_first(_unreadable(dataset, config, console) if processes.is_first else [])
     else:

@@ -46,7 +46,7 @@ from reid.training.start import (
     start_from,
 )
 from reid.training.state import STATE_NAME, save_state
-from reid.training.teacher import teacher_features
+from reid.training.teacher import teacher_features, teacher_state
 from reid.training.transforms import EvaluationTransform, TrainingTransform
 
 CHECKPOINT_NAME = "model.safetensors"
@@ -133,11 +133,11 @@ class Trainer:
         self._scaler = torch.amp.GradScaler(device.type, enabled=self._autocast is torch.float16)
         self._teacher: Tensor | None = None
         if teacher is not None:
-            cache = folder / "teacher.npy"
             if processes.is_first:
-                teacher_features(teacher, self.parts.train, cache)
+                teacher_features(teacher, self.parts.train, folder)
             processes.wait()
-            self._teacher = torch.from_numpy(teacher_features(teacher, self.parts.train, cache))
+            self._teacher = torch.from_numpy(teacher_features(teacher, self.parts.train, folder))
+        self._teacher_state = teacher_state(teacher)
         self._epoch = 0
         self._step = 0  # batches of this epoch that are done
         self._sums = dict.fromkeys(_SUMS, 0.0)  # over those batches
@@ -198,6 +198,7 @@ class Trainer:
         return {
             "config": self.config.model_dump(mode="json"),
             "crops": self.parts.digest,
+            "teacher": self._teacher_state,
             "left_out": [path.relative_to(self._data_root).as_posix() for path in self.left_out],
             "model": self.model.state_dict(),
             "ema": None if self._ema is None else self._ema.state_dict(),

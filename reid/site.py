@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -18,13 +17,13 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
 
 from pipeline.datatypes import FloatArray, check_array
 from pipeline.errors import InputError
 from reid.checkpoints import LoadedModel
 from reid.models.sie import side_information
 from reid.models.transreid import TransReID
+from reid.safetensors_file import write_safetensors
 
 SITE_FORMAT_KEY = "mtmc_site"
 FORMAT_VERSION = 1
@@ -96,20 +95,16 @@ class Site:
 
 
 def save_site(path: Path, site: Site) -> None:
-    """Write `site` to `path`, at once."""
+    """Write `site` to `path`, at once; RunError if that cannot be done."""
     header = {
         "version": FORMAT_VERSION,
         "model_hash": site.model_hash,
         "camera_names": list(site.camera_names),
         "card": dict(site.card),
     }
-    tensors = {"rows": site.rows} | ({} if site.means is None else {"means": site.means})
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    try:
-        save_file(tensors, partial, metadata={SITE_FORMAT_KEY: json.dumps(header)})
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+    arrays = {"rows": site.rows} | ({} if site.means is None else {"means": site.means})
+    tensors = {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in arrays.items()}
+    write_safetensors(path, tensors, {SITE_FORMAT_KEY: json.dumps(header)})
 
 
 def load_site(path: Path) -> Site:

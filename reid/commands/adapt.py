@@ -18,6 +18,7 @@ from reid.adaptation import AdaptationSettings
 from reid.adaptation import adapt as learn_site
 from reid.checkpoints import load_checkpoint
 from reid.commands.arguments import DeviceOption
+from reid.commands.output_file import prepare_output
 from reid.device import choose_device
 from reid.labelled_tracks import labelled_tracks
 from reid.loss_progress import loss_progress
@@ -74,6 +75,7 @@ def adapt(
     if site_config.embedder.weights is None:
         raise InputError("embedder.weights is null: there is no model to adapt; give --checkpoint")
     loaded = load_checkpoint(site_config.embedder.weights)
+    prepare_output(output)
     if crops is not None:
         site_crops = labelled_tracks(
             crops, cameras=cameras.split(",") if cameras else None, size_hw=loaded.model.config.image_size

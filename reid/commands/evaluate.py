@@ -21,6 +21,7 @@ from reid.attention_map import attention_maps, draw_attention
 from reid.camera_rows import CameraRows, with_camera_rows
 from reid.checkpoints import LoadedModel, load_checkpoint
 from reid.commands.arguments import DataOption, DeviceOption
+from reid.commands.output_file import PICTURE_SUFFIXES, prepare_output
 from reid.datasets import CropSet, ReidDataset, camera_indices, read_dataset, read_rgb, view_indices
 from reid.datasets.base import natural_order
 from reid.device import choose_device
@@ -116,8 +117,8 @@ def evaluate(
     if len(set(names)) < len(names):
         raise InputError(f"--peer: every model needs a name of its own, but they are {', '.join(names)}")
     for file in (ranked_list_file, attention_file):
-        if file is not None and not file.parent.is_dir():
-            raise InputError(f"{file} cannot be written: there is no folder {file.parent}")
+        prepare_output(file, PICTURE_SUFFIXES)
+    prepare_output(json_file)
     dataset = read_dataset(data)
     draws = _draws(dataset, cameras, data)
     shown = sorted({name for draw in draws for part in draw for name in part.cameras}, key=natural_order)
@@ -270,6 +271,6 @@ def _attention_picture(loaded: LoadedModel, crops: CropSet, device: torch.device
 def _save(picture: Image.Image, path: Path, console: Console) -> None:
     try:
         picture.save(path)
-    except (OSError, ValueError) as error:  # Pillow raises ValueError for a suffix that it does not know
+    except OSError as error:
         raise InputError(f"{path} cannot be written: {error}") from error
     console.print(f"Wrote {path}")

@@ -50,7 +50,10 @@ def train(
     if has_state and not resume:
         raise InputError(f"{folder}: already holds a run; continue it with --resume or name another folder")
     dataset = read_dataset(data, config.data.layout)
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"--output {folder} cannot be a folder: {error.strerror}") from error
     state = load_state(folder, device) if resume else None
     if state is not None:  # before the trainer, which would first embed all crops with the other teacher
         refuse_other_teacher(state, teacher, folder / STATE_NAME)

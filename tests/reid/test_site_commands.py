@@ -167,6 +167,12 @@ def test_bad_input_of_calibrate(checkpoint: Path, tmp_path: Path, arguments: lis
         CliRunner().invoke(app, ["calibrate", "--checkpoint", str(checkpoint), *texts], catch_exceptions=False)
 
 
+def test_more_held_out_people_than_there_are(checkpoint: Path, people: Path) -> None:
+    arguments = ["calibrate", "--data", str(people), "--checkpoint", str(checkpoint), "--development-ids", "32"]
+    with pytest.raises(InputError, match=r"--development-ids 32: the training part of .* has only 32 identities"):
+        CliRunner().invoke(app, arguments, catch_exceptions=False)
+
+
 def test_too_few_pairs_are_refused(checkpoint: Path, tmp_path: Path) -> None:
     crops = draw_people(tmp_path / "few", people=3)
     with pytest.raises(InputError, match="only 3 pairs of one person"):

@@ -103,6 +103,9 @@ def test_a_run_is_neither_overwritten_nor_resumed_with_other_settings(people: Pa
 
     with pytest.raises(InputError, match="nothing to resume"):
         start(tiny_config(), resume=True)
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match=r"--output \S*file cannot be a folder"):
+        train(tiny_config(), data=people, folder=tmp_path / "file", device=CPU, console=QUIET)
     with pytest.raises(Interrupted):
         start(tiny_config(), resume=False)
     with pytest.raises(InputError, match="already holds a run"):

@@ -37,7 +37,7 @@ from reid.retrieval_report import (
     overall_table,
     retrieval_report,
 )
-from reid.site import load_site, with_site
+from reid.site import Site, load_site, with_site
 from reid.training.transforms import EvaluationTransform
 
 
@@ -122,12 +122,14 @@ def evaluate(
     dataset = read_dataset(data)
     draws = _draws(dataset, cameras, data)
     shown = sorted({name for draw in draws for part in draw for name in part.cameras}, key=natural_order)
-    loaded, site_means = _load(path, rows, site, shown)
+    known_site = None if site is None else load_site(site)
+    loaded = _load(path, rows, known_site, shown)
+    site_means = {} if known_site is None else known_site.camera_means
     chosen = choose_device(device)
     loaded.model.to(chosen)
 
     console = Console()
-    for note in (*dataset.notes, *_notes(loaded, rows, shown)):
+    for note in (*dataset.notes, *_notes(loaded, rows, known_site, shown)):
         console.print(note, markup=False)
     embedders: dict[str, Callable[[CropSet], NDArray[Any]]] = {
         path.stem: partial(_model_features, loaded, batch=batch, device=chosen)
@@ -187,25 +189,35 @@ def evaluate(
     )
 
 
-def _load(
-    path: Path, rows: CameraRows, site: Path | None, cameras: Sequence[str]
-) -> tuple[LoadedModel, Mapping[str, NDArray[np.float32]]]:
-    """The model with the wished rows for `cameras`, and the mean features that are to be subtracted."""
+def _load(path: Path, rows: CameraRows, site: Site | None, cameras: Sequence[str]) -> LoadedModel:
+    """The model with the wished rows for `cameras`."""
     loaded = load_checkpoint(path)
     if site is None:
-        return with_camera_rows(loaded, rows, cameras), {}
+        return with_camera_rows(loaded, rows, cameras)
     if rows is not CameraRows.OWN:
         raise InputError(f"--site gives cameras rows of their own: leave out --rows {rows}")
-    known = load_site(site)
-    return with_site(loaded, known), known.camera_means
+    return with_site(loaded, site)
 
 
-def _notes(loaded: LoadedModel, rows: CameraRows, cameras: Sequence[str]) -> list[str]:
-    """What a user should know of the rows that were used."""
-    strangers = [name for name in cameras if name not in loaded.camera_names]
-    if rows is not CameraRows.OWN or not loaded.camera_names or not strangers:
+def _notes(loaded: LoadedModel, rows: CameraRows, site: Site | None, cameras: Sequence[str]) -> list[str]:
+    """Which row each camera was given, where that goes by name."""
+    if rows is not CameraRows.OWN or not loaded.camera_names:
         return []
-    return [f"The model has no row for {', '.join(strangers)}: their crops are taken as those of unknown cameras."]
+    of_site = [name for name in cameras if site is not None and name in site.camera_names]
+    trained = [name for name in cameras if name in loaded.camera_names and name not in of_site]
+    strangers = [name for name in cameras if name not in loaded.camera_names]
+    notes = []
+    if of_site:
+        notes.append(f"Rows of the site file: {', '.join(of_site)}.")
+    if trained:
+        otherwise = CameraRows.UNKNOWN if loaded.model.config.unknown_row else CameraRows.MEAN
+        notes.append(
+            f"Trained rows, by name: {', '.join(trained)}. The same name does not mean the same camera: unless these "
+            f"are cameras of the training data, measure with --rows {otherwise}."
+        )
+    if strangers:
+        notes.append(f"No row for {', '.join(strangers)}: their crops are taken as those of unknown cameras.")
+    return notes
 
 
 def _draws(dataset: ReidDataset, cameras: str | None, data: Path) -> list[tuple[CropSet, CropSet]]:

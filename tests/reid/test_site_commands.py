@@ -48,13 +48,21 @@ def run(*arguments: object) -> str:
 
 def test_a_site_is_learned_from_crops(people: Path, checkpoint: Path, tmp_path: Path) -> None:
     site_file = tmp_path / "site.safetensors"
-    output = run("adapt", "--crops", people, "--checkpoint", checkpoint, "--rounds", 2, "--output", site_file)
+    learn = ("adapt", "--crops", people, "--checkpoint", checkpoint, "--output", site_file)
+    output = run(*learn, "--rounds", 2)
     assert "256 crops of 64 tracks in 2 cameras (c1, c2)" in output
     site = load_site(site_file)
     assert site.model_hash == load_checkpoint(checkpoint).model_hash
     assert site.camera_names == ("c1", "c2")
     assert not np.array_equal(site.rows[0], site.rows[1])
     assert site.means is not None
+    assert not site.norms
+    run(*learn, "--rounds", 1, "--norms")
+    assert load_site(site_file).norms
+    figures = tmp_path / "figures.json"
+    measure = ("evaluate", "--data", people, "--checkpoint", checkpoint, "--json", figures)
+    run(*measure, "--site", site_file)
+    assert json.loads(figures.read_text())["all"]["mAP"] > 0
 
 
 def test_labelled_crops_calibrate_the_checkpoint(people: Path, checkpoint: Path, tmp_path: Path) -> None:

@@ -2,14 +2,15 @@
 
 Crops of one track show one person; two tracks that a camera sees at one time are two people; and tracks of two cameras
 that are each other's nearest by far are probably one person. That is enough for a contrastive loss on the
-cameras' rows alone: the network stays as it is, and with it everything it knows.
+cameras' rows alone: the network stays as it is, and with it everything it knows. On request its layer norms are
+learned, too: a few thousand values, in the site's file, beside the network.
 """
 
 from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 
 import numpy as np
@@ -23,7 +24,7 @@ from pipeline.errors import InputError
 from reid.checkpoints import LoadedModel
 from reid.crops import normalise
 from reid.models.transreid import TransReID
-from reid.site import Site, unknown_camera_row, with_site
+from reid.site import Site, layer_norms, unknown_camera_row, with_site
 from reid.site_crops import SiteCrops
 from reid.training.losses import supervised_contrastive_loss
 from reid.training.sampler import PKSampler
@@ -43,6 +44,8 @@ class AdaptationSettings:
             batch, and too far makes them worse than none.
         tracks_per_batch, crops_per_track: P and K of the batches; P is lower where there are fewer people.
         learning_rate: of Adam, at the start; it falls to a tenth on a cosine.
+        learn_norms: whether weights and biases of the layer norms are learned beside the rows, for all cameras alike.
+        norm_learning_rate_factor: theirs, as a share of that of the rows: each of them moves every feature.
         temperature: of the contrastive loss.
         pair_margin: two tracks of two cameras are probably one person if they are each other's nearest
             and the second nearest is further by this cosine distance.
@@ -55,6 +58,8 @@ class AdaptationSettings:
     tracks_per_batch: int = 12
     crops_per_track: int = 4
     learning_rate: float = 3e-3
+    learn_norms: bool = False
+    norm_learning_rate_factor: float = 0.1
     temperature: float = 0.1
     pair_margin: float = 0.05
     subtract_means: bool = True
@@ -73,7 +78,7 @@ def adapt(
     device: torch.device,
     on_step: Callable[[int, int, float], None] = lambda done, total, loss: None,
 ) -> Site:
-    """Learn a row for each camera of the site.
+    """Learn a row for each camera of the site, and the norms if the settings say so.
 
     Args:
         loaded: the model; it is not changed.
@@ -182,13 +187,18 @@ def _learn(
     device: torch.device,
     on_step: Callable[[int, int, float], None],
 ) -> Site:
-    """Round `number` on the rows of the site; `labels` (T,) says which tracks are one person."""
+    """Round `number` on what the site learns; `labels` (T,) says which tracks are one person."""
     adapted = with_site(loaded, site)
     model = adapted.model.to(device).eval().requires_grad_(False)
     own = [adapted.camera_names.index(name) for name in site.camera_names]
     camera = torch.tensor(own)[torch.from_numpy(crops.camera[crops.track])]
     rows = torch.from_numpy(site.rows).to(device).clone().requires_grad_(True)
-    optimizer = torch.optim.Adam([rows])
+    norms: dict[str, Tensor] = {}
+    if settings.learn_norms:
+        norms = {name: values.clone().requires_grad_(True) for name, values in layer_norms(model).items()}
+    # (parameters, factor on the learning rate)
+    learned = [([rows], 1.0), (list(norms.values()), settings.norm_learning_rate_factor)]
+    optimizer = torch.optim.Adam([{"params": parameters} for parameters, _ in learned if parameters])
     crop_labels = labels[crops.track]
     sampler = PKSampler(
         crop_labels.tolist(),
@@ -201,15 +211,21 @@ def _learn(
         if step == done + settings.steps_per_round:
             break
         chosen = np.array(batch)
-        optimizer.param_groups[0]["lr"] = settings.lr_at(step / total)
-        features = _features_with_rows(model, _images(loaded, crops, chosen, device), rows, camera[chosen], own)
+        for group, (_, factor) in zip(optimizer.param_groups, learned, strict=False):
+            group["lr"] = factor * settings.lr_at(step / total)
+        images = _images(loaded, crops, chosen, device)
+        features = _features_with_rows(model, images, rows, camera[chosen], own, norms)
         person = torch.from_numpy(crop_labels[chosen]).to(device)
         loss = supervised_contrastive_loss(features, person, settings.temperature)
         optimizer.zero_grad()
         torch.autograd.backward(loss)
         optimizer.step()
         on_step(step + 1, total, float(loss.detach()))
-    return replace(site, rows=rows.detach().cpu().numpy().astype(np.float32))
+    return replace(site, rows=_array(rows), norms={name: _array(values) for name, values in norms.items()})
+
+
+def _array(values: Tensor) -> FloatArray:
+    return values.detach().cpu().numpy().astype(np.float32)
 
 
 def _endless(sampler: PKSampler, number: int) -> Iterator[list[int]]:
@@ -219,15 +235,20 @@ def _endless(sampler: PKSampler, number: int) -> Iterator[list[int]]:
 
 
 def _features_with_rows(
-    model: TransReID, images: Tensor, rows: Tensor, camera: Tensor, own: Sequence[int]
+    model: TransReID,
+    images: Tensor,
+    rows: Tensor,
+    camera: Tensor,
+    own: Sequence[int],
+    norms: Mapping[str, Tensor],
 ) -> Tensor:
-    """Features (B, D) with the rows of the site in place, so that gradients reach them."""
+    """Features (B, D) with the rows and norms of the site in place, so that gradients reach them."""
     table = model.base.sie_embed.detach().clone()
     views = max(model.config.views, 1)
     index = torch.tensor([row * views + view for row in own for view in range(views)])
     table = table.index_copy(0, index, rows.repeat_interleave(views, dim=0)[:, None])
     result: Tensor = torch.func.functional_call(
-        model, {"base.sie_embed": table}, (images, camera.to(images.device))
+        model, {"base.sie_embed": table, **norms}, (images, camera.to(images.device))
     )
     return result
 

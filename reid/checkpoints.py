@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -16,12 +15,12 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 
 from pipeline.errors import InputError
 from reid.models.loading import OWN_FORMAT_KEY
 from reid.models.state_dict import read_metadata, shorten
 from reid.models.transreid import TransReID, TransReIDConfig
+from reid.safetensors_file import write_safetensors
 
 FORMAT_VERSION = 1
 
@@ -78,6 +77,7 @@ def save_checkpoint(
 
     Raises:
         InputError: the names do not fit the model.
+        RunError: the file cannot be written.
     """
     if dtype not in (torch.float32, torch.float16):
         raise InputError(f"a checkpoint is float32 or float16, not {dtype}")
@@ -100,12 +100,7 @@ def save_checkpoint(
         for key, value in model.state_dict().items()
         if not (inference_only and key.startswith("classifier"))
     }
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    try:
-        save_file(tensors, partial, metadata={OWN_FORMAT_KEY: json.dumps(header)})
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+    write_safetensors(path, tensors, {OWN_FORMAT_KEY: json.dumps(header)})
 
 
 def load_checkpoint(path: str | Path) -> LoadedModel:
@@ -156,16 +151,12 @@ def rewrite_card(path: Path, card: Mapping[str, Any]) -> None:
 
     Raises:
         InputError: the file is missing or no checkpoint of this project.
+        RunError: it cannot be written.
     """
     header = _read_header(path)
     with safe_open(path, framework="pt") as file:
         tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - no mapping
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    try:
-        save_file(tensors, partial, metadata={OWN_FORMAT_KEY: json.dumps({**header, "card": dict(card)})})
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+    write_safetensors(path, tensors, {OWN_FORMAT_KEY: json.dumps({**header, "card": dict(card)})})
 
 
 def _check_names(kind: str, names: Sequence[str], count: int) -> None:

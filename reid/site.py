@@ -1,15 +1,14 @@
 """What is known about the cameras of one site beside a model: a small file, learned without labels.
 
 A site has a row of side information (SIE) for each of its cameras, and, where it was measured, the mean feature of each
-camera, which is subtracted before features are compared. `python -m reid adapt` writes the file, the pipeline loads
-it beside the checkpoint (`embedder.site`).
+camera, which is subtracted before features are compared; on request also layer norms of its own. `python -m reid adapt`
+writes the file, the pipeline loads it beside the checkpoint (`embedder.site`).
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -18,16 +17,20 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
 
 from pipeline.datatypes import FloatArray, check_array
 from pipeline.errors import InputError
 from reid.checkpoints import LoadedModel
 from reid.models.sie import side_information
 from reid.models.transreid import TransReID
+from reid.safetensors_file import write_safetensors
 
 SITE_FORMAT_KEY = "mtmc_site"
 FORMAT_VERSION = 1
+NORMS_FORMAT_VERSION = (
+    2  # of files with norms, which a program that knows only version 1 would leave out unnoticed
+)
+_NORM_PREFIX = "norms."  # of the tensors in the file
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,6 +43,8 @@ class Site:
         rows: (C, W) float32, the side information of each camera; W is the width of the model's tokens.
         means: (C, D) float32, each camera's mean L2-normalised feature, computed with its row; None where
             nothing is to be subtracted.
+        norms: what replaces the weights and biases of layer norms of the model, whatever the camera: name of the
+            parameter -> (W,) float32; empty where the model's own stay.
         card: anything that JSON can hold: how it was learned, calibration.
     """
 
@@ -47,6 +52,7 @@ class Site:
     camera_names: tuple[str, ...]
     rows: FloatArray
     means: FloatArray | None = None
+    norms: Mapping[str, FloatArray] = field(default_factory=dict)
     card: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -56,13 +62,17 @@ class Site:
         check_array("Site", "rows", self.rows, (count, None), np.float32)
         if self.means is not None:
             check_array("Site", "means", self.means, (count, None), np.float32)
+        for name, values in self.norms.items():
+            check_array("Site", f"norms[{name}]", values, (None,), np.float32)
 
     @property
     def site_hash(self) -> str:
-        """16 hex digits of what changes the embeddings: names, rows and means."""
+        """16 hex digits of what changes the embeddings: names, rows, means and norms."""
         digest = hashlib.sha256(json.dumps(list(self.camera_names)).encode())
         for array in (self.rows, self.means):
             digest.update(b"" if array is None else np.ascontiguousarray(array).tobytes())
+        for name, values in sorted(self.norms.items()):
+            digest.update(name.encode() + np.ascontiguousarray(values).tobytes())
         return digest.hexdigest()[:16]
 
     @property
@@ -96,20 +106,17 @@ class Site:
 
 
 def save_site(path: Path, site: Site) -> None:
-    """Write `site` to `path`, at once."""
+    """Write `site` to `path`, at once; RunError if that cannot be done."""
     header = {
-        "version": FORMAT_VERSION,
+        "version": NORMS_FORMAT_VERSION if site.norms else FORMAT_VERSION,
         "model_hash": site.model_hash,
         "camera_names": list(site.camera_names),
         "card": dict(site.card),
     }
-    tensors = {"rows": site.rows} | ({} if site.means is None else {"means": site.means})
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    try:
-        save_file(tensors, partial, metadata={SITE_FORMAT_KEY: json.dumps(header)})
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+    arrays = {"rows": site.rows} | ({} if site.means is None else {"means": site.means})
+    arrays |= {_NORM_PREFIX + name: values for name, values in site.norms.items()}
+    tensors = {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in arrays.items()}
+    write_safetensors(path, tensors, {SITE_FORMAT_KEY: json.dumps(header)})
 
 
 def load_site(path: Path) -> Site:
@@ -129,9 +136,10 @@ def load_site(path: Path) -> Site:
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - no mapping
     except (SafetensorError, json.JSONDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{path} is not a readable site file: {error}") from error
-    if header.get("version") != FORMAT_VERSION:
+    if header.get("version") not in (FORMAT_VERSION, NORMS_FORMAT_VERSION):
         raise InputError(
-            f"{path} has format version {header.get('version')}, but this program reads version {FORMAT_VERSION}"
+            f"{path} has format version {header.get('version')}, but this program reads versions {FORMAT_VERSION} "
+            f"and {NORMS_FORMAT_VERSION}"
         )
     try:
         return Site(
@@ -139,6 +147,11 @@ def load_site(path: Path) -> Site:
             camera_names=tuple(header["camera_names"]),
             rows=tensors["rows"],
             means=tensors.get("means"),
+            norms={
+                key.removeprefix(_NORM_PREFIX): values
+                for key, values in tensors.items()
+                if key.startswith(_NORM_PREFIX)
+            },
             card=header["card"],
         )
     except (KeyError, ValueError) as error:
@@ -166,6 +179,12 @@ def with_site(loaded: LoadedModel, site: Site) -> LoadedModel:
         raise InputError(
             f"the site's means have {site.means.shape[1]} values, but the model's features {config.feature_dim}"
         )
+    own_norms = layer_norms(loaded.model)
+    for name, values in site.norms.items():
+        if name not in own_norms or own_norms[name].shape != values.shape:
+            raise InputError(
+                f"the site has values for {name} {values.shape}, but the model has no such layer norm"
+            )
     views = max(config.views, 1)
     kept = [row for row, name in enumerate(loaded.camera_names) if name not in site.camera_names]
     old = loaded.model.base.sie_embed.detach() if config.sie_rows else torch.zeros(0, 1, config.width)
@@ -178,6 +197,7 @@ def with_site(loaded: LoadedModel, site: Site) -> LoadedModel:
     model = TransReID.uninitialised(replace(config, cameras=len(kept) + len(site.camera_names), unknown_row=True))
     state = dict(loaded.model.state_dict())
     state["base.sie_embed"] = table[:, None]
+    state |= {name: torch.from_numpy(values) for name, values in site.norms.items()}
     model.load_state_dict(state)
     model.neck_feature = loaded.model.neck_feature
     return replace(
@@ -186,6 +206,16 @@ def with_site(loaded: LoadedModel, site: Site) -> LoadedModel:
         model_hash=site.embedding_hash,
         camera_names=tuple(loaded.camera_names[row] for row in kept) + site.camera_names,
     )
+
+
+def layer_norms(model: TransReID) -> dict[str, torch.Tensor]:
+    """Weights and biases (W,) of the model's layer norms by their names."""
+    return {
+        f"{module_name}.{name}": parameter.detach()
+        for module_name, module in model.named_modules()
+        if isinstance(module, torch.nn.LayerNorm)
+        for name, parameter in module.named_parameters()
+    }
 
 
 def unknown_camera_row(model: TransReID) -> torch.Tensor:

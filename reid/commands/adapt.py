@@ -18,6 +18,7 @@ from reid.adaptation import AdaptationSettings
 from reid.adaptation import adapt as learn_site
 from reid.checkpoints import load_checkpoint
 from reid.commands.arguments import DeviceOption
+from reid.commands.output_file import prepare_output
 from reid.device import choose_device
 from reid.labelled_tracks import labelled_tracks
 from reid.loss_progress import loss_progress
@@ -53,6 +54,13 @@ def adapt(
     means: Annotated[
         bool, typer.Option(help="Also store each camera's mean feature, which is then subtracted.")
     ] = _DEFAULTS.subtract_means,
+    norms: Annotated[
+        bool,
+        typer.Option(
+            "--norms",
+            help="Also learn weights and biases of the layer norms, for all cameras of the site alike.",
+        ),
+    ] = _DEFAULTS.learn_norms,
     crops_per_track: Annotated[int, typer.Option(min=2, help="Cut out of a recording.")] = (
         CropChoice.crops_per_track
     ),
@@ -62,7 +70,8 @@ def adapt(
     """Learn the cameras of a site from its own recordings, without labels: one row of side information each.
 
     The recordings are tracked, good crops of every track are cut out, and rows are learned so that crops of one track,
-    and of tracks of two cameras that are surely one person, come together. The network itself does not change.
+    and of tracks of two cameras that are surely one person, come together. The network itself does not change; what
+    --norms learns is part of the result.
     The pipeline loads the result through `embedder.site`.
 
     Example:
@@ -74,6 +83,7 @@ def adapt(
     if site_config.embedder.weights is None:
         raise InputError("embedder.weights is null: there is no model to adapt; give --checkpoint")
     loaded = load_checkpoint(site_config.embedder.weights)
+    prepare_output(output)
     if crops is not None:
         site_crops = labelled_tracks(
             crops, cameras=cameras.split(",") if cameras else None, size_hw=loaded.model.config.image_size
@@ -84,7 +94,9 @@ def adapt(
         f"{len(site_crops.images)} crops of {site_crops.tracks} tracks in "
         f"{len(site_crops.camera_names)} cameras ({', '.join(site_crops.camera_names)})"
     )
-    settings = AdaptationSettings(rounds=rounds, learning_rate=learning_rate, subtract_means=means, seed=seed)
+    settings = AdaptationSettings(
+        rounds=rounds, learning_rate=learning_rate, learn_norms=norms, subtract_means=means, seed=seed
+    )
     with loss_progress("learning", console) as progress:
         task = progress.add_task("", total=None, loss=0.0)
 

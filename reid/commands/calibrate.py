@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from pipeline.calibration import CARD_KEY, Calibration
+from pipeline.commands.json_file import write_json
 from pipeline.config import load_config
 from pipeline.cross_camera.tracklet_file import read_info, read_tracklets
 from pipeline.errors import InputError
@@ -28,6 +28,7 @@ from pipeline.match_threshold import (
 from reid.calibration_plot import plot_distances
 from reid.checkpoints import load_checkpoint, read_card, rewrite_card
 from reid.commands.arguments import DeviceOption
+from reid.commands.output_file import prepare_output
 from reid.datasets import hold_out_identities, read_dataset
 from reid.device import choose_device
 from reid.features import extract_features
@@ -91,6 +92,8 @@ def calibrate(
             "a site file is calibrated with tracks of the site alone: give --site with --tracklets, without --data "
             "and --checkpoint"
         )
+    prepare_output(plot, (".png", ".jpg", ".pdf", ".svg"))
+    prepare_output(json_file)
     config = load_config()
     if data is not None:
         weights = checkpoint or Path(config.embedder.weights or "")
@@ -142,8 +145,7 @@ def calibrate(
             },
         )
         console.print(f"Wrote {plot}")
-    if json_file is not None:
-        json_file.write_text(json.dumps(calibration.to_dict(), indent=1) + "\n", encoding="utf-8")
+    write_json(json_file, calibration.to_dict())
     if site is not None:
         known = load_site(site)
         save_site(site, replace(known, card={**known.card, CARD_KEY: calibration.to_dict()}))
@@ -163,6 +165,12 @@ def _labelled_views(data: Path, weights: Path, development_ids: int, device: str
     loaded = load_checkpoint(weights)
     dataset = read_dataset(data)
     crops = dataset.gallery
+    identities = len(dataset.train.person_ids)
+    if development_ids >= identities:
+        raise InputError(
+            f"--development-ids {development_ids}: the training part of {data} has only {identities} identities; "
+            "give as many as the training held out"
+        )
     if development_ids:
         _, crops = hold_out_identities(dataset.train, development_ids)
     transform = EvaluationTransform(loaded.model.config.image_size, loaded.input_mean, loaded.input_std)

@@ -21,6 +21,7 @@ from reid.attention_map import attention_maps, draw_attention
 from reid.camera_rows import CameraRows, with_camera_rows
 from reid.checkpoints import LoadedModel, load_checkpoint
 from reid.commands.arguments import DataOption, DeviceOption
+from reid.commands.output_file import PICTURE_SUFFIXES, prepare_output
 from reid.datasets import CropSet, ReidDataset, camera_indices, read_dataset, read_rgb, view_indices
 from reid.datasets.base import natural_order
 from reid.device import choose_device
@@ -36,7 +37,7 @@ from reid.retrieval_report import (
     overall_table,
     retrieval_report,
 )
-from reid.site import load_site, with_site
+from reid.site import Site, load_site, with_site
 from reid.training.transforms import EvaluationTransform
 
 
@@ -116,17 +117,19 @@ def evaluate(
     if len(set(names)) < len(names):
         raise InputError(f"--peer: every model needs a name of its own, but they are {', '.join(names)}")
     for file in (ranked_list_file, attention_file):
-        if file is not None and not file.parent.is_dir():
-            raise InputError(f"{file} cannot be written: there is no folder {file.parent}")
+        prepare_output(file, PICTURE_SUFFIXES)
+    prepare_output(json_file)
     dataset = read_dataset(data)
     draws = _draws(dataset, cameras, data)
     shown = sorted({name for draw in draws for part in draw for name in part.cameras}, key=natural_order)
-    loaded, site_means = _load(path, rows, site, shown)
+    known_site = None if site is None else load_site(site)
+    loaded = _load(path, rows, known_site, shown)
+    site_means = {} if known_site is None else known_site.camera_means
     chosen = choose_device(device)
     loaded.model.to(chosen)
 
     console = Console()
-    for note in (*dataset.notes, *_notes(loaded, rows, shown)):
+    for note in (*dataset.notes, *_notes(loaded, rows, known_site, shown)):
         console.print(note, markup=False)
     embedders: dict[str, Callable[[CropSet], NDArray[Any]]] = {
         path.stem: partial(_model_features, loaded, batch=batch, device=chosen)
@@ -186,25 +189,35 @@ def evaluate(
     )
 
 
-def _load(
-    path: Path, rows: CameraRows, site: Path | None, cameras: Sequence[str]
-) -> tuple[LoadedModel, Mapping[str, NDArray[np.float32]]]:
-    """The model with the wished rows for `cameras`, and the mean features that are to be subtracted."""
+def _load(path: Path, rows: CameraRows, site: Site | None, cameras: Sequence[str]) -> LoadedModel:
+    """The model with the wished rows for `cameras`."""
     loaded = load_checkpoint(path)
     if site is None:
-        return with_camera_rows(loaded, rows, cameras), {}
+        return with_camera_rows(loaded, rows, cameras)
     if rows is not CameraRows.OWN:
         raise InputError(f"--site gives cameras rows of their own: leave out --rows {rows}")
-    known = load_site(site)
-    return with_site(loaded, known), known.camera_means
+    return with_site(loaded, site)
 
 
-def _notes(loaded: LoadedModel, rows: CameraRows, cameras: Sequence[str]) -> list[str]:
-    """What a user should know of the rows that were used."""
-    strangers = [name for name in cameras if name not in loaded.camera_names]
-    if rows is not CameraRows.OWN or not loaded.camera_names or not strangers:
+def _notes(loaded: LoadedModel, rows: CameraRows, site: Site | None, cameras: Sequence[str]) -> list[str]:
+    """Which row each camera was given, where that goes by name."""
+    if rows is not CameraRows.OWN or not loaded.camera_names:
         return []
-    return [f"The model has no row for {', '.join(strangers)}: their crops are taken as those of unknown cameras."]
+    of_site = [name for name in cameras if site is not None and name in site.camera_names]
+    trained = [name for name in cameras if name in loaded.camera_names and name not in of_site]
+    strangers = [name for name in cameras if name not in loaded.camera_names]
+    notes = []
+    if of_site:
+        notes.append(f"Rows of the site file: {', '.join(of_site)}.")
+    if trained:
+        otherwise = CameraRows.UNKNOWN if loaded.model.config.unknown_row else CameraRows.MEAN
+        notes.append(
+            f"Trained rows, by name: {', '.join(trained)}. The same name does not mean the same camera: unless these "
+            f"are cameras of the training data, measure with --rows {otherwise}."
+        )
+    if strangers:
+        notes.append(f"No row for {', '.join(strangers)}: their crops are taken as those of unknown cameras.")
+    return notes
 
 
 def _draws(dataset: ReidDataset, cameras: str | None, data: Path) -> list[tuple[CropSet, CropSet]]:
@@ -270,6 +283,6 @@ def _attention_picture(loaded: LoadedModel, crops: CropSet, device: torch.device
 def _save(picture: Image.Image, path: Path, console: Console) -> None:
     try:
         picture.save(path)
-    except (OSError, ValueError) as error:  # Pillow raises ValueError for a suffix that it does not know
+    except OSError as error:
         raise InputError(f"{path} cannot be written: {error}") from error
     console.print(f"Wrote {path}")

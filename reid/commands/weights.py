@@ -10,6 +10,7 @@ import typer
 
 from pipeline.errors import InputError
 from reid.checkpoints import load_checkpoint, save_checkpoint
+from reid.commands.output_file import prepare_output
 from reid.models.loading import load_transreid
 
 
@@ -18,6 +19,7 @@ def strip(
     output: Annotated[Path, typer.Argument(help="Checkpoint to write (.safetensors).")],
 ) -> None:
     """Keep of a trained checkpoint what inference uses, in half precision: the file to give to others."""
+    prepare_output(output, (".safetensors",))
     loaded = load_checkpoint(source)
     save_checkpoint(
         output,
@@ -49,6 +51,7 @@ def convert(
     Architecture, image size and stride are read from the tensors' shapes; where shapes leave a choice, the
     message lists the candidates.
     """
+    prepare_output(output, (".safetensors",))
     names = tuple(cameras.split(",")) if cameras else ()
     model = load_transreid(
         source,

@@ -28,7 +28,9 @@ def read_rgb(path: Path) -> Image.Image:
     try:
         with Image.open(path) as image:
             return image.convert("RGB")
-    except (OSError, SyntaxError) as error:  # Pillow raises SyntaxError for some broken PNG files
+    # what Pillow raises for damaged bytes has no common class: besides OSError there are SyntaxError, ValueError,
+    # TypeError, OverflowError and DecompressionBombError, depending on the format and the byte
+    except Exception as error:
         raise InputError(f"{path}: cannot be read as an image ({error}); replace or remove it") from error
 
 

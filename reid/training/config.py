@@ -201,7 +201,8 @@ class RunConfig(_Section):
         seed: of everything random.
         precision: "auto" computes in bf16 or fp16 where the hardware is fast at it, else in fp32.
         ema_decay: evaluates and exports an exponential moving average of the weights; null for the weights.
-        checkpoint_every_iterations: how much work a killed run loses at most.
+        checkpoint_every_iterations: how much work a killed run loses at most; the first state is written before
+            the first batch.
         evaluate_every_epochs: the last epoch is evaluated in any case.
         evaluation_batch: crops at once.
         log_every_iterations: lines in log.jsonl; epochs have their own.

@@ -82,9 +82,14 @@ class Parts:
 
     @property
     def digest(self) -> str:
-        """Hash of the training crops: their file names, identities and cameras."""
-        lines = (f"{crop.path.name} {crop.person_id} {crop.camera}\n" for crop in self.train.crops)
-        return hashlib.sha256("".join(lines).encode()).hexdigest()[:16]
+        """Of the training crops."""
+        return crops_digest(self.train)
+
+
+def crops_digest(crops: CropSet) -> str:
+    """16 hexadecimal digits of the crops in their order: file names, identities and cameras."""
+    lines = (f"{crop.path.name} {crop.person_id} {crop.camera}\n" for crop in crops.crops)
+    return hashlib.sha256("".join(lines).encode()).hexdigest()[:16]
 
 
 def used_images(dataset: ReidDataset, config: DataConfig) -> list[Path]:

@@ -21,6 +21,11 @@ class TrainingLog:
         self._path = folder / LOG_NAME
         self._plot_path = folder / PLOT_NAME
 
+    def clear(self) -> None:
+        """Forget what a run before this one left in the folder."""
+        self._path.unlink(missing_ok=True)
+        self._plot_path.unlink(missing_ok=True)
+
     def append(self, entry: dict[str, Any]) -> None:
         """Write one entry as a line."""
         with self._path.open("a", encoding="utf-8") as file:

@@ -14,6 +14,7 @@ from reid.training.config import TrainingConfig
 from reid.training.data import used_images
 from reid.training.distributed import ONE_PROCESS, Processes
 from reid.training.state import STATE_NAME, load_state
+from reid.training.teacher import refuse_other_teacher
 from reid.training.trainer import Trainer
 
 
@@ -49,8 +50,13 @@ def train(
     if has_state and not resume:
         raise InputError(f"{folder}: already holds a run; continue it with --resume or name another folder")
     dataset = read_dataset(data, config.data.layout)
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"--output {folder} cannot be a folder: {error.strerror}") from error
     state = load_state(folder, device) if resume else None
+    if state is not None:  # before the trainer, which would first embed all crops with the other teacher
+        refuse_other_teacher(state, teacher, folder / STATE_NAME)
     if state is None:
         left_out = processes.from_first(_unreadable(dataset, config, console) if processes.is_first else [])
     else:
@@ -67,9 +73,11 @@ def train(
         if processes.is_first:
             trainer.log.cut_after(iteration=trainer.iteration, epoch=trainer.epoch)
         console.print(f"resumed after batch {trainer.iteration}")
-    elif init is not None and processes.is_first:  # the others are given the first's weights
-        for line in trainer.start_from(init):
+    elif processes.is_first:  # the others are given the first's weights
+        for line in [] if init is None else trainer.start_from(init):
             console.print(line)
+        trainer.log.clear()
+        trainer.save()
     trainer.run(console, on_iteration)
     return trainer
 

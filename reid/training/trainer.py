@@ -46,10 +46,12 @@ from reid.training.start import (
     start_from,
 )
 from reid.training.state import STATE_NAME, save_state
-from reid.training.teacher import teacher_features
+from reid.training.teacher import teacher_features, teacher_state
 from reid.training.transforms import EvaluationTransform, TrainingTransform
 
 CHECKPOINT_NAME = "model.safetensors"
+#: fp16's scaler halves its scale with each infinite gradient: by then nothing of a finite one would be left.
+MOST_STEPS_SKIPPED_IN_A_ROW = 50
 _SUMS = ("loss", "identity_loss", "metric_loss", "teacher_loss", "accuracy")
 
 
@@ -133,14 +135,16 @@ class Trainer:
         self._scaler = torch.amp.GradScaler(device.type, enabled=self._autocast is torch.float16)
         self._teacher: Tensor | None = None
         if teacher is not None:
-            cache = folder / "teacher.npy"
             if processes.is_first:
-                teacher_features(teacher, self.parts.train, cache)
+                teacher_features(teacher, self.parts.train, folder)
             processes.wait()
-            self._teacher = torch.from_numpy(teacher_features(teacher, self.parts.train, cache))
+            self._teacher = torch.from_numpy(teacher_features(teacher, self.parts.train, folder))
+        self._teacher_state = teacher_state(teacher)
         self._epoch = 0
         self._step = 0  # batches of this epoch that are done
         self._sums = dict.fromkeys(_SUMS, 0.0)  # over those batches
+        self._skipped = 0  # steps that fp16's scaler did not take
+        self._skipped_in_a_row = 0
 
     @property
     def cameras(self) -> tuple[str, ...]:
@@ -198,6 +202,7 @@ class Trainer:
         return {
             "config": self.config.model_dump(mode="json"),
             "crops": self.parts.digest,
+            "teacher": self._teacher_state,
             "left_out": [path.relative_to(self._data_root).as_posix() for path in self.left_out],
             "model": self.model.state_dict(),
             "ema": None if self._ema is None else self._ema.state_dict(),
@@ -206,6 +211,7 @@ class Trainer:
             "epoch": self._epoch,
             "step": self._step,
             "sums": self._sums,
+            "skipped": [self._skipped, self._skipped_in_a_row],
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -241,6 +247,7 @@ class Trainer:
         self._optimizer.load_state_dict(state["optimizer"])
         self._scaler.load_state_dict(state["scaler"])
         self._epoch, self._step, self._sums = state["epoch"], state["step"], dict(state["sums"])
+        self._skipped, self._skipped_in_a_row = state.get("skipped", (0, 0))
 
     @property
     def epoch(self) -> int:
@@ -362,10 +369,22 @@ class Trainer:
         self.model.train()
 
     def _refuse_divergence(self, loss: float, gradient_norm: float) -> None:
-        """Raise RunError before the weights are touched; fp16's scaler passes over infinite gradients itself."""
-        if np.isfinite(loss) and (np.isfinite(gradient_norm) or self._scaler.is_enabled()):
+        """Raise RunError before the weights are touched.
+
+        fp16's scaler passes over infinite gradients itself, with a lower scale the next time; only many in a row
+        are a fault.
+        """
+        skipped = self._scaler.is_enabled() and not np.isfinite(gradient_norm)
+        self._skipped += skipped
+        self._skipped_in_a_row = self._skipped_in_a_row + 1 if skipped else 0
+        if not np.isfinite(loss):
+            what = f"the loss became {loss}"
+        elif self._skipped_in_a_row >= MOST_STEPS_SKIPPED_IN_A_ROW:
+            what = f"the gradient overflowed fp16 {self._skipped_in_a_row} times in a row, last"
+        elif skipped or np.isfinite(gradient_norm):
             return
-        what = f"the loss became {loss}" if not np.isfinite(loss) else f"the gradient became {gradient_norm}"
+        else:
+            what = f"the gradient became {gradient_norm}"
         kept = self.folder / STATE_NAME
         raise RunError(
             f"{what} in batch {self.iteration + 1} (epoch {self._epoch + 1}): the run diverged. Lower optimizer.lr, "
@@ -378,6 +397,7 @@ class Trainer:
         iteration = self.iteration
         entry: dict[str, Any] = {"kind": "epoch", "iteration": iteration, "epoch": self._epoch + 1}
         entry |= {name: self._sums[name] / steps for name in _SUMS}
+        entry |= self._skipped_entry()
         last = entry["epoch"] == self.config.schedule.epochs
         evaluated = last or entry["epoch"] % self.config.run.evaluate_every_epochs == 0
         if evaluated and self.processes.is_first:
@@ -426,6 +446,10 @@ class Trainer:
             inference_only=False,
         )
 
+    def _skipped_entry(self) -> dict[str, int]:
+        """For the log: steps of the whole run that were skipped so far, where fp16 can overflow."""
+        return {"skipped_steps": self._skipped} if self._scaler.is_enabled() else {}
+
     def _log_iteration(self, losses: dict[str, float], left_s: float) -> None:
         lr = max(group["lr"] for group in self._optimizer.param_groups)
         self.log.append(
@@ -435,6 +459,7 @@ class Trainer:
                 "epoch": self._epoch + 1,
                 **losses,
                 "lr": lr,
+                **self._skipped_entry(),
                 "left_s": round(left_s),
             }
         )
@@ -442,6 +467,8 @@ class Trainer:
 
 def _epoch_line(entry: dict[str, Any], epochs: int) -> str:
     line = f"epoch {entry['epoch']}/{epochs}: loss {entry['loss']:.3f}, accuracy {entry['accuracy']:.1%}"
+    if entry.get("skipped_steps"):
+        line += f", {entry['skipped_steps']} steps skipped so far (fp16 overflow)"
     for key in ("known_cameras", "unknown_cameras"):
         if key in entry:
             figures = entry[key]

@@ -19,7 +19,7 @@ from reid.adaptation import (
 )
 from reid.checkpoints import LoadedModel
 from reid.models.transreid import TransReID, TransReIDConfig
-from reid.site import with_site
+from reid.site import layer_norms, with_site
 from reid.site_crops import SiteCrops
 
 TINY = TransReIDConfig(width=32, depth=2, heads=4, image_size=(32, 16), cameras=2, unknown_row=True)
@@ -110,6 +110,24 @@ def test_only_the_rows_change_and_the_loss_falls() -> None:
 
     again = adapt(loaded, crops, settings, device=CPU)
     assert np.array_equal(site.rows, again.rows)
+
+
+def test_norms_are_learned_on_request_and_kept_beside_the_model() -> None:
+    loaded, crops = loaded_model(), site_crops([0] * 6 + [1] * 6, crops_per_track=4)
+    before = {key: value.clone() for key, value in loaded.model.state_dict().items()}
+    settings = AdaptationSettings(rounds=2, steps_per_round=3, tracks_per_batch=4)
+    assert adapt(loaded, crops, settings, device=CPU).norms == {}
+
+    site = adapt(loaded, crops, replace(settings, learn_norms=True), device=CPU)
+    assert site.norms.keys() == layer_norms(loaded.model).keys()
+    assert len(site.norms) == 2 * (2 * 2 + 1)
+    changes = [np.abs(values - before[name].numpy()).max() for name, values in site.norms.items()]
+    # six steps of Adam, each of at most its rate
+    assert all(0 < change < 6 * 3e-4 + 1e-6 for change in changes)
+    assert all(torch.equal(value, before[key]) for key, value in loaded.model.state_dict().items())
+    assert site.means is not None
+    features = crop_features(with_site(loaded, site), crops, device=CPU)
+    assert np.allclose(site.means, camera_means(features, crops), atol=1e-6)
 
 
 def test_no_rounds_measure_the_means_alone() -> None:

@@ -13,8 +13,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-import reid.checkpoints
-from pipeline.errors import InputError
+from pipeline.errors import InputError, RunError
 from reid.checkpoints import load_checkpoint, read_card, rewrite_card, save_checkpoint
 from reid.models.transreid import TransReID, TransReIDConfig
 
@@ -151,8 +150,8 @@ def test_a_failed_write_leaves_the_old_file(
         partial.write_bytes(b"half")
         raise OSError("No space left on device")
 
-    monkeypatch.setattr(reid.checkpoints, "save_file", full_disk)
-    with pytest.raises(OSError, match="No space left"):
+    monkeypatch.setattr("reid.safetensors_file.save_file", full_disk)
+    with pytest.raises(RunError, match=r"m\.safetensors cannot be written: No space left"):
         save_checkpoint(path, model, camera_names="xy")
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]

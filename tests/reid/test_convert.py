@@ -50,6 +50,7 @@ def test_the_converted_model_gives_the_same_features(official: tuple[Path, Trans
 
 
 def test_a_size_that_is_no_size_is_refused(official: tuple[Path, TransReID], tmp_path: Path) -> None:
-    result = CliRunner().invoke(app, ["convert", str(official[0]), str(tmp_path / "x.st"), "--image-size", "big"])
+    arguments = ["convert", str(official[0]), str(tmp_path / "x.safetensors"), "--image-size", "big"]
+    result = CliRunner().invoke(app, arguments)
     assert isinstance(result.exception, InputError)
     assert "--image-size big" in str(result.exception)

@@ -316,6 +316,29 @@ def test_corrupt_image_is_named(tmp_path: Path, suffix: str) -> None:
         read_rgb(path)
 
 
+@pytest.mark.parametrize(
+    ("written_as", "marker", "offset", "damage", "raised_by_pillow"),
+    [
+        pytest.param("JPEG", b"\xff\xc0", 5, b"\xff\xff\xff\xff", Image.DecompressionBombError, id="huge JPEG"),
+        pytest.param("PNG", b"IHDR", -1, b"\x0c", ValueError, id="PNG with a short header"),
+        pytest.param("TIFF", b"\x11\x01", 2, b"\x02", TypeError, id="TIFF with text for an offset"),
+    ],
+)
+def test_damaged_headers_are_named(
+    tmp_path: Path, written_as: str, marker: bytes, offset: int, damage: bytes, raised_by_pillow: type[Exception]
+) -> None:
+    path = tmp_path / "0001_c1_00.png"
+    Image.new("RGB", (4, 8)).save(path, written_as)
+    data = bytearray(path.read_bytes())
+    at = data.rindex(marker) + offset
+    data[at : at + len(damage)] = damage
+    path.write_bytes(data)
+    with pytest.raises(InputError, match=r"0001_c1_00\.png: cannot be read as an image") as caught:
+        read_rgb(path)
+    assert isinstance(caught.value.__cause__, raised_by_pillow)
+    assert [found for found, _ in unreadable_images([path])] == [path]
+
+
 def make_crops(*person_ids: int) -> CropSet:
     return CropSet.of(Crop(Path(f"{i:04}.jpg"), person_id, "c1") for i, person_id in enumerate(person_ids))
 

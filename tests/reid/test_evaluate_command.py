@@ -50,6 +50,11 @@ def evaluate(folder: Path, checkpoint: Path, tmp_path: Path, *options: str) -> d
     return figures | {"output": result.output}
 
 
+def words(figures: dict[str, Any]) -> str:
+    """What the command printed, on one line."""
+    return " ".join(figures["output"].split())
+
+
 def test_figures_are_those_of_all_crops_of_directions_and_of_pairs(
     people: Path, checkpoint: Path, tmp_path: Path
 ) -> None:
@@ -90,7 +95,13 @@ def test_some_cameras_only_and_those_without_a_row(people: Path, checkpoint: Pat
     figures = evaluate(folder, checkpoint, tmp_path, "--cameras", "c9,c8")
     assert (figures["cameras"], figures["crops"]) == (["c8", "c9"], 48)
     assert list(figures["camera_pairs"]) == ["c8 - c9"]
-    assert "no row for c8, c9" in " ".join(figures["output"].split())
+    assert "No row for c8, c9" in words(figures)
+    assert "Trained rows" not in words(figures)
+    mixed = words(evaluate(folder, checkpoint, tmp_path, "--cameras", "c1,c8"))
+    assert "Trained rows, by name: c1. The same name does not mean the same camera" in mixed
+    assert "--rows unknown" in mixed
+    assert "No row for c8:" in mixed
+    assert "row for" not in words(evaluate(folder, checkpoint, tmp_path, "--rows", "unknown"))
     with pytest.raises(InputError, match=r"--cameras c1,c2.*no camera 'c2'; it has c1, c8, c9"):
         evaluate(folder, checkpoint, tmp_path, "--cameras", "c1,c2")
     with pytest.raises(InputError, match="no query has a true match"):
@@ -103,7 +114,10 @@ def test_a_site_file_gives_rows_and_means(people: Path, checkpoint: Path, tmp_pa
     site = tmp_path / "site.safetensors"
     save_site(site, Site(loaded.model_hash, ("c1", "c2"), rows))
     own = evaluate(people, checkpoint, tmp_path)
-    assert evaluate(people, checkpoint, tmp_path, "--site", str(site))["all"] == pytest.approx(own["all"])
+    with_site = evaluate(people, checkpoint, tmp_path, "--site", str(site))
+    assert with_site["all"] == pytest.approx(own["all"])
+    assert "Rows of the site file: c1, c2." in words(with_site)
+    assert "Trained rows" not in words(with_site)
     means = np.random.default_rng(0).standard_normal((2, loaded.model.config.feature_dim)).astype(np.float32)
     save_site(site, Site(loaded.model_hash, ("c1", "c2"), rows, means))
     assert evaluate(people, checkpoint, tmp_path, "--site", str(site))["all"]["mAP"] < own["all"]["mAP"]
@@ -150,9 +164,10 @@ def test_a_peer_is_measured_on_the_same_crops(people: Path, checkpoint: Path, tm
 
 
 def test_files_that_cannot_be_written_are_named(people: Path, checkpoint: Path, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"missing/found\.png cannot be written: there is no folder"):
-        evaluate(people, checkpoint, tmp_path, "--ranked-lists", str(tmp_path / "missing" / "found.png"))
-    with pytest.raises(InputError, match=r"found\.abc cannot be written: unknown file extension"):
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match=r"file/found\.png cannot be written: "):
+        evaluate(people, checkpoint, tmp_path, "--ranked-lists", str(tmp_path / "file" / "found.png"))
+    with pytest.raises(InputError, match=r"found\.abc cannot be written: its name must end in \.png"):
         evaluate(people, checkpoint, tmp_path, "--ranked-lists", str(tmp_path / "found.abc"))
 
 

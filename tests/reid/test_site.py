@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,12 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
 from torch import Tensor
 
 from pipeline.errors import InputError
 from reid.checkpoints import LoadedModel, load_checkpoint, save_checkpoint
 from reid.models.transreid import TransReID, TransReIDConfig
-from reid.site import Site, load_site, save_site, unknown_camera_row, with_site
+from reid.site import SITE_FORMAT_KEY, Site, load_site, save_site, unknown_camera_row, with_site
 
 TINY = TransReIDConfig(width=32, depth=2, heads=4, image_size=(32, 32), cameras=2, unknown_row=True)
 IMAGES = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
@@ -55,6 +57,17 @@ def test_a_file_keeps_everything(tmp_path: Path) -> None:
     assert again.embedding_hash == site.embedding_hash
     assert replace(site, card={}).embedding_hash == site.embedding_hash
     assert replace(site, means=None).embedding_hash != site.embedding_hash
+
+    with_norms = replace(site, norms={"base.norm.bias": np.ones(32, np.float32)})
+    assert with_norms.embedding_hash != site.embedding_hash
+    save_site(tmp_path / "norms.safetensors", with_norms)
+    assert load_site(tmp_path / "norms.safetensors").embedding_hash == with_norms.embedding_hash
+    # a program from before norms refuses the one file and reads the other
+    versions = []
+    for name in ("site", "norms"):
+        with safe_open(tmp_path / f"{name}.safetensors", framework="numpy") as file:
+            versions.append(json.loads(file.metadata()[SITE_FORMAT_KEY])["version"])
+    assert versions == [1, 2]
 
 
 @pytest.mark.parametrize(
@@ -104,6 +117,18 @@ def test_a_camera_of_the_same_name_is_replaced() -> None:
     assert torch.allclose(features(adapted, "c2"), features(loaded, "c2"), atol=1e-6)
 
 
+def test_norms_of_the_site_hold_for_every_camera() -> None:
+    """The bias of the last norm, before a neck that is not used, is added to the features."""
+    loaded = loaded_model()
+    bias = loaded.model.base.norm.bias.detach().numpy() + SHIFT.astype(np.float32)
+    rows = loaded.model.base.sie_embed[:1, 0].detach().numpy()
+    site = with_site(loaded, make_site(rows, names=("hall",), norms={"base.norm.bias": bias}))
+    for camera, own in (("hall", "c1"), ("c2", "c2"), (None, None)):
+        moved = features(site, camera) - features(loaded, own)
+        assert torch.allclose(moved, torch.from_numpy(SHIFT).float().expand(2, -1), atol=1e-5)
+    assert not torch.equal(site.model.base.norm.bias, loaded.model.base.norm.bias)
+
+
 def test_a_model_without_side_information_gets_a_table() -> None:
     loaded = loaded_model(cameras=0, unknown_row=False)
     zero = np.zeros((1, 32))
@@ -127,6 +152,16 @@ def test_a_model_without_side_information_gets_a_table() -> None:
             make_site(np.zeros((1, 32)), names=("hall",), means=np.zeros((1, 8), np.float32)),
             "means have 8 values",
             id="feature length",
+        ),
+        pytest.param(
+            make_site(np.zeros((1, 32)), names=("hall",), norms={"base.norm.bias": np.zeros(8, np.float32)}),
+            r"base\.norm\.bias \(8,\), but the model has no such",
+            id="norm of another width",
+        ),
+        pytest.param(
+            make_site(np.zeros((1, 32)), names=("hall",), norms={"base.cls_token": np.zeros(32, np.float32)}),
+            r"base\.cls_token",
+            id="no norm",
         ),
     ],
 )

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from PIL import Image
+from rich.console import Console
 
 from pipeline.errors import InputError
-from reid.datasets import read_dataset
+from reid.datasets import CropSet, read_dataset
 from reid.training.losses import similarity_matching_loss
-from reid.training.teacher import teacher_features
+from reid.training.teacher import refuse_other_teacher, teacher_features, teacher_state
+from reid.training.train import train
+from tests.reid.tiny_training import draw_people, tiny_config
 
 
 @pytest.mark.parametrize(
@@ -58,21 +63,89 @@ def test_features_are_those_of_the_network_in_the_order_of_the_crops(
     crops: Path, colour_network: Path, tmp_path: Path
 ) -> None:
     dataset = read_dataset(crops).train
-    features = teacher_features(colour_network, dataset, tmp_path / "kept.npy")
+    features = teacher_features(colour_network, dataset, tmp_path)
     # Blue, green, red: person 1 is red, person 2 blue.
     expected = [[0, 0, 1] if crop.person_id == 1 else [1, 0, 0] for crop in dataset.crops]
     np.testing.assert_allclose(features, expected, atol=0.02)
 
 
-def test_features_are_computed_once(crops: Path, colour_network: Path, tmp_path: Path) -> None:
+def test_features_are_computed_once_for_a_network_and_its_crops(
+    crops: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As many other crops, or another network under the same name, are embedded anew."""
+    embedded: list[str] = []
+
+    def embed(model: Path, crops: CropSet, pixels: str, *, description: str) -> NDArray[np.float32]:
+        embedded.append(model.with_suffix(".bin").read_text())
+        return np.full((len(crops), 2), len(embedded), np.float32)
+
+    monkeypatch.setattr("reid.training.teacher.network_features", embed)
+    network, weights = tmp_path / "net.xml", tmp_path / "net.bin"
+    network.write_text("<net/>")
+    weights.write_text("one")
     dataset = read_dataset(crops).train
-    first = teacher_features(colour_network, dataset, tmp_path / "kept.npy")
-    colour_network.unlink()
-    np.testing.assert_array_equal(teacher_features(colour_network, dataset, tmp_path / "kept.npy"), first)
+    assert (teacher_features(network, dataset, tmp_path) == 1).all()
+    assert (teacher_features(network, dataset, tmp_path) == 1).all()
+    weights.write_text("two")
+    assert (teacher_features(network, dataset, tmp_path) == 2).all()
+    (crops / "0001_c1_00.jpg").rename(crops / "0001_c1_01.jpg")
+    assert (teacher_features(network, read_dataset(crops).train, tmp_path) == 3).all()
+    assert embedded == ["one", "two", "two"]
+
+
+@pytest.mark.parametrize(
+    ("began", "resumed", "words"),
+    [
+        pytest.param("a.xml", "a.xml", None, id="the same"),
+        pytest.param("a.xml", "moved/a2.xml", None, id="the same elsewhere"),
+        pytest.param(None, None, None, id="none"),
+        pytest.param(
+            "a.xml", None, r"the teacher a\.xml .* now there is no teacher; .*--teacher a\.xml", id="lost"
+        ),
+        pytest.param("a.xml", "b.xml", r"the teacher a\.xml .* the teacher b\.xml", id="another"),
+        pytest.param(None, "b.xml", "with no teacher, .* resume without --teacher", id="a new one"),
+        pytest.param("a.xml", "none.xml", r"none\.xml cannot be read: No such file", id="missing"),
+    ],
+)
+def test_a_run_goes_on_with_its_own_teacher(
+    tmp_path: Path, began: str | None, resumed: str | None, words: str | None
+) -> None:
+    (tmp_path / "moved").mkdir()
+    for name in ("a.xml", "moved/a2.xml", "b.xml"):
+        (tmp_path / name).write_text(f"<net{'b' if name == 'b.xml' else ''}/>")
+    first, then = (None if name is None else tmp_path / name for name in (began, resumed))
+    with nullcontext() if words is None else pytest.raises(InputError, match=words):
+        refuse_other_teacher({"teacher": teacher_state(first)}, then, tmp_path / "last.pt")
+    refuse_other_teacher({}, then, tmp_path / "last.pt")
+
+
+def test_resuming_without_the_teacher_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    network = tmp_path / "net.xml"
+    network.write_text("<net/>")
+    monkeypatch.setattr(
+        "reid.training.teacher.network_features", lambda model, crops, *_, **__: np.eye(len(crops), 8, dtype="f4")
+    )
+
+    def start(*, teacher: Path | None, resume: bool) -> None:
+        train(
+            tiny_config(schedule={"epochs": 1}),
+            data=people,
+            folder=tmp_path / "run",
+            teacher=teacher,
+            resume=resume,
+            device=torch.device("cpu"),
+            console=Console(quiet=True),
+        )
+
+    people = draw_people(tmp_path / "people", 16)
+    start(teacher=network, resume=False)
+    with pytest.raises(InputError, match=r"belongs to a run with the teacher net\.xml"):
+        start(teacher=None, resume=True)
+    start(teacher=network, resume=True)
 
 
 def test_a_file_that_is_no_network_is_refused(crops: Path, tmp_path: Path) -> None:
     pytest.importorskip("openvino", reason="needs the package openvino")
     (tmp_path / "no.xml").write_text("<a/>")
     with pytest.raises(InputError, match=r"no\.xml is no network of crops"):
-        teacher_features(tmp_path / "no.xml", read_dataset(crops).train, tmp_path / "kept.npy")
+        teacher_features(tmp_path / "no.xml", read_dataset(crops).train, tmp_path)

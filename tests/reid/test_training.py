@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +104,9 @@ def test_a_run_is_neither_overwritten_nor_resumed_with_other_settings(people: Pa
 
     with pytest.raises(InputError, match="nothing to resume"):
         start(tiny_config(), resume=True)
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match=r"--output \S*file cannot be a folder"):
+        train(tiny_config(), data=people, folder=tmp_path / "file", device=CPU, console=QUIET)
     with pytest.raises(Interrupted):
         start(tiny_config(), resume=False)
     with pytest.raises(InputError, match="already holds a run"):
@@ -240,6 +244,45 @@ def test_a_run_that_diverges_says_where_and_keeps_the_state_before(
     state = load_state(tmp_path, CPU)
     assert state["step"] == 2
     assert all(torch.isfinite(x).all() for x in state["model"].values() if x.is_floating_point())
+
+
+def test_steps_that_fp16_skips_are_counted_and_many_in_a_row_end_the_run(
+    people: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first two gradients are infinite, and from the sixth batch on all are."""
+
+    class _Overflow(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, x: torch.Tensor) -> torch.Tensor:
+            return x.clone()
+
+        @staticmethod
+        def backward(ctx: Any, *gradients: torch.Tensor) -> torch.Tensor:
+            return gradients[0] * float("inf")
+
+    calls = []
+
+    def spoiled(features: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        calls.append(len(labels))
+        loss = batch_hard_triplet_loss(features, labels)
+        if 3 <= len(calls) <= 5:
+            return loss
+        return torch.Tensor(_Overflow.apply(loss))  # type: ignore[no-untyped-call]
+
+    monkeypatch.setattr("reid.training.trainer.batch_hard_triplet_loss", spoiled)
+    monkeypatch.setattr("reid.training.trainer.MOST_STEPS_SKIPPED_IN_A_ROW", 3)
+    monkeypatch.setattr("torch.amp.GradScaler", partial(torch.amp.GradScaler, init_scale=16.0))
+    config = tiny_config(run={"precision": "fp16"})
+    with pytest.raises(
+        RunError, match=r"the gradient overflowed fp16 3 times in a row, last in batch 8 \(epoch 2\)"
+    ):
+        train(config, data=people, folder=tmp_path, device=CPU, console=QUIET)
+    entries = TrainingLog(tmp_path).entries()
+    counted = [entry["skipped_steps"] for entry in entries if entry["kind"] == "iteration"]
+    assert counted == [1, 2, 2, 2, 2, 3, 4]
+    assert entries[5]["kind"] == "epoch"
+    assert entries[5]["skipped_steps"] == 2
+    assert load_state(tmp_path, CPU)["skipped"] == [3, 1]
 
 
 def test_chosen_cameras_are_all_that_is_used(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The commands of docs/reid_training.md are ones that the program takes."""
+"""The commands of the pages about training are ones that the programs take, indented ones too."""
 
 from __future__ import annotations
 
@@ -10,23 +10,41 @@ from typing import Any
 import pytest
 import typer
 
-from reid.cli import app
+import demo.__main__
+import detectors.cli
+import reid.cli
+from pipeline.commands.arguments import overrides_of
 from reid.datasets import LAYOUTS
 from reid.training.config import load_training_config
 
 ROOT = Path(__file__).parents[2]
-TEXT = (ROOT / "docs" / "reid_training.md").read_text()
-COMMANDS = re.findall(r"^(?:python|torchrun .*?) -m reid (.*)$", TEXT, re.MULTILINE)
+PAGES = ("docs/reid_training.md", "docs/site.md", "weights/person_yolo11n.md", "weights/transreid_vit_small.md")
+APPS = {"reid": reid.cli.app, "demo": demo.__main__.app, "detectors": detectors.cli.app}
+# a line goes on after a backslash at its end
+COMMAND = re.compile(r"^ *(?:python|torchrun .*?) -m (reid|demo|detectors) ((?:[^\\\n]|\\\n)*)$", re.MULTILINE)
+COMMANDS = [
+    pytest.param(program, command, id=f"{page} {number}")
+    for page in PAGES
+    for number, (program, command) in enumerate(COMMAND.findall((ROOT / page).read_text(encoding="utf-8")), 1)
+]
 
 
-@pytest.mark.parametrize("command", COMMANDS)
-def test_commands_parse_and_their_configurations_exist(command: str) -> None:
-    name, *arguments = shlex.split(command)
-    group: Any = typer.main.get_command(app)
-    context = group.commands[name].make_context(name, arguments)
-    load_training_config(ROOT / context.params["config"])
+@pytest.mark.parametrize(("program", "command"), COMMANDS)
+def test_commands_parse_and_their_configurations_exist(program: str, command: str) -> None:
+    name, *arguments = shlex.split(command.replace("\\\n", " "))
+    group: Any = typer.main.get_command(APPS[program])
+    context = group.commands[name].make_context(name, arguments)  # raises on an unknown option or a missing one
+    if (program, name) == ("reid", "train"):
+        load_training_config(ROOT / context.params["config"], overrides_of(context.params["settings"]))
+
+
+def test_no_command_is_overlooked() -> None:
+    """Every mention of a program at the beginning of a line is one of the commands above."""
+    lines = [line for page in PAGES for line in (ROOT / page).read_text(encoding="utf-8").splitlines()]
+    begun = [line for line in lines if re.match(r" *(python|torchrun) ", line)]
+    assert len(begun) == len(COMMANDS) > 25
 
 
 def test_every_layout_is_described() -> None:
-    assert len(COMMANDS) == 2
-    assert [name for name in LAYOUTS if f"`{name}`" not in TEXT] == []
+    text = (ROOT / PAGES[0]).read_text(encoding="utf-8")
+    assert [name for name in LAYOUTS if f"`{name}`" not in text] == []

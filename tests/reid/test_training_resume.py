@@ -60,9 +60,13 @@ def assert_same_run(folder: Path, whole: Path) -> None:
     assert [entry["kind"] for entry in without_times(whole)] == 2 * [*5 * ["iteration"], "epoch"]
 
 
-@pytest.mark.parametrize("stop_after", [3, 5])
+@pytest.mark.parametrize("stop_after", [1, 3, 5])
 def test_stopped_between_batches(people: Path, whole: Path, tmp_path: Path, stop_after: int) -> None:
-    """3 loses a batch, 5 ends before the epoch is evaluated."""
+    """1 is before the first state of its own, 3 loses a batch, 5 ends before the epoch is evaluated.
+
+    The folder holds the log of an older run that came to no state.
+    """
+    (tmp_path / "log.jsonl").write_text('{"kind": "iteration", "iteration": 1, "loss": 9.0}\n')
 
     def stop(iteration: int) -> None:
         if iteration == stop_after:
@@ -88,7 +92,7 @@ def test_killed_at_a_random_moment(people: Path, whole: Path, tmp_path: Path) ->
     folder = tmp_path / "run"
     command = [sys.executable, "-m", "reid", "train", "--config", config, "--data", people, "--output", folder]
     log = folder / "log.jsonl"
-    lines, delay_s = random.randint(2, 8), random.uniform(0, 0.2)
+    lines, delay_s = random.randint(1, 8), random.uniform(0, 0.2)
     with subprocess.Popen([*command, "--device", "cpu"], env=environment(), stdout=subprocess.DEVNULL) as process:
         while process.poll() is None and not (log.exists() and log.read_text().count("\n") >= lines):
             time.sleep(0.002)
@@ -130,7 +134,7 @@ def killed(people: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path
             run("two", TWO_PROCESSES, after_batch, 0, RANK=rank, LOCAL_RANK=rank, **common) for rank in ("0", "1")
         ]
 
-    stages = [[run("state", SETTINGS, 0, 2)], both(7), both(0)]
+    stages = [[run("state", SETTINGS, 0, 3)], both(7), both(0)]
     command = [sys.executable, "-m", "tests.reid.interrupted_training", json.dumps(stages)]
     result = subprocess.run(command, env=environment(), cwd=ROOT, check=True, stdout=subprocess.PIPE, timeout=300)
     return root, json.loads(result.stdout)
@@ -139,7 +143,7 @@ def killed(people: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path
 def test_killed_while_the_state_is_written(
     people: Path, whole: Path, killed: tuple[Path, list[list[int]]]
 ) -> None:
-    """In the middle of the second state, after batch 4: the first, after batch 2, is still whole."""
+    """In the middle of the third state, after batch 4: the second, after batch 2, is still whole."""
     folder = killed[0] / "state"
     assert killed[1][0] == [-signal.SIGKILL]
     assert (folder / "last.pt.partial").stat().st_size < (folder / "last.pt").stat().st_size

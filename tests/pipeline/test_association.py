@@ -36,13 +36,14 @@ def associator(
     *camera_ids: str,
     embedder: Embedder | None = None,
     geometries: Mapping[str, CameraGeometry] | None = None,
+    trackers: Mapping[str, SingleCameraTracker] | None = None,
     hold_s: float = 0.8,
     max_centred_cosine_distance: float | None = None,
 ) -> Associator:
     tracker = tracker_settings()
     return Associator(
         geometries=geometries or {name: CameraGeometry(None, None) for name in camera_ids},
-        trackers={name: SingleCameraTracker(tracker) for name in camera_ids},
+        trackers=trackers or {name: SingleCameraTracker(tracker) for name in camera_ids},
         linker=OnlineLinker(camera_ids, linker_settings(max_centred_cosine_distance=max_centred_cosine_distance)),
         embedder=embedder,
         class_names={0: "person", 1: "dog"},
@@ -283,10 +284,16 @@ def test_frames_that_go_back_in_time_are_left_out_and_counted() -> None:
         pytest.param((-90, 200, -10, 300), id="left of the picture"),
         pytest.param((300, 5000, 340, 5100), id="below the picture"),
         pytest.param((-3e38, 200, -1e38, 300), id="far away"),
+        pytest.param((-3e38, -3e38, 3e38, 3e38), id="all that a number can hold"),
+        pytest.param((300, 200, 3e38, 300), id="without a right side"),
     ],
 )
-def test_a_box_without_an_area_in_the_picture_is_none(box: tuple[float, ...]) -> None:
-    parts = associator("cam1")
+@pytest.mark.parametrize("region", [None, [[0, 0], [999, 0], [999, 499], [0, 499]]], ids=["all", "region"])
+@pytest.mark.filterwarnings("error")
+def test_a_box_without_an_area_in_the_picture_is_none(
+    box: tuple[float, ...], region: list[list[int]] | None
+) -> None:
+    parts = associator("cam1", geometries={"cam1": CameraGeometry(None, region)})
     rows, _ = run(parts, ([(make_frame(i), make_detections([BOX, box]))] for i in range(8)))
     assert [x.row.xyxy for x in rows] == [BOX] * 8
     assert parts.boxes == {"cam1": 8}
@@ -308,6 +315,22 @@ def test_of_ten_thousand_boxes_the_most_confident_are_used() -> None:
     # Some boxes of noise overlap so much that two are one track.
     assert 5 * 250 < len(rows) <= 5 * 300
     assert sum(x.row.confidence > 0.8 for x in rows) == pytest.approx(5 * 40, abs=5)
+
+
+def test_tracks_and_time_are_bounded_by_boxes_that_are_anywhere_in_each_frame() -> None:
+    rng = np.random.default_rng(0)
+    tracker = SingleCameraTracker(tracker_settings())
+    parts = associator("cam1", trackers={"cam1": tracker})
+    began_s = time.perf_counter()
+    for index in range(30):
+        corner = rng.uniform(0, 400, (10_000, 2))
+        noise = np.hstack([corner, corner + rng.uniform(5, 60, (10_000, 2))]).astype(np.float32)
+        confidence = rng.uniform(0.3, 0.95, 10_000).astype(np.float32)
+        parts.process([(make_frame(index), Detections(noise, confidence, np.zeros(10_000, np.int64)))])
+        # Those of 300 boxes a frame that found another one by chance, for two seconds each.
+        assert tracker.live_tracks < 4 * 300
+    assert time.perf_counter() - began_s < 20
+    assert parts.boxes == {"cam1": 30 * 300}
 
 
 @settings(max_examples=25, deadline=None)

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.association import Associator, DetectedFrame, embed_all
+from pipeline.boxes import clip_xyxy
 from pipeline.camera_geometry import CameraGeometry
 from pipeline.cross_camera.online_linker import OnlineLinker
 from pipeline.cross_camera.second_pass import SecondPass
@@ -400,6 +401,55 @@ def test_nobody_is_twice_in_a_frame_neither_online_nor_in_the_end(
     # Every box of a track that ended is a row, and the other way round (none lies wholly outside the picture).
     assert Counter((x.row.camera_id, x.row.track_id) for x in rows) == {t.key: t.observations for t in ended}
     assert all(0 <= x.link.confidence <= 1 for x in rows)
+
+
+def jumble(seed: int, people: int, frames: int) -> list[list[DetectedFrame]]:
+    """Ticks of two cameras with people who walk, boxes that are nobody, gaps, and people who look alike."""
+    random = np.random.default_rng(seed)
+    place = random.uniform(-50, 950, (2, people, 1))
+    speed = random.normal(0, 8, (2, people, 1))
+    ticks = []
+    for index in range(frames):
+        tick = []
+        for camera in np.flatnonzero(random.random(2) > 0.1).tolist():
+            left = place[camera] + speed[camera] * index
+            walking = np.hstack([left, np.full_like(left, 300), left + 60, np.full_like(left, 450)])
+            noise = random.uniform(-100, 1100, (random.integers(0, 5), 4))
+            boxes = np.concatenate([walking[random.random(people) > 0.2], noise])
+            found = make_detections(
+                boxes + random.normal(0, 3, boxes.shape),
+                random.uniform(0, 1, len(boxes)).tolist(),
+                embeddings=random.normal(1, 0.3, (len(boxes), 8)),
+            )
+            tick.append((make_frame(index, camera_id=f"cam{camera + 1}"), found))
+        ticks.append(tick)
+    return ticks
+
+
+@settings(max_examples=12, deadline=None)
+@given(seed=st.integers(0, 10_000), people=st.integers(0, 8), frames=st.integers(1, 60))
+def test_every_row_is_a_box_that_was_found_and_no_box_makes_two(seed: int, people: int, frames: int) -> None:
+    ticks = jumble(seed, people, frames)
+    found: Counter[tuple[object, ...]] = Counter()
+    for frame, detections in (item for tick in ticks for item in tick):
+        for box in clip_xyxy(detections.xyxy, frame.size_wh).tolist():
+            found[frame.camera_id, frame.frame_index, tuple(box)] += 1
+    rows, _ = run(associator("cam1", "cam2"), iter(ticks))
+    assert Counter((x.row.camera_id, x.row.frame_index, x.row.xyxy) for x in rows) <= found
+    assert not any(x.row.interpolated for x in rows)
+
+
+@settings(max_examples=8, deadline=None)
+@given(seed=st.integers(0, 10_000), people=st.integers(0, 8))
+def test_the_same_input_gives_the_same_rows_and_links(seed: int, people: int) -> None:
+    first, second = (run(associator("cam1", "cam2"), iter(jumble(seed, people, 60))) for _ in range(2))
+    assert first[0] == second[0]
+    assert [tracklet.key for tracklet in first[1]] == [tracklet.key for tracklet in second[1]]
+    final = [
+        SecondPass(["cam1", "cam2"], second_pass_settings(), linker_settings()).link(ended)
+        for _, ended in (first, second)
+    ]
+    assert final[0] == final[1]
 
 
 @settings(max_examples=10, deadline=None)

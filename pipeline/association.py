@@ -20,6 +20,7 @@ from pipeline.camera_geometry import CameraGeometry
 from pipeline.cross_camera.online_linker import OnlineLinker
 from pipeline.cross_camera.track_record import TrackRecord
 from pipeline.datatypes import Detections, FloatArray, Frame, IntArray, Tracklet, TrajectoryRow
+from pipeline.frame_pace import FramePace
 from pipeline.results_csv import LinkedRow
 from pipeline.row_buffer import RowBuffer
 from pipeline.single_camera.track import Observation
@@ -29,6 +30,10 @@ from pipeline.usable_boxes import usable_boxes
 from reid.base import Embedder
 
 DetectedFrame = tuple[Frame, Detections]
+
+# A camera with fewer frames than one in so many `max_silence_s` is one that stops again and again: rows of all
+# cameras wait for its tracks, and no such camera shows where people go.
+_SLOWEST_PACE = 10
 
 
 @dataclass(frozen=True)
@@ -49,9 +54,10 @@ class Associator:
         hold_s: how long rows wait for the id that linking finds.
         max_detections: boxes of a frame that are used, the most confident ones.
         max_silence_s: the tracks of a camera that gives no frames for longer than this, and than its own pace
-            explains, end: it has stopped, or its recording is over.
+            explains, end: it has stopped, or its recording is over. No pace explains more than 20 times this.
         unconfirmed_wait_s: rows wait for tracks that are not confirmed yet, so that all rows come in order of time;
-            but not for those of a camera that has been silent for this long.
+            but not for those of a camera that has been silent for this long. Without a limit they wait until such
+            tracks end.
 
     Attributes:
         boxes: used, by camera.
@@ -86,8 +92,7 @@ class Associator:
         self._unconfirmed_wait_s = unconfirmed_wait_s
         self._rows = RowBuffer(list(geometries), linker.link_of)
         self._size_wh: dict[str, tuple[int, int]] = {}
-        self._last_s: dict[str, float] = {}
-        self._period_s: dict[str, float] = {}
+        self._pace: dict[str, FramePace] = {}
         self.boxes: Counter[str] = Counter()
         self.late_frames: Counter[str] = Counter()
         self.people: Counter[str] = Counter()
@@ -106,6 +111,7 @@ class Associator:
         in a frame.
         """
         tick = sorted(self._in_time(tick), key=lambda item: item[0].camera_id)
+        ended = [record for frame, _ in tick for record in self._end_silent(frame.camera_id, frame.time_s)]
         with self._clock.measure("track"):
             inside = [(frame, self._usable(frame, detections)) for frame, detections in tick]
             wanted = [self._trackers[frame.camera_id].plan(frame, detections) for frame, detections in inside]
@@ -114,13 +120,12 @@ class Associator:
         for (frame, _), detections in zip(inside, embedded, strict=True):
             self.boxes[frame.camera_id] += len(detections)
             self._size_wh[frame.camera_id] = frame.size_wh
-            self._period_s[frame.camera_id] = frame.time_s - self._last_s.get(frame.camera_id, frame.time_s)
-            self._last_s[frame.camera_id] = frame.time_s
+            self._note_time(frame)
             with self._clock.measure("track"):
                 tracked.append(self._trackers[frame.camera_id].update(frame, detections))
             self.people[frame.camera_id] = len(tracked[-1].track_ids)
         with self._clock.measure("link"):
-            ended = self._link(tracked)
+            ended += self._link(tracked)
         begin_s = min((frame.time_s for frame, _ in tick), default=-np.inf)
         return self._settled(begin_s, ended)
 
@@ -145,7 +150,8 @@ class Associator:
         return Associated([], [record.summary() for record in ended])
 
     def _settled(self, now_s: float, ended: list[TrackRecord]) -> Associated:
-        ended += self._end_silent(now_s)
+        for camera_id in self._pace:
+            ended += self._end_silent(camera_id, now_s)
         rows = self._rows.release(self._settled_before(now_s))
         return Associated(rows, [record.summary() for record in ended])
 
@@ -160,7 +166,7 @@ class Associator:
         kept = [
             (frame, detections)
             for frame, detections in tick
-            if isfinite(frame.time_s) and frame.time_s > self._last_s.get(frame.camera_id, -np.inf)
+            if isfinite(frame.time_s) and frame.time_s > self._last_s(frame.camera_id, -np.inf)
         ]
         if len(kept) < len(tick):
             late = Counter(frame.camera_id for frame, _ in tick)
@@ -172,22 +178,33 @@ class Associator:
         inside = self._geometries[frame.camera_id].inside(detections)
         return usable_boxes(inside, frame.size_wh, self._max_detections)
 
-    def _end_silent(self, now_s: float) -> list[TrackRecord]:
-        ended: list[TrackRecord] = []
-        for camera_id, last_s in self._last_s.items():
-            tracker = self._trackers[camera_id]
-            silent_s = now_s - last_s
-            if silent_s > max(self._max_silence_s, 2 * self._period_s[camera_id]) and tracker.live_tracks:
-                ended += self._linker.end(camera_id, tracker.finish())
-                self.people[camera_id] = 0
-        return ended
+    def _note_time(self, frame: Frame) -> None:
+        pace = self._pace.get(frame.camera_id)
+        if pace is None:
+            self._pace[frame.camera_id] = FramePace(frame.time_s, _SLOWEST_PACE * self._max_silence_s)
+        else:
+            pace.add(frame.time_s)
+
+    def _last_s(self, camera_id: str, default_s: float) -> float:
+        """Time of the camera's newest frame; `default_s` before the first."""
+        return self._pace[camera_id].last_s if camera_id in self._pace else default_s
+
+    def _end_silent(self, camera_id: str, now_s: float) -> list[TrackRecord]:
+        """End the camera's tracks if it has given no frame for too long until now."""
+        pace, tracker = self._pace.get(camera_id), self._trackers[camera_id]
+        if pace is None or not tracker.live_tracks:
+            return []
+        if now_s - pace.last_s <= max(self._max_silence_s, 2 * pace.period_s):
+            return []
+        self.people[camera_id] = 0
+        return self._linker.end(camera_id, tracker.finish())
 
     def _settled_before(self, now_s: float) -> float:
         """Rows before this time are complete: no track can still add one."""
         waiting = (
             tracker.oldest_unconfirmed_s
             for camera_id, tracker in self._trackers.items()
-            if now_s - self._last_s.get(camera_id, now_s) < self._unconfirmed_wait_s
+            if now_s - self._last_s(camera_id, now_s) < self._unconfirmed_wait_s
         )
         return min(now_s - self._hold_s, min(waiting, default=np.inf))
 

@@ -60,4 +60,5 @@ def clip_xyxy(xyxy: Boxes, size_wh: tuple[int, int]) -> Boxes:
 
 def foot_points(xyxy: Boxes) -> Boxes:
     """(N, 2) bottom centres, where a standing person touches the floor."""
-    return np.stack([(xyxy[:, 0] + xyxy[:, 2]) / 2, xyxy[:, 3]], axis=1)
+    # The sum of two coordinates could be beyond float32, their halves' cannot.
+    return np.stack([xyxy[:, 0] / 2 + xyxy[:, 2] / 2, xyxy[:, 3]], axis=1)

@@ -29,6 +29,7 @@ class FloorHomography:
 
     def __init__(self, camera_id: str, matrix: Sequence[Sequence[float]], size_wh: tuple[int, int]) -> None:
         self._matrix = np.array(matrix, np.float64)
+        self.size_wh = size_wh
         width, height = size_wh
         if self._matrix.shape != (3, 3) or not _invertible(self._matrix * (width, height, 1)):
             raise InputError(f"camera {camera_id}: homography must be an invertible 3x3 matrix, but is {matrix}")

@@ -12,6 +12,10 @@ from pipeline.boxes import Boxes, foot_points
 from pipeline.camera_calibration import FloorHomography
 from pipeline.datatypes import Detections
 
+# A box that comes so near to the lower border of the picture is cut off there: its bottom is not where the person
+# stands. Boxes of a detector end a pixel or two off.
+_BORDER_PX = 3
+
 
 class CameraGeometry:
     """One camera's region and calibration; both optional.
@@ -34,5 +38,10 @@ class CameraGeometry:
         return detections[np.array(keep, np.bool_)]
 
     def floor_xy_m(self, xyxy: Boxes) -> NDArray[np.float64] | None:
-        """(N, 2) where the people in the boxes stand in metres, NaN above the horizon; None if not calibrated."""
-        return None if self._homography is None else self._homography.to_floor(foot_points(xyxy))
+        """(N, 2) where the people in the boxes stand in metres; None if not calibrated. NaN above the horizon, and for
+        boxes that the lower border of the picture cuts off: their feet are outside it."""
+        if self._homography is None:
+            return None
+        floor = self._homography.to_floor(foot_points(xyxy))
+        floor[xyxy[:, 3] > self._homography.size_wh[1] - _BORDER_PX] = np.nan
+        return floor

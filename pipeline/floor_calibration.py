@@ -43,11 +43,14 @@ def fit_homography(image_px: Array, floor_m: Array, *, max_error_m: float | None
 
     Args:
         image_px, floor_m: (N, 2) each, N >= 4; if all but one lay on a line, the floor could be anything.
-        max_error_m: pairs further off than this are mistakes and left out (RANSAC); None uses all.
+        max_error_m: above 0; pairs further off than this are mistakes and left out (RANSAC); None uses all.
 
     Raises:
-        InputError: too few pairs, or all of them, or all but one, lie on a line.
+        InputError: too few pairs, or all of them, or all but one, lie on a line; or `max_error_m` is not above 0.
     """
+    # OpenCV would take 3 in its place.
+    if max_error_m is not None and not max_error_m > 0:
+        raise InputError(f"max_error_m must be above 0, but is {max_error_m:g}: every pair is off by a little")
     if len(image_px) < _FEWEST_PAIRS:
         raise InputError(f"there are {len(image_px)} pairs of points; a homography needs at least {_FEWEST_PAIRS}")
     if max_error_m is None:

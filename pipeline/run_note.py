@@ -15,6 +15,8 @@ from pipeline.run_summary import RunSummary
 from pipeline.sources.base import FrameSource
 
 NOTE_NAME = "run.json"
+# With the embedder's section, a limit can be set back to `calibrated`.
+_LINKING = ("embedder", "linker", "second_pass", "output")
 
 
 class RunNote:
@@ -74,6 +76,8 @@ class EarlierNote:
 
     Attributes:
         epoch_utc: date and time of second 0 of the run's clock, None if it is unknown.
+        linking: the sections of its configuration that linking again needs, as in a configuration file; limits that
+            were calibrated are numbers. A run without a noted configuration has none.
 
     Raises:
         InputError: it is missing or damaged.
@@ -84,6 +88,8 @@ class EarlierNote:
             self._content = json.loads(path.read_text(encoding="utf-8"))
             epoch = self._content["epoch_utc"]
             self.epoch_utc = None if epoch is None else datetime.fromisoformat(epoch)
+            config = self._content.get("config", {})
+            self.linking: dict[str, Any] = {name: config[name] for name in _LINKING if name in config}
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise InputError(f"{path} is missing or damaged, so the start of the recording is unknown") from error
 

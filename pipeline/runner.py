@@ -23,7 +23,8 @@ from pipeline.camera_geometry import CameraGeometry
 from pipeline.cross_camera.online_linker import OnlineLinker
 from pipeline.cross_camera.second_pass import SecondPass
 from pipeline.cross_camera.tracklet_file import TrackletFile, TrackletFileInfo, TrackletWriter
-from pipeline.errors import RunError
+from pipeline.datatypes import Detections
+from pipeline.errors import InputError, RunError
 from pipeline.finalize import rewrite
 from pipeline.prefetch import prefetch
 from pipeline.results_csv import TrajectoryWriter
@@ -208,12 +209,23 @@ def detected_ticks(
     def detect(ticks: Iterator[Tick]) -> Iterator[list[DetectedFrame]]:
         for tick in ticks:
             with clock.measure("detect"):
-                detections = parts.detector.detect(tick)
+                detections = _detections(parts.detector, tick)
             yield list(zip(tick, detections, strict=True))
 
     detected = prefetch(detect(synchronise(cameras, window_s, on_broken)), parts.prefetch_ticks, "detect")
     stack.callback(detected.close)
     return detected
+
+
+def _detections(detector: Detector, tick: Tick) -> list[Detections]:
+    """What the detector finds; its ValueError, as of a box that is no number, says where."""
+    try:
+        return detector.detect(tick)
+    except InputError:
+        raise  # a file, which the message names
+    except ValueError as error:
+        places = ", ".join(f"{frame.frame_index} of camera {frame.camera_id}" for frame in tick)
+        raise ValueError(f"the detector failed at frame index {places}: {error}") from error
 
 
 def _finalize(parts: Parts, folder: Path, summary: RunSummary) -> None:

@@ -6,9 +6,12 @@ import numpy as np
 
 from pipeline.datatypes import Detections
 
+_FAR_PICTURES = 10
+
 
 def usable_boxes(detections: Detections, size_wh: tuple[int, int], max_detections: int) -> Detections:
-    """The boxes with an area inside the picture, from left to right; of too many the most confident ones.
+    """The boxes with an area inside the picture, from left to right; of too many the most confident ones. A box that
+    reaches further outside than ten pictures is none: the area of such a one could be beyond what float32 holds.
 
     The order makes ties break alike in whatever order a detector lists its boxes. The bound keeps a frame of noise from
     taking time and memory that grow with the square of its boxes.
@@ -19,8 +22,11 @@ def usable_boxes(detections: Detections, size_wh: tuple[int, int], max_detection
     """
     left, top, right, bottom = detections.xyxy.T
     width, height = size_wh
+    far = _FAR_PICTURES * max(size_wh)
     rows = np.flatnonzero(
-        (np.minimum(right, width) > np.maximum(left, 0)) & (np.minimum(bottom, height) > np.maximum(top, 0))
+        (np.minimum(right, width) > np.maximum(left, 0))
+        & (np.minimum(bottom, height) > np.maximum(top, 0))
+        & (np.abs(detections.xyxy) <= far).all(axis=1)
     )
     keys = (detections.confidence, bottom, right, top, left)
     if len(rows) > max_detections:

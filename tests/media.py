@@ -61,6 +61,24 @@ def write_video(
     return path
 
 
+def write_stamped(path: Path, stamps_s: Sequence[float], *, frame_rate: int = 10) -> Path:
+    """Grey pictures with these time stamps in seconds, in this order, also where they do not rise."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=frame_rate, options={"tune": "zerolatency"})
+        assert isinstance(stream, VideoStream)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        packets = []
+        for index in range(len(stamps_s)):
+            frame = av.VideoFrame.from_ndarray(grey_picture(index), format="bgr24")
+            frame.pts, frame.time_base = index, Fraction(1, frame_rate)
+            packets += stream.encode(frame)
+        packets += stream.encode()
+        for packet, stamp_s in zip(packets, stamps_s, strict=True):
+            packet.pts = round(stamp_s / packet.time_base)
+            container.mux(packet)
+    return path
+
+
 def write_pictures(
     folder: Path, images: Sequence[NDArray[np.uint8]], name: str = "{:d}.png", first: int = 0
 ) -> Path:

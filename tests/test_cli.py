@@ -191,11 +191,43 @@ def test_what_was_linked_again_can_be_linked_again_and_says_what_it_is(folder: P
     assert note["cameras"] == before["cameras"]
 
 
+def test_linking_again_starts_from_the_settings_of_the_run(folder: Path) -> None:
+    (folder / "own.yaml").write_text(
+        "linker: {transit_windows: [{from: a, to: b, min_s: 5, max_s: 60}], identity_memory_s: 77}\n"
+        "second_pass: {max_cosine_distance: 0.25}\noutput: {interpolate: true}\n"
+    )
+    lines = (folder / "a.txt").read_text().splitlines()
+    (folder / "a.txt").write_text("\n".join(lines[:10] + lines[13:]) + "\n")
+    assert blind_track("-o", "out", "-c", "own.yaml") == 0
+    run = json.loads((folder / "out/run.json").read_text())["config"]
+    assert exit_code("link", "out", "-o", "again") == 0
+    assert json.loads((folder / "again/run.json").read_text())["config"] == run
+    assert (folder / "again/trajectories.csv").read_bytes() == (folder / "out/trajectories.csv").read_bytes()
+    assert exit_code("link", "out", "-o", "set", "--set", "linker.identity_memory_s=88") == 0
+    linker = json.loads((folder / "set/run.json").read_text())["config"]["linker"]
+    assert linker == {**run["linker"], "identity_memory_s": 88}
+    (folder / "other.yaml").write_text("linker: {identity_memory_s: 99}\n")
+    assert exit_code("link", "out", "-o", "other", "-c", "other.yaml") == 0
+    linker = json.loads((folder / "other/run.json").read_text())["config"]["linker"]
+    assert (linker["identity_memory_s"], linker["transit_windows"]) == (99, [])
+
+
+def test_a_configuration_of_another_version_is_told(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert blind_track("-o", "out") == 0
+    note = json.loads((folder / "out/run.json").read_text())
+    note["config"]["linker"]["speed"] = 3
+    (folder / "out/run.json").write_text(json.dumps(note))
+    assert exit_code("link", "out", "-o", "again") == 2
+    message = " ".join(capsys.readouterr().err.split())
+    assert "linker.speed" in message
+    assert "give --config" in message
+
+
 def test_a_damaged_note_stops_linking_before_anything_is_written(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert blind_track("-o", "out") == 0
-    for text in ("{", "[]", '{"epoch_utc": "yesterday"}'):
+    for text in ("{", "[]", '{"epoch_utc": "yesterday"}', '{"epoch_utc": null, "config": 3}'):
         (folder / "out/run.json").write_text(text)
         assert exit_code("link", "out", "-o", "again") == 2
         assert "run.json is missing or damaged" in capsys.readouterr().err

@@ -82,7 +82,8 @@ def test_people_stand_where_the_ground_truth_says(run_folder: Path) -> None:
             frame = int(tracks.boxes.frame_index[row]) + FIRST
             same = np.flatnonzero(truth.frame_index == frame)
             overlap = iou_matrix(tracks.boxes.xyxy[row : row + 1], truth.xyxy[same])[0]
-            if len(same) and overlap.max() > 0.7:
+            # Whom the lower border cuts off has no place.
+            if x_m and len(same) and overlap.max() > 0.7:
                 person = int(truth.ids[same[overlap.argmax()]])
                 errors_m.append(
                     float(np.hypot(float(x_m) - stands[frame, person][0], float(y_m) - stands[frame, person][1]))

@@ -25,7 +25,8 @@ def homography(
         typer.Option(help="Parameters of a calibrated camera: OpenCV's (.yml, .json, .xml) or Tsai's (.xml)."),
     ] = None,
     max_error_m: Annotated[
-        float | None, typer.Option(min=0, help="Leave out pairs that are further off than this as mistakes.")
+        float | None,
+        typer.Option(help="Leave out pairs that are further off than this, which is above 0, as mistakes."),
     ] = None,
 ) -> None:
     """Compute a camera's homography from pixels to the floor, ready to be pasted into the configuration.

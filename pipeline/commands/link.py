@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +12,8 @@ from rich.console import Console
 
 from pipeline.assembly import build_second_pass, calibrated
 from pipeline.commands.arguments import ConfigOption, OverwriteOption, SetOption, overrides_of
-from pipeline.config import check_windows, load_config
+from pipeline.config import Config, check_windows, load_config
+from pipeline.config_file import merge
 from pipeline.cross_camera.tracklet_file import TrackletFile, read_info
 from pipeline.errors import InputError
 from pipeline.finalize import rewrite
@@ -30,7 +32,8 @@ def link(
 ) -> None:
     """Link the cameras again with other settings: nothing is decoded and no model runs.
 
-    Also gives final ids to a run that was interrupted.
+    Also gives final ids to a run that was interrupted. All settings that are not given here are those that the run
+    noted in run.json, unless --config names others.
 
     Example:
 
@@ -45,9 +48,9 @@ def link(
         raise InputError(
             f"{folder / 'trajectories.csv'} already exists. Use --overwrite to replace it, or another --output"
         )
-    loaded = load_config(config, overrides_of(settings))
     info = read_info(tracklet_file)
     note = EarlierNote(folder / NOTE_NAME)
+    loaded = load_config(config, overrides_of(settings)) if config else _config_of(note, folder, settings)
     camera_ids = list(info.camera_ids)
     check_windows(loaded.linker.transit_windows, camera_ids)
     loaded = calibrated(loaded, info.embedder_hash)
@@ -69,3 +72,15 @@ def link(
         f"{len(links)} tracks of {len(camera_ids)} cameras are {people} people; {rows} rows in "
         f"{target / 'trajectories.csv'}"
     )
+
+
+def _config_of(note: EarlierNote, folder: Path, settings: Sequence[str] | None) -> Config:
+    """The configuration of the run in `folder`, with some settings changed."""
+    overrides = overrides_of(settings)
+    try:
+        load_config(None, note.linking)
+    except InputError as error:
+        raise InputError(
+            f"{folder / NOTE_NAME} holds a configuration that this version cannot use ({error}): give --config"
+        ) from error
+    return load_config(None, merge(note.linking, overrides))

@@ -291,10 +291,12 @@ class OnlineLinker:
         cost, placed, held = self._costs(ready, camera_id, limit)
         pairs = assign(cost, 1.0)
         chosen = dict(pairs.tolist())
+        left_over = np.ones(cost.shape[1], np.bool_)
+        left_over[pairs[:, 1]] = False
         for row, record in enumerate(ready):
             patient = now_s - record.start_s < settings.max_wait_s
             column = chosen.get(row)
-            others = np.delete(cost[row], [c for r, c in pairs.tolist() if r != row or c == column])
+            others = cost[row, left_over]
             nearest_other = min(float(others.min(initial=np.inf)), held[row])
             if column is not None:
                 margin = settings.margin / limit

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 
 import av
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from pipeline.datatypes import Frame
 from pipeline.errors import InputError
 from pipeline.sources.base import Clock, FrameSource
+from pipeline.sources.presentation_times import PresentationTimes
 
 VIDEO_SUFFIXES = frozenset(
     {".3gp", ".asf", ".avi", ".flv", ".h264", ".h265", ".hevc", ".m2ts", ".m4v", ".mjpeg", ".mjpg", ".mkv", ".mov"}
@@ -31,8 +32,12 @@ class VideoSource(FrameSource):
     """One video file.
 
     A frame's time is its presentation time after the first frame's, so a variable frame rate comes out right.
-    Where that is missing or does not rise, the frame counts as one frame period after the one before it. A given
-    `frame_rate` replaces the file's times altogether: time = index / frame_rate.
+    Where that is missing, does not rise or cannot be true (see `PresentationTimes`), the frame counts as one frame
+    period after the one before it. A given `frame_rate` replaces the file's times altogether: time = index /
+    frame_rate.
+
+    Attributes:
+        repaired_times: how many time stamps could not be true so far.
 
     Raises:
         InputError: the file is no video, has no frames, or no frame rate is known.
@@ -82,6 +87,8 @@ class VideoSource(FrameSource):
             start_utc=_creation_time(self._container.metadata.get("creation_time")),
             clock=clock,
         )
+        self._times = PresentationTimes(1 / self.frame_rate)
+        self._times_told = False
 
     def close(self) -> None:
         super().close()
@@ -113,14 +120,19 @@ class VideoSource(FrameSource):
 
     def _frames(self) -> Iterator[Frame]:
         period_s = 1 / self.frame_rate
-        time_s, index, picture = 0.0, 0, self._first
+        index, picture = 0, self._first
+        pictures = _Lookahead(chain([self._first], self._decoder))
+
+        def following_s() -> float | None:
+            return None if (following := pictures.peek()) is None else self._stamp_s(following)
+
         try:
-            for index, picture in enumerate(chain([self._first], self._decoder)):
+            for index, picture in enumerate(pictures):
                 if self._by_index:
                     time_s = index * period_s
-                elif index > 0:
-                    stamp_s = self._stamp_s(picture)
-                    time_s = stamp_s if stamp_s is not None and stamp_s > time_s else time_s + period_s
+                else:
+                    time_s = self._times.time_s(self._stamp_s(picture), following_s)
+                    self._warn_of_times(index)
                 self._warn_of_damage(index, picture)
                 yield self._frame(index, time_s, _upright_bgr(picture))
         except av.FFmpegError as error:
@@ -132,6 +144,22 @@ class VideoSource(FrameSource):
         if picture.pts is None or self._first.pts is None or picture.time_base is None:
             return None
         return float((picture.pts - self._first.pts) * picture.time_base)
+
+    @property
+    def repaired_times(self) -> int:
+        return self._times.repaired
+
+    def _warn_of_times(self, index: int) -> None:
+        """Say at the first of them that a time stamp of the file cannot be true."""
+        if self._times.repaired and not self._times_told:
+            self._times_told = True
+            logger.warning(
+                "camera %s: %s has time stamps that cannot be true, the first at frame index %d; there, time goes on "
+                "by one frame period. Give frame_rate if all of its times are wrong",
+                self.camera_id,
+                self.path,
+                index,
+            )
 
     def _warn_of_damage(self, index: int, picture: VideoFrame) -> None:
         """Say at the first of them that the decoder had to guess parts of a picture."""
@@ -151,7 +179,7 @@ class VideoSource(FrameSource):
             shown_s = float(last.duration * last.time_base) if last.duration and last.time_base else 0.0
             end_s = last_s + max(shown_s, 1 / self._file_rate)
         # Declared durations are rounded, and not every container says how long the last frame is shown.
-        if declared_s is not None and end_s < 0.99 * declared_s - 1.0:
+        if declared_s is not None and not self._times.repaired and end_s < 0.99 * declared_s - 1.0:
             raise self._broken(
                 frames, f"the video ends after {end_s:.1f} s, but declares {declared_s:.1f} s: it was cut off"
             )
@@ -179,6 +207,34 @@ class VideoSource(FrameSource):
             return int(self._stream.frames)
         duration = self._container.duration
         return round(duration / av.time_base * self._file_rate) if duration else None
+
+
+class _Lookahead:
+    """Pictures one after the other, with a look at the next one; an error comes when its picture's turn comes."""
+
+    def __init__(self, pictures: Iterator[VideoFrame]) -> None:
+        self._pictures = pictures
+        self._next: list[VideoFrame] = []
+        self._error: av.FFmpegError | None = None
+
+    def peek(self) -> VideoFrame | None:
+        """The picture that comes next; None if there is none, or none that can be decoded."""
+        if not self._next and self._error is None:
+            try:
+                self._next = list(islice(self._pictures, 1))
+            except av.FFmpegError as error:
+                self._error = error
+        return self._next[0] if self._next else None
+
+    def __iter__(self) -> Iterator[VideoFrame]:
+        return self
+
+    def __next__(self) -> VideoFrame:
+        if self._next:
+            return self._next.pop()
+        if self._error is not None:
+            raise self._error
+        return next(self._pictures)
 
 
 def is_video_name(path: Path) -> bool:

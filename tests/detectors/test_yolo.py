@@ -7,6 +7,7 @@ import subprocess
 import sys
 import warnings
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -55,6 +56,21 @@ def same(found: Detections, expected: Detections) -> None:
     np.testing.assert_allclose(found.xyxy, expected.xyxy, atol=0.05)
     np.testing.assert_allclose(found.confidence, expected.confidence, atol=1e-3)
     np.testing.assert_array_equal(found.class_id, expected.class_id)
+
+
+@pytest.mark.parametrize("column", range(5))
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf], ids=str)
+def test_a_box_that_is_no_number_is_none(
+    tiny: Path, monkeypatch: pytest.MonkeyPatch, column: int, value: float
+) -> None:
+    """A network in half precision can overflow."""
+    found = torch.tensor([[1.0, 2, 30, 40, 0.9, 0], [5, 6, 30, 40, 0.8, 0]])
+    found[0, column] = value
+    result = SimpleNamespace(boxes=SimpleNamespace(data=found))
+    yolo = detector(tiny)
+    monkeypatch.setattr(yolo._model, "predict", lambda *images, **arguments: [result])
+    (detections,) = yolo.detect([noise((64, 64), 0)])
+    assert detections.xyxy.tolist() == [[5, 6, 30, 40]]
 
 
 SIZES = [(80, 60), (64, 64), (80, 60), (40, 90), (80, 60), (80, 60), (64, 64)]

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.association import Associator, DetectedFrame, embed_all
+from pipeline.boxes import clip_xyxy
 from pipeline.camera_geometry import CameraGeometry
 from pipeline.cross_camera.online_linker import OnlineLinker
 from pipeline.cross_camera.second_pass import SecondPass
@@ -36,13 +37,14 @@ def associator(
     *camera_ids: str,
     embedder: Embedder | None = None,
     geometries: Mapping[str, CameraGeometry] | None = None,
+    trackers: Mapping[str, SingleCameraTracker] | None = None,
     hold_s: float = 0.8,
     max_centred_cosine_distance: float | None = None,
 ) -> Associator:
     tracker = tracker_settings()
     return Associator(
         geometries=geometries or {name: CameraGeometry(None, None) for name in camera_ids},
-        trackers={name: SingleCameraTracker(tracker) for name in camera_ids},
+        trackers=trackers or {name: SingleCameraTracker(tracker) for name in camera_ids},
         linker=OnlineLinker(camera_ids, linker_settings(max_centred_cosine_distance=max_centred_cosine_distance)),
         embedder=embedder,
         class_names={0: "person", 1: "dog"},
@@ -157,6 +159,58 @@ def test_a_slow_camera_is_not_a_silent_one() -> None:
     assert len(parts.finish().ended) == 1
 
 
+@pytest.mark.parametrize("period_s", [1.0, 2.0, 10.0])
+@pytest.mark.parametrize("alone", [True, False], ids=["alone", "beside a faster camera"])
+def test_tracks_go_on_at_low_frame_rates(period_s: float, alone: bool) -> None:
+    slow = [(make_frame(index, index * period_s), make_detections([BOX])) for index in range(8)]
+    fast = [
+        (make_frame(index, index * 0.5, camera_id="cam2"), Detections.empty())
+        for index in range(0 if alone else round(14 * period_s))
+    ]
+    rows, ended = run(
+        associator("cam1", "cam2"), iter([[item] for item in sorted(slow + fast, key=lambda item: item[0].time_s)])
+    )
+    assert [x.row.frame_index for x in rows] == list(range(8))
+    assert [tracklet.observations for tracklet in ended] == [8]
+
+
+@pytest.mark.parametrize("earlier_frames", [1, 2, 20])
+def test_a_camera_that_stops_twice_holds_nobody_up(earlier_frames: int) -> None:
+    """One long gap is not its pace: the frame after it starts tracks that nothing will ever confirm."""
+    parts = associator("cam1", "cam2")
+    for index in range(earlier_frames):
+        parts.process([(make_frame(index), Detections.empty())])
+    parts.process([(make_frame(earlier_frames, 300.0), make_detections([BOX]))])
+    waiting = []
+    for index in range(3001, 3600):
+        done = parts.process([(make_frame(index, camera_id="cam2"), make_detections([BOX]))])
+        waiting.append((waiting[-1] if waiting else 0) + 1 - len(done.rows))
+    # Two seconds of rows, or 40 s (20 times max_silence_s) where its pace cannot be known.
+    assert max(waiting) <= (25 if earlier_frames > 1 else 405)
+    assert waiting[-1] < 10
+
+
+@pytest.mark.parametrize("gaps", [1, 9])
+def test_no_camera_holds_rows_for_minutes_however_often_it_stops(gaps: int) -> None:
+    parts = associator("cam1", "cam2")
+    for index in range(gaps + 1):
+        parts.process([(make_frame(index, 300.0 * index), make_detections([BOX]))])
+    released = 0
+    for index in range(450):
+        tick = [(make_frame(index, 300.0 * gaps + 0.1 + index / 10, camera_id="cam2"), make_detections([BOX]))]
+        released += sum(x.row.camera_id == "cam2" for x in parts.process(tick).rows)
+    assert released > 430
+
+
+def test_nobody_is_followed_through_a_gap_of_minutes_alone_in_a_run() -> None:
+    """Whoever sits there now may be somebody else."""
+    parts = associator("cam1")
+    times_s = [*(index / 10 for index in range(10)), *(300 + index / 10 for index in range(10))]
+    rows, ended = run(parts, ([(make_frame(i, t), make_detections([BOX]))] for i, t in enumerate(times_s)))
+    assert len(rows) == 20
+    assert [(tracklet.track_id, tracklet.observations) for tracklet in ended] == [(1, 10), (2, 10)]
+
+
 def test_nothing_is_processed() -> None:
     parts = associator("cam1")
     assert parts.process([]).rows == []
@@ -231,10 +285,16 @@ def test_frames_that_go_back_in_time_are_left_out_and_counted() -> None:
         pytest.param((-90, 200, -10, 300), id="left of the picture"),
         pytest.param((300, 5000, 340, 5100), id="below the picture"),
         pytest.param((-3e38, 200, -1e38, 300), id="far away"),
+        pytest.param((-3e38, -3e38, 3e38, 3e38), id="all that a number can hold"),
+        pytest.param((300, 200, 3e38, 300), id="without a right side"),
     ],
 )
-def test_a_box_without_an_area_in_the_picture_is_none(box: tuple[float, ...]) -> None:
-    parts = associator("cam1")
+@pytest.mark.parametrize("region", [None, [[0, 0], [999, 0], [999, 499], [0, 499]]], ids=["all", "region"])
+@pytest.mark.filterwarnings("error")
+def test_a_box_without_an_area_in_the_picture_is_none(
+    box: tuple[float, ...], region: list[list[int]] | None
+) -> None:
+    parts = associator("cam1", geometries={"cam1": CameraGeometry(None, region)})
     rows, _ = run(parts, ([(make_frame(i), make_detections([BOX, box]))] for i in range(8)))
     assert [x.row.xyxy for x in rows] == [BOX] * 8
     assert parts.boxes == {"cam1": 8}
@@ -256,6 +316,22 @@ def test_of_ten_thousand_boxes_the_most_confident_are_used() -> None:
     # Some boxes of noise overlap so much that two are one track.
     assert 5 * 250 < len(rows) <= 5 * 300
     assert sum(x.row.confidence > 0.8 for x in rows) == pytest.approx(5 * 40, abs=5)
+
+
+def test_tracks_and_time_are_bounded_by_boxes_that_are_anywhere_in_each_frame() -> None:
+    rng = np.random.default_rng(0)
+    tracker = SingleCameraTracker(tracker_settings())
+    parts = associator("cam1", trackers={"cam1": tracker})
+    began_s = time.perf_counter()
+    for index in range(30):
+        corner = rng.uniform(0, 400, (10_000, 2))
+        noise = np.hstack([corner, corner + rng.uniform(5, 60, (10_000, 2))]).astype(np.float32)
+        confidence = rng.uniform(0.3, 0.95, 10_000).astype(np.float32)
+        parts.process([(make_frame(index), Detections(noise, confidence, np.zeros(10_000, np.int64)))])
+        # Those of 300 boxes a frame that found another one by chance, for two seconds each.
+        assert tracker.live_tracks < 4 * 300
+    assert time.perf_counter() - began_s < 20
+    assert parts.boxes == {"cam1": 30 * 300}
 
 
 @settings(max_examples=25, deadline=None)
@@ -325,6 +401,55 @@ def test_nobody_is_twice_in_a_frame_neither_online_nor_in_the_end(
     # Every box of a track that ended is a row, and the other way round (none lies wholly outside the picture).
     assert Counter((x.row.camera_id, x.row.track_id) for x in rows) == {t.key: t.observations for t in ended}
     assert all(0 <= x.link.confidence <= 1 for x in rows)
+
+
+def jumble(seed: int, people: int, frames: int) -> list[list[DetectedFrame]]:
+    """Ticks of two cameras with people who walk, boxes that are nobody, gaps, and people who look alike."""
+    random = np.random.default_rng(seed)
+    place = random.uniform(-50, 950, (2, people, 1))
+    speed = random.normal(0, 8, (2, people, 1))
+    ticks = []
+    for index in range(frames):
+        tick = []
+        for camera in np.flatnonzero(random.random(2) > 0.1).tolist():
+            left = place[camera] + speed[camera] * index
+            walking = np.hstack([left, np.full_like(left, 300), left + 60, np.full_like(left, 450)])
+            noise = random.uniform(-100, 1100, (random.integers(0, 5), 4))
+            boxes = np.concatenate([walking[random.random(people) > 0.2], noise])
+            found = make_detections(
+                boxes + random.normal(0, 3, boxes.shape),
+                random.uniform(0, 1, len(boxes)).tolist(),
+                embeddings=random.normal(1, 0.3, (len(boxes), 8)),
+            )
+            tick.append((make_frame(index, camera_id=f"cam{camera + 1}"), found))
+        ticks.append(tick)
+    return ticks
+
+
+@settings(max_examples=12, deadline=None)
+@given(seed=st.integers(0, 10_000), people=st.integers(0, 8), frames=st.integers(1, 60))
+def test_every_row_is_a_box_that_was_found_and_no_box_makes_two(seed: int, people: int, frames: int) -> None:
+    ticks = jumble(seed, people, frames)
+    found: Counter[tuple[object, ...]] = Counter()
+    for frame, detections in (item for tick in ticks for item in tick):
+        for box in clip_xyxy(detections.xyxy, frame.size_wh).tolist():
+            found[frame.camera_id, frame.frame_index, tuple(box)] += 1
+    rows, _ = run(associator("cam1", "cam2"), iter(ticks))
+    assert Counter((x.row.camera_id, x.row.frame_index, x.row.xyxy) for x in rows) <= found
+    assert not any(x.row.interpolated for x in rows)
+
+
+@settings(max_examples=8, deadline=None)
+@given(seed=st.integers(0, 10_000), people=st.integers(0, 8))
+def test_the_same_input_gives_the_same_rows_and_links(seed: int, people: int) -> None:
+    first, second = (run(associator("cam1", "cam2"), iter(jumble(seed, people, 60))) for _ in range(2))
+    assert first[0] == second[0]
+    assert [tracklet.key for tracklet in first[1]] == [tracklet.key for tracklet in second[1]]
+    final = [
+        SecondPass(["cam1", "cam2"], second_pass_settings(), linker_settings()).link(ended)
+        for _, ended in (first, second)
+    ]
+    assert final[0] == final[1]
 
 
 @settings(max_examples=10, deadline=None)

@@ -91,3 +91,14 @@ def test_people_stand_where_their_feet_are() -> None:
     assert floor is not None
     assert floor.tolist() == [[1, 1]]
     assert CameraGeometry(None, None).floor_xy_m(np.zeros((1, 4))) is None
+
+
+@pytest.mark.parametrize(
+    ("bottom", "known"), [(480, True), (497, True), (497.5, False), (500, False), (520, False)], ids=str
+)
+def test_a_box_that_the_lower_border_cuts_off_has_no_place(bottom: float, known: bool) -> None:
+    """The feet of somebody close to the camera are below the picture, which is 500 px high."""
+    geometry = CameraGeometry(FloorHomography("a", PLAN, SIZE_WH), None)
+    floor = geometry.floor_xy_m(np.array([[80, 100, 120, bottom], [180, 100, 220, 400]]))
+    assert floor is not None
+    assert np.isfinite(floor).all(axis=1).tolist() == [known, True]

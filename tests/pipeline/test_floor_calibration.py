@@ -109,6 +109,16 @@ def test_a_table_saved_by_excel(tmp_path: Path) -> None:
         read_pairs(path)
 
 
+@pytest.mark.parametrize("limit", ["0", "-1", "nan"])
+def test_a_limit_that_opencv_would_replace_is_refused(tmp_path: Path, limit: str) -> None:
+    path = tmp_path / "pairs.csv"
+    path.write_text("image_x_px,image_y_px,floor_x_m,floor_y_m\n0,0,0,0\n9,0,1,0\n9,9,1,1\n0,9,0,1\n0,5,9,9\n")
+    with pytest.raises(InputError, match=f"max_error_m must be above 0, but is {limit}"):
+        CliRunner().invoke(
+            app, ["homography", "--pairs", str(path), "--max-error-m", limit], catch_exceptions=False
+        )
+
+
 @pytest.mark.parametrize("names", [("rvec", "tvec"), ("R", "T")])
 @pytest.mark.parametrize("suffix", ["yml", "json", "xml"])
 def test_parameters_of_opencv(tmp_path: Path, names: tuple[str, str], suffix: str) -> None:
@@ -140,6 +150,52 @@ def test_parameters_of_tsai(tmp_path: Path) -> None:
         xc, yc, zc = r1 * x + r2 * y + tx, r4 * x + r5 * y + ty, r7 * x + r8 * y + tz
         pixels.append([sx / dpx * focal * xc / zc + cx, focal * yc / zc / dpy + cy])
     assert apply_homography(read_camera(path), np.array(pixels)) == pytest.approx(FLOOR_M, abs=1e-6)
+
+
+@pytest.mark.parametrize("kappa1", [0, 1e-5, 5e-3])
+def test_the_distortion_of_tsai_is_told_if_it_matters(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, kappa1: float
+) -> None:
+    path = tmp_path / "view.xml"
+    path.write_text(
+        '<Camera><Geometry dpx="0.005" dpy="0.005" />'
+        f'<Intrinsic focal="5" kappa1="{kappa1}" cx="400" cy="300" sx="1" />'
+        '<Extrinsic tx="0" ty="0" tz="40000" rx="1.9" ry="0" rz="0.3" /></Camera>'
+    )
+    read_camera(path)
+    messages = [record.getMessage() for record in caplog.records]
+    # The corner is 2.5 mm from the centre, and 5e-3 x 2.5^3 mm are 15.6 px; 1e-5 makes a thirtieth of a pixel.
+    assert len(messages) == (kappa1 == 5e-3)
+    assert all("kappa1 = 0.005, 16 px at a corner of the picture, is left out" in message for message in messages)
+
+
+@pytest.mark.parametrize(
+    ("coefficients", "told"), [([0.0] * 5, False), ([1e-5, 0, 0, 0], False), ([-0.3, 0.1, 0, 0, 0], True)]
+)
+def test_the_distortion_of_opencv_is_told_if_it_matters(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, coefficients: list[float], told: bool
+) -> None:
+    path = write_opencv(tmp_path / "camera.yml", coefficients)
+    assert apply_homography(read_camera(path), to_image(FLOOR_M)) == pytest.approx(FLOOR_M, abs=1e-6)
+    messages = [record.getMessage() for record in caplog.records]
+    assert len(messages) == told
+    assert all("distortion_coefficients = [-0.3, 0.1, 0, 0, 0]" in message for message in messages)
+
+
+def test_a_number_of_distortion_coefficients_that_no_model_has_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(
+        InputError, match="distortion_coefficients has 3 values, but must have one of 4, 5, 8, 12, 14"
+    ):
+        read_camera(write_opencv(tmp_path / "camera.yml", [0.1, 0, 0]))
+
+
+def write_opencv(path: Path, distortion: list[float]) -> Path:
+    storage = cv2.FileStorage(str(path), cv2.FILE_STORAGE_WRITE)
+    for name, value in (("camera_matrix", CAMERA), ("R", ROTATION), ("T", TRANSLATION.reshape(3, 1))):
+        storage.write(name, value)
+    storage.write("distortion_coefficients", np.array(distortion))
+    storage.release()
+    return path
 
 
 def matrix(name: str, rows: int, columns: int) -> str:

@@ -11,7 +11,8 @@ from pipeline.datatypes import Frame
 from pipeline.errors import InputError, RunError
 from pipeline.frames import BrokenSource, open_source
 from pipeline.sources.images import natural_sorted
-from tests.media import grey_picture, index_of, noisy_picture, write_pictures, write_video
+from pipeline.sources.video import VideoSource
+from tests.media import grey_picture, index_of, noisy_picture, write_pictures, write_stamped, write_video
 
 
 def seqinfo(folder: Path, **values: object) -> Path:
@@ -48,6 +49,21 @@ class TestVideo:
         path = write_video(tmp_path / "a.mp4", [grey_picture(i) for i in range(6)], frame_rate=10, pts=pts)
         with open_source("c", str(path)) as source:
             assert [round(frame.time_s, 3) for frame in source] == [0.0, 0.1, 0.2, 1.0, 1.1, 3.0]
+
+    @pytest.mark.parametrize(("suffix", "wrong_s"), [("mkv", 1e6), ("mp4", 30.0), ("ts", 1e4)])
+    def test_one_wrong_time_stamp_does_not_move_the_others(
+        self, tmp_path: Path, caplog: pytest.LogCaptureFixture, suffix: str, wrong_s: float
+    ) -> None:
+        stamps_s = [0.0, 0.1, 0.2, wrong_s, 0.4, 0.5, 0.6]
+        path = write_stamped(tmp_path / f"a.{suffix}", stamps_s)
+        with open_source("lobby", str(path)) as source:
+            times_s = [frame.time_s for frame in source]
+            assert isinstance(source, VideoSource)
+            assert source.repaired_times == 1
+        np.testing.assert_allclose(times_s, np.arange(7) / 10, atol=1e-3)
+        (message,) = [record.getMessage() for record in caplog.records]
+        assert "camera lobby" in message
+        assert "time stamps that cannot be true, the first at frame index 3" in message
 
     def test_time_starts_at_the_first_frame_whatever_its_timestamp(self, tmp_path: Path) -> None:
         path = write_video(tmp_path / "a.mkv", [grey_picture(i) for i in range(3)], pts=[50, 51, 52])

@@ -4,12 +4,15 @@ import csv
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from pipeline.cross_camera.feature_bank import FeatureBank
 from pipeline.cross_camera.floor_path import FloorPath
@@ -253,6 +256,47 @@ def test_rewriting_gives_every_row_its_final_id_and_keeps_all_else(tmp_path: Pat
     assert [linked.link for linked in found] == [links["a", 1], links["b", 4], links["a", 1]]
     assert (tmp_path / "mot" / "b.txt").read_text().startswith("1,5,")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["mot", "trajectories.csv"]
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    tracks=st.lists(
+        st.tuples(st.sampled_from("ab"), st.integers(1, 9), st.integers(0, 5), st.integers(1, 8)),
+        unique_by=lambda track: track[:2],
+        max_size=8,
+    ),
+    links=st.dictionaries(
+        st.tuples(st.sampled_from("ab"), st.integers(1, 9)),
+        st.builds(Link, st.integers(1, 12), st.floats(0, 1), st.booleans()),
+        max_size=12,
+    ),
+    corner=st.floats(0, 500),
+)
+def test_no_box_is_lost_or_invented_by_final_ids(
+    tracks: list[tuple[str, int, int, int]], links: dict[tuple[str, int], Link], corner: float
+) -> None:
+    rows = [
+        row(frame, camera_id=camera, track_id=track, global_id=number, xyxy=(corner, frame, corner + track, 600))
+        for number, (camera, track, first, length) in enumerate(tracks, start=1)
+        for frame in range(first, first + length)
+    ]
+    rows.sort(key=lambda linked: (linked.row.time_s, linked.row.camera_id, linked.row.track_id))
+    with tempfile.TemporaryDirectory() as folder:
+        before = list(read_trajectories(write(Path(folder), rows)))
+        count = rewrite(Path(folder), links, camera_ids=["a", "b"], epoch_utc=None, interpolate_max_gap_s=None)
+        after = list(read_trajectories(Path(folder) / "trajectories.csv"))
+        lines = sum(len((Path(folder) / f"mot/{name}.txt").read_text().splitlines()) for name in "ab")
+    assert [linked.row for linked in after] == [linked.row for linked in before]
+    assert count == lines == len(rows)
+    # Every track has one id, and tracks that are not linked share theirs with none that is.
+    ids = {(x.row.camera_id, x.row.track_id, x.link.global_id) for x in after}
+    assert len(ids) == len(tracks)
+    for camera, track, global_id in ids:
+        linked = links.get((camera, track))
+        if linked is not None:
+            assert global_id == linked.global_id
+        else:
+            assert global_id not in {link.global_id for link in links.values()}
 
 
 def test_rewriting_into_another_folder_leaves_the_first_as_it_was(tmp_path: Path) -> None:

@@ -325,6 +325,20 @@ def test_stopping_in_the_middle_keeps_the_rows(
     assert _no_threads_are_left()
 
 
+def test_a_box_that_is_no_number_is_told_with_its_camera_and_frame(tmp_path: Path) -> None:
+    def boxes(frame: Frame) -> Detections:
+        left = np.nan if frame.frame_index == 30 else 100
+        return Detections(
+            np.array([[left, 100, 140, 200]], np.float32), np.ones(1, np.float32), np.zeros(1, np.int64)
+        )
+
+    parts = make_parts(SimulatedWorld(cameras=1), 40, detector=FakeDetector(boxes), embedder=None)
+    with pytest.raises(ValueError, match=r"frame index 30 of camera cam1: Detections\.xyxy must be finite"):
+        run_parts(parts, tmp_path)
+    # The frames before it are kept.
+    assert len(csv_rows(tmp_path)) == 30
+
+
 def test_an_error_of_a_source_or_the_detector_is_raised_with_its_own_type(tmp_path: Path) -> None:
     first, second, third = WORLD.sources(50)
     parts = make_parts(WORLD, sources=[first, _Breaking(second, 20, MemoryError("too large")), third])

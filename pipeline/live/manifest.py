@@ -51,9 +51,9 @@ class Manifest:
             state: running, complete, rows_lost or failed.
             segments: names of the files that are finished.
         """
-        # Secrets are of a type that writes itself as stars.
-        settings = config.model_dump(mode="json", by_alias=True)
-        text = json.dumps(settings, sort_keys=True)
+        # Most secrets are of a type that writes itself as stars. The others are hidden before this is JSON, whose
+        # escapes would keep them from being found.
+        settings = self._redact.values(config.model_dump(mode="json", by_alias=True))
         content: dict[str, Any] = {
             **self._fixed,
             "state": state,
@@ -65,7 +65,8 @@ class Manifest:
             "identities": status.identities_total,
             "cameras": {camera.name: asdict(camera) for camera in status.cameras},
             "reloads": status.reloads,
-            "config_sha256": hashlib.sha256(text.encode()).hexdigest(),
+            "config_sha256": hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest(),
             "config": settings,
         }
-        write_whole(self._path, self._redact(json.dumps(content, indent=1) + "\n").encode())
+        text = json.dumps(self._redact.values(content), indent=1)
+        write_whole(self._path, f"{text}\n".encode())

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pipeline.live.files import write_whole
 from pipeline.live.output_settings import RetentionSettings
-from pipeline.live.segments import REMAP_COLUMNS, REMAP_NAME
+from pipeline.live.segments import REMAP_COLUMNS, REMAP_NAME, segments
 from pipeline.results_csv import COLUMNS
 
 _DAY_S = 86_400.0
@@ -62,18 +62,26 @@ class Retention:
         limit = self._settings.max_bytes
         if limit is None:
             return
-        total = sum(map(_bytes, self._folder.rglob("*")))
-        while total > limit and finished:
+        # Only segments count: for what else grows here, rows.jsonl for example, no row must go, as none would help.
+        segments_bytes = sum(map(_bytes, segments(self._folder)))
+        while segments_bytes > limit and finished:
             path = finished.pop(0)
-            total -= _bytes(path)
-            self._delete(path, f"the folder is above its quota of {limit} bytes")
+            segments_bytes -= _bytes(path)
+            self._delete(path, f"the segments are above their quota of {limit} bytes")
+        sizes = {path: _bytes(path) for path in self._folder.rglob("*")}
+        total = sum(sizes.values())
         if total > limit and not self._told_full:
+            others = {path: size for path, size in sizes.items() if not path.name.startswith("traj-")}
+            largest = max(others, key=others.__getitem__, default=self._folder)
             _log.warning(
-                "%s has %d bytes, more than its quota of %d, but no finished segment is left to delete; shorten "
-                "live.segment_s or raise live.retention.max_bytes",
+                "%s has %d bytes, more than its quota of %d, but only %d are segments of rows, which is what is "
+                "deleted; the largest other file is %s. Let logrotate see to that, shorten live.segment_s, or raise "
+                "live.retention.max_bytes",
                 self._folder,
                 total,
                 limit,
+                segments_bytes,
+                largest.name,
             )
         self._told_full = total > limit
 

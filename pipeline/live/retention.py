@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from pipeline.live.files import write_whole
+from pipeline.live.gallery_file import ASIDE_NAMES
 from pipeline.live.output_settings import RetentionSettings
 from pipeline.live.segments import REMAP_COLUMNS, REMAP_NAME, segments
 from pipeline.results_csv import COLUMNS
@@ -44,6 +45,7 @@ class Retention:
                     self._delete(path, f"is older than {self._settings.max_age_days:g} days")
                     finished.remove(path)
         self._keep_quota(finished)
+        self._delete_galleries_put_aside()
         self._delete_lone_manifests()
 
     def prune_remaps(self) -> None:
@@ -84,6 +86,15 @@ class Retention:
                 largest.name,
             )
         self._told_full = total > limit
+
+    def _delete_galleries_put_aside(self) -> None:
+        """They hold features of people who were last seen when the file was last written, or before."""
+        if self._settings.max_age_days is None:
+            return
+        oldest_s = self._now_s() - self._settings.max_age_days * _DAY_S
+        for path in [self._folder / name for name in ASIDE_NAMES]:
+            if path.exists() and path.stat().st_mtime < oldest_s:
+                self._delete(path, f"is older than {self._settings.max_age_days:g} days")
 
     def _delete_lone_manifests(self) -> None:
         """A run whose segments are all gone needs no note."""

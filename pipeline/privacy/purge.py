@@ -19,7 +19,8 @@ from pathlib import Path
 import pyarrow as pa
 
 from pipeline.errors import InputError
-from pipeline.live.gallery_file import GALLERY_NAME, keep_people
+from pipeline.live.files import delete_leftovers
+from pipeline.live.gallery_file import ASIDE_NAMES, GALLERY_NAME, keep_people
 from pipeline.live.segments import REMAP_COLUMNS, REMAP_NAME
 from pipeline.mot_files import result_line
 from pipeline.privacy.person import person_ids
@@ -73,6 +74,7 @@ def purge_person(folder: RunFolder, global_id: int, *, delete_shared: bool) -> P
     """
     with folder.locked():
         _check_shared(folder, delete_shared)
+        delete_leftovers(folder.path)
         ids = person_ids(folder, global_id).all
 
         def is_theirs(row: Row) -> bool:
@@ -118,6 +120,7 @@ def purge_before(folder: RunFolder, moment: datetime, *, delete_shared: bool) ->
 
     with folder.locked():
         _check_shared(folder, delete_shared)
+        delete_leftovers(folder.path)
         purged, _ = _purge_descriptions(
             folder,
             row=is_old,
@@ -158,6 +161,8 @@ def _purge_descriptions(
     rows, gone = _scan(folder, row)
     if (folder.path / GALLERY_NAME).exists():
         purged.identities = keep_people(folder.path / GALLERY_NAME, lambda *known: not identity(*known))
+    # Nobody can say who is in these.
+    purged.files += _delete(path for name in ASIDE_NAMES if (path := folder.path / name).exists())
     purged.tracklets = _purge_tracklets(folder.path / "tracklets.arrow", gone)
     for path in folder.json_lines:
         purged.messages += _purge_json_lines(path, message)

@@ -81,6 +81,20 @@ def test_what_a_kill_left_is_cut_to_whole_lines_and_finished(tmp_path: Path) -> 
     assert lines == [",".join(REMAP_COLUMNS), "2027-01-15T08:00:00.000Z,run,a,1,5,1,0.800"]
 
 
+def test_halves_of_files_that_a_kill_left_are_deleted(tmp_path: Path) -> None:
+    halves = [
+        "gallery.npz.part",
+        "manifest-a.json.part",
+        "remap.csv.part",
+        "traj-a-0001.csv.part.part",
+        ".x.csv.purging",
+    ]
+    for name in [*halves, "own.part", "gallery.npz", "traj-a-0001.csv"]:
+        (tmp_path / name).touch()
+    assert finish_killed_runs(tmp_path) == []
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["gallery.npz", "own.part", "traj-a-0001.csv"]
+
+
 def test_corrections_of_several_runs_stand_in_one_file(tmp_path: Path) -> None:
     for run in ("first", "second"):
         output = SegmentWriter(

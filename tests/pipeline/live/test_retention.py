@@ -87,6 +87,14 @@ def test_no_segment_goes_for_what_else_grows_in_the_folder(
     assert caplog.text.count("the largest other file is rows.jsonl") == 1
 
 
+def test_features_that_were_put_aside_go_when_they_are_too_old(tmp_path: Path) -> None:
+    for name, age_days in (("gallery.damaged", 8), ("gallery.other_version", 6), ("gallery.npz", 9)):
+        (tmp_path / name).touch()
+        os.utime(tmp_path / name, (NOW_S - age_days * DAY_S,) * 2)
+    retention(tmp_path, max_age_days=7.0).enforce()
+    assert names(tmp_path) == ["gallery.npz", "gallery.other_version"]
+
+
 def test_without_limits_nothing_goes(tmp_path: Path) -> None:
     segment(tmp_path, "run1", 1, 0.0)
     retention(tmp_path).enforce()

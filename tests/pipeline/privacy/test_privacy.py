@@ -250,6 +250,15 @@ def test_rows_are_not_held_in_memory(tmp_path: Path) -> None:
     assert len((folder / "mot" / "hall.txt").read_text().splitlines()) == 39_600
 
 
+def test_features_left_by_kills_and_put_aside_go_with_any_purge(live_folder: Path) -> None:
+    left = [".gallery.npz.purging", "gallery.npz.part", "gallery.damaged", "gallery.other_version"]
+    for name in left:
+        (live_folder / name).write_bytes(b"features")
+    purged = purge_person(RunFolder(live_folder), 2, delete_shared=False)
+    assert purged.files == ("gallery.damaged", "gallery.other_version")
+    assert not [name for name in left if (live_folder / name).exists()]
+
+
 # -- purge by date ---------------------------------------------------------------------------------------------
 
 

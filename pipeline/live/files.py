@@ -82,8 +82,8 @@ def delete_leftovers(folder: Path) -> None:
     """Delete what a kill left of files that were to be replaced; they hold what is in those files, people's features
     for example. Nobody else may be writing into the folder; OSError if one cannot be deleted."""
     for pattern in (
-        "*.npz.part",
-        "*.json.part",
+        "gallery.npz.part",
+        "manifest-*.json.part",
         "*.csv.part.part",
         "remap.csv.part",
         ".*.purging",

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -165,7 +165,11 @@ def _purge_descriptions(
     purged.files += _delete(path for name in ASIDE_NAMES if (path := folder.path / name).exists())
     purged.tracklets = _purge_tracklets(folder.path / "tracklets.arrow", gone)
     for path in folder.json_lines:
-        purged.messages += _purge_json_lines(path, message)
+
+        def is_gone(content: dict[str, object], path: Path = path) -> bool:
+            return folder.is_ours(path, content.get("run_id")) and message(content)
+
+        purged.messages += _purge_json_lines(path, is_gone)
     return purged, rows
 
 
@@ -267,21 +271,26 @@ def _next_batch(reader: pa.RecordBatchStreamReader) -> pa.RecordBatch | None:
 
 
 def _purge_json_lines(path: Path, is_gone: Callable[[dict[str, object]], bool]) -> int:
-    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-    left = []
-    for number, line in enumerate(lines, 1):
-        if not line.endswith("\n"):
-            break  # cut off by a kill
-        try:
-            content = json.loads(line)
-        except ValueError as error:
-            raise InputError(f"{path}, line {number}: is no JSON; move the file away or mend it") from error
-        if not isinstance(content, dict) or not is_gone(content):
-            left.append(line)
-    if len(left) < len(lines):
-        with replacing(path) as part:
-            part.write_text("".join(left), encoding="utf-8")
-    return len(lines) - len(left)
+    path.with_name(f".{path.name}.purging").unlink(missing_ok=True)
+    gone = sum(goes for _, goes in _judged(path, is_gone))
+    if gone or (path.stat().st_size and _is_torn(path)):
+        with replacing(path) as part, part.open("wb") as file:
+            file.writelines(line for line, goes in _judged(path, is_gone) if not goes)
+    return gone
+
+
+def _judged(path: Path, is_gone: Callable[[dict[str, object]], bool]) -> Iterator[tuple[bytes, bool]]:
+    """Each line, and whether it is to go; a last one that a kill cut off is."""
+    with path.open("rb") as file:
+        for number, line in enumerate(file, 1):
+            if not line.endswith(b"\n"):
+                yield line, True
+                return
+            try:
+                content = json.loads(line)
+            except ValueError as error:
+                raise InputError(f"{path}, line {number}: is no JSON; move the file away or mend it") from error
+            yield line, isinstance(content, dict) and is_gone(content)
 
 
 def _purge_remaps(folder: RunFolder, is_gone: Callable[[dict[str, str]], bool]) -> int:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from pipeline.live.files import write_whole
@@ -16,6 +17,8 @@ from pipeline.results_csv import COLUMNS
 _DAY_S = 86_400.0
 # Rows are some hundred bytes long.
 _TAIL_BYTES = 1 << 14
+# remap.csv is written anew for so much time at once, not at every check.
+_REMAP_SLACK = timedelta(hours=1)
 
 _log = logging.getLogger(__name__)
 
@@ -49,11 +52,13 @@ class Retention:
         self._delete_lone_manifests()
 
     def prune_remaps(self) -> None:
-        """Delete corrections older than the retention time; to be called before a run opens remap.csv."""
+        """Delete corrections older than the retention time; nobody may have remap.csv open meanwhile."""
         path = self._folder / REMAP_NAME
         if self._settings.max_age_days is None or not path.exists():
             return
         oldest = datetime.fromtimestamp(self._now_s() - self._settings.max_age_days * _DAY_S, UTC)
+        if _first_correction(path) > oldest - _REMAP_SLACK:
+            return
         lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
         column = REMAP_COLUMNS.index("utc")
         left = [line for line in lines[1:] if _moment(line.split(",")[column], otherwise=oldest) >= oldest]
@@ -118,6 +123,15 @@ def _bytes(path: Path) -> int:
         return path.stat().st_size if path.is_file() else 0
     except FileNotFoundError:
         return 0
+
+
+def _first_correction(path: Path) -> datetime:
+    """When the oldest one was found, as they are in order of time; long ago if the line is damaged."""
+    with path.open(encoding="utf-8") as file:
+        lines = list(itertools.islice(file, 2))
+    if len(lines) < 2:
+        return datetime.max.replace(tzinfo=UTC)
+    return _moment(lines[1].split(",")[REMAP_COLUMNS.index("utc")], otherwise=datetime.min.replace(tzinfo=UTC))
 
 
 def _moment(text: str, *, otherwise: datetime) -> datetime:

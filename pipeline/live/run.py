@@ -131,7 +131,7 @@ class LiveRun:
         )
         settings = config.live
         self._retention = Retention(folder, self.run_id, settings.retention, self._clock.utc_s)
-        self._tell("old corrections cannot be deleted", self._retention.prune_remaps)
+        self._prune_remaps()
         self._segments = SegmentWriter(
             folder,
             self.run_id,
@@ -298,6 +298,9 @@ class LiveRun:
     def _finish_killed_runs(self) -> None:
         self._last_words = finish_killed_runs(self._folder.path)
 
+    def _prune_remaps(self) -> None:
+        self._tell("old corrections cannot be deleted", self._retention.prune_remaps)
+
     def _housekeeping(self) -> None:
         checkpoint_s = manifest_s = time.monotonic()
         retained_s = float("-inf")
@@ -314,6 +317,7 @@ class LiveRun:
             if now_s - retained_s >= self._config.live.retention.check_interval_s:
                 retained_s = now_s
                 self._tell("old segments cannot be deleted", self._retention.enforce)
+                self._writer.replace_remap(self._prune_remaps)
             if now_s - manifest_s >= _MANIFEST_INTERVAL_S:
                 manifest_s = now_s
                 self._write_manifest("running")

@@ -113,6 +113,7 @@ class Manifest:
             "rows_lost": status.rows_lost,
             "identities": status.identities_total,
             "cameras": {camera.name: asdict(camera) for camera in status.cameras},
+            "sinks": [asdict(sink) for sink in status.sinks],
             "reloads": status.reloads,
             # Of earlier runs in this folder, too, whose manifests are deleted some day: for deleting a person's data.
             "so_far": {

@@ -44,9 +44,11 @@ from pipeline.live.tracking_core import Output, TrackingCore
 from pipeline.stage_clock import StageClock
 from reid.base import Embedder
 
-# Stopping takes at most 2 s altogether: the batch under way, the rows, the readers.
+# Stopping takes at most 2 s altogether: the batch under way, the rows, the sinks, the readers.
 _STOP_WORK_S = 1.2
 _STOP_WRITE_S = 0.4
+# Sinks work while rows and identities are written: until so long after the stop began, but at least so long.
+_STOP_SINKS_UNTIL_S = 1.6
 _STOP_SINKS_S = 0.15
 _STOP_READERS_S = 0.1
 _MANIFEST_INTERVAL_S = 30.0
@@ -257,15 +259,19 @@ class LiveRun:
         Raises:
             RunError: rows were lost, or the program has a mistake.
         """
+        sinks_until_s = time.monotonic() + _STOP_SINKS_UNTIL_S
         self._stopping.set()
         self.readers_ended = self._fleet.stop(0.0)
         worked = self._inference.stop(_STOP_WORK_S)
+        for sink in self._sinks:
+            sink.begin_close()
         self._writer.close(_STOP_WRITE_S)
         if self._kept.is_alive():
             self._kept.join(_STOP_SINKS_S)
-        for sink in self._sinks:
-            sink.close(_STOP_SINKS_S / len(self._sinks))
         self._checkpoint(closing=True)
+        sinks_until_s = max(sinks_until_s, time.monotonic() + _STOP_SINKS_S)
+        for sink in self._sinks:
+            sink.close(max(0.0, sinks_until_s - time.monotonic()))
         lost = self._writer.rows_lost
         mistake = self._mistake
         failed = mistake is not None or not worked

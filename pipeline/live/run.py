@@ -38,7 +38,7 @@ from pipeline.live.segments import SegmentWriter
 from pipeline.live.sinks.base import PreviewHook, Remap, Sink
 from pipeline.live.sinks.build import secrets_of, sink_makers
 from pipeline.live.sinks.feed import SinkFeed
-from pipeline.live.status import LiveStatus
+from pipeline.live.status import CameraStatus, LiveStatus
 from pipeline.live.tolerant_embedder import TolerantEmbedder
 from pipeline.live.tracking_core import Output, TrackingCore
 from pipeline.stage_clock import StageClock
@@ -195,6 +195,9 @@ class LiveRun:
         if self._mistake is not None:
             return True
         return self._fleet.ended and self._fleet.board.empty and self._inference.idle
+
+    def cameras(self) -> tuple[CameraStatus, ...]:
+        return self._fleet.status()
 
     def status(self) -> LiveStatus:
         in_view, total, known = self._identities

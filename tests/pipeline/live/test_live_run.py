@@ -8,10 +8,12 @@ import json
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from detectors.base import FakeDetector
 from pipeline.datatypes import Detections, Frame
@@ -194,6 +196,21 @@ def test_a_detector_that_fails_loses_its_batch_and_nothing_else(
         assert run.status().detector_problem == ""
     assert {one.row.track_id for one in rows_in(tmp_path)} == {1}
     assert caplog.text.count("the detector failed") == 1
+
+
+def test_pictures_that_cannot_be_converted_are_counted_and_told_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def unknown() -> NDArray[np.uint8]:
+        raise ValueError("unknown pixel format")
+
+    def script() -> Iterator[Received]:
+        for received in steady(20):
+            yield replace(received, pictures=tuple(replace(one, to_bgr=unknown) for one in received.pictures))
+
+    with live_run(tmp_path, {"a": lambda: FakeStream(script())}) as run:
+        eventually(lambda: run.status().cameras[0].dropped.get("corrupt", 0) >= 3, 10)
+    assert caplog.text.count("a picture cannot be converted (unknown pixel format)") == 1
 
 
 def test_a_mistake_in_the_program_ends_the_run_with_what_is_known_written(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ EXIT_BAD_INPUT = 2
 
 app = typer.Typer(
     name="mtmc",
-    help="Track people across several cameras: recordings in, one CSV of trajectories with global ids out.",
+    help="Track people across several cameras: recordings or live streams in, CSV of trajectories with global ids out.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",

@@ -25,7 +25,7 @@ from pipeline.config_section import (
 from pipeline.errors import InputError
 from pipeline.inference_runtime import Runtime
 from pipeline.live.settings import LiveSettings
-from pipeline.stream_address import StreamAddress, is_stream
+from pipeline.stream_address import StreamAddress, hide_login, is_stream
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 DEFAULT_CONFIG = PROJECT_ROOT / "configs" / "default.yaml"
@@ -57,6 +57,8 @@ class CameraConfig(Section):
     username: SecretStr | None = None
     password: SecretStr | None = None
     password_file: str | None = None
+    # What variables put into `source`; filled in by the reader of the file, and in no dump.
+    source_secrets: list[SecretStr] = Field(default_factory=list, exclude=True, repr=False)
     calibrated_size_wh: Annotated[list[Count], Field(min_length=2, max_length=2)] | None = None
     start_s: float = 0.0
     start_utc: Annotated[datetime | Literal["container"] | None, BeforeValidator(_start_utc)] = None
@@ -336,7 +338,7 @@ def named_sources(sources: Sequence[str]) -> list[dict[str, Any]]:
         if not (equals and re.fullmatch(r"[\w.-]+", name) and not Path(text).exists()):
             path = text
             # A password in an address does not belong into a name, which is shown.
-            shown = StreamAddress.parse(text).url if is_stream(text) else text
+            shown = hide_login(StreamAddress.parse(text).url) if is_stream(text) else text
             stem = Path(shown).stem if Path(shown).suffix else Path(shown).name
             name = re.sub(r"[^\w.-]", "_", stem) or f"cam{index + 1}"
         cameras.append({"name": name, "source": path})

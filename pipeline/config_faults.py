@@ -7,10 +7,10 @@ from collections.abc import Mapping
 
 from pydantic import ValidationError
 
-from pipeline.stream_address import StreamAddress, is_stream
+from pipeline.stream_address import StreamAddress, hide_login, is_stream
 
 # Their values are not shown.
-_SECRET_KEYS = frozenset({"username", "password", "token"})
+_SECRET_KEYS = frozenset({"username", "password", "token", "source_secrets"})
 # The tags by which pydantic tells the members of a union apart in an error's path.
 _UNION_MEMBER = re.compile(r"bool|int|str|datetime|none|literal\[.*")
 
@@ -36,5 +36,5 @@ def _without_secrets(value: object) -> object:
     if isinstance(value, Mapping):
         return {key: "***" if key in _SECRET_KEYS else _without_secrets(item) for key, item in value.items()}
     if isinstance(value, str) and is_stream(value):
-        return StreamAddress.parse(value).url
+        return hide_login(StreamAddress.parse(value).url)
     return value

@@ -11,7 +11,10 @@ from typing import Any
 import yaml
 
 from pipeline.errors import InputError
-from pipeline.stream_address import StreamAddress, is_stream
+from pipeline.stream_address import StreamAddress, hide_login, is_stream
+
+_VARIABLE = re.compile(r"\$\{(\w+)\}")
+_SHORTEST_SECRET = 6
 
 
 def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
@@ -92,6 +95,7 @@ def _resolve_camera(camera: dict[str, Any], config: Path) -> None:
             camera |= {"username": address.username, "password": address.password}
             source = address.url
         camera["source"] = fill_in(source, config)
+        camera["source_secrets"] = _secrets_in(source)
     elif isinstance(source, str):
         camera["source"] = resolve_path(source, config)
     for key in ("username", "password"):
@@ -116,11 +120,23 @@ def fill_in(text: str, config: Path) -> str:
     def variable(match: re.Match[str]) -> str:
         value = os.environ.get(match[1])
         if value is None:
-            shown = StreamAddress.parse(text).url if is_stream(text) else text
+            shown = hide_login(StreamAddress.parse(text).url) if is_stream(text) else text
             raise InputError(f"{config}: {shown!r} needs the environment variable {match[1]}, which is not set")
         return value
 
-    return re.sub(r"\$\{(\w+)\}", variable, text)
+    return _VARIABLE.sub(variable, text)
+
+
+def _secrets_in(address: str) -> list[str]:
+    """What the environment puts into the path and the parameters of a URL.
+
+    The host may be shown. So may values that are too short to be a secret: they would be hidden in every text that
+    happens to contain them. (A parameter such as password= is hidden by its name, whatever its value.)
+    """
+    host = re.match(r"\w+://[^/?#]*", address)
+    rest = address[host.end() :] if host else ""
+    values = [os.environ.get(name, "") for name in _VARIABLE.findall(rest)]
+    return [value for value in values if len(value) >= _SHORTEST_SECRET]
 
 
 def resolve_path(text: str, config: Path) -> str:

@@ -8,6 +8,13 @@ from urllib.parse import quote, unquote
 
 _STREAM = re.compile(r"(rtsps?|rtmps?|https?|udp|tcp|srt)://", re.IGNORECASE)
 _DEVICE = re.compile(r"/dev/video\d+")
+# Cheap cameras want users and passwords among the parameters, also without a '?': rtsp://host/user=a&password=b.
+_LOGIN_PARAMETER = re.compile(
+    r"(?<=[?&;/])((?:user(?:name)?|usr|login|pass(?:word|wd)?|pwd|psw|token|access_token|api_?key)=)"
+    r"[^&;\s'\"<>]+",
+    re.IGNORECASE,
+)
+HIDDEN = "***"
 
 
 def is_stream(source: str) -> bool:
@@ -20,12 +27,17 @@ def is_device(source: str) -> bool:
     return bool(_DEVICE.fullmatch(source))
 
 
+def hide_login(text: str) -> str:
+    """A URL, or any text, with the values of parameters such as user=, password= and token= hidden."""
+    return _LOGIN_PARAMETER.sub(rf"\1{HIDDEN}", text)
+
+
 @dataclass(frozen=True)
 class StreamAddress:
     """A URL in which the user and the password do not stand.
 
     Attributes:
-        url: without them; may be shown.
+        url: without them; may be shown after `hide_login`, as its parameters may hold others.
         username, password: as the camera wants them, not percent-encoded.
     """
 

@@ -33,7 +33,8 @@ def purge(
 ) -> None:
     """Delete a person's rows and features from all files of a run, under every id the person had.
 
-    The run must be stopped. Copies that sinks or you made elsewhere are not reached.
+    The run must be stopped. Files of JSON lines sinks are found by what the manifests say; what brokers hold, and
+    copies that you made, are not reached.
 
     Example:
 
@@ -46,10 +47,11 @@ def purge(
         purged = purge_person(run, person, delete_shared=delete_shared)
     else:
         purged = purge_before(run, _moment(before or ""), delete_shared=delete_shared)
+    out_of_reach = f"; not reached: {', '.join(run.out_of_reach)}" if run.out_of_reach else ""
     deleted = f", deleted {', '.join(purged.files)}" if purged.files else ""
     Console().print(
         f"{folder}: {purged.rows} rows, {purged.identities} known identities, {purged.tracklets} track summaries, "
-        f"{purged.corrections} corrections and {purged.messages} JSON lines are gone{deleted}",
+        f"{purged.corrections} corrections and {purged.messages} JSON lines are gone{deleted}{out_of_reach}",
         highlight=False,
         markup=False,
         soft_wrap=True,

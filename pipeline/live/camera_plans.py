@@ -89,4 +89,5 @@ def _address(camera: CameraConfig, redact: Redactor) -> StreamAddress:
             raise InputError(f"camera {camera.name}: the first line of {camera.password_file} is empty")
         password = lines[0]
     redact.add([password] if password else [])
+    redact.add(secret.get_secret_value() for secret in camera.source_secrets)
     return StreamAddress(camera.source, username, password)

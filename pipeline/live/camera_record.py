@@ -51,6 +51,11 @@ class CameraRecord:
         """What the camera does at the moment."""
         return self._state
 
+    @property
+    def problem(self) -> str:
+        """The last one, in words; '' if there was none since the camera came up."""
+        return self._problem
+
     def set_state(self, state: CameraState, problem: str | None = None) -> None:
         """A new state; `problem` None keeps the text, '' clears it."""
         with self._lock:

@@ -78,6 +78,22 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+def delete_leftovers(folder: Path) -> None:
+    """Delete what a kill left of files that were to be replaced; they hold what is in those files, people's features
+    for example. Nobody else may be writing into the folder; OSError if one cannot be deleted."""
+    for pattern in (
+        "gallery.npz.part",
+        "manifest-*.json.part",
+        "*.csv.part.part",
+        "remap.csv.part",
+        ".*.purging",
+        "mot/.*.purging",
+    ):
+        for path in folder.glob(pattern):
+            path.unlink()
+            _log.warning("%s was left by a kill, and deleted", path)
+
+
 def cut_torn_line(path: Path) -> bool:
     """Remove what a kill or a power cut left of a last line; whether there was such a thing."""
     with path.open("r+b") as file:

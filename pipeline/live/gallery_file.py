@@ -26,11 +26,29 @@ from pipeline.live.segments import segments
 from pipeline.results_csv import read_trajectories
 
 GALLERY_NAME = "gallery.npz"
+# Where a file goes that cannot be used; it still holds features of people.
+DAMAGED_NAME = "gallery.damaged"
+OTHER_VERSION_NAME = "gallery.other_version"
+ASIDE_NAMES = (DAMAGED_NAME, OTHER_VERSION_NAME)
 _VERSION = 2
 # Ids that may be given out between two checkpoints.
 _RESERVED_IDS = 10_000
 
 _log = logging.getLogger(__name__)
+
+_UNREADABLE = (ValueError, KeyError, EOFError, zipfile.BadZipFile)
+
+
+class _OtherVersion(Exception):
+    """The file was written by an older or a newer program.
+
+    Attributes:
+        next_id: from which on ids are free; 1 if it does not say so in a way that is known here.
+    """
+
+    def __init__(self, version: object, next_id: object) -> None:
+        super().__init__(f"is of format version {version}, and this program reads version {_VERSION}")
+        self.next_id = next_id if isinstance(next_id, int) else 1
 
 
 def save_gallery(path: Path, gallery: Gallery, embedder_hash: str, *, closing: bool = False) -> None:
@@ -68,8 +86,9 @@ def save_gallery(path: Path, gallery: Gallery, embedder_hash: str, *, closing: b
 def load_gallery(folder: Path, embedder_hash: str) -> Gallery | None:
     """What an earlier run left in `folder`; None if there was none.
 
-    Features of another model cannot be compared: then nobody is known again, but ids go on. A damaged file is put
-    aside, and the ids go on after the largest one in the CSV.
+    Features of another model cannot be compared: then nobody is known again, but ids go on. A damaged file, or one of
+    another version of this format, is put aside until retention or a purge deletes it (`ASIDE_NAMES`); the ids go on
+    after the largest one that is known of.
 
     Raises:
         InputError: the file cannot be read because of its permissions, for example.
@@ -83,11 +102,20 @@ def load_gallery(folder: Path, embedder_hash: str) -> Gallery | None:
         raise InputError(f"{path} cannot be read: {error.strerror}") from error
     try:
         gallery, found_hash = _parse(data)
-    except (ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        aside = path.with_suffix(".damaged")
-        os.replace(path, aside)
+    except _OtherVersion as error:
+        os.replace(path, folder / OTHER_VERSION_NAME)
         _log.error(
-            "%s is damaged (%s); it was put aside as %s, and nobody is known again", path, error, aside.name
+            "%s %s: people known so far are not known again and get new ids; it was put aside as %s, for a program "
+            "that reads it",
+            path,
+            error,
+            OTHER_VERSION_NAME,
+        )
+        return _only_ids(max(error.next_id, _largest_id(folder) + 1))
+    except _UNREADABLE as error:
+        os.replace(path, folder / DAMAGED_NAME)
+        _log.error(
+            "%s is damaged (%s); it was put aside as %s, and nobody is known again", path, error, DAMAGED_NAME
         )
         return _only_ids(_largest_id(folder) + 1)
     if found_hash != embedder_hash:
@@ -100,7 +128,7 @@ def _parse(data: bytes) -> tuple[Gallery, str]:
     with np.load(io.BytesIO(data), allow_pickle=False) as file:
         head = json.loads(file["head"].tobytes().decode())
         if head["version"] != _VERSION:
-            raise ValueError(f"version {head['version']}, but only {_VERSION} is known")
+            raise _OtherVersion(head["version"], head.get("next_id"))
         features = file["features"].astype(np.float32)
         norms = np.linalg.norm(features, axis=2, keepdims=True)
         gallery = Gallery(
@@ -214,5 +242,7 @@ def _arrays(path: Path) -> dict[str, np.ndarray[Any, Any]]:
         _parse(path.read_bytes())
         with np.load(path, allow_pickle=False) as file:
             return {name: file[name] for name in file.files}
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+    except _OtherVersion as error:
+        raise InputError(f"{path} {error}; delete it: then nobody is known again") from error
+    except (OSError, *_UNREADABLE) as error:
         raise InputError(f"{path} is damaged ({error}); delete it: then nobody is known again") from error

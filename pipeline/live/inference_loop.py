@@ -106,6 +106,7 @@ class InferenceLoop:
         # Batches that were taken and that are done; the first is of the detecting thread, the others of both.
         self._taken = self._empty = self._processed = 0
         self._failures = 0
+        self._unconverted: dict[str, str] = {}  # why, by camera
         self._ages: deque[tuple[float, float]] = deque(maxlen=_AGES)
         self._ages_lock = threading.Lock()
         self._means: dict[str, float] = {}
@@ -224,7 +225,10 @@ class InferenceLoop:
         try:
             image = live.to_bgr()
         except Exception as error:
-            _log.warning("camera %s: a picture cannot be converted (%s)", live.camera_id, error)
+            # Once for each reason; how often it happens is counted.
+            if self._unconverted.get(live.camera_id) != str(error):
+                self._unconverted[live.camera_id] = str(error)
+                _log.warning("camera %s: a picture cannot be converted (%s)", live.camera_id, error)
             self._record_of(live.camera_id).dropped("corrupt")
             return None
         if crop is not None:

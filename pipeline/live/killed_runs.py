@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipeline.errors import InputError
-from pipeline.live.files import cut_torn_line, sync_folder
+from pipeline.live.files import cut_torn_line, delete_leftovers, sync_folder
 from pipeline.live.segments import REMAP_COLUMNS, REMAP_NAME, append_remaps, run_id_of, segments
 from pipeline.live.sinks.base import Remap
 from pipeline.results_csv import LinkedRow, read_trajectories
@@ -44,7 +44,8 @@ class _Track:
 
 
 def finish_killed_runs(folder: Path) -> list[Remap]:
-    """Write last words into remap.csv and give segments their final names, without a torn last line.
+    """Write last words into remap.csv and give segments their final names, without a torn last line; delete halves of
+    files.
 
     Returns:
         The last words.
@@ -52,8 +53,7 @@ def finish_killed_runs(folder: Path) -> list[Remap]:
     Raises:
         OSError: the disk is full, for example; what is not done yet is done at the next call.
     """
-    for unfinished in folder.glob("*.part.part"):
-        unfinished.unlink()
+    delete_leftovers(folder)
     parts = []
     for part in sorted(folder.glob("traj-*.csv.part")):
         cut_torn_line(part)

@@ -4,19 +4,65 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from pipeline.config import Config
 from pipeline.live.files import write_whole
+from pipeline.live.output_settings import JsonLinesSink, SinkSettings
 from pipeline.live.redaction import Redactor
 from pipeline.live.status import LiveStatus
 
 # Of the files of a live run; a reader can refuse what it does not know.
 SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """What the manifests in a folder say of all runs so far.
+
+    Attributes:
+        run_ids: in order of time.
+        sink_files: absolute paths of JSON lines files that rows were sent to.
+        receivers: other places that rows were sent to, in words.
+    """
+
+    run_ids: tuple[str, ...] = ()
+    sink_files: tuple[str, ...] = ()
+    receivers: tuple[str, ...] = ()
+
+
+def recorded(folder: Path) -> Recorded:
+    """Also of runs whose own manifest was deleted; a manifest that cannot be read says nothing."""
+    found: dict[str, set[str]] = {key: set() for key in ("run_ids", "sink_files", "receivers")}
+    for path in folder.glob("manifest-*.json"):
+        found["run_ids"].add(path.stem.removeprefix("manifest-"))
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            continue
+        so_far = content.get("so_far") if isinstance(content, dict) else None
+        for key, texts in found.items():
+            named = so_far.get(key) if isinstance(so_far, dict) else None
+            texts.update(text for text in named or () if isinstance(text, str))
+    return Recorded(*(tuple(sorted(texts)) for texts in found.values()))
+
+
+def _destinations(settings: Sequence[SinkSettings]) -> tuple[set[str], set[str]]:
+    """Files of sinks, and other receivers."""
+    files, receivers = set(), set()
+    for sink in settings:
+        if not isinstance(sink, JsonLinesSink):
+            receivers.add(f"{sink.type} {sink.host}:{sink.port}")
+        elif sink.path == "-":
+            receivers.add("standard output")
+        else:
+            files.add(os.path.abspath(sink.path))
+    return files, receivers
 
 
 class Manifest:
@@ -35,7 +81,9 @@ class Manifest:
         redact: Redactor,
     ) -> None:
         self._path = folder / f"manifest-{run_id}.json"
+        self._run_id = run_id
         self._redact = redact
+        self._before = recorded(folder)
         self._fixed = {
             "schema_version": SCHEMA_VERSION,
             "run_id": run_id,
@@ -51,9 +99,10 @@ class Manifest:
             state: running, complete, rows_lost or failed.
             segments: names of the files that are finished.
         """
-        # Secrets are of a type that writes itself as stars.
-        settings = config.model_dump(mode="json", by_alias=True)
-        text = json.dumps(settings, sort_keys=True)
+        # Most secrets are of a type that writes itself as stars. The others are hidden before this is JSON, whose
+        # escapes would keep them from being found.
+        settings = self._redact.values(config.model_dump(mode="json", by_alias=True))
+        files, receivers = _destinations(config.live.sinks)
         content: dict[str, Any] = {
             **self._fixed,
             "state": state,
@@ -64,8 +113,16 @@ class Manifest:
             "rows_lost": status.rows_lost,
             "identities": status.identities_total,
             "cameras": {camera.name: asdict(camera) for camera in status.cameras},
+            "sinks": [asdict(sink) for sink in status.sinks],
             "reloads": status.reloads,
-            "config_sha256": hashlib.sha256(text.encode()).hexdigest(),
+            # Of earlier runs in this folder, too, whose manifests are deleted some day: for deleting a person's data.
+            "so_far": {
+                "run_ids": sorted({*self._before.run_ids, self._run_id}),
+                "sink_files": sorted(files.union(self._before.sink_files)),
+                "receivers": sorted(receivers.union(self._before.receivers)),
+            },
+            "config_sha256": hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest(),
             "config": settings,
         }
-        write_whole(self._path, self._redact(json.dumps(content, indent=1) + "\n").encode())
+        text = json.dumps(self._redact.values(content), indent=1)
+        write_whole(self._path, f"{text}\n".encode())

@@ -114,8 +114,11 @@ class Reader:
         except StreamProblem as problem:
             self.problem = problem
         except Exception as error:
-            _log.exception("camera %s: the reader failed", self._record.name)
-            self.problem = StreamProblem(Reason.NETWORK, self._redact(f"{type(error).__name__}: {error}"))
+            text = self._redact(f"{type(error).__name__}: {error}")
+            # The same mistake at every attempt is told once.
+            if text != self._record.problem:
+                _log.exception("camera %s: the reader failed", self._record.name)
+            self.problem = StreamProblem(Reason.NETWORK, text)
 
     def _read(self, stream: LiveStream) -> None:
         self.opened = True

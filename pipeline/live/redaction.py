@@ -9,17 +9,20 @@ from __future__ import annotations
 import logging
 import re
 import traceback
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 from urllib.parse import quote, quote_plus
 
-HIDDEN = "***"
+from pipeline.stream_address import HIDDEN, hide_login
+
 _URL_USER = re.compile(r"(?<=://)[^\s'\"<>]*@(?=[^\s'\"<>@/]+)")
 # Shorter secrets would tear holes into every text; their URLs are hidden all the same.
 _SHORTEST_SECRET = 3
 
 
 class Redactor:
-    """Hides the given secrets, in plain and in percent-encoded form, and the users of all URLs."""
+    """Hides the given secrets, in plain and in percent-encoded form, the users of all URLs, and the values of
+    parameters such as password=."""
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         self._secrets: set[str] = set()
@@ -37,8 +40,19 @@ class Redactor:
 
     def __call__(self, text: str) -> str:
         """The text without secrets."""
-        text = _URL_USER.sub(f"{HIDDEN}@", text)
+        text = hide_login(_URL_USER.sub(f"{HIDDEN}@", text))
         return text if self._pattern is None else self._pattern.sub(HIDDEN, text)
+
+    def values(self, content: Any) -> Any:
+        """Mappings, lists and texts with every text in them cleaned, for writing them as JSON."""
+        match content:
+            case str():
+                return self(content)
+            case Mapping():
+                return {key: self.values(value) for key, value in content.items()}
+            case list() | tuple():
+                return [self.values(value) for value in content]
+        return content
 
 
 class RedactingFilter(logging.Filter):

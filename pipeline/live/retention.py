@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from pipeline.live.files import write_whole
+from pipeline.live.gallery_file import ASIDE_NAMES
 from pipeline.live.output_settings import RetentionSettings
-from pipeline.live.segments import REMAP_COLUMNS, REMAP_NAME
+from pipeline.live.segments import REMAP_COLUMNS, REMAP_NAME, segments
 from pipeline.results_csv import COLUMNS
 
 _DAY_S = 86_400.0
 # Rows are some hundred bytes long.
 _TAIL_BYTES = 1 << 14
+# remap.csv is written anew for so much time at once, not at every check.
+_REMAP_SLACK = timedelta(hours=1)
 
 _log = logging.getLogger(__name__)
 
@@ -44,14 +48,17 @@ class Retention:
                     self._delete(path, f"is older than {self._settings.max_age_days:g} days")
                     finished.remove(path)
         self._keep_quota(finished)
+        self._delete_galleries_put_aside()
         self._delete_lone_manifests()
 
     def prune_remaps(self) -> None:
-        """Delete corrections older than the retention time; to be called before a run opens remap.csv."""
+        """Delete corrections older than the retention time; nobody may have remap.csv open meanwhile."""
         path = self._folder / REMAP_NAME
         if self._settings.max_age_days is None or not path.exists():
             return
         oldest = datetime.fromtimestamp(self._now_s() - self._settings.max_age_days * _DAY_S, UTC)
+        if _first_correction(path) > oldest - _REMAP_SLACK:
+            return
         lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
         column = REMAP_COLUMNS.index("utc")
         left = [line for line in lines[1:] if _moment(line.split(",")[column], otherwise=oldest) >= oldest]
@@ -62,20 +69,37 @@ class Retention:
         limit = self._settings.max_bytes
         if limit is None:
             return
-        total = sum(map(_bytes, self._folder.rglob("*")))
-        while total > limit and finished:
+        # Only segments count: for what else grows here, rows.jsonl for example, no row must go, as none would help.
+        segments_bytes = sum(map(_bytes, segments(self._folder)))
+        while segments_bytes > limit and finished:
             path = finished.pop(0)
-            total -= _bytes(path)
-            self._delete(path, f"the folder is above its quota of {limit} bytes")
+            segments_bytes -= _bytes(path)
+            self._delete(path, f"the segments are above their quota of {limit} bytes")
+        sizes = {path: _bytes(path) for path in self._folder.rglob("*")}
+        total = sum(sizes.values())
         if total > limit and not self._told_full:
+            others = {path: size for path, size in sizes.items() if not path.name.startswith("traj-")}
+            largest = max(others, key=others.__getitem__, default=self._folder)
             _log.warning(
-                "%s has %d bytes, more than its quota of %d, but no finished segment is left to delete; shorten "
-                "live.segment_s or raise live.retention.max_bytes",
+                "%s has %d bytes, more than its quota of %d, but only %d are segments of rows, which is what is "
+                "deleted; the largest other file is %s. Let logrotate see to that, shorten live.segment_s, or raise "
+                "live.retention.max_bytes",
                 self._folder,
                 total,
                 limit,
+                segments_bytes,
+                largest.name,
             )
         self._told_full = total > limit
+
+    def _delete_galleries_put_aside(self) -> None:
+        """They hold features of people who were last seen when the file was last written, or before."""
+        if self._settings.max_age_days is None:
+            return
+        oldest_s = self._now_s() - self._settings.max_age_days * _DAY_S
+        for path in [self._folder / name for name in ASIDE_NAMES]:
+            if path.exists() and path.stat().st_mtime < oldest_s:
+                self._delete(path, f"is older than {self._settings.max_age_days:g} days")
 
     def _delete_lone_manifests(self) -> None:
         """A run whose segments are all gone needs no note."""
@@ -99,6 +123,15 @@ def _bytes(path: Path) -> int:
         return path.stat().st_size if path.is_file() else 0
     except FileNotFoundError:
         return 0
+
+
+def _first_correction(path: Path) -> datetime:
+    """When the oldest one was found, as they are in order of time; long ago if the line is damaged."""
+    with path.open(encoding="utf-8") as file:
+        lines = list(itertools.islice(file, 2))
+    if len(lines) < 2:
+        return datetime.max.replace(tzinfo=UTC)
+    return _moment(lines[1].split(",")[REMAP_COLUMNS.index("utc")], otherwise=datetime.min.replace(tzinfo=UTC))
 
 
 def _moment(text: str, *, otherwise: datetime) -> datetime:

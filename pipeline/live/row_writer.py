@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -53,6 +53,7 @@ class RowWriter:
         self.rows_lost = 0
         self.problem = ""
         self._retry_s = float("-inf")
+        self._replace_remap: Callable[[], None] | None = None
         self._thread = GuardedThread(self._run, "write")
         self._thread.start()
 
@@ -71,6 +72,15 @@ class RowWriter:
             while self.rows_waiting > self._max_waiting_rows:
                 self._give_up_oldest()
             self._changed.notify()
+
+    def replace_remap(self, work: Callable[[], None]) -> None:
+        """Have `work` done soon in the thread that writes, when it does not hold remap.csv open.
+
+        Args:
+            work: may replace that file; raises no OSError.
+        """
+        with self._changed:
+            self._replace_remap = work
 
     @property
     def error(self) -> BaseException | None:
@@ -122,6 +132,7 @@ class RowWriter:
             try:
                 self._write_pending()
                 self._segments.keep_up()
+                self._do_replace_remap()
                 if not self._pending:
                     self._worked()
                     if closing_s is not None:
@@ -152,6 +163,13 @@ class RowWriter:
             with self._changed:
                 if self._pending and self._pending[0] is batch:
                     self._pending.popleft()
+
+    def _do_replace_remap(self) -> None:
+        with self._changed:
+            work, self._replace_remap = self._replace_remap, None
+        if work is not None:
+            self._segments.release_remap()
+            work()
 
     def _wrote(self, batch: _Batch) -> None:
         now_s = self._clock.utc_s()

@@ -39,15 +39,17 @@ from pipeline.live.segments import SegmentWriter
 from pipeline.live.sinks.base import PreviewHook, Remap, Sink
 from pipeline.live.sinks.build import secrets_of, sink_makers
 from pipeline.live.sinks.feed import SinkFeed
-from pipeline.live.status import LiveStatus
+from pipeline.live.status import CameraStatus, LiveStatus
 from pipeline.live.tolerant_embedder import TolerantEmbedder
 from pipeline.live.tracking_core import Output, TrackingCore
 from pipeline.stage_clock import StageClock
 from reid.base import Embedder
 
-# Stopping takes at most 2 s altogether: the batch under way, the rows, the readers.
+# Stopping takes at most 2 s altogether: the batch under way, the rows, the sinks, the readers.
 _STOP_WORK_S = 1.2
 _STOP_WRITE_S = 0.4
+# Sinks work while rows and identities are written: until so long after the stop began, but at least so long.
+_STOP_SINKS_UNTIL_S = 1.6
 _STOP_SINKS_S = 0.15
 _STOP_READERS_S = 0.1
 _MANIFEST_INTERVAL_S = 30.0
@@ -151,7 +153,7 @@ class LiveRun:
         )
         settings = config.live
         self._retention = Retention(folder, self.run_id, settings.retention, self._clock.utc_s)
-        self._tell("old corrections cannot be deleted", self._retention.prune_remaps)
+        self._prune_remaps()
         self._segments = SegmentWriter(
             folder,
             self.run_id,
@@ -221,6 +223,9 @@ class LiveRun:
         """Unix seconds on the run's clock, which does not follow when this machine's is set."""
         return self._clock.utc_s()
 
+    def cameras(self) -> tuple[CameraStatus, ...]:
+        return self._fleet.status()
+
     def status(self) -> LiveStatus:
         in_view, total, known = self._identities
         writer = self._writer
@@ -285,15 +290,19 @@ class LiveRun:
         Raises:
             RunError: rows were lost, or the program has a mistake.
         """
+        sinks_until_s = time.monotonic() + _STOP_SINKS_UNTIL_S
         self._stopping.set()
         self.readers_ended = self._fleet.stop(0.0)
         worked = self._inference.stop(_STOP_WORK_S)
+        for sink in self._sinks:
+            sink.begin_close()
         self._writer.close(_STOP_WRITE_S)
         if self._kept.is_alive():
             self._kept.join(_STOP_SINKS_S)
-        for sink in self._sinks:
-            sink.close(_STOP_SINKS_S / len(self._sinks))
         self._checkpoint(closing=True)
+        sinks_until_s = max(sinks_until_s, time.monotonic() + _STOP_SINKS_S)
+        for sink in self._sinks:
+            sink.close(max(0.0, sinks_until_s - time.monotonic()))
         lost = self._rows_lost
         mistake = self._mistake
         failed = mistake is not None or not worked or not self._began
@@ -330,6 +339,9 @@ class LiveRun:
     def _finish_killed_runs(self) -> None:
         self._last_words = finish_killed_runs(self._folder.path)
 
+    def _prune_remaps(self) -> None:
+        self._tell("old corrections cannot be deleted", self._retention.prune_remaps)
+
     def _housekeeping(self) -> None:
         checkpoint_s = manifest_s = time.monotonic()
         retained_s = float("-inf")
@@ -346,6 +358,7 @@ class LiveRun:
             if now_s - retained_s >= self._config.live.retention.check_interval_s:
                 retained_s = now_s
                 self._tell("old segments cannot be deleted", self._retention.enforce)
+                self._writer.replace_remap(self._prune_remaps)
             if now_s - manifest_s >= _MANIFEST_INTERVAL_S:
                 manifest_s = now_s
                 self._write_manifest("running")

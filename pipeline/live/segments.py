@@ -100,7 +100,14 @@ class SegmentWriter:
         """Everything on the disk, under its final name."""
         self._end_segment()
         self._sync()
+        self.release_remap()
+
+    def release_remap(self) -> None:
+        """Let go of remap.csv, so that it can be replaced; it is opened again when there is something to write."""
         if self._remap is not None:
+            if self._remap in self._unsynced:
+                self._remap.sync()
+                self._unsynced.discard(self._remap)
             self._remap.close()
             self._remap = None
 

@@ -173,3 +173,6 @@ class StatusSource(Protocol):
 
     def status(self) -> LiveStatus:
         """The status as it is now."""
+
+    def cameras(self) -> tuple[CameraStatus, ...]:
+        """That part of it alone, which costs less."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -19,7 +19,8 @@ from pathlib import Path
 import pyarrow as pa
 
 from pipeline.errors import InputError
-from pipeline.live.gallery_file import GALLERY_NAME, keep_people
+from pipeline.live.files import delete_leftovers
+from pipeline.live.gallery_file import ASIDE_NAMES, GALLERY_NAME, keep_people
 from pipeline.live.segments import REMAP_COLUMNS, REMAP_NAME
 from pipeline.mot_files import result_line
 from pipeline.privacy.person import person_ids
@@ -73,6 +74,7 @@ def purge_person(folder: RunFolder, global_id: int, *, delete_shared: bool) -> P
     """
     with folder.locked():
         _check_shared(folder, delete_shared)
+        delete_leftovers(folder.path)
         ids = person_ids(folder, global_id).all
 
         def is_theirs(row: Row) -> bool:
@@ -118,6 +120,7 @@ def purge_before(folder: RunFolder, moment: datetime, *, delete_shared: bool) ->
 
     with folder.locked():
         _check_shared(folder, delete_shared)
+        delete_leftovers(folder.path)
         purged, _ = _purge_descriptions(
             folder,
             row=is_old,
@@ -158,9 +161,15 @@ def _purge_descriptions(
     rows, gone = _scan(folder, row)
     if (folder.path / GALLERY_NAME).exists():
         purged.identities = keep_people(folder.path / GALLERY_NAME, lambda *known: not identity(*known))
+    # Nobody can say who is in these.
+    purged.files += _delete(path for name in ASIDE_NAMES if (path := folder.path / name).exists())
     purged.tracklets = _purge_tracklets(folder.path / "tracklets.arrow", gone)
     for path in folder.json_lines:
-        purged.messages += _purge_json_lines(path, message)
+
+        def is_gone(content: dict[str, object], path: Path = path) -> bool:
+            return folder.is_ours(path, content.get("run_id")) and message(content)
+
+        purged.messages += _purge_json_lines(path, is_gone)
     return purged, rows
 
 
@@ -262,21 +271,26 @@ def _next_batch(reader: pa.RecordBatchStreamReader) -> pa.RecordBatch | None:
 
 
 def _purge_json_lines(path: Path, is_gone: Callable[[dict[str, object]], bool]) -> int:
-    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-    left = []
-    for number, line in enumerate(lines, 1):
-        if not line.endswith("\n"):
-            break  # cut off by a kill
-        try:
-            content = json.loads(line)
-        except ValueError as error:
-            raise InputError(f"{path}, line {number}: is no JSON; move the file away or mend it") from error
-        if not isinstance(content, dict) or not is_gone(content):
-            left.append(line)
-    if len(left) < len(lines):
-        with replacing(path) as part:
-            part.write_text("".join(left), encoding="utf-8")
-    return len(lines) - len(left)
+    path.with_name(f".{path.name}.purging").unlink(missing_ok=True)
+    gone = sum(goes for _, goes in _judged(path, is_gone))
+    if gone or (path.stat().st_size and _is_torn(path)):
+        with replacing(path) as part, part.open("wb") as file:
+            file.writelines(line for line, goes in _judged(path, is_gone) if not goes)
+    return gone
+
+
+def _judged(path: Path, is_gone: Callable[[dict[str, object]], bool]) -> Iterator[tuple[bytes, bool]]:
+    """Each line, and whether it is to go; a last one that a kill cut off is."""
+    with path.open("rb") as file:
+        for number, line in enumerate(file, 1):
+            if not line.endswith(b"\n"):
+                yield line, True
+                return
+            try:
+                content = json.loads(line)
+            except ValueError as error:
+                raise InputError(f"{path}, line {number}: is no JSON; move the file away or mend it") from error
+            yield line, isinstance(content, dict) and is_gone(content)
 
 
 def _purge_remaps(folder: RunFolder, is_gone: Callable[[dict[str, str]], bool]) -> int:

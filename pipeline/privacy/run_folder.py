@@ -11,15 +11,19 @@ from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import TextIO
 
 from pipeline.errors import InputError, RunError
 from pipeline.live.files import FILE_MODE, sync_folder
-from pipeline.live.segments import REMAP_COLUMNS, REMAP_NAME, segments
+from pipeline.live.manifest import recorded
+from pipeline.live.segments import REMAP_COLUMNS, REMAP_NAME, run_id_of, segments
 from pipeline.results_csv import COLUMNS
 from pipeline.run_note import NOTE_NAME
 
+# What logrotate compresses with.
+_COMPRESSED = frozenset({".gz", ".bz2", ".xz", ".zst"})
 # `track` writes at least twice a second; a run that says it goes on but wrote nothing for so long was killed.
 _STILL_RUNNING_S = 60.0
 
@@ -35,7 +39,7 @@ class RunFolder:
     path: Path
 
     def __post_init__(self) -> None:
-        if not self.csv_files:
+        if not self.csv_files and not any(self.path.glob("manifest-*.json")):
             raise InputError(f"{self.path} holds no results of `mtmc live` or `mtmc track`")
 
     @property
@@ -46,8 +50,41 @@ class RunFolder:
 
     @property
     def json_lines(self) -> list[Path]:
-        """Rows of a JSON lines sink that were kept here."""
-        return sorted(self.path.glob("*.jsonl"))
+        """What JSON lines sinks wrote, here or elsewhere, with what logrotate made of it."""
+        return [path for path in self._messages if path.suffix not in _COMPRESSED]
+
+    @property
+    def out_of_reach(self) -> list[str]:
+        """Where else rows of these runs are or were sent to, in words."""
+        compressed = [str(path) for path in self._messages if path.suffix in _COMPRESSED]
+        return compressed + list(recorded(self.path).receivers)
+
+    def is_ours(self, path: Path, run_id: object) -> bool:
+        """Whether a message in a file of `json_lines` is of this folder's runs.
+
+        A file elsewhere may be shared with runs of other folders, whose ids are other people's.
+        """
+        here = path.parent.resolve() == self.path.resolve()
+        return here or run_id in self._run_ids
+
+    @cached_property
+    def _run_ids(self) -> frozenset[str]:
+        return frozenset({*recorded(self.path).run_ids, *map(run_id_of, segments(self.path))})
+
+    @property
+    def _messages(self) -> list[Path]:
+        found = {path.resolve() for path in self.path.glob("*.jsonl*")}
+        for name in recorded(self.path).sink_files:
+            path = Path(name)
+            # rows.jsonl, and what rotation makes of it: rows.jsonl.1, rows.jsonl-20260501.gz
+            found |= {path.resolve()}
+            if path.parent.is_dir():
+                found |= {
+                    each.resolve()
+                    for each in path.parent.iterdir()
+                    if each.name.startswith((f"{path.name}.", f"{path.name}-"))
+                }
+        return sorted(path for path in found if path.is_file())
 
     @property
     def shared_files(self) -> list[Path]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import threading
 from collections import deque
@@ -16,6 +17,9 @@ from pipeline.results_csv import LinkedRow
 
 _RETRY_S = 1.0
 _FLUSH_S = 1.0
+# What waits goes out together, so that a receiver far away keeps up; fewer rows after a failure, which may be that of
+# a link too slow for so many.
+_ROWS_AT_ONCE = 500
 
 _log = logging.getLogger(__name__)
 
@@ -27,7 +31,7 @@ class _Batch:
 
 
 class SinkFeed:
-    """Opens the sink, hands it batch after batch, and repeats what failed until it works.
+    """Opens the sink, hands it what waits, and repeats what failed until it works.
 
     Args:
         make: opens the sink; called again when that fails.
@@ -50,6 +54,7 @@ class SinkFeed:
         self._retry_s = retry_s
         self._pending: deque[_Batch] = deque()
         self._waiting_rows = 0
+        self._rows_at_once = _ROWS_AT_ONCE
         self._changed = threading.Condition()
         self._closing = False
         self._given_up = threading.Event()
@@ -78,17 +83,30 @@ class SinkFeed:
                 self._redact(self._name), self._rows, self._errors, self._lost, self._problem, self._waiting_rows
             )
 
-    def close(self, within_s: float) -> None:
-        """Hand over what waits, for at most `within_s`; the rest is lost to this sink."""
+    def begin_close(self) -> None:
+        """Nothing more is handed over; returns at once."""
         with self._changed:
             self._closing = True
             self._changed.notify()
+
+    def close(self, within_s: float) -> None:
+        """Hand over what waits, for at most `within_s`; the rest is lost to this sink, and that is logged."""
+        self.begin_close()
         self._thread.join(within_s)
         self._given_up.set()
         with self._changed:
-            self._lost += self._waiting_rows
+            left = self._waiting_rows
+            self._lost += left
             self._pending.clear()
             self._waiting_rows = 0
+            lost = self._lost
+        if lost:
+            _log.warning(
+                "sink %s: %d rows were not delivered, %d of them at the end; the CSV has them",
+                self._redact(self._name),
+                lost,
+                left,
+            )
 
     def _give_up_oldest(self) -> None:
         """Its corrections stay: they may concern rows that were handed over."""
@@ -97,6 +115,7 @@ class SinkFeed:
         self._lost += len(given_up.rows)
         if self._pending:
             self._pending[0].corrections = [*given_up.corrections, *self._pending[0].corrections]
+            given_up.corrections = ()
 
     def _run(self) -> None:
         sink: Sink | None = None
@@ -116,36 +135,55 @@ class SinkFeed:
         """Hand over all that waits; True when the feed was closed and nothing is left."""
         with self._changed:
             self._changed.wait_for(lambda: self._pending or self._closing, _FLUSH_S)
-            batch = self._pending[0] if self._pending else None
+            batches = self._next()
             closing = self._closing
-        if batch is None:
+        if not batches:
             sink.flush()
             return closing
-        if batch.rows:
-            sink.write(batch.rows)
-            self._handed_over(batch)
-        if batch.corrections:
-            sink.remap(batch.corrections)
-            batch.corrections = ()
+        rows = [linked for batch in batches for linked in batch.rows]
+        if rows:
+            sink.write(rows)
+            self._handed_over(batches)
+        with self._changed:
+            corrections = [batch.corrections for batch in batches]
+        if any(corrections):
+            sink.remap([correction for some in corrections for correction in some])
         with self._changed:
             self._problem = ""
-            if self._pending and self._pending[0] is batch:
-                self._pending.popleft()
+            self._rows_at_once = min(2 * self._rows_at_once, _ROWS_AT_ONCE)
+            for batch, sent in zip(batches, corrections, strict=True):
+                # If it got others meanwhile, of a batch that was given up, they are sent the next time.
+                if self._pending and self._pending[0] is batch and batch.corrections is sent:
+                    self._pending.popleft()
         return False
 
-    def _handed_over(self, batch: _Batch) -> None:
+    def _next(self) -> list[_Batch]:
+        """The oldest batches, as many as may go at once but at least one; none if none waits."""
+        batches: list[_Batch] = []
+        rows = 0
+        for batch in self._pending:
+            rows += len(batch.rows)
+            if batches and rows > self._rows_at_once:
+                break
+            batches.append(batch)
+        return batches
+
+    def _handed_over(self, batches: Sequence[_Batch]) -> None:
         with self._changed:
-            self._rows += len(batch.rows)
-            if self._pending and self._pending[0] is batch:
-                self._waiting_rows -= len(batch.rows)
-            else:  # given up while it was under way
-                self._lost -= len(batch.rows)
-            batch.rows = ()
+            waiting = {id(batch) for batch in itertools.islice(self._pending, len(batches))}
+            for batch in batches:
+                self._rows += len(batch.rows)
+                if id(batch) in waiting:
+                    self._waiting_rows -= len(batch.rows)
+                else:  # given up while it was under way
+                    self._lost -= len(batch.rows)
+                batch.rows = ()
 
     def _failed(self, error: Exception) -> None:
         text = self._redact(f"{type(error).__name__}: {error}")
         with self._changed:
             self._errors += 1
+            self._rows_at_once = max(1, self._rows_at_once // 2)
             news = not self._problem
             self._problem = text
         if news:

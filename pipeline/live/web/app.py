@@ -161,7 +161,7 @@ class _Page:
         camera = str(request.path_params["camera"])
         if self._preview is None:
             return JSONResponse({"error": "live.web.preview is off"}, 404)
-        states = {each.name: each.state for each in self._source.status().cameras}
+        states = {each.name: each.state for each in self._source.cameras()}
         if states.get(camera) is not CameraState.UP:
             self._preview.forget(camera)
         jpeg = self._preview.jpeg(camera)

@@ -103,6 +103,10 @@ class FixedStatus:
         """The one it holds."""
         return self.now
 
+    def cameras(self) -> tuple[CameraStatus, ...]:
+        """Those of it."""
+        return self.now.cameras
+
 
 def watching(source: FixedStatus) -> Metrics:
     """The metrics of this source."""

@@ -6,7 +6,7 @@ import os
 import signal
 import socket
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -32,7 +32,15 @@ def _missing() -> str | None:
     return f"gst-rtsp-server is missing (apt-get install gir1.2-gst-rtsp-server-1.0 ...): {found.stderr[-200:]}"
 
 
-needs_rtsp_server = pytest.mark.skipif(_missing() is not None, reason=str(_missing()))
+def reason_to_skip(missing: str | None, environment: Mapping[str, str]) -> str | None:
+    """Why tests that need the server cannot run here; RuntimeError where MTMC_TEST_RTSP=required."""
+    if missing is not None and environment.get("MTMC_TEST_RTSP") == "required":
+        raise RuntimeError(f"MTMC_TEST_RTSP says that the tests of real connections must run, but {missing}")
+    return missing
+
+
+_REASON = reason_to_skip(_missing(), os.environ)
+needs_rtsp_server = pytest.mark.skipif(_REASON is not None, reason=str(_REASON))
 
 
 def free_port() -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +14,7 @@ from pipeline.live.fleet import CameraPlan
 from pipeline.live.redaction import Redactor
 from pipeline.live.run import LiveParts, LiveRun
 from pipeline.live.segments import segments
-from pipeline.live.sinks.base import PreviewHook
+from pipeline.live.sinks.base import PreviewHook, Sink
 from pipeline.live.stream import LiveStream
 from pipeline.results_csv import LinkedRow, read_trajectories
 from reid.base import Embedder
@@ -47,6 +47,7 @@ def live_run(
     live: Mapping[str, Any] | None = None,
     preview: PreviewHook | None = None,
     config: Config | None = None,
+    more_sinks: Sequence[tuple[str, Callable[[], Sink]]] = (),
 ) -> Iterator[LiveRun]:
     """A run that has started; it writes into folder/out and is stopped at the end."""
 
@@ -63,6 +64,7 @@ def live_run(
         plans_of=plans_of,
         redact=Redactor(),
         preview=preview,
+        more_sinks=more_sinks,
     )
     try:
         run.start()

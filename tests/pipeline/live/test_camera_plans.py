@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +11,10 @@ import yaml
 from pipeline.config import Config, load_config
 from pipeline.errors import InputError
 from pipeline.live.camera_plans import camera_plans, crops_of
-from pipeline.live.redaction import Redactor
+from pipeline.live.manifest import Manifest
+from pipeline.live.redaction import RedactingFilter, Redactor
 from pipeline.live.reload import Changes, changes
+from tests.pipeline.live.examples import FixedStatus, make_camera, make_status, watching
 from tests.pipeline.live.live_process import clip
 
 URL = "rtsp://h/x"
@@ -72,6 +76,55 @@ def test_secrets_come_from_the_environment_or_a_file_and_are_never_shown(
     assert "aus" not in shown
     assert redact("aus@der/umgebung, aus%40der%2Fumgebung, aus der datei") == "***, ***, ***"
     assert [camera.source for camera in config.cameras] == ["rtsp://h/x", URL, URL]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/user=admin&password=${CAM_PASS}",
+        "/live?pwd=${CAM_PASS}",
+        "?pwd=${CAM_PASS}",
+        "/${CAM_PASS}/main",
+        "/?x=${CAM_PASS}",
+    ],
+)
+@pytest.mark.parametrize("secret", ["geheim-42", "geh%im/42?", 'geh"im-ü'])
+def test_what_the_environment_puts_into_an_address_is_shown_nowhere(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    path: str,
+    secret: str,
+) -> None:
+    """In the manifest, the log, and the labels of metrics."""
+    monkeypatch.setenv("CAM_PASS", secret)
+    monkeypatch.setenv("CAM_HOST", "camera-7")
+    config = site(tmp_path, {"name": "a", "source": "rtsp://${CAM_HOST}" + path})
+    assert config.cameras[0].source.endswith(path.partition("${")[2].partition("}")[2])
+    assert secret in config.cameras[0].source
+    redact = Redactor()
+    [plan] = camera_plans(config, simulate_live=False, redact=redact)
+    text = f"{plan.name}: {config.cameras[0].source} failed"
+    status = make_status(make_camera("a", problem=redact(text)))
+    Manifest(tmp_path, "run", versions={}, hashes={}, redact=redact).write("running", config, status, [])
+    written = (tmp_path / "manifest-run.json").read_text()
+    assert json.loads(written)["config"]["cameras"][0]["source"].startswith("rtsp://camera-7")
+    with caplog.at_level(logging.WARNING), caplog.filtering(RedactingFilter(redact)):
+        logging.getLogger("tests.camera_plans").warning("%s", text)
+    metrics = watching(FixedStatus(status)).text().decode()
+    for shown in (written, caplog.text, metrics):
+        for form in (secret, json.dumps(secret)[1:-1], "geh"):
+            assert form not in shown
+
+
+def test_a_short_value_of_the_environment_is_hidden_only_where_it_is_a_password(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CHANNEL", "1")
+    config = site(tmp_path, {"name": "a", "source": "rtsp://h/ch${CHANNEL}?password=${CHANNEL}"})
+    redact = Redactor()
+    camera_plans(config, simulate_live=False, redact=redact)
+    assert redact(f"1 of {config.cameras[0].source}") == "1 of rtsp://h/ch1?password=***"
 
 
 def test_recordings_start_together_and_keep_their_distances(tmp_path: Path) -> None:

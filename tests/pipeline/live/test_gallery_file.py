@@ -8,7 +8,8 @@ import pytest
 
 from pipeline.cross_camera.camera_centres import CentreState
 from pipeline.cross_camera.gallery import Gallery
-from pipeline.live.gallery_file import GALLERY_NAME, load_gallery, save_gallery, without_forgotten
+from pipeline.errors import InputError
+from pipeline.live.gallery_file import GALLERY_NAME, load_gallery, person_in, save_gallery, without_forgotten
 from pipeline.live.host_clock import HostClock
 from pipeline.live.segments import SegmentWriter, row_line
 from tests.pipeline.live.rows import START_S, row
@@ -85,6 +86,24 @@ def test_without_a_readable_file_ids_go_on_after_those_in_the_csv(tmp_path: Path
     assert loaded is not None
     assert (len(loaded), loaded.next_id) == (0, 42)
     assert (tmp_path / "gallery.damaged").exists() == (damage is not None)
+
+
+@pytest.mark.parametrize("version", [1, 99])
+def test_a_file_of_another_version_is_not_called_damaged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, version: int
+) -> None:
+    path = tmp_path / GALLERY_NAME
+    monkeypatch.setattr("pipeline.live.gallery_file._VERSION", version)
+    save_gallery(path, gallery(), "model", closing=True)
+    monkeypatch.undo()
+    with pytest.raises(InputError, match=f"is of format version {version}, and this program reads version 2"):
+        person_in(path, 1)
+    loaded = load_gallery(tmp_path, "model")
+    assert loaded is not None
+    assert (len(loaded), loaded.next_id) == (0, gallery().next_id)
+    assert f"is of format version {version}, and this program reads version 2: people known so far" in caplog.text
+    assert "damaged" not in caplog.text
+    assert [each.name for each in tmp_path.iterdir()] == ["gallery.other_version"]
 
 
 def test_a_first_run_has_no_gallery(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from pipeline.live.run import LiveParts
 from pipeline.live.status import CameraState
 from tests.factories import with_limits
 from tests.pipeline.live.fakes import one_look, one_person
+from tests.pipeline.live.rtsp_server import reason_to_skip
 
 DOC = (PROJECT_ROOT / "docs" / "live.md").read_text(encoding="utf-8")
 
@@ -73,6 +74,24 @@ def test_every_state_and_every_cause_is_explained() -> None:
     assert {state.value for state in CameraState} <= explained
     code = "".join(path.read_text() for path in (PROJECT_ROOT / "pipeline" / "live").glob("*.py"))
     assert set(re.findall(r'dropped\([^()]*"(\w+)"\)', code)) <= explained
+
+
+def test_the_page_is_shown_and_the_metrics_are_those_of_the_list_it_links_to() -> None:
+    outputs = (PROJECT_ROOT / "docs" / "live_outputs.md").read_text(encoding="utf-8")
+    targets = re.findall(r"\]\((?!http)([^)#]+)", DOC)
+    assert {"images/live_page.png", "live_outputs.md"} <= set(targets)
+    assert [target for target in targets if not (PROJECT_ROOT / "docs" / target).exists()] == []
+    named = set(re.findall(r"`(mtmc_\w+)`", DOC))
+    assert len(named) >= 6
+    assert named <= set(re.findall(r"`(mtmc_\w+)`", outputs))
+
+
+def test_a_missing_server_is_a_failure_where_the_tests_of_faults_must_run() -> None:
+    assert reason_to_skip("no server", {}) == "no server"
+    assert reason_to_skip(None, {"MTMC_TEST_RTSP": "required"}) is None
+    with pytest.raises(RuntimeError, match="no server"):
+        reason_to_skip("no server", {"MTMC_TEST_RTSP": "required"})
+    assert "MTMC_TEST_RTSP=required" in (PROJECT_ROOT / ".ci" / "run").read_text()
 
 
 def table_of_faults() -> dict[str, set[str]]:

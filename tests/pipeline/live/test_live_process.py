@@ -142,17 +142,18 @@ def test_a_kill_loses_at_most_a_second_of_rows_and_leaves_files_that_can_be_read
 
 def test_the_password_is_nowhere(tmp_path: Path) -> None:
     """Not in logs, tracebacks, manifest, rows or gallery; with a camera that answers with errors all the time."""
-    secrets = {"FILE": "aus/der@datei", "ENV": "aus#der:umgebung"}
+    secrets = {"FILE": "aus/der@datei", "ENV": "aus#der:umgebung", "QUERY": "aus-der=abfrage"}
     (tmp_path / "password").write_text(secrets["FILE"] + "\n")
     cameras: list[dict[str, object]] = [
         {"name": "film", "source": str(clip(tmp_path, "film", 60.0))},
         {"name": "in_url", "source": "rtsp://viewer:${ENV}@127.0.0.1:9/x"},
         {"name": "in_file", "source": "rtsp://127.0.0.1:9/y", "username": "viewer", "password_file": "password"},
         {"name": "web", "source": "http://127.0.0.1:9/z", "username": "viewer", "password": "${ENV}"},
+        {"name": "in_query", "source": "rtsp://127.0.0.1:9/user=viewer&password=${QUERY}&x=1"},
     ]
     site = write_site(tmp_path, cameras)
     output = tmp_path / "out"
-    env = {**os.environ, "ENV": secrets["ENV"]}
+    env = {**os.environ, "ENV": secrets["ENV"], "QUERY": secrets["QUERY"]}
     with live_process(tmp_path, "--json", str(tmp_path / "x"), *arguments(site, output), env=env) as process:
         eventually(lambda: len(rows_in(output)) > 20, STARTED_S)
         process.send(signal.SIGTERM)

@@ -6,12 +6,15 @@ import csv
 import itertools
 import json
 import threading
+import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from detectors.base import FakeDetector
 from pipeline.config import Config
@@ -20,6 +23,7 @@ from pipeline.errors import InputError, RunError
 from pipeline.live.camera_keeper import CameraKeeper
 from pipeline.live.retention import Retention
 from pipeline.live.segments import SegmentWriter
+from pipeline.live.sinks.base import Remap, Sink
 from pipeline.live.stream import Received
 from pipeline.live.tracking_core import TrackingCore
 from pipeline.results_csv import LinkedRow
@@ -65,6 +69,44 @@ def test_stopping_loses_no_row_and_the_manifest_says_what_happened(tmp_path: Pat
     assert {name: counts["inferred"] for name, counts in manifest["cameras"].items()} == inferred
     assert len(manifest["segments"]) == 1
     assert len(manifest["config_sha256"]) == 64
+
+
+def test_a_slow_sink_gets_its_rows_at_the_end_and_what_a_dead_one_lost_is_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    taken: list[LinkedRow] = []
+
+    class Slow:
+        name = "slow"
+
+        def write(self, rows: Sequence[LinkedRow]) -> None:
+            time.sleep(0.5)
+            taken.extend(rows)
+
+        def remap(self, corrections: Sequence[Remap]) -> None:
+            pass
+
+        def flush(self) -> None:
+            pass
+
+        def close(self) -> None:
+            pass
+
+    def dead() -> Sink:
+        raise ConnectionError("nobody is there")
+
+    with live_run(
+        tmp_path, {"a": lambda: FakeStream(steady(10))}, more_sinks=[("slow", Slow), ("dead", dead)]
+    ) as run:
+        eventually(lambda: run.status().rows_written >= 10, 15)
+        began_s = time.monotonic()
+    assert time.monotonic() - began_s < 2
+    count = run.status().rows_written
+    assert len(taken) == count
+    [path] = (tmp_path / "out").glob("manifest-*.json")
+    sinks = {sink["name"]: (sink["rows"], sink["lost"]) for sink in json.loads(path.read_text())["sinks"]}
+    assert sinks == {"slow": (count, 0), "dead": (0, count)}
+    assert f"sink dead: {count} rows were not delivered" in caplog.text
 
 
 def test_provisional_ids_are_corrected_in_the_remap_file(tmp_path: Path) -> None:
@@ -160,6 +202,21 @@ def test_a_detector_that_fails_loses_its_batch_and_nothing_else(
         assert run.status().detector_problem == ""
     assert {one.row.track_id for one in rows_in(tmp_path)} == {1}
     assert caplog.text.count("the detector failed") == 1
+
+
+def test_pictures_that_cannot_be_converted_are_counted_and_told_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def unknown() -> NDArray[np.uint8]:
+        raise ValueError("unknown pixel format")
+
+    def script() -> Iterator[Received]:
+        for received in steady(20):
+            yield replace(received, pictures=tuple(replace(one, to_bgr=unknown) for one in received.pictures))
+
+    with live_run(tmp_path, {"a": lambda: FakeStream(script())}) as run:
+        eventually(lambda: run.status().cameras[0].dropped.get("corrupt", 0) >= 3, 10)
+    assert caplog.text.count("a picture cannot be converted (unknown pixel format)") == 1
 
 
 @pytest.mark.parametrize("finishes", [True, False])

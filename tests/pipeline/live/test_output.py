@@ -6,7 +6,9 @@ import errno
 import os
 import stat
 import subprocess
+import threading
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,8 @@ from pipeline.errors import InputError
 from pipeline.live.files import OutputFolder, WholeLines, write_whole
 from pipeline.live.host_clock import HostClock, LiveClock
 from pipeline.live.killed_runs import finish_killed_runs
+from pipeline.live.output_settings import RetentionSettings
+from pipeline.live.retention import Retention
 from pipeline.live.row_writer import RowWriter
 from pipeline.live.segments import (
     REMAP_COLUMNS,
@@ -25,7 +29,7 @@ from pipeline.live.segments import (
 )
 from pipeline.results_csv import read_trajectories
 from tests.pipeline.live.fakes import FakeClock
-from tests.pipeline.live.rows import correction, row
+from tests.pipeline.live.rows import START_S, correction, row
 from tests.pipeline.live.waiting import eventually
 
 
@@ -103,6 +107,49 @@ def test_a_segment_whose_end_fails_once_is_ended_by_the_next_write(
     output.close()
     assert indexes(tmp_path) == [0, 1, 2]
     assert output.finished == ["traj-run-0001.csv", "traj-run-0002.csv"]
+
+
+def test_corrections_are_pruned_while_they_are_written(tmp_path: Path) -> None:
+    """By the thread that writes them, so that none is lost; those after it go into the new file."""
+    clock = FakeClock()
+    settings = RetentionSettings(max_age_days=1.0, max_bytes=None, check_interval_s=60.0)
+    now_s = [0.0]
+    retention = Retention(tmp_path, "run", settings, lambda: START_S + 86_400 + now_s[0])
+    rows = RowWriter(writer(tmp_path, clock), "run", clock, 1000)
+
+    def provisional_ids() -> list[int]:
+        return [int(line.split(",")[4]) for line in (tmp_path / "remap.csv").read_text().splitlines()[1:]]
+
+    for number, age_s in enumerate((0, 1000, 4000)):
+        rows.submit([], [replace(correction(number), time_s=START_S + age_s)])
+    done = threading.Event()
+
+    def prune() -> None:
+        retention.prune_remaps()
+        done.set()
+
+    for now_s[0], left in ((3000.0, [0, 1, 2]), (3700.0, [2])):
+        done.clear()
+        rows.replace_remap(prune)
+        assert done.wait(5)
+        assert provisional_ids() == left
+    rows.submit([row(0)], [correction(7)])
+    rows.close(1)
+    assert provisional_ids() == [2, 7]
+
+
+def test_halves_of_files_that_a_kill_left_are_deleted(tmp_path: Path) -> None:
+    halves = [
+        "gallery.npz.part",
+        "manifest-a.json.part",
+        "remap.csv.part",
+        "traj-a-0001.csv.part.part",
+        ".x.csv.purging",
+    ]
+    for name in [*halves, "own.part", "gallery.npz", "traj-a-0001.csv"]:
+        (tmp_path / name).touch()
+    assert finish_killed_runs(tmp_path) == []
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["gallery.npz", "own.part", "traj-a-0001.csv"]
 
 
 def test_corrections_of_several_runs_stand_in_one_file(tmp_path: Path) -> None:

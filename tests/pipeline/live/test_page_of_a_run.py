@@ -166,5 +166,5 @@ def test_above_the_quota_old_segments_go_while_it_runs(tmp_path: Path, environme
         process.send(signal.SIGTERM)
         assert process.wait(30)[0] == 0
     assert list(output.glob("traj-20200101*-0002.csv"))
-    assert "above its quota of 1000000 bytes" in " ".join(process.text.split())
+    assert "above their quota of 1000000 bytes" in " ".join(process.text.split())
     assert sum(path.stat().st_size for path in output.iterdir()) <= 1_000_000

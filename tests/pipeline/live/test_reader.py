@@ -61,6 +61,30 @@ def test_the_end_of_a_live_stream_is_a_disconnection() -> None:
     assert record.status().decoded == 3
 
 
+def test_the_same_mistake_at_every_attempt_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
+    record = CameraRecord("a", HostClock())
+    texts = iter(["x", "x", "x", "y", "y"])
+
+    def broken() -> LiveStream:
+        raise KeyError(next(texts))
+
+    for _ in range(5):
+        reader = Reader(
+            record,
+            broken,
+            SETTINGS,
+            clock=HostClock(),
+            capture_clock=CaptureClock(0.5),
+            frame_index=frame_numbers(),
+            show=lambda frame: None,
+            redact=Redactor(),
+        )
+        assert reader.join(5)
+        assert reader.problem is not None
+        record.set_state(CameraState.WAITING, reader.problem.text)  # as the keeper does
+    assert caplog.text.count("Traceback") == 2
+
+
 def test_frames_beyond_the_rate_are_skipped_and_counted() -> None:
     """30 frames a second, every third is looked at."""
     clock = FakeClock()

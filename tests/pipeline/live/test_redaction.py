@@ -52,6 +52,21 @@ def test_users_of_unknown_urls_are_hidden_too() -> None:
     )
 
 
+@pytest.mark.parametrize("key", ["user", "username", "password", "PWD", "pass", "token"])
+@pytest.mark.parametrize("before", ["?", "?a=b&", "", "a=b&"])
+def test_logins_among_the_parameters_of_a_url_are_hidden(key: str, before: str) -> None:
+    shown = Redactor()(f"opening 'rtsp://h:554/{before}{key}=1234&channel=1' failed")
+    assert shown == f"opening 'rtsp://h:554/{before}{key}=***&channel=1' failed"
+
+
+def test_texts_in_structures_are_cleaned_and_nothing_else_is() -> None:
+    content = {"a": ["ü-secret", 1, None], "b": {"c": ("rtsp://u@h", 2.5, True)}}
+    assert Redactor(["ü-secret"]).values(content) == {
+        "a": ["***", 1, None],
+        "b": {"c": ["rtsp://***@h", 2.5, True]},
+    }
+
+
 def test_log_records_are_cleaned_whole() -> None:
     stream = io.StringIO()
     handler = logging.StreamHandler(stream)

@@ -71,7 +71,28 @@ def test_above_the_quota_the_oldest_go_first_and_the_open_one_never(
         keeper.enforce()
         keeper.enforce()
     assert names(tmp_path) == ["traj-run2-0001.csv.part"]
-    assert caplog.text.count("no finished segment is left") == 1
+    assert caplog.text.count("more than its quota") == 1
+
+
+def test_no_segment_goes_for_what_else_grows_in_the_folder(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for number in (1, 2, 3):
+        segment(tmp_path, "run1", number, NOW_S)
+    (tmp_path / "rows.jsonl").write_bytes(b"x" * 2_000_000)
+    keeper = retention(tmp_path, max_bytes=1_000_000)
+    keeper.enforce()
+    keeper.enforce()
+    assert len(names(tmp_path)) == 4
+    assert caplog.text.count("the largest other file is rows.jsonl") == 1
+
+
+def test_features_that_were_put_aside_go_when_they_are_too_old(tmp_path: Path) -> None:
+    for name, age_days in (("gallery.damaged", 8), ("gallery.other_version", 6), ("gallery.npz", 9)):
+        (tmp_path / name).touch()
+        os.utime(tmp_path / name, (NOW_S - age_days * DAY_S,) * 2)
+    retention(tmp_path, max_age_days=7.0).enforce()
+    assert names(tmp_path) == ["gallery.npz", "gallery.other_version"]
 
 
 def test_without_limits_nothing_goes(tmp_path: Path) -> None:

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
+
+import pytest
 
 from pipeline.live.redaction import Redactor
 from pipeline.live.sinks.base import Remap, Sink
@@ -70,6 +73,59 @@ def test_a_sink_that_is_down_gets_everything_in_order_when_it_is_back() -> None:
     status = feed.status()
     assert (status.rows, status.lost, status.problem) == (20, 0, "")
     assert broker.opened == broker.closed == 1
+
+
+def test_a_broker_far_away_keeps_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What waits goes in one send: ten batches a second to a broker that answers after 0.15 s."""
+    broker = Broker()
+    write = broker.write
+    calls = []
+
+    def slowly(rows: Sequence[LinkedRow]) -> None:
+        time.sleep(0.15)
+        calls.append(len(rows))
+        write(rows)
+
+    monkeypatch.setattr(broker, "write", slowly)
+    feed = feed_of(broker, max_waiting_rows=10_000)
+    sent = [row(index) for index in range(3000)]
+    for index in range(0, 3000, 3):  # a thousand batches
+        feed.submit(sent[index : index + 3], [correction(index)] if index % 30 == 0 else [])
+    feed.close(5)
+    assert [one for one in broker.taken if isinstance(one, LinkedRow)] == sent
+    assert [one for one in broker.taken if isinstance(one, Remap)] == [
+        correction(index) for index in range(0, 3000, 30)
+    ]
+    assert len(calls) <= 10
+    assert max(calls) <= 500
+
+
+def test_after_a_failure_less_goes_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A link that cannot carry many rows within the time of a send would else never carry any."""
+    broker = Broker()
+    write = broker.write
+
+    def narrow(rows: Sequence[LinkedRow]) -> None:
+        if len(rows) > 20:
+            raise TimeoutError("does not acknowledge")
+        write(rows)
+
+    monkeypatch.setattr(broker, "write", narrow)
+    feed = SinkFeed("broker", broker.open, Redactor(), 1000, retry_s=0.001)
+    for index in range(100):
+        feed.submit([row(index)], [])
+    feed.close(5)
+    assert broker.taken == [row(index) for index in range(100)]
+
+
+def test_rows_that_are_lost_at_the_end_are_told(caplog: pytest.LogCaptureFixture) -> None:
+    broker = Broker()
+    broker.down = True
+    feed = feed_of(broker)
+    feed.submit([row(0), row(1)], [])
+    feed.close(0.05)
+    assert "sink broker: 2 rows were not delivered, 2 of them at the end" in caplog.text
+    assert feed.status().lost == 2
 
 
 def test_what_a_dead_sink_cannot_take_is_given_up_and_counted() -> None:

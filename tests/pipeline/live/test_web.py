@@ -103,6 +103,15 @@ def test_a_picture_is_a_jpeg_of_its_camera_alone() -> None:
         assert client.get("/api/preview/hall.jpg").status_code == 404
 
 
+def test_a_picture_does_not_cost_the_whole_status(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = PreviewStore(blurred=True, width_px=64)
+    store.show("entrance", np.zeros((36, 64, 3), np.uint8), np.zeros((0, 4), np.float32), np.zeros(0, np.int64))
+    source = FixedStatus(make_status(make_camera()))
+    with TestClient(app(source=source, preview=store)) as client:
+        monkeypatch.setattr(source, "status", lambda: pytest.fail("quantiles were computed for a picture"))
+        assert client.get("/api/preview/entrance.jpg").status_code == 200
+
+
 def test_a_camera_that_is_down_or_gone_shows_no_old_picture() -> None:
     store = PreviewStore(blurred=True, width_px=64)
     store.show("entrance", np.zeros((36, 64, 3), np.uint8), np.zeros((0, 4), np.float32), np.zeros(0, np.int64))

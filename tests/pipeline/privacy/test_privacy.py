@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from pipeline.cli import main
+from pipeline.config import load_config
 from pipeline.cross_camera.camera_centres import CentreState
 from pipeline.cross_camera.gallery import Gallery
 from pipeline.cross_camera.tracklet_file import TrackletFileInfo, TrackletWriter, read_tracklets
@@ -23,6 +24,8 @@ from pipeline.datatypes import Link
 from pipeline.errors import InputError
 from pipeline.live.files import OutputFolder
 from pipeline.live.gallery_file import GALLERY_NAME, load_gallery, save_gallery
+from pipeline.live.manifest import Manifest
+from pipeline.live.redaction import Redactor
 from pipeline.live.segments import REMAP_COLUMNS, remap_line, row_line
 from pipeline.live.sinks.json_lines import JsonLines
 from pipeline.live.sinks.json_sink import JsonSink
@@ -31,7 +34,7 @@ from pipeline.privacy.purge import purge_before, purge_person
 from pipeline.privacy.run_folder import RunFolder
 from pipeline.results_csv import COLUMNS, LinkedRow, TrajectoryWriter, read_trajectories
 from tests.factories import make_tracklet, one_hot
-from tests.pipeline.live.examples import NOW_S, make_remap, make_row
+from tests.pipeline.live.examples import NOW_S, make_remap, make_row, make_status
 
 DAY_S = 86_400.0
 
@@ -161,10 +164,10 @@ def test_an_id_that_nobody_has_is_said(live_folder: Path) -> None:
 def test_a_full_disk_leaves_the_file_as_it_was(live_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = {path.name: path.read_bytes() for path in live_folder.glob("traj-*")}
 
-    def full(*arguments: object, **more: object) -> int:
+    def full(descriptor: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Path, "write_text", full)
+    monkeypatch.setattr("os.fsync", full)
     assert run("purge", str(live_folder), "--id", "2") == 1
     assert {path.name: path.read_bytes() for path in live_folder.glob("traj-*")} == before
     monkeypatch.undo()
@@ -248,6 +251,47 @@ def test_rows_are_not_held_in_memory(tmp_path: Path) -> None:
     tracemalloc.stop()
     assert peak < 5e6
     assert len((folder / "mot" / "hall.txt").read_text().splitlines()) == 39_600
+
+
+def test_features_left_by_kills_and_put_aside_go_with_any_purge(live_folder: Path) -> None:
+    left = [".gallery.npz.purging", "gallery.npz.part", "gallery.damaged", "gallery.other_version"]
+    for name in left:
+        (live_folder / name).write_bytes(b"features")
+    purged = purge_person(RunFolder(live_folder), 2, delete_shared=False)
+    assert purged.files == ("gallery.damaged", "gallery.other_version")
+    assert not [name for name in left if (live_folder / name).exists()]
+
+
+def test_files_of_sinks_elsewhere_are_found_by_the_manifests(
+    live_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Also those of a run whose manifest is deleted; what another folder's runs wrote into them stays."""
+    first, second, other = "20260501T100000Z-bb", "20260502T100000Z-cc", "20260501T100000Z-ff"
+    site = tmp_path / "site.yaml"
+    for run_id, name in ((first, "old.jsonl"), (second, "new.jsonl")):
+        sinks = [{"type": "json_lines", "path": name}, {"type": "mqtt", "host": "broker.example"}]
+        site.write_text(json.dumps({"live": {"sinks": sinks}}))
+        manifest = Manifest(live_folder, run_id, versions={}, hashes={}, redact=Redactor())
+        manifest.write("complete", load_config(site), make_status(), [])
+    (live_folder / f"manifest-{first}.json").unlink()
+    files = [
+        tmp_path / "old.jsonl",
+        tmp_path / "old.jsonl.1",
+        tmp_path / "new.jsonl-20260502",
+        live_folder / "x.jsonl.1",
+    ]
+    for path in files:
+        for run_id in (first, other):
+            sink = JsonSink("json_lines", JsonLines(path), run_id)
+            sink.write([make_row(2), make_row(1)])
+            sink.close()
+    (tmp_path / "new.jsonl.2.gz").write_bytes(b"compressed")
+    assert run("purge", str(live_folder), "--id", "2") == 0
+    assert f"not reached: {tmp_path}/new.jsonl.2.gz, mqtt broker.example:1883" in capsys.readouterr().out
+    for path in files:
+        left = [json.loads(line) for line in path.read_text().splitlines()]
+        theirs = [(other, 2)] if path.parent == tmp_path else []
+        assert [(one["run_id"], one["global_id"]) for one in left] == [(first, 1), *theirs, (other, 1)]
 
 
 # -- purge by date ---------------------------------------------------------------------------------------------

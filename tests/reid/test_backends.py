@@ -122,6 +122,45 @@ def test_int8_is_near_but_never_compared(kind: str, tmp_path: Path) -> None:
     assert calibration.calibration_hash != other.calibration_hash
 
 
+@pytest.mark.parametrize(
+    ("device", "providers", "runtime"),
+    [
+        pytest.param("auto", ["CPUExecutionProvider"], "ONNX Runtime, fp32 on cpu", id="auto without CUDA"),
+        pytest.param("cpu", ["CUDAExecutionProvider"], "ONNX Runtime, fp32 on cpu", id="the CPU beside CUDA"),
+        pytest.param("auto", ["CUDAExecutionProvider"], "ONNX Runtime, fp32 on cuda", id="auto with CUDA"),
+    ],
+)
+def test_onnx_takes_the_gpu_by_itself_only_where_its_runtime_can(
+    device: str,
+    providers: list[str],
+    runtime: str,
+    written: Callable[[str], Path],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    onnxruntime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
+    exported = load_export(written("onnx"))
+    session = onnxruntime.InferenceSession(exported.path, providers=["CPUExecutionProvider"])
+    asked: list[list[Any]] = []
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [*providers, "CPUExecutionProvider"])
+    monkeypatch.setattr(
+        onnxruntime, "InferenceSession", lambda path, options, providers: asked.append(providers) or session
+    )
+    assert build_backend(exported, device=device).runtime == runtime
+    assert ("CUDAExecutionProvider" in str(asked)) is runtime.endswith("cuda")
+
+
+def test_a_gpu_that_onnx_runtime_cannot_use_is_refused_where_it_is_named(
+    written: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    onnxruntime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
+    exported = load_export(written("onnx"))
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CPUExecutionProvider"])
+    monkeypatch.setattr("reid.backends.choose.choose_device", torch.device)
+    with pytest.raises(InputError, match="the installed onnxruntime is for the CPU; pip install onnxruntime-gpu"):
+        build_backend(exported, device="cuda")
+
+
 def test_int8_needs_crops(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="an int8 export needs crops to calibrate with; give --data"):
         write_openvino(loaded_model(**PLAIN), tmp_path / "model.xml", precision="int8")

@@ -66,6 +66,38 @@ def test_the_command_writes_a_network_with_its_header_and_compares_it(
         app([*arguments, "--format", "onnx"], standalone_mode=False)
 
 
+@pytest.mark.parametrize(
+    ("format", "precision", "needs"),
+    [("onnx", "fp32", "onnxscript"), ("onnx", "int8", "nncf"), ("openvino", "int8", "nncf")],
+)
+def test_the_command_writes_every_format_also_beside_a_gpu(
+    format: str,
+    precision: str,
+    needs: str,
+    checkpoint: Path,
+    crops: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for package in {"onnxruntime" if format == "onnx" else "openvino", needs}:
+        pytest.importorskip(package, reason=f"{package} is not installed")
+    # A GPU that torch sees, while the runtimes of `mtmc[export]` are those for CPUs
+    monkeypatch.setattr(
+        "reid.backends.choose.choose_device", lambda name: torch.device(name.replace("auto", "cuda"))
+    )
+    output = tmp_path / ("tiny.onnx" if format == "onnx" else "tiny.xml")
+    arguments = ["--checkpoint", str(checkpoint), "--data", str(crops), "--output", str(output)]
+    app(["export", *arguments, "--format", format, "--precision", precision], standalone_mode=False)
+    printed = capsys.readouterr().out
+    assert f"wrote {output}" in printed
+    assert f" in {precision}: " in printed
+    header = load_export(output).header
+    assert header.precision == precision
+    own = load_checkpoint(checkpoint).model_hash
+    assert (header.embedding_hash == own) is (precision != "int8")
+
+
 class _Wrong:
     """Computes what another backend computes, but turns the first crop's feature around."""
 

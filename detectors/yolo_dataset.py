@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import cv2
 import numpy as np
@@ -117,9 +117,38 @@ def read_split(data: Path, split: str) -> Iterator[LabelledPicture]:
         image = read_image(file)
         if image is None:
             raise InputError(f"{file} cannot be read as a picture; remove or replace it")
-        label = Path(*("labels" if part == "images" else part for part in file.parts)).with_suffix(".txt")
         sequence = file.stem.rpartition("_")[0] or file.stem
-        yield LabelledPicture(sequence, image, _read_label(label, (image.shape[1], image.shape[0])))
+        yield LabelledPicture(sequence, image, _read_label(_label_file(file), (image.shape[1], image.shape[0])))
+
+
+def halve_split(data: Path, split: str, output: Path) -> tuple[Path, Path]:
+    """Two data sets with every second picture of one part each, from the first and from the second, as links.
+
+    Args:
+        data, split: as of `read_split`.
+        output: folder to make them in.
+
+    Returns:
+        data.yaml of both; their pictures are in the parts train and val alike.
+
+    Raises:
+        InputError: as `read_split`, or there is only one picture.
+    """
+    files = image_files(_folder(data, split))
+    if len(files) < 2:
+        raise InputError(f"{data} has only {len(files)} picture as {split!r}, but at least 2 are needed here")
+    names = _content(data).get("names", {0: "object"})
+    halves = (output / "first", output / "second")
+    for start, half in enumerate(halves):
+        for kind in ("images", "labels"):
+            (half / kind).mkdir(parents=True)
+        for file in files[start::2]:
+            label = _label_file(file)
+            (half / "images" / file.name).symlink_to(file.resolve())
+            if label.is_file():
+                (half / "labels" / label.name).symlink_to(label.resolve())
+        (half / DATA_FILE).write_text(yaml.safe_dump({"train": "images", "val": "images", "names": names}))
+    return halves[0] / DATA_FILE, halves[1] / DATA_FILE
 
 
 def count_pictures(data: Path, split: str) -> int:
@@ -131,16 +160,30 @@ def count_pictures(data: Path, split: str) -> int:
     return len(image_files(_folder(data, split)))
 
 
-def _folder(data: Path, split: str) -> Path:
+def _content(data: Path) -> dict[str, Any]:
+    """What a data.yaml says."""
     if not data.is_file():
         raise InputError(f"{data} does not exist; build a data set with 'python -m detectors dataset'")
     content = yaml.safe_load(data.read_text())
-    if not isinstance(content, dict) or not isinstance(content.get(split), str):
+    return content if isinstance(content, dict) else {}
+
+
+def _folder(data: Path, split: str) -> Path:
+    content = _content(data)
+    if not isinstance(content.get(split), str):
         raise InputError(f"{data} names no folder of pictures as {split!r}; give a data.yaml that does")
     folder = data.parent / str(content.get("path", ".")) / str(content[split])
     if not folder.is_dir():
         raise InputError(f"{data} names {folder} as {split!r}, but there is no such folder")
     return folder
+
+
+def _label_file(picture: Path) -> Path:
+    """Where the labels of a picture are: labels/... for the last images/... of its path, as Ultralytics has it."""
+    parts = list(picture.parts)
+    if "images" in parts[:-1]:
+        parts[-2 - parts[-2::-1].index("images")] = "labels"
+    return Path(*parts).with_suffix(".txt")
 
 
 def _read_label(file: Path, size_wh: tuple[int, int]) -> NDArray[np.float64]:

@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from detectors.dataset import add_sequence
-from detectors.yolo_dataset import Split
+from detectors.yolo_dataset import Split, halve_split, read_split
 from pipeline.errors import InputError
 from pipeline.sources.images import read_image
 from tests.media import grey_picture, index_of, write_video
@@ -86,6 +86,22 @@ def test_what_comes_after_until_is_in_neither_part(tmp_path: Path) -> None:
     assert added == {"train": Split(images=3, boxes=0), "val": Split(images=2, boxes=0)}
     numbers = sorted(int(p.stem[-6:]) for p in (tmp_path / "data" / "images").rglob("*.jpg"))
     assert numbers == [1, 3, 5, 7, 9], "frames 11 to 20 are left for the final test"
+
+
+def test_halves_of_a_part_have_every_second_picture(tmp_path: Path) -> None:
+    seq = sequence(tmp_path / "images" / "S", "3,1,16,12,32,24,1,-1,-1,-1\n", frames=5)
+    output = tmp_path / "images" / "data"
+    add_sequence(seq, output, every=1, train_share=0)
+    halves = halve_split(output / "data.yaml", "val", tmp_path / "halves")
+    numbers = [sorted(int(p.stem[-6:]) for p in (half.parent / "images").iterdir()) for half in halves]
+    assert numbers == [[1, 3, 5], [2, 4]]
+    boxes = [[len(picture.xyxy) for picture in read_split(half, "val")] for half in halves]
+    assert boxes == [[0, 1, 0], [0, 0]], "labels come along, also from below another folder called images"
+    (tmp_path / "one" / "images").mkdir(parents=True)
+    (tmp_path / "one" / "images" / "a.png").touch()
+    (tmp_path / "one" / "data.yaml").write_text("val: images\n")
+    with pytest.raises(InputError, match="only 1 picture as 'val', but at least 2"):
+        halve_split(tmp_path / "one" / "data.yaml", "val", tmp_path / "other")
 
 
 def test_a_video_with_its_ground_truth_beside_it(tmp_path: Path) -> None:

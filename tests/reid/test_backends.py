@@ -71,7 +71,7 @@ def test_a_file_computes_what_the_model_computes(kind: str, written: Callable[[s
     loaded = loaded_model(**EVERYTHING)
     exported = load_export(written(kind))
     assert exported.header == ModelHeader.of(loaded)
-    backend = build_backend(exported, device="cpu")
+    backend = build_backend(exported, device="cpu", half=False)
     for count in (1, 2, 5):
         features = backend.features(crops(count), rows(count))
         assert features.dtype == np.float32
@@ -173,7 +173,7 @@ def test_on_a_cpu_checkpoints_go_to_openvino_through_the_cache(
     loaded = loaded_model(**SMALL)
     first = build_backend(loaded, device="cpu")
     assert isinstance(first, OpenVinoBackend)
-    assert first.runtime == "OpenVINO, fp32 on CPU"
+    assert first.runtime.startswith("OpenVINO, fp32 on CPU, floating point in ")
     assert "preparing the embedding model 0123456789abcdef for the CPU, once" in caplog.text
     caplog.clear()
     again = build_backend(loaded, device="cpu")
@@ -190,13 +190,37 @@ def test_on_a_cpu_checkpoints_go_to_openvino_through_the_cache(
 def test_what_computes_a_checkpoint_can_be_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
     loaded = loaded_model(**PLAIN)  # has no input but the images
     assert build_backend(loaded, device="cpu", runtime="torch").runtime == "torch, float32, on cpu"
-    fast = build_backend(loaded, device="cpu", runtime="openvino")
-    assert fast.runtime == "OpenVINO, fp32 on CPU"
+    fast = build_backend(loaded, device="cpu", runtime="openvino", half=False)
+    assert fast.runtime == "OpenVINO, fp32 on CPU, floating point in f32"
     np.testing.assert_allclose(fast.features(crops(3), rows(3)), torch_features(loaded, 3), atol=2e-5)
     monkeypatch.setattr("pipeline.inference_runtime.find_spec", lambda name: None)
     assert build_backend(loaded, device="cpu").runtime == "torch, float32, on cpu"
     with pytest.raises(InputError, match="runtime: openvino needs the package openvino: pip install openvino"):
         build_backend(loaded, device="cpu", runtime="openvino")
+
+
+def test_the_runtime_says_what_the_processor_computes_in(
+    written: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import openvino
+
+    class Compiled:
+        """As on a CPU that takes bfloat16 by itself, or as on a device that does not say."""
+
+        def __init__(self, properties: dict[str, Any]) -> None:
+            self._properties = {**properties, "SUPPORTED_PROPERTIES": list(properties)}
+
+        def get_property(self, name: str) -> Any:
+            return self._properties[name]
+
+    path = written("openvino")
+    for properties, said in (
+        ({"INFERENCE_PRECISION_HINT": openvino.Type.bf16}, ", floating point in bf16"),
+        ({}, ""),
+    ):
+        compiled = Compiled(properties)
+        monkeypatch.setattr(openvino.Core, "compile_model", lambda *_, compiled=compiled: compiled)
+        assert OpenVinoBackend(path).runtime == f"OpenVINO, fp32 on CPU{said}"
 
 
 def _foreign_onnx(folder: Path) -> Path:

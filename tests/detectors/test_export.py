@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from detectors.cli import app
+from detectors.cli import app, main
 from detectors.export import export_network
 from detectors.export_check import ExportCheck, check_export
 from pipeline.errors import InputError, RunError
@@ -114,6 +114,21 @@ def test_an_export_that_computes_something_else_is_refused(tiny: Path, tmp_path:
         check.require_equal()
     with pytest.raises(RunError, match="is nan"):
         ExportCheck(1, 1.0, float("nan")).require_equal()
+
+
+def test_a_failed_comparison_is_one_line_and_writes_nothing(
+    tiny: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("onnx", reason="onnx is not installed")
+    monkeypatch.setattr("detectors.export_command.check_export", lambda *_, **__: ExportCheck(5, 0.5, 1.0))
+    output = tmp_path / "a.onnx"
+    arguments = ["--weights", str(tiny), "--data", str(data), "--output", str(output), "--image-size", "64"]
+    monkeypatch.setattr("sys.argv", ["detectors", "export", *arguments, "--format", "onnx"])
+    with pytest.raises(SystemExit) as caught:
+        main()
+    assert caught.value.code == 1
+    assert capsys.readouterr().err.startswith("failed: the export does not compute what the checkpoint computes: ")
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(

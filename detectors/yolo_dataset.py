@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -12,7 +12,7 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
-from pipeline.errors import InputError
+from pipeline.errors import InputError, RunError
 from pipeline.sources.images import image_files, read_image
 
 DATA_FILE = "data.yaml"
@@ -58,17 +58,24 @@ class YoloDataset:
     Args:
         output: folder of the data set, made if it is not there.
         class_name: name of the only class.
+
+    Raises:
+        InputError: the folder holds a data set with other classes, or in other folders.
     """
 
     def __init__(self, output: Path, *, class_name: str = "person") -> None:
         self.output = output
+        # Without `path`, Ultralytics takes the folder of data.yaml, so the data set can be moved.
+        content = {**{split: f"images/{split}" for split in SPLITS}, "names": {0: class_name}}
+        data = output / DATA_FILE
+        if data.exists():
+            _refuse_others(data, content)
         self._counts = {split: [0, 0] for split in SPLITS}
         for split in SPLITS:
             for kind in ("images", "labels"):
                 (output / kind / split).mkdir(parents=True, exist_ok=True)
-        # Without `path`, Ultralytics takes the folder of data.yaml, so the data set can be moved.
-        content = {**{split: f"images/{split}" for split in SPLITS}, "names": {0: class_name}}
-        (output / DATA_FILE).write_text(yaml.safe_dump(content, sort_keys=False))
+        if not data.exists():
+            data.write_text(yaml.safe_dump(content, sort_keys=False))
 
     @property
     def added(self) -> dict[str, Split]:
@@ -90,13 +97,24 @@ class YoloDataset:
             stem: file name without suffix.
             image: (H, W, 3) uint8 BGR.
             xyxy: (N, 4) in pixels of the picture; cut at its border, boxes outside are left out.
+
+        Raises:
+            RunError: one of the two cannot be written; then neither is there.
         """
         size_wh = (image.shape[1], image.shape[0])
         kept = _clipped(xyxy, size_wh)
-        file = self.output / "images" / split / f"{stem}.jpg"
-        cv2.imwrite(str(file), image, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+        picture = self.output / "images" / split / f"{stem}.jpg"
+        label = self.output / "labels" / split / f"{stem}.txt"
+        _, jpeg = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
         lines = [f"0 {cx:.6f} {cy:.6f} {w:.6f} {h:.6f}\n" for cx, cy, w, h in _relative(kept, size_wh)]
-        (self.output / "labels" / split / f"{stem}.txt").write_text("".join(lines))
+        try:
+            # Not cv2.imwrite, which only returns False when the disk is full.
+            picture.write_bytes(jpeg.tobytes())
+            label.write_text("".join(lines))
+        except OSError as error:
+            picture.unlink(missing_ok=True)
+            label.unlink(missing_ok=True)
+            raise RunError(f"{picture} and its label cannot be written: {error.strerror}") from error
         self._counts[split][0] += 1
         self._counts[split][1] += len(kept)
 
@@ -158,6 +176,27 @@ def count_pictures(data: Path, split: str) -> int:
         InputError: as `read_split`.
     """
     return len(image_files(_folder(data, split)))
+
+
+def _refuse_others(data: Path, content: Mapping[str, Any]) -> None:
+    """Raise InputError unless the data.yaml that is there says the same of classes and folders."""
+    found = _content(data)
+    names = found.get("names")
+    if isinstance(names, list):
+        names = dict(enumerate(names))
+    if names != content["names"]:
+        raise InputError(
+            f"{data} has the classes {names}, but {content['names']} are to be added: name that class, or build the "
+            "data set in an empty folder"
+        )
+    root = data.parent / str(found.get("path", "."))
+    for split in SPLITS:
+        folder = root / str(found.get(split))
+        if folder.resolve() != (data.parent / content[split]).resolve():
+            raise InputError(
+                f"{data} names {folder} as {split!r}, not {content[split]} beside it: build the data set in an empty "
+                "folder"
+            )
 
 
 def _content(data: Path) -> dict[str, Any]:

@@ -7,8 +7,8 @@ import pytest
 import yaml
 
 from detectors.dataset import add_sequence
-from detectors.yolo_dataset import Split, halve_split, read_split
-from pipeline.errors import InputError
+from detectors.yolo_dataset import Split, YoloDataset, halve_split, read_split
+from pipeline.errors import InputError, RunError
 from pipeline.sources.images import read_image
 from tests.media import grey_picture, index_of, write_video
 
@@ -78,6 +78,29 @@ def test_sequences_add_up_but_not_twice(tmp_path: Path) -> None:
     assert names == ["S_000001", "T_000001", "T_000011"]
     with pytest.raises(InputError, match="holds frames of T already"):
         add_sequence(tmp_path / "T", tmp_path / "data", every=10, train_share=0.0)
+
+
+def test_a_data_set_keeps_its_class(tmp_path: Path) -> None:
+    output = tmp_path / "data"
+    YoloDataset(output, class_name="car")
+    before = (output / "data.yaml").read_text()
+    YoloDataset(output, class_name="car")
+    with pytest.raises(InputError, match=r"has the classes \{0: 'car'\}, but \{0: 'person'\} are to be added"):
+        add_sequence(sequence(tmp_path / "S", ""), output)
+    assert (output / "data.yaml").read_text() == before
+    (output / "data.yaml").write_text("train: images/train\nval: photos/val\nnames: [car]\n")
+    with pytest.raises(InputError, match=r"names .*photos/val as 'val', not images/val beside it"):
+        YoloDataset(output, class_name="car")
+
+
+@pytest.mark.parametrize("which", ["images/train/S_000001.jpg", "labels/train/S_000001.txt"])
+def test_on_a_full_disk_neither_picture_nor_label_remains(tmp_path: Path, which: str) -> None:
+    dataset = YoloDataset(tmp_path)
+    (tmp_path / which).symlink_to("/dev/full")
+    with pytest.raises(RunError, match=r"S_000001\.jpg and its label cannot be written: No space left on device"):
+        dataset.add("train", "S_000001", grey_picture(1, SIZE_WH), np.array([[1.0, 1, 9, 9]]))
+    assert not [path for path in tmp_path.rglob("S_*") if path.suffix in (".jpg", ".txt")]
+    assert dataset.added["train"] == Split(images=0, boxes=0)
 
 
 def test_what_comes_after_until_is_in_neither_part(tmp_path: Path) -> None:

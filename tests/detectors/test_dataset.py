@@ -103,6 +103,14 @@ def test_on_a_full_disk_neither_picture_nor_label_remains(tmp_path: Path, which:
     assert dataset.added["train"] == Split(images=0, boxes=0)
 
 
+def test_frames_are_counted_where_the_recording_does_not_say_how_many(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline.sources.video.VideoSource._frame_count", lambda _: None)
+    added = add_sequence(sequence(tmp_path / "S", ""), tmp_path / "data", every=5, train_share=0.5)
+    assert added == {"train": Split(images=2, boxes=0), "val": Split(images=2, boxes=0)}
+
+
 def test_what_comes_after_until_is_in_neither_part(tmp_path: Path) -> None:
     seq = sequence(tmp_path / "S", "")
     added = add_sequence(seq, tmp_path / "data", every=2, train_share=0.3, until=0.5)

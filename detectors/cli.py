@@ -20,7 +20,7 @@ from detectors.dataset import add_sequence
 from detectors.export_command import export
 from detectors.pseudo_labels import PseudoLabelSettings, add_pseudo_labelled
 from detectors.yolo_dataset import DATA_FILE, count_pictures
-from pipeline.errors import InputError
+from pipeline.errors import InputError, RunError
 
 app = typer.Typer(
     help="Build data sets for detectors, fine-tune one, measure one.",
@@ -233,9 +233,12 @@ def _json(scores: evaluation.DetectionScores) -> dict[str, float | int | None]:
 
 
 def main() -> None:
-    """Run the command line; what a user can mend becomes one line and exit code 2."""
+    """Run the command line and exit: 0 done, 1 failed while running, 2 bad usage or input; errors are one line."""
     try:
         app(prog_name="python -m detectors")
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(2) from error
+    except RunError as error:
+        print(f"failed: {error}", file=sys.stderr)
+        raise SystemExit(1) from error

@@ -53,9 +53,9 @@ def add_sequence(
     name = sequence.resolve().stem if sequence.is_file() else sequence.resolve().name
     dataset = YoloDataset(output, class_name=class_name)
     dataset.refuse_again(name)
+    frames = _frame_count(name, sequence)
+    first_of_val, end = round(frames * train_share), round(frames * until)
     with open_source(name, str(sequence)) as source:
-        frames = source.frame_count or 0
-        first_of_val, end = round(frames * train_share), round(frames * until)
         for frame in source:
             if until < 1 and frame.frame_index >= end:
                 break
@@ -66,6 +66,12 @@ def add_sequence(
             stem = f"{name}_{frame.frame_index + 1:06d}"  # frames count from 1, as in the sequence's files
             dataset.add(split, stem, frame.image, boxes_of.get(frame.frame_index, np.zeros((0, 4))))
     return dataset.added
+
+
+def _frame_count(name: str, sequence: Path) -> int:
+    """Of a recording: as it says, or counted where it does not, as a video whose recorder was cut off."""
+    with open_source(name, str(sequence)) as source:
+        return source.frame_count or sum(1 for _ in source)
 
 
 def _ground_truth(sequence: Path) -> Path:

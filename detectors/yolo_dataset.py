@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import cv2
 import numpy as np
 import yaml
 from numpy.typing import NDArray
 
-from pipeline.errors import InputError
+from pipeline.errors import InputError, RunError
 from pipeline.sources.images import image_files, read_image
 
 DATA_FILE = "data.yaml"
@@ -58,17 +58,24 @@ class YoloDataset:
     Args:
         output: folder of the data set, made if it is not there.
         class_name: name of the only class.
+
+    Raises:
+        InputError: the folder holds a data set with other classes, or in other folders.
     """
 
     def __init__(self, output: Path, *, class_name: str = "person") -> None:
         self.output = output
+        # Without `path`, Ultralytics takes the folder of data.yaml, so the data set can be moved.
+        content = {**{split: f"images/{split}" for split in SPLITS}, "names": {0: class_name}}
+        data = output / DATA_FILE
+        if data.exists():
+            _refuse_others(data, content)
         self._counts = {split: [0, 0] for split in SPLITS}
         for split in SPLITS:
             for kind in ("images", "labels"):
                 (output / kind / split).mkdir(parents=True, exist_ok=True)
-        # Without `path`, Ultralytics takes the folder of data.yaml, so the data set can be moved.
-        content = {**{split: f"images/{split}" for split in SPLITS}, "names": {0: class_name}}
-        (output / DATA_FILE).write_text(yaml.safe_dump(content, sort_keys=False))
+        if not data.exists():
+            data.write_text(yaml.safe_dump(content, sort_keys=False))
 
     @property
     def added(self) -> dict[str, Split]:
@@ -90,13 +97,24 @@ class YoloDataset:
             stem: file name without suffix.
             image: (H, W, 3) uint8 BGR.
             xyxy: (N, 4) in pixels of the picture; cut at its border, boxes outside are left out.
+
+        Raises:
+            RunError: one of the two cannot be written; then neither is there.
         """
         size_wh = (image.shape[1], image.shape[0])
         kept = _clipped(xyxy, size_wh)
-        file = self.output / "images" / split / f"{stem}.jpg"
-        cv2.imwrite(str(file), image, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+        picture = self.output / "images" / split / f"{stem}.jpg"
+        label = self.output / "labels" / split / f"{stem}.txt"
+        _, jpeg = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
         lines = [f"0 {cx:.6f} {cy:.6f} {w:.6f} {h:.6f}\n" for cx, cy, w, h in _relative(kept, size_wh)]
-        (self.output / "labels" / split / f"{stem}.txt").write_text("".join(lines))
+        try:
+            # Not cv2.imwrite, which only returns False when the disk is full.
+            picture.write_bytes(jpeg.tobytes())
+            label.write_text("".join(lines))
+        except OSError as error:
+            picture.unlink(missing_ok=True)
+            label.unlink(missing_ok=True)
+            raise RunError(f"{picture} and its label cannot be written: {error.strerror}") from error
         self._counts[split][0] += 1
         self._counts[split][1] += len(kept)
 
@@ -117,9 +135,38 @@ def read_split(data: Path, split: str) -> Iterator[LabelledPicture]:
         image = read_image(file)
         if image is None:
             raise InputError(f"{file} cannot be read as a picture; remove or replace it")
-        label = Path(*("labels" if part == "images" else part for part in file.parts)).with_suffix(".txt")
         sequence = file.stem.rpartition("_")[0] or file.stem
-        yield LabelledPicture(sequence, image, _read_label(label, (image.shape[1], image.shape[0])))
+        yield LabelledPicture(sequence, image, _read_label(_label_file(file), (image.shape[1], image.shape[0])))
+
+
+def halve_split(data: Path, split: str, output: Path) -> tuple[Path, Path]:
+    """Two data sets with every second picture of one part each, from the first and from the second, as links.
+
+    Args:
+        data, split: as of `read_split`.
+        output: folder to make them in.
+
+    Returns:
+        data.yaml of both; their pictures are in the parts train and val alike.
+
+    Raises:
+        InputError: as `read_split`, or there is only one picture.
+    """
+    files = image_files(_folder(data, split))
+    if len(files) < 2:
+        raise InputError(f"{data} has only {len(files)} picture as {split!r}, but at least 2 are needed here")
+    names = _content(data).get("names", {0: "object"})
+    halves = (output / "first", output / "second")
+    for start, half in enumerate(halves):
+        for kind in ("images", "labels"):
+            (half / kind).mkdir(parents=True)
+        for file in files[start::2]:
+            label = _label_file(file)
+            (half / "images" / file.name).symlink_to(file.resolve())
+            if label.is_file():
+                (half / "labels" / label.name).symlink_to(label.resolve())
+        (half / DATA_FILE).write_text(yaml.safe_dump({"train": "images", "val": "images", "names": names}))
+    return halves[0] / DATA_FILE, halves[1] / DATA_FILE
 
 
 def count_pictures(data: Path, split: str) -> int:
@@ -131,16 +178,51 @@ def count_pictures(data: Path, split: str) -> int:
     return len(image_files(_folder(data, split)))
 
 
-def _folder(data: Path, split: str) -> Path:
+def _refuse_others(data: Path, content: Mapping[str, Any]) -> None:
+    """Raise InputError unless the data.yaml that is there says the same of classes and folders."""
+    found = _content(data)
+    names = found.get("names")
+    if isinstance(names, list):
+        names = dict(enumerate(names))
+    if names != content["names"]:
+        raise InputError(
+            f"{data} has the classes {names}, but {content['names']} are to be added: name that class, or build the "
+            "data set in an empty folder"
+        )
+    root = data.parent / str(found.get("path", "."))
+    for split in SPLITS:
+        folder = root / str(found.get(split))
+        if folder.resolve() != (data.parent / content[split]).resolve():
+            raise InputError(
+                f"{data} names {folder} as {split!r}, not {content[split]} beside it: build the data set in an empty "
+                "folder"
+            )
+
+
+def _content(data: Path) -> dict[str, Any]:
+    """What a data.yaml says."""
     if not data.is_file():
         raise InputError(f"{data} does not exist; build a data set with 'python -m detectors dataset'")
     content = yaml.safe_load(data.read_text())
-    if not isinstance(content, dict) or not isinstance(content.get(split), str):
+    return content if isinstance(content, dict) else {}
+
+
+def _folder(data: Path, split: str) -> Path:
+    content = _content(data)
+    if not isinstance(content.get(split), str):
         raise InputError(f"{data} names no folder of pictures as {split!r}; give a data.yaml that does")
     folder = data.parent / str(content.get("path", ".")) / str(content[split])
     if not folder.is_dir():
         raise InputError(f"{data} names {folder} as {split!r}, but there is no such folder")
     return folder
+
+
+def _label_file(picture: Path) -> Path:
+    """Where the labels of a picture are: labels/... for the last images/... of its path, as Ultralytics has it."""
+    parts = list(picture.parts)
+    if "images" in parts[:-1]:
+        parts[-2 - parts[-2::-1].index("images")] = "labels"
+    return Path(*parts).with_suffix(".txt")
 
 
 def _read_label(file: Path, size_wh: tuple[int, int]) -> NDArray[np.float64]:

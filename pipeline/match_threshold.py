@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -14,6 +15,11 @@ from pipeline.cross_camera.feature_bank import FeatureBank
 from pipeline.datatypes import BoolArray, FloatArray
 
 Distances = NDArray[np.floating[Any]]
+
+# A rate of one in ten thousand is then told by a thousand pairs, and a set of distances takes 80 MB.
+MAX_IMPOSTOR_PAIRS = 10_000_000
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -94,12 +100,6 @@ class Views:
     embeddings: FloatArray
     not_persons: frozenset[int] | None = None
 
-    def certainly_differs(self, other: Views) -> bool:
-        """Whether the two are certainly two people."""
-        if self.person == other.person:
-            return False
-        return self.not_persons is None or other.person in self.not_persons
-
 
 def centred_views(views: Sequence[Views]) -> list[Views]:
     """The same views without the mean of the persons' mean embeddings in their camera, of length 1 again."""
@@ -121,51 +121,104 @@ def track_distances(
     """Distances as the linker measures them: between the feature banks of two tracks, mean of the best three pairs.
 
     Pairs of one person are those of two cameras; where nobody was seen by two, the two halves of each person's views.
-    Pairs of two people are all that are certain.
+    Pairs of two people are all that are certain, or a seeded sample of about MAX_IMPOSTOR_PAIRS, which is logged.
 
     Returns:
         (G,) genuine and (M,) impostor distances.
     """
     banks = [_bank(v.embeddings, features_per_track, max_similarity) for v in views]
     features, valid = _stacked(banks)
-    genuine: list[float] = []
-    impostor: list[float] = []
-    for row, view in enumerate(views):
+    labels = _Labels(views)
+    drawn = _Drawn(sum(int(labels.differing(row)[row + 1 :].sum()) for row in range(len(views))))
+    genuine: list[Distances] = []
+    impostor: list[Distances] = []
+    for row in range(len(views)):
         distances = appearance_distance(banks[row], features[row + 1 :], valid[row + 1 :])
-        for other, distance in enumerate(distances.tolist(), start=row + 1):
-            if view.certainly_differs(views[other]):
-                impostor.append(distance)
-            elif view.person == views[other].person and view.camera != views[other].camera:
-                genuine.append(distance)
-    if not genuine:
+        impostor.append(drawn.of(distances[labels.differing(row)[row + 1 :]]))
+        genuine.append(distances[labels.same_person_elsewhere(row)[row + 1 :]])
+    if not sum(map(len, genuine)):
         for view in views:
             half = len(view.embeddings) // 2
             if half:
                 other_half = view.embeddings[None, half:]
-                found = appearance_distance(
-                    view.embeddings[:half], other_half, np.ones(other_half.shape[:2], np.bool_)
+                genuine.append(
+                    appearance_distance(
+                        view.embeddings[:half], other_half, np.ones(other_half.shape[:2], np.bool_)
+                    )
                 )
-                genuine += found.tolist()
-    return np.array(genuine), np.array(impostor)
+    return _joined(genuine), _joined(impostor)
 
 
 def crop_distances(views: Sequence[Views]) -> tuple[Distances, Distances]:
     """Distances as the tracker measures them inside a camera: between a new crop and the mean of a track's others.
 
     Returns:
-        (G,) genuine and (M,) impostor distances.
+        (G,) genuine and (M,) impostor distances; of these as many as of `track_distances`.
     """
-    genuine, impostor = [], []
-    means = [_unit(view.embeddings.mean(axis=0)) for view in views]
-    for row, view in enumerate(views):
+    labels = _Labels(views)
+    rivals = [labels.differing(row) & labels.in_camera_of(row) for row in range(len(views))]
+    drawn = _Drawn(
+        sum(int(others.sum()) * len(view.embeddings) for view, others in zip(views, rivals, strict=True))
+    )
+    genuine: list[float] = []
+    impostor: list[Distances] = []
+    means = np.array([_unit(view.embeddings.mean(axis=0)) for view in views])
+    for view, others in zip(views, rivals, strict=True):
         count = len(view.embeddings)
         for crop in range(count if count > 1 else 0):
-            others = np.delete(view.embeddings, crop, axis=0)
-            genuine.append(1 - float(_unit(others.mean(axis=0)) @ view.embeddings[crop]))
-        for other, mean in enumerate(means):
-            if other != row and view.camera == views[other].camera and view.certainly_differs(views[other]):
-                impostor += (1 - view.embeddings @ mean).tolist()
-    return np.array(genuine), np.array(impostor)
+            rest = np.delete(view.embeddings, crop, axis=0)
+            genuine.append(1 - float(_unit(rest.mean(axis=0)) @ view.embeddings[crop]))
+        if others.any():
+            impostor.append(drawn.of(1 - (means[others] @ view.embeddings.T).ravel()))
+    return np.array(genuine), _joined(impostor)
+
+
+class _Labels:
+    """Who and where of many views, as arrays to compare one with all by."""
+
+    def __init__(self, views: Sequence[Views]) -> None:
+        self._views = views
+        self._persons = np.array([view.person for view in views], np.int64)
+        _, self._cameras = np.unique([view.camera for view in views], return_inverse=True)
+
+    def differing(self, row: int) -> BoolArray:
+        """(N,) whether each is certainly somebody else than view `row`, as `Views.not_persons` has it."""
+        known = self._views[row].not_persons
+        if known is None:
+            return np.asarray(self._persons != self._persons[row])
+        return np.isin(self._persons, np.array(sorted(known - {self._views[row].person}), np.int64))
+
+    def in_camera_of(self, row: int) -> BoolArray:
+        """(N,) whether each is of the camera of view `row`."""
+        return np.asarray(self._cameras == self._cameras[row])
+
+    def same_person_elsewhere(self, row: int) -> BoolArray:
+        """(N,) whether each is the person of view `row` in another camera."""
+        return np.asarray((self._persons == self._persons[row]) & ~self.in_camera_of(row))
+
+
+class _Drawn:
+    """All of `total` distances, or, where they are too many to keep, a sample that is the same every time."""
+
+    def __init__(self, total: int) -> None:
+        self._share = MAX_IMPOSTOR_PAIRS / total if total > MAX_IMPOSTOR_PAIRS else 1.0
+        self._rng = np.random.default_rng(0)
+        if self._share < 1:
+            logger.warning(
+                "of %d pairs of two people a random %.1f %% are measured, about %d",
+                total,
+                100 * self._share,
+                MAX_IMPOSTOR_PAIRS,
+            )
+
+    def of(self, distances: Distances) -> Distances:
+        """Those of the next `distances` (M,) that are in the sample."""
+        return distances if self._share == 1 else distances[self._rng.random(len(distances)) < self._share]
+
+
+def _joined(parts: Sequence[Distances]) -> Distances:
+    """One array (M,) float64: a limit between two neighbouring float32 would round to one of them."""
+    return np.concatenate([np.zeros(0), *parts])
 
 
 def _bank(embeddings: FloatArray, capacity: int, max_similarity: float) -> FloatArray:

@@ -42,7 +42,7 @@ PIXEL_FORMATS: Mapping[str, PixelFormat] = MappingProxyType(
         "bgr255": PixelFormat(bgr=True, mean=(0.0, 0.0, 0.0), std=(1 / 255, 1 / 255, 1 / 255)),
         # torchvision, torchreid and BoxMOT: RGB, mean and standard deviation of ImageNet
         "imagenet": PixelFormat(bgr=False, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225)),
-        # TransReID and the exports of this project: RGB from -1 to 1
+        # TransReID: RGB from -1 to 1
         "half": PixelFormat(bgr=False, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5)),
     }
 )
@@ -105,9 +105,16 @@ def network_features(path: Path, crops: CropSet, pixels: str, *, description: st
     try:
         core = openvino.Core()
         network = core.read_model(str(path))
+        if len(network.inputs) != 1:
+            raise InputError(
+                f"{path} has {len(network.inputs)} inputs, but a network of others takes crops alone; an export of "
+                "this project is measured by 'python -m reid evaluate --checkpoint'"
+            )
         _, channels, height, width = network.input(0).partial_shape.get_max_shape()
         network.reshape([-1, channels, height, width])
         compiled: Any = core.compile_model(network, "CPU")
+    except InputError:
+        raise
     except (RuntimeError, ValueError) as error:
         raise InputError(
             f"{path} is no network of crops (N, 3, height, width) that OpenVINO can run: "

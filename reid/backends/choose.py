@@ -15,7 +15,7 @@ from pipeline.export_cache import cached_export
 from pipeline.inference_runtime import Runtime, choose_runtime
 from reid.backends.base import Backend
 from reid.backends.exported import ExportedModel
-from reid.backends.onnx_model import OnnxBackend
+from reid.backends.onnx_model import OnnxBackend, has_cuda
 from reid.backends.openvino_model import OpenVinoBackend
 from reid.backends.tensorrt_engine import TensorRtBackend
 from reid.backends.torch_model import TorchBackend
@@ -33,8 +33,9 @@ def build_backend(
 
     Args:
         model: a loaded checkpoint goes to what `runtime` says, an exported network to its own runtime.
-        device: as torch names it; "auto" is the first GPU if there is one, otherwise the CPU. An OpenVINO network also
-            runs on "intel:gpu" and the like.
+        device: as torch names it; "auto" is the first GPU if there is one, otherwise the CPU; for an OpenVINO network
+            always the CPU, for an ONNX file also where the installed ONNX Runtime is the one for CPUs. An OpenVINO
+            network also runs on "intel:gpu" and the like.
         runtime: "auto" is torch on a GPU; on a CPU OpenVINO where it is installed, otherwise torch. The network
             for OpenVINO is made and kept at its first use.
         half: torch computes in float16; "auto" does on a GPU. OpenVINO computes in half precision where
@@ -55,8 +56,13 @@ def _exported(model: ExportedModel, device: str, half: Half) -> Backend:
     if model.path.suffix == ".xml":
         return OpenVinoBackend(model.path, _openvino_device(model.path, device), exact=half is False)
     if model.path.suffix == ".onnx":
-        return OnnxBackend(model.path, choose_device(device))
+        return OnnxBackend(model.path, _onnx_device(model.path, device))
     return TensorRtBackend(model.path, choose_device(device))
+
+
+def _onnx_device(path: Path, device: str) -> torch.device:
+    """As `choose_device`, but "auto" is the CPU where the installed ONNX Runtime knows no other."""
+    return choose_device("cpu" if device == "auto" and not has_cuda(path) else device)
 
 
 def _openvino_device(path: Path, device: str) -> str:

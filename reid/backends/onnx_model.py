@@ -28,7 +28,7 @@ class OnnxBackend:
         onnxruntime = _import_onnxruntime(path)
         providers: list[Any] = ["CPUExecutionProvider"]
         if device.type == "cuda":
-            if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
+            if not has_cuda(path):
                 raise InputError(
                     f"{path} cannot be used on {device}: the installed onnxruntime is for the CPU; "
                     "pip install onnxruntime-gpu, or set device: cpu"
@@ -45,6 +45,11 @@ class OnnxBackend:
         inputs = graph_inputs(self.header, crops, cameras)
         features: FloatArray = self._session.run(None, {name: value.numpy() for name, value in inputs.items()})[0]
         return features
+
+
+def has_cuda(path: Path) -> bool:
+    """Whether the installed ONNX Runtime is the one for NVIDIA GPUs; errors as of `OnnxBackend`."""
+    return "CUDAExecutionProvider" in _import_onnxruntime(path).get_available_providers()
 
 
 def read_header(path: Path) -> ModelHeader:

@@ -42,7 +42,7 @@ class OpenVinoBackend:
             raise InputError(
                 f"{xml} cannot be used on the OpenVINO device {device}: {_last_line(error)}"
             ) from error
-        self.runtime = f"OpenVINO, {self.header.precision} on {device}"
+        self.runtime = f"OpenVINO, {self.header.precision} on {device}{_computed_in(self._compiled)}"
 
     def features(self, crops: Tensor, cameras: IntArray) -> FloatArray:
         """Satisfies `Backend.features`."""
@@ -85,6 +85,14 @@ def _header(network: Any, xml: Path) -> ModelHeader:
             "to its metadata; export it again"
         )
     return header
+
+
+def _computed_in(compiled: Any) -> str:
+    """In which type a compiled network computes what is not int8, in words: the processor's choice, not the file's."""
+    hint = "INFERENCE_PRECISION_HINT"
+    if hint not in compiled.get_property("SUPPORTED_PROPERTIES"):
+        return ""
+    return f", floating point in {compiled.get_property(hint).get_type_name()}"
 
 
 def _last_line(error: Exception) -> str:

@@ -18,6 +18,8 @@ from pipeline.commands.json_file import write_json
 from pipeline.config import load_config
 from pipeline.errors import InputError
 from reid.attention_map import attention_maps, draw_attention
+from reid.backends.choose import build_backend
+from reid.backends.exported import ExportedModel, is_export, load_export
 from reid.camera_rows import CameraRows, with_camera_rows
 from reid.checkpoints import LoadedModel, load_checkpoint
 from reid.commands.arguments import DataOption, DeviceOption
@@ -25,7 +27,9 @@ from reid.commands.output_file import PICTURE_SUFFIXES, prepare_output
 from reid.datasets import CropSet, ReidDataset, camera_indices, read_dataset, read_rgb, view_indices
 from reid.datasets.base import natural_order
 from reid.device import choose_device
+from reid.exported_features import exported_features
 from reid.features import embed_draws, extract_features
+from reid.model_header import ModelHeader
 from reid.peers import network_features, parse_peer
 from reid.ranked_list import draw_ranked_lists, evenly_spaced, ranked_lists
 from reid.reranking import KReciprocalDistance
@@ -44,7 +48,10 @@ from reid.training.transforms import EvaluationTransform
 def evaluate(
     data: DataOption,
     checkpoint: Annotated[
-        Path | None, typer.Option(help="A checkpoint of this project; the one that comes with it otherwise.")
+        Path | None,
+        typer.Option(
+            help="A checkpoint of this project or an export of one; the one that comes with it otherwise."
+        ),
     ] = None,
     cameras: Annotated[
         str | None, typer.Option(help="Use the crops of these cameras only, as c3,c4.", metavar="NAMES")
@@ -122,18 +129,28 @@ def evaluate(
     dataset = read_dataset(data)
     draws = _draws(dataset, cameras, data)
     shown = sorted({name for draw in draws for part in draw for name in part.cameras}, key=natural_order)
-    known_site = None if site is None else load_site(site)
-    loaded = _load(path, rows, known_site, shown)
+    own: Callable[[CropSet], NDArray[Any]]
+    known_site: Site | None = None
+    if is_export(path):
+        exported = _load_export(path, rows, site, attention_file)
+        backend = build_backend(exported, device=device)
+        notes = _export_notes(exported.header, shown)
+        own = partial(exported_features, backend, exported.header, batch_size=batch)
+        embedding_hash = exported.header.embedding_hash
+    else:
+        known_site = None if site is None else load_site(site)
+        loaded = _load(path, rows, known_site, shown)
+        chosen = choose_device(device)
+        loaded.model.to(chosen)
+        notes = _notes(loaded, rows, known_site, shown)
+        own = partial(_model_features, loaded, batch=batch, device=chosen)
+        embedding_hash = loaded.model_hash
     site_means = {} if known_site is None else known_site.camera_means
-    chosen = choose_device(device)
-    loaded.model.to(chosen)
 
     console = Console()
-    for note in (*dataset.notes, *_notes(loaded, rows, known_site, shown)):
+    for note in (*dataset.notes, *notes):
         console.print(note, markup=False)
-    embedders: dict[str, Callable[[CropSet], NDArray[Any]]] = {
-        path.stem: partial(_model_features, loaded, batch=batch, device=chosen)
-    }
+    embedders = {path.stem: own}
     for other in peers:
         embedders[other.name] = partial(
             network_features, other.path, pixels=other.pixels, description=f"{other.name} on the CPU"
@@ -179,7 +196,7 @@ def evaluate(
             "people": len(crops.person_ids),
             "cameras": shown,
             "checkpoint": path.name,
-            "model_hash": loaded.model_hash,
+            "model_hash": embedding_hash,
             "rows": str(rows),
             "site": None if site is None else site.name,
             "centred_cameras": centre_cameras,
@@ -197,6 +214,28 @@ def _load(path: Path, rows: CameraRows, site: Site | None, cameras: Sequence[str
     if rows is not CameraRows.OWN:
         raise InputError(f"--site gives cameras rows of their own: leave out --rows {rows}")
     return with_site(loaded, site)
+
+
+def _load_export(path: Path, rows: CameraRows, site: Path | None, attention_file: Path | None) -> ExportedModel:
+    """The exported network; InputError for options that change or look into the network."""
+    for option, given in (
+        (f"--rows {rows}", rows is not CameraRows.OWN),
+        ("--site", site is not None),
+        ("--attention", attention_file is not None),
+    ):
+        if given:
+            raise InputError(f"{option} needs the .safetensors checkpoint, and {path} is an export: leave one out")
+    return load_export(path)
+
+
+def _export_notes(header: ModelHeader, cameras: Sequence[str]) -> list[str]:
+    """What a user should know of the rows that an exported network uses."""
+    notes = ["The viewpoint of every crop is taken as unknown."] if header.views > 1 else []
+    strangers = [name for name in cameras if name not in header.camera_names]
+    if header.cameras and strangers:
+        rows = "the row for unknown cameras" if header.unknown_row else "the mean of the camera rows"
+        notes.append(f"The network has no row for {', '.join(strangers)}: their crops get {rows}.")
+    return notes
 
 
 def _notes(loaded: LoadedModel, rows: CameraRows, site: Site | None, cameras: Sequence[str]) -> list[str]:

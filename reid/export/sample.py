@@ -14,6 +14,7 @@ from torch import Tensor
 
 from pipeline.config import PROJECT_ROOT
 from pipeline.datatypes import IntArray
+from pipeline.errors import InputError
 from pipeline.frames import open_source
 from pipeline.mot_files import read_ground_truth
 from reid.crops import crop_boxes, resize_image
@@ -45,6 +46,24 @@ class CropSample:
     def first(self, count: int) -> CropSample:
         """The first `count` crops."""
         return CropSample(self.crops[:count], self.person_ids[:count], self.cameras[:count])
+
+    def halves(self) -> tuple[CropSample, CropSample]:
+        """Two samples without a common person: every second one with all crops, from the first and from the second.
+
+        Raises:
+            InputError: all crops are of one person.
+        """
+        persons, position = np.unique(self.person_ids, return_inverse=True)
+        if len(persons) < 2:
+            raise InputError(
+                f"the {len(self.person_ids)} crops are all of one person, but one half of the people calibrates an "
+                "int8 network and the other measures it: give --data with more people, or more --crops"
+            )
+        first, second = (np.flatnonzero(position % 2 == odd) for odd in (0, 1))
+        return self._at(first), self._at(second)
+
+    def _at(self, chosen: IntArray) -> CropSample:
+        return CropSample(self.crops[torch.from_numpy(chosen)], self.person_ids[chosen], self.cameras[chosen])
 
 
 def sample_of_dataset(folder: Path, size_hw: tuple[int, int], count: int) -> CropSample:

@@ -7,8 +7,8 @@ import pytest
 import yaml
 
 from detectors.dataset import add_sequence
-from detectors.yolo_dataset import Split
-from pipeline.errors import InputError
+from detectors.yolo_dataset import Split, YoloDataset, halve_split, read_split
+from pipeline.errors import InputError, RunError
 from pipeline.sources.images import read_image
 from tests.media import grey_picture, index_of, write_video
 
@@ -80,12 +80,59 @@ def test_sequences_add_up_but_not_twice(tmp_path: Path) -> None:
         add_sequence(tmp_path / "T", tmp_path / "data", every=10, train_share=0.0)
 
 
+def test_a_data_set_keeps_its_class(tmp_path: Path) -> None:
+    output = tmp_path / "data"
+    YoloDataset(output, class_name="car")
+    before = (output / "data.yaml").read_text()
+    YoloDataset(output, class_name="car")
+    with pytest.raises(InputError, match=r"has the classes \{0: 'car'\}, but \{0: 'person'\} are to be added"):
+        add_sequence(sequence(tmp_path / "S", ""), output)
+    assert (output / "data.yaml").read_text() == before
+    (output / "data.yaml").write_text("train: images/train\nval: photos/val\nnames: [car]\n")
+    with pytest.raises(InputError, match=r"names .*photos/val as 'val', not images/val beside it"):
+        YoloDataset(output, class_name="car")
+
+
+@pytest.mark.parametrize("which", ["images/train/S_000001.jpg", "labels/train/S_000001.txt"])
+def test_on_a_full_disk_neither_picture_nor_label_remains(tmp_path: Path, which: str) -> None:
+    dataset = YoloDataset(tmp_path)
+    (tmp_path / which).symlink_to("/dev/full")
+    with pytest.raises(RunError, match=r"S_000001\.jpg and its label cannot be written: No space left on device"):
+        dataset.add("train", "S_000001", grey_picture(1, SIZE_WH), np.array([[1.0, 1, 9, 9]]))
+    assert not [path for path in tmp_path.rglob("S_*") if path.suffix in (".jpg", ".txt")]
+    assert dataset.added["train"] == Split(images=0, boxes=0)
+
+
+def test_frames_are_counted_where_the_recording_does_not_say_how_many(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline.sources.video.VideoSource._frame_count", lambda _: None)
+    added = add_sequence(sequence(tmp_path / "S", ""), tmp_path / "data", every=5, train_share=0.5)
+    assert added == {"train": Split(images=2, boxes=0), "val": Split(images=2, boxes=0)}
+
+
 def test_what_comes_after_until_is_in_neither_part(tmp_path: Path) -> None:
     seq = sequence(tmp_path / "S", "")
     added = add_sequence(seq, tmp_path / "data", every=2, train_share=0.3, until=0.5)
     assert added == {"train": Split(images=3, boxes=0), "val": Split(images=2, boxes=0)}
     numbers = sorted(int(p.stem[-6:]) for p in (tmp_path / "data" / "images").rglob("*.jpg"))
     assert numbers == [1, 3, 5, 7, 9], "frames 11 to 20 are left for the final test"
+
+
+def test_halves_of_a_part_have_every_second_picture(tmp_path: Path) -> None:
+    seq = sequence(tmp_path / "images" / "S", "3,1,16,12,32,24,1,-1,-1,-1\n", frames=5)
+    output = tmp_path / "images" / "data"
+    add_sequence(seq, output, every=1, train_share=0)
+    halves = halve_split(output / "data.yaml", "val", tmp_path / "halves")
+    numbers = [sorted(int(p.stem[-6:]) for p in (half.parent / "images").iterdir()) for half in halves]
+    assert numbers == [[1, 3, 5], [2, 4]]
+    boxes = [[len(picture.xyxy) for picture in read_split(half, "val")] for half in halves]
+    assert boxes == [[0, 1, 0], [0, 0]], "labels come along, also from below another folder called images"
+    (tmp_path / "one" / "images").mkdir(parents=True)
+    (tmp_path / "one" / "images" / "a.png").touch()
+    (tmp_path / "one" / "data.yaml").write_text("val: images\n")
+    with pytest.raises(InputError, match="only 1 picture as 'val', but at least 2"):
+        halve_split(tmp_path / "one" / "data.yaml", "val", tmp_path / "other")
 
 
 def test_a_video_with_its_ground_truth_beside_it(tmp_path: Path) -> None:

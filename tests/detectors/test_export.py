@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 import torch
 
-from detectors.cli import app
+from detectors.cli import app, main
 from detectors.export import export_network
 from detectors.export_check import ExportCheck, check_export
 from pipeline.errors import InputError, RunError
@@ -25,11 +26,11 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two pictures of noise, with a box each."""
+    """Five pictures of noise, with a box each."""
     folder = tmp_path_factory.mktemp("data")
     for kind in ("images", "labels"):
         (folder / kind / "val").mkdir(parents=True)
-    for index in range(2):
+    for index in range(5):
         cv2.imwrite(str(folder / f"images/val/noise_{index}.png"), noise((80, 60), index).image)
         (folder / f"labels/val/noise_{index}.txt").write_text("0 0.5 0.5 0.2 0.4\n")
     (folder / "data.yaml").write_text("train: images/val\nval: images/val\nnames: {0: person}\n")
@@ -55,7 +56,7 @@ def test_the_command_writes_a_network_that_the_pipeline_loads(
     ]
     app([*arguments, "--image-size", "64"], standalone_mode=False)
     printed = capsys.readouterr().out
-    assert "2 frames: cosine with torch at least 1.000000 of the boxes, 1.000000 of the confidences" in printed
+    assert "5 frames: cosine with torch at least 1.000000 of the boxes, 1.000000 of the confidences" in printed
     assert [entry.name for entry in tmp_path.iterdir()] == [name]
     frames = [noise((80, 60), 1), noise((64, 64), 2), noise((80, 60), 3)]
     loaded = next(output.glob("*.xml")) if format == "openvino" else output  # OpenVINO's folder, or the file in it
@@ -66,6 +67,39 @@ def test_the_command_writes_a_network_that_the_pipeline_loads(
     assert exported.class_names == original.class_names
     with pytest.raises(InputError, match="exists already; remove it"):
         app(arguments, standalone_mode=False)
+
+
+@pytest.mark.parametrize(("format", "name"), [("openvino", "a_openvino_model"), ("onnx", "a.onnx")])
+@pytest.mark.filterwarnings("ignore")  # of the quantisers, about so small a network and so few frames
+def test_int8_is_measured_on_the_frames_that_did_not_calibrate_it(
+    format: str,
+    name: str,
+    tiny: Path,
+    data: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for package in (format, "nncf" if format == "openvino" else "onnxruntime"):
+        pytest.importorskip(package, reason=f"{package} is not installed")
+    calibrated_with: list[str] = []
+
+    def exported(*args: Any, data: Path, **kwargs: Any) -> None:
+        calibrated_with.extend(picture.name for picture in (data.parent / "images").iterdir())
+        export_network(*args, data=data, **kwargs)
+
+    monkeypatch.setattr("detectors.export_command.export_network", exported)
+    output = tmp_path / name
+    arguments = ["--weights", str(tiny), "--data", str(data), "--output", str(output), "--image-size", "64"]
+    app(["export", *arguments, "--format", format, "--precision", "int8"], standalone_mode=False)
+    assert sorted(calibrated_with) == ["noise_0.png", "noise_2.png", "noise_4.png"]
+    printed = capsys.readouterr().out
+    assert "2 frames: cosine with torch at least" in printed
+    assert "the frames that did not calibrate it, 2 of them, with 2 boxes:\nAP50 " in printed
+    assert printed.endswith(f"lost\nwrote {output}\n")
+    assert [entry.name for entry in tmp_path.iterdir()] == [name]
+    assert [len(found) > 0 for found in detector(output).detect([noise((80, 60), 1)])] == [True]
+    assert not list(data.parent.rglob("*.cache")), "nothing is written into the data set"
 
 
 def test_an_export_that_computes_something_else_is_refused(tiny: Path, tmp_path: Path) -> None:
@@ -80,6 +114,21 @@ def test_an_export_that_computes_something_else_is_refused(tiny: Path, tmp_path:
         check.require_equal()
     with pytest.raises(RunError, match="is nan"):
         ExportCheck(1, 1.0, float("nan")).require_equal()
+
+
+def test_a_failed_comparison_is_one_line_and_writes_nothing(
+    tiny: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("onnx", reason="onnx is not installed")
+    monkeypatch.setattr("detectors.export_command.check_export", lambda *_, **__: ExportCheck(5, 0.5, 1.0))
+    output = tmp_path / "a.onnx"
+    arguments = ["--weights", str(tiny), "--data", str(data), "--output", str(output), "--image-size", "64"]
+    monkeypatch.setattr("sys.argv", ["detectors", "export", *arguments, "--format", "onnx"])
+    with pytest.raises(SystemExit) as caught:
+        main()
+    assert caught.value.code == 1
+    assert capsys.readouterr().err.startswith("failed: the export does not compute what the checkpoint computes: ")
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(

@@ -93,3 +93,52 @@ def test_a_crop_is_compared_with_the_mean_of_the_others() -> None:
     assert sorted(genuine.tolist()) == pytest.approx([1 - 0.5**0.5, 1 - 0.5**0.5, 1.0], abs=1e-6)
     # Three crops against person 2's mean, one against person 1's; nobody of another camera.
     assert impostor == pytest.approx([1.0] * 4)
+
+
+def crowd(people: int, seed: int = 0) -> list[Views]:
+    """Every person with five embeddings in each of two cameras."""
+    rng = np.random.default_rng(seed)
+    return [
+        Views(person, camera, unit(*rng.standard_normal((5, 8)).tolist()))
+        for person in range(people)
+        for camera in ("a", "b")
+    ]
+
+
+def test_of_too_many_pairs_a_sample_is_drawn(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    views = crowd(people=40)
+
+    def both() -> list[tuple[np.ndarray, np.ndarray]]:
+        return [track_distances(views, features_per_track=4, max_similarity=0.95), crop_distances(views)]
+
+    whole = both()
+    assert [len(impostor) for _, impostor in whole] == [80 * 79 // 2 - 40, 2 * 40 * 39 * 5]
+    assert not caplog.records
+    monkeypatch.setattr("pipeline.match_threshold.MAX_IMPOSTOR_PAIRS", 1000)
+    drawn = both()
+    assert "of 3120 pairs of two people a random 32.1 % are measured, about 1000" in caplog.messages
+    for (genuine, impostor), (some_genuine, some_impostor) in zip(whole, drawn, strict=True):
+        np.testing.assert_array_equal(some_genuine, genuine)
+        assert 850 < len(some_impostor) < 1150
+        assert np.isin(some_impostor, impostor).all()
+    np.testing.assert_array_equal(both()[0][1], drawn[0][1])
+
+
+def test_a_person_is_no_impostor_of_itself_whatever_the_list_of_others_says() -> None:
+    views = [
+        Views(1, "a", unit([1, 0]), frozenset({1, 2})),
+        Views(1, "a", unit([0, 1])),
+        Views(2, "a", unit([0, 1])),
+    ]
+    _, impostor = track_distances(views, features_per_track=4, max_similarity=0.95)
+    assert impostor.tolist() == pytest.approx([1.0, 0.0])
+
+
+def test_nobody_at_all() -> None:
+    for genuine, impostor in (
+        track_distances([], features_per_track=4, max_similarity=0.95),
+        crop_distances([]),
+    ):
+        assert len(genuine) == len(impostor) == 0

@@ -71,7 +71,7 @@ def test_a_file_computes_what_the_model_computes(kind: str, written: Callable[[s
     loaded = loaded_model(**EVERYTHING)
     exported = load_export(written(kind))
     assert exported.header == ModelHeader.of(loaded)
-    backend = build_backend(exported, device="cpu")
+    backend = build_backend(exported, device="cpu", half=False)
     for count in (1, 2, 5):
         features = backend.features(crops(count), rows(count))
         assert features.dtype == np.float32
@@ -122,6 +122,45 @@ def test_int8_is_near_but_never_compared(kind: str, tmp_path: Path) -> None:
     assert calibration.calibration_hash != other.calibration_hash
 
 
+@pytest.mark.parametrize(
+    ("device", "providers", "runtime"),
+    [
+        pytest.param("auto", ["CPUExecutionProvider"], "ONNX Runtime, fp32 on cpu", id="auto without CUDA"),
+        pytest.param("cpu", ["CUDAExecutionProvider"], "ONNX Runtime, fp32 on cpu", id="the CPU beside CUDA"),
+        pytest.param("auto", ["CUDAExecutionProvider"], "ONNX Runtime, fp32 on cuda", id="auto with CUDA"),
+    ],
+)
+def test_onnx_takes_the_gpu_by_itself_only_where_its_runtime_can(
+    device: str,
+    providers: list[str],
+    runtime: str,
+    written: Callable[[str], Path],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    onnxruntime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
+    exported = load_export(written("onnx"))
+    session = onnxruntime.InferenceSession(exported.path, providers=["CPUExecutionProvider"])
+    asked: list[list[Any]] = []
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [*providers, "CPUExecutionProvider"])
+    monkeypatch.setattr(
+        onnxruntime, "InferenceSession", lambda path, options, providers: asked.append(providers) or session
+    )
+    assert build_backend(exported, device=device).runtime == runtime
+    assert ("CUDAExecutionProvider" in str(asked)) is runtime.endswith("cuda")
+
+
+def test_a_gpu_that_onnx_runtime_cannot_use_is_refused_where_it_is_named(
+    written: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    onnxruntime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
+    exported = load_export(written("onnx"))
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CPUExecutionProvider"])
+    monkeypatch.setattr("reid.backends.choose.choose_device", torch.device)
+    with pytest.raises(InputError, match="the installed onnxruntime is for the CPU; pip install onnxruntime-gpu"):
+        build_backend(exported, device="cuda")
+
+
 def test_int8_needs_crops(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="an int8 export needs crops to calibrate with; give --data"):
         write_openvino(loaded_model(**PLAIN), tmp_path / "model.xml", precision="int8")
@@ -134,7 +173,7 @@ def test_on_a_cpu_checkpoints_go_to_openvino_through_the_cache(
     loaded = loaded_model(**SMALL)
     first = build_backend(loaded, device="cpu")
     assert isinstance(first, OpenVinoBackend)
-    assert first.runtime == "OpenVINO, fp32 on CPU"
+    assert first.runtime.startswith("OpenVINO, fp32 on CPU, floating point in ")
     assert "preparing the embedding model 0123456789abcdef for the CPU, once" in caplog.text
     caplog.clear()
     again = build_backend(loaded, device="cpu")
@@ -151,13 +190,37 @@ def test_on_a_cpu_checkpoints_go_to_openvino_through_the_cache(
 def test_what_computes_a_checkpoint_can_be_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
     loaded = loaded_model(**PLAIN)  # has no input but the images
     assert build_backend(loaded, device="cpu", runtime="torch").runtime == "torch, float32, on cpu"
-    fast = build_backend(loaded, device="cpu", runtime="openvino")
-    assert fast.runtime == "OpenVINO, fp32 on CPU"
+    fast = build_backend(loaded, device="cpu", runtime="openvino", half=False)
+    assert fast.runtime == "OpenVINO, fp32 on CPU, floating point in f32"
     np.testing.assert_allclose(fast.features(crops(3), rows(3)), torch_features(loaded, 3), atol=2e-5)
     monkeypatch.setattr("pipeline.inference_runtime.find_spec", lambda name: None)
     assert build_backend(loaded, device="cpu").runtime == "torch, float32, on cpu"
     with pytest.raises(InputError, match="runtime: openvino needs the package openvino: pip install openvino"):
         build_backend(loaded, device="cpu", runtime="openvino")
+
+
+def test_the_runtime_says_what_the_processor_computes_in(
+    written: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import openvino
+
+    class Compiled:
+        """As on a CPU that takes bfloat16 by itself, or as on a device that does not say."""
+
+        def __init__(self, properties: dict[str, Any]) -> None:
+            self._properties = {**properties, "SUPPORTED_PROPERTIES": list(properties)}
+
+        def get_property(self, name: str) -> Any:
+            return self._properties[name]
+
+    path = written("openvino")
+    for properties, said in (
+        ({"INFERENCE_PRECISION_HINT": openvino.Type.bf16}, ", floating point in bf16"),
+        ({}, ""),
+    ):
+        compiled = Compiled(properties)
+        monkeypatch.setattr(openvino.Core, "compile_model", lambda *_, compiled=compiled: compiled)
+        assert OpenVinoBackend(path).runtime == f"OpenVINO, fp32 on CPU{said}"
 
 
 def _foreign_onnx(folder: Path) -> Path:

@@ -15,6 +15,8 @@ from typer.testing import CliRunner
 from pipeline.errors import InputError
 from reid.checkpoints import load_checkpoint, save_checkpoint
 from reid.cli import app
+from reid.export.to_onnx import write_onnx
+from reid.export.to_openvino import write_openvino
 from reid.models.transreid import TransReID, TransReIDConfig
 from reid.site import Site, save_site
 from tests.reid.tiny_training import draw_people
@@ -123,6 +125,29 @@ def test_a_site_file_gives_rows_and_means(people: Path, checkpoint: Path, tmp_pa
     assert evaluate(people, checkpoint, tmp_path, "--site", str(site))["all"]["mAP"] < own["all"]["mAP"]
     with pytest.raises(InputError, match="leave out --rows mean"):
         evaluate(people, checkpoint, tmp_path, "--site", str(site), "--rows", "mean")
+
+
+@pytest.mark.parametrize("suffix", [".xml", ".onnx"])
+def test_an_export_has_the_figures_of_its_checkpoint(
+    suffix: str, people: Path, checkpoint: Path, tmp_path: Path
+) -> None:
+    for package in ("openvino",) if suffix == ".xml" else ("onnxruntime", "onnxscript"):
+        pytest.importorskip(package, reason=f"{package} is not installed")
+    loaded = load_checkpoint(checkpoint)
+    path = tmp_path / f"export{suffix}"
+    (write_openvino if suffix == ".xml" else write_onnx)(loaded, path)
+    own, exported = evaluate(people, checkpoint, tmp_path), evaluate(people, path, tmp_path, "--batch", "7")
+    assert exported["all"] == pytest.approx(own["all"], abs=1e-3)
+    assert (exported["checkpoint"], exported["model_hash"]) == (path.name, loaded.model_hash)
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    for crop in people.iterdir():
+        (folder / crop.name.replace("_c2_", "_c8_")).write_bytes(crop.read_bytes())
+    noted = evaluate(folder, path, tmp_path)["output"]
+    assert "The network has no row for c8: their crops get the row for unknown cameras." in " ".join(noted.split())
+    for options in (["--rows", "mean"], ["--site", str(path)], ["--attention", str(tmp_path / "a.png")]):
+        with pytest.raises(InputError, match=rf"{options[0]}.* needs the \.safetensors checkpoint.*is an export"):
+            evaluate(people, path, tmp_path, *options)
 
 
 def test_pictures(people: Path, checkpoint: Path, tmp_path: Path) -> None:

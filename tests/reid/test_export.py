@@ -17,7 +17,7 @@ from reid.backends.torch_model import TorchBackend
 from reid.checkpoints import load_checkpoint, save_checkpoint
 from reid.cli import app
 from reid.export.check import ExportCheck, check_export
-from reid.export.sample import sample_of_dataset, sample_of_demo
+from reid.export.sample import CropSample, sample_of_dataset, sample_of_demo
 from tests.reid.test_embedder import loaded_model
 
 
@@ -66,6 +66,41 @@ def test_the_command_writes_a_network_with_its_header_and_compares_it(
         app([*arguments, "--format", "onnx"], standalone_mode=False)
 
 
+@pytest.mark.parametrize(
+    ("format", "precision", "needs"),
+    [("onnx", "fp32", "onnxscript"), ("onnx", "int8", "nncf"), ("openvino", "int8", "nncf")],
+)
+def test_the_command_writes_every_format_also_beside_a_gpu(
+    format: str,
+    precision: str,
+    needs: str,
+    checkpoint: Path,
+    crops: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for package in {"onnxruntime" if format == "onnx" else "openvino", needs}:
+        pytest.importorskip(package, reason=f"{package} is not installed")
+    # A GPU that torch sees, while the runtimes of `mtmc[export]` are those for CPUs
+    monkeypatch.setattr(
+        "reid.backends.choose.choose_device", lambda name: torch.device(name.replace("auto", "cuda"))
+    )
+    output = tmp_path / ("tiny.onnx" if format == "onnx" else "tiny.xml")
+    arguments = ["--checkpoint", str(checkpoint), "--data", str(crops), "--output", str(output)]
+    app(["export", *arguments, "--format", format, "--precision", precision], standalone_mode=False)
+    printed = capsys.readouterr().out
+    assert f"wrote {output}" in printed
+    assert f" in {precision}: " in printed
+    # Of the four people with two crops each, two calibrate an int8 network and the other two measure it.
+    assert f"{4 if precision == 'int8' else 8} crops: cosine" in printed
+    assert ("points lost, on people that did not calibrate it" in printed) is (precision == "int8")
+    header = load_export(output).header
+    assert header.precision == precision
+    own = load_checkpoint(checkpoint).model_hash
+    assert (header.embedding_hash == own) is (precision != "int8")
+
+
 class _Wrong:
     """Computes what another backend computes, but turns the first crop's feature around."""
 
@@ -103,6 +138,18 @@ def test_crops_of_a_data_set_are_spaced_evenly_and_know_their_cameras(crops: Pat
     assert sample.person_ids.tolist() == [0, 1, 3]  # crops 0, 3 and 7 of 0 to 7
     assert sample.cameras.tolist() == ["c1", "c2", "c2"]
     assert sample.rows(("c2",)).tolist() == [-1, 0, 0]
+
+
+def test_halves_of_a_sample_have_no_person_in_common() -> None:
+    ids = np.array([7, 3, 9, 3, 7, 1])
+    sample = CropSample(torch.arange(6).reshape(6, 1, 1, 1), ids, np.array(list("abcdef")))
+    calibrating, measuring = sample.halves()
+    assert calibrating.person_ids.tolist() == [7, 7, 1]
+    assert calibrating.cameras.tolist() == ["a", "e", "f"]
+    assert measuring.person_ids.tolist() == [3, 9, 3]
+    assert measuring.crops.flatten().tolist() == [1, 2, 3]
+    with pytest.raises(InputError, match="the 1 crops are all of one person"):
+        sample.first(1).halves()
 
 
 def test_without_data_the_demo_scene_serves() -> None:

@@ -46,6 +46,20 @@ def test_features_are_normalised_and_in_the_order_of_the_crops(tmp_path: Path) -
     np.testing.assert_allclose(features, expected, atol=1e-3)
 
 
+def test_a_network_with_more_inputs_is_no_peer(tmp_path: Path) -> None:
+    openvino = pytest.importorskip("openvino", reason="needs the package openvino")
+    from openvino import opset13 as ops
+
+    image, cameras = ops.parameter([1, 3, 8, 4], np.float32), ops.parameter([1], np.float32)
+    both = ops.add(ops.reduce_mean(image, ops.constant(np.array([2, 3]))), cameras)
+    openvino.save_model(openvino.Model([both], [image, cameras], "own"), str(tmp_path / "own.xml"))
+    (tmp_path / "crops").mkdir()
+    Image.new("RGB", (20, 40)).save(tmp_path / "crops" / "0001_c1_00.png")
+    crops = read_dataset(tmp_path / "crops").query
+    with pytest.raises(InputError, match=r"own\.xml has 2 inputs.*an export of this project is measured by"):
+        network_features(tmp_path / "own.xml", crops, "half")
+
+
 def test_a_peer_is_a_name_a_file_and_its_pixels(tmp_path: Path) -> None:
     path = tmp_path / "a,b=c.xml"
     path.touch()

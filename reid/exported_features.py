@@ -1,0 +1,30 @@
+"""Features of the crops of a data set by an exported network."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from reid.backends.base import Backend
+from reid.crops import resize_image
+from reid.datasets import CropSet, camera_indices, read_rgb
+from reid.distances import Float32Array
+from reid.model_header import ModelHeader
+
+
+def exported_features(
+    backend: Backend, header: ModelHeader, crops: CropSet, *, batch_size: int = 64
+) -> Float32Array:
+    """Features (N, D) of `crops`, in their order, not normalised.
+
+    A crop of a camera that the network does not know gets what unknown cameras get; its viewpoint is unknown.
+    """
+    rows = np.array(camera_indices(crops, header.camera_names), np.int64)
+    parts = []
+    for start in range(0, len(crops), batch_size):
+        images = [
+            resize_image(read_rgb(crop.path), header.image_size)
+            for crop in crops.crops[start : start + batch_size]
+        ]
+        parts.append(backend.features(torch.stack(images), rows[start : start + batch_size]))
+    return np.concatenate(parts)

@@ -1,0 +1,45 @@
+"""The commands and the program of docs/export.md are ones that can be run."""
+
+from __future__ import annotations
+
+import ast
+import re
+import shlex
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+
+import detectors.cli
+import reid.cli
+
+TEXT = (Path(__file__).parents[2] / "docs" / "export.md").read_text()
+COMMANDS = re.findall(r"^    python -m (reid|detectors) ((?:[^\\\n]|\\\n)*)$", TEXT, re.MULTILINE)
+APPS = {"reid": reid.cli.app, "detectors": detectors.cli.app}
+
+
+@pytest.mark.parametrize(("program", "command"), COMMANDS)
+def test_commands_parse(program: str, command: str) -> None:
+    name, *arguments = shlex.split(command.replace("\\\n", " "))
+    group: Any = typer.main.get_command(APPS[program])
+    group.commands[name].make_context(name, list(arguments))  # raises on an unknown option or a missing one
+
+
+def test_every_kind_of_row_has_its_command() -> None:
+    assert {(program, command.split()[0]) for program, command in COMMANDS} == {
+        ("detectors", "dataset"),
+        ("detectors", "export"),
+        ("detectors", "evaluate"),
+        ("reid", "export"),
+        ("reid", "evaluate"),
+    }
+
+
+def test_the_program_imports_what_there_is() -> None:
+    (program,) = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
+    for node in ast.walk(ast.parse(program)):
+        if isinstance(node, ast.ImportFrom):
+            module = import_module(str(node.module))
+            assert all(hasattr(module, alias.name) for alias in node.names)

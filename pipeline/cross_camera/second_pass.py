@@ -4,18 +4,20 @@ Looking back, every tracklet is known whole, so that one bad crop weighs less th
 again after any time, and only then do those who were away for longer than the memory lasts get another id for each
 stay: what somebody looks like is better known from all stays. Recordings with
 very many tracklets are clustered in windows: what has been joined so far goes on as one member with a few
-features. Features and floor positions are held for one window only; of the rest of the recording there are
-just the ids and times of its tracklets.
+features. People who left the window are remembered as long as online linking remembers them, and in the same
+number, and found again one to one. Features and floor positions are held of the window and of those people; of the
+rest of the recording there are just the ids and times of its tracklets.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.assignment import assign
 from pipeline.config import LinkerSettings, SecondPassSettings
 from pipeline.cross_camera.camera_centres import CameraCentres
 from pipeline.cross_camera.clustering import constrained_average_linkage, split_at_absences
@@ -28,6 +30,8 @@ from pipeline.datatypes import BoolArray, FloatArray, IntArray, Link, Tracklet
 TrackKey = tuple[str, int]
 # Floor positions that a member keeps when it is joined with others: the newest four minutes and more.
 _MEMBER_SLOTS = 1024
+# And when it has left the window: where it was last.
+_LEFT_SLOTS = 40
 
 
 @dataclass(eq=False)
@@ -47,6 +51,14 @@ class _Member:
     spans: list[tuple[int, float, float]]
     first: tuple[float, int, int]
     keys: list[TrackKey] = field(default_factory=list)
+
+    @property
+    def start_s(self) -> float:
+        return min(start_s for _, start_s, _ in self.spans)
+
+    @property
+    def end_s(self) -> float:
+        return max(end_s for _, _, end_s in self.spans)
 
 
 class SecondPass:
@@ -70,17 +82,21 @@ class SecondPass:
         enabled = self._settings.centred_cosine_limit is not None
         centres = CameraCentres.of(tracklets if enabled else (), self._camera_row, enabled=enabled)
         window: list[_Member] = []
+        left: list[_Member] = []
         done: list[tuple[tuple[float, int, int], list[TrackKey]]] = []
         confidence: dict[TrackKey, float] = {}
         limit = self._settings.max_tracklets_at_once
         for tracklet in tracklets:
             window.append(self._member(tracklet, centres))
             if len(window) >= limit:
-                joined = self._cluster(window, confidence)
-                joined.sort(key=lambda member: max(end_s for _, _, end_s in member.spans))
-                done += [(member.first, member.keys) for member in joined[: -(limit // 2)]]
+                joined, left = self._find_again(self._cluster(window, confidence), left, confidence)
+                joined.sort(key=lambda member: member.end_s)
                 window = joined[-(limit // 2) :]
-        done += [(member.first, member.keys) for member in self._cluster(window, confidence)]
+                left += [_last_seen(member) for member in joined[: -(limit // 2)]]
+                forgotten, left = self._forget(left, window[-1].end_s)
+                done += [(member.first, member.keys) for member in forgotten]
+        joined, left = self._find_again(self._cluster(window, confidence), left, confidence)
+        done += [(member.first, member.keys) for member in (*joined, *left)]
         done.sort(key=lambda member: member[0])
         return {
             key: Link(global_id, confidence[key], final=True)
@@ -106,8 +122,8 @@ class SecondPass:
         # The result must not depend on the order in which tracks happened to end.
         members = sorted(members, key=lambda member: member.first)
         cost, forbidden = self._costs(members)
-        start_s = np.array([min(start_s for _, start_s, _ in member.spans) for member in members])
-        end_s = np.array([max(end_s for _, _, end_s in member.spans) for member in members])
+        start_s = np.array([member.start_s for member in members])
+        end_s = np.array([member.end_s for member in members])
         max_absence_s = self._linker.identity_memory_s
         labels = constrained_average_linkage(cost, forbidden, 1.0)
         labels = split_at_absences(labels, start_s, end_s, max_absence_s)
@@ -130,6 +146,48 @@ class SecondPass:
                 confidence.update(dict.fromkeys(members[row].keys, sure))
             joined.append(self._join([members[row] for row in rows]))
         return joined
+
+    def _find_again(
+        self, members: list[_Member], left: list[_Member], confidence: dict[TrackKey, float]
+    ) -> tuple[list[_Member], list[_Member]]:
+        """Join members of the window with who left it and came back, by the Hungarian method; the members, and those
+        who are still away. The newest `confidence` of every key is filled in."""
+        if not left:
+            return members, left
+        cost = self._costs_between(members, left)
+        pairs = assign(cost, 1.0)
+        back = dict(pairs.tolist())
+        found = list(members)
+        for row, column in back.items():
+            sure = posterior(float(cost[row, column]), np.append(np.delete(cost[row], column), 1.0))
+            confidence.update(dict.fromkeys(members[row].keys, sure))
+            found[row] = self._join([left[column], members[row]])
+        known = set(back.values())
+        return found, [member for column, member in enumerate(left) if column not in known]
+
+    def _costs_between(self, members: list[_Member], left: list[_Member]) -> NDArray[np.float64]:
+        """(M, L) costs, +inf where nothing is known and for pairs that must not be one person. As many at once as are
+        clustered at once."""
+        block = max(self._settings.max_tracklets_at_once // 2, 1)
+        result = np.full((len(members), len(left)), np.inf)
+        for top in range(0, len(members), block):
+            rows = members[top : top + block]
+            for begin in range(0, len(left), block):
+                columns = left[begin : begin + block]
+                cost, forbidden = self._costs([*rows, *columns])
+                cost, forbidden = cost[: len(rows), len(rows) :], forbidden[: len(rows), len(rows) :]
+                allowed = ~forbidden & ~np.isnan(cost)
+                result[top : top + block, begin : begin + block] = np.where(allowed, cost, np.inf)
+        away_s = np.array([m.start_s for m in members])[:, None] - np.array([m.end_s for m in left])[None, :]
+        result[away_s > self._linker.identity_memory_s] = np.inf
+        return result
+
+    def _forget(self, left: list[_Member], now_s: float) -> tuple[list[_Member], list[_Member]]:
+        """Those who have been away for too long or are too many, and the others, by the time when they left."""
+        left = sorted(left, key=lambda member: member.end_s)
+        oldest_s = now_s - self._linker.identity_memory_s
+        keep = min(sum(member.end_s >= oldest_s for member in left), self._linker.max_identities)
+        return left[: len(left) - keep], left[len(left) - keep :]
 
     def _join(self, members: list[_Member]) -> _Member:
         if len(members) == 1:
@@ -224,6 +282,11 @@ class SecondPass:
         np.fill_diagonal(fast, False)
         result[np.ix_(placed, placed)] = fast | fast.T
         return result
+
+
+def _last_seen(member: _Member) -> _Member:
+    """The member without the places where it was before."""
+    return replace(member, slots=member.slots[-_LEFT_SLOTS:].copy(), xy_m=member.xy_m[-_LEFT_SLOTS:].copy())
 
 
 def _mean_costs(cost: NDArray[np.float64], forbidden: BoolArray, labels: IntArray) -> NDArray[np.float64]:

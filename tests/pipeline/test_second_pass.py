@@ -383,7 +383,28 @@ def test_a_person_who_never_leaves_is_known_over_many_windows() -> None:
     assert len(groups(link(tracklets, at_once=8))) == 1
 
 
-def test_embeddings_and_places_are_held_for_one_window_only() -> None:
+@pytest.mark.parametrize(
+    ("away_s", "known_again"), [pytest.param(550, True, id="remembered"), pytest.param(650, False, id="forgotten")]
+)
+@pytest.mark.parametrize("at_once", [8, 1000])
+def test_who_comes_back_after_many_others_is_known_as_long_as_online(
+    away_s: float, known_again: bool, at_once: int
+) -> None:
+    """Fifty others pass in between, many windows of eight."""
+    others = [
+        make_tracklet("b", number, 10 + 10 * number, 18 + 10 * number, _appearance(number, 0))
+        for number in range(1, 51)
+    ]
+    first, again = (
+        make_tracklet("a", 1, 0, 5, _appearance(99, 0)),
+        make_tracklet("a", 2, 5 + away_s, 5 + away_s + 9, _appearance(99, 1)),
+    )
+    found = ids(link([first, *others, again], at_once=at_once, identity_memory_s=600))
+    assert (found[first.key] == found[again.key]) == known_again
+    assert len(set(found.values())) == (51 if known_again else 52)
+
+
+def test_embeddings_and_places_are_held_of_the_window_and_of_who_is_remembered() -> None:
     class Many:
         def __init__(self, count: int) -> None:
             self.count = count
@@ -399,7 +420,7 @@ def test_embeddings_and_places_are_held_for_one_window_only() -> None:
     def peak_bytes(count: int) -> int:
         tracemalloc.start()
         matching = second_pass_settings(max_tracklets_at_once=40, max_centred_cosine_distance=0.4)
-        second_pass = SecondPass(CAMERAS, matching, linker_settings())
+        second_pass = SecondPass(CAMERAS, matching, linker_settings(identity_memory_s=600))
         assert len(second_pass.link(Many(count))) == count
         _, peak = tracemalloc.get_traced_memory()
         tracemalloc.stop()

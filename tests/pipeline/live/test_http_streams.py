@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -22,6 +22,9 @@ from pipeline.live.status import TimestampSource
 from tests.pipeline.live.live_process import clip
 from tests.pipeline.live.waiting import eventually
 from tests.pipeline.live.watched_fleet import site, watched
+
+# Parts in a list that moves on.
+LISTED = 3
 
 
 @contextmanager
@@ -76,20 +79,25 @@ def test_mjpeg_over_http(tmp_path: Path) -> None:
         assert (times_s[-1] - times_s[5]) / (len(times_s) - 6) == pytest.approx(0.1, rel=0.5)
 
 
-def test_hls_is_played_at_its_own_speed(tmp_path: Path) -> None:
-    """Its pictures come a file at a time; they are held back until their turn comes."""
-    film = clip(tmp_path, "film", 6.0)
+def write_hls(folder: Path, seconds: float) -> Path:
+    """A film of 10 frames a second in parts of one second, and the list of all of them."""
+    path = folder / "live.m3u8"
+    film = clip(folder, "film", seconds)
     with (
         av.open(str(film)) as source,
-        av.open(
-            str(tmp_path / "live.m3u8"), "w", format="hls", options={"hls_time": "1", "hls_list_size": "0"}
-        ) as target,
+        av.open(str(path), "w", format="hls", options={"hls_time": "1", "hls_list_size": "0"}) as target,
     ):
         stream = target.add_stream_from_template(source.streams.video[0])
         for packet in source.demux(video=0):
             if packet.dts is not None:
                 packet.stream = stream
                 target.mux(packet)
+    return path
+
+
+def test_hls_is_played_at_its_own_speed(tmp_path: Path) -> None:
+    """Its pictures come a file at a time; they are held back until their turn comes."""
+    write_hls(tmp_path, 6.0)
     server = serving(partial(Quiet, directory=str(tmp_path)))
     with server as address, watched(site(tmp_path, {"a": f"{address}/live.m3u8"})) as fleet:
         eventually(lambda: fleet.count("a") >= 25, 20)
@@ -97,6 +105,55 @@ def test_hls_is_played_at_its_own_speed(tmp_path: Path) -> None:
     assert {frame.source for frame in frames} == {TimestampSource.HOST}
     assert frames[-1].arrived_s - frames[0].arrived_s >= 2.2
     assert frames[-1].time_s - frames[0].time_s == pytest.approx(2.4, abs=0.5)
+
+
+def moving_list(folder: Path, parts: Sequence[str], asked: list[str]) -> type[BaseHTTPRequestHandler]:
+    """As a camera gives HLS: every second a part comes and the oldest one goes, and the list never says that it ends.
+
+    Args:
+        asked: receives the names of the parts that were handed out.
+    """
+    began_s: list[float] = []
+
+    class Camera(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            if not began_s:
+                began_s.append(time.monotonic())
+            oldest = int(time.monotonic() - began_s[0])
+            name = self.path.removeprefix("/")
+            if name == "live.m3u8":
+                head = f"#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-TARGETDURATION:1\n#EXT-X-MEDIA-SEQUENCE:{oldest}\n"
+                entries = [f"#EXTINF:1.0,\n{part}\n" for part in parts[oldest : oldest + LISTED]]
+                body = "".join([head, *entries]).encode()
+            elif name in parts[max(oldest - 1, 0) : oldest + LISTED]:  # for those who have just read the list
+                asked.append(name)
+                body = (folder / name).read_bytes()
+            else:
+                self.send_error(404)
+                return
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *arguments: object) -> None:
+            pass
+
+    return Camera
+
+
+def test_hls_goes_on_while_its_list_moves_on(tmp_path: Path) -> None:
+    parts = [line for line in write_hls(tmp_path, 20.0).read_text().splitlines() if line.endswith(".ts")]
+    asked: list[str] = []
+    server = serving(moving_list(tmp_path, parts, asked))
+    with server as address, watched(site(tmp_path, {"a": f"{address}/live.m3u8"})) as fleet:
+        eventually(lambda: fleet.count("a") >= 60, 30)
+        frames, status = fleet.frames["a"][:60], fleet.status("a")
+    assert len(set(asked)) > LISTED + 2
+    assert status.reconnects == {}
+    times_s = [frame.time_s for frame in frames]
+    assert times_s == sorted(times_s)
+    assert times_s[-1] - times_s[0] == pytest.approx(5.9, abs=1.0)
 
 
 def test_recordings_and_streams_have_commands_of_their_own() -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from pipeline.errors import InputError
 from pipeline.live.segments import segments
 from pipeline.results_csv import LinkedRow, read_trajectories
 from tests.pipeline.live.live_process import STARTED_S, STOPPED_S, clip, live_process
@@ -20,7 +21,14 @@ from tests.pipeline.live.waiting import eventually
 
 
 def rows_in(output: Path) -> list[LinkedRow]:
-    return [linked for path in segments(output) for linked in read_trajectories(path)] if output.exists() else []
+    """All rows of all runs so far, while a run goes on."""
+    while True:
+        found = segments(output) if output.exists() else []
+        try:
+            return [linked for path in found for linked in read_trajectories(path)]
+        except InputError:
+            if segments(output) == found:  # else one was ended meanwhile, which changes its name
+                raise
 
 
 def write_site(folder: Path, cameras: list[dict[str, object]], **live: object) -> Path:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.cross_camera.distances import appearance_distance
+from pipeline.cross_camera.distances import look_distances, mean_look
 from pipeline.cross_camera.feature_bank import FeatureBank
 from pipeline.datatypes import BoolArray, FloatArray
 
@@ -118,7 +118,7 @@ def centred_views(views: Sequence[Views]) -> list[Views]:
 def track_distances(
     views: Sequence[Views], *, features_per_track: int, max_similarity: float
 ) -> tuple[Distances, Distances]:
-    """Distances as the linker measures them: between the feature banks of two tracks, mean of the best three pairs.
+    """Distances as the linker measures them: between the means of the feature banks of two tracks.
 
     Pairs of one person are those of two cameras; where nobody was seen by two, the two halves of each person's views.
     Pairs of two people are all that are certain, or a seeded sample of about MAX_IMPOSTOR_PAIRS, which is logged.
@@ -126,26 +126,24 @@ def track_distances(
     Returns:
         (G,) genuine and (M,) impostor distances.
     """
-    banks = [_bank(v.embeddings, features_per_track, max_similarity) for v in views]
-    features, valid = _stacked(banks)
+    banks = [mean_look(_bank(v.embeddings, features_per_track, max_similarity)) for v in views]
+    looks = np.zeros((len(views), max(map(len, banks), default=0)), np.float32)
+    for row, look in enumerate(banks):
+        looks[row, : len(look)] = look
     labels = _Labels(views)
     drawn = _Drawn(sum(int(labels.differing(row)[row + 1 :].sum()) for row in range(len(views))))
     genuine: list[Distances] = []
     impostor: list[Distances] = []
     for row in range(len(views)):
-        distances = appearance_distance(banks[row], features[row + 1 :], valid[row + 1 :])
+        distances = look_distances(looks[row : row + 1], looks[row + 1 :])[0]
         impostor.append(drawn.of(distances[labels.differing(row)[row + 1 :]]))
         genuine.append(distances[labels.same_person_elsewhere(row)[row + 1 :]])
     if not sum(map(len, genuine)):
         for view in views:
             half = len(view.embeddings) // 2
             if half:
-                other_half = view.embeddings[None, half:]
-                genuine.append(
-                    appearance_distance(
-                        view.embeddings[:half], other_half, np.ones(other_half.shape[:2], np.bool_)
-                    )
-                )
+                halves = [mean_look(part)[None] for part in (view.embeddings[:half], view.embeddings[half:])]
+                genuine.append(look_distances(*halves)[0])
     return _joined(genuine), _joined(impostor)
 
 
@@ -226,18 +224,6 @@ def _bank(embeddings: FloatArray, capacity: int, max_similarity: float) -> Float
     for embedding in embeddings:
         bank.add(embedding)
     return bank.embeddings
-
-
-def _stacked(banks: Sequence[FloatArray]) -> tuple[FloatArray, BoolArray]:
-    """(T, F, D) the features of all banks, and (T, F) which of them exist."""
-    width = max((len(bank) for bank in banks), default=0)
-    dim = max((bank.shape[1] for bank in banks), default=0)
-    features = np.zeros((len(banks), width, dim), np.float32)
-    valid = np.zeros((len(banks), width), np.bool_)
-    for row, bank in enumerate(banks):
-        features[row, : len(bank)] = bank
-        valid[row, : len(bank)] = True
-    return features, valid
 
 
 def _unit(vector: FloatArray) -> FloatArray:

@@ -15,7 +15,7 @@ from pipeline.benchmark.contestants import Tracked, run_peer
 from pipeline.benchmark.peer import Peer, PeerTracks
 from pipeline.boxes import iou_matrix
 from pipeline.config import TrackerSettings
-from pipeline.cross_camera.clustering import constrained_average_linkage, split_at_absences
+from pipeline.cross_camera.clustering import AverageCosts, constrained_linkage, split_at_absences
 from pipeline.datatypes import BoolArray, Detections, Frame, IntArray
 from pipeline.evaluation import score
 from pipeline.single_camera.good_crops import good_crops
@@ -104,7 +104,8 @@ class ClusteredPeer:
         tracks = [self._tracks[key] for key in self._keys]
         start_s = np.array([track.start_s for track in tracks], np.float64)
         end_s = np.array([track.end_s for track in tracks], np.float64)
-        labels = constrained_average_linkage(self._costs(), self._together(start_s, end_s), max_cosine_distance)
+        evidence = AverageCosts(self._costs())
+        labels = constrained_linkage(evidence, self._together(start_s, end_s), max_cosine_distance)
         return split_at_absences(labels, start_s, end_s, self._memory_s)
 
     def _costs(self) -> NDArray[np.float64]:

@@ -1,6 +1,8 @@
-"""Average-linkage clustering in which some pairs must never meet, and the stays of each cluster."""
+"""Agglomerative clustering in which some pairs must never meet, and the stays of each cluster."""
 
 from __future__ import annotations
+
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,43 +10,77 @@ from numpy.typing import NDArray
 from pipeline.datatypes import BoolArray, IntArray
 
 
-def constrained_average_linkage(cost: NDArray[np.float64], forbidden: BoolArray, max_cost: float) -> IntArray:
-    """Merge the two clusters of least mean cost again and again, until that is above `max_cost`.
+class Evidence(Protocol):
+    """What says how likely two clusters are one; N of them, at first with one member each."""
+
+    def costs(self, a: int) -> NDArray[np.float64]:
+        """(N,) of joining cluster `a` with each; +inf where nothing is known."""
+
+    def merge(self, a: int, b: int) -> None:
+        """The members of cluster `b` go to `a`."""
+
+
+class AverageCosts:
+    """Average linkage: the mean over all pairs of members.
+
+    Args:
+        cost: (N, N) symmetric; NaN where nothing is known about a pair, which then does not count in the mean.
+    """
+
+    def __init__(self, cost: NDArray[np.float64]) -> None:
+        known = ~np.isnan(cost)
+        np.fill_diagonal(known, False)
+        self._total = np.where(known, cost, 0.0)
+        self._pairs = known.astype(np.float64)
+
+    def costs(self, a: int) -> NDArray[np.float64]:
+        """See `Evidence`."""
+        pairs = self._pairs[a]
+        return np.asarray(np.where(pairs > 0, self._total[a] / np.maximum(pairs, 1), np.inf))
+
+    def merge(self, a: int, b: int) -> None:
+        """See `Evidence`."""
+        for matrix in (self._total, self._pairs):
+            add_row(matrix, a, b)
+
+
+def add_row(matrix: NDArray[np.float64], a: int, b: int) -> None:
+    """Row and column `b` of a symmetric (N, N) matrix are added to those of `a`."""
+    matrix[a] += matrix[b]
+    matrix[:, a] = matrix[a]
+
+
+def constrained_linkage(evidence: Evidence, forbidden: BoolArray, max_cost: float) -> IntArray:
+    """Merge the two clusters of least cost again and again, until that is above `max_cost`.
 
     Two clusters that hold a forbidden pair never merge. Ties go to the first pair in row order.
 
     Args:
-        cost: (N, N) symmetric; NaN where nothing is known about a pair, which then does not count in the mean.
         forbidden: (N, N) symmetric.
 
     Returns:
         (N,) cluster labels, each the lowest member's index.
     """
-    count = len(cost)
-    known = ~np.isnan(cost)
-    np.fill_diagonal(known, False)
-    total = np.where(known, cost, 0.0)
-    pairs = known.astype(np.float64)
+    count = len(forbidden)
+    labels = np.arange(count)
+    if not count:
+        return labels
     blocked = forbidden.copy()
     np.fill_diagonal(blocked, True)
-    mean = np.where(blocked | (pairs == 0), np.inf, total / np.maximum(pairs, 1))
-    labels = np.arange(count)
-    while count:
-        a, b = sorted(divmod(int(mean.argmin()), count))
-        if not mean[a, b] <= max_cost:
-            break
+    cost = np.where(blocked, np.inf, np.stack([evidence.costs(a) for a in range(count)]))
+    while True:
+        a, b = sorted(divmod(int(cost.argmin()), count))
+        if not cost[a, b] <= max_cost:
+            return labels
         labels[labels == b] = a
-        for matrix in (total, pairs):
-            matrix[a] += matrix[b]
-            matrix[:, a] = matrix[a]
+        evidence.merge(a, b)
         blocked[a] |= blocked[b]
         blocked[:, a] = blocked[a]
         blocked[a, a] = True
         blocked[b], blocked[:, b] = True, True
-        mean[b], mean[:, b] = np.inf, np.inf
-        mean[a] = np.where(blocked[a] | (pairs[a] == 0), np.inf, total[a] / np.maximum(pairs[a], 1))
-        mean[:, a] = mean[a]
-    return labels
+        cost[b], cost[:, b] = np.inf, np.inf
+        cost[a] = np.where(blocked[a], np.inf, evidence.costs(a))
+        cost[:, a] = cost[a]
 
 
 def split_at_absences(

@@ -2,73 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datatypes import BoolArray, FloatArray
+from pipeline.datatypes import FloatArray
 
 Array = NDArray[np.floating[Any]]
 
-# A single pair of crops can look alike by chance, a mean over all pairs mixes front and back views.
-BEST_PAIRS = 3
 # Floor positions jump when feet are hidden; fewer shared time slots than this prove nothing.
 MIN_SHARED_SLOTS = 3
-# Matrix products rearrange the whole gallery first, which for so few vectors costs more than it saves.
-_FEW_EMBEDDINGS = 4
 # How steeply a distance turns into a probability: at half the limit a link is 95 % sure (see `posterior`).
 _SHARPNESS = 6.0
 
 
-def appearance_distance(query: FloatArray, gallery: FloatArray, valid: BoolArray) -> Array:
-    """Cosine distance of one person to many: the mean of the best three pairs of embeddings.
+def mean_look(embeddings: FloatArray) -> FloatArray:
+    """(D,) mean of (K, D) embeddings, of length 1; empty if there is none.
 
-    Args:
-        query: (K, D) embeddings of one person.
-        gallery: (I, F, D) embeddings of I others.
-        valid: (I, F) which of them exist.
-
-    Returns:
-        (I,) in [0, 2]; +inf where either side has no embedding.
+    The mean of views from different sides tells people apart far better than the most similar pairs of single views do
+    (docs/benchmark.md has the figures).
     """
-    return appearance_distances([query], gallery, valid)[0]
+    if not len(embeddings):
+        return np.zeros(0, np.float32)
+    mean = embeddings.mean(axis=0)
+    return np.asarray(mean / max(float(np.linalg.norm(mean)), 1e-6), np.float32)
 
 
-def appearance_distances(queries: Sequence[FloatArray], gallery: FloatArray, valid: BoolArray) -> list[Array]:
-    """`appearance_distance` of each of several persons, with one pass over the gallery."""
-    count = len(gallery)
-    lengths = [len(query) for query in queries]
-    if not sum(lengths) or not gallery.size:
-        return [np.full(count, np.inf) for _ in queries]
-    flat = gallery.reshape(-1, gallery.shape[2])
-    if sum(lengths) <= _FEW_EMBEDDINGS:
-        similarity = np.stack([flat @ embedding for query in queries for embedding in query])
-    else:
-        similarity = np.concatenate([query for query in queries if len(query)]) @ flat.T
-    similarity[:, ~valid.ravel()] = -np.inf
-    ends = np.cumsum(lengths)
-    features = gallery.shape[1]
-    return [
-        _mean_of_best(similarity[end - length : end].reshape(length, count, features))
-        for end, length in zip(ends.tolist(), lengths, strict=True)
-    ]
-
-
-def _mean_of_best(similarity: Array) -> Array:
-    """(I,) distances from the similarities (K, I, F) of one query, -inf where a feature is missing."""
-    length, count, features = similarity.shape
-    if not length:
-        return np.full(count, np.inf)
-    pairs = similarity.transpose(1, 0, 2).reshape(count, length * features)
-    if pairs.shape[1] > BEST_PAIRS:
-        pairs = np.partition(pairs, -BEST_PAIRS, axis=1)[:, -BEST_PAIRS:]
-    usable = np.isfinite(pairs)
-    counted = usable.sum(axis=1)
-    total = np.where(usable, pairs, 0).sum(axis=1)
-    distance = 1 - np.divide(total, counted, out=np.zeros(count), where=counted > 0)
-    return np.where(counted > 0, np.clip(distance, 0, 2), np.inf)
+def look_distances(looks: Array, others: Array) -> Array:
+    """(Q, I) cosine distances in [0, 2] of mean looks (Q, D) to others (I, D), of any length; +inf where one is 0,
+    which says that nothing is known."""
+    if not looks.size or not others.size:
+        return np.full((len(looks), len(others)), np.inf)
+    length, other_length = np.linalg.norm(looks, axis=1), np.linalg.norm(others, axis=1)
+    scale = np.maximum(length[:, None] * other_length[None, :], 1e-12)
+    known = (length > 0)[:, None] & (other_length > 0)[None, :]
+    return np.asarray(np.where(known, np.clip(1 - looks @ others.T / scale, 0, 2), np.inf))
 
 
 def combined_cost(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.cross_camera.distances import Array, appearance_distance, appearance_distances
+from pipeline.cross_camera.distances import Array, look_distances
 from pipeline.cross_camera.identities import IdentityTable
 from pipeline.cross_camera.track_record import TrackRecord
 from pipeline.datatypes import FloatArray
@@ -24,11 +24,11 @@ class _Kept:
 
 
 class GalleryDistances:
-    """Reading all features of a large gallery is what linking spends its time on, so the tracks of all cameras of a
-    tick share one pass over them, and a track that waits is compared anew only with identities that changed.
+    """The tracks of all cameras of a tick share one pass over a large gallery, and a track that waits is compared anew
+    only with identities that changed.
 
     Args:
-        look_of: (K, D) embeddings of a track, centred as those of the table.
+        look_of: (D,) mean look of a track, centred as those of the table; empty without embeddings.
     """
 
     def __init__(self, identities: IdentityTable, look_of: Callable[[TrackRecord], FloatArray]) -> None:
@@ -42,29 +42,33 @@ class GalleryDistances:
         if not missing:
             return
         known = self._identities
-        distances = appearance_distances(
-            [self._look_of(record) for record in missing], known.features, known.has_feature
-        )
-        for record, distance in zip(missing, distances, strict=True):
+        for record, distance in zip(missing, self._distances(missing, known.look), strict=True):
             self._kept[record] = _Kept(distance, record.bank.kept, known.stamp, known.generation)
 
     def of(self, record: TrackRecord) -> Array:
-        """(I,) distances of a track, as of `distances.appearance_distance`."""
+        """(I,) distances of a track, as of `distances.look_distances`."""
         self.prepare([record])
         kept, known = self._kept[record], self._identities
         if kept.stamp < known.stamp:
             changed = np.flatnonzero(known.changed > kept.stamp)
             distance = np.full(len(known), np.inf)
             distance[: len(kept.distance)] = kept.distance
-            distance[changed] = appearance_distance(
-                self._look_of(record), known.features[changed], known.has_feature[changed]
-            )
+            distance[changed] = self._distances([record], known.look[changed])[0]
             kept.distance, kept.stamp = distance, known.stamp
         return kept.distance
 
     def drop(self, record: TrackRecord) -> None:
         """The track is decided."""
         self._kept.pop(record, None)
+
+    def _distances(self, records: Sequence[TrackRecord], others: FloatArray) -> Array:
+        """(R, len(others)) of tracks with or without embeddings."""
+        looks = np.zeros((len(records), others.shape[1]), np.float32)
+        for row, record in enumerate(records):
+            look = self._look_of(record)
+            if len(look) == looks.shape[1]:
+                looks[row] = look
+        return look_distances(looks, others)
 
     def _is_usable(self, record: TrackRecord) -> bool:
         kept = self._kept.get(record)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.cross_camera.camera_centres import CameraCentres
+from pipeline.cross_camera.distances import mean_look
 from pipeline.cross_camera.floor_path import slot_of
 from pipeline.cross_camera.gallery import Gallery
 from pipeline.datatypes import BoolArray, FloatArray, IntArray
@@ -25,6 +26,7 @@ class _Columns:
     """Arrays with a row for each identity and room for more; see `IdentityTable`.
 
     feature, centred: (I, F, D) as they came and without the means of their cameras. feature_camera: (I, F).
+    look: (I, D), mean of the centred ones.
     floor_slot, floor_xy_m: (I, S) and (I, S, 2), the time slot of each position.
     """
 
@@ -33,6 +35,7 @@ class _Columns:
     last_seen_s: NDArray[np.float64]
     feature: FloatArray
     centred: FloatArray
+    look: FloatArray
     feature_camera: IntArray
     has_feature: BoolArray
     changed: IntArray
@@ -49,6 +52,7 @@ class _Columns:
             last_seen_s=np.zeros((0, cameras)),
             feature=np.zeros((0, features, 0), np.float32),
             centred=np.zeros((0, features, 0), np.float32),
+            look=np.zeros((0, 0), np.float32),
             feature_camera=np.zeros((0, features), np.int64),
             has_feature=np.zeros((0, features), np.bool_),
             changed=np.zeros(0, np.int64),
@@ -85,6 +89,7 @@ class IdentityTable:
         global_id: (I,) int64.  class_id: (I,) int64.
         last_seen_s: (I, C) float64, -inf where never seen.
         features: (I, F, D) float32, centred for their cameras; rows without a feature are arbitrary.
+        look: (I, D) float32, their mean, of length 1; 0 without features.
         has_feature: (I, F) bool, which features exist.
         changed: (I,) int64, the value of `stamp` after the identity's features last changed.
         stamp: counts the changes of features, new identities included.
@@ -125,6 +130,10 @@ class IdentityTable:
         return self._columns.centred[: len(self)]
 
     @property
+    def look(self) -> FloatArray:
+        return self._columns.look[: len(self)]
+
+    @property
     def has_feature(self) -> BoolArray:
         return self._columns.has_feature[: len(self)]
 
@@ -144,7 +153,13 @@ class IdentityTable:
         """The cameras' centres have changed: all features are centred anew."""
         columns = self._columns
         columns.centred = self._centres.centred(columns.feature, columns.feature_camera).copy()
+        for row in np.flatnonzero(self.has_feature.any(axis=1)).tolist():
+            self._see_look(row)
         self.generation += 1
+
+    def _see_look(self, row: int) -> None:
+        columns = self._columns
+        columns.look[row] = mean_look(columns.centred[row][columns.has_feature[row]])
 
     def add_camera(self) -> None:
         """Another camera, after all others; it has seen nobody yet."""
@@ -162,6 +177,7 @@ class IdentityTable:
         columns.global_id[row] = global_id
         columns.class_id[row] = class_id
         columns.last_seen_s[row] = -np.inf
+        columns.look[row] = 0.0
         columns.has_feature[row] = False
         columns.changed[row] = self.stamp
         columns.last_floor_s[row] = np.nan
@@ -190,6 +206,7 @@ class IdentityTable:
         if columns.feature.shape[2] == 0:
             columns.feature = np.zeros((*columns.feature.shape[:2], len(embedding)), np.float32)
             columns.centred = columns.feature.copy()
+            columns.look = np.zeros((columns.room, len(embedding)), np.float32)
         row = self._row_of[global_id]
         similarity = np.where(columns.has_feature[row], columns.feature[row] @ embedding, -np.inf)
         if similarity.max() > self._max_similarity:
@@ -202,6 +219,7 @@ class IdentityTable:
         self.stamp += 1
         columns.changed[row] = self.stamp
         columns.has_feature[row, place] = True
+        self._see_look(row)
 
     def gallery(self, camera_ids: Sequence[str], next_id: int) -> Gallery:
         """A copy of everything that is of use after a restart."""

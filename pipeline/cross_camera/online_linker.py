@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from pipeline.assignment import assign
 from pipeline.config import LinkerSettings, TransitWindow
 from pipeline.cross_camera.camera_centres import CameraCentres
-from pipeline.cross_camera.distances import MIN_SHARED_SLOTS, combined_cost, posterior
+from pipeline.cross_camera.distances import MIN_SHARED_SLOTS, combined_cost, mean_look, posterior
 from pipeline.cross_camera.feature_bank import FeatureBank
 from pipeline.cross_camera.floor_path import SLOT_S, FloorPath
 from pipeline.cross_camera.gallery import Gallery
@@ -256,7 +256,7 @@ class OnlineLinker:
             self._identities.add_feature(record.link.global_id, embedding, camera)
 
     def _centred_look(self, record: TrackRecord) -> FloatArray:
-        return self._centres.centred(record.bank.embeddings, self._camera_row[record.camera_id])
+        return mean_look(self._centres.centred(record.bank.embeddings, self._camera_row[record.camera_id]))
 
     def forget(self, now_s: float) -> None:
         """Drop people whom nobody has seen for longer than the memory lasts; at most once a second."""

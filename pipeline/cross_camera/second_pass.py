@@ -3,15 +3,16 @@
 Looking back, every tracklet is known whole, so that one bad crop weighs less than it did online. Everybody is found
 again after any time, and only then do those who were away for longer than the memory lasts get another id for each
 stay: what somebody looks like is better known from all stays. Recordings with
-very many tracklets are clustered in windows: what has been joined so far goes on as one member with a few
-features. People who left the window are remembered as long as online linking remembers them, and in the same
-number, and found again one to one. Features and floor positions are held of the window and of those people; of the
+very many tracklets are clustered in windows: what has been joined so far goes on as one member with a mean
+look. People who left the window are remembered as long as online linking remembers them, and in the same
+number, and found again one to one. Looks and floor positions are held of the window and of those people; of the
 rest of the recording there are just the ids and times of its tracklets.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -20,10 +21,10 @@ from numpy.typing import NDArray
 from pipeline.assignment import assign
 from pipeline.config import LinkerSettings, SecondPassSettings
 from pipeline.cross_camera.camera_centres import CameraCentres
-from pipeline.cross_camera.clustering import constrained_average_linkage, split_at_absences
-from pipeline.cross_camera.distances import MIN_SHARED_SLOTS, appearance_distance, combined_cost, posterior
-from pipeline.cross_camera.feature_bank import FeatureBank
+from pipeline.cross_camera.clustering import constrained_linkage, split_at_absences
+from pipeline.cross_camera.distances import MIN_SHARED_SLOTS, mean_look, posterior
 from pipeline.cross_camera.floor_path import SLOT_S, slot_of
+from pipeline.cross_camera.mean_looks import MeanLooks
 from pipeline.cross_camera.transit import TransitTimes
 from pipeline.datatypes import BoolArray, FloatArray, IntArray, Link, Tracklet
 
@@ -38,13 +39,13 @@ _LEFT_SLOTS = 40
 class _Member:
     """A tracklet, or what earlier windows joined.
 
-    embeddings: (K, D), centred for their cameras. cosine_limit: for them. spans: (camera row, start_s, end_s) of its
-    tracklets. first: (start_s, camera row, track id) of the earliest. slots, xy_m: (P,) and (P, 2), floor positions,
-    slots rising. keys: the tracklets that carry this member's identity.
+    look: (D,) sum of its tracklets' mean looks, centred for their cameras; empty without any. cosine_limit: for it.
+    spans: (camera row, start_s, end_s) of its tracklets. first: (start_s, camera row, track id) of the earliest.
+    slots, xy_m: (P,) and (P, 2), floor positions, slots rising. keys: the tracklets that carry this member's identity.
     """
 
     class_id: int
-    embeddings: FloatArray
+    look: FloatArray
     cosine_limit: float
     slots: IntArray
     xy_m: NDArray[np.float64]
@@ -108,7 +109,7 @@ class SecondPass:
         camera = self._camera_row[tracklet.camera_id]
         return _Member(
             class_id=tracklet.class_id,
-            embeddings=centres.centred(tracklet.embeddings, camera),
+            look=mean_look(centres.centred(tracklet.embeddings, camera)),
             cosine_limit=self._settings.cosine_limit_at(centres.weight(camera)),
             slots=np.array([slot_of(time_s) for time_s in tracklet.floor_time_s], np.int64),
             xy_m=tracklet.floor_xy_m,
@@ -121,13 +122,15 @@ class SecondPass:
         """Join the members that are one person; the newest `confidence` of every key is filled in."""
         # The result must not depend on the order in which tracks happened to end.
         members = sorted(members, key=lambda member: member.first)
-        cost, forbidden = self._costs(members)
+        evidence, forbidden = self._evidence(members)
         start_s = np.array([member.start_s for member in members])
         end_s = np.array([member.end_s for member in members])
         max_absence_s = self._linker.identity_memory_s
-        labels = constrained_average_linkage(cost, forbidden, 1.0)
+        labels = constrained_linkage(deepcopy(evidence), forbidden, 1.0)
         labels = split_at_absences(labels, start_s, end_s, max_absence_s)
-        between = _mean_costs(cost, forbidden, labels)
+        between = evidence.with_clusters(labels)
+        member_of = (labels[:, None] == np.arange(len(labels))[None, :]).astype(np.float64)
+        between[forbidden.astype(np.float64) @ member_of > 0] = np.inf
         for label in np.unique(labels):
             rows = labels == label
             late = np.maximum(start_s - end_s[rows].max(), start_s[rows].min() - end_s) > max_absence_s
@@ -174,10 +177,10 @@ class SecondPass:
             rows = members[top : top + block]
             for begin in range(0, len(left), block):
                 columns = left[begin : begin + block]
-                cost, forbidden = self._costs([*rows, *columns])
-                cost, forbidden = cost[: len(rows), len(rows) :], forbidden[: len(rows), len(rows) :]
-                allowed = ~forbidden & ~np.isnan(cost)
-                result[top : top + block, begin : begin + block] = np.where(allowed, cost, np.inf)
+                evidence, forbidden = self._evidence([*rows, *columns])
+                cost = np.stack([evidence.costs(row) for row in range(len(rows))])
+                cost[forbidden[: len(rows)]] = np.inf
+                result[top : top + block, begin : begin + block] = cost[:, len(rows) :]
         away_s = np.array([m.start_s for m in members])[:, None] - np.array([m.end_s for m in left])[None, :]
         result[away_s > self._linker.identity_memory_s] = np.inf
         return result
@@ -192,10 +195,7 @@ class SecondPass:
     def _join(self, members: list[_Member]) -> _Member:
         if len(members) == 1:
             return members[0]
-        bank = FeatureBank(self._linker.features_per_identity, self._linker.feature_max_similarity)
-        for member in members:
-            for embedding in member.embeddings:
-                bank.add(embedding)
+        looks = [member.look for member in members if len(member.look)]
         # Positions of one slot may come from several cameras; each is one view of where the person stood.
         slots, place = np.unique(np.concatenate([member.slots for member in members]), return_inverse=True)
         xy_m = np.zeros((len(slots), 2))
@@ -203,8 +203,12 @@ class SecondPass:
         xy_m /= np.bincount(place, minlength=len(slots))[:, None]
         return _Member(
             class_id=members[0].class_id,
-            embeddings=bank.embeddings,
-            cosine_limit=float(np.mean([member.cosine_limit for member in members])),
+            look=np.sum(looks, axis=0) if looks else members[0].look,
+            cosine_limit=float(
+                np.average(
+                    [member.cosine_limit for member in members], weights=[len(member.keys) for member in members]
+                )
+            ),
             slots=slots[-_MEMBER_SLOTS:],
             xy_m=xy_m[-_MEMBER_SLOTS:],
             spans=[span for member in members for span in member.spans],
@@ -214,26 +218,30 @@ class SecondPass:
 
     # -- costs and constraints ----------------------------------------------------------------------------
 
-    def _costs(self, members: list[_Member]) -> tuple[NDArray[np.float64], BoolArray]:
-        """(N, N) costs, NaN where nothing is known, and (N, N) pairs that must not be one person."""
+    def _evidence(self, members: list[_Member]) -> tuple[MeanLooks, BoolArray]:
+        """What is known of N members, and (N, N) pairs that must not be one person."""
         class_id = np.array([member.class_id for member in members], np.int64)
         forbidden = class_id[:, None] != class_id[None, :]
         impossible, too_slow = self._span_constraints(members)
         floor_m = _floor_distances_m(members)
         # A median over shared slots says more than single positions, at the border of the picture.
-        forbidden |= impossible | (np.isnan(floor_m) & self._too_fast(members))
-        look = _appearance_distances(members)
-        limit = np.array([member.cosine_limit for member in members])
-        cost = combined_cost(
+        forbidden = forbidden | impossible | (np.isnan(floor_m) & self._too_fast(members))
+        forbidden |= floor_m > self._linker.max_floor_distance_m
+        look = np.zeros((len(members), max((len(member.look) for member in members), default=0)))
+        for row, member in enumerate(members):
+            look[row, : len(member.look)] = member.look
+        seen = np.asarray(look.any(axis=1))
+        says_something = (seen[:, None] & seen[None, :]) | np.asarray(~np.isnan(floor_m))
+        evidence = MeanLooks(
             look,
+            np.array([len(member.keys) for member in members], np.float64),
+            np.array([member.cosine_limit for member in members]),
             floor_m,
-            max_cosine_distance=(limit[:, None] + limit[None, :]) / 2,
+            says_something & ~too_slow,
             max_floor_distance_m=self._linker.max_floor_distance_m,
             floor_weight=self._linker.floor_weight,
         )
-        forbidden |= floor_m > self._linker.max_floor_distance_m
-        unknown = (np.isinf(look) & np.isnan(floor_m)) | too_slow
-        return np.where(unknown | np.isinf(cost), np.nan, cost), np.asarray(forbidden)
+        return evidence, np.asarray(forbidden)
 
     def _span_constraints(self, members: list[_Member]) -> tuple[BoolArray, BoolArray]:
         """(N, N) pairs seen twice at one time in a camera or faster elsewhere than transit times allow, and pairs
@@ -289,18 +297,6 @@ def _last_seen(member: _Member) -> _Member:
     return replace(member, slots=member.slots[-_LEFT_SLOTS:].copy(), xy_m=member.xy_m[-_LEFT_SLOTS:].copy())
 
 
-def _mean_costs(cost: NDArray[np.float64], forbidden: BoolArray, labels: IntArray) -> NDArray[np.float64]:
-    """(N, N) mean cost of each member with each cluster, in the column of its label; +inf where nothing is known of
-    them, or where they must not be one person."""
-    count = len(labels)
-    member_of = np.zeros((count, count))
-    member_of[np.arange(count), labels] = 1
-    known = ~np.isnan(cost)
-    pairs = known.astype(np.float64) @ member_of
-    mean = np.where(known, cost, 0.0) @ member_of / np.maximum(pairs, 1)
-    return np.asarray(np.where((pairs == 0) | (forbidden.astype(np.float64) @ member_of > 0), np.inf, mean))
-
-
 def _columns(
     spans: list[tuple[int, float, float]],
 ) -> tuple[IntArray, NDArray[np.float64], NDArray[np.float64]]:
@@ -315,25 +311,6 @@ def _ranges(first: IntArray, after: IntArray) -> tuple[IntArray, IntArray]:
     rows = np.repeat(np.arange(len(first)), lengths)
     begins = np.cumsum(lengths) - lengths
     return rows, np.arange(len(rows)) - begins[rows] + first[rows]
-
-
-def _appearance_distances(members: list[_Member]) -> NDArray[np.float64]:
-    """(N, N) cosine distances, +inf where a member has no embedding."""
-    count = len(members)
-    width = max((len(member.embeddings) for member in members), default=0)
-    distances = np.full((count, count), np.inf)
-    if not width:
-        return distances
-    dim = next(member.embeddings.shape[1] for member in members if len(member.embeddings))
-    features = np.zeros((count, width, dim), np.float32)
-    valid = np.zeros((count, width), np.bool_)
-    for row, member in enumerate(members):
-        features[row, : len(member.embeddings)] = member.embeddings.reshape(-1, dim)
-        valid[row, : len(member.embeddings)] = True
-    for row, member in enumerate(members):
-        others = appearance_distance(member.embeddings, features[row + 1 :], valid[row + 1 :])
-        distances[row, row + 1 :] = distances[row + 1 :, row] = others
-    return distances
 
 
 def _floor_distances_m(members: list[_Member]) -> NDArray[np.float64]:

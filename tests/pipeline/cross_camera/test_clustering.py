@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.cross_camera.clustering import constrained_average_linkage, split_at_absences
+from pipeline.cross_camera.clustering import AverageCosts, constrained_linkage, split_at_absences
 
 NAN, INF = np.nan, np.inf
 
@@ -63,7 +63,7 @@ def test_clusters(cost: np.ndarray, forbidden: list[tuple[int, int]], labels: li
     blocked = np.zeros(cost.shape, np.bool_)
     for a, b in forbidden:
         blocked[a, b] = blocked[b, a] = True
-    assert constrained_average_linkage(cost, blocked, 1.0).tolist() == labels
+    assert constrained_linkage(AverageCosts(cost), blocked, 1.0).tolist() == labels
 
 
 @pytest.mark.parametrize(
@@ -106,7 +106,7 @@ def _clustering_tasks(draw: st.DrawFn) -> _Task:
 @given(_clustering_tasks())
 def test_clusters_are_those_of_the_definition(task: _Task) -> None:
     cost, forbidden = task
-    labels = constrained_average_linkage(cost.copy(), forbidden.copy(), 1.0)
+    labels = constrained_linkage(AverageCosts(cost), forbidden, 1.0)
     clusters = _by_definition(task, 1.0)
     assert sorted(np.flatnonzero(labels == label).tolist() for label in set(labels.tolist())) == sorted(clusters)
 

@@ -6,72 +6,37 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 
-from pipeline.cross_camera.distances import appearance_distance, appearance_distances, combined_cost, posterior
-from tests.factories import at_distance, one_hot
+from pipeline.cross_camera.distances import combined_cost, look_distances, mean_look, posterior
 
 NAN, INF = np.nan, np.inf
 
 
-def _gallery(*people: list[float]) -> tuple[np.ndarray, np.ndarray]:
-    """Each person's embeddings by their cosine distance to one_hot(0), as (I, F, D) and (I, F)."""
-    width = max(map(len, people))
-    features = np.zeros((len(people), width, 8), np.float32)
-    valid = np.zeros((len(people), width), np.bool_)
-    for row, distances in enumerate(people):
-        for place, distance in enumerate(distances):
-            features[row, place], valid[row, place] = at_distance(distance), True
-    return features, valid
-
-
 @pytest.mark.parametrize(
-    ("person", "distance"),
+    ("views", "look"),
     [
-        pytest.param([0.2], 0.2, id="one pair"),
-        pytest.param([0.1, 0.3], 0.2, id="the mean of two pairs"),
-        pytest.param([0.1, 0.2, 0.6, 0.9, 1.5], 0.3, id="the mean of the best three: (0.1 + 0.2 + 0.6) / 3"),
-        pytest.param([0.0, 0.0, 0.0, 2.0], 0.0, id="the same person from behind counts not"),
-        pytest.param([], INF, id="no embedding"),
+        pytest.param([], [], id="nothing known"),
+        pytest.param([(1, 0)], [1, 0], id="one view"),
+        pytest.param([(1, 0), (0, 1)], [0.7071, 0.7071], id="from two sides"),
+        pytest.param([(1, 0), (1, 0), (0, 1)], [0.8944, 0.4472], id="(2, 1) / sqrt(5)"),
+        pytest.param([(1, 0), (-1, 0)], [0, 0], id="opposite views say nothing"),
     ],
 )
-def test_appearance_distance_is_the_mean_of_the_best_three_pairs(person: list[float], distance: float) -> None:
-    features, valid = _gallery(person, [2.0])
-    assert appearance_distance(one_hot(0), features, valid) == pytest.approx([distance, 2.0], abs=1e-6)
+def test_the_mean_look_of_several_views(views: list[tuple[float, float]], look: list[float]) -> None:
+    assert mean_look(np.array(views, np.float32).reshape(-1, 2)).tolist() == pytest.approx(look, abs=1e-4)
 
 
-def test_appearance_distance_takes_pairs_from_both_sides() -> None:
-    features, valid = _gallery([0.1, 0.5])
-    # The query twice: the pairs 0.1, 0.1, 0.5, 0.5, of which the best three have the mean 0.7 / 3.
-    assert appearance_distance(one_hot(0, 0), features, valid) == pytest.approx([0.7 / 3], abs=1e-6)
+def test_looks_are_compared_by_their_angle() -> None:
+    looks = np.array([[1.0, 0.0], [0.0, 3.0], [0.0, 0.0]])
+    others = np.array([[2.0, 0.0], [0.6, 0.8], [-1.0, 0.0], [0.0, 0.0]])
+    expected = np.array([[0.0, 0.4, 2.0, INF], [1.0, 0.2, 1.0, INF], [INF, INF, INF, INF]])
+    assert look_distances(looks, others) == pytest.approx(expected)
 
 
-def test_appearance_distance_without_anything_to_compare() -> None:
-    features, valid = _gallery([0.1], [0.2])
-    assert appearance_distance(np.zeros((0, 0), np.float32), features, valid).tolist() == [INF, INF]
-    assert appearance_distance(one_hot(0), features[:0], valid[:0]).shape == (0,)
-    assert appearance_distance(
-        one_hot(0), np.zeros((2, 4, 0), np.float32), np.zeros((2, 4), np.bool_)
-    ).tolist() == [
-        INF,
-        INF,
-    ]
-
-
-def test_several_people_in_one_pass_have_the_distances_they_have_alone() -> None:
-    """Also where somebody has no embedding, and for few and for many embeddings in all."""
-    rng = np.random.default_rng(0)
-
-    def unit(*shape: int) -> NDArray[np.float32]:
-        vectors = rng.normal(size=shape)
-        return (vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)).astype(np.float32)
-
-    gallery, valid = unit(7, 4, 8), rng.random((7, 4)) < 0.7
-    for lengths in ((1, 0, 2), (0,), (5, 3, 0, 9)):
-        queries = [unit(length, 8) if length else np.zeros((0, 0), np.float32) for length in lengths]
-        together = appearance_distances(queries, gallery, valid)
-        for query, distance in zip(queries, together, strict=True):
-            assert distance == pytest.approx(appearance_distance(query, gallery, valid), abs=1e-6)
+@pytest.mark.parametrize(("queries", "others", "dim"), [(0, 2, 8), (2, 0, 8), (2, 3, 0)])
+def test_without_anything_to_compare_nothing_is_known(queries: int, others: int, dim: int) -> None:
+    distances = look_distances(np.zeros((queries, dim)), np.zeros((others, dim)))
+    assert distances.tolist() == [[INF] * others] * queries
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,99 @@
+"""What members and clusters of the second pass look like on the whole, and how far apart they were."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.cross_camera.clustering import add_row
+from pipeline.cross_camera.distances import combined_cost, look_distances
+from pipeline.datatypes import BoolArray, IntArray
+
+Array = NDArray[np.float64]
+
+
+class MeanLooks:
+    """Centroid linkage: clusters are compared by the means of what their members look like, which grow better with
+    every member, and by the mean of the floor distances between their members.
+
+    Args:
+        look: (N, D) sums of the mean looks of each member's tracklets, each of these of length 1; 0 without any.
+        tracklets: (N,) how many.
+        cosine_limit: (N,) for them.
+        floor_m: (N, N) floor distances at the same times, NaN where unknown.
+        direct: (N, N) pairs that say something about one another; two clusters without any are not compared.
+        max_floor_distance_m, floor_weight: as of `combined_cost`.
+    """
+
+    def __init__(
+        self,
+        look: Array,
+        tracklets: Array,
+        cosine_limit: Array,
+        floor_m: Array,
+        direct: BoolArray,
+        *,
+        max_floor_distance_m: float,
+        floor_weight: float,
+    ) -> None:
+        self._look, self._tracklets, self._limit = look.copy(), tracklets.copy(), cosine_limit.copy()
+        placed = ~np.isnan(floor_m)
+        np.fill_diagonal(placed, False)
+        self._floor_total, self._placed = np.where(placed, floor_m, 0.0), placed.astype(np.float64)
+        self._direct = direct.astype(np.float64)
+        np.fill_diagonal(self._direct, 0.0)
+        self._max_floor_distance_m, self._floor_weight = max_floor_distance_m, floor_weight
+
+    def costs(self, a: int) -> Array:
+        """See `clustering.Evidence`."""
+        limit = (self._limit[a] + self._limit) / 2
+        place = _mean(self._floor_total[a], self._placed[a])
+        cost = self._combined(look_distances(self._look[a : a + 1], self._look)[0], place, limit)
+        return np.asarray(np.where((self._direct[a] > 0) & ~np.isnan(cost), cost, np.inf))
+
+    def merge(self, a: int, b: int) -> None:
+        """See `clustering.Evidence`."""
+        one, other = self._tracklets[a], self._tracklets[b]
+        self._limit[a] = (one * self._limit[a] + other * self._limit[b]) / (one + other)
+        self._tracklets[a] += other
+        self._look[a] += self._look[b]
+        for matrix in (self._floor_total, self._placed, self._direct):
+            add_row(matrix, a, b)
+
+    def with_clusters(self, labels: IntArray) -> Array:
+        """(N, N) cost of each member with each cluster, in the column of its label, without the member itself in its
+        own; +inf where nothing is known. Before any merging.
+
+        Args:
+            labels: (N,) each the lowest member's index.
+        """
+        count = len(labels)
+        rows = np.arange(count)
+        member_of = np.zeros((count, count))
+        member_of[rows, labels] = 1
+        look, size = member_of.T @ self._look, member_of.sum(axis=0)
+        limit = member_of.T @ self._limit / np.maximum(size, 1)
+        distance: Array = np.asarray(look_distances(self._look, look), np.float64)
+        for row, label in enumerate(labels.tolist()):
+            distance[row, label] = look_distances(self._look[row][None], (look[label] - self._look[row])[None])[
+                0, 0
+            ]
+        place = _mean(self._floor_total @ member_of, self._placed @ member_of)
+        cost = self._combined(distance, place, (self._limit[:, None] + limit[None, :]) / 2)
+        return np.asarray(np.where((self._direct @ member_of > 0) & ~np.isnan(cost), cost, np.inf))
+
+    def _combined(self, distance: Array, place_m: Array, cosine_limit: Array) -> Array:
+        return np.asarray(
+            combined_cost(
+                distance,
+                place_m,
+                max_cosine_distance=cosine_limit,
+                max_floor_distance_m=self._max_floor_distance_m,
+                floor_weight=self._floor_weight,
+            )
+        )
+
+
+def _mean(total: Array, pairs: Array) -> Array:
+    """NaN without pairs."""
+    return np.asarray(np.where(pairs > 0, total / np.maximum(pairs, 1), np.nan))

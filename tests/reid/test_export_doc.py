@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import ast
 import re
-import shlex
 from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 import pytest
-import typer
 
 import detectors.cli
 import reid.cli
+from tests.doc_commands import parsed
 
 TEXT = (Path(__file__).parents[2] / "docs" / "export.md").read_text()
 COMMANDS = re.findall(r"^    python -m (reid|detectors) ((?:[^\\\n]|\\\n)*)$", TEXT, re.MULTILINE)
@@ -22,9 +20,7 @@ APPS = {"reid": reid.cli.app, "detectors": detectors.cli.app}
 
 @pytest.mark.parametrize(("program", "command"), COMMANDS)
 def test_commands_parse(program: str, command: str) -> None:
-    name, *arguments = shlex.split(command.replace("\\\n", " "))
-    group: Any = typer.main.get_command(APPS[program])
-    group.commands[name].make_context(name, list(arguments))  # raises on an unknown option or a missing one
+    parsed(APPS[program], command)
 
 
 def test_every_kind_of_row_has_its_command() -> None:

@@ -217,25 +217,33 @@ def test_a_picture_damaged_during_the_run_stops_it_in_one_line(people: Path, tmp
     assert re.fullmatch(r"\S*people/00\d\d_c\d_0\d\.png: cannot be read as an image [^\n]*\n", result.stdout)
 
 
+class _Overflow(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: torch.Tensor) -> torch.Tensor:
+        return x.clone()
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: torch.Tensor) -> torch.Tensor:
+        return gradients[0] * float("inf")
+
+
+def overflowing(loss: torch.Tensor) -> torch.Tensor:
+    """The same loss with an infinite gradient."""
+    return torch.Tensor(_Overflow.apply(loss))  # type: ignore[no-untyped-call]
+
+
 @pytest.mark.parametrize("what", ["loss", "gradient"])
 def test_a_run_that_diverges_says_where_and_keeps_the_state_before(
     people: Path, tmp_path: Path, what: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class _Spoil(torch.autograd.Function):
-        @staticmethod
-        def forward(ctx: Any, x: torch.Tensor) -> torch.Tensor:
-            return x * float("nan") if what == "loss" else x.clone()
-
-        @staticmethod
-        def backward(ctx: Any, *gradients: torch.Tensor) -> torch.Tensor:
-            return gradients[0] * float("inf")
-
     calls = []
 
     def spoiled(features: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         calls.append(len(labels))
         loss = batch_hard_triplet_loss(features, labels)
-        return torch.Tensor(_Spoil.apply(loss)) if len(calls) == 4 else loss  # type: ignore[no-untyped-call]
+        if len(calls) != 4:
+            return loss
+        return loss * float("nan") if what == "loss" else overflowing(loss)
 
     monkeypatch.setattr("reid.training.trainer.batch_hard_triplet_loss", spoiled)
     message = rf"the {what} became (nan|inf) in batch 4 \(epoch 1\).*optimizer\.lr.*last\.pt holds the last state"
@@ -251,23 +259,12 @@ def test_steps_that_fp16_skips_are_counted_and_many_in_a_row_end_the_run(
 ) -> None:
     """The first two gradients are infinite, and from the sixth batch on all are."""
 
-    class _Overflow(torch.autograd.Function):
-        @staticmethod
-        def forward(ctx: Any, x: torch.Tensor) -> torch.Tensor:
-            return x.clone()
-
-        @staticmethod
-        def backward(ctx: Any, *gradients: torch.Tensor) -> torch.Tensor:
-            return gradients[0] * float("inf")
-
     calls = []
 
     def spoiled(features: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         calls.append(len(labels))
         loss = batch_hard_triplet_loss(features, labels)
-        if 3 <= len(calls) <= 5:
-            return loss
-        return torch.Tensor(_Overflow.apply(loss))  # type: ignore[no-untyped-call]
+        return loss if 3 <= len(calls) <= 5 else overflowing(loss)
 
     monkeypatch.setattr("reid.training.trainer.batch_hard_triplet_loss", spoiled)
     monkeypatch.setattr("reid.training.trainer.MOST_STEPS_SKIPPED_IN_A_ROW", 3)

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import re
-import shlex
 from pathlib import Path
-from typing import Any
 
 import pytest
-import typer
 
 import demo.__main__
 import detectors.cli
@@ -16,6 +13,7 @@ import reid.cli
 from pipeline.commands.arguments import overrides_of
 from reid.datasets import LAYOUTS
 from reid.training.config import load_training_config
+from tests.doc_commands import parsed
 
 ROOT = Path(__file__).parents[2]
 PAGES = ("docs/reid_training.md", "docs/site.md", "weights/person_yolo11n.md", "weights/transreid_vit_small.md")
@@ -31,10 +29,8 @@ COMMANDS = [
 
 @pytest.mark.parametrize(("program", "command"), COMMANDS)
 def test_commands_parse_and_their_configurations_exist(program: str, command: str) -> None:
-    name, *arguments = shlex.split(command.replace("\\\n", " "))
-    group: Any = typer.main.get_command(APPS[program])
-    context = group.commands[name].make_context(name, arguments)  # raises on an unknown option or a missing one
-    if (program, name) == ("reid", "train"):
+    context, _ = parsed(APPS[program], command)
+    if (program, context.info_name) == ("reid", "train"):
         load_training_config(ROOT / context.params["config"], overrides_of(context.params["settings"]))
 
 

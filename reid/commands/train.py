@@ -36,7 +36,10 @@ def train(
     ] = None,
     teacher: Annotated[
         Path | None,
-        typer.Option(help="OpenVINO network (.xml) whose similarities are learned beside the identities."),
+        typer.Option(
+            help="Checkpoint of this project, or OpenVINO network (.xml), whose similarities are learned beside the "
+            "identities."
+        ),
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --output.")] = False,
     device: DeviceOption = "auto",

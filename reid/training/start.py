@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, cast
 
+import numpy as np
 import timm
 import torch
 from torch import Tensor, nn
@@ -25,7 +26,7 @@ STANDARDISATION_CROPS = 512
 TIMM_PREFIX = "timm:"
 IDENTITIES_KEY = "identities_digest"  # in a checkpoint's card
 
-_SAME = ("width", "depth", "heads", "mlp_ratio", "qkv_bias", "patch", "position_embedding")
+_SAME = ("width", "heads", "mlp_ratio", "qkv_bias", "patch", "position_embedding")
 
 
 @dataclass(frozen=True)
@@ -54,8 +55,8 @@ def start_from(
     Args:
         model: changed in place.
         source: a checkpoint of this project or of the authors of TransReID, whose heads and side information are
-            taken as far as they belong to `names`; or a backbone: a file of timm's, DeiT's or DINO's layout, or
-            "timm:NAME", which timm downloads.
+            taken as far as they belong to `names`, and of whose blocks a shallower model takes some (`_thinned`);
+            or a backbone: a file of timm's, DeiT's or DINO's layout, or "timm:NAME", which timm downloads.
         names: of the model's rows. The authors' cameras count as c1, c2, ..., their viewpoints as v0, v1, ...
         new_side_information: what becomes of a table that the source has nothing for.
 
@@ -153,6 +154,8 @@ def _from_transreid(
 ) -> list[str]:
     ours, theirs = model.config, source.config
     differing = [name for name in _SAME if getattr(ours, name) != getattr(theirs, name)]
+    if ours.depth > theirs.depth:
+        differing.insert(1, "depth")
     if differing:
         values = ", ".join(
             f"{name} {getattr(theirs, name)} instead of {getattr(ours, name)}" for name in differing
@@ -165,6 +168,10 @@ def _from_transreid(
         state["base.pos_embed"] = resize_position_embedding(state["base.pos_embed"], theirs.grid_hw, ours.grid_hw)
         old, new = theirs.grid_hw, ours.grid_hw
         report.append(f"resized the position embedding from {old[0]}x{old[1]} to {new[0]}x{new[1]} patches")
+    if ours.depth < theirs.depth:
+        kept = evenly_spread_blocks(theirs.depth, ours.depth)
+        state = _thinned(state, kept)
+        report.append(f"took {len(kept)} of {theirs.depth} blocks: {', '.join(str(block + 1) for block in kept)}")
     if ours.jpm != theirs.jpm:
         state = _with_last_block_for(state, ours.depth, jpm=ours.jpm)
         report.append("copied the last block and the final norm " + ("into b1 and b2" if ours.jpm else "from b1"))
@@ -190,6 +197,28 @@ def _from_transreid(
     elif table is not None:
         report.append("left out the side information, which the configuration switches off")
     return report
+
+
+def evenly_spread_blocks(depth: int, count: int) -> list[int]:
+    """Indices, from 0, of `count` of `depth` blocks, the last always among them, the first unless it is the last.
+
+    A transformer that keeps some of another's blocks is a good start for learning from it (Sanh et al., DistilBERT,
+    2019).
+    """
+    return [round(block) for block in np.linspace(depth - 1, 0, count)[::-1].tolist()]
+
+
+def _thinned(state: dict[str, Tensor], kept: Sequence[int]) -> dict[str, Tensor]:
+    """The state dict of a model that has the blocks `kept` alone; with the jigsaw the last one is `b1` and `b2`."""
+    index_of = {block: index for index, block in enumerate(kept)}
+    result = {}
+    for name, value in state.items():
+        block = re.match(r"base\.blocks\.(\d+)\.", name)
+        if not block:
+            result[name] = value
+        elif int(block[1]) in index_of:
+            result[f"base.blocks.{index_of[int(block[1])]}.{name[block.end() :]}"] = value
+    return result
 
 
 def _with_last_block_for(state: dict[str, Tensor], depth: int, *, jpm: bool) -> dict[str, Tensor]:

@@ -10,12 +10,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from pipeline.errors import InputError
+from reid.checkpoints import load_checkpoint
 from reid.datasets import CropSet
+from reid.distances import unit_rows
+from reid.features import extract_features
 from reid.peers import network_features
 from reid.training.data import crops_digest
+from reid.training.start import is_own_checkpoint
+from reid.training.transforms import EvaluationTransform
 
 
 @dataclass(frozen=True)
@@ -24,7 +30,7 @@ class TeacherIdentity:
 
     Attributes:
         name: of its file.
-        digest: 16 hexadecimal digits of its files, .xml and .bin.
+        digest: 16 hexadecimal digits of its files: .safetensors, or .xml and .bin.
     """
 
     name: str
@@ -65,11 +71,12 @@ def refuse_other_teacher(state: Mapping[str, Any], teacher: Path | None, source:
 
 
 def teacher_features(model: Path, crops: CropSet, folder: Path) -> NDArray[np.float32]:
-    """Embed all crops with an OpenVINO network, once before training.
+    """Embed all crops with another network, once before training.
 
     Args:
         folder: keeps them for when the run is resumed, in a file named after network and crops.
-        model: .xml file of a network that takes (N, 3, H, W) BGR pixels of 0..255 and returns (N, D), such as
+        model: a checkpoint of this project, whose crops have the rows of their cameras; or the .xml file of a network
+            of OpenVINO that takes (N, 3, H, W) BGR pixels of 0..255 and returns (N, D), such as
             person-reidentification-retail-0286 of the Open Model Zoo.
 
     Returns:
@@ -81,12 +88,30 @@ def teacher_features(model: Path, crops: CropSet, folder: Path) -> NDArray[np.fl
     cache = folder / f"teacher_{identify_teacher(model).digest}_{crops_digest(crops)}.npy"
     if cache.exists():
         return np.asarray(np.load(cache), np.float32)
-    features = network_features(model, crops, "bgr255", description="teacher")
+    if model.suffix == ".safetensors" and is_own_checkpoint(model):
+        features = _own_features(model, crops)
+    else:
+        features = network_features(model, crops, "bgr255", description="teacher")
     partial = cache.with_suffix(".partial")
     with partial.open("wb") as file:
         np.save(file, features)
     os.replace(partial, cache)
     return features
+
+
+def _own_features(checkpoint: Path, crops: CropSet) -> NDArray[np.float32]:
+    """As of `teacher_features`, by a checkpoint of this project, on the CPU."""
+    loaded = load_checkpoint(checkpoint)
+    transform = EvaluationTransform(loaded.model.config.image_size, loaded.input_mean, loaded.input_std)
+    labelled = extract_features(
+        loaded.model,
+        crops,
+        transform,
+        cameras=loaded.camera_names or None,
+        views=loaded.view_names or None,
+        device=torch.device("cpu"),
+    )
+    return unit_rows(labelled.features)
 
 
 def teacher_state(teacher: Path | None) -> dict[str, str] | None:

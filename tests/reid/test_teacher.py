@@ -1,4 +1,4 @@
-"""A teacher's features: from an OpenVINO network made here."""
+"""A teacher's features: from an OpenVINO network or a checkpoint made here."""
 
 from __future__ import annotations
 
@@ -13,10 +13,13 @@ from PIL import Image
 from rich.console import Console
 
 from pipeline.errors import InputError
-from reid.datasets import CropSet, read_dataset
+from reid.checkpoints import INPUT_MEAN, save_checkpoint
+from reid.datasets import CropSet, read_dataset, read_rgb
+from reid.models.transreid import TransReID, TransReIDConfig
 from reid.training.losses import similarity_matching_loss
 from reid.training.teacher import refuse_other_teacher, teacher_features, teacher_state
 from reid.training.train import train
+from reid.training.transforms import EvaluationTransform
 from tests.reid.tiny_training import draw_people, tiny_config
 
 
@@ -67,6 +70,23 @@ def test_features_are_those_of_the_network_in_the_order_of_the_crops(
     # Blue, green, red: person 1 is red, person 2 blue.
     expected = [[0, 0, 1] if crop.person_id == 1 else [1, 0, 0] for crop in dataset.crops]
     np.testing.assert_allclose(features, expected, atol=0.02)
+
+
+def test_a_checkpoint_of_this_project_is_a_teacher(crops: Path, tmp_path: Path) -> None:
+    """Its crops have the rows of their own cameras: c1 and c2 by name."""
+    torch.manual_seed(0)
+    config = TransReIDConfig(width=32, depth=2, heads=2, image_size=(32, 16), cameras=2, unknown_row=True)
+    model = TransReID(config).eval()
+    path = tmp_path / "own.safetensors"
+    save_checkpoint(path, model, camera_names=("c2", "c1"), input_std=(0.25, 0.25, 0.25))
+    dataset = read_dataset(crops).train
+    features = teacher_features(path, dataset, tmp_path)
+    transform = EvaluationTransform((32, 16), INPUT_MEAN, (0.25, 0.25, 0.25))
+    for row, crop in zip(features, dataset.crops, strict=True):
+        camera = torch.tensor([{"c2": 0, "c1": 1}[crop.camera]])
+        with torch.inference_mode():
+            expected = model(transform(read_rgb(crop.path))[None], camera)[0]
+        np.testing.assert_allclose(row, expected / expected.norm(), atol=1e-5)
 
 
 def test_features_are_computed_once_for_a_network_and_its_crops(

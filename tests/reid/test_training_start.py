@@ -15,7 +15,7 @@ from pipeline.errors import InputError
 from reid.checkpoints import load_checkpoint, save_checkpoint
 from reid.datasets import read_dataset
 from reid.models.transreid import TransReID, TransReIDConfig
-from reid.training.start import IDENTITIES_KEY, RowNames, is_backbone, start_from
+from reid.training.start import IDENTITIES_KEY, RowNames, evenly_spread_blocks, is_backbone, start_from
 from reid.training.train import train
 from reid.training.trainer import CHECKPOINT_NAME, Trainer
 from tests.reid.tiny_training import draw_people, tiny_config
@@ -257,3 +257,45 @@ def test_a_longer_run_begins_with_all_that_a_shorter_one_learned(tmp_path: Path)
     others = draw_people(tmp_path / "others", 17)
     report = Trainer(config, read_dataset(others), tmp_path, CPU).start_from(tmp_path / CHECKPOINT_NAME)
     assert "left out the classifiers, which are of other identities" in report
+
+
+@pytest.mark.parametrize(
+    ("of", "count", "expected"),
+    [(12, 6, [0, 2, 4, 7, 9, 11]), (12, 4, [0, 4, 7, 11]), (5, 5, [0, 1, 2, 3, 4]), (3, 2, [0, 2]), (12, 1, [11])],
+)
+def test_blocks_that_a_shallower_model_takes(of: int, count: int, expected: list[int]) -> None:
+    assert evenly_spread_blocks(of, count) == expected
+
+
+@pytest.mark.parametrize("jigsaw", [False, True])
+def test_a_shallower_model_takes_some_blocks(tmp_path: Path, jigsaw: bool) -> None:
+    names = RowNames(("c1", "c2"), (), "abc")
+    source = make_model(1, depth=5, jpm=jigsaw)
+    path = save_own(tmp_path / "deep.safetensors", source, names)
+    model = make_model(2, depth=3, jpm=jigsaw)
+    report = start_from(model, path, names)
+    kept = {0: 0, 1: 2} if jigsaw else {0: 0, 1: 2, 2: 4}
+    theirs = source.state_dict()
+    for name, tensor in model.state_dict().items():
+        for ours, of_source in kept.items():
+            if name.startswith(f"base.blocks.{ours}."):
+                name = name.replace(f"blocks.{ours}.", f"blocks.{of_source}.")
+                break
+        assert tensor.equal(theirs[name]), name
+    assert "took 3 of 5 blocks: 1, 3, 5" in report
+
+
+def test_a_shallower_model_without_the_jigsaw_ends_in_the_global_branch(tmp_path: Path) -> None:
+    names = RowNames(("c1", "c2"), (), "abc")
+    source = make_model(1, depth=4, jpm=True)
+    model = make_model(2, depth=2)
+    start_from(model, save_own(tmp_path / "deep.safetensors", source, names), names)
+    last = model.base.blocks[1].state_dict()
+    assert all(tensor.equal(source.b1[0].state_dict()[name]) for name, tensor in last.items())
+
+
+def test_a_deeper_model_is_refused(tmp_path: Path) -> None:
+    names = RowNames(("c1", "c2"))
+    path = save_own(tmp_path / "shallow.safetensors", make_model(1, depth=2), names)
+    with pytest.raises(InputError, match="of another architecture: depth 2 instead of 3"):
+        start_from(make_model(2, depth=3), path, names)

@@ -173,6 +173,7 @@ class TrackerSettings(_MatchingSection):
     max_iou_distance_low: Share
     max_iou_distance_tentative: Share
     max_gate_distance: Positive
+    somebody_else_factor: Annotated[float, Field(ge=1)]
     duplicate_iou: Share
     confirm_after_s: NotNegative
     max_lost_s: Positive

@@ -49,6 +49,8 @@ class Track:
         embedded_s: when its appearance was last taken, -inf before the first time.
         appearance: (D,) running mean of its embeddings, L2-normalised; None before the first.
         good_crops: how many embeddings of good crops it has had.
+        hidden: a box that was no good crop has come since the last embedding of one: covered by others, say. Somebody
+            else may be in its place by now.
         unconfirmed: the boxes before confirmation, handed out with it.
     """
 
@@ -61,6 +63,7 @@ class Track:
     embedded_s: float = -np.inf
     appearance: FloatArray | None = None
     good_crops: int = 0
+    hidden: bool = False
     unconfirmed: list[Observation] = field(default_factory=list)
 
     def blend_appearance(self, embedding: FloatArray, time_s: float) -> None:

@@ -2,7 +2,8 @@
 
 Boxes of high confidence are matched to all tracks first, weak ones only continue tracks that are still without a
 box (ByteTrack, Zhang et al., ECCV 2022). Where appearance was computed it can stand in for overlap within a gate
-(BoT-SORT, Aharon et al. 2022). All life times are in seconds.
+(BoT-SORT, Aharon et al. 2022), and a track that was hidden does not go on with whom appearance says to be somebody
+else. All life times are in seconds.
 
 A frame takes two calls, because embeddings are computed only where they matter:
 `plan` says which boxes should be embedded, `update` takes the detections with those embeddings.
@@ -235,6 +236,10 @@ class SingleCameraTracker:
                 max_cosine_distance=settings.cosine_limit,
                 max_gate_distance=settings.max_gate_distance,
             )
+            # Whoever comes out where somebody was hidden overlaps the track as well as its own person would.
+            hidden = np.array([self._tracks[track].hidden for track in tracks])
+            somebody_else = np.isfinite(appearance) & (appearance > self._somebody_else_distance)
+            cost[hidden[:, None] & scene.good[rows] & somebody_else] = np.inf
         return _matched(scene, tracks, rows, cost, 1.0)
 
     # -- the life of tracks --------------------------------------------------------------------------------
@@ -266,12 +271,14 @@ class SingleCameraTracker:
     def _see_appearance(
         self, track: Track, row: int, time_s: float, detections: Detections, good: BoolArray
     ) -> None:
+        track.hidden |= not good[row]
         if detections.embeddings is None or detections.embedded is None or not detections.embedded[row]:
             return
         # A covered or cut-off crop shows somebody else's clothes too; it only helped to choose the box.
         if good[row]:
             track.blend_appearance(detections.embeddings[row], time_s)
             track.good_crops += 1
+            track.hidden = False
 
     def _miss(self, matched: set[int], time_s: float) -> list[int]:
         ended = []
@@ -324,11 +331,20 @@ class SingleCameraTracker:
             loser, winner = self._tracks[lost[index]], self._tracks[seen[other]]
             if loser.state is TrackState.ENDED or loser.class_id != winner.class_id:
                 continue
-            if winner.first_s <= loser.last_s:
+            if winner.first_s <= loser.last_s or self._are_two_people(loser, winner):
                 continue
             loser.state = TrackState.ENDED
             ended.append(loser.track_id)
         return ended
+
+    def _are_two_people(self, one: Track, other: Track) -> bool:
+        if one.appearance is None or other.appearance is None:
+            return False
+        return 1 - float(one.appearance @ other.appearance) > self._somebody_else_distance
+
+    @property
+    def _somebody_else_distance(self) -> float:
+        return self._settings.somebody_else_factor * self._settings.cosine_limit
 
     def _keep(self, stay: BoolArray) -> None:
         """Drop all tracks but those where `stay` (T,) is True."""

@@ -9,7 +9,7 @@ import pytest
 from pipeline.config import TrackerSettings
 from pipeline.datatypes import Detections, EmbeddedCrops
 from pipeline.single_camera.tracker import SingleCameraTracker, TrackedFrame
-from tests.factories import make_detections, make_frame, one_hot, tracker_settings
+from tests.factories import at_distance, make_detections, make_frame, one_hot, tracker_settings
 
 Box = tuple[float, float, float, float]
 
@@ -332,6 +332,57 @@ def test_a_plan_for_other_boxes_of_the_same_frame_is_not_kept() -> None:
         tracker.update(make_frame(index), person)
     tracker.plan(make_frame(5), make_detections([(500, 200, 540, 300)]))
     assert tracker.update(make_frame(5), person).track_ids.tolist() == [1]
+
+
+# -- who comes out of hiding ----------------------------------------------------------------------------------
+
+
+IN_THE_OPEN, BEHIND = [(100, 200, 140, 300)], [(100, 200, 140, 300), (110, 200, 150, 300)]
+
+
+def _comes_out(hidden: bool, distance: float, **settings: float) -> list[int]:
+    """Track ids after somebody was in the open for 1 s, perhaps hidden for .3 s, and then is there for .3 s with a look
+    at this cosine distance."""
+    tracker = SingleCameraTracker(tracker_settings(max_cosine_distance=0.25, somebody_else_factor=1.6, **settings))
+    index = 0
+    for _ in range(10):
+        tracker.update(make_frame(index), make_detections(IN_THE_OPEN, embeddings=one_hot(0)))
+        index += 1
+    for _ in range(3 if hidden else 0):
+        tracker.update(make_frame(index), make_detections(BEHIND))
+        index += 1
+    look = at_distance(distance)[None]
+    for _ in range(4):
+        tracked = tracker.update(make_frame(index), make_detections(IN_THE_OPEN, embeddings=look))
+        index += 1
+    return tracked.track_ids.tolist()
+
+
+@pytest.mark.parametrize(
+    ("hidden", "distance", "same"),
+    [
+        pytest.param(True, 0.2, True, id="the same person"),
+        pytest.param(True, 0.39, True, id="perhaps the same person"),
+        pytest.param(True, 0.41, False, id="beyond 1.6 x .25: somebody else"),
+        pytest.param(False, 0.41, True, id="in the open all the time: the person has turned round"),
+    ],
+)
+def test_somebody_else_may_come_out_where_a_person_was_hidden(hidden: bool, distance: float, same: bool) -> None:
+    assert (1 in _comes_out(hidden, distance)) == same
+
+
+def test_the_hidden_person_is_still_looked_for() -> None:
+    """Somebody else stands exactly where the lost track is expected; the person then comes out beside."""
+    tracker = SingleCameraTracker(tracker_settings())
+    frames = [make_detections(IN_THE_OPEN, embeddings=one_hot(0))] * 10
+    frames += [make_detections(BEHIND)] * 3
+    frames += [make_detections(IN_THE_OPEN, embeddings=one_hot(1))] * 5
+    both = [*IN_THE_OPEN, (150, 200, 190, 300)]
+    frames += [make_detections(both, embeddings=one_hot(1, 0))] * 2
+    tracked = [tracker.update(make_frame(index), frame) for index, frame in enumerate(frames)][-1]
+    first_px = dict(zip(tracked.track_ids.tolist(), tracked.detections.xyxy[:, 0].tolist(), strict=True))
+    assert first_px[1] == 150
+    assert len(first_px) == 2
 
 
 # -- which boxes are embedded ---------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from math import log10
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -131,6 +132,12 @@ class EmbedderConfig(Section):
     half: Half
 
 
+#: Limits on distances hold for so many people to choose from.
+FEW_PEOPLE = 10
+# Among ten thousand people a photograph of the same moment should still be known.
+_LEAST_CROWD_FACTOR = 0.25
+
+
 class _MatchingSection(Section):
     """Settings of a part that compares embeddings."""
 
@@ -148,6 +155,7 @@ class _CentringSection(_MatchingSection):
     """Settings of a part that compares embeddings after what is common to a camera was taken away."""
 
     max_centred_cosine_distance: CosineLimit | None
+    crowd_tightening: Share
 
     @property
     def centred_cosine_limit(self) -> float | None:
@@ -157,10 +165,16 @@ class _CentringSection(_MatchingSection):
         return self.max_centred_cosine_distance
 
     def cosine_limit_at(self, weight: float) -> float:
-        """The limit where the share `weight`, in [0, 1], of a camera's mean was taken away."""
+        """The limit where the share `weight`, in [0, 1], of a camera's mean was taken away, for few people."""
         if self.centred_cosine_limit is None:
             return self.cosine_limit
         return (1 - weight) * self.cosine_limit + weight * self.centred_cosine_limit
+
+    def crowd_factor(self, people: int) -> float:
+        """Factor on that limit where so many people are compared with: a rate of false matches that is right for
+        `FEW_PEOPLE` makes ten times as many mistakes among ten times as many."""
+        tenfolds = log10(max(people / FEW_PEOPLE, 1.0))
+        return max(1.0 - self.crowd_tightening * tenfolds, _LEAST_CROWD_FACTOR)
 
 
 class TrackerSettings(_MatchingSection):

@@ -287,8 +287,7 @@ class OnlineLinker:
         settings = self._settings
         if not ready:
             return
-        limit = settings.cosine_limit_at(self._centres.weight(self._camera_row[camera_id]))
-        cost, placed, held = self._costs(ready, camera_id, limit)
+        cost, placed, held, limits = self._costs(ready, camera_id)
         pairs = assign(cost, 1.0)
         chosen = dict(pairs.tolist())
         left_over = np.ones(cost.shape[1], np.bool_)
@@ -299,7 +298,7 @@ class OnlineLinker:
             others = cost[row, left_over]
             nearest_other = min(float(others.min(initial=np.inf)), held[row])
             if column is not None:
-                margin = settings.margin / limit
+                margin = settings.margin / limits[row]
                 close = nearest_other - cost[row, column] < margin and not placed[row, column]
                 if close and patient:
                     continue
@@ -318,17 +317,19 @@ class OnlineLinker:
         return len(record.bank) >= self._settings.linkable_crops
 
     def _costs(
-        self, records: list[TrackRecord], camera_id: str, cosine_limit: float
-    ) -> tuple[Array, BoolArray, list[float]]:
+        self, records: list[TrackRecord], camera_id: str
+    ) -> tuple[Array, BoolArray, list[float], list[float]]:
         """(R, I) costs of joining each identity, where floor positions at the same time took part in them, and for
-        each record the least cost among the identities that only a lost track of this camera still holds."""
+        each record the least cost among the identities that only a lost track of this camera still holds, and the
+        limit on distances that costs are relative to."""
         known, settings = self._identities, self._settings
         camera = self._camera_row[camera_id]
+        few_people_limit = settings.cosine_limit_at(self._centres.weight(camera))
         in_view = [record.link.global_id for record in self._live[camera_id].values() if record.link]
         taken = np.isin(known.global_id, in_view)
         costs = np.full((len(records), len(known)), np.inf)
         placed = np.zeros(costs.shape, np.bool_)
-        held = []
+        held, limits = [], []
         for row, record in enumerate(records):
             allowed = (known.class_id == record.class_id) & (known.last_seen_s[:, camera] < record.start_s)
             allowed &= self._in_transit_time(record, camera)
@@ -339,17 +340,18 @@ class OnlineLinker:
             look = self._distances.of(record)
             if len(record.bank) < settings.linkable_crops:
                 allowed &= proven
+            limits.append(few_people_limit * settings.crowd_factor(int((allowed & ~taken).sum())))
             cost = combined_cost(
                 look,
                 np.where(proven, apart_m, np.nan),
-                max_cosine_distance=cosine_limit,
+                max_cosine_distance=limits[row],
                 max_floor_distance_m=settings.max_floor_distance_m,
                 floor_weight=settings.floor_weight,
             )
             costs[row] = np.where(allowed & ~taken, cost, np.inf)
             placed[row] = proven
             held.append(float(np.where(allowed & taken, cost, np.inf).min(initial=np.inf)))
-        return costs, placed, held
+        return costs, placed, held, limits
 
     def _in_transit_time(self, record: TrackRecord, camera: int) -> BoolArray:
         """(I,) whether nobody walked here faster than transit times allow from any camera that saw them, or slower

@@ -123,6 +123,8 @@ class SecondPass:
         # The result must not depend on the order in which tracks happened to end.
         members = sorted(members, key=lambda member: member.first)
         evidence, forbidden = self._evidence(members)
+        labels = constrained_linkage(deepcopy(evidence), forbidden, 1.0)
+        evidence, forbidden = self._evidence(members, _people_to_choose_from(members, labels, forbidden))
         start_s = np.array([member.start_s for member in members])
         end_s = np.array([member.end_s for member in members])
         max_absence_s = self._linker.identity_memory_s
@@ -177,7 +179,7 @@ class SecondPass:
             rows = members[top : top + block]
             for begin in range(0, len(left), block):
                 columns = left[begin : begin + block]
-                evidence, forbidden = self._evidence([*rows, *columns])
+                evidence, forbidden = self._evidence([*rows, *columns], len(left))
                 cost = np.stack([evidence.costs(row) for row in range(len(rows))])
                 cost[forbidden[: len(rows)]] = np.inf
                 result[top : top + block, begin : begin + block] = cost[:, len(rows) :]
@@ -218,8 +220,8 @@ class SecondPass:
 
     # -- costs and constraints ----------------------------------------------------------------------------
 
-    def _evidence(self, members: list[_Member]) -> tuple[MeanLooks, BoolArray]:
-        """What is known of N members, and (N, N) pairs that must not be one person."""
+    def _evidence(self, members: list[_Member], people: int = 0) -> tuple[MeanLooks, BoolArray]:
+        """What is known of N members, who are among so many people, and (N, N) pairs that must not be one person."""
         class_id = np.array([member.class_id for member in members], np.int64)
         forbidden = class_id[:, None] != class_id[None, :]
         impossible, too_slow = self._span_constraints(members)
@@ -235,7 +237,7 @@ class SecondPass:
         evidence = MeanLooks(
             look,
             np.array([len(member.keys) for member in members], np.float64),
-            np.array([member.cosine_limit for member in members]),
+            np.array([member.cosine_limit for member in members]) * self._settings.crowd_factor(people),
             floor_m,
             says_something & ~too_slow,
             max_floor_distance_m=self._linker.max_floor_distance_m,
@@ -290,6 +292,22 @@ class SecondPass:
         np.fill_diagonal(fast, False)
         result[np.ix_(placed, placed)] = fast | fast.T
         return result
+
+
+def _people_to_choose_from(members: list[_Member], labels: IntArray, forbidden: BoolArray) -> int:
+    """How many clusters with a look a member may belong to on average, its own counted.
+
+    Args:
+        labels: (N,) clusters.
+        forbidden: (N, N) pairs that must not be one person.
+    """
+    described = np.array([len(member.look) > 0 for member in members], np.bool_)
+    clusters = np.unique(labels[described])
+    if not len(clusters):
+        return 0
+    member_of = (labels[:, None] == clusters[None, :]).astype(np.float64)
+    possible = forbidden[described].astype(np.float64) @ member_of == 0
+    return round(float(possible.sum(axis=1).mean()))
 
 
 def _last_seen(member: _Member) -> _Member:

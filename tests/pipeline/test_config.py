@@ -330,3 +330,11 @@ def test_named_sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         {"name": "a_b_c", "source": "a b=c.mp4"},  # what stands before = can be no name
         {"name": "cam6", "source": "/"},
     ]
+
+
+@pytest.mark.parametrize(
+    ("people", "factor"), [(0, 1.0), (10, 1.0), (20, 1 - 0.36 * 0.30103), (100, 0.64), (1000, 0.28), (10**6, 0.25)]
+)
+def test_limits_are_smaller_among_many_people(people: int, factor: float) -> None:
+    linker = load_config(None, {"linker": {"crowd_tightening": 0.36}}).linker
+    assert linker.crowd_factor(people) == pytest.approx(factor, abs=1e-5)

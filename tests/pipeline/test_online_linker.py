@@ -103,6 +103,17 @@ def test_tracks_of_two_cameras_are_one_person_if_they_look_alike(distance: float
     assert scene.linker.people == (1 if same else 2)
 
 
+@pytest.mark.parametrize(("others", "same"), [(0, True), (9, True), (99, False)])
+def test_the_more_people_are_known_the_more_alike_somebody_must_look(others: int, same: bool) -> None:
+    """Among a hundred people the limit of .35 is smaller by the 36 % of `crowd_tightening`."""
+    scene = Scene()
+    first = scene.track("a", 1, 0, 1, at_distance(0.0, dim=128))
+    for number in range(others):
+        scene.track("c", number, 2 + number, 2.5 + number, one_hot(2 + number, dim=128)[0])
+    second = scene.track("b", 1, 200, 201, at_distance(0.3, dim=128))
+    assert (scene.id_of(second) == scene.id_of(first)) == same
+
+
 def test_people_are_known_again_in_a_camera_that_was_just_added() -> None:
     """All people look alike but for a part of their own; the mean of those seen so far leaves that part."""
     rng = np.random.default_rng(0)

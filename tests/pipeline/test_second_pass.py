@@ -31,6 +31,17 @@ def link(tracklets: Sequence[Tracklet], *, at_once: int = 1000, **linker: Any) -
     return second_pass.link(tracklets)
 
 
+def crowd(others: int) -> list[Tracklet]:
+    """Somebody in camera a, somebody who looks .3 apart in camera b later, and others in c, each unlike everybody."""
+    dim = 2 + others
+    two = [np.resize(vector, dim) * (np.arange(dim) < 2) for vector in (PERSON[0], at_distance(0.3))]
+    rest = [
+        make_tracklet("c", number, 2 * number, 2 * number + 1, one_hot(2 + number, dim=dim))
+        for number in range(others)
+    ]
+    return [make_tracklet("a", 1, 0, 5, two[0]), make_tracklet("b", 1, 9, 12, two[1]), *rest]
+
+
 def ids(links: Links) -> dict[tuple[str, int], int]:
     return {key: found.global_id for key, found in links.items()}
 
@@ -54,6 +65,13 @@ def path(start_s: float, end_s: float, x_m: float, y_m: float = 0.0) -> dict[str
 
 
 # -- who is who ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("others", "same"), [(0, True), (8, True), (98, False)])
+def test_the_more_people_there_are_the_more_alike_two_tracks_must_look(others: int, same: bool) -> None:
+    """Among a hundred people the limit of .35 is smaller by the 36 % of `crowd_tightening`."""
+    found = ids(link(crowd(others)))
+    assert (found["a", 1] == found["b", 1]) == same
 
 
 @pytest.mark.parametrize(

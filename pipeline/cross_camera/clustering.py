@@ -90,7 +90,7 @@ def split_at_absences(
     is another stay.
 
     Args:
-        labels: (N,) of `constrained_average_linkage`.
+        labels: (N,) of `constrained_linkage`.
         start_s, end_s: (N,) when each member was seen first and last.
 
     Returns:

@@ -68,6 +68,23 @@ class Correction:
     link: Link
 
 
+@dataclass(frozen=True, eq=False)
+class _Choices:
+    """What R tracks of a camera may join.
+
+    Attributes:
+        cost: (R, I) of joining each identity, relative to the track's limit; +inf where that is impossible.
+        placed: (R, I), where floor positions at the same time took part in the cost.
+        held: (R,) least cost among the identities that only a lost track of this camera still holds.
+        limit: (R,) on cosine distances.
+    """
+
+    cost: Array
+    placed: BoolArray
+    held: Array
+    limit: Array
+
+
 class OnlineLinker:
     """Gives tracks global ids, counted from 1 by this object.
 
@@ -287,7 +304,8 @@ class OnlineLinker:
         settings = self._settings
         if not ready:
             return
-        cost, placed, held, limits = self._costs(ready, camera_id)
+        choices = self._choices(ready, camera_id)
+        cost = choices.cost
         pairs = assign(cost, 1.0)
         chosen = dict(pairs.tolist())
         left_over = np.ones(cost.shape[1], np.bool_)
@@ -296,10 +314,10 @@ class OnlineLinker:
             patient = now_s - record.start_s < settings.max_wait_s
             column = chosen.get(row)
             others = cost[row, left_over]
-            nearest_other = min(float(others.min(initial=np.inf)), held[row])
+            nearest_other = min(float(others.min(initial=np.inf)), float(choices.held[row]))
             if column is not None:
-                margin = settings.margin / limits[row]
-                close = nearest_other - cost[row, column] < margin and not placed[row, column]
+                margin = settings.margin / choices.limit[row]
+                close = nearest_other - cost[row, column] < margin and not choices.placed[row, column]
                 if close and patient:
                     continue
                 self._join(record, column, posterior(cost[row, column], np.append(others, 1.0)))
@@ -316,12 +334,7 @@ class OnlineLinker:
             return len(record.floor) > MIN_SHARED_SLOTS
         return len(record.bank) >= self._settings.linkable_crops
 
-    def _costs(
-        self, records: list[TrackRecord], camera_id: str
-    ) -> tuple[Array, BoolArray, list[float], list[float]]:
-        """(R, I) costs of joining each identity, where floor positions at the same time took part in them, and for
-        each record the least cost among the identities that only a lost track of this camera still holds, and the
-        limit on distances that costs are relative to."""
+    def _choices(self, records: list[TrackRecord], camera_id: str) -> _Choices:
         known, settings = self._identities, self._settings
         camera = self._camera_row[camera_id]
         few_people_limit = settings.cosine_limit_at(self._centres.weight(camera))
@@ -329,7 +342,7 @@ class OnlineLinker:
         taken = np.isin(known.global_id, in_view)
         costs = np.full((len(records), len(known)), np.inf)
         placed = np.zeros(costs.shape, np.bool_)
-        held, limits = [], []
+        held, limit = np.full(len(records), np.inf), np.zeros(len(records))
         for row, record in enumerate(records):
             allowed = (known.class_id == record.class_id) & (known.last_seen_s[:, camera] < record.start_s)
             allowed &= self._in_transit_time(record, camera)
@@ -340,18 +353,18 @@ class OnlineLinker:
             look = self._distances.of(record)
             if len(record.bank) < settings.linkable_crops:
                 allowed &= proven
-            limits.append(few_people_limit * settings.crowd_factor(int((allowed & ~taken).sum())))
+            limit[row] = few_people_limit * settings.crowd_factor(int((allowed & ~taken).sum()))
             cost = combined_cost(
                 look,
                 np.where(proven, apart_m, np.nan),
-                max_cosine_distance=limits[row],
+                max_cosine_distance=limit[row],
                 max_floor_distance_m=settings.max_floor_distance_m,
                 floor_weight=settings.floor_weight,
             )
             costs[row] = np.where(allowed & ~taken, cost, np.inf)
             placed[row] = proven
-            held.append(float(np.where(allowed & taken, cost, np.inf).min(initial=np.inf)))
-        return costs, placed, held, limits
+            held[row] = np.where(allowed & taken, cost, np.inf).min(initial=np.inf)
+        return _Choices(costs, placed, held, limit)
 
     def _in_transit_time(self, record: TrackRecord, camera: int) -> BoolArray:
         """(I,) whether nobody walked here faster than transit times allow from any camera that saw them, or slower

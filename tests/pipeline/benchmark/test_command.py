@@ -57,7 +57,7 @@ def test_one_table_of_all_trackers(folder: Path, tmp_path: Path, monkeypatch: py
     path = tmp_path / "two.yaml"
     path.write_text(yaml.safe_dump(values(folder)))
     monkeypatch.chdir(tmp_path)
-    (line,) = re.findall(r"^    mtmc (benchmark trackers .*)$", PAGE, flags=re.MULTILINE)
+    (line,) = re.findall(r"^    mtmc (benchmark trackers --perturbations .*)$", PAGE, flags=re.MULTILINE)
     arguments = [*shlex.split(line), str(path), "--cache", "cache", "--json", "figures.json"]
     for run in range(2):
         with pytest.raises(SystemExit) as stop:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from math import log10
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
 from pipeline.config_faults import describe
@@ -134,7 +135,7 @@ class EmbedderConfig(Section):
 
 #: Limits on distances hold for so many people to choose from.
 FEW_PEOPLE = 10
-# Among ten thousand people a photograph of the same moment should still be known.
+# The calibration says nothing about smaller rates of false matches than this stands for.
 _LEAST_CROWD_FACTOR = 0.25
 
 
@@ -170,11 +171,11 @@ class _CentringSection(_MatchingSection):
             return self.cosine_limit
         return (1 - weight) * self.cosine_limit + weight * self.centred_cosine_limit
 
-    def crowd_factor(self, people: int) -> float:
-        """Factor on that limit where so many people are compared with: a rate of false matches that is right for
-        `FEW_PEOPLE` makes ten times as many mistakes among ten times as many."""
-        tenfolds = log10(max(people / FEW_PEOPLE, 1.0))
-        return max(1.0 - self.crowd_tightening * tenfolds, _LEAST_CROWD_FACTOR)
+    def crowd_factors(self, people: NDArray[np.int64]) -> NDArray[np.float64]:
+        """(N,) factors on that limit where there are so many people (N,) to choose from: a rate of false matches that
+        is right for `FEW_PEOPLE` makes ten times as many mistakes among ten times as many."""
+        tenfolds = np.log10(np.maximum(people / FEW_PEOPLE, 1.0))
+        return np.asarray(np.maximum(1.0 - self.crowd_tightening * tenfolds, _LEAST_CROWD_FACTOR))
 
 
 class TrackerSettings(_MatchingSection):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -44,9 +46,19 @@ class MeanLooks:
         np.fill_diagonal(self._direct, 0.0)
         self._max_floor_distance_m, self._floor_weight = max_floor_distance_m, floor_weight
 
-    def costs(self, a: int) -> Array:
-        """See `clustering.Evidence`."""
-        limit = (self._limit[a] + self._limit) / 2
+    def tightened(self, factor: Array) -> MeanLooks:
+        """The same with limits times `factor` (N,)."""
+        result = deepcopy(self)
+        result._limit *= factor
+        return result
+
+    def costs(self, a: int, limit_factor: float = 1.0) -> Array:
+        """See `clustering.Evidence`.
+
+        Args:
+            limit_factor: on the limit of every pair.
+        """
+        limit = limit_factor * (self._limit[a] + self._limit) / 2
         place = _mean(self._floor_total[a], self._placed[a])
         cost = self._combined(look_distances(self._look[a : a + 1], self._look)[0], place, limit)
         return np.asarray(np.where((self._direct[a] > 0) & ~np.isnan(cost), cost, np.inf))

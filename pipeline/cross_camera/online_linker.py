@@ -342,7 +342,7 @@ class OnlineLinker:
         taken = np.isin(known.global_id, in_view)
         costs = np.full((len(records), len(known)), np.inf)
         placed = np.zeros(costs.shape, np.bool_)
-        held, limit = np.full(len(records), np.inf), np.zeros(len(records))
+        held, limit = np.full(len(records), np.inf), np.full(len(records), few_people_limit)
         for row, record in enumerate(records):
             allowed = (known.class_id == record.class_id) & (known.last_seen_s[:, camera] < record.start_s)
             allowed &= self._in_transit_time(record, camera)
@@ -353,7 +353,9 @@ class OnlineLinker:
             look = self._distances.of(record)
             if len(record.bank) < settings.linkable_crops:
                 allowed &= proven
-            limit[row] = few_people_limit * settings.crowd_factor(int((allowed & ~taken).sum()))
+            elsewhere = proven & (apart_m > settings.max_floor_distance_m)
+            rivals = allowed & ~taken & ~elsewhere & np.isfinite(look)
+            limit[row] *= settings.crowd_factors(rivals.sum())
             cost = combined_cost(
                 look,
                 np.where(proven, apart_m, np.nan),

@@ -124,7 +124,8 @@ class SecondPass:
         members = sorted(members, key=lambda member: member.first)
         evidence, forbidden = self._evidence(members)
         labels = constrained_linkage(deepcopy(evidence), forbidden, 1.0)
-        evidence, forbidden = self._evidence(members, _people_to_choose_from(members, labels, forbidden))
+        people = _people_to_choose_from(members, labels, forbidden)
+        evidence = evidence.tightened(self._settings.crowd_factors(people))
         start_s = np.array([member.start_s for member in members])
         end_s = np.array([member.end_s for member in members])
         max_absence_s = self._linker.identity_memory_s
@@ -173,14 +174,22 @@ class SecondPass:
     def _costs_between(self, members: list[_Member], left: list[_Member]) -> NDArray[np.float64]:
         """(M, L) costs, +inf where nothing is known and for pairs that must not be one person. As many at once as are
         clustered at once."""
+        few = self._costs_at(members, left, np.ones(len(members)))
+        return self._costs_at(members, left, self._settings.crowd_factors(np.isfinite(few).sum(axis=1)))
+
+    def _costs_at(
+        self, members: list[_Member], left: list[_Member], limit_factor: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """As `_costs_between`, with limits times `limit_factor` (M,)."""
         block = max(self._settings.max_tracklets_at_once // 2, 1)
         result = np.full((len(members), len(left)), np.inf)
         for top in range(0, len(members), block):
             rows = members[top : top + block]
             for begin in range(0, len(left), block):
                 columns = left[begin : begin + block]
-                evidence, forbidden = self._evidence([*rows, *columns], len(left))
-                cost = np.stack([evidence.costs(row) for row in range(len(rows))])
+                evidence, forbidden = self._evidence([*rows, *columns])
+                factors = limit_factor[top : top + block].tolist()
+                cost = np.stack([evidence.costs(row, factor) for row, factor in enumerate(factors)])
                 cost[forbidden[: len(rows)]] = np.inf
                 result[top : top + block, begin : begin + block] = cost[:, len(rows) :]
         away_s = np.array([m.start_s for m in members])[:, None] - np.array([m.end_s for m in left])[None, :]
@@ -220,8 +229,8 @@ class SecondPass:
 
     # -- costs and constraints ----------------------------------------------------------------------------
 
-    def _evidence(self, members: list[_Member], people: int = 0) -> tuple[MeanLooks, BoolArray]:
-        """What is known of N members, who are among so many people, and (N, N) pairs that must not be one person."""
+    def _evidence(self, members: list[_Member]) -> tuple[MeanLooks, BoolArray]:
+        """What is known of N members, and (N, N) pairs that must not be one person."""
         class_id = np.array([member.class_id for member in members], np.int64)
         forbidden = class_id[:, None] != class_id[None, :]
         impossible, too_slow = self._span_constraints(members)
@@ -237,7 +246,7 @@ class SecondPass:
         evidence = MeanLooks(
             look,
             np.array([len(member.keys) for member in members], np.float64),
-            np.array([member.cosine_limit for member in members]) * self._settings.crowd_factor(people),
+            np.array([member.cosine_limit for member in members]),
             floor_m,
             says_something & ~too_slow,
             max_floor_distance_m=self._linker.max_floor_distance_m,
@@ -294,8 +303,8 @@ class SecondPass:
         return result
 
 
-def _people_to_choose_from(members: list[_Member], labels: IntArray, forbidden: BoolArray) -> int:
-    """How many clusters with a look a member may belong to on average, its own counted.
+def _people_to_choose_from(members: list[_Member], labels: IntArray, forbidden: BoolArray) -> IntArray:
+    """(N,) how many clusters with a look each member may belong to, its own counted.
 
     Args:
         labels: (N,) clusters.
@@ -303,11 +312,8 @@ def _people_to_choose_from(members: list[_Member], labels: IntArray, forbidden: 
     """
     described = np.array([len(member.look) > 0 for member in members], np.bool_)
     clusters = np.unique(labels[described])
-    if not len(clusters):
-        return 0
     member_of = (labels[:, None] == clusters[None, :]).astype(np.float64)
-    possible = forbidden[described].astype(np.float64) @ member_of == 0
-    return round(float(possible.sum(axis=1).mean()))
+    return np.asarray((forbidden.astype(np.float64) @ member_of == 0).sum(axis=1))
 
 
 def _last_seen(member: _Member) -> _Member:

@@ -51,6 +51,8 @@ class Track:
         good_crops: how many embeddings of good crops it has had.
         hidden: a box that was no good crop has come since the last embedding of one: covered by others, say. Somebody
             else may be in its place by now.
+        suspected: since it was hidden, a good crop looked like somebody else; another one decides.
+        doubted: somebody else was found in its place. Overlap says nothing about it until it is found by its look.
         unconfirmed: the boxes before confirmation, handed out with it.
     """
 
@@ -64,7 +66,13 @@ class Track:
     appearance: FloatArray | None = None
     good_crops: int = 0
     hidden: bool = False
+    suspected: bool = False
+    doubted: bool = False
     unconfirmed: list[Observation] = field(default_factory=list)
+
+    def looks_apart(self, embedding: FloatArray) -> float:
+        """Cosine distance of the running appearance from an embedding (D,); 0 before the first."""
+        return 0.0 if self.appearance is None else 1 - float(self.appearance @ embedding)
 
     def blend_appearance(self, embedding: FloatArray, time_s: float) -> None:
         """Move the running appearance towards a new embedding (D,)."""

@@ -101,8 +101,8 @@ class SingleCameraTracker:
         return min((t.first_s for t in self._tracks if t.state is TrackState.TENTATIVE), default=np.inf)
 
     def plan(self, frame: Frame, detections: Detections) -> IntArray:
-        """Rows (K,) of `detections` whose embedding would help: a track is due for one, a box could belong to
-        two tracks, or a confident box belongs to none while lost tracks are waiting to be found. In sparse frames
+        """Rows (K,) of `detections` whose embedding would help: a track is due for one or doubted, a box could belong
+        to two tracks, or a confident box belongs to none while lost tracks are waiting to be found. In sparse frames
         (`sparse_frames_s`) that is every confident box that belongs to none, after a long gap (`overlap_trusted_s`)
         every confident one.
 
@@ -122,9 +122,12 @@ class SingleCameraTracker:
         iou = np.where(scene.same_class, scene.iou, 0)
         plain = iou.max(axis=0) > settings.ambiguous_iou
         due = np.array([self._due(track, frame.time_s) for track in self._tracks])
-        wanted = plain & due[iou.argmax(axis=0)] & scene.good
+        doubted = np.array([track.doubted for track in self._tracks])
+        sure_iou = np.where(doubted[:, None], 0, iou)
+        claimed = sure_iou.max(axis=0) > settings.ambiguous_iou
+        wanted = np.where(claimed, due[sure_iou.argmax(axis=0)], plain) & scene.good
         comparable = np.array([track.appearance is not None for track in self._tracks])
-        rivals = np.where(comparable[:, None], iou, 0)
+        rivals = np.where(comparable[:, None], sure_iou, 0)
         if len(rivals) > 1:
             first, second = -np.partition(-rivals, 1, axis=0)[:2]
             wanted |= (second > settings.ambiguous_iou) & (first - second < settings.ambiguous_margin_iou)
@@ -236,11 +239,19 @@ class SingleCameraTracker:
                 max_cosine_distance=settings.cosine_limit,
                 max_gate_distance=settings.max_gate_distance,
             )
-            # Whoever comes out where somebody was hidden overlaps the track as well as its own person would.
-            hidden = np.array([self._tracks[track].hidden for track in tracks])
-            somebody_else = np.isfinite(appearance) & (appearance > self._somebody_else_distance)
-            cost[hidden[:, None] & scene.good[rows] & somebody_else] = np.inf
-        return _matched(scene, tracks, rows, cost, 1.0)
+        if appearance is None:
+            appearance = np.full(cost.shape, np.inf)
+        doubted = np.array([self._tracks[track].doubted for track in tracks])
+        cost[doubted[:, None] & np.isinf(appearance)] = np.inf
+        # Whoever comes out where somebody was hidden overlaps the track as well as its own person would.
+        suspected = np.array([self._tracks[track].suspected for track in tracks])
+        far = np.isfinite(appearance) & (appearance > self._somebody_else_distance)
+        refused = suspected[:, None] & scene.good[rows] & far & (cost <= 1)
+        cost[refused] = np.inf
+        pairs, left_tracks, left_rows = _matched(scene, tracks, rows, cost, 1.0)
+        for track in np.intersect1d(tracks[refused.any(axis=1)], left_tracks).tolist():
+            self._tracks[track].doubted = True
+        return pairs, left_tracks, left_rows
 
     # -- the life of tracks --------------------------------------------------------------------------------
 
@@ -275,10 +286,15 @@ class SingleCameraTracker:
         if detections.embeddings is None or detections.embedded is None or not detections.embedded[row]:
             return
         # A covered or cut-off crop shows somebody else's clothes too; it only helped to choose the box.
-        if good[row]:
-            track.blend_appearance(detections.embeddings[row], time_s)
-            track.good_crops += 1
-            track.hidden = False
+        if not good[row]:
+            return
+        embedding = detections.embeddings[row]
+        if track.hidden and track.looks_apart(embedding) > self._somebody_else_distance:
+            track.suspected, track.embedded_s = True, time_s
+            return
+        track.blend_appearance(embedding, time_s)
+        track.good_crops += 1
+        track.hidden = track.suspected = track.doubted = False
 
     def _miss(self, matched: set[int], time_s: float) -> list[int]:
         ended = []
@@ -315,7 +331,8 @@ class SingleCameraTracker:
 
     def _end_duplicates(self) -> list[int]:
         """A lost track ends where its predicted box lies on the box of a track that began after it was lost: both
-        follow one person. Two tracks that were seen at one time are two people, one behind the other."""
+        follow one person. Two tracks that were seen at one time are two people, one behind the other, and so are a
+        track that is doubted and who was found in its place."""
         lost = [row for row, track in enumerate(self._tracks) if track.state is TrackState.LOST]
         lost_since_s = min((self._tracks[row].last_s for row in lost), default=np.inf)
         seen = [
@@ -331,16 +348,11 @@ class SingleCameraTracker:
             loser, winner = self._tracks[lost[index]], self._tracks[seen[other]]
             if loser.state is TrackState.ENDED or loser.class_id != winner.class_id:
                 continue
-            if winner.first_s <= loser.last_s or self._are_two_people(loser, winner):
+            if winner.first_s <= loser.last_s or loser.doubted:
                 continue
             loser.state = TrackState.ENDED
             ended.append(loser.track_id)
         return ended
-
-    def _are_two_people(self, one: Track, other: Track) -> bool:
-        if one.appearance is None or other.appearance is None:
-            return False
-        return 1 - float(one.appearance @ other.appearance) > self._somebody_else_distance
 
     @property
     def _somebody_else_distance(self) -> float:
@@ -357,8 +369,8 @@ class SingleCameraTracker:
 
     def _due(self, track: Track, time_s: float) -> bool:
         settings = self._settings
-        young = track.good_crops < settings.first_crops
-        interval = settings.embedding_first_interval_s if young else settings.embedding_interval_s
+        unsure = track.suspected or track.good_crops < settings.first_crops
+        interval = settings.embedding_first_interval_s if unsure else settings.embedding_interval_s
         # A track in its first frame may be a false alarm that is never seen again.
         return track.observations > 1 and time_s - track.embedded_s >= interval
 

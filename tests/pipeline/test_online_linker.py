@@ -103,15 +103,37 @@ def test_tracks_of_two_cameras_are_one_person_if_they_look_alike(distance: float
     assert scene.linker.people == (1 if same else 2)
 
 
-@pytest.mark.parametrize(("others", "same"), [(0, True), (9, True), (99, False)])
-def test_the_more_people_are_known_the_more_alike_somebody_must_look(others: int, same: bool) -> None:
+@pytest.mark.parametrize(
+    ("others", "class_id", "same"),
+    [
+        pytest.param(0, 0, True, id="one"),
+        pytest.param(9, 0, True, id="ten"),
+        pytest.param(99, 0, False, id="a hundred"),
+        pytest.param(99, 1, True, id="of another class, who cannot be meant"),
+    ],
+)
+def test_the_more_people_are_known_the_more_alike_somebody_must_look(
+    others: int, class_id: int, same: bool
+) -> None:
     """Among a hundred people the limit of .35 is smaller by the 36 % of `crowd_tightening`."""
     scene = Scene()
     first = scene.track("a", 1, 0, 1, at_distance(0.0, dim=128))
     for number in range(others):
-        scene.track("c", number, 2 + number, 2.5 + number, one_hot(2 + number, dim=128)[0])
+        scene.track("c", number, 2 + number, 2.5 + number, one_hot(2 + number, dim=128)[0], class_id=class_id)
     second = scene.track("b", 1, 200, 201, at_distance(0.3, dim=128))
     assert (scene.id_of(second) == scene.id_of(first)) == same
+
+
+def test_people_who_are_seen_elsewhere_are_not_among_those_to_choose_from() -> None:
+    """A hundred others stand 70 m away in camera c, in view at the same time as the track that is to be linked."""
+    scene = Scene(max_wait_s=1.0)
+    first = scene.track("a", 1, 0, 1, at_distance(0.0, dim=128), floor={1: (0.0, 0.0)})
+    looks = {number: one_hot(2 + number, dim=128)[0] for number in range(100)}
+    places = {number: (70.0, 3.0 * number) for number in looks}
+    for time_s in np.arange(100, 102.01, 0.1):
+        scene.observe("c", time_s, looks, floor=places)
+        (second,) = scene.observe("b", time_s, {1: at_distance(0.3, dim=128)}, floor={1: (0.0, 0.0)}).seen
+    assert scene.id_of(second) == scene.id_of(first)
 
 
 def test_people_are_known_again_in_a_camera_that_was_just_added() -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import tracemalloc
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import combinations
 from typing import Any
 
@@ -31,12 +32,12 @@ def link(tracklets: Sequence[Tracklet], *, at_once: int = 1000, **linker: Any) -
     return second_pass.link(tracklets)
 
 
-def crowd(others: int) -> list[Tracklet]:
+def crowd(others: int, **more: Any) -> list[Tracklet]:
     """Somebody in camera a, somebody who looks .3 apart in camera b later, and others in c, each unlike everybody."""
     dim = 2 + others
     two = [np.resize(vector, dim) * (np.arange(dim) < 2) for vector in (PERSON[0], at_distance(0.3))]
     rest = [
-        make_tracklet("c", number, 2 * number, 2 * number + 1, one_hot(2 + number, dim=dim))
+        make_tracklet("c", number, 20 + 2 * number, 21 + 2 * number, one_hot(2 + number, dim=dim), **more)
         for number in range(others)
     ]
     return [make_tracklet("a", 1, 0, 5, two[0]), make_tracklet("b", 1, 9, 12, two[1]), *rest]
@@ -67,10 +68,26 @@ def path(start_s: float, end_s: float, x_m: float, y_m: float = 0.0) -> dict[str
 # -- who is who ------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("others", "same"), [(0, True), (8, True), (98, False)])
-def test_the_more_people_there_are_the_more_alike_two_tracks_must_look(others: int, same: bool) -> None:
+@pytest.mark.parametrize(
+    ("others", "more", "same"),
+    [
+        pytest.param(0, {}, True, id="two alone"),
+        pytest.param(8, {}, True, id="among ten"),
+        pytest.param(98, {}, False, id="among a hundred"),
+        pytest.param(98, {"class_id": 1}, True, id="beside many of another class, who cannot be meant"),
+    ],
+)
+@pytest.mark.parametrize("at_once", [1000, 4])
+def test_the_more_people_there_are_the_more_alike_two_tracks_must_look(
+    others: int, more: dict[str, Any], same: bool, at_once: int
+) -> None:
     """Among a hundred people the limit of .35 is smaller by the 36 % of `crowd_tightening`."""
-    found = ids(link(crowd(others)))
+    tracklets = crowd(others, **more)
+    if (
+        at_once == 4
+    ):  # those who were there before have left the window by the time when the second of the two comes
+        tracklets = [tracklets[0], *tracklets[2:], replace(tracklets[1], start_s=300.0, end_s=303.0)]
+    found = ids(link(tracklets, at_once=at_once))
     assert (found["a", 1] == found["b", 1]) == same
 
 

@@ -340,22 +340,14 @@ def test_a_plan_for_other_boxes_of_the_same_frame_is_not_kept() -> None:
 IN_THE_OPEN, BEHIND = [(100, 200, 140, 300)], [(100, 200, 140, 300), (110, 200, 150, 300)]
 
 
-def _comes_out(hidden: bool, distance: float, **settings: float) -> list[int]:
-    """Track ids after somebody was in the open for 1 s, perhaps hidden for .3 s, and then is there for .3 s with a look
+def _comes_out(hidden: bool, distance: float) -> list[int]:
+    """Track ids after somebody was in the open for 1 s, perhaps hidden for .3 s, and then is there for .4 s with a look
     at this cosine distance."""
-    tracker = SingleCameraTracker(tracker_settings(max_cosine_distance=0.25, somebody_else_factor=1.6, **settings))
-    index = 0
-    for _ in range(10):
-        tracker.update(make_frame(index), make_detections(IN_THE_OPEN, embeddings=one_hot(0)))
-        index += 1
-    for _ in range(3 if hidden else 0):
-        tracker.update(make_frame(index), make_detections(BEHIND))
-        index += 1
-    look = at_distance(distance)[None]
-    for _ in range(4):
-        tracked = tracker.update(make_frame(index), make_detections(IN_THE_OPEN, embeddings=look))
-        index += 1
-    return tracked.track_ids.tolist()
+    tracker = SingleCameraTracker(tracker_settings(max_cosine_distance=0.25, somebody_else_factor=1.6))
+    looks = [make_detections(IN_THE_OPEN, embeddings=one_hot(0))] * 10
+    looks += [make_detections(BEHIND)] * (3 if hidden else 0)
+    looks += [make_detections(IN_THE_OPEN, embeddings=at_distance(distance)[None])] * 4
+    return [tracker.update(make_frame(index), seen) for index, seen in enumerate(looks)][-1].track_ids.tolist()
 
 
 @pytest.mark.parametrize(
@@ -383,6 +375,29 @@ def test_the_hidden_person_is_still_looked_for() -> None:
     first_px = dict(zip(tracked.track_ids.tolist(), tracked.detections.xyxy[:, 0].tolist(), strict=True))
     assert first_px[1] == 150
     assert len(first_px) == 2
+
+
+@pytest.mark.parametrize("beside_px", [0, 10, 20])
+def test_who_was_found_to_be_somebody_else_stays_it_while_nobody_looks(beside_px: float) -> None:
+    """Embeddings only where the plan asks for them: none in most of the frames after the stranger was noticed."""
+    box = [(100.0 + beside_px, 200.0, 140.0 + beside_px, 300.0)]
+    scenes = [(IN_THE_OPEN, one_hot(0))] * 10 + [(BEHIND, one_hot(0, 0))] * 3 + [(box, one_hot(1))] * 30
+    tracker = SingleCameraTracker(tracker_settings())
+    ids, embedded = [], 0
+    for index, (boxes, looks) in enumerate(scenes):
+        frame, detections = make_frame(index), make_detections(boxes)
+        rows = tracker.plan(frame, detections)
+        embedded += len(rows)
+        if len(rows):
+            crops = EmbeddedCrops(embeddings=looks[rows].astype(np.float32), valid=np.ones(len(rows), np.bool_))
+            detections = detections.with_embeddings(rows, crops)
+        ids.append(tracker.update(frame, detections).track_ids.tolist())
+    noticed = next(index for index, seen in enumerate(ids) if index >= 13 and seen != [1])
+    assert noticed < 23  # a track is embedded once a second
+    stranger = ids[-1]
+    assert stranger != [1]
+    assert ids[noticed + 2 :] == [stranger] * len(ids[noticed + 2 :])
+    assert embedded < 12
 
 
 # -- which boxes are embedded ---------------------------------------------------------------------------------

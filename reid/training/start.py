@@ -55,7 +55,8 @@ def start_from(
     Args:
         model: changed in place.
         source: a checkpoint of this project or of the authors of TransReID, whose heads and side information are
-            taken as far as they belong to `names`, and of whose blocks a shallower model takes some (`_thinned`);
+            taken as far as they belong to `names`, and of whose blocks a shallower model takes some
+            (`evenly_spread_blocks`);
             or a backbone: a file of timm's, DeiT's or DINO's layout, or "timm:NAME", which timm downloads.
         names: of the model's rows. The authors' cameras count as c1, c2, ..., their viewpoints as v0, v1, ...
         new_side_information: what becomes of a table that the source has nothing for.
@@ -64,7 +65,8 @@ def start_from(
         What was taken, resized, mapped and left out, one sentence each.
 
     Raises:
-        InputError: a missing or damaged file, a download that failed, or weights of another architecture.
+        InputError: a missing or damaged file, a download that failed, or weights of another architecture or of fewer
+            blocks.
     """
     if str(source).startswith(TIMM_PREFIX):
         report = init_backbone(model, _timm_weights(str(source).removeprefix(TIMM_PREFIX)))
@@ -155,7 +157,7 @@ def _from_transreid(
     ours, theirs = model.config, source.config
     differing = [name for name in _SAME if getattr(ours, name) != getattr(theirs, name)]
     if ours.depth > theirs.depth:
-        differing.insert(1, "depth")
+        differing.append("depth")
     if differing:
         values = ", ".join(
             f"{name} {getattr(theirs, name)} instead of {getattr(ours, name)}" for name in differing
@@ -200,7 +202,7 @@ def _from_transreid(
 
 
 def evenly_spread_blocks(depth: int, count: int) -> list[int]:
-    """Indices, from 0, of `count` of `depth` blocks, the last always among them, the first unless it is the last.
+    """Indices, from 0, of `count` of `depth` blocks, the last among them, and the first if `count` is above 1.
 
     A transformer that keeps some of another's blocks is a good start for learning from it (Sanh et al., DistilBERT,
     2019).

@@ -20,7 +20,6 @@ from reid.distances import unit_rows
 from reid.features import extract_features
 from reid.peers import network_features
 from reid.training.data import crops_digest
-from reid.training.start import is_own_checkpoint
 from reid.training.transforms import EvaluationTransform
 
 
@@ -44,8 +43,9 @@ def identify_teacher(model: Path) -> TeacherIdentity:
     """What tells `model` from other networks; InputError if it cannot be read."""
     digest = hashlib.sha256()
     weights = model.with_suffix(".bin")
+    files = (model, weights) if model.suffix == ".xml" and weights.is_file() else (model,)
     try:
-        for path in (model, weights) if weights.is_file() else (model,):
+        for path in files:
             with path.open("rb") as file:
                 digest.update(hashlib.file_digest(file, "sha256").digest())
     except OSError as error:
@@ -83,12 +83,12 @@ def teacher_features(model: Path, crops: CropSet, folder: Path) -> NDArray[np.fl
         (N, D) float32 in the order of the crops, L2-normalised.
 
     Raises:
-        InputError: OpenVINO is not installed, or the file is no such network.
+        InputError: OpenVINO is not installed, or the file is neither such a network nor a checkpoint.
     """
     cache = folder / f"teacher_{identify_teacher(model).digest}_{crops_digest(crops)}.npy"
     if cache.exists():
         return np.asarray(np.load(cache), np.float32)
-    if model.suffix == ".safetensors" and is_own_checkpoint(model):
+    if model.suffix == ".safetensors":
         features = _own_features(model, crops)
     else:
         features = network_features(model, crops, "bgr255", description="teacher")

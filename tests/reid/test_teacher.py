@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 from rich.console import Console
+from safetensors.torch import save_file
 
 from pipeline.errors import InputError
 from reid.checkpoints import INPUT_MEAN, save_checkpoint
@@ -87,6 +88,20 @@ def test_a_checkpoint_of_this_project_is_a_teacher(crops: Path, tmp_path: Path) 
         with torch.inference_mode():
             expected = model(transform(read_rgb(crop.path))[None], camera)[0]
         np.testing.assert_allclose(row, expected / expected.norm(), atol=1e-5)
+
+
+def test_a_file_of_tensors_that_is_no_checkpoint_is_refused(crops: Path, tmp_path: Path) -> None:
+    save_file({"weight": torch.zeros(2)}, tmp_path / "backbone.safetensors")
+    with pytest.raises(InputError, match=r"backbone\.safetensors"):
+        teacher_features(tmp_path / "backbone.safetensors", read_dataset(crops).train, tmp_path)
+
+
+def test_an_export_beside_a_checkpoint_makes_it_no_other_teacher(tmp_path: Path) -> None:
+    model = tmp_path / "own.safetensors"
+    model.write_bytes(b"weights")
+    before = teacher_state(model)
+    (tmp_path / "own.bin").write_bytes(b"of own.xml")
+    assert teacher_state(model) == before
 
 
 def test_features_are_computed_once_for_a_network_and_its_crops(

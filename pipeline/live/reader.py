@@ -95,8 +95,10 @@ class Reader:
 
     def stop(self) -> None:
         """End at the next packet; after this call no frame is shown any more."""
+        # Set before waiting: the reader takes the lock again and again, and would show more before this thread got it.
+        self._stop.set()
         with self._showing:
-            self._stop.set()
+            pass
 
     def join(self, timeout_s: float) -> bool:
         """Wait for its end; whether it came."""

@@ -11,19 +11,29 @@ import typer
 from pipeline.errors import InputError
 from reid.checkpoints import load_checkpoint, save_checkpoint
 from reid.commands.output_file import prepare_output
+from reid.models.branches import without_jigsaw
 from reid.models.loading import load_transreid
 
 
 def strip(
     source: Annotated[Path, typer.Argument(help="Checkpoint of a training run.")],
     output: Annotated[Path, typer.Argument(help="Checkpoint to write (.safetensors).")],
+    global_only: Annotated[
+        bool,
+        typer.Option(
+            "--global-only",
+            help="Leave out the jigsaw and its local features: an embedding of a fifth of the length.",
+        ),
+    ] = False,
 ) -> None:
     """Keep of a trained checkpoint what inference uses, in half precision: the file to give to others."""
     prepare_output(output, (".safetensors",))
     loaded = load_checkpoint(source)
+    if global_only and not loaded.model.config.jpm:
+        raise InputError(f"--global-only: {source} has no jigsaw to leave out")
     save_checkpoint(
         output,
-        loaded.model,
+        without_jigsaw(loaded.model) if global_only else loaded.model,
         camera_names=loaded.camera_names,
         view_names=loaded.view_names,
         input_mean=loaded.input_mean,

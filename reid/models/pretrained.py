@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from pipeline.errors import InputError
+from reid.models.branches import names_with_jigsaw
 from reid.models.position_embedding import resize_position_embedding
 from reid.models.state_dict import StateDict, errors_naming, read_state_dict, shorten
 from reid.models.transreid import TransReID
@@ -95,13 +96,8 @@ def _fit_position_embedding(model: TransReID, source: StateDict) -> list[str]:
 
 def _targets(model: TransReID, key: str) -> list[str]:
     """Names in the model's state dict that take the backbone's tensor `key`."""
-    if model.config.jpm:
-        last = f"blocks.{model.config.depth - 1}."
-        for prefix, index in ((last, 0), ("norm.", 1)):
-            if key.startswith(prefix):
-                rest = key.removeprefix(prefix)
-                return [f"b1.{index}.{rest}", f"b2.{index}.{rest}"]
-    return [f"base.{key}"]
+    name = f"base.{key}"
+    return names_with_jigsaw(name, model.config.depth) if model.config.jpm else [name]
 
 
 def _check_fit(model: TransReID, source: StateDict, targets: Mapping[str, list[str]]) -> None:

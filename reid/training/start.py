@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from pipeline.errors import InputError
 from reid.checkpoints import load_checkpoint
+from reid.models.branches import names_with_jigsaw, names_without_jigsaw
 from reid.models.loading import OWN_FORMAT_KEY, VIEWS_IN_USE, load_transreid
 from reid.models.position_embedding import resize_position_embedding
 from reid.models.pretrained import init_backbone
@@ -175,7 +176,8 @@ def _from_transreid(
         state = _thinned(state, kept)
         report.append(f"took {len(kept)} of {theirs.depth} blocks: {', '.join(str(block + 1) for block in kept)}")
     if ours.jpm != theirs.jpm:
-        state = _with_last_block_for(state, ours.depth, jpm=ours.jpm)
+        renamed = names_with_jigsaw if ours.jpm else names_without_jigsaw
+        state = {new: value for name, value in state.items() for new in renamed(name, ours.depth)}
         report.append("copied the last block and the final norm " + ("into b1 and b2" if ours.jpm else "from b1"))
     if theirs.num_classes or ours.num_classes:
         same_number = theirs.num_classes == ours.num_classes
@@ -220,25 +222,6 @@ def _thinned(state: dict[str, Tensor], kept: Sequence[int]) -> dict[str, Tensor]
             result[name] = value
         elif int(block[1]) in index_of:
             result[f"base.blocks.{index_of[int(block[1])]}.{name[block.end() :]}"] = value
-    return result
-
-
-def _with_last_block_for(state: dict[str, Tensor], depth: int, *, jpm: bool) -> dict[str, Tensor]:
-    """The last block and the final norm under the names of a model with or without the jigsaw."""
-    plain = {f"base.blocks.{depth - 1}.": 0, "base.norm.": 1}
-    result = {}
-    for name, value in state.items():
-        part = re.match(r"b([12])\.([01])\.", name)
-        targets = [name]
-        if jpm:
-            for prefix, index in plain.items():
-                if name.startswith(prefix):
-                    rest = name.removeprefix(prefix)
-                    targets = [f"b1.{index}.{rest}", f"b2.{index}.{rest}"]
-        elif part:
-            prefix = next(prefix for prefix, index in plain.items() if index == int(part[2]))
-            targets = [prefix + name[part.end() :]] if part[1] == "1" else []
-        result.update(dict.fromkeys(targets, value))
     return result
 
 

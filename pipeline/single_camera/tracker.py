@@ -39,7 +39,8 @@ class TrackedFrame:
         camera_id, frame_index, time_s: of the frame.
         track_ids: (M,) int64, the confirmed tracks observed in this frame, ascending.
         detections: M rows, the box and, where computed, the embedding of each.
-        good_crop: (M,) bool, rows whose embedding comes from a crop fit to describe the person.
+        good_crop: (M,) bool, rows whose embedding comes from a crop fit to describe the person; not while another one
+            is to decide whether it is somebody else.
         earlier: for each track confirmed in this frame, its boxes from before.
         ended: ids of tracks that ended in this frame.
     """
@@ -387,6 +388,7 @@ def _tracked_frame(
         key=lambda item: item[0],
     )
     rows = np.array([row for _, row, _ in confirmed], np.int64)
+    suspected = np.array([track.suspected for _, _, track in confirmed], np.bool_)
     earlier = {}
     for track_id, _, track in confirmed:
         if track.unconfirmed:
@@ -397,7 +399,7 @@ def _tracked_frame(
         time_s=frame.time_s,
         track_ids=np.array([track_id for track_id, _, _ in confirmed], np.int64),
         detections=detections[rows],
-        good_crop=good[rows],
+        good_crop=good[rows] & ~suspected,
         earlier=earlier,
         ended=tuple(sorted(ended)),
     )

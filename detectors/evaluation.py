@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from detectors.base import Detector
 from detectors.ultralytics_import import import_ultralytics
 from detectors.yolo import YoloDetector
-from detectors.yolo_dataset import count_pictures, read_split
+from detectors.yolo_dataset import count_pictures, read_split, require_class
 from pipeline.boxes import iou_matrix
 from pipeline.datatypes import Frame
 from pipeline.errors import InputError
@@ -79,8 +79,10 @@ def evaluate(
         Scores of each sequence in order of appearance, then of `ALL` pictures of all sets together.
 
     Raises:
-        InputError: data or weights are missing, or the weights do not know the class.
+        InputError: data or weights are missing, the data has other classes, or the weights do not know the class.
     """
+    for file in data:
+        require_class(file, class_name)
     if not any(count_pictures(file, split) for file in data):
         raise InputError(f"no pictures in the part {split!r} of {', '.join(map(str, data))}: name another split")
     detector = YoloDetector(

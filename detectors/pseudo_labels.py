@@ -104,7 +104,8 @@ def add_pseudo_labelled(
     """
     settings = settings or PseudoLabelSettings()
     model = _load(weights, settings)
-    name = Path(source).resolve().stem
+    path = Path(source).resolve()
+    name = path.name if path.is_dir() else path.stem
     dataset = YoloDataset(output, class_name=settings.class_name)
     dataset.refuse_again(name)
     greyed = left_out = 0

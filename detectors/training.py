@@ -14,7 +14,7 @@ from torch import nn
 from detectors.single_class import keep_class, save_for_inference
 from detectors.ultralytics_import import import_ultralytics
 from detectors.yolo import load_model
-from detectors.yolo_dataset import count_pictures
+from detectors.yolo_dataset import count_pictures, require_class
 from pipeline.errors import InputError
 
 
@@ -59,10 +59,11 @@ def train(
         The result, `output`/{class_name}_{name of the weights}.pt: half precision, for inference only.
 
     Raises:
-        InputError: data or weights are missing, no picture is there to train on, or the weights do not know the
-            class.
+        InputError: data or weights are missing, the data has other classes, no picture is there to train on, or the
+            weights do not know the class.
     """
     settings = settings or TrainingSettings()
+    require_class(data, class_name)
     if count_pictures(data, "train") == 0:
         raise InputError(f"{data} has no training pictures: build the set with a train share above 0")
     model = _load(weights)

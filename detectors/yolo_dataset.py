@@ -84,7 +84,7 @@ class YoloDataset:
 
     def refuse_again(self, sequence: str) -> None:
         """Raise InputError if pictures of `sequence` are there already."""
-        if any(self.output.glob(f"images/*/{sequence}_*.jpg")):
+        if any(_sequence(file) == sequence for file in self.output.glob("images/*/*.jpg")):
             raise InputError(
                 f"{self.output} holds frames of {sequence} already: build the data set in an empty folder"
             )
@@ -135,8 +135,19 @@ def read_split(data: Path, split: str) -> Iterator[LabelledPicture]:
         image = read_image(file)
         if image is None:
             raise InputError(f"{file} cannot be read as a picture; remove or replace it")
-        sequence = file.stem.rpartition("_")[0] or file.stem
-        yield LabelledPicture(sequence, image, _read_label(_label_file(file), (image.shape[1], image.shape[0])))
+        yield LabelledPicture(
+            _sequence(file), image, _read_label(_label_file(file), (image.shape[1], image.shape[0]))
+        )
+
+
+def require_class(data: Path, class_name: str) -> None:
+    """Raise InputError unless the data set's only class is `class_name`."""
+    names = _class_names(_content(data))
+    if names != {0: class_name}:
+        raise InputError(
+            f"{data} has the classes {', '.join(map(str, names.values())) or 'none'}, but what is looked for is "
+            f"{class_name}: give a data set with that class alone, or --class"
+        )
 
 
 def halve_split(data: Path, split: str, output: Path) -> tuple[Path, Path]:
@@ -181,9 +192,7 @@ def count_pictures(data: Path, split: str) -> int:
 def _refuse_others(data: Path, content: Mapping[str, Any]) -> None:
     """Raise InputError unless the data.yaml that is there says the same of classes and folders."""
     found = _content(data)
-    names = found.get("names")
-    if isinstance(names, list):
-        names = dict(enumerate(names))
+    names = _class_names(found)
     if names != content["names"]:
         raise InputError(
             f"{data} has the classes {names}, but {content['names']} are to be added: name that class, or build the "
@@ -197,6 +206,16 @@ def _refuse_others(data: Path, content: Mapping[str, Any]) -> None:
                 f"{data} names {folder} as {split!r}, not {content[split]} beside it: build the data set in an empty "
                 "folder"
             )
+
+
+def _class_names(content: Mapping[str, Any]) -> dict[int, str]:
+    names = content.get("names") or {}
+    return dict(enumerate(names)) if isinstance(names, list) else dict(names)
+
+
+def _sequence(picture: Path) -> str:
+    """Where a picture comes from: its file's name up to the last underscore."""
+    return picture.stem.rpartition("_")[0] or picture.stem
 
 
 def _content(data: Path) -> dict[str, Any]:
@@ -231,10 +250,12 @@ def _read_label(file: Path, size_wh: tuple[int, int]) -> NDArray[np.float64]:
     relative = np.zeros((len(lines), 4))
     for row, line in enumerate(lines):
         try:
-            _, x, y, width, height = (float(field) for field in line.split())
+            class_id, x, y, width, height = (float(field) for field in line.split())
             relative[row] = (x, y, width, height)
         except ValueError as error:
             raise InputError(f"{file} has the line {line!r}, not 'class x y width height': correct it") from error
+        if class_id != 0:
+            raise InputError(f"{file} has the line {line!r}, but the only class of the data set is 0: correct it")
     size = np.array([*size_wh, *size_wh], np.float64)
     middle, half = relative[:, :2], relative[:, 2:] / 2
     xyxy: NDArray[np.float64] = np.concatenate([middle - half, middle + half], axis=1) * size

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -37,8 +37,16 @@ class CropChoice:
 @dataclass(frozen=True)
 class _Box:
     frame_index: int
-    time_s: float
     xyxy: tuple[float, float, float, float]
+
+
+@dataclass
+class _Track:
+    """Its good boxes, and when it was seen, whatever its boxes were like."""
+
+    start_s: float
+    end_s: float
+    good: list[_Box] = field(default_factory=list)
 
 
 def tracklet_crops(config: Config, folder: Path, *, size_hw: tuple[int, int], choice: CropChoice) -> SiteCrops:
@@ -56,7 +64,7 @@ def tracklet_crops(config: Config, folder: Path, *, size_hw: tuple[int, int], ch
     sources, _ = open_sources(config)
     try:
         sizes = {source.camera_id: source.size_wh for source in sources}
-        chosen = _chosen_boxes(config, folder / "trajectories.csv", sizes, choice)
+        chosen = _chosen_tracks(config, folder / "trajectories.csv", sizes, choice)
         if not chosen:
             raise InputError(
                 f"no track of these recordings has {choice.min_crops} good boxes (confidence "
@@ -72,7 +80,7 @@ def tracklet_crops(config: Config, folder: Path, *, size_hw: tuple[int, int], ch
             wanted: dict[int, list[tuple[int, _Box]]] = defaultdict(list)
             for key in keys:
                 if key[0] == source.camera_id:
-                    for box in chosen[key]:
+                    for box in chosen[key].good:
                         wanted[box.frame_index].append((number[key], box))
             for frame in source:
                 if frame.frame_index not in wanted or frame.image is None:
@@ -92,34 +100,44 @@ def tracklet_crops(config: Config, folder: Path, *, size_hw: tuple[int, int], ch
         images=np.stack(images)[order],
         track=np.array(track, np.int64)[order],
         camera=np.array([names.index(camera) for camera, _ in keys], np.int64),
-        start_s=np.array([chosen[key][0].time_s for key in keys]),
-        end_s=np.array([chosen[key][-1].time_s for key in keys]),
+        start_s=np.array([chosen[key].start_s for key in keys]),
+        end_s=np.array([chosen[key].end_s for key in keys]),
     )
 
 
-def _chosen_boxes(
+def _chosen_tracks(
     config: Config, trajectories: Path, sizes: dict[str, tuple[int, int]], choice: CropChoice
-) -> dict[tuple[str, int], list[_Box]]:
+) -> dict[tuple[str, int], _Track]:
+    """By camera and track id, each with the boxes that are to be cut out."""
     frames: dict[tuple[str, int], list[tuple[int, float, _Box]]] = defaultdict(list)
+    tracks: dict[tuple[str, int], _Track] = {}
     for linked in read_trajectories(trajectories):
         row = linked.row
-        if not row.interpolated:
-            box = _Box(row.frame_index, row.time_s, row.xyxy)
-            frames[row.camera_id, row.frame_index].append((row.track_id, row.confidence, box))
-    good: dict[tuple[str, int], list[_Box]] = defaultdict(list)
+        if row.interpolated:
+            continue
+        track = tracks.setdefault((row.camera_id, row.track_id), _Track(row.time_s, row.time_s))
+        track.start_s, track.end_s = min(track.start_s, row.time_s), max(track.end_s, row.time_s)
+        frames[row.camera_id, row.frame_index].append(
+            (row.track_id, row.confidence, _Box(row.frame_index, row.xyxy))
+        )
     for (camera, _), boxes in frames.items():
         xyxy = np.array([box.xyxy for _, _, box in boxes], np.float32)
         confidence = np.array([confidence for _, confidence, _ in boxes], np.float32)
         fit = good_crops(xyxy, confidence, sizes[camera], config.tracker)
         for (track_id, _, box), is_fit in zip(boxes, fit.tolist(), strict=True):
             if is_fit:
-                good[camera, track_id].append(box)
-    kept: dict[tuple[str, int], list[_Box]] = {}
+                tracks[camera, track_id].good.append(box)
+    kept: dict[tuple[str, int], _Track] = {}
     for camera in sizes:
-        tracks = [key for key in good if key[0] == camera and len(good[key]) >= choice.min_crops]
-        tracks.sort(key=lambda key: (-len(good[key]), key[1]))
-        for key in tracks[: choice.max_tracks_per_camera]:
-            kept[key] = _spread(sorted(good[key], key=lambda box: box.frame_index), choice.crops_per_track)
+        of_camera = [
+            (key, track)
+            for key, track in tracks.items()
+            if key[0] == camera and len(track.good) >= choice.min_crops
+        ]
+        of_camera.sort(key=lambda item: (-len(item[1].good), item[0][1]))
+        for key, track in of_camera[: choice.max_tracks_per_camera]:
+            track.good = _spread(sorted(track.good, key=lambda box: box.frame_index), choice.crops_per_track)
+            kept[key] = track
     return kept
 
 

@@ -245,7 +245,7 @@ def _features_with_rows(
     """Features (B, D) with the rows and norms of the site in place, so that gradients reach them."""
     table = model.base.sie_embed.detach().clone()
     views = max(model.config.views, 1)
-    index = torch.tensor([row * views + view for row in own for view in range(views)])
+    index = torch.tensor([row * views + view for row in own for view in range(views)], device=table.device)
     table = table.index_copy(0, index, rows.repeat_interleave(views, dim=0)[:, None])
     result: Tensor = torch.func.functional_call(
         model, {"base.sie_embed": table, **norms}, (images, camera.to(images.device))

@@ -95,6 +95,8 @@ def save_checkpoint(
         "input_std": list(input_std),
         "card": dict(card or {}),
     }
+    if model.neck_feature != "before":
+        header["neck_feature"] = model.neck_feature
     tensors = {
         key: value.detach().cpu().to(_stored_dtype(value, dtype)).contiguous()
         for key, value in model.state_dict().items()
@@ -119,6 +121,7 @@ def load_checkpoint(path: str | Path) -> LoadedModel:
         fields = header["config"]
         config = TransReIDConfig(**{**fields, "image_size": tuple(fields["image_size"])})
         model = TransReID.uninitialised(config)
+        model.neck_feature = header.get("neck_feature", "before")
         _load_tensors(model, path)
         return LoadedModel(
             model=model.eval(),

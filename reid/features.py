@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -86,7 +87,8 @@ def evaluate_draws(
 ) -> RetrievalMetrics:
     """Mean figures over draws of (query, gallery), as VehicleID's protocol has them (`ReidDataset.draws`).
 
-    A crop that is in several parts is put through the model once. Other arguments are those of `extract_features`.
+    A crop that is in several parts is put through the model once (`embed_draws`). Other arguments are
+    those of `extract_features`.
     """
 
     def embed(crops: CropSet) -> NDArray[np.float32]:
@@ -104,6 +106,14 @@ def evaluate_draws(
     return mean_metrics([evaluate_retrieval(query, gallery) for query, gallery in embed_draws(draws, embed)])
 
 
+def distinct_crops(draws: Sequence[tuple[CropSet, CropSet]]) -> CropSet:
+    """Every picture of all draws once, as it comes first."""
+    first: dict[Path, Crop] = {}
+    for crop in (crop for draw in draws for part in draw for crop in part.crops):
+        first.setdefault(crop.path, crop)
+    return CropSet(tuple(first.values()))
+
+
 def embed_draws(
     draws: Sequence[tuple[CropSet, CropSet]], embed: Callable[[CropSet], NDArray[Any]]
 ) -> list[tuple[LabelledFeatures, LabelledFeatures]]:
@@ -111,15 +121,16 @@ def embed_draws(
 
     Args:
         draws: (query, gallery): one, or several where a protocol repeats with random galleries.
-        embed: from N crops to features (N, D); sees every crop once.
+        embed: from N crops to features (N, D); sees every picture once, in the first camera that a draw gives it: only
+            data without cameras has several.
     """
-    distinct = CropSet(tuple(dict.fromkeys(crop for draw in draws for part in draw for crop in part.crops)))
+    distinct = distinct_crops(draws)
     features = embed(distinct)
-    row_of: dict[Crop, int] = {crop: row for row, crop in enumerate(distinct.crops)}
+    row_of = {crop.path: row for row, crop in enumerate(distinct.crops)}
 
     def labelled(crops: CropSet) -> LabelledFeatures:
         return LabelledFeatures(
-            features[[row_of[crop] for crop in crops.crops]],
+            features[[row_of[crop.path] for crop in crops.crops]],
             np.array([crop.person_id for crop in crops.crops], np.int64),
             np.array([crop.camera for crop in crops.crops]),
         )

@@ -13,7 +13,9 @@ from reid.datasets import read_dataset, read_rgb
 from reid.site_crops import SiteCrops
 
 
-def labelled_tracks(folder: Path, *, cameras: Sequence[str] | None, size_hw: tuple[int, int]) -> SiteCrops:
+def labelled_tracks(
+    folder: Path, *, cameras: Sequence[str] | None, size_hw: tuple[int, int], layout: str = "auto"
+) -> SiteCrops:
     """The training crops of a data set; those of one person in one camera are one track.
 
     Who is who between cameras is not passed on, nor when anybody was seen: no two tracks count as seen at one time.
@@ -21,11 +23,12 @@ def labelled_tracks(folder: Path, *, cameras: Sequence[str] | None, size_hw: tup
     Args:
         cameras: use these only; None for all.
         size_hw: (height, width) of the crops.
+        layout: of the data set, as `read_dataset` has it.
 
     Raises:
         InputError: no such data set, or a camera that it does not have.
     """
-    crops = read_dataset(folder).train
+    crops = read_dataset(folder, layout).train
     names = tuple(cameras) if cameras else crops.cameras
     if missing := [name for name in names if name not in crops.cameras]:
         raise InputError(f"{folder} has no camera {missing[0]!r}; it has {', '.join(crops.cameras)}")

@@ -17,7 +17,7 @@ from pipeline.tracklet_crops import CropChoice, tracklet_crops
 from reid.adaptation import AdaptationSettings
 from reid.adaptation import adapt as learn_site
 from reid.checkpoints import load_checkpoint
-from reid.commands.arguments import DeviceOption
+from reid.commands.arguments import DeviceOption, LayoutOption
 from reid.commands.output_file import prepare_output
 from reid.device import choose_device
 from reid.labelled_tracks import labelled_tracks
@@ -43,6 +43,7 @@ def adapt(
             help="Learn from a folder of crops instead: persons count as tracks of each camera, never across cameras."
         ),
     ] = None,
+    layout: LayoutOption = "auto",
     cameras: Annotated[str | None, typer.Option(help="With --crops: use these cameras only, as c3,c4.")] = None,
     checkpoint: Annotated[
         Path | None, typer.Option(help="Checkpoint to adapt; without it the configuration's embedder.weights.")
@@ -86,7 +87,10 @@ def adapt(
     prepare_output(output)
     if crops is not None:
         site_crops = labelled_tracks(
-            crops, cameras=cameras.split(",") if cameras else None, size_hw=loaded.model.config.image_size
+            crops,
+            cameras=cameras.split(",") if cameras else None,
+            size_hw=loaded.model.config.image_size,
+            layout=layout,
         )
     else:
         site_crops = _recorded(site_config, loaded.model.config.image_size, crops_per_track, console)

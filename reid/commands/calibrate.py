@@ -26,19 +26,25 @@ from pipeline.match_threshold import (
     track_distances,
 )
 from reid.calibration_plot import plot_distances
-from reid.checkpoints import load_checkpoint, read_card, rewrite_card
-from reid.commands.arguments import DeviceOption
+from reid.checkpoints import LoadedModel, load_checkpoint, read_card, rewrite_card
+from reid.commands.arguments import DeviceOption, LayoutOption
 from reid.commands.output_file import prepare_output
-from reid.datasets import hold_out_identities, read_dataset
+from reid.datasets import CropSet, hold_out_identities, identities_digest, read_dataset
 from reid.device import choose_device
 from reid.features import extract_features
 from reid.site import load_site, save_site
+from reid.training.start import IDENTITIES_KEY
 from reid.training.transforms import EvaluationTransform
 
 
 def calibrate(
     data: Annotated[
         Path | None, typer.Option(help="Labelled crops of people that the model was not trained on.")
+    ] = None,
+    layout: LayoutOption = "auto",
+    cameras: Annotated[
+        str | None,
+        typer.Option(help="With --data: the crops of these cameras only, as c1,c2.", metavar="NAMES"),
     ] = None,
     tracklets: Annotated[
         list[Path] | None,
@@ -97,7 +103,9 @@ def calibrate(
     config = load_config()
     if data is not None:
         weights = checkpoint or Path(config.embedder.weights or "")
-        views, source = _labelled_views(data, weights, development_ids, device), f"labelled crops of {data.name}"
+        loaded = load_checkpoint(weights)
+        crops = _labelled_crops(data, layout, cameras, development_ids, str(loaded.card.get(IDENTITIES_KEY, "")))
+        views, source = _labelled_views(loaded, crops, device), f"labelled crops of {data.name}"
     else:
         views = _site_views(tracklets or [], _expected_hash(checkpoint, site))
         source = f"tracks of {len({view.camera for view in views})} cameras"
@@ -160,19 +168,37 @@ def calibrate(
 _FEWEST_PAIRS = 20
 
 
-def _labelled_views(data: Path, weights: Path, development_ids: int, device: str) -> list[Views]:
-    """The crops of each person in each camera, embedded as those of an unknown camera."""
-    loaded = load_checkpoint(weights)
-    dataset = read_dataset(data)
-    crops = dataset.gallery
-    identities = len(dataset.train.person_ids)
+def _labelled_crops(data: Path, layout: str, cameras: str | None, development_ids: int, learned: str) -> CropSet:
+    """Crops of people whom the model did not learn; `learned` is the digest of those it did, "" if not known."""
+    dataset = read_dataset(data, layout)
+    crops = dataset.train if development_ids else dataset.people
+    if cameras is not None:
+        names = cameras.split(",")
+        if missing := [name for name in names if name not in crops.cameras]:
+            raise InputError(
+                f"--cameras {cameras}: {data} has no camera {missing[0]!r}; it has {', '.join(crops.cameras)}"
+            )
+        crops = crops.of_cameras(names)
+    if not development_ids:
+        return crops
+    identities = len(crops.person_ids)
     if development_ids >= identities:
         raise InputError(
             f"--development-ids {development_ids}: the training part of {data} has only {identities} identities; "
             "give as many as the training held out"
         )
-    if development_ids:
-        _, crops = hold_out_identities(dataset.train, development_ids)
+    rest, held_out = hold_out_identities(crops, development_ids)
+    if learned and identities_digest(rest.person_ids) != learned:
+        raise InputError(
+            f"--development-ids {development_ids}: the checkpoint learned other people of {data} than the "
+            f"{len(rest.person_ids)} that remain, so it may know some of those who are held out; give --cameras and "
+            "--development-ids as they were in its training"
+        )
+    return held_out
+
+
+def _labelled_views(loaded: LoadedModel, crops: CropSet, device: str) -> list[Views]:
+    """The crops of each person in each camera, embedded as those of an unknown camera."""
     transform = EvaluationTransform(loaded.model.config.image_size, loaded.input_mean, loaded.input_std)
     chosen = choose_device(device)
     labelled = extract_features(loaded.model.to(chosen), crops, transform, cameras=None, device=chosen)

@@ -22,13 +22,13 @@ from reid.backends.choose import build_backend
 from reid.backends.exported import ExportedModel, is_export, load_export
 from reid.camera_rows import CameraRows, with_camera_rows
 from reid.checkpoints import LoadedModel, load_checkpoint
-from reid.commands.arguments import DataOption, DeviceOption
+from reid.commands.arguments import DataOption, DeviceOption, LayoutOption
 from reid.commands.output_file import PICTURE_SUFFIXES, prepare_output
 from reid.datasets import CropSet, ReidDataset, camera_indices, read_dataset, read_rgb, view_indices
 from reid.datasets.base import natural_order
 from reid.device import choose_device
 from reid.exported_features import exported_features
-from reid.features import embed_draws, extract_features
+from reid.features import distinct_crops, embed_draws, extract_features
 from reid.model_header import ModelHeader
 from reid.peers import network_features, parse_peer
 from reid.ranked_list import draw_ranked_lists, evenly_spaced, ranked_lists
@@ -47,6 +47,7 @@ from reid.training.transforms import EvaluationTransform
 
 def evaluate(
     data: DataOption,
+    layout: LayoutOption = "auto",
     checkpoint: Annotated[
         Path | None,
         typer.Option(
@@ -126,7 +127,7 @@ def evaluate(
     for file in (ranked_list_file, attention_file):
         prepare_output(file, PICTURE_SUFFIXES)
     prepare_output(json_file)
-    dataset = read_dataset(data)
+    dataset = read_dataset(data, layout)
     draws = _draws(dataset, cameras, data)
     shown = sorted({name for draw in draws for part in draw for name in part.cameras}, key=natural_order)
     own: Callable[[CropSet], NDArray[Any]]
@@ -168,7 +169,7 @@ def evaluate(
             lists = ranked_lists(*features[0], count=ranked_count)
             _save(draw_ranked_lists(lists, *draws[0]), ranked_list_file, console)
 
-    crops = CropSet(tuple({crop for draw in draws for part in draw for crop in part.crops}))
+    crops = distinct_crops(draws)
     printed = reports | {f"{name}, re-ranked": report for name, report in reranked.items()}
     title = (
         f"{data}: {len(crops)} crops of {len(crops.person_ids)} people, cameras {', '.join(shown)}, rows: {rows}"

@@ -14,6 +14,7 @@ from pipeline.errors import InputError
 from reid.backends.choose import build_backend
 from reid.backends.exported import load_export
 from reid.checkpoints import LoadedModel, load_checkpoint
+from reid.commands.arguments import LayoutOption
 from reid.export.calibration import CalibrationCrops
 from reid.export.check import ExportCheck, check_export
 from reid.export.sample import CropSample, sample_of_dataset, sample_of_demo
@@ -40,6 +41,7 @@ def export(
         Path | None,
         typer.Option(help="Folder of labelled crops to calibrate and compare with; without it the demo scene's."),
     ] = None,
+    layout: LayoutOption = "auto",
     crops: Annotated[int, typer.Option(min=1, help="How many of them, evenly spaced.")] = 128,
 ) -> None:
     """Write a checkpoint as a network that another library computes, and compare both on the same crops.
@@ -59,7 +61,7 @@ def export(
         raise InputError(f"the folder {output.parent} of --output does not exist")
     loaded = load_checkpoint(weights)
     size_hw = loaded.model.config.image_size
-    sample = sample_of_demo(size_hw, crops) if data is None else sample_of_dataset(data, size_hw, crops)
+    sample = sample_of_demo(size_hw, crops) if data is None else sample_of_dataset(data, size_hw, crops, layout)
     calibrating, compared = sample.halves() if precision == "int8" else (None, sample)
     with tempfile.TemporaryDirectory(dir=output.parent) as folder:
         written = Path(folder) / output.name

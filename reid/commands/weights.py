@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -9,10 +10,14 @@ import torch
 import typer
 
 from pipeline.errors import InputError
-from reid.checkpoints import load_checkpoint, save_checkpoint
+from reid.checkpoints import INPUT_MEAN, INPUT_STD, load_checkpoint, save_checkpoint
 from reid.commands.output_file import prepare_output
 from reid.models.branches import without_jigsaw
 from reid.models.loading import load_transreid
+
+
+def _numbers_text(values: Sequence[float]) -> str:
+    return ",".join(f"{value:g}" for value in values)
 
 
 def strip(
@@ -54,14 +59,20 @@ def convert(
     image_size: Annotated[str | None, typer.Option(help="Input height x width, as 256x128.")] = None,
     stride: Annotated[int | None, typer.Option(help="Step between patches in pixels.")] = None,
     views: Annotated[int | None, typer.Option(help="Number of viewpoints in its side information.")] = None,
-    shift: Annotated[int, typer.Option(help="SHIFT_NUM of its configuration.")] = 5,
+    shift: Annotated[int, typer.Option(help="SHIFT_NUM of its configuration: 5 for persons, 8 for vehicles.")] = 5,
+    mean: Annotated[
+        str, typer.Option(help="INPUT.PIXEL_MEAN of its configuration, red, green, blue.")
+    ] = _numbers_text(INPUT_MEAN),
+    std: Annotated[str, typer.Option(help="INPUT.PIXEL_STD of its configuration.")] = _numbers_text(INPUT_STD),
 ) -> None:
     """Turn an official TransReID state dict into a checkpoint that the pipeline loads.
 
     Architecture, image size and stride are read from the tensors' shapes; where shapes leave a choice, the
-    message lists the candidates.
+    message lists the candidates. Viewpoints are named v0, v1, ... The vehicle models with DeiT's weights need
+    --shift 8 --mean 0.485,0.456,0.406 --std 0.229,0.224,0.225.
     """
     prepare_output(output, (".safetensors",))
+    input_mean, input_std = _rgb("--mean", mean), _rgb("--std", std)
     names = tuple(cameras.split(",")) if cameras else ()
     model = load_transreid(
         source,
@@ -73,9 +84,26 @@ def convert(
     )
     for line in model.loading_report:
         print(line)
-    rows = model.config.cameras
-    save_checkpoint(output, model, camera_names=names or [f"c{row + 1}" for row in range(rows)])
+    print(f"normalises with mean {_numbers_text(input_mean)} and deviation {_numbers_text(input_std)}")
+    save_checkpoint(
+        output,
+        model,
+        camera_names=names or [f"c{row + 1}" for row in range(model.config.cameras)],
+        view_names=[f"v{view}" for view in range(model.config.views)],
+        input_mean=input_mean,
+        input_std=input_std,
+    )
     print(f"wrote {output}")
+
+
+def _rgb(option: str, text: str) -> tuple[float, ...]:
+    try:
+        values = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        values = ()
+    if len(values) != 3:
+        raise InputError(f"{option} {text}: expected three numbers such as 0.5,0.5,0.5")
+    return values
 
 
 def _size_hw(text: str) -> tuple[int, int]:

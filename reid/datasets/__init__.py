@@ -96,7 +96,9 @@ def detect_layout(path: Path) -> str:
     found = [layout for layout, mark in _MARKS.items() if (path / mark).exists()]
     if len(found) > 1:
         marks = " and ".join(_MARKS[layout] for layout in found)
-        raise InputError(f"{path}: holds {marks}; say which to read with the layout {' or '.join(found)}")
+        raise InputError(
+            f"{path}: holds {marks}; name the layout (--layout, for training data.layout): {' or '.join(found)}"
+        )
     return found[0] if found else "plain"
 
 

@@ -93,6 +93,11 @@ class ReidDataset:
     notes: tuple[str, ...] = ()
     root: Path = Path()
 
+    @property
+    def people(self) -> CropSet:
+        """The gallery without distractors: crops of those who are among the queries."""
+        return self.gallery.of_persons(self.query.person_ids)
+
 
 def natural_order(name: str) -> tuple[tuple[int, int, str], ...]:
     """Sort key under which c2 comes before c10."""

@@ -34,7 +34,7 @@ def read_vehicleid(root: Path, test_ids: int = SMALL_TEST_IDS) -> ReidDataset:
     if not (root / test_list).is_file():
         raise InputError(
             f"{root}: expected {test_list}, but {LIST_FOLDER} holds {content(root / LIST_FOLDER)}; choose a list "
-            "with a layout such as vehicleid:1600"
+            "by the layout (--layout, for training data.layout), such as vehicleid:1600"
         )
     train = _read(root, root / LIST_FOLDER / "train_list.txt")
     draws = single_gallery_draws(_read(root, root / test_list), draws=DRAWS, seed=0)

@@ -66,13 +66,14 @@ class CropSample:
         return CropSample(self.crops[torch.from_numpy(chosen)], self.person_ids[chosen], self.cameras[chosen])
 
 
-def sample_of_dataset(folder: Path, size_hw: tuple[int, int], count: int) -> CropSample:
-    """`count` crops of a data set's gallery, evenly spaced, so that most people of it are there once or twice.
+def sample_of_dataset(folder: Path, size_hw: tuple[int, int], count: int, layout: str = "auto") -> CropSample:
+    """`count` crops of a data set's gallery, evenly spaced, so that most people of it are there once or twice;
+    distractors are none of them.
 
     Raises:
         InputError: the folder is no data set.
     """
-    crops = read_dataset(folder).gallery.crops
+    crops = read_dataset(folder, layout).people.crops
     chosen = [
         crops[index] for index in np.unique(np.linspace(0, len(crops) - 1, min(count, len(crops))).astype(int))
     ]

@@ -138,6 +138,10 @@ def _build(
     )
     if rows:
         report.append(f"took the {rows} side information rows as {cameras} cameras x {max(views, 1)} views")
+    if jpm:
+        report.append(f"took {shift} as the shift of the jigsaw, which shapes do not tell")
+    if rows:
+        report.append(f"took {sie_coefficient:g} as the factor on the side information, which shapes do not tell")
     if config.grid_hw != trained_grid:
         state["base.pos_embed"] = resize_position_embedding(state["base.pos_embed"], trained_grid, config.grid_hw)
         report.append(

@@ -201,6 +201,7 @@ class Trainer:
         """
         return {
             "config": self.config.model_dump(mode="json"),
+            "precision": self.precision,
             "crops": self.parts.digest,
             "teacher": self._teacher_state,
             "left_out": [path.relative_to(self._data_root).as_posix() for path in self.left_out],
@@ -218,7 +219,8 @@ class Trainer:
         """Go on from `state`.
 
         Raises:
-            InputError: it belongs to another configuration or to other crops.
+            InputError: it belongs to another configuration or to other crops, or to a machine on which
+                `run.precision: auto` is something else.
         """
         # keys that came to the program after the run began have their defaults
         theirs = parse_training_config(state["config"], source=str(self.folder / STATE_NAME)).model_dump(
@@ -236,6 +238,12 @@ class Trainer:
                 f"{self.folder / STATE_NAME} belongs to a run with another configuration ({', '.join(changed)}); "
                 "resume with its own configuration, or start anew in another folder"
             )
+        if state.get("precision", self.precision) != self.precision:
+            raise InputError(
+                f"{self.folder / STATE_NAME} belongs to a run in {state['precision']}, but run.precision: auto is "
+                f"{self.precision} on this device; resume on a device like that of its beginning, or begin anew with "
+                "--init model.safetensors"
+            )
         if state.get("crops", self.parts.digest) != self.parts.digest:
             raise InputError(
                 f"{self.folder / STATE_NAME} belongs to a run on other crops: the {len(self.parts.train)} training "
@@ -248,6 +256,11 @@ class Trainer:
         self._scaler.load_state_dict(state["scaler"])
         self._epoch, self._step, self._sums = state["epoch"], state["step"], dict(state["sums"])
         self._skipped, self._skipped_in_a_row = state.get("skipped", (0, 0))
+
+    @property
+    def precision(self) -> str:
+        """What the forward pass computes in: fp32, bf16 or fp16."""
+        return {None: "fp32", torch.bfloat16: "bf16", torch.float16: "fp16"}[self._autocast]
 
     @property
     def epoch(self) -> int:

@@ -80,6 +80,15 @@ def test_sequences_add_up_but_not_twice(tmp_path: Path) -> None:
         add_sequence(tmp_path / "T", tmp_path / "data", every=10, train_share=0.0)
 
 
+def test_sequences_whose_names_begin_alike_are_others(tmp_path: Path) -> None:
+    for name in ("day_2", "day", "cam[1]"):
+        add_sequence(sequence(tmp_path / name, ""), tmp_path / "data", every=20)
+        with pytest.raises(InputError, match=r"holds frames of .* already"):
+            add_sequence(tmp_path / name, tmp_path / "data", every=20)
+    names = sorted(p.stem for p in (tmp_path / "data" / "images" / "train").iterdir())
+    assert names == ["cam[1]_000001", "day_000001", "day_2_000001"]
+
+
 def test_a_data_set_keeps_its_class(tmp_path: Path) -> None:
     output = tmp_path / "data"
     YoloDataset(output, class_name="car")

@@ -14,6 +14,7 @@ from detectors.base import FakeDetector
 from detectors.cli import app
 from detectors.dataset import add_sequence
 from detectors.evaluation import ALL, IOU_THRESHOLDS, evaluate, match, score_pictures, scores_by_sequence
+from detectors.training import train
 from detectors.yolo_dataset import YoloDataset, read_split
 from pipeline.datatypes import Detections, Frame
 from pipeline.errors import InputError
@@ -127,7 +128,7 @@ class TestEvaluate:
         [
             (None, "build a data set with 'python -m detectors dataset'"),
             ("names: {0: person}\n", "names no folder of pictures as 'val'"),
-            ("val: images/val\n", "no such folder"),
+            ("val: images/val\nnames: {0: person}\n", "no such folder"),
         ],
         ids=["no file", "no such part", "no folder"],
     )
@@ -144,6 +145,21 @@ class TestEvaluate:
         (tmp_path / "labels" / "val" / "A_000001.txt").write_text(f"0 0.5 0.5 0.5 0.5\n{line}\n")
         with pytest.raises(InputError, match=re.escape(line)):
             list(read_split(tmp_path / "data.yaml", "val"))
+
+    def test_labels_of_another_class(self, tmp_path: Path) -> None:
+        YoloDataset(tmp_path).add("val", "A_000001", GREY, boxes(PERSON))
+        (tmp_path / "labels" / "val" / "A_000001.txt").write_text("2 0.5 0.5 0.5 0.5\n")
+        with pytest.raises(InputError, match=r"'2 0.5 0.5 0.5 0.5', but the only class of the data set is 0"):
+            list(read_split(tmp_path / "data.yaml", "val"))
+
+    @pytest.mark.parametrize("names", ["{0: car}", "[person, car]", "{}"])
+    def test_sets_of_other_classes(self, tmp_path: Path, names: str) -> None:
+        YoloDataset(tmp_path).add("val", "A_000001", GREY, boxes(PERSON))
+        (tmp_path / "data.yaml").write_text(f"train: images/train\nval: images/val\nnames: {names}\n")
+        with pytest.raises(InputError, match="but what is looked for is person"):
+            evaluate([tmp_path / "data.yaml"], "none.pt")
+        with pytest.raises(InputError, match="but what is looked for is person"):
+            train(tmp_path / "data.yaml", "none.pt", tmp_path / "run")
 
     def test_a_part_without_pictures(self, tmp_path: Path) -> None:
         YoloDataset(tmp_path)

@@ -90,7 +90,21 @@ def test_people_who_cover_each_other_give_no_crops(config: Config, tmp_path: Pat
     }
     crops = tracklet_crops(config, write_tracks(tmp_path, tracks), size_hw=(32, 16), choice=CropChoice())
     assert crops.track.tolist() == [0] * 5 + [1] * 5
-    assert crops.start_s.tolist() == pytest.approx([1.5, 1.5])
+    assert np.abs(crops.images[0].mean() - 15 * 8) < 6
+
+
+def test_tracks_count_as_seen_also_where_their_boxes_are_bad(config: Config, tmp_path: Path) -> None:
+    """Good boxes in frames 0 to 4 and 10 to 14, but both are there in frames 5 to 9: two people."""
+    cut_off = (0.0, 20.0, 30.0, 100.0)
+    tracks = {
+        ("a", 1): {frame: LEFT if frame < 5 else cut_off for frame in range(10)},
+        ("a", 2): {frame: (90.0, 100.0, 110.0, 120.0) if frame < 10 else RIGHT for frame in range(5, 15)},
+    }
+    crops = tracklet_crops(config, write_tracks(tmp_path, tracks), size_hw=(32, 16), choice=CropChoice())
+    assert crops.track.tolist() == [0] * 5 + [1] * 5
+    assert crops.start_s.tolist() == pytest.approx([0.0, 0.5])
+    assert crops.end_s.tolist() == pytest.approx([0.9, 1.4])
+    assert crops.exclusive[0, 1]
 
 
 def test_of_many_tracks_the_longest_are_taken(config: Config, tmp_path: Path) -> None:

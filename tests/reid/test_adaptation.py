@@ -141,3 +141,11 @@ def test_no_rounds_measure_the_means_alone() -> None:
 def test_too_few_tracks_are_refused() -> None:
     with pytest.raises(InputError, match="3 usable tracks"):
         adapt(loaded_model(), site_crops([0, 0, 1]), AdaptationSettings(), device=CPU)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
+def test_rows_are_learned_on_a_gpu() -> None:
+    loaded, crops = loaded_model(), site_crops([0] * 6 + [1] * 6, crops_per_track=4)
+    settings = AdaptationSettings(rounds=1, steps_per_round=3, tracks_per_batch=4)
+    site = adapt(loaded, crops, settings, device=torch.device("cuda"))
+    assert np.allclose(site.rows, adapt(loaded, crops, settings, device=CPU).rows, atol=1e-2)

@@ -54,3 +54,35 @@ def test_a_size_that_is_no_size_is_refused(official: tuple[Path, TransReID], tmp
     result = CliRunner().invoke(app, arguments)
     assert isinstance(result.exception, InputError)
     assert "--image-size big" in str(result.exception)
+
+
+def test_vehicle_models_keep_viewpoints_normalisation_and_shift(tmp_path: Path) -> None:
+    """Their configurations differ from those of persons; what shapes do not tell is said."""
+    torch.manual_seed(0)
+    config = TransReIDConfig(
+        width=64, depth=2, heads=1, image_size=(64, 64), cameras=2, views=8, jpm=True, shift=8, num_classes=5
+    )
+    model = TransReID(config).eval()
+    torch.save(released_of(model), tmp_path / "vehicles.pth")
+    target = tmp_path / "vehicles.safetensors"
+    arguments = ["convert", str(tmp_path / "vehicles.pth"), str(target), "--views", "8", "--shift", "8"]
+    arguments += ["--image-size", "64x64", "--stride", "16"]
+    arguments += ["--mean", "0.485,0.456,0.406", "--std", "0.229,0.224,0.225"]
+    result = CliRunner().invoke(app, arguments, catch_exceptions=False)
+    assert "took 8 as the shift of the jigsaw" in result.output
+    assert "normalises with mean 0.485,0.456,0.406 and deviation 0.229,0.224,0.225" in result.output
+    loaded = load_checkpoint(target)
+    assert loaded.view_names == tuple(f"v{view}" for view in range(8))
+    assert (loaded.input_mean, loaded.input_std) == ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+    images, cameras, views = torch.rand(2, 3, 64, 64), torch.tensor([0, 1]), torch.tensor([3, 7])
+    with torch.inference_mode():
+        torch.testing.assert_close(loaded.model(images, cameras, views), model(images, cameras, views))
+
+
+@pytest.mark.parametrize("text", ["0.5", "a,b,c", "0.5,0.5,0.5,0.5"])
+def test_a_normalisation_that_is_none_is_refused(
+    official: tuple[Path, TransReID], tmp_path: Path, text: str
+) -> None:
+    arguments = ["convert", str(official[0]), str(tmp_path / "x.safetensors"), "--mean", text]
+    with pytest.raises(InputError, match=f"--mean {text}: expected three numbers"):
+        CliRunner().invoke(app, arguments, catch_exceptions=False)

@@ -10,7 +10,8 @@ from PIL import Image
 from torch import Tensor, nn
 
 from reid.datasets import Crop, CropSet
-from reid.features import evaluate_draws, extract_features
+from reid.datasets.vehicleid import single_gallery_draws
+from reid.features import distinct_crops, evaluate_draws, extract_features
 
 CPU = torch.device("cpu")
 
@@ -71,3 +72,15 @@ def test_figures_over_draws_are_means_and_crops_are_seen_once(tmp_path: Path) ->
     assert metrics.queries == 1
     first = evaluate_draws(Angle(), draws[:1], brightness, cameras=None, device=CPU)
     assert first.mean_average_precision == 1.0
+
+
+def test_a_picture_that_is_query_and_gallery_is_seen_once(tmp_path: Path) -> None:
+    """As in the draws of VehicleID, where a crop is gallery in one and query in another."""
+    pictures = [crop(tmp_path, 1, "c0", 10), crop(tmp_path, 1, "c0", 12), crop(tmp_path, 2, "c0", 40)]
+    draws = single_gallery_draws(CropSet.of(pictures), draws=10, seed=0)
+    model = Angle()
+    evaluate_draws(model, draws, brightness, cameras=None, device=CPU)
+    assert model.images == 3
+    assert [crop.path for crop in distinct_crops(draws).crops] == list(
+        dict.fromkeys(crop.path for draw in draws for part in draw for crop in part.crops)
+    )

@@ -16,10 +16,12 @@ from pipeline.calibration import Calibration
 from pipeline.config import load_config
 from pipeline.cross_camera.tracklet_file import TrackletFileInfo, TrackletWriter
 from pipeline.errors import InputError
-from reid.checkpoints import load_checkpoint, save_checkpoint
+from reid.checkpoints import load_checkpoint, rewrite_card, save_checkpoint
 from reid.cli import app
+from reid.datasets import hold_out_identities, identities_digest, read_dataset
 from reid.models.transreid import TransReID, TransReIDConfig
 from reid.site import load_site
+from reid.training.start import IDENTITIES_KEY
 from tests.factories import make_tracklet
 from tests.reid.tiny_training import draw_people
 
@@ -208,3 +210,46 @@ def test_a_camera_that_the_crops_do_not_have(people: Path, checkpoint: Path) -> 
     ]
     with pytest.raises(InputError, match="no camera 'c9'"):
         CliRunner().invoke(app, arguments, catch_exceptions=False)
+
+
+@pytest.mark.parametrize(
+    ("cameras", "held_out", "fits"),
+    [
+        pytest.param("c1,c2", 8, True, id="as in the training"),
+        pytest.param("c1,c2", 7, False, id="another number: some of them were learned"),
+        pytest.param(None, 8, False, id="another camera more: other people are spaced evenly"),
+    ],
+)
+def test_nobody_whom_the_model_learned_is_held_out(
+    people: Path, checkpoint: Path, tmp_path: Path, cameras: str | None, held_out: int, fits: bool
+) -> None:
+    crops = tmp_path / "crops"
+    crops.mkdir()
+    for path in people.iterdir():
+        (crops / path.name).symlink_to(path)
+    for number, person in enumerate(range(40, 60)):
+        (crops / f"{person:04}_c3_00.png").symlink_to(sorted(people.iterdir())[number])
+    learned, _ = hold_out_identities(read_dataset(crops).train.of_cameras(["c1", "c2"]), 8)
+    rewrite_card(checkpoint, {IDENTITIES_KEY: identities_digest(learned.person_ids)})
+    arguments = ["--data", crops, "--checkpoint", checkpoint, "--development-ids", held_out]
+    arguments += ["--cameras", cameras] if cameras else []
+    if fits:
+        with pytest.raises(InputError, match="only 8 pairs of one person"):
+            run("calibrate", *arguments)
+    else:
+        with pytest.raises(InputError, match="the checkpoint learned other people"):
+            run("calibrate", *arguments)
+
+
+def test_layouts_that_a_folder_does_not_tell_are_named(people: Path, checkpoint: Path, tmp_path: Path) -> None:
+    for half in ("detected", "labeled"):
+        for part in ("bounding_box_train", "query", "bounding_box_test"):
+            (tmp_path / "np" / half / part).mkdir(parents=True)
+    for person in range(3):
+        for camera, part in ((1, "query"), (2, "bounding_box_test"), (1, "bounding_box_train")):
+            target = tmp_path / "np" / "labeled" / part / f"{person + 1:04}_c{camera}_00.png"
+            target.symlink_to(people / f"{person:04}_c{camera}_00.png")
+    measure = ("evaluate", "--data", tmp_path / "np", "--checkpoint", checkpoint)
+    with pytest.raises(InputError, match=r"name the layout \(--layout, .*cuhk03_detected or cuhk03_labeled"):
+        run(*measure)
+    assert "6 crops of 3 people" in run(*measure, "--layout", "cuhk03_labeled")

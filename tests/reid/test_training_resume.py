@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import shutil
 import signal
 import socket
 import subprocess
@@ -20,7 +21,7 @@ from rich.console import Console
 
 from pipeline.errors import InputError
 from reid.checkpoints import load_checkpoint
-from reid.training.state import load_state
+from reid.training.state import load_state, save_state
 from reid.training.train import train
 from reid.training.trainer import CHECKPOINT_NAME
 from tests.reid.tiny_training import draw_people, tiny_config, tiny_values, without_times
@@ -186,3 +187,17 @@ def test_resuming_needs_the_same_crops(people: Path, whole: Path, tmp_path: Path
         (fewer / path.name).symlink_to(path)
     with pytest.raises(InputError, match="belongs to a run on other crops: the 191 training crops"):
         train(tiny_config(**SETTINGS), data=fewer, folder=whole, resume=True, device=CPU, console=QUIET)
+
+
+def test_resuming_needs_the_same_precision(people: Path, whole: Path, tmp_path: Path) -> None:
+    """`auto` is another format on another device."""
+    shutil.copytree(whole, tmp_path / "run")
+    state = load_state(tmp_path / "run", CPU)
+    assert state["precision"] == "fp32"
+    save_state(tmp_path / "run", {**state, "precision": "fp16"})
+    with pytest.raises(
+        InputError, match=r"belongs to a run in fp16, but run\.precision: auto is fp32 on this device"
+    ):
+        train(
+            tiny_config(**SETTINGS), data=people, folder=tmp_path / "run", resume=True, device=CPU, console=QUIET
+        )

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pipeline.datatypes import Link, TrajectoryRow
 from pipeline.errors import RunError
-from pipeline.results_csv import LinkedRow, TrajectoryWriter, read_trajectories
+from pipeline.results_csv import REWRITING_NAME, LinkedRow, TrajectoryWriter, read_trajectories
 
 # Times in the file are rounded to milliseconds; a gap of just the limit is filled whichever way they fell.
 _ROUNDING_S = 0.0015
@@ -37,7 +37,7 @@ def rewrite(
         output: where the new files go; the same folder if None.
     """
     output = output or folder
-    part = output / "rewriting"
+    part = output / REWRITING_NAME
     rows: Iterator[LinkedRow] = (
         linked for linked in read_trajectories(folder / "trajectories.csv") if not linked.row.interpolated
     )

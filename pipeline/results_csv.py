@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import logging
 import os
+import shutil
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
@@ -19,6 +20,7 @@ from typing import NamedTuple, TextIO
 
 from pipeline.datatypes import Link, TrajectoryRow
 from pipeline.errors import InputError, RunError
+from pipeline.folder_lock import FolderLock
 from pipeline.mot_files import result_line
 
 COLUMNS = (
@@ -40,6 +42,8 @@ COLUMNS = (
     "world_x_m",
     "world_y_m",
 )
+# The folder of rows with their final ids until they take the place of the others; a kill leaves it behind.
+REWRITING_NAME = "rewriting"
 _FLUSH_INTERVAL_S = 0.5
 _log = logging.getLogger(__name__)
 
@@ -244,8 +248,18 @@ def _linked_row(values: list[str]) -> LinkedRow:
     return LinkedRow(row, link)
 
 
+def hold_results(folder: Path, command: str) -> FolderLock:
+    """The folder, which is created if need be, for one command that writes results as recordings give them.
+
+    Raises:
+        InputError: another command holds it.
+    """
+    advice = "wait until that has ended, or choose another --output"
+    return FolderLock(folder, command, advice=advice, private=False)
+
+
 def clear_results(folder: Path, overwrite: bool) -> None:
-    """Make room for a run's files in `folder`, which is created if need be.
+    """Make room for a run's files in `folder`, which is created if need be. What a kill left half made goes, too.
 
     Raises:
         InputError: results are there already and `overwrite` is False, or the folder cannot be made.
@@ -259,5 +273,9 @@ def clear_results(folder: Path, overwrite: bool) -> None:
     present = [path for path in old if path.exists()]
     if present and not overwrite:
         raise InputError(f"{present[0]} already exists. Use --overwrite to replace the results in {folder}")
-    for path in present:
+    # These hold rows and pictures of people, and nothing else would ever delete or read them.
+    half_made = [*folder.glob(".*.purging"), *folder.glob("mot/.*.purging"), *folder.glob("trajectories.part.mp4")]
+    for path in (*present, *half_made):
         path.unlink()
+    if (folder / REWRITING_NAME).is_dir():
+        shutil.rmtree(folder / REWRITING_NAME)

@@ -21,7 +21,7 @@ from pipeline.assembly import (
 )
 from pipeline.config import CameraConfig, Config, check_windows
 from pipeline.errors import InputError
-from pipeline.results_csv import clear_results
+from pipeline.results_csv import clear_results, hold_results
 from pipeline.run_summary import RunSummary
 from pipeline.runner import run
 from pipeline.save_detections import DetectionSaver
@@ -53,11 +53,12 @@ def track(
         on_start, on_frame: told of the opened recordings, then of every frame that is done.
 
     Raises:
-        InputError: something is wrong with the configuration or an input; nothing was written.
+        InputError: something is wrong with the configuration or an input, or another command is writing into
+            `output`; nothing was written.
         RunError: it failed half way; what was done until then is in `output`.
     """
     files = dict(detections or {})
-    with ExitStack() as stack:
+    with ExitStack() as held, ExitStack() as stack:
         replay = _replay(config, files)
         if replay is not None:
             stack.callback(replay.close)
@@ -83,6 +84,7 @@ def track(
                 raise InputError(
                     f"{path} would be deleted with the old results in {output}: choose another --output"
                 )
+        held.enter_context(hold_results(output, "mtmc track"))
         clear_results(output, overwrite)
         saver = None
         if config.output.save_detections:
@@ -98,8 +100,9 @@ def track(
             save_tick=None if saver is None else saver.save,
             on_frame=on_frame,
         )
-    if config.output.video:
-        draw_video(config, output)
+        stack.close()  # the recordings, which drawing opens again, and the saved detections
+        if config.output.video:
+            draw_video(config, output)
     return summary
 
 

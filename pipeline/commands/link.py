@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
 
@@ -17,7 +19,7 @@ from pipeline.config_file import merge
 from pipeline.cross_camera.tracklet_file import TrackletFile, read_info
 from pipeline.errors import InputError
 from pipeline.finalize import rewrite
-from pipeline.results_csv import clear_results
+from pipeline.results_csv import clear_results, hold_results
 from pipeline.run_note import NOTE_NAME, EarlierNote
 
 
@@ -48,26 +50,31 @@ def link(
         raise InputError(
             f"{folder / 'trajectories.csv'} already exists. Use --overwrite to replace it, or another --output"
         )
-    info = read_info(tracklet_file)
-    note = EarlierNote(folder / NOTE_NAME)
-    loaded = load_config(config, overrides_of(settings)) if config else _config_of(note, folder, settings)
-    camera_ids = list(info.camera_ids)
-    check_windows(loaded.linker.transit_windows, camera_ids)
-    loaded = calibrated(loaded, info.embedder_hash)
-    links = build_second_pass(loaded, camera_ids).link(TrackletFile(tracklet_file))
-    if not in_place:
-        clear_results(target, overwrite)
-        shutil.copyfile(tracklet_file, target / "tracklets.arrow")
-    rows = rewrite(
-        folder,
-        links,
-        camera_ids=camera_ids,
-        epoch_utc=note.epoch_utc,
-        interpolate_max_gap_s=loaded.output.interpolate_max_gap_s if loaded.output.interpolate else None,
-        output=target,
-    )
-    people = len({link.global_id for link in links.values()})
-    note.write_linked(target / NOTE_NAME, loaded, global_ids=people, rows=rows)
+    with ExitStack() as held:
+        # A folder that nobody may write into needs no lock, and takes none.
+        if in_place or os.access(folder, os.W_OK):
+            held.enter_context(hold_results(folder, "mtmc link"))
+        info = read_info(tracklet_file)
+        note = EarlierNote(folder / NOTE_NAME)
+        loaded = load_config(config, overrides_of(settings)) if config else _config_of(note, folder, settings)
+        camera_ids = list(info.camera_ids)
+        check_windows(loaded.linker.transit_windows, camera_ids)
+        loaded = calibrated(loaded, info.embedder_hash)
+        links = build_second_pass(loaded, camera_ids).link(TrackletFile(tracklet_file))
+        if not in_place:
+            held.enter_context(hold_results(target, "mtmc link"))
+            clear_results(target, overwrite)
+            shutil.copyfile(tracklet_file, target / "tracklets.arrow")
+        rows = rewrite(
+            folder,
+            links,
+            camera_ids=camera_ids,
+            epoch_utc=note.epoch_utc,
+            interpolate_max_gap_s=loaded.output.interpolate_max_gap_s if loaded.output.interpolate else None,
+            output=target,
+        )
+        people = len({link.global_id for link in links.values()})
+        note.write_linked(target / NOTE_NAME, loaded, global_ids=people, rows=rows)
     Console().print(
         f"{len(links)} tracks of {len(camera_ids)} cameras are {people} people; {rows} rows in "
         f"{target / 'trajectories.csv'}"

@@ -110,9 +110,6 @@ class IdentityTable:
     def __len__(self) -> int:
         return len(self._row_of)
 
-    def __contains__(self, global_id: int) -> bool:
-        return global_id in self._row_of
-
     @property
     def global_id(self) -> IntArray:
         return self._columns.global_id[: len(self)]

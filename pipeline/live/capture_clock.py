@@ -21,12 +21,15 @@ class CaptureTime:
         time_s: Unix seconds, rising from frame to frame.
         source: whose clock it is.
         age_s: seconds between taking and arrival, as far as they can be known.
+        late_s: of these, how long it was held up beyond the camera's least delay: what a fresher frame may be spared,
+            and no error of the camera's clock is in.
         jumped: the stream's time jumped at this frame.
     """
 
     time_s: float
     source: TimestampSource
     age_s: float
+    late_s: float
     jumped: bool
 
 
@@ -72,20 +75,20 @@ class CaptureClock:
         source = TimestampSource.HOST if wall_s is None else TimestampSource.RTCP
         camera_s = stream_s if wall_s is None else wall_s
         if camera_s is None:
-            return CaptureTime(self._rising(arrived_s), source, 0.0, False)
+            return CaptureTime(self._rising(arrived_s), source, 0.0, 0.0, False)
         jumped = self._follow(source, camera_s, arrived_s)
         assert self._offset_s is not None
-        late_s = arrived_s - camera_s - self._offset_s
+        late_s = max(arrived_s - camera_s - self._offset_s, 0.0)
         if source is TimestampSource.RTCP:
             limit_s = self._max_offset_s if self._trusted else self._max_offset_s / 2
             self._trusted = abs(self._offset_s) <= limit_s
         if source is TimestampSource.RTCP and self._trusted:
             time_s = self._rising(camera_s)
-            return CaptureTime(time_s, source, max(arrived_s - time_s, late_s), jumped)
+            return CaptureTime(time_s, source, max(arrived_s - time_s, late_s), late_s, jumped)
         time_s = self._rising(camera_s + self._offset_s)
         if source is TimestampSource.RTCP:
             source = TimestampSource.RTCP_CORRECTED
-        return CaptureTime(time_s, source, max(late_s, 0.0), jumped)
+        return CaptureTime(time_s, source, late_s, late_s, jumped)
 
     def _follow(self, source: TimestampSource, camera_s: float, arrived_s: float) -> bool:
         """Update the offset; whether the camera's clock was set."""

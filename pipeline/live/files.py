@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import os
+import shutil
 from contextlib import suppress
 from pathlib import Path
 
-from pipeline.errors import InputError
+from pipeline.folder_lock import FolderLock
+from pipeline.results_csv import REWRITING_NAME
 
 FILE_MODE = 0o600
 FOLDER_MODE = 0o700
@@ -92,6 +93,9 @@ def delete_leftovers(folder: Path) -> None:
         for path in folder.glob(pattern):
             path.unlink()
             _log.warning("%s was left by a kill, and deleted", path)
+    if (folder / REWRITING_NAME).is_dir():
+        shutil.rmtree(folder / REWRITING_NAME)
+        _log.warning("%s was left by a kill, and deleted", folder / REWRITING_NAME)
 
 
 def cut_torn_line(path: Path) -> bool:
@@ -119,24 +123,15 @@ class OutputFolder:
     """A folder that one live run at a time writes into.
 
     Raises:
-        InputError: it cannot be made, or another run is using it.
+        InputError: it cannot be made, or something else is using it.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        try:
-            path.mkdir(parents=True, mode=FOLDER_MODE, exist_ok=True)
-            self._lock = os.open(path / "live.lock", os.O_RDWR | os.O_CREAT, FILE_MODE)
-        except OSError as error:
-            raise InputError(f"output folder {path} cannot be used: {error.strerror}") from error
+        self._lock = FolderLock(path, "mtmc live", advice="choose another --output", private=True, keep=True)
         if path.stat().st_mode & 0o077:
             _log.warning("%s can be read by others on this machine; chmod 700 keeps them out", path)
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            os.close(self._lock)
-            raise InputError(f"another `mtmc live` writes into {path}: choose another --output") from error
 
     def close(self) -> None:
         """Let another run use it."""
-        os.close(self._lock)
+        self._lock.close()

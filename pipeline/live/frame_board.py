@@ -22,6 +22,7 @@ class LiveFrame:
         time_s: when it was taken, Unix seconds.
         source: whose clock says so.
         age_s: how old it was at `arrived_s`, which is on the monotonic clock.
+        late_s: how long it had been held up by then, beyond the camera's least delay.
         size_wh: (width, height) in pixels.
         to_bgr: gives (H, W, 3) uint8 BGR.
     """
@@ -31,6 +32,7 @@ class LiveFrame:
     time_s: float
     source: TimestampSource
     age_s: float
+    late_s: float
     arrived_s: float
     size_wh: tuple[int, int]
     to_bgr: Callable[[], NDArray[np.uint8]]
@@ -38,6 +40,10 @@ class LiveFrame:
     def age_at(self, monotonic_s: float) -> float:
         """Seconds since it was taken, at a moment of the monotonic clock."""
         return self.age_s + (monotonic_s - self.arrived_s)
+
+    def late_at(self, monotonic_s: float) -> float:
+        """How long it has been held up, at a moment of the monotonic clock: what a fresher frame would be spared."""
+        return self.late_s + (monotonic_s - self.arrived_s)
 
 
 class FrameBoard:
@@ -86,7 +92,7 @@ class FrameBoard:
         Args:
             wait_s: for the first one; an empty list after that.
             batch_wait_s: then for the other cameras that are up.
-            max_age_s: frames older than this are dropped instead.
+            max_age_s: frames that were held up for longer are dropped instead.
         """
         with self._changed:
             if not self._changed.wait_for(lambda: self._frames or self._closed, wait_s):
@@ -95,7 +101,7 @@ class FrameBoard:
             taken = sorted(self._frames.values(), key=lambda frame: frame.time_s)
             self._frames = {}
         now_s = self._clock.monotonic_s()
-        fresh = [frame for frame in taken if frame.age_at(now_s) <= max_age_s]
+        fresh = [frame for frame in taken if frame.late_at(now_s) <= max_age_s]
         for frame in taken:
             if frame not in fresh:
                 self._on_dropped(frame.camera_id, "too_old")

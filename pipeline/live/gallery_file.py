@@ -118,10 +118,12 @@ def load_gallery(folder: Path, embedder_hash: str) -> Gallery | None:
             "%s is damaged (%s); it was put aside as %s, and nobody is known again", path, error, DAMAGED_NAME
         )
         return _only_ids(_largest_id(folder) + 1)
+    # Where checkpoints failed and rows were written all the same, on a disk that is almost full.
+    newer = _largest_id(folder, since_ns=path.stat().st_mtime_ns) + 1
     if found_hash != embedder_hash:
         _log.warning("%s is of another embedding model: nobody in it is known again", path)
-        return _only_ids(gallery.next_id)
-    return gallery
+        return _only_ids(max(gallery.next_id, newer))
+    return replace(gallery, next_id=max(gallery.next_id, newer))
 
 
 def _parse(data: bytes) -> tuple[Gallery, str]:
@@ -163,10 +165,10 @@ def _only_ids(next_id: int) -> Gallery:
     )
 
 
-def _largest_id(folder: Path) -> int:
-    return max(
-        (linked.link.global_id for path in segments(folder) for linked in read_trajectories(path)), default=0
-    )
+def _largest_id(folder: Path, since_ns: int = 0) -> int:
+    """In the segments that were written to since then; 0 if there is none."""
+    paths = [path for path in segments(folder) if path.stat().st_mtime_ns >= since_ns]
+    return max((linked.link.global_id for path in paths for linked in read_trajectories(path)), default=0)
 
 
 def without_forgotten(gallery: Gallery, now_s: float, memory_s: float) -> Gallery:

@@ -55,7 +55,7 @@ def finish_killed_runs(folder: Path) -> list[Remap]:
     """
     delete_leftovers(folder)
     parts = []
-    for part in sorted(folder.glob("traj-*.csv.part")):
+    for part in [path for path in segments(folder) if path.suffix == ".part"]:
         cut_torn_line(part)
         if part.stat().st_size:
             parts.append(part)

@@ -104,25 +104,25 @@ class Manifest:
         settings = self._redact.values(config.model_dump(mode="json", by_alias=True))
         files, receivers = _destinations(config.live.sinks)
         content: dict[str, Any] = {
-            **self._fixed,
             "state": state,
             "written_utc": status.utc.isoformat(timespec="seconds"),
             "uptime_s": round(status.uptime_s, 1),
-            "segments": list(segments),
             "rows_written": status.rows_written,
             "rows_lost": status.rows_lost,
             "identities": status.identities_total,
             "cameras": {camera.name: asdict(camera) for camera in status.cameras},
             "sinks": [asdict(sink) for sink in status.sinks],
             "reloads": status.reloads,
-            # Of earlier runs in this folder, too, whose manifests are deleted some day: for deleting a person's data.
-            "so_far": {
-                "run_ids": sorted({*self._before.run_ids, self._run_id}),
-                "sink_files": sorted(files.union(self._before.sink_files)),
-                "receivers": sorted(receivers.union(self._before.receivers)),
-            },
             "config_sha256": hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest(),
             "config": settings,
         }
-        text = json.dumps(self._redact.values(content), indent=1)
+        # Of earlier runs in this folder, too, whose manifests are deleted some day: for deleting a person's data. Names
+        # of files and runs are as they are: with a short password's letters hidden in them nobody could find them.
+        so_far = {
+            "run_ids": sorted({*self._before.run_ids, self._run_id}),
+            "sink_files": sorted(files.union(self._before.sink_files)),
+            "receivers": self._redact.values(sorted(receivers.union(self._before.receivers))),
+        }
+        whole = {**self._fixed, "segments": list(segments), "so_far": so_far, **self._redact.values(content)}
+        text = json.dumps(whole, indent=1)
         write_whole(self._path, f"{text}\n".encode())

@@ -154,13 +154,14 @@ class Reader:
             time_s=captured.time_s,
             source=captured.source,
             age_s=captured.age_s,
+            late_s=captured.late_s,
             arrived_s=now_s,
             size_wh=picture.size_wh,
             to_bgr=picture.to_bgr,
         )
         self._record.frame(frame, self._capture_clock.offset_s, captured.jumped)
         self._check_still(picture, now_s)
-        self._check_lag(captured.age_s, now_s)
+        self._check_lag(captured.late_s, now_s)
         cause = self._why_not(frame, picture)
         if cause is not None:
             self._record.dropped(cause)
@@ -173,7 +174,7 @@ class Reader:
         """Why a frame is not for the detector; None if it is."""
         if picture.corrupt:
             return "corrupt"
-        if frame.age_s > self._settings.max_age_s:
+        if frame.late_s > self._settings.max_age_s:
             return "too_old"
         period_s = 1 / self._settings.max_fps
         # A quarter of a period early is jitter, not too fast.
@@ -190,14 +191,14 @@ class Reader:
         if luma is not None:
             self._record.still(self._still.look(luma, now_s))
 
-    def _check_lag(self, age_s: float, now_s: float) -> None:
+    def _check_lag(self, late_s: float, now_s: float) -> None:
         """A stream that stays behind has a backlog somewhere; only a new connection is rid of it."""
-        if age_s <= self._settings.max_age_s:
+        if late_s <= self._settings.max_age_s:
             self._late_since_s = None
         elif self._late_since_s is None:
             self._late_since_s = now_s
         elif now_s - self._late_since_s > self._settings.max_lag_s:
-            raise StreamProblem(Reason.LAGGING, f"the stream stays {age_s:.1f} s behind")
+            raise StreamProblem(Reason.LAGGING, f"the stream stays {late_s:.1f} s behind")
 
     # -- files and streams with bursts: played at the speed at which they were taken ---------------------------
 
@@ -232,7 +233,8 @@ class Reader:
         captured = self._capture_clock.stamp(None, None, self._clock.utc_s(due_s))
         is_file = self._settings.file_start_s is not None
         source = TimestampSource.FILE if is_file else TimestampSource.HOST
-        return CaptureTime(captured.time_s, source, max(now_s - due_s, 0.0), False)
+        late_s = max(now_s - due_s, 0.0)
+        return CaptureTime(captured.time_s, source, late_s, late_s, False)
 
 
 def frame_numbers() -> Iterator[int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import logging
+import math
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,6 +20,8 @@ _DAY_S = 86_400.0
 _TAIL_BYTES = 1 << 14
 # remap.csv is written anew for so much time at once, not at every check.
 _REMAP_SLACK = timedelta(hours=1)
+# Rows are in order of time up to the delays of the cameras, so that the first one need not be the oldest.
+_DISORDER = timedelta(minutes=1)
 
 _log = logging.getLogger(__name__)
 
@@ -40,7 +43,7 @@ class Retention:
 
     def enforce(self) -> None:
         """Delete what is too old or too much; OSError if that cannot be done."""
-        finished = sorted(self._folder.glob("traj-*.csv"))
+        finished = [path for path in segments(self._folder) if path.suffix == ".csv"]
         if self._settings.max_age_days is not None:
             oldest_s = self._now_s() - self._settings.max_age_days * _DAY_S
             for path in list(finished):
@@ -52,13 +55,20 @@ class Retention:
         self._delete_lone_manifests()
 
     def prune_remaps(self) -> None:
-        """Delete corrections older than the retention time; nobody may have remap.csv open meanwhile."""
+        """Delete corrections older than the retention time and than all rows that are left; nobody may have remap.csv
+        open meanwhile."""
         path = self._folder / REMAP_NAME
         if self._settings.max_age_days is None or not path.exists():
             return
         oldest = datetime.fromtimestamp(self._now_s() - self._settings.max_age_days * _DAY_S, UTC)
         if _first_correction(path) > oldest - _REMAP_SLACK:
             return
+        # A segment goes with its last row: until then, its first ones need what was found out about them.
+        first_s = min(map(first_row_s, segments(self._folder)), default=math.inf)
+        if first_s < oldest.timestamp():
+            oldest = datetime.fromtimestamp(max(first_s, 0.0), UTC) - _DISORDER
+            if _first_correction(path) > oldest - _REMAP_SLACK:
+                return
         lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
         column = REMAP_COLUMNS.index("utc")
         left = [line for line in lines[1:] if _moment(line.split(",")[column], otherwise=oldest) >= oldest]
@@ -140,6 +150,22 @@ def _moment(text: str, *, otherwise: datetime) -> datetime:
         return datetime.fromisoformat(text)
     except ValueError:
         return otherwise
+
+
+def first_row_s(path: Path) -> float:
+    """When the first box of a segment was seen, Unix seconds; +inf without a row, or without the file by now; 0 if the
+    row is damaged, and may be of any time."""
+    try:
+        with path.open(encoding="utf-8", errors="replace") as file:
+            lines = list(itertools.islice(file, 2))
+    except FileNotFoundError:
+        return math.inf
+    if len(lines) < 2:
+        return math.inf
+    try:
+        return float(lines[1].split(",")[COLUMNS.index("time_s")])
+    except (IndexError, ValueError):
+        return 0.0
 
 
 def last_row_s(path: Path) -> float:

@@ -54,6 +54,7 @@ _STOP_SINKS_S = 0.15
 _STOP_READERS_S = 0.1
 _MANIFEST_INTERVAL_S = 30.0
 _HOUSEKEEPING_S = 0.2
+_CHECKPOINT_RETRY_S = 1.0  # after one that failed
 
 _log = logging.getLogger(__name__)
 
@@ -195,6 +196,7 @@ class LiveRun:
         self._reload_problem = ""
         self.readers_ended = True
         self._began = False
+        self._checkpointed = False
         self._writer = RowWriter(self._segments, self.run_id, self._clock, settings.max_waiting_rows)
         undo.callback(self._writer.close, 0.0)
         self._sinks: list[SinkFeed] = []
@@ -348,11 +350,14 @@ class LiveRun:
         rows = 0
         while not self._stopping.wait(_HOUSEKEEPING_S):
             now_s = time.monotonic()
-            if now_s - checkpoint_s >= self._config.live.checkpoint_interval_s:
+            interval_s = self._config.live.checkpoint_interval_s
+            if now_s - checkpoint_s >= (
+                interval_s if self._checkpointed else min(interval_s, _CHECKPOINT_RETRY_S)
+            ):
                 checkpoint_s = now_s
                 # Without new rows nobody was seen; but people are forgotten, on the disk, too.
                 written = self._writer.rows_written + self._writer.rows_waiting
-                if written != rows or self._identities[2]:
+                if written != rows or self._identities[2] or not self._checkpointed:
                     rows = written
                     self._checkpoint(closing=False)
             if now_s - retained_s >= self._config.live.retention.check_interval_s:
@@ -371,7 +376,7 @@ class LiveRun:
         finally:
             self._core_lock.release()
         path = self._folder.path / GALLERY_NAME
-        self._tell(
+        self._checkpointed = self._tell(
             "identities cannot be written",
             lambda: save_gallery(path, gallery, self._parts.embedder_hash, closing=closing),
         )
@@ -382,16 +387,17 @@ class LiveRun:
             lambda: self._manifest.write(state, self._config, self.status(), self._segments.finished),
         )
 
-    def _tell(self, problem: str, work: Callable[[], None]) -> None:
-        """Do what can wait for a better moment; say once that it does."""
+    def _tell(self, problem: str, work: Callable[[], None]) -> bool:
+        """Do what can wait for a better moment; say once that it does. Whether it was done."""
         try:
             work()
         except OSError as error:
             if problem not in self._told:
                 _log.error("%s (%s); it is tried again", problem, error.strerror)
             self._told.add(problem)
-        else:
-            self._told.discard(problem)
+            return False
+        self._told.discard(problem)
+        return True
 
 
 def default_plans(simulate_live: bool, redact: Redactor) -> Callable[[Config], list[CameraPlan]]:

@@ -177,4 +177,12 @@ def run_id_of(segment: Path) -> str:
 
 def segments(folder: Path) -> list[Path]:
     """All segments of all runs in a folder, the one that is being written too, oldest first."""
-    return sorted([*folder.glob("traj-*.csv"), *folder.glob("traj-*.csv.part")])
+    # In this order, so that one whose `.part` is taken off meanwhile is found at least once; its final name counts.
+    found = [*folder.glob("traj-*.csv.part"), *folder.glob("traj-*.csv")]
+    return sorted({path.name.removesuffix(".part"): path for path in found}.values(), key=_run_and_number)
+
+
+def _run_and_number(segment: Path) -> tuple[str, int, str]:
+    """Sorting key: number 10000 comes after 9999."""
+    number = segment.name.partition(".")[0].rpartition("-")[2]
+    return run_id_of(segment), int(number) if number.isdecimal() else 0, segment.name

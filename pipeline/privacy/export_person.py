@@ -25,16 +25,17 @@ def export_person(folder: RunFolder, global_id: int, output: Path) -> dict[str, 
         What the JSON file holds.
 
     Raises:
-        InputError: nobody has this id.
+        InputError: nobody has this id, or a recording's ids became final meanwhile.
         RunError: the files cannot be written.
     """
-    ids = person_ids(folder, global_id)
-    rows = [
-        row
-        for path in folder.csv_files
-        for row in folder.rows(path)
-        if int(row[COLUMNS.index("global_id")]) in ids.all
-    ]
+    with folder.keeping_ids():
+        ids = person_ids(folder, global_id)
+        rows = [
+            row
+            for path in folder.csv_files
+            for row in folder.rows(path)
+            if int(row[COLUMNS.index("global_id")]) in ids.all
+        ]
     gallery = folder.path / GALLERY_NAME
     known = person_in(gallery, ids.global_id) if gallery.exists() else None
     if not rows and known is None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,10 +18,11 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from pipeline.errors import InputError
-from pipeline.live.files import delete_leftovers
+from pipeline.errors import InputError, RunError
+from pipeline.live.files import cut_torn_line, delete_leftovers
 from pipeline.live.gallery_file import ASIDE_NAMES, GALLERY_NAME, keep_people
-from pipeline.live.segments import REMAP_COLUMNS, REMAP_NAME
+from pipeline.live.segments import REMAP_COLUMNS, REMAP_NAME, append_remaps
+from pipeline.live.sinks.base import Remap
 from pipeline.mot_files import result_line
 from pipeline.privacy.person import person_ids
 from pipeline.privacy.run_folder import RunFolder, replacing, utc_of, write_csv
@@ -75,7 +76,9 @@ def purge_person(folder: RunFolder, global_id: int, *, delete_shared: bool) -> P
     with folder.locked():
         _check_shared(folder, delete_shared)
         delete_leftovers(folder.path)
-        ids = person_ids(folder, global_id).all
+        person = person_ids(folder, global_id)
+        ids = person.all
+        _note(folder, person.unwritten)
 
         def is_theirs(row: Row) -> bool:
             return int(row[_GLOBAL_ID]) in ids
@@ -131,6 +134,19 @@ def purge_before(folder: RunFolder, moment: datetime, *, delete_shared: bool) ->
             purged.files += _delete(folder.shared_files)
         _purge_rows(folder, purged, row=is_old, correction=lambda row: datetime.fromisoformat(row["utc"]) < moment)
         return purged
+
+
+def _note(folder: RunFolder, corrections: Sequence[Remap]) -> None:
+    """Into remap.csv, which is changed last: what only rows say would be lost if the purge were cut off among them."""
+    if not corrections:
+        return
+    path = folder.path / REMAP_NAME
+    try:
+        if path.exists():
+            cut_torn_line(path)
+        append_remaps(folder.path, corrections)
+    except OSError as error:
+        raise RunError(f"{path} cannot be written: {error.strerror}; nothing was deleted") from error
 
 
 def _time_s(content: dict[str, object]) -> float:
@@ -247,27 +263,27 @@ def _purge_tracklets(path: Path, gone: set[TrackKey]) -> int:
         return 0
     batches = []
     removed = 0
+    torn = False
     with pa.OSFile(str(path), "rb") as file, pa.ipc.open_stream(file) as reader:
         schema = reader.schema
-        while (batch := _next_batch(reader)) is not None:
+        while True:
+            try:
+                batch = reader.read_next_batch()
+            except StopIteration:
+                break
+            except (pa.ArrowInvalid, OSError):
+                torn = True  # by a kill, and nobody can say whose features are in the rest
+                break
             keys = zip(batch["camera_id"].to_pylist(), batch["track_id"].to_pylist(), strict=True)
             stay = [key not in gone for key in keys]
             removed += len(stay) - sum(stay)
             batches.append(batch.filter(pa.array(stay, pa.bool_())))
-    if not removed:
+    if not removed and not torn:
         return 0
     with replacing(path) as part, pa.OSFile(str(part), "wb") as file, pa.ipc.new_stream(file, schema) as stream:
         for batch in batches:
             stream.write_batch(batch)
     return removed
-
-
-def _next_batch(reader: pa.RecordBatchStreamReader) -> pa.RecordBatch | None:
-    """None at the end, also of a file that a kill has cut off."""
-    try:
-        return reader.read_next_batch()
-    except (StopIteration, pa.ArrowInvalid, OSError):
-        return None
 
 
 def _purge_json_lines(path: Path, is_gone: Callable[[dict[str, object]], bool]) -> int:

@@ -1,14 +1,12 @@
-"""Which files of a run's output folder hold data of persons, and whether a run is writing them."""
+"""Which files of a run's output folder hold data of persons, read while a run may be writing them."""
 
 from __future__ import annotations
 
 import csv
-import fcntl
-import json
+import itertools
 import os
-import time
 from collections.abc import Generator, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -16,16 +14,14 @@ from pathlib import Path
 from typing import TextIO
 
 from pipeline.errors import InputError, RunError
+from pipeline.folder_lock import FolderLock
 from pipeline.live.files import FILE_MODE, sync_folder
 from pipeline.live.manifest import recorded
 from pipeline.live.segments import REMAP_COLUMNS, REMAP_NAME, run_id_of, segments
 from pipeline.results_csv import COLUMNS
-from pipeline.run_note import NOTE_NAME
 
 # What logrotate compresses with.
 _COMPRESSED = frozenset({".gz", ".bz2", ".xz", ".zst"})
-# `track` writes at least twice a second; a run that says it goes on but wrote nothing for so long was killed.
-_STILL_RUNNING_S = 60.0
 
 
 @dataclass(frozen=True)
@@ -93,6 +89,7 @@ class RunFolder:
 
     def rows(self, path: Path) -> Iterator[list[str]]:
         """Rows of one of the CSV files as texts, in the order of the columns; without a last line that was cut off.
+        None of a file that retention has deleted meanwhile.
 
         Raises:
             InputError: it is no such file.
@@ -106,49 +103,46 @@ class RunFolder:
             return []
         return [dict(zip(REMAP_COLUMNS, row, strict=True)) for row in _rows(path, REMAP_COLUMNS)]
 
-    @contextmanager
-    def locked(self) -> Generator[None, None, None]:
-        """Nobody else writes here meanwhile.
+    def locked(self) -> FolderLock:
+        """Nobody else writes here until it is closed.
 
         Raises:
             InputError: a run is doing so.
         """
-        busy = (
-            f"a run is writing into {self.path}: stop it first (Ctrl-C, or SIGTERM), and start it again afterwards. It "
-            "holds people in memory, and would write down again what is deleted now"
+        advice = (
+            "stop it first (Ctrl-C, or SIGTERM), and start it again afterwards. It holds people in memory, and would "
+            "write down again what is deleted now"
         )
-        self._check_recording(busy)
-        lock = os.open(self.path / "live.lock", os.O_RDWR | os.O_CREAT, FILE_MODE)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            os.close(lock)
-            raise InputError(busy) from error
-        try:
-            yield
-        finally:
-            os.close(lock)
+        return FolderLock(self.path, "mtmc purge", advice=advice, private=True)
 
-    def _check_recording(self, busy: str) -> None:
-        note, rows = self.path / NOTE_NAME, self.path / "trajectories.csv"
-        if not note.exists() or not rows.exists():
-            return
-        try:
-            content = json.loads(note.read_text(encoding="utf-8"))
-        except ValueError:
-            return  # a damaged note says nothing about running
-        running = isinstance(content, dict) and content.get("state") == "running"
-        if running and time.time() - rows.stat().st_mtime < _STILL_RUNNING_S:
-            raise InputError(busy)
+    @contextmanager
+    def keeping_ids(self) -> Generator[None, None, None]:
+        """What is read inside is of one numbering: a recording's ids are other ones when they become final.
+
+        Raises:
+            InputError: they did so meanwhile.
+        """
+        path = self.path / "trajectories.csv"
+        with ExitStack() as held:
+            # Held open, so that no other file can get its inode.
+            before = held.enter_context(path.open("rb")) if path.exists() else None
+            yield
+            if before is not None and not (
+                path.exists() and os.path.samestat(os.fstat(before.fileno()), path.stat())
+            ):
+                raise InputError(
+                    f"{path} was written anew while it was read, so ids mean other people now: look up the person's "
+                    "id again"
+                )
 
 
 def _rows(path: Path, columns: tuple[str, ...]) -> Iterator[list[str]]:
-    try:
-        file = path.open(newline="", encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+    file = _opened(path)
+    if file is None:
+        return
     with file:
-        reader = csv.reader(line for line in file if line.endswith("\n"))
+        # A line without its end is being written, or was when the run was killed; what comes after is no whole line.
+        reader = csv.reader(itertools.takewhile(lambda line: line.endswith("\n"), file))
         header = next(reader, [])
         if tuple(header) != columns:
             raise InputError(f"{path}: its columns are {','.join(header) or 'none'}, not those of a run")
@@ -156,6 +150,19 @@ def _rows(path: Path, columns: tuple[str, ...]) -> Iterator[list[str]]:
             if len(row) != len(columns):
                 raise InputError(f"{path}, line {reader.line_num}: {len(row)} columns instead of {len(columns)}")
             yield row
+
+
+def _opened(path: Path) -> TextIO | None:
+    """A file that was there when files were listed, also if it has lost its `.part` since; None if it was deleted."""
+    names = [path, path.with_suffix("")] if path.suffix == ".part" else [path]
+    for name in names:
+        try:
+            return name.open(newline="", encoding="utf-8")
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            raise InputError(f"{name}: cannot be read ({error.strerror})") from error
+    return None
 
 
 def write_csv(file: TextIO, columns: Iterable[str], rows: Iterable[Iterable[str]]) -> None:

@@ -10,6 +10,24 @@ from pipeline.prefetch import prefetch
 from pipeline.stage_clock import StageClock
 
 
+class TurnedTime:
+    """In place of the module `time`: it stands still until it is turned."""
+
+    def __init__(self) -> None:
+        self.now_s = 0.0
+
+    def perf_counter(self) -> float:
+        return self.now_s
+
+
+@pytest.fixture
+def turned(monkeypatch: pytest.MonkeyPatch) -> TurnedTime:
+    """The time of all stage clocks."""
+    turned = TurnedTime()
+    monkeypatch.setattr("pipeline.stage_clock.time", turned)
+    return turned
+
+
 def _threads(name: str) -> list[threading.Thread]:
     return [thread for thread in threading.enumerate() if thread.name == name]
 
@@ -92,19 +110,24 @@ def test_one_that_was_never_read_has_no_thread() -> None:
     assert _threads("unread") == []
 
 
-def test_stages_add_up_over_threads() -> None:
+def test_stages_add_up_over_threads(turned: TurnedTime) -> None:
     clock = StageClock()
+    begun, done = threading.Barrier(4), threading.Event()
 
     def work() -> None:
         with clock.measure("work"):
-            time.sleep(0.05)
+            begun.wait(10)
+            done.wait(10)
 
     threads = [threading.Thread(target=work) for _ in range(3)]
     for thread in threads:
         thread.start()
+    begun.wait(10)
+    turned.now_s += 5.0
+    done.set()
     for thread in threads:
         thread.join()
-    assert 0.15 <= clock.seconds["work"] < 1.5
+    assert clock.seconds["work"] == 15.0
 
 
 def test_a_stage_that_fails_is_counted() -> None:
@@ -114,17 +137,17 @@ def test_a_stage_that_fails_is_counted() -> None:
     assert clock.seconds["work"] >= 0
 
 
-def test_measuring_each_item_counts_the_work_and_not_the_reader() -> None:
+def test_measuring_each_item_counts_the_work_and_not_the_reader(turned: TurnedTime) -> None:
     clock = StageClock()
 
     def slow() -> Iterator[int]:
         for item in range(3):
-            time.sleep(0.02)
+            turned.now_s += 2.0
             yield item
 
     got = []
     for item in clock.measure_each("slow", slow()):
-        time.sleep(0.1)
+        turned.now_s += 10.0
         got.append(item)
     assert got == [0, 1, 2]
-    assert 0.06 <= clock.seconds["slow"] < 0.25
+    assert clock.seconds["slow"] == 6.0

@@ -210,6 +210,18 @@ def test_results_are_not_replaced_unless_told_to(tmp_path: Path) -> None:
     clear_results(tmp_path, overwrite=False)
 
 
+def test_what_kills_left_half_made_goes_with_the_results(tmp_path: Path) -> None:
+    write(tmp_path, [row(0)])
+    write(tmp_path / "rewriting", [row(0)])
+    for name in (".trajectories.csv.purging", "mot/.a.txt.purging", "trajectories.part.mp4"):
+        (tmp_path / name).write_text("of people")
+    with pytest.raises(InputError, match="already exists"):
+        clear_results(tmp_path, overwrite=False)
+    assert (tmp_path / "rewriting/trajectories.csv").exists()
+    clear_results(tmp_path, overwrite=True)
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
 def test_the_output_folder_is_made_with_its_parents(tmp_path: Path) -> None:
     clear_results(tmp_path / "deep" / "down", overwrite=False)
     assert (tmp_path / "deep" / "down").is_dir()

@@ -17,9 +17,9 @@ from pipeline.results_csv import LinkedRow
 
 _RETRY_S = 1.0
 _FLUSH_S = 1.0
-# What waits goes out together, so that a receiver far away keeps up; fewer rows after a failure, which may be that of
-# a link too slow for so many.
-_ROWS_AT_ONCE = 500
+# So many rows, or corrections, go out together, so that a receiver far away keeps up; fewer after a failure, which may
+# be that of a link too slow for so many.
+_AT_ONCE = 500
 
 _log = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ class SinkFeed:
 
     Args:
         make: opens the sink; called again when that fails.
-        max_waiting_rows: beyond these the oldest are given up and counted.
+        max_waiting_rows: beyond these the oldest are given up and counted; so are corrections of rows that were.
         retry_s: between two attempts.
     """
 
@@ -54,7 +54,7 @@ class SinkFeed:
         self._retry_s = retry_s
         self._pending: deque[_Batch] = deque()
         self._waiting_rows = 0
-        self._rows_at_once = _ROWS_AT_ONCE
+        self._at_once = _AT_ONCE
         self._changed = threading.Condition()
         self._closing = False
         self._given_up = threading.Event()
@@ -114,8 +114,11 @@ class SinkFeed:
         self._waiting_rows -= len(given_up.rows)
         self._lost += len(given_up.rows)
         if self._pending:
-            self._pending[0].corrections = [*given_up.corrections, *self._pending[0].corrections]
+            corrections = [*given_up.corrections, *self._pending[0].corrections]
             given_up.corrections = ()
+            # Nor may these grow for weeks: the oldest of more are given up, too.
+            self._pending[0].corrections = corrections[-self._max_waiting_rows :]
+            self._lost += max(0, len(corrections) - self._max_waiting_rows)
 
     def _run(self) -> None:
         sink: Sink | None = None
@@ -144,16 +147,15 @@ class SinkFeed:
         if rows:
             sink.write(rows)
             self._handed_over(batches)
+        while corrections := self._next_corrections(batches):
+            sink.remap(corrections)
+            self._went_well()
+            self._corrected(batches, corrections)
+        self._went_well()
         with self._changed:
-            corrections = [batch.corrections for batch in batches]
-        if any(corrections):
-            sink.remap([correction for some in corrections for correction in some])
-        with self._changed:
-            self._problem = ""
-            self._rows_at_once = min(2 * self._rows_at_once, _ROWS_AT_ONCE)
-            for batch, sent in zip(batches, corrections, strict=True):
-                # If it got others meanwhile, of a batch that was given up, they are sent the next time.
-                if self._pending and self._pending[0] is batch and batch.corrections is sent:
+            for batch in batches:
+                # One that got corrections meanwhile, of a batch that was given up, stays for the next time.
+                if self._pending and self._pending[0] is batch and not batch.corrections:
                     self._pending.popleft()
         return False
 
@@ -163,10 +165,27 @@ class SinkFeed:
         rows = 0
         for batch in self._pending:
             rows += len(batch.rows)
-            if batches and rows > self._rows_at_once:
+            if batches and rows > self._at_once:
                 break
             batches.append(batch)
         return batches
+
+    def _next_corrections(self, batches: Sequence[_Batch]) -> list[Remap]:
+        with self._changed:
+            waiting = (correction for batch in batches for correction in batch.corrections)
+            return list(itertools.islice(waiting, self._at_once))
+
+    def _corrected(self, batches: Sequence[_Batch], corrections: Sequence[Remap]) -> None:
+        """Those of batches that were given up meanwhile have moved on, and go out once more."""
+        sent = {id(correction) for correction in corrections}
+        with self._changed:
+            for batch in batches:
+                batch.corrections = [correction for correction in batch.corrections if id(correction) not in sent]
+
+    def _went_well(self) -> None:
+        with self._changed:
+            self._problem = ""
+            self._at_once = min(2 * self._at_once, _AT_ONCE)
 
     def _handed_over(self, batches: Sequence[_Batch]) -> None:
         with self._changed:
@@ -183,7 +202,7 @@ class SinkFeed:
         text = self._redact(f"{type(error).__name__}: {error}")
         with self._changed:
             self._errors += 1
-            self._rows_at_once = max(1, self._rows_at_once // 2)
+            self._at_once = max(1, self._at_once // 2)
             news = not self._problem
             self._problem = text
         if news:

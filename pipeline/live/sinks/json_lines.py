@@ -54,7 +54,6 @@ class JsonLines:
             self.connect()
         assert self._descriptor is not None, "connect first"
         data = self._rest + b"".join(f"{message.text}\n".encode() for message in messages)
-        self._rest = b""
         written = 0
         try:
             before = os.fstat(self._descriptor).st_size
@@ -67,6 +66,7 @@ class JsonLines:
             elif written:
                 self._rest = data[written : data.find(b"\n", written - 1) + 1]
             raise DeliveryError(f"{self._name} cannot be written: {error.strerror}") from error
+        self._rest = b""
 
     def close(self) -> None:
         """Close the file; stdout stays open."""

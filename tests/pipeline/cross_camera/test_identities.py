@@ -61,7 +61,7 @@ def test_forgetting(memory_s: float, max_count: int, keep: set[int], left: list[
     table = _table(1, 2, 3, 4)
     table.forget(5.0, memory_s, max_count, keep)
     assert sorted(table.global_id.tolist()) == left
-    assert [global_id for global_id in (1, 2, 3, 4) if global_id in table] == left
+    assert [global_id for global_id in (1, 2, 3, 4) if global_id in table.global_id] == left
     for global_id in left:
         table.see([global_id], 1, 9.0)
     assert table.last_seen_s[:, 1].tolist() == [9.0] * len(left)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -73,20 +73,17 @@ def steady(
     wall_offset_s: float | None = None,
     size_wh: tuple[int, int] = SIZE_WH,
     frames: int = 10**9,
-    shift_s: Callable[[int], float] = lambda index: 0.0,
 ) -> Iterator[Received]:
     """Pictures at a steady pace in real time.
 
     Args:
         wall_offset_s: of the camera's clock; None for a camera that does not tell its time.
-        shift_s: added to all times of the picture with this number.
     """
     began_s = time.monotonic()
     for index in range(frames):
         time.sleep(max(began_s + index / fps - time.monotonic(), 0.0))
-        shift = shift_s(index)
-        wall_s = None if wall_offset_s is None else time.time() + wall_offset_s + shift
-        yield Received((picture(index / fps + shift, wall_s, size_wh=size_wh),))
+        wall_s = None if wall_offset_s is None else time.time() + wall_offset_s
+        yield Received((picture(index / fps, wall_s, size_wh=size_wh),))
 
 
 def one_person(confidence: float = 0.9) -> FakeDetector:

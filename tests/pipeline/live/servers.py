@@ -22,8 +22,11 @@ def free_port() -> int:
 def wait_until(condition: Callable[[], object], timeout_s: float, what: str) -> None:
     """Return as soon as the condition holds; fail the test after so many seconds."""
     deadline = time.monotonic() + timeout_s
-    while not condition():
-        if time.monotonic() > deadline:
+    while True:
+        now = time.monotonic()  # before the look, so that there is one after the deadline in any case
+        if condition():
+            return
+        if now > deadline:
             raise AssertionError(f"not within {timeout_s} s: {what}")
         time.sleep(0.02)
 

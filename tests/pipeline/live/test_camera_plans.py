@@ -11,7 +11,7 @@ import yaml
 from pipeline.config import Config, load_config
 from pipeline.errors import InputError
 from pipeline.live.camera_plans import camera_plans, crops_of
-from pipeline.live.manifest import Manifest
+from pipeline.live.manifest import Manifest, recorded
 from pipeline.live.redaction import RedactingFilter, Redactor
 from pipeline.live.reload import Changes, changes
 from tests.pipeline.live.examples import FixedStatus, make_camera, make_status, watching
@@ -115,6 +115,28 @@ def test_what_the_environment_puts_into_an_address_is_shown_nowhere(
     for shown in (written, caplog.text, metrics):
         for form in (secret, json.dumps(secret)[1:-1], "geh"):
             assert form not in shown
+
+
+def test_a_password_that_is_a_word_does_not_hide_where_rows_went(tmp_path: Path) -> None:
+    """Deleting a person's rows has to find the files again."""
+    rows = tmp_path / "admin" / "rows.jsonl"
+    config = load_config(
+        None,
+        {
+            "cameras": [{"name": "a", "source": "rtsp://h/1", "username": "admin", "password": "admin"}],
+            "live": {"sinks": [{"type": "json_lines", "path": str(rows)}]},
+        },
+    )
+    run_id = "20261128-admin-1"
+    manifest = Manifest(tmp_path, run_id, versions={}, hashes={}, redact=Redactor(["admin", "2026"]))
+    manifest.write(
+        "running", config, make_status(make_camera("a", problem="admin refused")), [f"traj-{run_id}.csv"]
+    )
+    assert recorded(tmp_path).sink_files == (str(rows),)
+    assert recorded(tmp_path).run_ids == (run_id,)
+    written = json.loads((tmp_path / f"manifest-{run_id}.json").read_text())
+    assert written["segments"] == [f"traj-{run_id}.csv"]
+    assert written["cameras"]["a"]["problem"] == "*** refused"
 
 
 def test_a_short_value_of_the_environment_is_hidden_only_where_it_is_a_password(

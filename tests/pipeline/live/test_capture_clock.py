@@ -66,6 +66,15 @@ def test_times_rise_over_a_small_step_back_of_the_camera_clock() -> None:
     assert all(b > a for a, b in itertools.pairwise(times_s))
 
 
+def test_a_clock_that_is_a_little_behind_makes_frames_old_but_not_late() -> None:
+    """Half a second is believed; the third frame is held up by .2 s."""
+    clock = CaptureClock(max_offset_s=0.5)
+    stamps = [clock.stamp(None, NOW_S + k - 0.45, NOW_S + k + held_s) for k, held_s in enumerate([0, 0, 0.2, 0])]
+    assert [stamp.source for stamp in stamps] == [TimestampSource.RTCP] * 4
+    assert [stamp.age_s for stamp in stamps] == pytest.approx([0.45, 0.45, 0.65, 0.45])
+    assert [stamp.late_s for stamp in stamps] == pytest.approx([0, 0, 0.2, 0], abs=1e-3)
+
+
 def test_a_stream_without_any_times_is_stamped_at_arrival() -> None:
     clock = CaptureClock(max_offset_s=0.5)
     stamp = clock.stamp(None, None, NOW_S)

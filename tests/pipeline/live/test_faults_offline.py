@@ -51,7 +51,7 @@ def test_thousands_of_refused_attempts_take_no_memory(tmp_path: Path) -> None:
     process = psutil.Process()
     doors = offline_cameras()
     live = {"retry_min_s": 0.001, "retry_max_s": 0.001, "checkpoint_interval_s": 0.5}
-    files, threads = process.num_fds(), threading.active_count()
+    files, threads = process.num_fds(), set(threading.enumerate())
     with live_run(tmp_path, doors, live=live) as run:
         eventually(lambda: attempts(run) >= 500, 20)  # what is kept once is kept by now
         gc.collect()
@@ -65,5 +65,5 @@ def test_thousands_of_refused_attempts_take_no_memory(tmp_path: Path) -> None:
     assert min(made.values()) >= ATTEMPTS / 5
     assert states <= {CameraState.CONNECTING, CameraState.WAITING}
     assert grown <= GROWTH_BYTES
-    eventually(lambda: threading.active_count() == threads, 5, "the end of all threads")
-    assert process.num_fds() == files
+    eventually(lambda: set(threading.enumerate()) <= threads, 5, "the end of all threads")
+    assert process.num_fds() <= files

@@ -2,18 +2,21 @@ from __future__ import annotations
 
 import threading
 
+import pytest
+
 from pipeline.live.frame_board import FrameBoard, LiveFrame
 from pipeline.live.status import TimestampSource
 from tests.pipeline.live.fakes import SIZE_WH, FakeClock, picture
 
 
-def frame(camera: str, index: int, clock: FakeClock, age_s: float = 0.0) -> LiveFrame:
+def frame(camera: str, index: int, clock: FakeClock, age_s: float = 0.0, least_age_s: float = 0.0) -> LiveFrame:
     return LiveFrame(
         camera,
         index,
         clock.utc_s() - age_s,
         TimestampSource.HOST,
         age_s,
+        age_s - least_age_s,
         clock.monotonic_s(),
         SIZE_WH,
         picture().to_bgr,
@@ -45,6 +48,17 @@ def test_a_frame_that_waited_too_long_is_dropped() -> None:
     shown.put(frame("b", 0, clock))
     assert [one.camera_id for one in shown.take(wait_s=0, batch_wait_s=0, max_age_s=0.5)] == ["b"]
     assert dropped == [("a", "too_old")]
+
+
+def test_an_age_that_all_frames_of_a_camera_have_drops_none() -> None:
+    """Its clock may be a little behind, or its network slow: the next frame would be no better."""
+    clock = FakeClock()
+    shown, dropped = board(clock)
+    shown.put(frame("a", 0, clock, age_s=0.45, least_age_s=0.45))
+    clock.turn(0.2)
+    (taken,) = shown.take(wait_s=0, batch_wait_s=0, max_age_s=0.5)
+    assert (taken.age_at(clock.monotonic_s()), taken.late_at(clock.monotonic_s())) == pytest.approx((0.65, 0.2))
+    assert dropped == []
 
 
 def test_a_batch_waits_for_cameras_that_are_up_and_for_no_other() -> None:

@@ -132,7 +132,8 @@ def test_a_run_goes_on_while_the_disk_is_full_and_loses_nothing(
         eventually(lambda: says_that_it_is_full(run), 5)
         eventually(lambda: run.status().rows_waiting >= 40, 15)
         eventually(lambda: {"traj", "manifest", "gallery"} <= disk.refused_kinds, 5)
-        assert all(camera.state == "up" for camera in run.status().cameras)
+        eventually(lambda: all(camera.state == "up" for camera in run.status().cameras), 5)
+        assert all(camera.reconnects == {} for camera in run.status().cameras)
         assert run.status().rows_lost == 0
         disk.full = False
         eventually(lambda: run.status().ready and run.status().rows_waiting < 20, 5)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -73,6 +74,22 @@ def test_features_of_another_model_are_not_compared_but_ids_go_on(tmp_path: Path
     loaded = load_gallery(tmp_path, "another")
     assert loaded is not None
     assert (len(loaded), loaded.next_id) == (0, gallery().next_id)
+
+
+@pytest.mark.parametrize("embedder", ["model", "another"])
+def test_ids_in_rows_that_are_newer_than_the_file_are_not_given_again(tmp_path: Path, embedder: str) -> None:
+    """The disk took rows but no checkpoint, and then the run was killed."""
+    path = tmp_path / GALLERY_NAME
+    save_gallery(path, gallery(), "model", closing=True)
+    old_s = path.stat().st_mtime - 100
+    os.utime(path, (old_s, old_s))
+    output = SegmentWriter(tmp_path, "run", HostClock(), segment_s=10, segment_max_bytes=10**6, fsync_interval_s=1)
+    output.write_rows([row_line(row(0, global_id=gallery().next_id + 7))])
+    output.close()
+    loaded = load_gallery(tmp_path, embedder)
+    assert loaded is not None
+    assert loaded.next_id == gallery().next_id + 8
+    assert len(loaded) == (3 if embedder == "model" else 0)
 
 
 @pytest.mark.parametrize("damage", [b"", b"no archive", None], ids=["empty", "other content", "absent"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import statistics
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -20,7 +22,7 @@ from pipeline.config import load_config
 from pipeline.errors import InputError
 from pipeline.live.status import TimestampSource
 from tests.pipeline.live.live_process import clip
-from tests.pipeline.live.waiting import eventually
+from tests.pipeline.live.waiting import HICCUP_S, eventually
 from tests.pipeline.live.watched_fleet import site, watched
 
 # Parts in a list that moves on.
@@ -76,7 +78,8 @@ def test_mjpeg_over_http(tmp_path: Path) -> None:
         assert status.reconnects == {}
         times_s = [frame.time_s for frame in fleet.frames["a"]]
         # At the pace at which they came; FFmpeg itself would count 25 frames a second.
-        assert (times_s[-1] - times_s[5]) / (len(times_s) - 6) == pytest.approx(0.1, rel=0.5)
+        steps_s = [b - a for a, b in itertools.pairwise(times_s[5:])]
+        assert statistics.median(steps_s) == pytest.approx(0.1, rel=0.5)
 
 
 def write_hls(folder: Path, seconds: float) -> Path:
@@ -104,22 +107,22 @@ def test_hls_is_played_at_its_own_speed(tmp_path: Path) -> None:
         frames = fleet.frames["a"][:25]
     assert {frame.source for frame in frames} == {TimestampSource.HOST}
     assert frames[-1].arrived_s - frames[0].arrived_s >= 2.2
-    assert frames[-1].time_s - frames[0].time_s == pytest.approx(2.4, abs=0.5)
+    assert 1.9 <= frames[-1].time_s - frames[0].time_s <= 2.9 + HICCUP_S
 
 
 def moving_list(folder: Path, parts: Sequence[str], asked: list[str]) -> type[BaseHTTPRequestHandler]:
-    """As a camera gives HLS: every second a part comes and the oldest one goes, and the list never says that it ends.
+    """As a camera gives HLS: parts come, the oldest ones go, and the list never says that it ends.
+
+    It moves on when its newest part is fetched, not by the clock: a client that is kept from asking misses nothing.
 
     Args:
         asked: receives the names of the parts that were handed out.
     """
-    began_s: list[float] = []
+    oldest = 0
 
     class Camera(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            if not began_s:
-                began_s.append(time.monotonic())
-            oldest = int(time.monotonic() - began_s[0])
+            nonlocal oldest
             name = self.path.removeprefix("/")
             if name == "live.m3u8":
                 head = f"#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-TARGETDURATION:1\n#EXT-X-MEDIA-SEQUENCE:{oldest}\n"
@@ -128,6 +131,7 @@ def moving_list(folder: Path, parts: Sequence[str], asked: list[str]) -> type[Ba
             elif name in parts[max(oldest - 1, 0) : oldest + LISTED]:  # for those who have just read the list
                 asked.append(name)
                 body = (folder / name).read_bytes()
+                oldest += [name] == parts[oldest : oldest + LISTED][-1:]
             else:
                 self.send_error(404)
                 return
@@ -153,7 +157,7 @@ def test_hls_goes_on_while_its_list_moves_on(tmp_path: Path) -> None:
     assert status.reconnects == {}
     times_s = [frame.time_s for frame in frames]
     assert times_s == sorted(times_s)
-    assert times_s[-1] - times_s[0] == pytest.approx(5.9, abs=1.0)
+    assert 4.9 <= times_s[-1] - times_s[0] <= 6.9 + HICCUP_S
 
 
 def test_recordings_and_streams_have_commands_of_their_own() -> None:

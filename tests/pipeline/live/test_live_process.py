@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import json
 import os
 import signal
 import time
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 import yaml
 
+from pipeline.config import load_config
 from pipeline.errors import InputError
 from pipeline.live.segments import segments
 from pipeline.results_csv import LinkedRow, read_trajectories
+from tests.pipeline.live.fake_live import FRAMES_FILE
 from tests.pipeline.live.live_process import STARTED_S, STOPPED_S, clip, live_process
 from tests.pipeline.live.rtsp_server import needs_rtsp_server, rtsp_server
-from tests.pipeline.live.waiting import eventually
+from tests.pipeline.live.waiting import HICCUP_S, eventually
+
+FPS = 10.0  # of all cameras here
 
 
 def rows_in(output: Path) -> list[LinkedRow]:
@@ -81,7 +88,7 @@ def test_the_end_of_all_files_is_the_end_of_the_run(tmp_path: Path) -> None:
     """A file is no camera: its end is not a fault that is tried again."""
     cameras: list[dict[str, object]] = [
         {"name": name, "source": str(clip(tmp_path, name, seconds))}
-        for name, seconds in (("one", 1.5), ("two", 3.0))
+        for name, seconds in (("one", 4.0), ("two", 5.0))  # a busy machine may miss the first two
     ]
     output = tmp_path / "out"
     with live_process(tmp_path, *arguments(write_site(tmp_path, cameras), output)) as process:
@@ -108,30 +115,40 @@ def test_a_second_signal_ends_it_at_once(tmp_path: Path, two_files: Path) -> Non
     assert took_s <= STOPPED_S
 
 
+def frames_in(path: Path) -> set[tuple[str, int]]:
+    """Cameras and numbers of the frames that a run has looked at."""
+    return {(camera, int(number)) for camera, number in map(str.split, path.read_text().splitlines())}
+
+
 @pytest.mark.faults
 def test_a_kill_loses_at_most_a_second_of_rows_and_leaves_files_that_can_be_read(
     tmp_path: Path, two_files: Path
 ) -> None:
+    """Counted in frames that were looked at and have no row: a machine that stops for a while loses none."""
     output = tmp_path / "out"
-    lost_s = []
+    lost: list[int] = []
     used: set[int] = set()
     final: list[set[int]] = []
     for number in range(3):
-        with live_process(tmp_path, *arguments(two_files, output), log=f"log{number}.txt") as process:
+        env = {**os.environ, FRAMES_FILE: str(tmp_path / f"frames{number}.txt")}
+        with live_process(tmp_path, *arguments(two_files, output), log=f"log{number}.txt", env=env) as process:
             before = len(rows_in(output))
             eventually(lambda before=before: len(rows_in(output)) > before + 40, STARTED_S)
-            killed_s = time.time()
             process.send(signal.SIGKILL)
             process.wait(10)
         rows = rows_in(output)
-        for camera in ("one", "two"):
-            lost_s.append(killed_s - max(linked.row.time_s for linked in rows if linked.row.camera_id == camera))
+        seen = frames_in(tmp_path / f"frames{number}.txt")
+        missing = seen - {(linked.row.camera_id, linked.row.frame_index) for linked in rows[before:]}
+        lost += Counter(camera for camera, _ in missing).values()
+        assert len(rows) - before == len(seen) - len(missing) > 40
         provisional = {linked.link.global_id for linked in rows[before:] if not linked.link.final}
         assert not provisional & used  # ids that were given before the kill are not given again
         used |= {linked.link.global_id for linked in rows}
         final.append({linked.link.global_id for linked in rows[before:] if linked.link.final})
-    print(f"kill: the last rows are {max(lost_s):.2f} s older than the kill")
-    assert max(lost_s) <= 1.0
+    lost_s = max(lost, default=0) / FPS
+    print(f"kill: the rows of {lost_s:.2f} s are missing")
+    # A second, and the rows that waited in memory for their ids.
+    assert lost_s <= 1.0 + load_config().live.hold_s
     # The next start has said of every id that was provisional at the kill what became of it.
     last_s = max(linked.row.time_s for linked in rows_in(output))
     with live_process(tmp_path, *arguments(two_files, output), log="last.txt") as process:
@@ -182,6 +199,12 @@ def test_files_are_played_only_when_that_is_meant(tmp_path: Path, two_files: Pat
     assert not output.exists()
 
 
+def pace(rows: Sequence[LinkedRow]) -> tuple[float, float]:
+    """Rows a second of one camera but for their longest pause, which may be one of the machine; and that pause in s."""
+    *steps_s, longest_s = sorted(b.row.time_s - a.row.time_s for a, b in itertools.pairwise(rows))
+    return len(steps_s) / sum(steps_s), longest_s
+
+
 @pytest.mark.faults
 @needs_rtsp_server
 def test_a_reload_under_load_restarts_changed_cameras_only(tmp_path: Path) -> None:
@@ -193,29 +216,37 @@ def test_a_reload_under_load_restarts_changed_cameras_only(tmp_path: Path) -> No
         site = write_site(tmp_path, cameras("one", "two"))
         output = tmp_path / "out"
 
-        def seen(name: str) -> int:
-            return sum(linked.row.camera_id == name for linked in rows_in(output))
+        def seen(name: str) -> list[LinkedRow]:
+            return [linked for linked in rows_in(output) if linked.row.camera_id == name]
 
         with live_process(tmp_path, "--config", str(site), "--output", str(output)) as process:
-            eventually(lambda: seen("one") > 20 and seen("two") > 20, STARTED_S)
+            eventually(lambda: len(seen("one")) > 40 and len(seen("two")) > 20, STARTED_S)
             site.write_text("cameras: [{name: one, sourc: oops}]")
             process.send(signal.SIGHUP)
             eventually(lambda: "was not taken over" in " ".join(process.text.split()), 10)
-            before, began_s = seen("one"), time.monotonic()
+            before = seen("one")
             for number in range(10):  # again and again while frames come
                 write_site(tmp_path, cameras("one", "three") if number % 2 == 0 else cameras("one", "two"))
                 process.send(signal.SIGHUP)
                 time.sleep(0.5)
             write_site(tmp_path, cameras("one", "three"))
             process.send(signal.SIGHUP)
-            eventually(lambda: seen("three") > 20, 20)
-            rate = (seen("one") - before) / (time.monotonic() - began_s)
+            eventually(lambda: len(seen("three")) > 20, 20)
+            last_s = seen("three")[-1].row.time_s
+            eventually(lambda: seen("one")[-1].row.time_s >= last_s, 5)
+            meanwhile = seen("one")[len(before) - 1 :]
             process.send(signal.SIGTERM)
             code, _ = process.wait(30)
         assert code == 0
-        print(f"reload: the camera that did not change gave {rate:.1f} rows a second meanwhile")
-        assert rate >= 9.0
+        normal, _ = pace(before)
+        rate, longest_s = pace(meanwhile)
+        print(
+            f"reload: the camera that did not change gave {rate:.1f} rows a second meanwhile, {normal:.1f} before"
+        )
+        assert rate >= 0.9 * normal
+        assert longest_s <= 0.5 + HICCUP_S
         states = manifest_of(output)["cameras"]
         assert isinstance(states, dict)
         assert states["one"]["reconnects"] == {}
+        assert "reload" not in states["one"]["dropped"]
         assert set(states) == {"one", "three"}

@@ -30,7 +30,7 @@ from pipeline.results_csv import LinkedRow
 from tests.factories import with_limits
 from tests.pipeline.live.fakes import FakeStream, one_look, one_person, steady
 from tests.pipeline.live.simulated_run import live_run, rows_in, rows_of
-from tests.pipeline.live.waiting import eventually
+from tests.pipeline.live.waiting import HICCUP_S, eventually
 from tests.pipeline.live.watched_fleet import site
 
 
@@ -41,8 +41,8 @@ def test_one_person_in_two_cameras_has_one_id_while_the_run_goes_on(tmp_path: Pa
         eventually(lambda: {one.link.global_id for one in rows_of(tmp_path, "b") if one.link.final}, 15)
         eventually(lambda: run.status().identities_now == 1, 10)
         eventually(lambda: any(rows for _, rows in seen), 10)
+        eventually(lambda: run.status().ready, 5)
         status = run.status()
-        assert status.ready
         assert [camera.people for camera in status.cameras] == [1, 1]
         assert set(status.row_latency_s) == {0.5, 0.99}
         frame, rows = next((frame, rows) for frame, rows in seen if rows)
@@ -75,12 +75,16 @@ def test_a_slow_sink_gets_its_rows_at_the_end_and_what_a_dead_one_lost_is_said(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     taken: list[LinkedRow] = []
+    ending = threading.Event()
 
     class Slow:
+        """Takes nothing until the run ends."""
+
         name = "slow"
 
         def write(self, rows: Sequence[LinkedRow]) -> None:
-            time.sleep(0.5)
+            ending.wait(30)
+            time.sleep(0.1)
             taken.extend(rows)
 
         def remap(self, corrections: Sequence[Remap]) -> None:
@@ -99,8 +103,11 @@ def test_a_slow_sink_gets_its_rows_at_the_end_and_what_a_dead_one_lost_is_said(
         tmp_path, {"a": lambda: FakeStream(steady(10))}, more_sinks=[("slow", Slow), ("dead", dead)]
     ) as run:
         eventually(lambda: run.status().rows_written >= 10, 15)
+        assert not taken
+        ending.set()
         began_s = time.monotonic()
-    assert time.monotonic() - began_s < 2
+    # The dead one uses up most of the 2 s that a stop may take.
+    assert time.monotonic() - began_s < 2 + HICCUP_S
     count = run.status().rows_written
     assert len(taken) == count
     [path] = (tmp_path / "out").glob("manifest-*.json")
@@ -175,9 +182,10 @@ def test_cameras_with_clocks_two_seconds_apart_show_one_person_at_one_time(tmp_p
     }
     assert {one.row.track_id for one in rows_in(tmp_path)} == {1}  # no track was ended for being old
     assert len({one.link.global_id for one in rows_in(tmp_path) if one.link.final}) == 1
-    # Frames of one batch are written together, so neighbours in the file were taken together.
+    # Frames of one batch are written together, so neighbours in the file were taken together. Times that were 2 s apart
+    # would go back at each second row; what goes forward may be a pause of this machine.
     times_s = [one.row.time_s for one in rows_in(tmp_path)]
-    assert max(abs(b - a) for a, b in itertools.pairwise(times_s)) < 1.0
+    assert min(b - a for a, b in itertools.pairwise(times_s)) > -1.0
 
 
 def test_a_detector_that_fails_loses_its_batch_and_nothing_else(
@@ -359,8 +367,9 @@ def test_frames_from_before_a_reload_do_not_decide_the_calibrated_size(
         class_names, model_hash = works.class_names, "held"
 
         def detect(self, frames: Sequence[Frame]) -> list[Detections]:
-            working.set()
-            go_on.wait(10)
+            if not go_on.is_set():
+                working.set()
+                go_on.wait(10)
             return works.detect(frames)
 
     def config_of(settings: dict[str, Any]) -> Config:
@@ -370,7 +379,6 @@ def test_frames_from_before_a_reload_do_not_decide_the_calibrated_size(
     with live_run(tmp_path, doors, config=config_of(first), detector=Held()) as run:
         eventually(lambda: rows_in(tmp_path), 10)
         go_on.clear()
-        working.clear()
         assert working.wait(5)
         run.reload(lambda: config_of(then))
         go_on.set()
@@ -383,7 +391,7 @@ def test_frames_from_before_a_reload_do_not_decide_the_calibrated_size(
 def test_a_run_that_cannot_be_built_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Another one in the same process has the folder."""
     doors = {"a": lambda: FakeStream(steady(10))}
-    threads = threading.active_count()
+    threads = set(threading.enumerate())
     for failing in ("load_gallery", "TrackingCore", "RowWriter"):
         with monkeypatch.context() as patched:
 
@@ -393,7 +401,7 @@ def test_a_run_that_cannot_be_built_leaves_nothing_behind(tmp_path: Path, monkey
             patched.setattr(f"pipeline.live.run.{failing}", fails)
             with pytest.raises(InputError, match="another model"), live_run(tmp_path, doors):
                 pass
-        eventually(lambda: threading.active_count() == threads, 2)
+        eventually(lambda: set(threading.enumerate()) <= threads, 5, "the end of all threads")
     with live_run(tmp_path, doors):
         pass
 

@@ -67,6 +67,17 @@ def test_segments_rotate_and_are_valid_at_every_moment(tmp_path: Path, limit: di
     assert {stat.S_IMODE(path.stat().st_mode) for path in files} == {0o600}
 
 
+def test_segments_stay_in_order_beyond_four_digits(tmp_path: Path) -> None:
+    numbers = [9, 9990, 9999, 10000, 10001, 100000]
+    for number in numbers:
+        (tmp_path / f"traj-20260101-1-{number:04}.csv").touch()
+    (tmp_path / "traj-20260101-1-100001.csv.part").touch()
+    (tmp_path / "traj-20251231-9-100002.csv").touch()
+    names = [path.name for path in segments(tmp_path)]
+    assert names[0] == "traj-20251231-9-100002.csv"
+    assert [int(name.split("-")[3].split(".")[0]) for name in names[1:]] == [*numbers, 100001]
+
+
 def test_what_a_kill_left_is_cut_to_whole_lines_and_finished(tmp_path: Path) -> None:
     output = writer(tmp_path, HostClock())
     output.write_rows([row_line(row(index)) for index in range(3)])
@@ -134,7 +145,7 @@ def test_corrections_are_pruned_while_they_are_written(tmp_path: Path) -> None:
         assert done.wait(5)
         assert provisional_ids() == left
     rows.submit([row(0)], [correction(7)])
-    rows.close(1)
+    rows.close(5)
     assert provisional_ids() == [2, 7]
 
 

@@ -33,7 +33,7 @@ def blocks(text: str, language: str) -> list[str]:
 def test_the_commands_work(text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     OutputFolder(Path("site")).close()
-    rows = [make_row(17, time_s=NOW_S), make_row(18, time_s=NOW_S), make_row(19, time_s=NOW_S - 30 * 86_400)]
+    rows = [make_row(17), make_row(18, track_id=2), make_row(19, track_id=3, time_s=NOW_S - 30 * 86_400)]
     segment = Path("site/traj-20260501T100000Z-3f2a-0001.csv")
     segment.write_text(",".join(COLUMNS) + "\n" + "".join(map(row_line, rows)))
     commands = [shlex.split(line, comments=True) for block in blocks(text, "bash") for line in block.splitlines()]

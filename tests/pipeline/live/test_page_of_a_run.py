@@ -104,8 +104,13 @@ def test_the_page_of_a_run_shows_it_and_ends_with_it(tmp_path: Path, environment
         eventually(lambda: client.get("/api/timeline").json()["visits"], STARTED_S)
         visits = client.get("/api/timeline").json()["visits"]
         assert {visit["camera_id"] for visit in visits} <= {"one", "two"}
+
+        def state(name: str) -> str:
+            cameras = client.get("/api/status").json()["cameras"]
+            return next(camera["state"] for camera in cameras if camera["name"] == name)
+
+        eventually(lambda: state("one") == "up", 10)
         status = client.get("/api/status").json()
-        assert {camera["name"]: camera["state"] for camera in status["cameras"]}["one"] == "up"
         assert [sink["name"] for sink in status["sinks"]] == [f"json_lines {tmp_path}/rows.jsonl", "page"]
         metrics = client.get("/metrics").text
         counted = [line for line in metrics.splitlines() if line.startswith("mtmc_camera_frame_age_seconds_count")]
@@ -134,9 +139,8 @@ def test_old_segments_go_while_it_runs_and_a_purge_has_to_wait(
     arguments = ["--config", str(site), "--output", str(output), "--simulate-live"]
     purge = [sys.executable, "run_pipeline.py", "purge", str(output), "--id", "1"]
     with live_process(tmp_path, *arguments, env=environment) as process:
-        eventually(lambda: list(output.glob("traj-*-0001.csv*")), STARTED_S)
-        eventually(lambda: not list(output.glob("traj-*-0001.csv*")), STARTED_S)
-        assert segments(output)
+        # The first one is there for about 3 s, and not looked for: a busy machine could miss it.
+        eventually(lambda: segments(output) and not list(output.glob("traj-*-0001.csv*")), STARTED_S)
         refused = subprocess.run(purge, cwd=PROJECT_ROOT, capture_output=True, text=True, check=False)
         assert refused.returncode == 2
         assert "stop it first" in refused.stderr

@@ -165,17 +165,21 @@ def test_a_stream_that_stays_behind_is_opened_anew() -> None:
 
 @pytest.mark.parametrize("wall_offset_s", [None, 0.0, -7200.0])
 def test_times_that_jump_back_are_counted_and_frames_go_on(wall_offset_s: float | None) -> None:
-    def shift_s(index: int) -> float:
-        return -3600.0 if index >= 10 else 0.0
+    clock = FakeClock()
 
-    reader, record, shown, _ = read(
-        steady(20, wall_offset_s=wall_offset_s, frames=20, shift_s=shift_s), ReaderSettings(30, 0.5, 3)
-    )
+    def script() -> Iterator[Received]:
+        for index in range(20):
+            clock.turn(0.05)
+            shift_s = -3600.0 if index >= 10 else 0.0
+            wall_s = None if wall_offset_s is None else clock.utc_s() + wall_offset_s + shift_s
+            yield Received((picture(index / 20 + shift_s, wall_s),))
+
+    reader, record, shown, _ = read(script(), ReaderSettings(30, 0.5, 3), clock)
     status = record.status()
     assert status.clock_jumps == 1
     assert len(shown) == 20
     times_s = [frame.time_s for frame in shown]
-    assert all(0 < b - a < 1 for a, b in itertools.pairwise(times_s))
+    assert [b - a for a, b in itertools.pairwise(times_s)] == pytest.approx([0.05] * 19, abs=0.001)
     assert reader.problem is not None
     assert reader.problem.reason is Reason.ENDED
 
@@ -184,7 +188,8 @@ def test_a_file_is_played_at_its_own_speed() -> None:
     clock = HostClock()
     script = iter([Received((picture(5.0 + index / 20),)) for index in range(20)])
     start_s = clock.monotonic_s() + 0.2
-    settings = ReaderSettings(30.0, 0.5, 3.0, file_start_s=start_s)
+    # Frames that a busy machine shows late count, too: this is about when they are shown and what their times are.
+    settings = ReaderSettings(30.0, 10.0, 3.0, file_start_s=start_s)
     _, record, shown, _ = read(script, settings, clock, paced=True)
     assert [frame.time_s - clock.utc_s(start_s) for frame in shown] == pytest.approx(
         [index / 20 for index in range(20)], abs=0.002
@@ -217,6 +222,7 @@ def test_after_stop_nothing_is_shown() -> None:
     assert showing.wait(5)
     stopping = threading.Thread(target=reader.stop)
     stopping.start()
+    eventually(reader._stop.is_set, 5)
     stopping.join(0.2)
     assert stopping.is_alive()
     go_on.set()
@@ -258,24 +264,28 @@ def state(fleet: CameraFleet, name: str) -> CameraState:
 
 
 def test_a_reader_that_hangs_is_left_behind_and_replaced_without_harm_to_others(tmp_path: Path) -> None:
-    release = threading.Event()
+    hang, release = threading.Event(), threading.Event()
 
     def hanging() -> Iterator[Received]:
-        yield from steady(20, frames=5)
-        release.wait(60)
+        for received in steady(20):
+            if hang.is_set():
+                release.wait(60)
+            yield received
 
     door = Door(lambda: FakeStream(hanging()), lambda: FakeStream(steady(20)))
     fleet = fleet_of(tmp_path, {"hangs": door, "good": Door(lambda: FakeStream(steady(20)))})
     try:
         eventually(lambda: state(fleet, "hangs") is CameraState.UP, 5)
+        hang.set()
         noticed_s = eventually(lambda: state(fleet, "hangs") is not CameraState.UP, 5)
+        decoded = fleet.record("hangs").status().decoded
         eventually(lambda: fleet.record("hangs").status().abandoned == 1, 6)
         eventually(lambda: state(fleet, "hangs") is CameraState.UP, 5)
         print(f"a reader that hangs: noticed after {noticed_s:.1f} s")
-        assert state(fleet, "good") is CameraState.UP
+        eventually(lambda: state(fleet, "good") is CameraState.UP, 5)
+        assert fleet.record("good").status().reconnects == {}
         assert fleet.record("hangs").status().reconnects == {"stalled": 1}
-        decoded = fleet.record("hangs").status().decoded
-        assert decoded > 5
+        assert fleet.record("hangs").status().decoded > decoded
     finally:
         release.set()
         assert fleet.stop(5)
@@ -292,7 +302,8 @@ def test_a_mistake_in_a_reader_is_a_problem_of_its_camera_alone(
         eventually(lambda: fleet.record("a").status().reconnects.get("network", 0) >= 2, 5)
         assert "ZeroDivisionError" in fleet.record("a").status().problem
         assert "secret" not in fleet.record("a").status().problem
-        assert state(fleet, "b") is CameraState.UP
+        eventually(lambda: state(fleet, "b") is CameraState.UP, 5)
+        assert fleet.record("b").status().reconnects == {}
         assert "the reader failed" in caplog.text
     finally:
         assert fleet.stop(5)
@@ -309,15 +320,16 @@ def test_only_changed_cameras_are_restarted(tmp_path: Path) -> None:
         eventually(lambda: state(fleet, "a") is CameraState.UP, 5)
         assert [camera.name for camera in fleet.status()] == ["a", "b", "d"]
         assert doors["b"].opened == doors["c"].opened == 1
-        assert state(fleet, "b") is CameraState.UP
+        eventually(lambda: state(fleet, "b") is CameraState.UP, 5)
+        assert fleet.record("b").status().reconnects == {}
         assert fleet.record("a").status().reconnects == {"reload": 1}
     finally:
         assert fleet.stop(5)
 
 
 def test_a_low_frame_rate_is_no_silence(tmp_path: Path) -> None:
-    """Two seconds between two frames: half a frame a second is what this camera gives."""
-    fleet = fleet_of(tmp_path, {"slow": Door(lambda: FakeStream(steady(0.5)))})
+    """1.7 s between two frames: so few is what this camera gives. Another one would be stalled after 1.2 s."""
+    fleet = fleet_of(tmp_path, {"slow": Door(lambda: FakeStream(steady(0.6)))})
     states = set()
     try:
         eventually(lambda: fleet.record("slow").status().decoded >= 4, 15)

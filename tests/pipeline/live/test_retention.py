@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.live.output_settings import RetentionSettings
-from pipeline.live.retention import Retention, last_row_s
+from pipeline.live.retention import Retention, first_row_s, last_row_s
 from pipeline.live.segments import REMAP_COLUMNS, remap_line, row_line
 from pipeline.results_csv import COLUMNS
 from tests.pipeline.live.examples import NOW_S, make_remap, make_row
@@ -115,3 +115,54 @@ def test_old_corrections_and_notes_of_deleted_runs_go_too(tmp_path: Path) -> Non
     keeper.enforce()
     assert (tmp_path / "remap.csv").read_text() == ",".join(REMAP_COLUMNS) + "\n\0\0\n" + new
     assert names(tmp_path) == ["manifest-run1.json", "manifest-run2.json", "remap.csv", "traj-run1-0001.csv"]
+
+
+def correction_at(time_s: float) -> str:
+    found = make_remap(5, 2)
+    return remap_line(type(found)(time_s, found.camera_id, found.track_id, 5, 2, 0.9), "run1")
+
+
+@pytest.mark.parametrize(
+    ("first_row_days", "damage", "stays"),
+    [
+        pytest.param(9.0, "", True, id="rows from before it are left"),
+        pytest.param(8.0, "", True, id="rows of its moment are left"),
+        pytest.param(7.5, "", False, id="the oldest row that is left is newer"),
+        pytest.param(7.5, "\0\0\n", True, id="the oldest row that is left says no time"),
+        pytest.param(7.5, HEADER, True, id="nor does a second header"),
+    ],
+)
+@pytest.mark.parametrize("part", [False, True], ids=["finished", "open"])
+def test_a_correction_stays_as_long_as_rows_that_it_may_correct(
+    tmp_path: Path, first_row_days: float, damage: str, stays: bool, part: bool
+) -> None:
+    """A segment goes with its last row, so that its first ones become older than the retention time."""
+    lines = [correction_at(NOW_S - 8 * DAY_S), correction_at(NOW_S - DAY_S)]
+    (tmp_path / "remap.csv").write_text(",".join(REMAP_COLUMNS) + "\n" + "".join(lines))
+    rows = [row_line(make_row(time_s=NOW_S - days * DAY_S)) for days in (first_row_days, 6.0)]
+    (tmp_path / f"traj-run1-0001.csv{'.part' if part else ''}").write_text(HEADER + damage + "".join(rows))
+    segment(tmp_path, "run1", 2, NOW_S)
+    (tmp_path / "traj-run2-0001.csv.part").write_text(HEADER)
+    keeper = retention(tmp_path, max_age_days=7.0)
+    keeper.enforce()
+    keeper.prune_remaps()
+    left = (tmp_path / "remap.csv").read_text().splitlines(keepends=True)[1:]
+    assert left == (lines if stays else lines[1:])
+    assert len(names(tmp_path)) == 4
+
+
+def test_a_correction_goes_with_the_segment(tmp_path: Path) -> None:
+    line = correction_at(NOW_S - 8 * DAY_S)
+    (tmp_path / "remap.csv").write_text(",".join(REMAP_COLUMNS) + "\n" + line)
+    segment(tmp_path, "run1", 1, NOW_S - 8 * DAY_S)
+    segment(tmp_path, "run1", 2, NOW_S)
+    keeper = retention(tmp_path, max_age_days=7.0)
+    keeper.prune_remaps()
+    assert line in (tmp_path / "remap.csv").read_text()
+    keeper.enforce()
+    keeper.prune_remaps()
+    assert line not in (tmp_path / "remap.csv").read_text()
+
+
+def test_a_segment_that_is_gone_by_now_has_no_first_row(tmp_path: Path) -> None:
+    assert first_row_s(tmp_path / "traj-run1-0001.csv") == float("inf")

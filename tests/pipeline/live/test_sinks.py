@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Sequence
 
@@ -62,7 +63,7 @@ def test_a_sink_that_is_down_gets_everything_in_order_when_it_is_back() -> None:
     assert feed.status().waiting == 10
     broker.down = False
     eventually(lambda: len(broker.taken) == 10, 5)
-    assert feed.status().waiting == 0
+    eventually(lambda: feed.status().waiting == 0, 5)
     broker.down = True
     feed.submit(sent[10:], [correction()])
     eventually(lambda: "***" in feed.status().problem, 5)
@@ -78,10 +79,11 @@ def test_a_sink_that_is_down_gets_everything_in_order_when_it_is_back() -> None:
 def test_a_broker_far_away_keeps_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """What waits goes in one send: ten batches a second to a broker that answers after 0.15 s."""
     broker = Broker()
-    write = broker.write
+    write, all_wait = broker.write, threading.Event()
     calls = []
 
     def slowly(rows: Sequence[LinkedRow]) -> None:
+        all_wait.wait(30)
         time.sleep(0.15)
         calls.append(len(rows))
         write(rows)
@@ -91,7 +93,8 @@ def test_a_broker_far_away_keeps_up(monkeypatch: pytest.MonkeyPatch) -> None:
     sent = [row(index) for index in range(3000)]
     for index in range(0, 3000, 3):  # a thousand batches
         feed.submit(sent[index : index + 3], [correction(index)] if index % 30 == 0 else [])
-    feed.close(5)
+    all_wait.set()
+    feed.close(10)
     assert [one for one in broker.taken if isinstance(one, LinkedRow)] == sent
     assert [one for one in broker.taken if isinstance(one, Remap)] == [
         correction(index) for index in range(0, 3000, 30)
@@ -116,6 +119,41 @@ def test_after_a_failure_less_goes_at_once(monkeypatch: pytest.MonkeyPatch) -> N
         feed.submit([row(index)], [])
     feed.close(5)
     assert broker.taken == [row(index) for index in range(100)]
+
+
+def test_corrections_go_in_parts_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a long outage there are thousands, and each is delivered once."""
+    broker = Broker()
+    remap = broker.remap
+
+    def narrow(corrections: Sequence[Remap]) -> None:
+        if len(corrections) > 20:
+            raise TimeoutError("does not acknowledge")
+        remap(corrections)
+
+    monkeypatch.setattr(broker, "remap", narrow)
+    feed = SinkFeed("broker", broker.open, Redactor(), 1000, retry_s=0.001)
+    feed.submit([], [correction(index) for index in range(300)])
+    for index in range(50):
+        feed.submit([row(index)], [])
+    feed.close(5)
+    assert [one for one in broker.taken if isinstance(one, Remap)] == [correction(index) for index in range(300)]
+    assert [one for one in broker.taken if isinstance(one, LinkedRow)] == [row(index) for index in range(50)]
+
+
+def test_corrections_do_not_grow_without_bound() -> None:
+    broker = Broker()
+    broker.down = True
+    feed = feed_of(broker, max_waiting_rows=5)
+    for index in range(20):
+        feed.submit([row(index)], [correction(index)])
+    # 15 rows; their corrections move on, and of these the oldest beyond five go, too.
+    eventually(lambda: feed.status().lost >= 15, 5)
+    broker.down = False
+    feed.close(5)
+    numbers = [one for one in broker.taken if isinstance(one, Remap)]
+    assert numbers == [correction(index) for index in range(20 - len(numbers), 20)]
+    assert 5 <= len(numbers) <= 10
 
 
 def test_rows_that_are_lost_at_the_end_are_told(caplog: pytest.LogCaptureFixture) -> None:

@@ -32,7 +32,7 @@ from pipeline.live.sinks.json_sink import JsonSink
 from pipeline.privacy.export_person import export_person
 from pipeline.privacy.purge import purge_before, purge_person
 from pipeline.privacy.run_folder import RunFolder
-from pipeline.results_csv import COLUMNS, LinkedRow, TrajectoryWriter, read_trajectories
+from pipeline.results_csv import COLUMNS, REWRITING_NAME, LinkedRow, TrajectoryWriter, read_trajectories
 from tests.factories import make_tracklet, one_hot
 from tests.pipeline.live.examples import NOW_S, make_remap, make_row, make_status
 
@@ -143,17 +143,11 @@ def test_what_stays_is_the_same_byte_for_byte_and_only_for_its_owner(live_folder
 def test_a_run_that_is_writing_is_left_alone(live_folder: Path) -> None:
     held = OutputFolder(live_folder)
     before = {path: path.read_bytes() for path in live_folder.iterdir()}
-    with pytest.raises(InputError, match=r"a run is writing into .*: stop it first"):
+    with pytest.raises(InputError, match=r"another `mtmc live` writes into .*: stop it first"):
         purge_person(RunFolder(live_folder), 2, delete_shared=False)
     assert {path: path.read_bytes() for path in live_folder.iterdir()} == before
     held.close()
     assert purge_person(RunFolder(live_folder), 2, delete_shared=False).rows == 2
-
-
-def test_a_recording_that_is_being_tracked_is_left_alone(recorded_folder: Path) -> None:
-    (recorded_folder / "run.json").write_text('{"state": "running"}')
-    with pytest.raises(InputError, match="stop it first"):
-        purge_person(RunFolder(recorded_folder), 1, delete_shared=False)
 
 
 def test_an_id_that_nobody_has_is_said(live_folder: Path) -> None:
@@ -260,6 +254,14 @@ def test_features_left_by_kills_and_put_aside_go_with_any_purge(live_folder: Pat
     purged = purge_person(RunFolder(live_folder), 2, delete_shared=False)
     assert purged.files == ("gallery.damaged", "gallery.other_version")
     assert not [name for name in left if (live_folder / name).exists()]
+
+
+def test_rows_that_a_kill_left_half_rewritten_go_with_any_purge(recorded_folder: Path) -> None:
+    """The second pass was giving them their final ids."""
+    with TrajectoryWriter(recorded_folder / REWRITING_NAME, ["entrance", "hall"], None) as writer:
+        writer.write(make_row(4, "hall", 1, 1.0))
+    purge_person(RunFolder(recorded_folder), 1, delete_shared=False)
+    assert not (recorded_folder / REWRITING_NAME).exists()
 
 
 def test_files_of_sinks_elsewhere_are_found_by_the_manifests(

@@ -1,0 +1,89 @@
+"""One command at a time writes into an output folder, and while it does, no data is deleted there."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+
+from pipeline.errors import InputError
+
+try:
+    import fcntl
+except ImportError:  # Windows has none, and recordings can be tracked there without
+    fcntl = None  # type: ignore[assignment]
+
+LOCK_NAME = "run.lock"
+
+
+class FolderLock:
+    """Holds a folder, which is made if need be, until `close`; a context manager.
+
+    A killed process leaves the file behind, but not the lock, which goes with the process.
+
+    Args:
+        command: who holds it, for those who are refused: 'mtmc track'.
+        advice: for whoever is refused: what to do.
+        private: folder and file are for their owner alone; else the umask decides, as of all that `track` writes.
+        keep: leave the file, so that the folder can be held again on a full disk; else it is deleted at the end.
+
+    Raises:
+        InputError: somebody else holds it, or it cannot be held.
+    """
+
+    def __init__(self, folder: Path, command: str, *, advice: str, private: bool, keep: bool = False) -> None:
+        self._path = folder / LOCK_NAME
+        self._keep = keep
+        try:
+            folder.mkdir(parents=True, mode=0o700 if private else 0o777, exist_ok=True)
+            while not self._hold(0o600 if private else 0o666):
+                pass
+        except BlockingIOError as error:
+            raise InputError(f"another {self._holder()}: {advice}") from error
+        except OSError as error:
+            raise InputError(f"output folder {folder} cannot be used: {error.strerror}") from error
+        with suppress(OSError):  # on a full disk the holder is just not named
+            text = f"{command}\n{os.getpid()}\n".encode()
+            os.write(self._descriptor, text)
+            os.ftruncate(self._descriptor, len(text))
+
+    def _hold(self, mode: int) -> bool:
+        """Whether the locked file is the one in the folder; else its holder has just deleted it."""
+        self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, mode)
+        if fcntl is None:
+            return True
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.path.samestat(os.fstat(self._descriptor), self._path.stat()):
+                return True
+        except FileNotFoundError:
+            pass
+        except OSError:
+            os.close(self._descriptor)
+            raise
+        os.close(self._descriptor)
+        return False
+
+    def _holder(self) -> str:
+        """As '`mtmc track` writes into results (process 17)', as far as the file says it."""
+        try:
+            command, process = self._path.read_text(encoding="utf-8").splitlines()
+        except (OSError, ValueError):
+            return f"run writes into {self._path.parent}"
+        return f"`{command}` writes into {self._path.parent} (process {process})"
+
+    def close(self) -> None:
+        """Let others use the folder."""
+        if not self._keep:
+            with suppress(OSError):  # whoever comes next can use the file, too
+                self._path.unlink()
+        os.close(self._descriptor)
+
+    def __enter__(self) -> FolderLock:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

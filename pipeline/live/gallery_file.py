@@ -213,7 +213,10 @@ def keep_people(path: Path, stay: Callable[[int, float], bool]) -> int:
     buffer = io.BytesIO()
     np.savez(buffer, **left)
     try:
+        before = path.stat()
         write_whole(path, buffer.getvalue())
+        # `load_gallery` goes by it: rows that are newer may have ids that the file does not know.
+        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
     except OSError as error:
         raise RunError(f"{path} cannot be written: {error.strerror}; it is as it was") from error
     return int((~kept).sum())

@@ -16,7 +16,13 @@ from reid.training.config import load_training_config
 from tests.doc_commands import parsed
 
 ROOT = Path(__file__).parents[2]
-PAGES = ("docs/reid_training.md", "docs/site.md", "weights/person_yolo11n.md", "weights/transreid_vit_small.md")
+PAGES = (
+    "docs/reid_training.md",
+    "docs/site.md",
+    "weights/person_yolo11n.md",
+    "weights/transreid_vit_small.md",
+    "weights/transreid_vit_small6.md",
+)
 APPS = {"reid": reid.cli.app, "demo": demo.__main__.app, "detectors": detectors.cli.app}
 # a line goes on after a backslash at its end
 COMMAND = re.compile(r"^ *(?:python|torchrun .*?) -m (reid|demo|detectors) ((?:[^\\\n]|\\\n)*)$", re.MULTILINE)

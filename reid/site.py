@@ -170,7 +170,7 @@ def with_site(loaded: LoadedModel, site: Site) -> LoadedModel:
     if site.model_hash != loaded.model_hash:
         raise InputError(
             f"the site file was learned for the model {site.model_hash}, but the weights are {loaded.model_hash}: "
-            "adapt again with these weights"
+            "adapt again with these weights, or use no site file"
         )
     config = loaded.model.config
     if site.rows.shape[1] != config.width:

@@ -118,8 +118,10 @@ def load_checkpoint(path: str | Path) -> LoadedModel:
         raise InputError(f"{path} is no checkpoint of this project, whose files end in .safetensors; {_HINT}")
     header = _read_header(path)
     try:
-        fields = header["config"]
-        config = TransReIDConfig(**{**fields, "image_size": tuple(fields["image_size"])})
+        fields: dict[str, Any] = {
+            key: tuple(value) if isinstance(value, list) else value for key, value in header["config"].items()
+        }
+        config = TransReIDConfig(**fields)
         model = TransReID.uninitialised(config)
         model.neck_feature = header.get("neck_feature", "before")
         _load_tensors(model, path)

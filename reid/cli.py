@@ -13,7 +13,7 @@ from reid.commands.crops import crops
 from reid.commands.evaluate import evaluate
 from reid.commands.export import export
 from reid.commands.train import train
-from reid.commands.weights import convert, strip
+from reid.commands.weights import convert, start, strip
 
 app = typer.Typer(
     help="Train, measure and convert re-identification models.",
@@ -29,6 +29,7 @@ app.command()(calibrate)
 app.command()(export)
 app.command()(strip)
 app.command()(convert)
+app.command()(start)
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""`python -m reid strip` and `convert`: weights files from one form into another."""
+"""`python -m reid strip`, `convert` and `start`: weights files from one form into another."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from reid.checkpoints import INPUT_MEAN, INPUT_STD, load_checkpoint, save_checkp
 from reid.commands.output_file import prepare_output
 from reid.models.branches import without_jigsaw
 from reid.models.loading import load_transreid
+from reid.models.omni_scale_weights import transreid_from_openvino
 
 
 def _numbers_text(values: Sequence[float]) -> str:
@@ -94,6 +95,34 @@ def convert(
         input_std=input_std,
     )
     print(f"wrote {output}")
+
+
+def start(
+    source: Annotated[
+        Path,
+        typer.Argument(
+            help="person-reidentification-retail-0277.xml or -0286.xml of the Open Model Zoo, beside its .bin."
+        ),
+    ],
+    output: Annotated[Path, typer.Argument(help="Checkpoint of this project to write (.safetensors).")],
+    blocks: Annotated[int, typer.Option(min=1, help="Transformer blocks on top of that network.")] = 4,
+    width: Annotated[int, typer.Option(min=1, help="Length of a token, and of the embedding.")] = 384,
+    heads: Annotated[int, typer.Option(min=1, help="Attention heads of a block; they divide the width.")] = 6,
+    seed: Annotated[int, typer.Option(min=0, help="Of what is random: the blocks but for their last layers.")] = 0,
+) -> None:
+    """Put a transformer that adds nothing yet on top of a convolutional network of others: a start for `train --init`.
+
+    Its embeddings are as good as the network's own, and training goes on from there.
+    """
+    prepare_output(output, (".safetensors",))
+    torch.manual_seed(seed)
+    model = transreid_from_openvino(source, depth=blocks, width=width, heads=heads)
+    save_checkpoint(output, model, card={"made_from": source.name})
+    size = model.config.image_size
+    print(
+        f"wrote {output}: the trunk of {source.stem} and {blocks} quiet blocks of width {width}, for crops of "
+        f"{size[0]}x{size[1]} (height x width)"
+    )
 
 
 def _rgb(option: str, text: str) -> tuple[float, ...]:

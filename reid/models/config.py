@@ -10,6 +10,10 @@ from typing import Literal, get_args
 from pipeline.errors import InputError
 
 PositionEmbedding = Literal["learned", "sincos"]
+Stem = Literal["patches", "omni_scale"]
+
+#: Side of what a token of the omni-scale stem stands for, in both directions.
+OMNI_SCALE_STRIDE = 16
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,10 @@ class TransReIDConfig:
         num_classes: identities of the classifiers; 0 for a model without classifiers.
         position_embedding: "learned", or "sincos" for the fixed two-dimensional sine-cosine one.
         drop_path: stochastic depth of the last block; rises linearly from 0 at the first.
+        stem: "patches", a single convolution as in the paper, or "omni_scale", see `reid.models.omni_scale`; `patch`
+            and `stride` are then 16.
+        stem_channels: of the omni-scale stem: of its first convolution and its three stages.
+        stem_gate_groups: of its context gates, one per stage.
     """
 
     width: int
@@ -63,6 +71,9 @@ class TransReIDConfig:
     num_classes: int = 0
     position_embedding: PositionEmbedding = "learned"
     drop_path: float = 0.0
+    stem: Stem = "patches"
+    stem_channels: tuple[int, ...] = ()
+    stem_gate_groups: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         for field in ("width", "depth", "heads", "patch", "stride", "shift", "parts", "groups"):
@@ -94,6 +105,36 @@ class TransReIDConfig:
             raise InputError(
                 f"TransReID: a sincos position embedding needs a width divisible by 4, not {self.width}"
             )
+        self._check_stem()
+
+    def _check_stem(self) -> None:
+        if self.stem not in get_args(Stem):
+            raise InputError(f"TransReID: stem must be one of {', '.join(get_args(Stem))}, but is {self.stem!r}")
+        sizes = (self.stem_channels, self.stem_gate_groups)
+        if self.stem == "patches":
+            if any(sizes):
+                raise InputError("TransReID: stem_channels and stem_gate_groups belong to the omni_scale stem")
+            return
+        if (self.patch, self.stride) != (OMNI_SCALE_STRIDE, OMNI_SCALE_STRIDE):
+            raise InputError(
+                f"TransReID: the omni_scale stem has patch and stride {OMNI_SCALE_STRIDE}, not {self.patch} and "
+                f"{self.stride}"
+            )
+        if any(side % OMNI_SCALE_STRIDE for side in self.image_size):
+            raise InputError(
+                f"TransReID: the omni_scale stem needs sides divisible by {OMNI_SCALE_STRIDE}, not {self.image_size}"
+            )
+        if [len(size) for size in sizes] != [4, 3]:
+            raise InputError(
+                "TransReID: the omni_scale stem needs four stem_channels and three stem_gate_groups, not "
+                f"{list(self.stem_channels)} and {list(self.stem_gate_groups)}"
+            )
+        for channels, groups in zip(self.stem_channels[1:], self.stem_gate_groups, strict=True):
+            if channels % (4 * groups) or channels < 64:
+                raise InputError(
+                    "TransReID: a stage of the omni_scale stem has at least 64 channels, a quarter of which is "
+                    f"divisible by its gate's groups; not {channels} channels and {groups} groups"
+                )
 
     @property
     def grid_hw(self) -> tuple[int, int]:

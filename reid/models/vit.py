@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from reid.models.config import TransReIDConfig
+from reid.models.omni_scale import OmniScaleStem
 from reid.models.position_embedding import sincos_position_embedding
 from reid.models.sie import side_information
 
@@ -89,7 +90,13 @@ class VisionTransformer(nn.Module):
     def __init__(self, config: TransReIDConfig) -> None:
         super().__init__()
         self.config = config
-        self.patch_embed = PatchEmbed(config.patch, config.stride, config.width)
+        self.patch_embed: PatchEmbed | OmniScaleStem
+        if config.stem == "omni_scale":
+            self.patch_embed = OmniScaleStem(
+                config.stem_channels, config.stem_gate_groups, config.grid_hw, config.width
+            )
+        else:
+            self.patch_embed = PatchEmbed(config.patch, config.stride, config.width)
         self.cls_token = nn.Parameter(torch.empty(1, 1, config.width))
         nn.init.trunc_normal_(self.cls_token, std=0.02)
         if config.position_embedding == "learned":
@@ -116,8 +123,13 @@ class VisionTransformer(nn.Module):
         if size != self.config.image_size:
             raise ValueError(f"the model takes images of (height, width) {self.config.image_size}, not {size}")
         batch = images.shape[0]
-        tokens = torch.cat([self.cls_token.expand(batch, -1, -1), self.patch_embed(images)], dim=1)
-        tokens = tokens + self.pos_embed
+        class_token = self.cls_token.expand(batch, -1, -1)
+        if isinstance(self.patch_embed, OmniScaleStem):
+            patches, descriptor = self.patch_embed(images)
+            class_token = class_token + descriptor
+        else:
+            patches = self.patch_embed(images)
+        tokens = torch.cat([class_token, patches], dim=1) + self.pos_embed
         if self.config.sie_rows:
             tokens = tokens + self.config.sie_coefficient * side_information(
                 self.sie_embed,

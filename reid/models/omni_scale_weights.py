@@ -1,0 +1,190 @@
+"""Weights of the Open Model Zoo's person-reidentification-retail-0277 and -0286 for TransReID's omni-scale stem.
+
+The files are graphs of OpenVINO, whose constants have no names that tell what they are: they are taken in the order of
+the computation, which is that of the network, and every shape is checked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from pipeline.errors import InputError
+from reid.models.config import OMNI_SCALE_STRIDE, TransReIDConfig
+from reid.models.omni_scale import DESCRIPTOR_DIM, OmniScaleStem
+from reid.models.transreid import TransReID
+
+_INPUT_HW = (256, 128)
+_TAKEN = ("Convolution", "GroupConvolution", "Add", "Multiply", "Subtract", "MatMul", "PRelu")
+#: Gain of the class token's projection: the descriptors of both networks are about 7 long, which makes a token of 384
+#: numbers with a deviation near 1.
+_DESCRIPTOR_GAIN = 3.0
+
+
+def transreid_from_openvino(path: Path, *, depth: int, width: int, heads: int) -> TransReID:
+    """A TransReID whose stem is the network at `path`, and whose blocks add nothing yet.
+
+    The features of the new model are the network's own, rotated, then normalised by the final norm: their cosine
+    similarities agree to about .01. Blocks are random but for their last layers, which are zero.
+
+    Args:
+        path: .xml of the graph, beside its .bin.
+        depth, width, heads: of the transformer on top of the stem.
+
+    Raises:
+        InputError: OpenVINO is not installed, or the file is no such network.
+    """
+    graph = _read_graph(path)
+    constants = _constants(graph)
+    channels, groups = _sizes(graph, path)
+    model = TransReID(
+        TransReIDConfig(
+            width=width,
+            depth=depth,
+            heads=heads,
+            image_size=_INPUT_HW,
+            patch=OMNI_SCALE_STRIDE,
+            stride=OMNI_SCALE_STRIDE,
+            stem="omni_scale",
+            stem_channels=channels,
+            stem_gate_groups=groups,
+        )
+    )
+    stem = model.base.patch_embed
+    assert isinstance(stem, OmniScaleStem)
+    with torch.no_grad():
+        _fill(stem, constants, path)
+        for block in model.base.blocks:
+            for layer in (block.attn.proj, block.mlp.fc2):  # type: ignore[union-attr]
+                nn.init.zeros_(layer.weight)  # type: ignore[union-attr,arg-type]
+        nn.init.zeros_(model.base.cls_token)
+        model.base.pos_embed[:, 0] = 0
+        nn.init.orthogonal_(stem.class_proj.weight, gain=_DESCRIPTOR_GAIN)
+    return model
+
+
+def _read_graph(path: Path) -> Any:
+    try:
+        import openvino
+    except ModuleNotFoundError as error:
+        raise InputError(
+            f"{path}: reading this network needs the package openvino: pip install openvino"
+        ) from error
+    if not path.is_file():
+        raise InputError(f"there is no network {path}")
+    try:
+        return openvino.Core().read_model(str(path))
+    except RuntimeError as error:
+        raise InputError(f"{path} cannot be read by OpenVINO: {' '.join(str(error).split())}") from error
+
+
+def _constant(node: Any) -> Any:
+    """The constant behind `node`, or None."""
+    while node.get_type_name() == "Convert":
+        node = node.input(0).get_source_output().get_node()
+    return node if node.get_type_name() == "Constant" else None
+
+
+def _constants(graph: Any) -> Iterator[tuple[str, NDArray[np.float32]]]:
+    """(kind of the layer, value) of every constant of a layer with weights, each once, in order of the computation."""
+    seen: set[str] = set()
+    for node in graph.get_ordered_ops():
+        if node.get_type_name() not in _TAKEN:
+            continue
+        for port in node.inputs():
+            constant = _constant(port.get_source_output().get_node())
+            if constant is not None and constant.get_friendly_name() not in seen:
+                seen.add(constant.get_friendly_name())
+                yield node.get_type_name(), np.asarray(constant.get_data(), np.float32)
+
+
+def _sizes(graph: Any, path: Path) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """(channels of the first convolution and of the stages, groups of the context gates)."""
+    shape = _shape(graph.input(0).get_partial_shape())
+    channels: list[int] = []
+    groups: list[int] = []
+    for node in graph.get_ordered_ops():
+        kind = node.get_type_name()
+        output = _shape(node.output(0).get_partial_shape()) if kind != "Result" else []
+        if kind == "MaxPool":
+            channels.append(output[1])
+        elif kind == "AvgPool" or (kind == "GroupConvolution" and output[2:] == [1, 1]):
+            source = node.input(0).get_source_output().get_partial_shape()
+            channels.append(_shape(source)[1])
+        elif kind == "MVN" and len(output) == 3:
+            groups.append(output[1])
+    if tuple(shape[2:]) != _INPUT_HW or len(channels) != 4 or len(groups) != 12:
+        raise InputError(
+            f"{path} is no person-reidentification-retail-0277 or -0286 of the Open Model Zoo: expected an input of "
+            f"{_INPUT_HW[0]}x{_INPUT_HW[1]} and three stages with context gates"
+        )
+    return tuple(channels), tuple(groups[::4])
+
+
+def _shape(partial: Any) -> list[int]:
+    """Lengths of a shape's dimensions, -1 where they are open."""
+    return [dimension.get_length() if dimension.is_static else -1 for dimension in partial]
+
+
+def _fill(stem: OmniScaleStem, constants: Iterator[tuple[str, NDArray[np.float32]]], path: Path) -> None:
+    def take(parameter: Tensor, *, again: bool = False) -> None:
+        kind, value = next(constants, ("nothing", np.zeros(0, np.float32)))
+        if value.size != parameter.numel():
+            raise InputError(
+                f"{path} is no omni-scale network of the Open Model Zoo: {kind} holds {value.shape} where "
+                f"{tuple(parameter.shape)} was expected"
+            )
+        tensor = torch.from_numpy(value.copy()).reshape(parameter.shape)
+        if again and not torch.allclose(tensor, parameter, atol=1e-6):
+            raise InputError(f"{path} has streams with gates of their own, which this stem does not have")
+        parameter.copy_(tensor)
+
+    def take_layer(layer: nn.Module, names: Sequence[str] = ("weight", "bias")) -> None:
+        for name in names:
+            take(layer.get_parameter(name))
+
+    # mean and scale of the input: the instance norm behind them takes both away
+    next(constants, None)
+    next(constants, None)
+    take_layer(stem.input_norm)
+    take_layer(stem.conv, ("weight",))
+    take_layer(stem.conv_norm)
+    for stage in stem.stages:
+        for bottleneck in stage.bottlenecks:  # type: ignore[union-attr]
+            take_layer(bottleneck.reduce)
+            gate = bottleneck.gate
+            layers = [gate.reduce, gate.expand] if hasattr(gate, "expand") else [gate]
+            for index, stream in enumerate(bottleneck.streams):
+                for light in stream:
+                    take_layer(light.pointwise, ("weight",))
+                    take_layer(light.depthwise)
+                if index == 0:
+                    for layer in layers:
+                        take_layer(layer)
+                    continue
+                # weights of the gate are shared in the file, but some of its vectors are stored again
+                for layer in layers:
+                    names = ("weight", "bias") if layer is gate else ("bias",)
+                    for name in names:
+                        take(layer.get_parameter(name), again=True)
+            take_layer(bottleneck.expand)
+            if isinstance(bottleneck.shortcut, nn.Conv2d):
+                take_layer(bottleneck.shortcut)
+        take_layer(stage.transition)  # type: ignore[arg-type]
+    take_layer(stem.pool)
+    take_layer(stem.descriptor)
+    scale, offset = torch.empty(DESCRIPTOR_DIM), torch.empty(DESCRIPTOR_DIM)
+    take(scale)
+    take(offset)
+    stem.descriptor.weight.mul_(scale[:, None])
+    stem.descriptor.bias.mul_(scale).add_(offset)
+    take(stem.descriptor_slope.weight)
+    left = list(constants)
+    if left:
+        raise InputError(f"{path} has {len(left)} more layers than an omni-scale network of the Open Model Zoo")

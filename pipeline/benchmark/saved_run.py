@@ -76,10 +76,10 @@ def run_key(config: Config) -> str:
         "cameras": [camera.model_dump(mode="json", exclude={"source"}) for camera in config.cameras],
         "sources": [source_stamp(camera.source) for camera in config.cameras],
         "detector": config.detector.model_dump(mode="json", exclude={"weights"}),
-        "embedder": config.embedder.model_dump(mode="json", exclude={"weights", "site"}),
+        "embedder": config.embedder.model_dump(mode="json", exclude={"weights", "input", "site"}),
         "weights": [
             _stamp(config.detector.weights),
-            embeddings_hash(config.embedder.weights),
+            embeddings_hash(config),
             _stamp(config.embedder.site),
         ],
     }

@@ -20,7 +20,7 @@ from reid.backends.onnx_model import OnnxBackend
 from reid.backends.openvino_model import OpenVinoBackend
 from reid.backends.tensorrt_engine import read_engine, write_engine
 from reid.checkpoints import LoadedModel
-from reid.embedder import TransReIDEmbedder
+from reid.embedder import NetworkEmbedder
 from reid.export.calibration import CalibrationCrops
 from reid.export.to_onnx import write_onnx
 from reid.export.to_openvino import write_openvino
@@ -85,7 +85,7 @@ def test_the_embedder_loads_files_as_it_loads_checkpoints(kind: str, written: Ca
     path = file.parent if kind == "openvino" else file  # OpenVINO's also as the folder
     camera_rows = {"a": "hall", "b": 1, "c": None}
     found, expected = (
-        TransReIDEmbedder(model, camera_rows=camera_rows, device="cpu", runtime="torch", batch_size=3)
+        NetworkEmbedder(model, camera_rows=camera_rows, device="cpu", runtime="torch", batch_size=3)
         for model in (load_export(path), loaded)
     )
     frames = [frame("a", 1), frame("b", 2), frame("c", 3)]
@@ -94,7 +94,7 @@ def test_the_embedder_loads_files_as_it_loads_checkpoints(kind: str, written: Ca
     assert (found.dim, found.model_hash) == (expected.dim, expected.model_hash)
     assert found.unknown_cameras == expected.unknown_cameras == {"c": "row for unknown cameras"}
     with pytest.raises(InputError, match="the model has 0: hall, 1: door"):
-        TransReIDEmbedder(load_export(path), camera_rows={"x": "attic"})
+        NetworkEmbedder(load_export(path), camera_rows={"x": "attic"})
 
 
 @pytest.mark.parametrize("kind", ["onnx", "openvino"])

@@ -112,7 +112,8 @@ def calibrate(
     weights = network_file(weights)
     if checkpoint is not None and is_export(weights) and not is_foreign(weights):
         raise InputError(
-            f"{weights} is an export: calibrate the .safetensors checkpoint that it was written from, and export it again"
+            f"{weights} is an export: calibrate the .safetensors checkpoint that it was written from, and export it "
+            "again"
         )
     if data is not None:
         model = load_embedding_model(weights, stated)

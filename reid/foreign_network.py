@@ -198,10 +198,13 @@ def write_network_card(path: Path, network_input: NetworkInput, card: Mapping[st
     return file
 
 
-def calibrate_command(path: Path, network_input: NetworkInput) -> str:
-    """What to type to measure the limits of a network."""
+def calibrate_command(path: Path, network_input: NetworkInput | None) -> str:
+    """What to type to measure the limits of a network; without an input, of one of this project's."""
+    command = f"mtmc reid calibrate --data CROPS --checkpoint {path}"
+    if network_input is None:
+        return command
     shown = network_input.name if network_input.name in INPUT_PRESETS else f"'{network_input.name}'"
-    return f"mtmc reid calibrate --data CROPS --checkpoint {path} --input {shown}"
+    return f"{command} --input {shown}"
 
 
 def _files(path: Path) -> list[Path]:

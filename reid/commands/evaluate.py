@@ -253,7 +253,7 @@ def _check_options(
         ("--attention", attention_file is not None),
     ):
         if given:
-            raise InputError(f"{option} needs a .safetensors checkpoint, and {path} is none: leave one out")
+            raise InputError(f"{option} needs the .safetensors checkpoint, but {path} is an export: leave one out")
 
 
 def _export_notes(header: ModelHeader, cameras: Sequence[str]) -> list[str]:

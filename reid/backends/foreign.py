@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pipeline.datatypes import FloatArray, IntArray
+from pipeline.errors import InputError
 from pipeline.inference_runtime import Computation
 from reid.backends.onnx_model import open_session
 from reid.backends.openvino_model import compile_network, import_openvino
 from reid.device import processor_name
 from reid.foreign_network import ForeignNetwork, opened
+
+_log = logging.getLogger(__name__)
 
 
 class ForeignBackend:
@@ -69,8 +73,11 @@ class _OpenVino:
             self._compile(many)
             if self(two).size == 2 * dim and many.output(0).get_partial_shape()[0].is_dynamic:
                 return True
-        except RuntimeError:
-            pass  # something inside is made for one crop, which only the attempt tells
+        except (
+            RuntimeError,
+            InputError,
+        ) as error:  # only the attempt tells that something inside is made for one crop
+            _log.debug("%s gets crops one by one: %s", path, error)
         self._compile(opened(path, settings))
         return False
 
@@ -86,6 +93,7 @@ class _OnnxRuntime:
     """An .onnx file on an NVIDIA GPU."""
 
     def __init__(self, path: Path, device: torch.device) -> None:
+        self._path = path
         self._session = open_session(path, device)
         (self._input,) = self._session.get_inputs()
         self._type = np.float16 if "float16" in self._input.type else np.float32
@@ -94,7 +102,13 @@ class _OnnxRuntime:
 
     def batched(self, two: NDArray[np.float32], dim: int) -> bool:
         """As of `_OpenVino`; the file itself says how many crops it takes."""
-        return not isinstance(self._input.shape[0], int) and self(two).shape[0] == 2
+        if isinstance(self._input.shape[0], int):
+            return False
+        try:
+            return len(self(two)) == 2
+        except Exception as error:  # the package's exceptions have no common base but Exception
+            _log.debug("%s gets crops one by one: %s", self._path, error)
+            return False
 
     def __call__(self, pixels: NDArray[np.float32]) -> FloatArray:
         features = self._session.run(None, {self._input.name: pixels.astype(self._type)})[0]

@@ -198,18 +198,23 @@ def test_crops_are_resized_alike_wherever_they_come_from(tmp_path: Path) -> None
     assert embedder.model_hash == network.header.model_hash
 
 
+@pytest.mark.parametrize(
+    ("options", "batched"), [({}, True), ({"taken": (1, 3, *SIZE_HW)}, False), ({"only_one": True}, False)]
+)
 def test_onnx_takes_the_gpu_where_its_runtime_can(
-    tmp_path: Path, crops: torch.Tensor, monkeypatch: pytest.MonkeyPatch
+    options: dict[str, Any], batched: bool, tmp_path: Path, crops: torch.Tensor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The session is that of the CPU, as there is no GPU here."""
     onnxruntime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
-    network = load_foreign(write_onnx(tmp_path / "a.onnx"), BGR)
+    network = load_foreign(write_onnx(tmp_path / "a.onnx", **options), BGR)
     session = onnxruntime.InferenceSession(network.path, providers=["CPUExecutionProvider"])
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CUDAExecutionProvider"])
     monkeypatch.setattr(onnxruntime, "InferenceSession", lambda path, options, providers: session)
     monkeypatch.setattr("reid.backends.foreign.processor_name", str)
     backend = build_backend(network)
+    assert isinstance(backend, ForeignBackend)
+    assert backend.batched is batched
     assert (backend.computation.library, backend.computation.device) == ("ONNX Runtime", "cuda")
     np.testing.assert_allclose(backend.features(crops, NO_ROWS), block_means(crops, BGR), rtol=1e-4)
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from pipeline.datatypes import Detections, Frame
+from pipeline.inference_runtime import Computation
 
 
 class Detector(Protocol):
@@ -19,6 +20,10 @@ class Detector(Protocol):
     def model_hash(self) -> str:
         """Identifies the weights (or the file of saved detections) in run.json."""
 
+    @property
+    def computation(self) -> Computation | None:
+        """What computes it; None where nothing is computed, as with saved detections."""
+
     def detect(self, frames: Sequence[Frame]) -> list[Detections]:
         """One `Detections` per frame, in the order of `frames`; boxes in pixels of the full image."""
 
@@ -27,6 +32,7 @@ class FakeDetector:
     """Returns the boxes that a function gives for a frame: runs the whole pipeline without a model."""
 
     model_hash = "fake"
+    computation: Computation | None = None
 
     def __init__(
         self, boxes_of: Callable[[Frame], Detections], class_names: Mapping[int, str] | None = None

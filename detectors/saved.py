@@ -11,6 +11,7 @@ from detectors.parquet_file import DetectionWriter, FileInfo, SavedDetections
 from detectors.weights import sha256
 from pipeline.datatypes import Detections, Frame
 from pipeline.errors import InputError
+from pipeline.inference_runtime import Computation
 from pipeline.sources.base import FrameSource
 
 __all__ = ["DetectionWriter", "FileInfo", "ReplayDetector", "SavedDetections", "SavedFrames"]
@@ -56,6 +57,7 @@ class ReplayDetector:
         self.embedding_dim = next(
             (info.embedding_dim for info in infos.values() if info.embedding_dim is not None), None
         )
+        self.computation: Computation | None = None
         contents = "".join(sha256(Path(path)) for _, path in sorted(files.items()))
         self.model_hash = hashlib.sha256(contents.encode()).hexdigest()[:16]
 

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from detectors.computation import computation_of
 from detectors.export import cached_openvino
 from detectors.ultralytics_import import import_ultralytics, loads_safely
 from detectors.weights import is_own_checkpoint, model_hash
@@ -94,6 +95,7 @@ class YoloDetector:
         self.class_names = {ids[name]: name for name in classes}
         self._arguments["classes"] = list(self.class_names)
         backend = self._model.predictor.model
+        self.computation = computation_of(backend)
         self._fixed_batch = None if backend.format == "pt" or backend.dynamic else int(backend.batch)
         self._batch = self._fixed_batch or max_batch
 

@@ -81,27 +81,18 @@ def build_embedder(config: Config) -> Embedder | None:
     settings = config.embedder
     if settings.weights is None:
         return None
-    from reid.backends.exported import ExportedModel, is_export, load_export
-    from reid.checkpoints import LoadedModel, load_checkpoint
-    from reid.embedder import TransReIDEmbedder
-    from reid.site import load_site, with_site
+    from reid.embedder import NetworkEmbedder
+    from reid.embedding_model import load_embedding_model
+    from reid.site_model import at_site
 
-    weights = Path(settings.weights)
-    loaded: LoadedModel | ExportedModel = load_export(weights) if is_export(weights) else load_checkpoint(weights)
-    rows = {camera.name: camera.reid_camera for camera in config.cameras}
+    model = load_embedding_model(Path(settings.weights), settings.input)
+    rows: Mapping[str, str | int | None] = {camera.name: camera.reid_camera for camera in config.cameras}
     means = None
     if settings.site is not None:
-        if isinstance(loaded, ExportedModel):
-            raise InputError(
-                f"embedder.site goes with the .safetensors checkpoint that it was learned for, not with {weights}: "
-                "the site's rows become part of the network, which is then made for the fastest runtime by itself"
-            )
-        site = load_site(Path(settings.site))
-        rows = site.rows_of(rows, loaded.camera_names)
-        means = {name: mean for name, mean in site.camera_means.items() if rows.get(name) == name}
-        loaded = with_site(loaded, site)
-    return TransReIDEmbedder(
-        loaded,
+        adapted = at_site(model, Path(settings.site), rows)
+        model, rows, means = adapted.model, adapted.camera_rows, adapted.camera_means
+    return NetworkEmbedder(
+        model,
         camera_rows=rows,
         camera_means=means,
         device=settings.device,
@@ -161,13 +152,11 @@ def calibrated(config: Config, embedder_hash: str) -> Config:
         site = load_site(Path(settings.site))
         if site.embedding_hash == embedder_hash:
             calibration = Calibration.from_card(site.card)
-    if embedder_hash and settings.weights is not None and calibration is None:
-        model_hash, card = _card_of(Path(settings.weights))
-        # A site's file carries the hash of the model in front of its own.
-        if embedder_hash.split("+")[0] == model_hash:
-            calibration = Calibration.from_card(card)
-            if calibration is not None and site is not None and site.means is not None:
-                calibration = calibration.of_centred_embeddings()
+    # A site's file carries the hash of the model in front of its own.
+    if embedder_hash and calibration is None and embedder_hash.split("+")[0] == embeddings_hash(config):
+        calibration = Calibration.from_card(_card(config))
+        if calibration is not None and site is not None and site.means is not None:
+            calibration = calibration.of_centred_embeddings()
     filled = with_calibration(config, calibration)
     if embedder_hash and calibration is None:
         _log.warning(
@@ -178,24 +167,26 @@ def calibrated(config: Config, embedder_hash: str) -> Config:
     return filled
 
 
-def embeddings_hash(weights: str | None) -> str:
-    """The hash of what an embedding model computes, whatever its calibration; '' without a model.
+def embeddings_hash(config: Config) -> str:
+    """The hash of what the embedding model computes, whatever its calibration and site; '' without a model.
 
     Raises:
         InputError: the file is missing or holds no such model.
     """
-    return "" if weights is None else _card_of(Path(weights))[0]
+    if config.embedder.weights is None:
+        return ""
+    from reid.embedding_model import embedding_hash
+
+    return embedding_hash(Path(config.embedder.weights), config.embedder.input)
 
 
-def _card_of(weights: Path) -> tuple[str, Mapping[str, Any]]:
-    """The model's hash and card."""
-    from reid.backends.exported import is_export, load_export
-    from reid.checkpoints import read_card
+def _card(config: Config) -> Mapping[str, Any]:
+    """What is known of the embedding model; empty without one."""
+    if config.embedder.weights is None:
+        return {}
+    from reid.embedding_model import embedding_card
 
-    if is_export(weights):
-        header = load_export(weights).header
-        return header.embedding_hash, header.card
-    return read_card(weights)
+    return embedding_card(Path(config.embedder.weights), config.embedder.input)
 
 
 def build_second_pass(config: Config, camera_ids: list[str]) -> SecondPass:

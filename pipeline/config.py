@@ -27,6 +27,7 @@ from pipeline.config_section import (
 from pipeline.errors import InputError
 from pipeline.inference_runtime import Runtime
 from pipeline.live.settings import LiveSettings
+from pipeline.network_input import NetworkInput, from_preset
 from pipeline.stream_address import StreamAddress, hide_login, is_stream
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
@@ -126,6 +127,7 @@ class DetectorConfig(Section):
 
 class EmbedderConfig(Section):
     weights: str | None
+    input: Annotated[NetworkInput | None, BeforeValidator(from_preset)]
     site: str | None
     batch_size: Count
     device: str

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -29,9 +30,15 @@ class RunNote:
         config: Mapping[str, Any],
         versions: Mapping[str, str],
         epoch_utc: datetime | None,
+        origin: Mapping[str, Any],
     ) -> None:
+        """
+        Args:
+            origin: further keys, as of `pipeline.origin.origin`.
+        """
         self._path = path
         self._fixed = {
+            **origin,
             "versions": dict(versions),
             "config": dict(config),
             "epoch_utc": epoch_utc.isoformat() if epoch_utc else None,
@@ -64,6 +71,7 @@ class RunNote:
             "rejected_crops": summary.rejected_crops,
             "unknown_cameras": summary.unknown_cameras,
             "hashes": summary.hashes,
+            "computed_by": {model: asdict(computation) for model, computation in summary.computed_by.items()},
             "wall_s": round(summary.wall_s, 3),
             "stage_s": {stage: round(seconds, 3) for stage, seconds in summary.stage_s.items()},
             **self._fixed,

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from rich.console import Group
 from rich.table import Table
 
+from pipeline.inference_runtime import Computation
+
 
 @dataclass
 class CameraCounts:
@@ -33,6 +35,7 @@ class RunSummary:
         embedded_crops, rejected_crops: crops sent to the embedder, and those it could not use.
         unknown_cameras: cameras without a row of their own in the embedding model, and what stands in.
         hashes: of the models.
+        computed_by: library, precision and device of the detector and the embedder, where they computed anything.
     """
 
     cameras: dict[str, CameraCounts] = field(default_factory=dict)
@@ -44,6 +47,7 @@ class RunSummary:
     rejected_crops: int = 0
     unknown_cameras: dict[str, str] = field(default_factory=dict)
     hashes: dict[str, str] = field(default_factory=dict)
+    computed_by: dict[str, Computation] = field(default_factory=dict)
 
     @property
     def frames(self) -> int:

@@ -15,6 +15,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from detectors.base import Detector
@@ -26,6 +27,7 @@ from pipeline.cross_camera.tracklet_file import TrackletFile, TrackletFileInfo, 
 from pipeline.datatypes import Detections
 from pipeline.errors import InputError, RunError
 from pipeline.finalize import rewrite
+from pipeline.inference_runtime import Computation
 from pipeline.prefetch import prefetch
 from pipeline.results_csv import TrajectoryWriter
 from pipeline.run_note import NOTE_NAME, RunNote
@@ -81,13 +83,14 @@ def run(
     *,
     config: Mapping[str, Any],
     versions: Mapping[str, str],
+    origin: Mapping[str, Any] = MappingProxyType({}),
     save_tick: TickSink | None = None,
     on_frame: Callable[[str], None] = lambda camera_id: None,
 ) -> RunSummary:
     """Track all cameras from their first to their last frame and write the results into `folder`.
 
     Args:
-        config, versions: noted in run.json.
+        config, versions, origin: noted in run.json.
         save_tick: given the detections of every tick, with embeddings of all boxes if `embed_every_box`.
         on_frame: told of every frame that is done.
 
@@ -99,8 +102,9 @@ def run(
     summary = RunSummary(
         cameras={camera_id: CameraCounts() for camera_id in parts.camera_ids},
         hashes={"detector": parts.detector.model_hash, "embedder": parts.embedder_hash},
+        computed_by=computations(parts.detector, parts.embedder),
     )
-    note = RunNote(folder / NOTE_NAME, parts.sources, config, versions, parts.epoch_utc)
+    note = RunNote(folder / NOTE_NAME, parts.sources, config, versions, parts.epoch_utc, origin)
     note.write("running", summary)
     try:
         _online(parts, folder, summary, clock, save_tick, on_frame)
@@ -122,6 +126,12 @@ def run(
     _close(summary, parts, clock, began)
     note.write("incomplete" if summary.problems else "complete", summary)
     return summary
+
+
+def computations(detector: Detector, embedder: Embedder | None) -> dict[str, Computation]:
+    """What computes the models of a run; without those that compute nothing."""
+    found = {"detector": detector.computation, "embedder": None if embedder is None else embedder.computation}
+    return {model: computation for model, computation in found.items() if computation is not None}
 
 
 def _online(

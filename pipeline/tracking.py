@@ -21,6 +21,7 @@ from pipeline.assembly import (
 )
 from pipeline.config import CameraConfig, Config, check_windows
 from pipeline.errors import InputError
+from pipeline.origin import origin
 from pipeline.results_csv import clear_results, hold_results
 from pipeline.run_summary import RunSummary
 from pipeline.runner import run
@@ -97,6 +98,7 @@ def track(
             output,
             config=config.model_dump(mode="json", by_alias=True),
             versions=versions(),
+            origin=origin(),
             save_tick=None if saver is None else saver.save,
             on_frame=on_frame,
         )

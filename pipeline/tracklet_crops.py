@@ -15,7 +15,7 @@ from pipeline.datatypes import FloatArray
 from pipeline.errors import InputError
 from pipeline.results_csv import read_trajectories
 from pipeline.single_camera.good_crops import good_crops
-from reid.crops import crop_boxes
+from reid.crops import Resize, crop_boxes, resize_antialiased
 from reid.site_crops import SiteCrops
 
 
@@ -49,7 +49,14 @@ class _Track:
     good: list[_Box] = field(default_factory=list)
 
 
-def tracklet_crops(config: Config, folder: Path, *, size_hw: tuple[int, int], choice: CropChoice) -> SiteCrops:
+def tracklet_crops(
+    config: Config,
+    folder: Path,
+    *,
+    size_hw: tuple[int, int],
+    choice: CropChoice,
+    resize: Resize = resize_antialiased,
+) -> SiteCrops:
     """Crops of the tracks in `folder`, which `track` wrote with the same `config`.
 
     Good boxes only, by the same rules as for a track's features: confident, high enough, not cut off by the border
@@ -57,6 +64,7 @@ def tracklet_crops(config: Config, folder: Path, *, size_hw: tuple[int, int], ch
 
     Args:
         size_hw: (height, width) of the crops.
+        resize: as of `crop_boxes`.
 
     Raises:
         InputError: no camera shows a track with enough good boxes.
@@ -87,7 +95,7 @@ def tracklet_crops(config: Config, folder: Path, *, size_hw: tuple[int, int], ch
                     continue
                 boxes = wanted.pop(frame.frame_index)
                 xyxy: FloatArray = np.array([box.xyxy for _, box in boxes], np.float32)
-                crops, valid = crop_boxes(frame.image, xyxy, size_hw)
+                crops, valid = crop_boxes(frame.image, xyxy, size_hw, resize)
                 images += list(crops.numpy())
                 track += [row for (row, _), good in zip(boxes, valid.tolist(), strict=True) if good]
                 if not wanted:

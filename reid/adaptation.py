@@ -21,8 +21,11 @@ from torch.nn import functional
 
 from pipeline.datatypes import FloatArray, IntArray
 from pipeline.errors import InputError
+from reid.backends.base import Backend
 from reid.checkpoints import LoadedModel
 from reid.crops import normalise
+from reid.foreign_network import ForeignNetwork
+from reid.models.sie import UNKNOWN
 from reid.models.transreid import TransReID
 from reid.site import Site, layer_norms, unknown_camera_row, with_site
 from reid.site_crops import SiteCrops
@@ -87,11 +90,7 @@ def adapt(
     Raises:
         InputError: too few tracks to learn from, or a model that cannot be adapted.
     """
-    if crops.tracks < FEWEST_TRACKS:
-        raise InputError(
-            f"the recordings give {crops.tracks} usable tracks; at least {FEWEST_TRACKS} are needed to learn from: "
-            "give longer recordings"
-        )
+    _check_tracks(crops)
     start = unknown_camera_row(loaded.model).numpy()
     site = Site(
         model_hash=loaded.model_hash,
@@ -108,6 +107,37 @@ def adapt(
             site, means=camera_means(crop_features(with_site(loaded, site), crops, device=device), crops)
         )
     return site
+
+
+def measure_means(network: ForeignNetwork, backend: Backend, crops: SiteCrops, *, batch: int = 64) -> Site:
+    """A site of a network of others: the mean feature of each camera, which is all that can be learned beside it.
+
+    Raises:
+        InputError: too few tracks to learn from.
+    """
+    _check_tracks(crops)
+    features = np.concatenate(
+        [
+            backend.features(torch.from_numpy(images), np.full(len(images), UNKNOWN, np.int64))
+            for images in np.split(crops.images, range(batch, len(crops.images), batch))
+        ]
+    )
+    unit = np.asarray(features / np.linalg.norm(features, axis=1, keepdims=True).clip(1e-12), np.float32)
+    return Site(
+        model_hash=network.header.model_hash,
+        camera_names=crops.camera_names,
+        rows=np.zeros((len(crops.camera_names), 0), np.float32),
+        means=camera_means(unit, crops),
+        card={"crops": len(crops.images), "tracks": crops.tracks},
+    )
+
+
+def _check_tracks(crops: SiteCrops) -> None:
+    if crops.tracks < FEWEST_TRACKS:
+        raise InputError(
+            f"the recordings give {crops.tracks} usable tracks; at least {FEWEST_TRACKS} are needed to learn from: "
+            "give longer recordings"
+        )
 
 
 def crop_features(loaded: LoadedModel, crops: SiteCrops, *, device: torch.device, batch: int = 64) -> FloatArray:

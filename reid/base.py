@@ -8,6 +8,7 @@ from typing import Protocol
 import numpy as np
 
 from pipeline.datatypes import EmbeddedCrops, FloatArray, Frame
+from pipeline.inference_runtime import Computation
 
 
 class Embedder(Protocol):
@@ -20,6 +21,10 @@ class Embedder(Protocol):
     @property
     def model_hash(self) -> str:
         """Identifies the weights: embeddings of different hashes must never be compared."""
+
+    @property
+    def computation(self) -> Computation | None:
+        """What computes it; None where no network is."""
 
     @property
     def rejected_crops(self) -> int:
@@ -40,6 +45,7 @@ class FakeEmbedder:
     """
 
     model_hash = "fake"
+    computation: Computation | None = None
 
     def __init__(self, vectors_of: Callable[[Frame, FloatArray], FloatArray], dim: int) -> None:
         self._vectors_of = vectors_of

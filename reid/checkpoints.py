@@ -28,8 +28,6 @@ FORMAT_VERSION = 1
 INPUT_MEAN = (0.5, 0.5, 0.5)
 INPUT_STD = (0.5, 0.5, 0.5)
 
-_HINT = "official TransReID files load with reid.load_transreid"
-
 
 @dataclass(frozen=True, eq=False)
 class LoadedModel:
@@ -114,8 +112,7 @@ def load_checkpoint(path: str | Path) -> LoadedModel:
     path = Path(path)
     if not path.is_file():
         raise InputError(f"there is no weights file {path}")
-    if path.suffix != ".safetensors":
-        raise InputError(f"{path} is no checkpoint of this project, whose files end in .safetensors; {_HINT}")
+    _check_suffix(path)
     header = _read_header(path)
     try:
         fields: dict[str, Any] = {
@@ -147,6 +144,7 @@ def read_card(path: Path) -> tuple[str, Mapping[str, Any]]:
     """
     if not path.is_file():
         raise InputError(f"there is no weights file {path}")
+    _check_suffix(path)
     header = _read_header(path)
     return _model_hash(path, header), header["card"]
 
@@ -164,6 +162,24 @@ def rewrite_card(path: Path, card: Mapping[str, Any]) -> None:
     write_safetensors(path, tensors, {OWN_FORMAT_KEY: json.dumps({**header, "card": dict(card)})})
 
 
+def _check_suffix(path: Path) -> None:
+    if path.suffix != ".safetensors":
+        raise InputError(
+            f"{path} is no checkpoint of this project, whose files end in .safetensors; {_hint(path)}"
+        )
+
+
+def _hint(path: Path) -> str:
+    """What to do with a file of somebody else's."""
+    own = (
+        path.with_suffix(".safetensors") if path.suffix != ".safetensors" else path.with_stem(f"{path.stem}_mtmc")
+    )
+    return (
+        f"an official TransReID file becomes one by 'mtmc reid convert {path} {own}'; any other network is used as "
+        ".onnx or OpenVINO .xml, with embedder.input"
+    )
+
+
 def _check_names(kind: str, names: Sequence[str], count: int) -> None:
     if len(names) != count or len(set(names)) != len(names):
         raise InputError(f"the model has {count} {kind}s, but the {kind} names are {list(names)}")
@@ -178,7 +194,9 @@ def _stored_dtype(tensor: torch.Tensor, dtype: torch.dtype) -> torch.dtype:
 def _read_header(path: Path) -> dict[str, Any]:
     metadata = read_metadata(path)
     if OWN_FORMAT_KEY not in metadata:
-        raise InputError(f"{path} is no checkpoint of this project: its metadata has no {OWN_FORMAT_KEY}; {_HINT}")
+        raise InputError(
+            f"{path} is no checkpoint of this project: its metadata has no {OWN_FORMAT_KEY}; {_hint(path)}"
+        )
     try:
         header = json.loads(metadata[OWN_FORMAT_KEY])
     except json.JSONDecodeError as error:

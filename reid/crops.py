@@ -2,30 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
+import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 from torch.nn import functional
-from torchvision.transforms.v2 import functional as tv_functional
 
 from pipeline.boxes import clip_xyxy
 from pipeline.datatypes import BoolArray, FloatArray
 
+#: A picture (h, w, 3) uint8 and (height, width) to (1, 3, height, width) uint8, channels in the same order.
+Resize = Callable[[NDArray[np.uint8], tuple[int, int]], Tensor]
 
-def crop_boxes(image: NDArray[np.uint8], xyxy: FloatArray, size_hw: tuple[int, int]) -> tuple[Tensor, BoolArray]:
+
+def resize_antialiased(picture: NDArray[np.uint8], size_hw: tuple[int, int]) -> Tensor:
+    """Bilinear with antialiasing, as PIL's and TransReID's test transforms: without it, small features of large crops
+    alias, and embeddings differ from those that the weights were trained for."""
+    # the copy is small, and torch accepts no read-only or mirrored array without it
+    pixels = torch.from_numpy(picture.copy()).permute(2, 0, 1).unsqueeze(0)
+    return functional.interpolate(pixels, size=size_hw, mode="bilinear", align_corners=False, antialias=True)
+
+
+def resize_opencv(picture: NDArray[np.uint8], size_hw: tuple[int, int]) -> Tensor:
+    """Bilinear without antialiasing (`cv2.resize`), as the programs do that publish networks of others."""
+    resized: Any = cv2.resize(picture, size_hw[::-1], interpolation=cv2.INTER_LINEAR)
+    return torch.from_numpy(resized).permute(2, 0, 1).unsqueeze(0)
+
+
+def crop_boxes(
+    image: NDArray[np.uint8], xyxy: FloatArray, size_hw: tuple[int, int], resize: Resize = resize_antialiased
+) -> tuple[Tensor, BoolArray]:
     """Cut boxes out of an image and resize them.
-
-    The resize is bilinear with antialiasing, as PIL's and the published test transforms' is: without it, small
-    features of large crops alias, and embeddings differ from those that the weights were trained for.
 
     Args:
         image: (H, W, 3) uint8, BGR.
         xyxy: (N, 4) float32, pixels of the image; what reaches outside the image is cut off.
         size_hw: (height, width) of the crops.
+        resize: as the network's crops were resized in its training.
 
     Returns:
         crops: (K, 3, height, width) uint8, RGB, of the K boxes that show something, in their order.
@@ -38,23 +56,15 @@ def crop_boxes(image: NDArray[np.uint8], xyxy: FloatArray, size_hw: tuple[int, i
         extent = clipped[:, 2:] - clipped[:, :2]
         valid = np.asarray(np.isfinite(xyxy).all(axis=1) & (extent >= 1).all(axis=1), np.bool_)
     corners = np.floor(clipped[valid] + 0.5).astype(int)  # at least a pixel remains at least a pixel
-    crops = [_resize(image[top:bottom, left:right], size_hw) for left, top, right, bottom in corners.tolist()]
+    crops = [resize(image[top:bottom, left:right], size_hw) for left, top, right, bottom in corners.tolist()]
     if not crops:
         return torch.zeros((0, 3, *size_hw), dtype=torch.uint8), valid
     return torch.cat(crops).flip(1), valid  # BGR to RGB
 
 
-def resize_image(image: Image.Image, size_hw: tuple[int, int]) -> Tensor:
+def resize_image(image: Image.Image, size_hw: tuple[int, int], resize: Resize = resize_antialiased) -> Tensor:
     """An RGB picture of one person, as data sets hold them, to (3, height, width) uint8, scaled as by `crop_boxes`."""
-    resized: Tensor = tv_functional.resize(tv_functional.pil_to_tensor(image), list(size_hw), antialias=True)
-    return resized
-
-
-def _resize(crop: NDArray[np.uint8], size_hw: tuple[int, int]) -> Tensor:
-    """(h, w, 3) uint8 to (1, 3, height, width) uint8."""
-    # the copy is small, and torch accepts no read-only or mirrored array without it
-    pixels = torch.from_numpy(crop.copy()).permute(2, 0, 1).unsqueeze(0)
-    return functional.interpolate(pixels, size=size_hw, mode="bilinear", align_corners=False, antialias=True)
+    return resize(np.asarray(image), size_hw)[0]
 
 
 def normalise(crops: Tensor, mean: Sequence[float], std: Sequence[float], dtype: torch.dtype) -> Tensor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from pipeline.errors import InputError
+from pipeline.inference_runtime import cpu_name
 
 
 def choose_device(name: str) -> torch.device:
@@ -22,3 +23,8 @@ def choose_device(name: str) -> torch.device:
         reason = str(error).splitlines()[0]
         raise InputError(f"the device {name!r} cannot be used here: {reason}") from error
     return device
+
+
+def processor_name(device: torch.device) -> str:
+    """The make of the GPU that torch calls `device`, else that of the CPU."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else cpu_name()

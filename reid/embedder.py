@@ -1,4 +1,4 @@
-"""The embedder of the pipeline: boxes of any cameras to TransReID features, in batches."""
+"""The embedder of the pipeline: boxes of any cameras to features of a network, in batches."""
 
 from __future__ import annotations
 
@@ -12,23 +12,22 @@ from torch import Tensor
 from pipeline.datatypes import EmbeddedCrops, FloatArray, Frame
 from pipeline.errors import InputError, RunError
 from pipeline.inference_runtime import Runtime
-from reid.backends.choose import build_backend
-from reid.backends.exported import ExportedModel
-from reid.checkpoints import LoadedModel
+from reid.backends.choose import EmbeddingModel, build_backend
 from reid.crops import crop_boxes
+from reid.embedding_model import header_of, resize_of
 from reid.model_header import ModelHeader
 from reid.models.sie import UNKNOWN
 
 UnknownCamera = Literal["row for unknown cameras", "mean of the camera rows"]
 
 
-class TransReIDEmbedder:
-    """Embeds boxes with a TransReID; satisfies `reid.base.Embedder`.
+class NetworkEmbedder:
+    """Embeds boxes with a TransReID, or with a network of others; satisfies `reid.base.Embedder`.
 
     Attributes:
         dim: D, the length of an embedding.
         model_hash: of the weights' file; in 16 and 32 bit the same for all runtimes, as their embeddings compare.
-        runtime: library, precision and device that compute it, in words.
+        computation: library, precision and device that compute it.
         embedded_crops: how many crops were embedded so far.
         rejected_crops: how many boxes were not, because they are empty, not finite or outside the image.
         unknown_cameras: the cameras that the model's camera table does not know, and what they get instead:
@@ -37,7 +36,7 @@ class TransReIDEmbedder:
 
     def __init__(
         self,
-        model: LoadedModel | ExportedModel,
+        model: EmbeddingModel,
         *,
         camera_rows: Mapping[str, str | int | None],
         camera_means: Mapping[str, FloatArray] | None = None,
@@ -48,7 +47,7 @@ class TransReIDEmbedder:
     ) -> None:
         """
         Args:
-            model: a loaded checkpoint, which is copied, not changed, or an exported network.
+            model: a loaded checkpoint, which is copied, not changed, an exported network, or one of others.
             camera_rows: from the pipeline's camera ids to the model's camera: its name, its row (from 0), or None.
             camera_means: from the pipeline's camera ids to the mean feature (D,) float32 of that camera: it is
                 subtracted from the L2-normalised features of its crops, which are then normalised again.
@@ -62,15 +61,16 @@ class TransReIDEmbedder:
         """
         if batch_size < 1:
             raise InputError(f"batch_size must be at least 1, but is {batch_size}")
-        header = model.header if isinstance(model, ExportedModel) else ModelHeader.of(model)
+        header = header_of(model)
         self._header = header
+        self._resize = resize_of(model)
         self._rows = {name: _row(name, camera, header) for name, camera in camera_rows.items()}
         self._means = {name: _mean(name, mean, header.feature_dim) for name, mean in (camera_means or {}).items()}
         self._backend = build_backend(model, device=device, runtime=runtime, half=half)
         self._batch_size = batch_size
         self.dim = header.feature_dim
         self.model_hash = header.embedding_hash
-        self.runtime = self._backend.runtime
+        self.computation = self._backend.computation
         self.embedded_crops = 0
         self.rejected_crops = 0
         self.unknown_cameras: dict[str, UnknownCamera] = {}
@@ -93,7 +93,7 @@ class TransReIDEmbedder:
                 continue
             if frame.image is None:
                 raise ValueError(f"frame {frame.frame_index} of camera {frame.camera_id} has boxes but no image")
-            frame_crops, valid = crop_boxes(frame.image, boxes, self._header.image_size)
+            frame_crops, valid = crop_boxes(frame.image, boxes, self._header.image_size, self._resize)
             crops.append(frame_crops)
             cameras += [frame.camera_id] * len(frame_crops)
             masks.append(valid)
@@ -122,8 +122,8 @@ class TransReIDEmbedder:
         embeddings = np.asarray(features / np.linalg.norm(features, axis=1, keepdims=True).clip(1e-12), np.float32)
         if not np.isfinite(embeddings).all():
             raise RunError(
-                f"the model {self.model_hash} ({self.runtime}) returned features that are not finite; if it computes "
-                "in half precision, run it with half: false"
+                f"the model {self.model_hash} ({self.computation}) returned features that are not finite; if it "
+                "computes in half precision, run it with half: false"
             )
         return self._centred(embeddings, cameras)
 

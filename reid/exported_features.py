@@ -1,4 +1,4 @@
-"""Features of the crops of a data set by an exported network."""
+"""Features of the crops of a data set by whatever computes the network."""
 
 from __future__ import annotations
 
@@ -6,14 +6,19 @@ import numpy as np
 import torch
 
 from reid.backends.base import Backend
-from reid.crops import resize_image
+from reid.crops import Resize, resize_antialiased, resize_image
 from reid.datasets import CropSet, camera_indices, read_rgb
 from reid.distances import Float32Array
 from reid.model_header import ModelHeader
 
 
 def exported_features(
-    backend: Backend, header: ModelHeader, crops: CropSet, *, batch_size: int = 64
+    backend: Backend,
+    header: ModelHeader,
+    crops: CropSet,
+    *,
+    batch_size: int = 64,
+    resize: Resize = resize_antialiased,
 ) -> Float32Array:
     """Features (N, D) of `crops`, in their order, not normalised.
 
@@ -23,7 +28,7 @@ def exported_features(
     parts = []
     for start in range(0, len(crops), batch_size):
         images = [
-            resize_image(read_rgb(crop.path), header.image_size)
+            resize_image(read_rgb(crop.path), header.image_size, resize)
             for crop in crops.crops[start : start + batch_size]
         ]
         parts.append(backend.features(torch.stack(images), rows[start : start + batch_size]))

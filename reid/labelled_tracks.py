@@ -8,13 +8,18 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.errors import InputError
-from reid.crops import resize_image
+from reid.crops import Resize, resize_antialiased, resize_image
 from reid.datasets import read_dataset, read_rgb
 from reid.site_crops import SiteCrops
 
 
 def labelled_tracks(
-    folder: Path, *, cameras: Sequence[str] | None, size_hw: tuple[int, int], layout: str = "auto"
+    folder: Path,
+    *,
+    cameras: Sequence[str] | None,
+    size_hw: tuple[int, int],
+    layout: str = "auto",
+    resize: Resize = resize_antialiased,
 ) -> SiteCrops:
     """The training crops of a data set; those of one person in one camera are one track.
 
@@ -24,6 +29,7 @@ def labelled_tracks(
         cameras: use these only; None for all.
         size_hw: (height, width) of the crops.
         layout: of the data set, as `read_dataset` has it.
+        resize: as of `resize_image`.
 
     Raises:
         InputError: no such data set, or a camera that it does not have.
@@ -35,7 +41,7 @@ def labelled_tracks(
     chosen = [crop for crop in crops.crops if crop.camera in names]
     keys = sorted({(names.index(crop.camera), crop.person_id) for crop in chosen})
     number = {key: index for index, key in enumerate(keys)}
-    images = [resize_image(read_rgb(crop.path), size_hw).numpy() for crop in chosen]
+    images = [resize_image(read_rgb(crop.path), size_hw, resize).numpy() for crop in chosen]
     # One after the other, so that no two overlap.
     times = np.arange(len(keys), dtype=np.float64)
     return SiteCrops(

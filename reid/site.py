@@ -40,7 +40,8 @@ class Site:
     Attributes:
         model_hash: of the weights' file that the site was learned for; it fits no other.
         camera_names: C names, those of the pipeline's configuration.
-        rows: (C, W) float32, the side information of each camera; W is the width of the model's tokens.
+        rows: (C, W) float32, the side information of each camera; W is the width of the model's tokens, 0 for a
+            network of others, which has no side information.
         means: (C, D) float32, each camera's mean L2-normalised feature, computed with its row; None where
             nothing is to be subtracted.
         norms: what replaces the weights and biases of layer norms of the model, whatever the camera: name of the

@@ -58,14 +58,15 @@ def make_frame(
     camera_id: str = "cam1",
     size_wh: tuple[int, int] = (1000, 500),
     frame_rate: float = 10.0,
+    image: NDArray[np.uint8] | None = None,
 ) -> Frame:
-    """A frame without a picture; its time is frame_index / frame_rate unless given."""
+    """A frame, without a picture unless given, of whose size it then is; its time is frame_index / frame_rate."""
     return Frame(
         camera_id=camera_id,
         frame_index=frame_index,
         time_s=frame_index / frame_rate if time_s is None else time_s,
-        size_wh=size_wh,
-        image=None,
+        size_wh=size_wh if image is None else (image.shape[1], image.shape[0]),
+        image=image,
     )
 
 

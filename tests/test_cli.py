@@ -72,6 +72,7 @@ def test_version_and_help_say_what_there_is(capsys: pytest.CaptureFixture[str]) 
         "homography",
         "benchmark",
         "benchmark trackers",
+        "benchmark embedders",
         "benchmark speed",
         "benchmark memory",
         "benchmark association",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -16,7 +16,7 @@ from pipeline.benchmark.peer import Peer
 from pipeline.benchmark.perfect_boxes import PerfectBoxes
 from pipeline.benchmark.perturbed import PerturbedDetector
 from pipeline.benchmark.report import Contestant
-from pipeline.benchmark.saved_run import SavedRun, opened, saved_detections
+from pipeline.benchmark.saved_run import SavedRun, computed_by, opened, saved_detections
 from pipeline.benchmark.thinned import ThinnedSource, thinned_boxes
 from pipeline.evaluation import Scores, score
 from pipeline.sources.base import FrameSource
@@ -33,6 +33,8 @@ def compare(
     cache: Path,
     every: int = 1,
     clustered: Peer | None = None,
+    name: str = "mtmc",
+    boxes: Mapping[str, Path] | None = None,
     on_step: Callable[[str], None] = lambda what: None,
 ) -> list[Contestant]:
     """The scores of `others`, then of this project online and offline.
@@ -43,6 +45,8 @@ def compare(
         cache: folder that keeps detections and embeddings.
         every: use only each so many-th frame.
         clustered: in sets of several cameras with embeddings also the tracks of this peer, joined by appearance.
+        name: what this project is called in the table.
+        boxes: saved boxes that are embedded in place of those that the detector finds.
         on_step: told in words what is being done.
     """
     done = 0
@@ -52,7 +56,7 @@ def compare(
         done += 1
         on_step(f"{chosen.name}: detecting and embedding, {done} frames")
 
-    files = saved_detections(chosen, cache, on_frame)
+    files = saved_detections(chosen, cache, on_frame, boxes)
     truth = {name: thinned_boxes(boxes, every) for name, boxes in chosen.ground_truth.items()}
 
     def thinned(sources: Sequence[FrameSource]) -> list[FrameSource]:
@@ -92,31 +96,35 @@ def compare(
             tracked = contestant(worse(saved.detector), saved)
         return score(tracked.boxes, truth), tracked.ms_per_frame
 
-    def measured(name: str, contestant: Run) -> Contestant:
-        on_step(f"{chosen.name}: {name}")
+    def measured(title: str, contestant: Run) -> Contestant:
+        on_step(f"{chosen.name}: {title}")
         first, ms_per_frame = scored(contestant, lambda detector: detector)
         perturbed = []
         for seed in range(perturbations):
-            on_step(f"{chosen.name}: {name}, perturbed {seed + 1} of {perturbations}")
+            on_step(f"{chosen.name}: {title}, perturbed {seed + 1} of {perturbations}")
             found, _ = scored(contestant, partial(PerturbedDetector, seed=seed))
             perturbed.append(found.all_cameras)
-        return Contestant(name, first, ms_per_frame, perturbed)
+        return Contestant(title, first, ms_per_frame, perturbed)
 
     def with_perfect_boxes(contestant: Contestant, run: Run) -> Contestant:
         on_step(f"{chosen.name}: {contestant.name}, perfect boxes")
         perfect, _ = scored(run, partial(PerfectBoxes, ground_truth=truth))
         return replace(contestant, perfect_boxes=perfect.all_cameras)
 
+    sentences = [f"{name}, {model}: {text}" for model, text in computed_by(files).items()]
     if chosen.detections is not None:
         others = [other for other in others if not other.needs_pictures]
     found = [measured(other.name, partial(peer, other)) for other in others]
     with opened(files, chosen.config.detector.confidence_min) as saved:
         embedded = saved.detector.embedding_dim is not None
     if clustered is not None and embedded and len(truth) > 1:
-        name = f"{clustered.name} + clustering"
-        found.append(measured(name, partial(at_calibrated_limit, clustered)))
-        found.append(measured(f"{name}, best threshold chosen afterwards", partial(at_best_threshold, clustered)))
-    for name, second_pass in (("mtmc, online", False), ("mtmc, offline", True)):
+        joined = f"{clustered.name} + clustering"
+        found.append(measured(joined, partial(at_calibrated_limit, clustered)))
+        found.append(
+            measured(f"{joined}, best threshold chosen afterwards", partial(at_best_threshold, clustered))
+        )
+    for when, second_pass in (("online", False), ("offline", True)):
         own = partial(project, second_pass)
-        found.append(with_perfect_boxes(measured(name, own), own))
+        with_boxes = with_perfect_boxes(measured(f"{name}, {when}", own), own)
+        found.append(replace(with_boxes, computed_by=sentences))
     return found

@@ -28,6 +28,7 @@ class PerfectBoxes:
         self._ground_truth = ground_truth
         self.class_names = detector.class_names
         self.model_hash = detector.model_hash
+        self.computation = detector.computation
         # Rows of a frame lie side by side: first and last are looked up, not searched.
         self._order = {name: np.argsort(boxes.frame_index, kind="stable") for name, boxes in ground_truth.items()}
         self._frames = {name: boxes.frame_index[self._order[name]] for name, boxes in ground_truth.items()}

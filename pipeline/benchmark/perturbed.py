@@ -25,6 +25,7 @@ class PerturbedDetector:
         self._detector, self._seed = detector, seed
         self.class_names = detector.class_names
         self.model_hash = detector.model_hash
+        self.computation = detector.computation
 
     def detect(self, frames: Sequence[Frame]) -> list[Detections]:
         found = self._detector.detect(frames)

@@ -21,6 +21,7 @@ class Contestant:
             tracker cannot be called without.
         perturbed: scores over all cameras on boxes with small random errors, one for each seed.
         perfect_boxes: scores over all cameras on the boxes of the ground truth; None if that was not run.
+        computed_by: what computed the boxes and embeddings, a sentence each; empty where it is not known.
     """
 
     name: str
@@ -28,12 +29,14 @@ class Contestant:
     ms_per_frame: float
     perturbed: Sequence[SequenceScores] = ()
     perfect_boxes: SequenceScores | None = None
+    computed_by: Sequence[str] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""
         return {
             "name": self.name,
             "ms_per_frame": self.ms_per_frame,
+            "computed_by": list(self.computed_by),
             "scores": self.scores.to_dict(),
             "perfect_boxes": None
             if self.perfect_boxes is None

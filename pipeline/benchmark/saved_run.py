@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from detectors.saved import ReplayDetector, SavedFrames
@@ -17,6 +17,8 @@ from pipeline.benchmark.benchmark_set import BenchmarkSet
 from pipeline.benchmark.source_stamp import source_stamp
 from pipeline.config import Config
 from pipeline.errors import RunError
+from pipeline.inference_runtime import Computation
+from pipeline.run_note import NOTE_NAME
 from pipeline.sources.base import FrameSource
 
 
@@ -34,12 +36,17 @@ class SavedRun:
 
 
 def saved_detections(
-    chosen: BenchmarkSet, folder: Path, on_frame: Callable[[str], None] = lambda camera_id: None
+    chosen: BenchmarkSet,
+    folder: Path,
+    on_frame: Callable[[str], None] = lambda camera_id: None,
+    boxes: Mapping[str, Path] | None = None,
 ) -> Mapping[str, Path]:
-    """Files with the set's detections and an embedding for every box; from `folder` if they are there.
+    """Files with the set's detections and, if it has an embedder, an embedding for every box; from `folder` if they are
+    there.
 
     Args:
         folder: where runs are kept, each under its `run_key`.
+        boxes: what `saved_boxes` gave for the same set: these are embedded, and nothing is detected.
 
     Raises:
         InputError: as `track`.
@@ -51,10 +58,15 @@ def saved_detections(
     kept = folder / run_key(config)
     files = {camera.name: kept / "detections" / f"{camera.name}.parquet" for camera in config.cameras}
     if not (kept / "complete").exists():
-        output = config.output.model_copy(update={"save_detections": True, "save_embeddings": True})
+        embedded = config.embedder.weights is not None
+        output = config.output.model_copy(update={"save_detections": True, "save_embeddings": embedded})
         kept.parent.mkdir(parents=True, exist_ok=True)
         summary = tracking.track(
-            config.model_copy(update={"output": output}), kept, overwrite=True, on_frame=on_frame
+            config.model_copy(update={"output": output}),
+            kept,
+            detections=boxes,
+            overwrite=True,
+            on_frame=on_frame,
         )
         if summary.problems:
             raise RunError(
@@ -63,6 +75,26 @@ def saved_detections(
             )
         (kept / "complete").touch()
     return files
+
+
+def saved_boxes(
+    chosen: BenchmarkSet, folder: Path, on_frame: Callable[[str], None] = lambda camera_id: None
+) -> Mapping[str, Path]:
+    """Files with the set's detections alone, for several embedders; as of `saved_detections`."""
+    settings = chosen.config.embedder.model_copy(update={"weights": None, "input": None, "site": None})
+    without = chosen.config.model_copy(update={"embedder": settings})
+    return saved_detections(replace(chosen, config=without), folder, on_frame)
+
+
+def computed_by(files: Mapping[str, Path]) -> dict[str, str]:
+    """What computed the saved detections and embeddings, in words; without those of other programs, or older ones."""
+    notes = {path.parents[1] / NOTE_NAME for path in files.values()}
+    found: dict[str, str] = {}
+    for note in notes:
+        if note.is_file():
+            noted = json.loads(note.read_text(encoding="utf-8")).get("computed_by", {})
+            found |= {model: str(Computation(**fields)) for model, fields in noted.items()}
+    return found
 
 
 def run_key(config: Config) -> str:
@@ -76,10 +108,10 @@ def run_key(config: Config) -> str:
         "cameras": [camera.model_dump(mode="json", exclude={"source"}) for camera in config.cameras],
         "sources": [source_stamp(camera.source) for camera in config.cameras],
         "detector": config.detector.model_dump(mode="json", exclude={"weights"}),
-        "embedder": config.embedder.model_dump(mode="json", exclude={"weights", "site"}),
+        "embedder": config.embedder.model_dump(mode="json", exclude={"weights", "input", "site"}),
         "weights": [
             _stamp(config.detector.weights),
-            embeddings_hash(config.embedder.weights),
+            embeddings_hash(config),
             _stamp(config.embedder.site),
         ],
     }

@@ -29,6 +29,7 @@ from pipeline.benchmark.ultralytics_trackers import bytetrack
 from pipeline.calibration import with_calibration
 from pipeline.commands.arguments import ConfigOption, SetOption, overrides_of
 from pipeline.commands.campus import campus
+from pipeline.commands.embedders import embedders
 from pipeline.commands.json_file import write_json
 from pipeline.commands.trackers import trackers
 from pipeline.config import Config, load_config, named_sources
@@ -43,6 +44,7 @@ from reid.base import Embedder
 app = typer.Typer()
 app.command(name="trackers")(trackers)
 app.command(name="campus")(campus)
+app.command(name="embedders")(embedders)
 
 JsonOption = Annotated[Path | None, typer.Option("--json", help="Write the figures to this file.", metavar="FILE")]
 

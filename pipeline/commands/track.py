@@ -122,6 +122,9 @@ def track_with_progress(
             on_frame=lambda camera_id: progress.advance(bar),
         )
     console.print(summary.tables())
+    weights = {"detector": config.detector.weights, "embedder": config.embedder.weights or ""}
+    for model, computation in summary.computed_by.items():
+        console.print(f"{model.capitalize()}: {Path(weights[model]).name}, {computation}", highlight=False)
     return summary
 
 

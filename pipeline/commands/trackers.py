@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -15,6 +15,10 @@ from pipeline.commands.arguments import SetOption, overrides_of
 from pipeline.commands.json_file import write_json, write_text
 from pipeline.config import PROJECT_ROOT
 from pipeline.export_cache import cache_folder
+
+if TYPE_CHECKING:
+    from pipeline.benchmark.benchmark_set import BenchmarkSet
+    from pipeline.benchmark.report import Contestant
 
 SETS = PROJECT_ROOT / "configs" / "benchmark"
 
@@ -54,16 +58,47 @@ def trackers(
         mtmc benchmark trackers configs/benchmark/pets09.yaml --no-peers
     """
     # These bring in TrackEval and what it needs, which no other command should wait for.
-    from pipeline.benchmark.benchmark_set import read_benchmark_set
     from pipeline.benchmark.boxmot_tracker import boxmot_peer
     from pipeline.benchmark.comparison import compare
-    from pipeline.benchmark.report import ladder_table, set_table
     from pipeline.benchmark.ultralytics_trackers import bytetrack, ultralytics_peers
 
-    console = Console()
     others = ultralytics_peers() if peers else []
     if boxmot is not None:
         others.append(boxmot_peer(boxmot, boxmot_weights))
+
+    def measure(chosen: BenchmarkSet, on_step: Callable[[str], None]) -> list[Contestant]:
+        return compare(
+            chosen,
+            others,
+            perturbations=perturbations,
+            cache=cache or cache_folder() / "benchmark",
+            every=every,
+            clustered=replace(bytetrack(), name="ByteTrack") if peers else None,
+            on_step=on_step,
+        )
+
+    measure_sets(sets, measure, settings=settings, every=every, markdown=markdown, json_file=json_file)
+
+
+def measure_sets(
+    sets: Sequence[Path] | None,
+    measure: Callable[[BenchmarkSet, Callable[[str], None]], list[Contestant]],
+    *,
+    settings: Sequence[str] | None,
+    every: int,
+    markdown: Path | None,
+    json_file: Path | None,
+) -> None:
+    """Print and write the tables of all sets.
+
+    Args:
+        sets: files, or all of configs/benchmark.
+        measure: from a set, and from what is to be told what is being done, to the rows of its table.
+    """
+    from pipeline.benchmark.benchmark_set import read_benchmark_set
+    from pipeline.benchmark.report import ladder_table, set_table
+
+    console = Console()
     lines: list[str] = []
     figures: dict[str, object] = {}
     paths = sets or sorted(SETS.glob("*.yaml"))
@@ -71,18 +106,12 @@ def trackers(
     chosen_sets = [read_benchmark_set(path, overrides_of(settings)) for path in paths]
     with console.status("") as status:
         for chosen, title in zip(chosen_sets, titles(paths, every), strict=True):
-            found = compare(
-                chosen,
-                others,
-                perturbations=perturbations,
-                cache=cache or cache_folder() / "benchmark",
-                every=every,
-                clustered=replace(bytetrack(), name="ByteTrack") if peers else None,
-                on_step=status.update,
-            )
+            found = measure(chosen, status.update)
             table = set_table(title, found)
             if len(chosen.ground_truth) > 1:
                 table += ["", *ladder_table(title, found)]
+            if computed := sorted({text for contestant in found for text in contestant.computed_by}):
+                table += ["", *(f"{text}  " for text in computed)]
             figures[title] = [contestant.to_dict() for contestant in found]
             lines += [*table, ""]
             console.print(Markdown("\n".join(table)))

@@ -7,15 +7,17 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from pipeline.config import Config
+from pipeline.inference_runtime import Computation
 from pipeline.live.files import write_whole
 from pipeline.live.output_settings import JsonLinesSink, SinkSettings
 from pipeline.live.redaction import Redactor
 from pipeline.live.status import LiveStatus
+from pipeline.origin import origin
 
 # Of the files of a live run; a reader can refuse what it does not know.
 SCHEMA_VERSION = 1
@@ -69,6 +71,7 @@ class Manifest:
     """
     Args:
         versions, hashes: of the packages and of the models.
+        computed_by: what computes the models.
     """
 
     def __init__(
@@ -78,6 +81,7 @@ class Manifest:
         *,
         versions: Mapping[str, str],
         hashes: Mapping[str, str],
+        computed_by: Mapping[str, Computation] = MappingProxyType({}),
         redact: Redactor,
     ) -> None:
         self._path = folder / f"manifest-{run_id}.json"
@@ -87,9 +91,10 @@ class Manifest:
         self._fixed = {
             "schema_version": SCHEMA_VERSION,
             "run_id": run_id,
-            "started_utc": datetime.now(UTC).isoformat(timespec="seconds"),
+            **redact.values(origin()),
             "versions": dict(versions),
             "hashes": dict(hashes),
+            "computed_by": {model: asdict(computation) for model, computation in computed_by.items()},
         }
 
     def write(self, state: str, config: Config, status: LiveStatus, segments: Sequence[str]) -> None:

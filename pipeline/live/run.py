@@ -42,6 +42,7 @@ from pipeline.live.sinks.feed import SinkFeed
 from pipeline.live.status import CameraStatus, LiveStatus
 from pipeline.live.tolerant_embedder import TolerantEmbedder
 from pipeline.live.tracking_core import Output, TrackingCore
+from pipeline.runner import computations
 from pipeline.stage_clock import StageClock
 from reid.base import Embedder
 
@@ -186,6 +187,7 @@ class LiveRun:
             self.run_id,
             versions=parts.versions,
             hashes={"detector": parts.detector.model_hash, "embedder": parts.embedder_hash},
+            computed_by=computations(parts.detector, parts.embedder),
             redact=redact,
         )
         self._process = psutil.Process()

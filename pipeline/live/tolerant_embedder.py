@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from pipeline.datatypes import EmbeddedCrops, FloatArray, Frame
+from pipeline.inference_runtime import Computation
 from reid.base import Embedder
 
 _log = logging.getLogger(__name__)
@@ -32,6 +33,10 @@ class TolerantEmbedder:
     @property
     def model_hash(self) -> str:
         return self._embedder.model_hash
+
+    @property
+    def computation(self) -> Computation | None:
+        return self._embedder.computation
 
     @property
     def rejected_crops(self) -> int:

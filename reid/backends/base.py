@@ -8,17 +8,18 @@ import torch
 from torch import Tensor
 
 from pipeline.datatypes import FloatArray, IntArray
+from pipeline.inference_runtime import Computation
 from reid.crops import normalise
 from reid.model_header import ModelHeader
 from reid.models.sie import UNKNOWN
 
 
 class Backend(Protocol):
-    """A TransReID on the device and in the library that compute it."""
+    """A network on the device and in the library that compute it."""
 
     @property
-    def runtime(self) -> str:
-        """Library and precision, in words."""
+    def computation(self) -> Computation:
+        """Library, precision and device."""
 
     def features(self, crops: Tensor, cameras: IntArray) -> FloatArray:
         """Features of a batch.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import replace
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
@@ -15,24 +16,30 @@ from pipeline.export_cache import cached_export
 from pipeline.inference_runtime import Runtime, choose_runtime
 from reid.backends.base import Backend
 from reid.backends.exported import ExportedModel
+from reid.backends.foreign import ForeignBackend
 from reid.backends.onnx_model import OnnxBackend, has_cuda
 from reid.backends.openvino_model import OpenVinoBackend
 from reid.backends.tensorrt_engine import TensorRtBackend
 from reid.backends.torch_model import TorchBackend
 from reid.checkpoints import LoadedModel
 from reid.device import choose_device
+from reid.foreign_network import ForeignNetwork
 from reid.model_header import ModelHeader
 
 Half = bool | Literal["auto"]
 
+#: Everything that can be an embedder.
+EmbeddingModel = LoadedModel | ExportedModel | ForeignNetwork
+
 
 def build_backend(
-    model: LoadedModel | ExportedModel, *, device: str = "auto", runtime: Runtime = "auto", half: Half = "auto"
+    model: EmbeddingModel, *, device: str = "auto", runtime: Runtime = "auto", half: Half = "auto"
 ) -> Backend:
     """The backend of a model.
 
     Args:
-        model: a loaded checkpoint goes to what `runtime` says, an exported network to its own runtime.
+        model: a loaded checkpoint goes to what `runtime` says, an exported network to its own runtime, a network of
+            others to OpenVINO, and an .onnx to ONNX Runtime on a GPU.
         device: as torch names it; "auto" is the first GPU if there is one, otherwise the CPU; for an OpenVINO network
             always the CPU, for an ONNX file also where the installed ONNX Runtime is the one for CPUs. An OpenVINO
             network also runs on "intel:gpu" and the like.
@@ -46,6 +53,8 @@ def build_backend(
     """
     if isinstance(model, ExportedModel):
         return _exported(model, device, half)
+    if isinstance(model, ForeignNetwork):
+        return ForeignBackend(model, _foreign_device(model.path, device), exact=half is False)
     chosen = choose_device(device)
     if choose_runtime(runtime, chosen.type) == "openvino":
         return OpenVinoBackend(_openvino_network(model), exact=half is False)
@@ -58,6 +67,18 @@ def _exported(model: ExportedModel, device: str, half: Half) -> Backend:
     if model.path.suffix == ".onnx":
         return OnnxBackend(model.path, _onnx_device(model.path, device))
     return TensorRtBackend(model.path, choose_device(device))
+
+
+def _foreign_device(path: Path, device: str) -> str | torch.device:
+    """A CUDA device for an .onnx where one is wished, or "auto" finds one that the installed ONNX Runtime can use;
+    else OpenVINO's name."""
+    if path.suffix == ".onnx" and (device.startswith("cuda") or (device == "auto" and _cuda_is_ready(path))):
+        return choose_device(device)
+    return _openvino_device(path, device)
+
+
+def _cuda_is_ready(path: Path) -> bool:
+    return torch.cuda.is_available() and find_spec("onnxruntime") is not None and has_cuda(path)
 
 
 def _onnx_device(path: Path, device: str) -> torch.device:

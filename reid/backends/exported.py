@@ -41,11 +41,7 @@ def load_export(path: Path) -> ExportedModel:
     """
     if not path.exists():
         raise InputError(f"there is no weights file {path}")
-    if path.is_dir():
-        networks = sorted(path.glob("*.xml"))
-        if len(networks) != 1:
-            raise InputError(f"{path} is a folder with {len(networks)} .xml files; an OpenVINO export has one")
-        path = networks[0]
+    path = network_file(path)
     if path.suffix == ".xml":
         return ExportedModel(path, openvino_model.read_header(path))
     if path.suffix == ".onnx":
@@ -53,3 +49,13 @@ def load_export(path: Path) -> ExportedModel:
     if path.suffix == ".engine":
         return ExportedModel(path, tensorrt_engine.read_engine(path)[0])
     raise InputError(f"{path} is no exported network; those end in {', '.join(SUFFIXES)}")
+
+
+def network_file(path: Path) -> Path:
+    """The file of a network that may be named by its folder; InputError where a folder holds none, or several."""
+    if not path.is_dir():
+        return path
+    networks = sorted(path.glob("*.xml"))
+    if len(networks) != 1:
+        raise InputError(f"{path} is a folder with {len(networks)} .xml files; an OpenVINO network is one")
+    return networks[0]

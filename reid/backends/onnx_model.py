@@ -10,7 +10,9 @@ from torch import Tensor
 
 from pipeline.datatypes import FloatArray, IntArray
 from pipeline.errors import InputError
+from pipeline.inference_runtime import Computation
 from reid.backends.base import graph_inputs
+from reid.device import processor_name
 from reid.model_header import HEADER_KEY, ModelHeader
 
 
@@ -25,26 +27,31 @@ class OnnxBackend:
     """
 
     def __init__(self, path: Path, device: torch.device) -> None:
-        onnxruntime = _import_onnxruntime(path)
-        providers: list[Any] = ["CPUExecutionProvider"]
-        if device.type == "cuda":
-            if not has_cuda(path):
-                raise InputError(
-                    f"{path} cannot be used on {device}: the installed onnxruntime is for the CPU; "
-                    "pip install onnxruntime-gpu, or set device: cpu"
-                )
-            providers = [("CUDAExecutionProvider", {"device_id": device.index or 0}), *providers]
-        elif device.type != "cpu":
-            raise InputError(f"{path} cannot be used on {device}: ONNX files run on cpu and cuda")
-        self._session = _open(onnxruntime, path, providers)
+        self._session = open_session(path, device)
         self.header = _header(self._session, path)
-        self.runtime = f"ONNX Runtime, {self.header.precision} on {device}"
+        self.computation = Computation("ONNX Runtime", self.header.precision, str(device), processor_name(device))
 
     def features(self, crops: Tensor, cameras: IntArray) -> FloatArray:
         """Satisfies `Backend.features`."""
         inputs = graph_inputs(self.header, crops, cameras)
         features: FloatArray = self._session.run(None, {name: value.numpy() for name, value in inputs.items()})[0]
         return features
+
+
+def open_session(path: Path, device: torch.device) -> Any:
+    """An `onnxruntime.InferenceSession` of a file on the CPU or a GPU; errors as of `OnnxBackend`."""
+    onnxruntime = _import_onnxruntime(path)
+    providers: list[Any] = ["CPUExecutionProvider"]
+    if device.type == "cuda":
+        if not has_cuda(path):
+            raise InputError(
+                f"{path} cannot be used on {device}: the installed onnxruntime is for the CPU; "
+                "pip install onnxruntime-gpu, or set device: cpu"
+            )
+        providers = [("CUDAExecutionProvider", {"device_id": device.index or 0}), *providers]
+    elif device.type != "cpu":
+        raise InputError(f"{path} cannot be used on {device}: ONNX files run on cpu and cuda")
+    return _open(onnxruntime, path, providers)
 
 
 def has_cuda(path: Path) -> bool:

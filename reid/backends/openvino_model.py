@@ -9,6 +9,7 @@ from torch import Tensor
 
 from pipeline.datatypes import FloatArray, IntArray
 from pipeline.errors import InputError
+from pipeline.inference_runtime import Computation
 from reid.backends.base import graph_inputs
 from reid.model_header import HEADER_KEY, ModelHeader
 
@@ -28,21 +29,11 @@ class OpenVinoBackend:
     """
 
     def __init__(self, xml: Path, device: str = "CPU", *, exact: bool = False) -> None:
-        openvino = _import_openvino(xml)
-        core = openvino.Core()
-        network = _read(core, xml)
+        core = import_openvino(xml).Core()
+        network = read_network(core, xml)
         self.header = _header(network, xml)
-        # One batch at a time: all cores work on it.
-        settings: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY"}
-        if exact:
-            settings["INFERENCE_PRECISION_HINT"] = openvino.Type.f32
-        try:
-            self._compiled = core.compile_model(network, device, settings)
-        except RuntimeError as error:
-            raise InputError(
-                f"{xml} cannot be used on the OpenVINO device {device}: {_last_line(error)}"
-            ) from error
-        self.runtime = f"OpenVINO, {self.header.precision} on {device}{_computed_in(self._compiled)}"
+        self._compiled = compile_network(core, network, xml, device, exact=exact)
+        self.computation = Computation.of_openvino(core, self._compiled, device, self.header.precision)
 
     def features(self, crops: Tensor, cameras: IntArray) -> FloatArray:
         """Satisfies `Backend.features`."""
@@ -53,22 +44,41 @@ class OpenVinoBackend:
 
 def read_header(xml: Path) -> ModelHeader:
     """The header of an OpenVINO network; errors as of `OpenVinoBackend`."""
-    return _header(_read(_import_openvino(xml).Core(), xml), xml)
+    return _header(read_network(import_openvino(xml).Core(), xml), xml)
 
 
-def _import_openvino(xml: Path) -> Any:
+def import_openvino(path: Path) -> Any:
+    """The package openvino, which the network at `path` needs; InputError where it is missing."""
     try:
         import openvino
     except ModuleNotFoundError as error:
-        raise InputError(f"{xml} needs the package openvino: pip install openvino") from error
+        raise InputError(f"{path} needs the package openvino: pip install openvino") from error
     return openvino
 
 
-def _read(core: Any, xml: Path) -> Any:
+def read_network(core: Any, path: Path) -> Any:
+    """An `openvino.Model` of a file; InputError when it is none."""
     try:
-        return core.read_model(xml)
+        return core.read_model(path)
     except RuntimeError as error:
-        raise InputError(f"{xml} is not a readable OpenVINO network: {_last_line(error)}") from error
+        kind = "ONNX" if path.suffix == ".onnx" else "OpenVINO"
+        raise InputError(f"{path} is not a readable {kind} network: {_last_line(error)}") from error
+
+
+def compile_network(core: Any, network: Any, path: Path, device: str, *, exact: bool) -> Any:
+    """An `openvino.CompiledModel`; InputError when the device cannot compute it.
+
+    Args:
+        device, exact: as of `OpenVinoBackend`.
+    """
+    # One batch at a time: all cores work on it.
+    settings: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY"}
+    if exact:
+        settings["INFERENCE_PRECISION_HINT"] = import_openvino(path).Type.f32
+    try:
+        return core.compile_model(network, device, settings)
+    except RuntimeError as error:
+        raise InputError(f"{path} cannot be used on the OpenVINO device {device}: {_last_line(error)}") from error
 
 
 def _header(network: Any, xml: Path) -> ModelHeader:
@@ -85,14 +95,6 @@ def _header(network: Any, xml: Path) -> ModelHeader:
             "to its metadata; export it again"
         )
     return header
-
-
-def _computed_in(compiled: Any) -> str:
-    """In which type a compiled network computes what is not int8, in words: the processor's choice, not the file's."""
-    hint = "INFERENCE_PRECISION_HINT"
-    if hint not in compiled.get_property("SUPPORTED_PROPERTIES"):
-        return ""
-    return f", floating point in {compiled.get_property(hint).get_type_name()}"
 
 
 def _last_line(error: Exception) -> str:

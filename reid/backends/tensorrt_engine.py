@@ -15,7 +15,9 @@ from torch import Tensor
 
 from pipeline.datatypes import FloatArray, IntArray
 from pipeline.errors import InputError
+from pipeline.inference_runtime import Computation
 from reid.backends.base import graph_inputs
+from reid.device import processor_name
 from reid.model_header import HEADER_KEY, ModelHeader
 
 _LENGTH_BYTES = 4
@@ -52,7 +54,7 @@ class TensorRtBackend:
         names = [engine.get_tensor_name(index) for index in range(engine.num_io_tensors)]
         self._output = next(n for n in names if engine.get_tensor_mode(n) == tensorrt.TensorIOMode.OUTPUT)
         self._max_batch = int(engine.get_tensor_profile_shape("images", 0)[2][0])
-        self.runtime = f"TensorRT, {self.header.precision} on {device}"
+        self.computation = Computation("TensorRT", self.header.precision, str(device), processor_name(device))
 
     def features(self, crops: Tensor, cameras: IntArray) -> FloatArray:
         """Satisfies `Backend.features`."""

@@ -8,8 +8,10 @@ import torch
 from torch import Tensor
 
 from pipeline.datatypes import FloatArray, IntArray
+from pipeline.inference_runtime import Computation
 from reid.checkpoints import LoadedModel
 from reid.crops import normalise
+from reid.device import processor_name
 
 
 class TorchBackend:
@@ -24,7 +26,7 @@ class TorchBackend:
         self._dtype = torch.float16 if half else torch.float32
         self._model = copy.deepcopy(loaded.model).to(device, self._dtype).eval()
         self._input_mean, self._input_std = loaded.input_mean, loaded.input_std
-        self.runtime = f"torch, {'float16' if half else 'float32'}, on {device}"
+        self.computation = Computation("torch", "fp16" if half else "fp32", str(device), processor_name(device))
 
     def features(self, crops: Tensor, cameras: IntArray) -> FloatArray:
         """Satisfies `Backend.features`."""

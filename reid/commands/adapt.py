@@ -13,16 +13,22 @@ from rich.console import Console
 from pipeline.commands.track import track_with_progress
 from pipeline.config import CameraConfig, Config, load_config, named_sources
 from pipeline.errors import InputError
+from pipeline.network_input import parse_network_input
 from pipeline.tracklet_crops import CropChoice, tracklet_crops
-from reid.adaptation import AdaptationSettings
+from reid.adaptation import AdaptationSettings, measure_means
 from reid.adaptation import adapt as learn_site
-from reid.checkpoints import load_checkpoint
-from reid.commands.arguments import DeviceOption, LayoutOption
+from reid.backends.choose import build_backend
+from reid.backends.exported import ExportedModel
+from reid.checkpoints import LoadedModel
+from reid.commands.arguments import DeviceOption, InputOption, LayoutOption, chosen_model
 from reid.commands.output_file import prepare_output
+from reid.crops import Resize
 from reid.device import choose_device
+from reid.embedding_model import header_of, load_embedding_model, resize_of
+from reid.foreign_network import ForeignNetwork
 from reid.labelled_tracks import labelled_tracks
 from reid.loss_progress import loss_progress
-from reid.site import save_site
+from reid.site import Site, save_site
 from reid.site_crops import SiteCrops
 
 _DEFAULTS = AdaptationSettings()
@@ -46,8 +52,13 @@ def adapt(
     layout: LayoutOption = "auto",
     cameras: Annotated[str | None, typer.Option(help="With --crops: use these cameras only, as c3,c4.")] = None,
     checkpoint: Annotated[
-        Path | None, typer.Option(help="Checkpoint to adapt; without it the configuration's embedder.weights.")
+        Path | None,
+        typer.Option(
+            help="Checkpoint to adapt, or a network of others, of which the cameras' means are measured; without it "
+            "the configuration's embedder.weights."
+        ),
     ] = None,
+    network_input: InputOption = None,
     rounds: Annotated[
         int, typer.Option(min=0, help=f"Of {_DEFAULTS.steps_per_round} batches each; 0 only measures the means.")
     ] = _DEFAULTS.rounds,
@@ -73,6 +84,7 @@ def adapt(
     The recordings are tracked, good crops of every track are cut out, and rows are learned so that crops of one track,
     and of tracks of two cameras that are surely one person, come together. The network itself does not change; what
     --norms learns is part of the result.
+    A network of others has no side information: of it the cameras' means alone are measured.
     The pipeline loads the result through `embedder.site`.
 
     Example:
@@ -80,41 +92,67 @@ def adapt(
         python -m reid adapt --config site.yaml --videos hall=monday.mp4 --output site.safetensors
     """
     console = Console()
-    site_config = _site_config(config, videos or [], checkpoint)
-    if site_config.embedder.weights is None:
-        raise InputError("embedder.weights is null: there is no model to adapt; give --checkpoint")
-    loaded = load_checkpoint(site_config.embedder.weights)
+    site_config = _site_config(config, videos or [], checkpoint, network_input)
+    weights, stated = chosen_model(None, None, site_config.embedder)
+    model = load_embedding_model(weights, stated)
+    if isinstance(model, ExportedModel):
+        raise InputError(f"{weights} is an export: adapt the .safetensors checkpoint that it was written from")
+    if isinstance(model, ForeignNetwork) and (norms or not means):
+        raise InputError(
+            f"of {weights}, a network of others, means alone can be learned: leave out --norms and --no-means"
+        )
+    size_hw, resize = header_of(model).image_size, resize_of(model)
     prepare_output(output)
     if crops is not None:
         site_crops = labelled_tracks(
             crops,
             cameras=cameras.split(",") if cameras else None,
-            size_hw=loaded.model.config.image_size,
+            size_hw=size_hw,
             layout=layout,
+            resize=resize,
         )
     else:
-        site_crops = _recorded(site_config, loaded.model.config.image_size, crops_per_track, console)
+        site_crops = _recorded(site_config, size_hw, crops_per_track, resize, console)
     console.print(
         f"{len(site_crops.images)} crops of {site_crops.tracks} tracks in "
         f"{len(site_crops.camera_names)} cameras ({', '.join(site_crops.camera_names)})"
     )
-    settings = AdaptationSettings(
-        rounds=rounds, learning_rate=learning_rate, learn_norms=norms, subtract_means=means, seed=seed
-    )
+    if isinstance(model, ForeignNetwork):
+        console.print(
+            f"{weights.name} has no side information to learn: the mean feature of each camera is all that is stored."
+        )
+        site = measure_means(model, build_backend(model, device=device, half=False), site_crops)
+    else:
+        settings = AdaptationSettings(
+            rounds=rounds, learning_rate=learning_rate, learn_norms=norms, subtract_means=means, seed=seed
+        )
+        site = _learned(model, site_crops, settings, device, console)
+    save_site(output, site)
+    console.print(f"Wrote {output}")
+
+
+def _learned(
+    loaded: LoadedModel, crops: SiteCrops, settings: AdaptationSettings, device: str, console: Console
+) -> Site:
+    """What `learn_site` learns, with a progress bar."""
     with loss_progress("learning", console) as progress:
         task = progress.add_task("", total=None, loss=0.0)
 
         def on_step(done: int, total: int, loss: float) -> None:
             progress.update(task, completed=done, total=total, loss=loss)
 
-        site = learn_site(loaded, site_crops, settings, device=choose_device(device), on_step=on_step)
-    save_site(output, site)
-    console.print(f"Wrote {output}")
+        return learn_site(loaded, crops, settings, device=choose_device(device), on_step=on_step)
 
 
-def _site_config(path: Path | None, videos: Sequence[str], checkpoint: Path | None) -> Config:
-    """The configuration of the site, with the recordings to learn from."""
-    embedder: dict[str, Any] = {"site": None} | ({} if checkpoint is None else {"weights": str(checkpoint)})
+def _site_config(
+    path: Path | None, videos: Sequence[str], checkpoint: Path | None, network_input: str | None
+) -> Config:
+    """The configuration of the site, with the model and the recordings to learn from."""
+    embedder: dict[str, Any] = {"site": None}
+    if checkpoint is not None:
+        embedder |= {"weights": str(checkpoint), "input": None}
+    if network_input is not None:
+        embedder["input"] = parse_network_input("--input", network_input).model_dump()
     config = load_config(path, {"embedder": embedder})
     if not videos:
         return config
@@ -129,10 +167,16 @@ def _site_config(path: Path | None, videos: Sequence[str], checkpoint: Path | No
     return config.model_copy(update={"cameras": cameras})
 
 
-def _recorded(config: Config, size_hw: tuple[int, int], crops_per_track: int, console: Console) -> SiteCrops:
+def _recorded(
+    config: Config, size_hw: tuple[int, int], crops_per_track: int, resize: Resize, console: Console
+) -> SiteCrops:
     """Crops of the tracks that the pipeline finds in the recordings of the site."""
     with tempfile.TemporaryDirectory() as folder:
         track_with_progress(config, Path(folder), {}, True, console)
         return tracklet_crops(
-            config, Path(folder), size_hw=size_hw, choice=CropChoice(crops_per_track=crops_per_track)
+            config,
+            Path(folder),
+            size_hw=size_hw,
+            choice=CropChoice(crops_per_track=crops_per_track),
+            resize=resize,
         )

@@ -7,6 +7,9 @@ from typing import Annotated
 
 import typer
 
+from pipeline.config import EmbedderConfig
+from pipeline.errors import InputError
+from pipeline.network_input import INPUT_PRESETS, NetworkInput, parse_network_input
 from reid.datasets import LAYOUTS
 
 DataOption = Annotated[
@@ -22,4 +25,31 @@ LayoutOption = Annotated[
         help=f"Layout of that folder: auto, {', '.join(LAYOUTS)}; vehicleid:1600 for another of VehicleID's test lists."
     ),
 ]
+InputOption = Annotated[
+    str | None,
+    typer.Option(
+        "--input",
+        help=f"What the pixels of a network of others (.onnx, OpenVINO .xml) are: {', '.join(INPUT_PRESETS)}, or a "
+        "mapping as of embedder.input; without it the configuration's embedder.input, if the configuration names the "
+        "network.",
+        metavar="INPUT",
+    ),
+]
 DeviceOption = Annotated[str, typer.Option(help="cpu, cuda, cuda:1, ...; auto takes a GPU if there is one.")]
+
+
+def chosen_model(
+    checkpoint: Path | None, text: str | None, configured: EmbedderConfig
+) -> tuple[Path, NetworkInput | None]:
+    """The file of the embedding model and the input of one of others: of --checkpoint and --input, else of the
+    configuration.
+
+    Raises:
+        InputError: there is no model, or `text` is no input.
+    """
+    stated = None if text is None else parse_network_input("--input", text)
+    if checkpoint is not None:
+        return checkpoint, stated
+    if configured.weights is None:
+        raise InputError("embedder.weights is null: there is no model; give --checkpoint")
+    return Path(configured.weights), stated or configured.input

@@ -25,13 +25,19 @@ from pipeline.match_threshold import (
     match_threshold,
     track_distances,
 )
+from pipeline.network_input import NetworkInput
+from reid.backends.choose import EmbeddingModel, build_backend
+from reid.backends.exported import is_export, network_file
 from reid.calibration_plot import plot_distances
-from reid.checkpoints import LoadedModel, load_checkpoint, read_card, rewrite_card
-from reid.commands.arguments import DeviceOption, LayoutOption
+from reid.checkpoints import LoadedModel, read_card, rewrite_card
+from reid.commands.arguments import DeviceOption, InputOption, LayoutOption, chosen_model
 from reid.commands.output_file import prepare_output
 from reid.datasets import CropSet, hold_out_identities, identities_digest, read_dataset
 from reid.device import choose_device
+from reid.embedding_model import embedding_hash, header_of, load_embedding_model, resize_of
+from reid.exported_features import exported_features
 from reid.features import extract_features
+from reid.foreign_network import is_foreign, write_network_card
 from reid.site import load_site, save_site
 from reid.training.start import IDENTITIES_KEY
 from reid.training.transforms import EvaluationTransform
@@ -53,10 +59,11 @@ def calibrate(
     checkpoint: Annotated[
         Path | None,
         typer.Option(
-            help="The model, in whose file the result is stored; without it the configuration's embedder.weights is "
-            "measured and left as it is."
+            help="The model, in whose file the result is stored, or in a card beside a network of others; without it "
+            "the configuration's embedder.weights is measured and left as it is."
         ),
     ] = None,
+    network_input: InputOption = None,
     site: Annotated[
         Path | None, typer.Option(help="With --tracklets: store the result in this site file.")
     ] = None,
@@ -101,13 +108,21 @@ def calibrate(
     prepare_output(plot, (".png", ".jpg", ".pdf", ".svg"))
     prepare_output(json_file)
     config = load_config()
+    weights, stated = chosen_model(checkpoint, network_input, config.embedder)
+    weights = network_file(weights)
+    if checkpoint is not None and is_export(weights) and not is_foreign(weights):
+        raise InputError(
+            f"{weights} is an export: calibrate the .safetensors checkpoint that it was written from, and export it "
+            "again"
+        )
     if data is not None:
-        weights = checkpoint or Path(config.embedder.weights or "")
-        loaded = load_checkpoint(weights)
-        crops = _labelled_crops(data, layout, cameras, development_ids, str(loaded.card.get(IDENTITIES_KEY, "")))
-        views, source = _labelled_views(loaded, crops, device), f"labelled crops of {data.name}"
+        model = load_embedding_model(weights, stated)
+        learned = str(model.card.get(IDENTITIES_KEY, "")) if isinstance(model, LoadedModel) else ""
+        crops = _labelled_crops(data, layout, cameras, development_ids, learned)
+        views, source = _labelled_views(model, crops, device), f"labelled crops of {data.name}"
     else:
-        views = _site_views(tracklets or [], _expected_hash(checkpoint, site))
+        expected = None if checkpoint is None else embedding_hash(weights, stated)
+        views = _site_views(tracklets or [], expected if site is None else load_site(site).embedding_hash)
         source = f"tracks of {len({view.camera for view in views})} cameras"
     linker = config.linker
     track_pairs = track_distances(
@@ -157,10 +172,9 @@ def calibrate(
     if site is not None:
         known = load_site(site)
         save_site(site, replace(known, card={**known.card, CARD_KEY: calibration.to_dict()}))
-    elif checkpoint is not None:
-        _, card = read_card(checkpoint)
-        rewrite_card(checkpoint, {**card, CARD_KEY: calibration.to_dict()})
-    stored = site or checkpoint
+    stored = site
+    if checkpoint is not None:
+        stored = _store(weights, stated, calibration)
     console.print(f"Stored in {stored}" if stored else "Stored nowhere: name a file by --checkpoint or --site")
 
 
@@ -197,24 +211,33 @@ def _labelled_crops(data: Path, layout: str, cameras: str | None, development_id
     return held_out
 
 
-def _labelled_views(loaded: LoadedModel, crops: CropSet, device: str) -> list[Views]:
-    """The crops of each person in each camera, embedded as those of an unknown camera."""
-    transform = EvaluationTransform(loaded.model.config.image_size, loaded.input_mean, loaded.input_std)
-    chosen = choose_device(device)
-    labelled = extract_features(loaded.model.to(chosen), crops, transform, cameras=None, device=chosen)
-    unit = labelled.features / np.linalg.norm(labelled.features, axis=1, keepdims=True)
+def _labelled_views(model: EmbeddingModel, crops: CropSet, device: str) -> list[Views]:
+    """The crops of each person in each camera, embedded in 32 bit as those of an unknown camera."""
+    if isinstance(model, LoadedModel):
+        transform = EvaluationTransform(model.model.config.image_size, model.input_mean, model.input_std)
+        chosen = choose_device(device)
+        features = extract_features(model.model.to(chosen), crops, transform, cameras=None, device=chosen).features
+    else:
+        header = replace(header_of(model), camera_names=())
+        backend = build_backend(model, device=device, half=False)
+        features = exported_features(backend, header, crops, resize=resize_of(model))
+    unit = features / np.linalg.norm(features, axis=1, keepdims=True)
+    persons = np.array([crop.person_id for crop in crops.crops], np.int64)
+    shown_in = np.array([crop.camera for crop in crops.crops])
     views = []
-    for person, camera in sorted(set(zip(labelled.person_ids.tolist(), labelled.cameras.tolist(), strict=True))):
-        mine = (labelled.person_ids == person) & (labelled.cameras == camera)
+    for person, camera in sorted(set(zip(persons.tolist(), shown_in.tolist(), strict=True))):
+        mine = (persons == person) & (shown_in == camera)
         views.append(Views(person, camera, np.asarray(unit[mine], np.float32)))
     return views
 
 
-def _expected_hash(checkpoint: Path | None, site: Path | None) -> str | None:
-    """Of the embeddings that the file to store in is about; None if nothing is stored."""
-    if site is not None:
-        return load_site(site).embedding_hash
-    return None if checkpoint is None else load_checkpoint(checkpoint).model_hash
+def _store(weights: Path, stated: NetworkInput | None, calibration: Calibration) -> Path:
+    """Put the calibration into the card of a checkpoint, or beside a network of others; returns which file that is."""
+    if stated is not None and is_foreign(weights):
+        return write_network_card(weights, stated, {CARD_KEY: calibration.to_dict()})
+    _, card = read_card(weights)
+    rewrite_card(weights, {**card, CARD_KEY: calibration.to_dict()})
+    return weights
 
 
 def _site_views(folders: Sequence[Path], expected_hash: str | None) -> list[Views]:

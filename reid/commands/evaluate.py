@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,18 +18,21 @@ from rich.console import Console
 from pipeline.commands.json_file import write_json
 from pipeline.config import load_config
 from pipeline.errors import InputError
+from pipeline.inference_runtime import Computation, cpu_name
 from reid.attention_map import attention_maps, draw_attention
 from reid.backends.choose import build_backend
-from reid.backends.exported import ExportedModel, is_export, load_export
+from reid.backends.exported import is_export, network_file
 from reid.camera_rows import CameraRows, with_camera_rows
 from reid.checkpoints import LoadedModel, load_checkpoint
-from reid.commands.arguments import DataOption, DeviceOption, LayoutOption
+from reid.commands.arguments import DataOption, DeviceOption, InputOption, LayoutOption, chosen_model
 from reid.commands.output_file import PICTURE_SUFFIXES, prepare_output
 from reid.datasets import CropSet, ReidDataset, camera_indices, read_dataset, read_rgb, view_indices
 from reid.datasets.base import natural_order
-from reid.device import choose_device
+from reid.device import choose_device, processor_name
+from reid.embedding_model import header_of, load_embedding_model, resize_of
 from reid.exported_features import exported_features
 from reid.features import distinct_crops, embed_draws, extract_features
+from reid.foreign_network import ForeignNetwork, with_means
 from reid.model_header import ModelHeader
 from reid.peers import network_features, parse_peer
 from reid.ranked_list import draw_ranked_lists, evenly_spaced, ranked_lists
@@ -51,9 +55,11 @@ def evaluate(
     checkpoint: Annotated[
         Path | None,
         typer.Option(
-            help="A checkpoint of this project or an export of one; the one that comes with it otherwise."
+            help="A checkpoint of this project, an export of one, or a network of others; the one that comes with it "
+            "otherwise."
         ),
     ] = None,
+    network_input: InputOption = None,
     cameras: Annotated[
         str | None, typer.Option(help="Use the crops of these cameras only, as c3,c4.", metavar="NAMES")
     ] = None,
@@ -89,9 +95,9 @@ def evaluate(
     peer: Annotated[
         list[str] | None,
         typer.Option(
-            help="Another network (OpenVINO .xml or .onnx), measured on the same crops. PIXELS is bgr255, imagenet "
-            "or half: what its input holds. Repeatable.",
-            metavar="NAME=FILE,PIXELS",
+            help="Another network (OpenVINO .xml or .onnx), measured on the same crops. INPUT is as of --input. "
+            "Repeatable.",
+            metavar="NAME=FILE,INPUT",
         ),
     ] = None,
     json_file: Annotated[
@@ -108,6 +114,14 @@ def evaluate(
     ] = None,
     attention_count: Annotated[int, typer.Option(min=1, help="Crops in that picture.")] = 8,
     batch: Annotated[int, typer.Option(min=1, help="Crops at once.")] = 64,
+    half: Annotated[
+        bool,
+        typer.Option(
+            "--half",
+            help="Compute exports, and networks of others with --checkpoint, in half precision where the processor "
+            "can, as the pipeline does; otherwise all is computed in 32 bit.",
+        ),
+    ] = False,
     device: DeviceOption = "auto",
 ) -> None:
     """Measure mAP, CMC and mINP: every query is searched among the crops of other cameras.
@@ -120,7 +134,8 @@ def evaluate(
         python -m reid evaluate --data crops --rerank --json figures.json --ranked-lists found.png
     """
     peers = [parse_peer(text) for text in peer or ()]
-    path = checkpoint or Path(load_config().embedder.weights or "")
+    path, stated = chosen_model(checkpoint, network_input, load_config().embedder)
+    path = network_file(path)
     names = [path.stem, *(other.name for other in peers)]
     if len(set(names)) < len(names):
         raise InputError(f"--peer: every model needs a name of its own, but they are {', '.join(names)}")
@@ -133,28 +148,38 @@ def evaluate(
     own: Callable[[CropSet], NDArray[Any]]
     known_site: Site | None = None
     if is_export(path):
-        exported = _load_export(path, rows, site, attention_file)
-        backend = build_backend(exported, device=device)
-        notes = _export_notes(exported.header, shown)
-        own = partial(exported_features, backend, exported.header, batch_size=batch)
-        embedding_hash = exported.header.embedding_hash
+        network = load_embedding_model(path, stated)
+        _check_options(path, rows, site, attention_file, takes_site=isinstance(network, ForeignNetwork))
+        if isinstance(network, ForeignNetwork) and site is not None:
+            known_site = load_site(site)
+            network = with_means(network, known_site)
+        backend = build_backend(network, device=device, half="auto" if half else False)
+        header, computation = header_of(network), backend.computation
+        notes = _export_notes(header, shown)
+        own = partial(exported_features, backend, header, batch_size=batch, resize=resize_of(network))
+        embedding_hash = header.embedding_hash
     else:
+        if half or stated is not None:
+            raise InputError(f"--half and --input are for .onnx, .xml and .engine, not for {path}: leave them out")
         known_site = None if site is None else load_site(site)
         loaded = _load(path, rows, known_site, shown)
         chosen = choose_device(device)
         loaded.model.to(chosen)
         notes = _notes(loaded, rows, known_site, shown)
         own = partial(_model_features, loaded, batch=batch, device=chosen)
+        computation = Computation("torch", "fp32", str(chosen), processor_name(chosen))
         embedding_hash = loaded.model_hash
     site_means = {} if known_site is None else known_site.camera_means
 
     console = Console()
-    for note in (*dataset.notes, *notes):
+    for note in (*dataset.notes, *notes, f"{path.name} is computed by {computation}."):
         console.print(note, markup=False)
+    if peers:
+        console.print(f"Other networks are computed by OpenVINO, fp32 on CPU ({cpu_name()}).", markup=False)
     embedders = {path.stem: own}
     for other in peers:
         embedders[other.name] = partial(
-            network_features, other.path, pixels=other.pixels, description=f"{other.name} on the CPU"
+            network_features, other.path, pixels=other.input, description=f"{other.name} on the CPU"
         )
     reranking = KReciprocalDistance(k1=k1, k2=k2, original_weight=lambda_) if rerank else None
     reports: dict[str, RetrievalReport] = {}
@@ -198,6 +223,7 @@ def evaluate(
             "cameras": shown,
             "checkpoint": path.name,
             "model_hash": embedding_hash,
+            "computation": asdict(computation),
             "rows": str(rows),
             "site": None if site is None else site.name,
             "centred_cameras": centre_cameras,
@@ -217,16 +243,17 @@ def _load(path: Path, rows: CameraRows, site: Site | None, cameras: Sequence[str
     return with_site(loaded, site)
 
 
-def _load_export(path: Path, rows: CameraRows, site: Path | None, attention_file: Path | None) -> ExportedModel:
-    """The exported network; InputError for options that change or look into the network."""
+def _check_options(
+    path: Path, rows: CameraRows, site: Path | None, attention_file: Path | None, *, takes_site: bool
+) -> None:
+    """InputError for options that change or look into a network that is not a checkpoint."""
     for option, given in (
         (f"--rows {rows}", rows is not CameraRows.OWN),
-        ("--site", site is not None),
+        ("--site", site is not None and not takes_site),
         ("--attention", attention_file is not None),
     ):
         if given:
-            raise InputError(f"{option} needs the .safetensors checkpoint, and {path} is an export: leave one out")
-    return load_export(path)
+            raise InputError(f"{option} needs the .safetensors checkpoint, but {path} is an export: leave one out")
 
 
 def _export_notes(header: ModelHeader, cameras: Sequence[str]) -> list[str]:

@@ -22,6 +22,7 @@ from detectors.yolo import YoloDetector
 from pipeline.datatypes import Detections, Frame
 from pipeline.errors import InputError
 from pipeline.frames import open_source
+from pipeline.inference_runtime import Computation, cpu_name
 from tests.detectors.tiny_yolo import write_tiny_yolo
 
 DATA = os.environ.get("MTMC_DATA")
@@ -187,6 +188,15 @@ class TestDetect:
         assert (fast.model_hash, fast.class_names) == (original.model_hash, original.class_names)
         assert len(list(tmp_path.iterdir())) == 1
         assert sorted(entry.name for entry in tiny.parent.iterdir()) == ["tiny.pt", "tiny.yaml"]
+
+    def test_it_says_what_computes_it(self, tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        openvino = pytest.importorskip("openvino", reason="openvino is not installed")
+        monkeypatch.setenv("MTMC_CACHE", str(tmp_path))
+        assert detector(tiny).computation == Computation("torch", "fp32", "cpu", cpu_name())
+        fast = detector(tiny, runtime="openvino")
+        by_itself = str(openvino.Core().get_property("CPU", "INFERENCE_PRECISION_HINT").get_type_name())
+        assert fast.computation.precision == {"f32": "fp32", "bf16": "bf16", "f16": "fp16"}[by_itself]
+        assert (fast.computation.library, fast.computation.device) == ("OpenVINO", "CPU")
 
     @pytest.mark.skipif(DATA is None, reason="MTMC_DATA is not set")
     def test_real_model_on_real_cameras(self) -> None:

@@ -14,13 +14,14 @@ import pytest
 import torch
 
 from pipeline.errors import InputError
+from pipeline.inference_runtime import Computation, cpu_name
 from reid.backends.choose import build_backend
 from reid.backends.exported import load_export
 from reid.backends.onnx_model import OnnxBackend
 from reid.backends.openvino_model import OpenVinoBackend
 from reid.backends.tensorrt_engine import read_engine, write_engine
 from reid.checkpoints import LoadedModel
-from reid.embedder import TransReIDEmbedder
+from reid.embedder import NetworkEmbedder
 from reid.export.calibration import CalibrationCrops
 from reid.export.to_onnx import write_onnx
 from reid.export.to_openvino import write_openvino
@@ -85,7 +86,7 @@ def test_the_embedder_loads_files_as_it_loads_checkpoints(kind: str, written: Ca
     path = file.parent if kind == "openvino" else file  # OpenVINO's also as the folder
     camera_rows = {"a": "hall", "b": 1, "c": None}
     found, expected = (
-        TransReIDEmbedder(model, camera_rows=camera_rows, device="cpu", runtime="torch", batch_size=3)
+        NetworkEmbedder(model, camera_rows=camera_rows, device="cpu", runtime="torch", half=False, batch_size=3)
         for model in (load_export(path), loaded)
     )
     frames = [frame("a", 1), frame("b", 2), frame("c", 3)]
@@ -94,7 +95,7 @@ def test_the_embedder_loads_files_as_it_loads_checkpoints(kind: str, written: Ca
     assert (found.dim, found.model_hash) == (expected.dim, expected.model_hash)
     assert found.unknown_cameras == expected.unknown_cameras == {"c": "row for unknown cameras"}
     with pytest.raises(InputError, match="the model has 0: hall, 1: door"):
-        TransReIDEmbedder(load_export(path), camera_rows={"x": "attic"})
+        NetworkEmbedder(load_export(path), camera_rows={"x": "attic"})
 
 
 @pytest.mark.parametrize("kind", ["onnx", "openvino"])
@@ -142,11 +143,13 @@ def test_onnx_takes_the_gpu_by_itself_only_where_its_runtime_can(
     session = onnxruntime.InferenceSession(exported.path, providers=["CPUExecutionProvider"])
     asked: list[list[Any]] = []
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr("reid.backends.onnx_model.processor_name", str)
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [*providers, "CPUExecutionProvider"])
     monkeypatch.setattr(
         onnxruntime, "InferenceSession", lambda path, options, providers: asked.append(providers) or session
     )
-    assert build_backend(exported, device=device).runtime == runtime
+    computation = build_backend(exported, device=device).computation
+    assert f"{computation.library}, {computation.precision} on {computation.device}" == runtime
     assert ("CUDAExecutionProvider" in str(asked)) is runtime.endswith("cuda")
 
 
@@ -173,13 +176,14 @@ def test_on_a_cpu_checkpoints_go_to_openvino_through_the_cache(
     loaded = loaded_model(**SMALL)
     first = build_backend(loaded, device="cpu")
     assert isinstance(first, OpenVinoBackend)
-    assert first.runtime.startswith("OpenVINO, fp32 on CPU, floating point in ")
+    assert (first.computation.library, first.computation.device) == ("OpenVINO", "CPU")
     assert "preparing the embedding model 0123456789abcdef for the CPU, once" in caplog.text
     caplog.clear()
     again = build_backend(loaded, device="cpu")
     assert "preparing" not in caplog.text
     np.testing.assert_array_equal(again.features(crops(5), rows(5)), first.features(crops(5), rows(5)))
-    np.testing.assert_allclose(first.features(crops(5), rows(5)), torch_features(loaded, 5), atol=2e-5)
+    exact = build_backend(loaded, device="cpu", half=False)
+    np.testing.assert_allclose(exact.features(crops(5), rows(5)), torch_features(loaded, 5), atol=2e-5)
     # The same file's hash with another table of cameras, as with a site's rows, is another network.
     loaded.model.base.sie_embed.data[0] *= -3
     changed = build_backend(loaded, device="cpu").features(crops(5), rows(5))
@@ -189,12 +193,13 @@ def test_on_a_cpu_checkpoints_go_to_openvino_through_the_cache(
 
 def test_what_computes_a_checkpoint_can_be_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
     loaded = loaded_model(**PLAIN)  # has no input but the images
-    assert build_backend(loaded, device="cpu", runtime="torch").runtime == "torch, float32, on cpu"
+    slow = build_backend(loaded, device="cpu", runtime="torch").computation
+    assert slow == Computation("torch", "fp32", "cpu", cpu_name())
     fast = build_backend(loaded, device="cpu", runtime="openvino", half=False)
-    assert fast.runtime == "OpenVINO, fp32 on CPU, floating point in f32"
+    assert (fast.computation.library, fast.computation.precision) == ("OpenVINO", "fp32")
     np.testing.assert_allclose(fast.features(crops(3), rows(3)), torch_features(loaded, 3), atol=2e-5)
     monkeypatch.setattr("pipeline.inference_runtime.find_spec", lambda name: None)
-    assert build_backend(loaded, device="cpu").runtime == "torch, float32, on cpu"
+    assert build_backend(loaded, device="cpu").computation == slow
     with pytest.raises(InputError, match="runtime: openvino needs the package openvino: pip install openvino"):
         build_backend(loaded, device="cpu", runtime="openvino")
 
@@ -215,12 +220,14 @@ def test_the_runtime_says_what_the_processor_computes_in(
 
     path = written("openvino")
     for properties, said in (
-        ({"INFERENCE_PRECISION_HINT": openvino.Type.bf16}, ", floating point in bf16"),
-        ({}, ""),
+        ({"INFERENCE_PRECISION_HINT": openvino.Type.bf16}, "bf16"),
+        ({}, "fp32"),
     ):
         compiled = Compiled(properties)
         monkeypatch.setattr(openvino.Core, "compile_model", lambda *_, compiled=compiled: compiled)
-        assert OpenVinoBackend(path).runtime == f"OpenVINO, fp32 on CPU{said}"
+        computation = OpenVinoBackend(path).computation
+        assert (computation.library, computation.precision, computation.device) == ("OpenVINO", said, "CPU")
+        assert computation.processor
 
 
 def _foreign_onnx(folder: Path) -> Path:

@@ -15,7 +15,7 @@ from pipeline.errors import InputError, RunError
 from reid.base import Embedder
 from reid.checkpoints import LoadedModel
 from reid.crops import crop_boxes, normalise
-from reid.embedder import TransReIDEmbedder
+from reid.embedder import NetworkEmbedder
 from reid.models.transreid import TransReID, TransReIDConfig
 
 TINY = TransReIDConfig(width=32, depth=2, heads=4, image_size=(64, 32), cameras=2, jpm=True, shift=2)
@@ -36,10 +36,10 @@ def frame(camera_id: str, seed: int = 0) -> Frame:
     return Frame(camera_id=camera_id, frame_index=seed, time_s=0.0, size_wh=(100, 100), image=image)
 
 
-def embedder(loaded: LoadedModel | None = None, **options: Any) -> TransReIDEmbedder:
+def embedder(loaded: LoadedModel | None = None, **options: Any) -> NetworkEmbedder:
     options.setdefault("camera_rows", {"a": "hall", "b": 1, "c": None})
     options.setdefault("runtime", "torch")
-    return TransReIDEmbedder(loaded or loaded_model(), device="cpu", **options)
+    return NetworkEmbedder(loaded or loaded_model(), device="cpu", **options)
 
 
 def one(frame_: Frame, boxes: NDArray[np.float32], **options: Any) -> NDArray[np.float32]:
@@ -177,7 +177,7 @@ def test_half_precision_is_asked_for_on_a_cpu() -> None:
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
 @pytest.mark.parametrize(("half", "tolerance"), [(False, 1e-3), ("auto", 0.01)])
 def test_a_gpu_gives_what_the_cpu_gives(half: Any, tolerance: float) -> None:
-    on_gpu = TransReIDEmbedder(loaded_model(), camera_rows={"a": 0}, device="auto", half=half)
+    on_gpu = NetworkEmbedder(loaded_model(), camera_rows={"a": 0}, device="auto", half=half)
     (result,) = on_gpu.embed([frame("a")], [BOXES])
     np.testing.assert_allclose(result.embeddings, one(frame("a"), BOXES), atol=tolerance)
 
@@ -186,7 +186,7 @@ def test_features_that_are_not_finite_stop_the_run() -> None:
     loaded = loaded_model()
     loaded.model.base.cls_token.data.fill_(float("nan"))
     with pytest.raises(
-        RunError, match=r"model 0123456789abcdef .torch, float32, on cpu. returned features that are not finite"
+        RunError, match=r"model 0123456789abcdef .torch, fp32 on cpu .+ returned features that are not finite"
     ):
         embedder(loaded).embed([frame("a")], [BOXES])
 
@@ -201,4 +201,4 @@ def test_features_that_are_not_finite_stop_the_run() -> None:
 )
 def test_wrong_options(options: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
-        TransReIDEmbedder(loaded_model(), camera_rows={}, **options)
+        NetworkEmbedder(loaded_model(), camera_rows={}, **options)

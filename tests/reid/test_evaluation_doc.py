@@ -12,9 +12,9 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from pipeline.config import PROJECT_ROOT
+from pipeline.network_input import INPUT_PRESETS
 from reid.camera_rows import CameraRows
 from reid.cli import app
-from reid.peers import PIXEL_FORMATS
 from tests.demo_clips import cut, cut_ground_truth
 
 PAGE = (PROJECT_ROOT / "docs" / "reid_evaluation.md").read_text(encoding="utf-8")
@@ -43,7 +43,7 @@ def test_commands_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_every_choice_is_explained() -> None:
-    for choice in (*CameraRows, *PIXEL_FORMATS):
+    for choice in (*CameraRows, *INPUT_PRESETS):
         assert f"`{choice}`" in PAGE, choice
 
 

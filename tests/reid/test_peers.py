@@ -9,8 +9,9 @@ import pytest
 from PIL import Image
 
 from pipeline.errors import InputError
+from pipeline.network_input import INPUT_PRESETS
 from reid.datasets import read_dataset
-from reid.peers import PIXEL_FORMATS, Peer, network_features, parse_peer
+from reid.peers import Peer, network_features, parse_peer
 
 
 @pytest.mark.parametrize(
@@ -23,7 +24,7 @@ from reid.peers import PIXEL_FORMATS, Peer, network_features, parse_peer
 )
 def test_pixel_formats(pixels: str, expected: list[float]) -> None:
     image = np.full((1, 2, 2, 3), (255, 102, 51), np.uint8)  # RGB 1, 0.4, 0.2
-    result = PIXEL_FORMATS[pixels].input_of(image)
+    result = INPUT_PRESETS[pixels].pixels_of(image)
     assert result.shape == (1, 3, 2, 2)
     assert result.dtype == np.float32
     np.testing.assert_allclose(result[0, :, 1, 0], expected, rtol=1e-5)
@@ -56,22 +57,22 @@ def test_a_network_with_more_inputs_is_no_peer(tmp_path: Path) -> None:
     (tmp_path / "crops").mkdir()
     Image.new("RGB", (20, 40)).save(tmp_path / "crops" / "0001_c1_00.png")
     crops = read_dataset(tmp_path / "crops").query
-    with pytest.raises(InputError, match=r"own\.xml has 2 inputs.*an export of this project is measured by"):
+    with pytest.raises(InputError, match=r"own\.xml has 2 inputs, but an embedder takes crops"):
         network_features(tmp_path / "own.xml", crops, "half")
 
 
 def test_a_peer_is_a_name_a_file_and_its_pixels(tmp_path: Path) -> None:
     path = tmp_path / "a,b=c.xml"
     path.touch()
-    assert parse_peer(f"intel={path},bgr255") == Peer("intel", path, "bgr255")
+    assert parse_peer(f"intel={path},bgr255") == Peer("intel", path, INPUT_PRESETS["bgr255"])
 
 
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("network.xml,bgr255", "expected NAME=FILE,PIXELS"),
-        ("intel=network.xml", "expected NAME=FILE,PIXELS"),
-        ("intel=network.xml,rgb", "'rgb' is none of the pixel formats bgr255, imagenet, half"),
+        ("network.xml,bgr255", "expected NAME=FILE,INPUT"),
+        ("intel=network.xml", "expected NAME=FILE,INPUT"),
+        ("intel=network.xml,rgb", "expected one of bgr255, imagenet, half"),
         ("intel=missing.xml,bgr255", "there is no file missing.xml"),
     ],
 )

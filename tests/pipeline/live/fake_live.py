@@ -28,6 +28,8 @@ FRAMES_FILE = "MTMC_TEST_FRAMES_FILE"
 class Noting:
     """Finds the person, and notes the frames; what is noted stays when the process is killed."""
 
+    computation = None
+
     def __init__(self, path: Path) -> None:
         self._works = one_person()
         self._file = path.open("ab", buffering=0)

@@ -124,6 +124,7 @@ def test_provisional_ids_are_corrected_in_the_remap_file(tmp_path: Path) -> None
 
     class Late:
         dim, model_hash, rejected_crops, unknown_cameras = looks.dim, "late", 0, looks.unknown_cameras
+        computation = None
 
         def embed(self, frames, xyxy):  # type: ignore[no-untyped-def]
             if blind.is_set():
@@ -196,6 +197,7 @@ def test_a_detector_that_fails_loses_its_batch_and_nothing_else(
 
     class Failing:
         class_names, model_hash = works.class_names, "failing"
+        computation = None
 
         def detect(self, frames: Sequence[Frame]) -> list[Detections]:
             if 5 <= next(calls) < 8:
@@ -365,6 +367,7 @@ def test_frames_from_before_a_reload_do_not_decide_the_calibrated_size(
 
     class Held:
         class_names, model_hash = works.class_names, "held"
+        computation = None
 
         def detect(self, frames: Sequence[Frame]) -> list[Detections]:
             if not go_on.is_set():

@@ -72,6 +72,7 @@ def test_a_signal_ends_the_measurement_at_once(
 
     class Stopping:
         class_names, model_hash = works.class_names, "stopping"
+        computation = None
 
         def detect(self, frames: Sequence[Frame]) -> list[Detections]:
             stop.set()
@@ -97,6 +98,7 @@ def test_a_detector_of_known_pace_is_measured(tmp_path: Path) -> None:
 
     class Slow:
         class_names, model_hash = works.class_names, "slow"
+        computation = None
 
         def detect(self, frames: Sequence[Frame]) -> list[Detections]:
             time.sleep(0.05 * len(frames))

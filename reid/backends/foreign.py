@@ -1,0 +1,115 @@
+"""Networks of others, in OpenVINO, or in ONNX Runtime on an NVIDIA GPU."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from pipeline.datatypes import FloatArray, IntArray
+from pipeline.errors import InputError
+from pipeline.inference_runtime import Computation
+from reid.backends.onnx_model import open_session
+from reid.backends.openvino_model import compile_network, import_openvino
+from reid.device import processor_name
+from reid.foreign_network import ForeignNetwork, opened
+
+_log = logging.getLogger(__name__)
+
+
+class ForeignBackend:
+    """A network of others.
+
+    Args:
+        device: as OpenVINO names it; or a CUDA device, on which ONNX Runtime computes an .onnx file.
+        exact: as of `reid.backends.openvino_model.OpenVinoBackend`.
+
+    Attributes:
+        batched: whether it computes several crops at once; networks that are made for one only get them one by one.
+
+    Raises:
+        InputError: a package is not installed, or the device cannot compute the network.
+    """
+
+    def __init__(
+        self, network: ForeignNetwork, device: str | torch.device = "CPU", *, exact: bool = False
+    ) -> None:
+        self._input = network.input
+        self._dim = network.header.feature_dim
+        size_hw = network.header.image_size
+        if isinstance(device, torch.device):
+            self._run: _OpenVino | _OnnxRuntime = _OnnxRuntime(network.path, device)
+        else:
+            self._run = _OpenVino(network, device, exact=exact)
+        self.batched = self._run.batched(np.zeros((2, 3, *size_hw), np.float32), self._dim)
+        self.computation = self._run.computation
+
+    def features(self, crops: Tensor, cameras: IntArray) -> FloatArray:
+        """Satisfies `Backend.features`; cameras are all the same to a network of others."""
+        pixels = self._input.pixels_of(crops.permute(0, 2, 3, 1).numpy())
+        batches = [pixels] if self.batched else np.split(pixels, len(pixels))
+        return np.concatenate([self._run(batch).reshape(len(batch), self._dim) for batch in batches])
+
+
+class _OpenVino:
+    """A compiled network, for any number of crops where it can be made to take them."""
+
+    def __init__(self, network: ForeignNetwork, device: str, *, exact: bool) -> None:
+        self._network, self._device, self._exact = network, device, exact
+        self._core = import_openvino(network.path).Core()
+        self._compile(opened(network.path, network.input))
+
+    def batched(self, two: NDArray[np.float32], dim: int) -> bool:
+        """Whether it computes `two` crops to as many features (2, D); otherwise it stays a network for one."""
+        path, settings = self._network.path, self._network.input
+        many = opened(path, settings)
+        try:
+            many.reshape([-1, *two.shape[1:]])
+            self._compile(many)
+            if self(two).size == 2 * dim and many.output(0).get_partial_shape()[0].is_dynamic:
+                return True
+        except (
+            RuntimeError,
+            InputError,
+        ) as error:  # only the attempt tells that something inside is made for one crop
+            _log.debug("%s gets crops one by one: %s", path, error)
+        self._compile(opened(path, settings))
+        return False
+
+    def __call__(self, pixels: NDArray[np.float32]) -> FloatArray:
+        return np.array(self._compiled(pixels)[0], np.float32)
+
+    def _compile(self, network: Any) -> None:
+        self._compiled = compile_network(self._core, network, self._network.path, self._device, exact=self._exact)
+        self.computation = Computation.of_openvino(self._core, self._compiled, self._device, "fp32")
+
+
+class _OnnxRuntime:
+    """An .onnx file on an NVIDIA GPU."""
+
+    def __init__(self, path: Path, device: torch.device) -> None:
+        self._path = path
+        self._session = open_session(path, device)
+        (self._input,) = self._session.get_inputs()
+        self._type = np.float16 if "float16" in self._input.type else np.float32
+        precision = "fp16" if self._type is np.float16 else "fp32"
+        self.computation = Computation("ONNX Runtime", precision, str(device), processor_name(device))
+
+    def batched(self, two: NDArray[np.float32], dim: int) -> bool:
+        """As of `_OpenVino`; the file itself says how many crops it takes."""
+        if isinstance(self._input.shape[0], int):
+            return False
+        try:
+            return len(self(two)) == 2
+        except Exception as error:  # the package's exceptions have no common base but Exception
+            _log.debug("%s gets crops one by one: %s", self._path, error)
+            return False
+
+    def __call__(self, pixels: NDArray[np.float32]) -> FloatArray:
+        features = self._session.run(None, {self._input.name: pixels.astype(self._type)})[0]
+        return np.asarray(features, np.float32)

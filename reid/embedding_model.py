@@ -1,0 +1,87 @@
+"""Any file that can be an embedder, by its path: checkpoints, exports of them, and networks of others."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pipeline.errors import InputError
+from pipeline.network_input import INPUT_PRESETS, NetworkInput
+from reid.backends.choose import EmbeddingModel
+from reid.backends.exported import is_export, load_export, network_file
+from reid.checkpoints import LoadedModel, load_checkpoint, read_card
+from reid.crops import Resize, resize_antialiased, resize_opencv
+from reid.foreign_network import (
+    SUFFIXES,
+    ForeignNetwork,
+    foreign_hash,
+    is_foreign,
+    load_foreign,
+    read_network_card,
+)
+from reid.model_header import ModelHeader
+
+
+def load_embedding_model(path: Path, network_input: NetworkInput | None) -> EmbeddingModel:
+    """A checkpoint of this project, an export of one, or a network of others.
+
+    Args:
+        network_input: what the pixels of a network of others are; None for the project's own.
+
+    Raises:
+        InputError: the file is missing or none of these, or `network_input` is missing or does not belong to it.
+    """
+    file = network_file(path)
+    stated = _stated_input(file, network_input)
+    if stated is not None:
+        return load_foreign(file, stated)
+    return load_export(file) if is_export(file) else load_checkpoint(file)
+
+
+def embedding_hash(path: Path, network_input: NetworkInput | None) -> str:
+    """Hash of what a model computes, whatever its calibration; no network is built. Errors as of
+    `load_embedding_model`."""
+    file = network_file(path)
+    stated = _stated_input(file, network_input)
+    if stated is not None:
+        return foreign_hash(file, stated)
+    return load_export(file).header.embedding_hash if is_export(file) else read_card(file)[0]
+
+
+def embedding_card(path: Path, network_input: NetworkInput | None) -> Mapping[str, Any]:
+    """What is known of a model: data, training, calibration. Errors as of `load_embedding_model`, and when the card
+    beside a network is of another one."""
+    file = network_file(path)
+    stated = _stated_input(file, network_input)
+    if stated is not None:
+        return read_network_card(file, stated)
+    return load_export(file).header.card if is_export(file) else read_card(file)[1]
+
+
+def header_of(model: EmbeddingModel) -> ModelHeader:
+    """How to feed a model, and what its features can be compared with."""
+    return ModelHeader.of(model) if isinstance(model, LoadedModel) else model.header
+
+
+def resize_of(model: EmbeddingModel) -> Resize:
+    """How the crops of a model are resized."""
+    return resize_opencv if isinstance(model, ForeignNetwork) else resize_antialiased
+
+
+def _stated_input(file: Path, network_input: NetworkInput | None) -> NetworkInput | None:
+    """The input of a network of others, which must be stated; None for the project's own files, which say it."""
+    if is_foreign(file):
+        if network_input is None:
+            presets = ", ".join(INPUT_PRESETS)
+            raise InputError(
+                f"{file} does not say what its input holds: set embedder.input (--input) to one of {presets}, or to "
+                "{channels: rgb, scale: 255, mean: [0, 0, 0], std: [1, 1, 1]} as it was trained with"
+            )
+        return network_input
+    if network_input is not None and (is_export(file) or file.suffix == ".safetensors"):
+        raise InputError(
+            f"embedder.input (--input) is for networks of others ({', '.join(SUFFIXES)}), but {file} says itself what "
+            "its input holds: leave it out"
+        )
+    return None

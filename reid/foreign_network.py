@@ -1,0 +1,232 @@
+"""Re-identification networks of others: ONNX or OpenVINO files that say nothing of how to feed them.
+
+The configuration states their input. What else is known of one, the calibration of its match limits, lies in a card
+beside it: NETWORK.calibration.json.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from pipeline.errors import InputError, RunError
+from pipeline.network_input import INPUT_PRESETS, NetworkInput
+from reid.backends.openvino_model import import_openvino, read_network
+from reid.model_header import HEADER_KEY, ModelHeader
+from reid.site import Site
+
+SUFFIXES = (".onnx", ".xml")
+CARD_VERSION = 1
+
+#: How the crops of all of them are resized, `reid.crops.resize_opencv`; part of what their features depend on.
+RESIZE = "cv2.INTER_LINEAR"
+
+# Where exporters put the weights of an ONNX file that is too large for one: torch's, and Hugging Face's.
+_EXTERNAL_DATA = (".data", "_data")
+
+
+@dataclass(frozen=True)
+class ForeignNetwork:
+    """A network that turns crops (N, 3, H, W) into features (N, D).
+
+    Attributes:
+        path: .onnx, or .xml with its .bin.
+        input: what its pixels are.
+        header: as of the project's own networks; it has no cameras, and no card, see `read_network_card`.
+    """
+
+    path: Path
+    input: NetworkInput
+    header: ModelHeader
+
+
+def is_foreign(path: Path) -> bool:
+    """Whether a file looks like a network of others: not one that `reid.export` wrote, which carries its header."""
+    return path.suffix in SUFFIXES and path.is_file() and HEADER_KEY.encode() not in path.read_bytes()
+
+
+def load_foreign(path: Path, network_input: NetworkInput) -> ForeignNetwork:
+    """Look into a network of others.
+
+    Raises:
+        InputError: OpenVINO is not installed, or the file is missing or no network of crops.
+    """
+    model_hash = foreign_hash(path, network_input)
+    network = opened(path, network_input)
+    _, _, height, width = network.input(0).get_partial_shape().get_max_shape()
+    rgb = slice(None, None, -1 if network_input.channels == "bgr" else 1)
+    header = ModelHeader(
+        model_hash=model_hash,
+        image_size=(height, width),
+        feature_dim=network.output(0).get_partial_shape()[1].get_length(),
+        input_mean=tuple(value / network_input.scale for value in network_input.mean[rgb]),
+        input_std=tuple(value / network_input.scale for value in network_input.std[rgb]),
+    )
+    return ForeignNetwork(path, network_input, header)
+
+
+def opened(path: Path, network_input: NetworkInput) -> Any:
+    """The `openvino.Model` of a network, for one crop at a time; errors as of `load_foreign`."""
+    network = read_network(import_openvino(path).Core(), path)
+    for kind, ports in (("inputs", network.inputs), ("outputs", network.outputs)):
+        if len(ports) != 1:
+            raise InputError(
+                f"{path} has {len(ports)} {kind}, but an embedder takes crops (N, 3, height, width) alone and returns "
+                "their features (N, D) alone"
+            )
+    taken = network.input(0).get_partial_shape()
+    if taken.rank.is_dynamic or len(taken) != 4 or not _can_be(taken[1], 3):
+        raise InputError(f"{path} takes {_text(taken)}, but an embedder takes crops (N, 3, height, width)")
+    if not network.input(0).get_element_type().is_real():
+        raise InputError(
+            f"{path} takes {network.input(0).get_element_type().get_type_name()}, but an embedder takes numbers in "
+            "floating point"
+        )
+    stated = network_input.size_hw
+    if stated is None and (taken[2].is_dynamic or taken[3].is_dynamic):
+        raise InputError(
+            f"{path} takes crops of any size {_text(taken)}: state the one it was trained with, as "
+            f"{{channels: {network_input.channels}, scale: {network_input.scale}, mean: {network_input.mean}, "
+            f"std: {network_input.std}, size_hw: [256, 128]}}"
+        )
+    height, width = stated or (taken[2].get_length(), taken[3].get_length())
+    if not (_can_be(taken[2], height) and _can_be(taken[3], width)):
+        raise InputError(f"{path} takes {_text(taken)}, which is not the stated size_hw [{height}, {width}]")
+    try:
+        network.reshape([1, 3, height, width])
+    except RuntimeError as error:
+        raise InputError(
+            f"{path} cannot be used on one crop at a time (1, 3, {height}, {width}): {' '.join(str(error).split())}"
+        ) from error
+    given = network.output(0).get_partial_shape()
+    if (
+        given.is_dynamic
+        or len(given) < 2
+        or given[0].get_length() != 1
+        or any(d.get_length() != 1 for d in given[2:])
+    ):
+        raise InputError(f"{path} returns {_text(given)} for one crop, but an embedder returns features (1, D)")
+    return network
+
+
+def foreign_hash(path: Path, network_input: NetworkInput) -> str:
+    """16 hex digits of all that the features depend on: the network's files and how crops become its input.
+
+    Raises:
+        InputError: a file is missing.
+    """
+    digest = hashlib.sha256(json.dumps({"resize": RESIZE, **network_input.model_dump()}, sort_keys=True).encode())
+    for file in _files(path):
+        with file.open("rb") as content:
+            digest.update(hashlib.file_digest(content, "sha256").digest())
+    return digest.hexdigest()[:16]
+
+
+def with_means(network: ForeignNetwork, site: Site) -> ForeignNetwork:
+    """The network whose features are to be taken without the means of a site's cameras.
+
+    Raises:
+        InputError: the site was learned for another network, or has no means.
+    """
+    header = network.header
+    if site.model_hash != header.model_hash:
+        raise InputError(
+            f"the site file was learned for the model {site.model_hash}, but {network.path} with this input is "
+            f"{header.model_hash}: adapt again with this network, or use no site file"
+        )
+    if site.means is None or site.means.shape[1] != header.feature_dim:
+        raise InputError(f"the site file has no means of features ({header.feature_dim},), as {network.path} has")
+    return replace(network, header=replace(header, model_hash=site.embedding_hash))
+
+
+def card_path(path: Path) -> Path:
+    """Where the card of a network of others lies."""
+    return path.with_name(f"{path.name}.calibration.json")
+
+
+def read_network_card(path: Path, network_input: NetworkInput) -> Mapping[str, Any]:
+    """What is known of a network, as of the cards of checkpoints; empty without a file.
+
+    Raises:
+        InputError: the file is damaged, of another version, or about another network or input.
+    """
+    file = card_path(path)
+    if not file.is_file():
+        return {}
+    again = f"write it anew: {calibrate_command(path, network_input)}"
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+        version, model_hash, card = content["version"], content["model_hash"], dict(content["card"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{file} is no readable calibration ({error}); {again}") from error
+    if version != CARD_VERSION:
+        raise InputError(f"{file} has version {version}, but this program reads {CARD_VERSION}; {again}")
+    expected = foreign_hash(path, network_input)
+    if model_hash != expected:
+        raise InputError(
+            f"{file} is of the network {model_hash}, but {path.name} with the input {network_input.name} is "
+            f"{expected}; {again}"
+        )
+    return card
+
+
+def write_network_card(path: Path, network_input: NetworkInput, card: Mapping[str, Any]) -> Path:
+    """Write the card of a network beside it, at once; returns where.
+
+    Raises:
+        RunError: it cannot be written.
+    """
+    file = card_path(path)
+    content = {
+        "version": CARD_VERSION,
+        "network": path.name,
+        "input": network_input.model_dump(exclude_none=True),
+        "model_hash": foreign_hash(path, network_input),
+        "card": dict(card),
+    }
+    part = file.with_suffix(".part")
+    try:
+        part.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+        os.replace(part, file)
+    except OSError as error:
+        raise RunError(f"{file} cannot be written: {error.strerror}") from error
+    return file
+
+
+def calibrate_command(path: Path, network_input: NetworkInput | None) -> str:
+    """What to type to measure the limits of a network; without an input, of one of this project's."""
+    command = f"mtmc reid calibrate --data CROPS --checkpoint {path}"
+    if network_input is None:
+        return command
+    shown = network_input.name if network_input.name in INPUT_PRESETS else f"'{network_input.name}'"
+    return f"{command} --input {shown}"
+
+
+def _files(path: Path) -> list[Path]:
+    """The network and its weights."""
+    if not path.is_file():
+        raise InputError(f"there is no weights file {path}")
+    if path.suffix == ".onnx":
+        beside = [path.with_name(path.name + end) for end in _EXTERNAL_DATA]
+        return [path, *(file for file in beside if file.is_file())]
+    weights = path.with_suffix(".bin")
+    if not weights.is_file():
+        raise InputError(f"there is no {weights}, which holds the weights of {path.name}")
+    return [path, weights]
+
+
+def _can_be(dimension: Any, length: int) -> bool:
+    """Whether an OpenVINO dimension allows a length."""
+    return bool(dimension.is_dynamic or dimension.get_length() == length)
+
+
+def _text(shape: Any) -> str:
+    """An OpenVINO shape as Python writes one; N where any length will do."""
+    if shape.rank.is_dynamic:
+        return "anything"
+    return f"({', '.join('N' if item.is_dynamic else str(item.get_length()) for item in shape)})"

@@ -37,6 +37,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "data.yaml"
 
 
+@pytest.mark.usefixtures("fp32_openvino")
 @pytest.mark.parametrize(("format", "name"), [("openvino", "a_openvino_model"), ("onnx", "a.onnx")])
 def test_the_command_writes_a_network_that_the_pipeline_loads(
     format: str, name: str, tiny: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]

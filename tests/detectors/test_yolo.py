@@ -150,6 +150,7 @@ class TestDetect:
         finally:
             torch.set_num_threads(before)
 
+    @pytest.mark.usefixtures("fp32_openvino")
     def test_an_export_with_a_fixed_batch(self, tiny: Path, tmp_path: Path) -> None:
         pytest.importorskip("openvino", reason="openvino is not installed")
         copy = shutil.copy(tiny, tmp_path / "tiny.pt")
@@ -169,6 +170,7 @@ class TestDetect:
         with pytest.raises(InputError, match="works at 64 px, not at image_size_px = 128"):
             detector(folder, image_size_px=128)
 
+    @pytest.mark.usefixtures("fp32_openvino")
     def test_on_a_cpu_openvino_finds_the_same_alone_and_together(
         self, tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
     ) -> None:

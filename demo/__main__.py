@@ -6,9 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
+import cv2
 import typer
 
 from demo.demo_scene import demo_scene
+from demo.reid_crops.collection import CropSettings, draw_sheet, write_crops
 from demo.render import render_scene
 from demo.settings import SceneSettings
 from demo.training_set import write_training_set
@@ -58,6 +60,34 @@ def training_set(
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(2) from error
     typer.echo(f"{added.images} pictures with {added.boxes} people in {output}")
+
+
+@app.command()
+def reid_crops(
+    avatars: Annotated[Path, typer.Option(help="folder of rigged .glb people: c-frame/valid-avatars-glb")],
+    output: Annotated[Path, typer.Option(help="new folder for the crops")],
+    people: Annotated[int, typer.Option(help="number of people")] = 4000,
+    crops_per_person: Annotated[int, typer.Option(help="crops of each, by two to six cameras")] = 8,
+    seed: Annotated[int, typer.Option(help="chooses everything")] = 0,
+    workers: Annotated[int, typer.Option(help="processes; the crops do not depend on their number")] = 2,
+    panoramas: Annotated[
+        Path | None, typer.Option(help="folder of .exr or .hdr panoramas to stand before")
+    ] = None,
+    cache: Annotated[Path | None, typer.Option(help="unpacked avatars; beside the output if not given")] = None,
+    sheet: Annotated[Path | None, typer.Option(help="also write a picture (.png) of some of them")] = None,
+) -> None:
+    """Render crops of people who do not exist, to train re-identification on."""
+    cache = cache or output.with_name(f"{output.name}.avatars")
+    command = f"python -m demo reid-crops --people {people} --crops-per-person {crops_per_person} --seed {seed}"
+    try:
+        settings = CropSettings(avatars, cache, panoramas, people, crops_per_person, seed, workers)
+        written = write_crops(settings, output, command + (" --panoramas FOLDER" if panoramas else ""))
+        if sheet is not None:
+            cv2.imwrite(str(sheet), draw_sheet(output))
+    except InputError as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(2) from error
+    typer.echo(f"{written.crops} crops in {output}, {written.cpu_s / written.crops:.2f} processor seconds each")
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from reid.commands.calibrate import calibrate
 from reid.commands.crops import crops
 from reid.commands.evaluate import evaluate
 from reid.commands.export import export
+from reid.commands.places import leave_places_out
 from reid.commands.train import train
 from reid.commands.weights import convert, start, strip
 
@@ -22,6 +23,7 @@ app = typer.Typer(
     rich_markup_mode="markdown",
 )
 app.command()(train)
+app.command("places")(leave_places_out)
 app.command()(evaluate)
 app.command()(crops)
 app.command()(adapt)

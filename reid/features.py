@@ -13,6 +13,7 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
+from pipeline.errors import InputError
 from reid.datasets import Crop, CropSet, camera_indices, read_rgb, view_indices
 from reid.evaluation import LabelledFeatures, RetrievalMetrics, evaluate_retrieval, mean_metrics
 
@@ -54,6 +55,9 @@ def extract_features(
         cameras: names of the model's camera rows; a camera that is not among them gets the unknown row.
             None gives every crop the unknown row.
         views: names of the model's views, likewise; a crop whose view is not known gets the mean over views.
+
+    Raises:
+        InputError: a crop cannot be read; names it.
     """
     rows = [-1] * len(crops) if cameras is None else camera_indices(crops, cameras)
     view_rows = [-1] * len(crops) if views is None else view_indices(crops, views)
@@ -62,11 +66,16 @@ def extract_features(
     )
     model.eval()
     features = []
-    with torch.inference_mode():
-        for images, *indices in loader:
-            cameras_of_batch, views_of_batch = (index.to(device) for index in indices)
-            batch = model(images.to(device), cameras=cameras_of_batch, views=views_of_batch)
-            features.append(batch.float().cpu().numpy())
+    try:
+        with torch.inference_mode():
+            for images, *indices in loader:
+                cameras_of_batch, views_of_batch = (index.to(device) for index in indices)
+                batch = model(images.to(device), cameras=cameras_of_batch, views=views_of_batch)
+                features.append(batch.float().cpu().numpy())
+    except InputError as error:
+        # of a worker process it comes with the worker's traceback, the error itself last
+        own_line = str(error).splitlines()[-1]
+        raise InputError(own_line.removeprefix(f"{InputError.__module__}.{InputError.__name__}: ")) from error
     return LabelledFeatures(
         features=np.concatenate(features),
         person_ids=np.array([crop.person_id for crop in crops.crops], np.int64),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -53,3 +54,24 @@ def chosen_model(
     if configured.weights is None:
         raise InputError("embedder.weights is null: there is no model; give --checkpoint")
     return Path(configured.weights), stated or configured.input
+
+
+def named_folders(options: Sequence[str]) -> dict[str, Path]:
+    """Folders by name of --data NAME=FOLDER; one without a name is called "".
+
+    A folder that exists is taken as it stands, also when there is a = in its path.
+
+    Raises:
+        InputError: two of one name.
+    """
+    folders: dict[str, Path] = {}
+    for option in options:
+        name, equals, folder = ("", "", option) if Path(option).is_dir() else option.partition("=")
+        if not equals:
+            name, folder = "", option
+        if name in folders:
+            raise InputError(
+                f"--data {option}: {f'{name} is given' if name else 'a folder without a name stands'} twice"
+            )
+        folders[name] = Path(folder)
+    return folders

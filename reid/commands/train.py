@@ -9,16 +9,24 @@ import typer
 from rich.console import Console
 
 from pipeline.commands.arguments import overrides_of
-from reid.commands.arguments import DataOption, DeviceOption
+from reid.commands.arguments import DeviceOption, named_folders
 from reid.device import choose_device
 from reid.training.config import load_training_config
 from reid.training.distributed import joined_processes
+from reid.training.teacher import parse_teacher
 from reid.training.train import train as run_training
 
 
 def train(
     config: Annotated[Path, typer.Option(help="YAML file, such as configs/reid/vit_small_128x64.yaml.")],
-    data: DataOption,
+    data: Annotated[
+        list[str],
+        typer.Option(
+            help="Folder of crops named PPPP_cC_KK.jpg, or a data set in a layout of its own; NAME=FOLDER, repeated, "
+            "for each of the configuration's data.sets.",
+            metavar="[NAME=]FOLDER",
+        ),
+    ],
     output: Annotated[Path, typer.Option(help="Folder for checkpoint, log and plot.")],
     settings: Annotated[
         list[str] | None,
@@ -35,10 +43,11 @@ def train(
         ),
     ] = None,
     teacher: Annotated[
-        Path | None,
+        list[str] | None,
         typer.Option(
-            help="Checkpoint of this project, or OpenVINO network (.xml), whose similarities are learned beside the "
-            "identities."
+            help="Network to learn from beside the identities, may be repeated: a checkpoint of this project, or an "
+            "OpenVINO or ONNX network, with its input unless that is bgr255.",
+            metavar="FILE[,INPUT]",
         ),
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --output.")] = False,
@@ -56,10 +65,10 @@ def train(
     with joined_processes(choose_device(device)) as (processes, own_device):
         run_training(
             load_training_config(config, overrides_of(settings)),
-            data=data,
+            data=named_folders(data),
             folder=output,
             init=init,
-            teacher=teacher,
+            teachers=[parse_teacher(text) for text in teacher or ()],
             resume=resume,
             device=own_device,
             console=Console(quiet=not processes.is_first),

@@ -20,7 +20,13 @@ from reid.datasets.base import (
     view_indices,
 )
 from reid.datasets.images import read_rgb, unreadable_images
-from reid.datasets.market1501 import read_cuhk03_detected, read_cuhk03_labeled, read_market1501
+from reid.datasets.market1501 import (
+    looks_like_market1501_crops,
+    read_cuhk03_detected,
+    read_cuhk03_labeled,
+    read_market1501,
+    read_market1501_crops,
+)
 from reid.datasets.msmt17 import read_msmt17
 from reid.datasets.plain_folder import read_plain_folder
 from reid.datasets.vehicleid import read_vehicleid
@@ -46,6 +52,7 @@ LAYOUTS: Mapping[str, Reader] = MappingProxyType(
     {
         "plain": read_plain_folder,
         "market1501": read_market1501,
+        "market1501_crops": read_market1501_crops,
         "dukemtmcreid": read_market1501,
         "occluded_duke": read_market1501,
         "cuhk03_detected": read_cuhk03_detected,
@@ -99,7 +106,9 @@ def detect_layout(path: Path) -> str:
         raise InputError(
             f"{path}: holds {marks}; name the layout (--layout, for training data.layout): {' or '.join(found)}"
         )
-    return found[0] if found else "plain"
+    if found:
+        return found[0]
+    return "market1501_crops" if looks_like_market1501_crops(path) else "plain"
 
 
 def _reader(layout: str) -> Reader:

@@ -18,6 +18,7 @@ TRAIN_FOLDER, QUERY_FOLDER, GALLERY_FOLDER = "bounding_box_train", "query", "bou
 CUHK03_DETECTED, CUHK03_LABELED = "detected", "labeled"
 
 _NAME = re.compile(r"(?P<person>-?\d+)_c(?P<camera>\d+).*")
+_NAME_WITH_SEQUENCE = re.compile(r"-?\d+_c\d+s\d+_\d+_\d+")
 _EXPECTED = "names like 0002_c1s1_000451_03.jpg or 0005_c2_f0046985.jpg (person id, camera number)"
 
 
@@ -47,6 +48,22 @@ def read_cuhk03_labeled(root: Path) -> ReidDataset:
     """CUHK03-NP under `root`/labeled: boxes drawn by hand, 767 identities to train on and 700 to test."""
     require(root, "cuhk03-np", (CUHK03_LABELED,))
     return read_market1501(root / CUHK03_LABELED)
+
+
+def read_market1501_crops(root: Path) -> ReidDataset:
+    """One of the three folders alone, as `root` itself. Every crop is train, query and gallery alike.
+
+    Raises:
+        InputError: the folder has no image, or an image with another name.
+    """
+    crops = _read(root)
+    return ReidDataset(train=crops, query=crops, gallery=crops)
+
+
+def looks_like_market1501_crops(root: Path) -> bool:
+    """Whether the first image in `root` has a name with a sequence, as 0002_c1s1_000451_03.jpg: Market-1501's alone."""
+    first = next(iter(image_files(root)), None)
+    return first is not None and _NAME_WITH_SEQUENCE.fullmatch(first.stem) is not None
 
 
 def _read(folder: Path) -> CropSet:

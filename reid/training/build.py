@@ -30,4 +30,11 @@ def build_model(config: TrainingConfig, *, cameras: int, views: int = 0, identit
         num_classes=identities,
         drop_path=switches.drop_path,
     )
+    if switches.stem is not None:
+        model_config = replace(
+            model_config,
+            stem="omni_scale",
+            stem_channels=switches.stem.channels,
+            stem_gate_groups=switches.stem.gate_groups,
+        )
     return TransReID(model_config)

@@ -21,6 +21,7 @@ NotNegative = Annotated[float, Field(ge=0)]
 Count = Annotated[int, Field(ge=1)]
 Index = Annotated[int, Field(ge=0)]
 Triple = tuple[float, float, float]
+SetName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+$")]
 
 
 class _Section(BaseModel):
@@ -35,11 +36,19 @@ class BackboneConfig(_Section):
     heads: Count
 
 
+class StemConfig(_Section):
+    """Sizes of the omni-scale stem; see `reid.models.config.TransReIDConfig`."""
+
+    channels: tuple[Count, Count, Count, Count]
+    gate_groups: tuple[Count, Count, Count]
+
+
 class ModelConfig(_Section):
     """The network.
 
     Attributes:
         architecture: a name in `reid.models.config.ARCHITECTURES`, or width, depth and heads.
+        stem: channels and gate groups of the omni-scale stem; null for patches.
         image_size_hw: (height, width) of the input in pixels.
         stride_px: step between patches; below the patch size of 16 they overlap.
         camera_embedding: side information embedding (SIE) with rows for the cameras of the training data.
@@ -54,6 +63,7 @@ class ModelConfig(_Section):
     """
 
     architecture: str | BackboneConfig
+    stem: StemConfig | None = None
     image_size_hw: tuple[Count, Count] = (256, 128)
     stride_px: Count = 16
     camera_embedding: bool = True
@@ -67,10 +77,29 @@ class ModelConfig(_Section):
     std: Triple = (0.5, 0.5, 0.5)
 
 
+class SetConfig(_Section):
+    """One of several data sets in one training; its people and cameras are nobody else's.
+
+    Attributes:
+        share: of the identities of each batch; the shares of all sets add up to 1.
+        layout, cameras, development_ids: as of `DataConfig`.
+        identities: false for crops whose people are not known, such as those of tracks: any crops then stand together
+            in a batch, and serve the teachers' losses alone.
+    """
+
+    share: Annotated[float, Field(gt=0, le=1)]
+    layout: str = "auto"
+    cameras: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
+    development_ids: Index = 0
+    identities: bool = True
+
+
 class DataConfig(_Section):
     """The crops and how batches are drawn from them.
 
     Attributes:
+        sets: by name, the data sets of a training on several, whose folders are given as NAME=FOLDER; cameras are then
+            called NAME/CAMERA. Null for one data set, which `layout`, `cameras` and `development_ids` describe.
         layout: as of `reid.datasets.read_dataset`: "auto" or a name such as "msmt17".
         cameras: names of the only cameras whose crops are used, to train on and to measure on; null for all.
         corrupt_images: what happens when a picture cannot be decoded, which is tried with all before training
@@ -80,9 +109,10 @@ class DataConfig(_Section):
             data set's own query and gallery instead, which a plain folder does not have apart from training.
         ids_per_batch, crops_per_id: P and K of the batches.
         camera_dropout: probability that a training crop is given the unknown camera's row.
-        workers: processes that read images; 0 reads in the training process.
+        workers: processes that read images to measure progress on; 0 reads in the training process.
     """
 
+    sets: Annotated[dict[SetName, SetConfig], Field(min_length=1)] | None = None
     layout: str = "auto"
     cameras: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
     corrupt_images: Literal["refuse", "skip"] = "refuse"
@@ -92,25 +122,74 @@ class DataConfig(_Section):
     camera_dropout: Share = 0.0
     workers: Index = 0
 
+    @model_validator(mode="after")
+    def _sets_fit(self) -> DataConfig:
+        if self.sets is None:
+            return self
+        if self.layout != "auto" or self.cameras is not None or self.development_ids:
+            raise ValueError("with sets, each set has layout, cameras and development_ids of its own")
+        total = sum(one.share for one in self.sets.values())
+        if abs(total - 1) > 1e-6:
+            raise ValueError(f"the shares of the sets add up to {total:g} instead of 1")
+        without = [name for name, ids in self.ids_of_sets().items() if ids < 2]
+        if without:
+            raise ValueError(
+                f"ids_per_batch {self.ids_per_batch} gives {', '.join(without)} less than two identities of a batch; "
+                "take a larger batch or a larger share"
+            )
+        return self
+
+    def ids_of_sets(self) -> dict[str, int]:
+        """Identities of each batch by data set: the shares of `ids_per_batch`, rounded by largest remainders."""
+        if self.sets is None:
+            return {"": self.ids_per_batch}
+        exact = {name: one.share * self.ids_per_batch for name, one in self.sets.items()}
+        ids = {name: int(value + 1e-9) for name, value in exact.items()}
+        by_remainder = sorted(exact, key=lambda name: ids[name] - exact[name])
+        for name in by_remainder[: self.ids_per_batch - sum(ids.values())]:
+            ids[name] += 1
+        return ids
+
 
 class AugmentationConfig(_Section):
-    """Random changes to training crops.
+    """Random changes to training crops; see reid/training/augmentation.py.
+
+    Probabilities are of a crop. A jitter of x scales by a factor that is log-uniform in 1 / (1 + x) to 1 + x.
 
     Attributes:
         flip_probability: horizontal flip.
         pad_px: zero border, of which a random window of the input size is kept; 0 for none.
+        box_jitter: height and width of the box, each looser or tighter by up to this share (as a logarithm); what lies
+            outside the crop repeats its border.
+        box_shift: the box shifted by up to this share of its sides, likewise.
+        occlusion_probability: a strip of another crop of the batch covers a side or the lower part.
+        low_resolution_probability, smallest_scale: made smaller, down to this scale, and blown up again.
+        blur_probability: out of focus, or smeared by motion.
+        gamma_jitter, brightness_jitter, contrast_jitter, saturation_jitter: of the whole crop.
+        colour_cast: jitter of each channel by itself.
+        grey_probability: without any colour.
+        noise: largest standard deviation of a crop's noise, of pixels in [0, 1].
+        jpeg_probability: coded at a quality of 20 to 80.
         erasing_probability: one rectangle of noise.
-        brightness_jitter, contrast_jitter, saturation_jitter: x scales by a factor in 1 - x .. 1 + x.
-        hue_jitter: shift of the hue by up to this share of the colour circle.
     """
 
     flip_probability: Share = 0.5
     pad_px: Index = 10
+    box_jitter: BelowOne = 0.0
+    box_shift: BelowOne = 0.0
+    occlusion_probability: Share = 0.0
+    low_resolution_probability: Share = 0.0
+    smallest_scale: Annotated[float, Field(gt=0, le=1)] = 0.25
+    blur_probability: Share = 0.0
+    gamma_jitter: NotNegative = 0.0
+    brightness_jitter: NotNegative = 0.0
+    contrast_jitter: NotNegative = 0.0
+    saturation_jitter: NotNegative = 0.0
+    colour_cast: NotNegative = 0.0
+    grey_probability: Share = 0.0
+    noise: BelowOne = 0.0
+    jpeg_probability: Share = 0.0
     erasing_probability: Share = 0.5
-    brightness_jitter: BelowOne = 0.0
-    contrast_jitter: BelowOne = 0.0
-    saturation_jitter: BelowOne = 0.0
-    hue_jitter: Annotated[float, Field(ge=0, le=0.5)] = 0.0
 
 
 class StartConfig(_Section):
@@ -136,13 +215,18 @@ class LossConfig(_Section):
         metric: "triplet" as TransReID, or "contrastive", which trains faster from DINOv2's weights.
         temperature: of the contrastive loss.
         label_smoothing: of the cross-entropy.
-        teacher_weight: factor on the loss that matches a teacher's similarities, for `train --teacher`.
+        identity_weight: factor on cross-entropy and metric loss; 0 learns from teachers alone.
+        teacher_weight: factor on the loss that matches the teachers' similarities, for `train --teacher`; the mean over
+            teachers.
+        regression_weight: factor on the loss that finds the teachers' features by a linear layer each, likewise.
     """
 
     metric: Literal["triplet", "contrastive"] = "triplet"
     temperature: Positive = 0.1
     label_smoothing: BelowOne = 0.0
+    identity_weight: NotNegative = 1.0
     teacher_weight: NotNegative = 10.0
+    regression_weight: NotNegative = 0.0
 
 
 class OptimizerConfig(_Section):
@@ -157,6 +241,9 @@ class OptimizerConfig(_Section):
         weight_decay: on every parameter, or see `decay_vectors`.
         decay_vectors: whether biases, norms, tokens, position and side information decay too.
         frozen_blocks: patch embedding and this many first blocks keep their weights; 0 freezes nothing.
+        frozen_stem_stages: first convolution and this many first stages of an omni-scale stem keep their weights; 0
+            freezes nothing.
+        stem_lr_factor: factor on `lr` for an omni-scale stem.
         clip_norm: largest norm of the gradient; null for no clipping.
     """
 
@@ -168,6 +255,8 @@ class OptimizerConfig(_Section):
     weight_decay: NotNegative = 1.0e-4
     decay_vectors: bool = False
     frozen_blocks: Index = 0
+    frozen_stem_stages: Index = 0
+    stem_lr_factor: Positive = 1.0
     clip_norm: Positive | None = None
 
 
@@ -176,12 +265,14 @@ class ScheduleConfig(_Section):
 
     Attributes:
         epochs: length of the run.
+        batches_per_epoch: null for as many as show every crop once; with several data sets, as many crops as there are.
         warmup_epochs: may be a fraction.
         step: "iteration", or "epoch" for one rate per epoch.
         start_factor, floor_factor: first and last learning rate as shares of the base rate.
     """
 
     epochs: Count
+    batches_per_epoch: Count | None = None
     warmup_epochs: NotNegative = 5.0
     step: Literal["iteration", "epoch"] = "iteration"
     start_factor: Share = 0.01

@@ -1,68 +1,40 @@
-"""The crops of a run: which are learned from, which progress is measured on, and how a training sample is made."""
+"""The crops of a run: which are learned from, which progress is measured on, and how they are mixed in batches."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-from torch import Tensor
-from torch.utils.data import Dataset
-
 from pipeline.errors import InputError
-from reid.datasets import (
-    CropSet,
-    ReidDataset,
-    camera_indices,
-    hold_out_identities,
-    read_rgb,
-    view_indices,
-)
-from reid.training.config import DataConfig, TrainingConfig
-from reid.training.transforms import TrainingTransform
+from reid.datasets import Crop, CropSet, ReidDataset, hold_out_identities
+from reid.training.config import DataConfig, SetConfig, TrainingConfig
+
+#: Class of a crop whose person is not known.
+NO_IDENTITY = -1
+#: Name of the only data set of a run on one; its cameras and people keep their names.
+ONLY_SET = ""
 
 
 @dataclass(frozen=True)
-class SampleKey:
-    """Which crop a sample is made from, and the numbers its randomness comes from."""
-
-    crop: int
-    seed: tuple[int, ...]
-
-
-class TrainingCrops(Dataset[tuple[Tensor, int, int]]):
-    """Augmented crops as (image (3, H, W), camera row or -1, view row or -1).
+class SetPart:
+    """What one data set gives to a run.
 
     Attributes:
-        labels: class index of every crop.
+        name: of the data set; `ONLY_SET` when there is one.
+        rows: of its crops among the training crops.
+        ids_per_batch: its identities in each batch.
+        identities: whether its people are known.
+        draws: (query, gallery) that progress on its cameras is measured on; several where the protocol is a mean over
+            draws, none where it has no part for that.
     """
 
-    def __init__(
-        self,
-        crops: CropSet,
-        cameras: Sequence[str],
-        views: Sequence[str],
-        transform: TrainingTransform,
-        camera_dropout: float,
-    ) -> None:
-        self._crops = crops
-        self._transform = transform
-        self._camera_dropout = camera_dropout
-        self._camera_rows = camera_indices(crops, cameras)
-        self._view_rows = view_indices(crops, views)
-        class_of = {person_id: i for i, person_id in enumerate(crops.person_ids)}
-        self.labels = [class_of[crop.person_id] for crop in crops.crops]
-
-    def __len__(self) -> int:
-        return len(self._crops)
-
-    def __getitem__(self, key: SampleKey) -> tuple[Tensor, int, int]:
-        rng = np.random.default_rng(key.seed)
-        camera = -1 if rng.random() < self._camera_dropout else self._camera_rows[key.crop]
-        image = read_rgb(self._crops.crops[key.crop].path)
-        return self._transform(image, rng), camera, self._view_rows[key.crop]
+    name: str
+    rows: range
+    ids_per_batch: int
+    identities: bool
+    draws: tuple[tuple[CropSet, CropSet], ...]
 
 
 @dataclass(frozen=True)
@@ -70,15 +42,32 @@ class Parts:
     """The crops of a run.
 
     Attributes:
-        train: what it learns from.
+        train: what it learns from, data set by data set.
+        sets: of what each data set gives.
         cameras, views: names of the rows of the side information table, in order.
-        draws: (query, gallery) that its progress is measured on; several where the protocol is a mean over draws.
     """
 
     train: CropSet
+    sets: tuple[SetPart, ...]
     cameras: tuple[str, ...]
     views: tuple[str, ...]
-    draws: tuple[tuple[CropSet, CropSet], ...]
+
+    @property
+    def labels(self) -> list[int]:
+        """Class index of every training crop; `NO_IDENTITY` where the person is not known."""
+        known = self.known
+        class_of = {person_id: index for index, person_id in enumerate(known.person_ids)}
+        labels = [NO_IDENTITY] * len(self.train)
+        for part in self.sets:
+            if part.identities:
+                for row in part.rows:
+                    labels[row] = class_of[self.train.crops[row].person_id]
+        return labels
+
+    @property
+    def known(self) -> CropSet:
+        """The training crops whose people are known."""
+        return CropSet(tuple(self.train.crops[row] for part in self.sets if part.identities for row in part.rows))
 
     @property
     def digest(self) -> str:
@@ -92,66 +81,123 @@ def crops_digest(crops: CropSet) -> str:
     return hashlib.sha256("".join(lines).encode()).hexdigest()[:16]
 
 
-def used_images(dataset: ReidDataset, config: DataConfig) -> list[Path]:
+def set_configs(config: DataConfig) -> dict[str, SetConfig]:
+    """The data sets of a run by name; one described by the keys of `config` itself is called `ONLY_SET`."""
+    if config.sets is not None:
+        return dict(config.sets)
+    only = SetConfig(
+        share=1.0, layout=config.layout, cameras=config.cameras, development_ids=config.development_ids
+    )
+    return {ONLY_SET: only}
+
+
+def used_images(datasets: Mapping[str, ReidDataset], config: DataConfig) -> list[Path]:
     """The image files that a run with `config` reads, sorted."""
-    parts = [dataset.train]
-    if not config.development_ids:
-        parts += [dataset.query, dataset.gallery]
-    if config.cameras is not None:
-        parts = [part.of_cameras(config.cameras) for part in parts]
-    return sorted({crop.path for part in parts for crop in part.crops})
+    paths: set[Path] = set()
+    for name, settings in set_configs(config).items():
+        dataset = datasets[name]
+        parts = [dataset.train]
+        if not settings.development_ids:
+            parts += [dataset.query, dataset.gallery]
+        if settings.cameras is not None:
+            parts = [part.of_cameras(settings.cameras) for part in parts]
+        paths |= {crop.path for part in parts for crop in part.crops}
+    return sorted(paths)
 
 
-def split(dataset: ReidDataset, config: TrainingConfig, left_out: Collection[Path] = ()) -> Parts:
-    """Choose the cameras, and hold the development identities out of the training part.
+def split(datasets: Mapping[str, ReidDataset], config: TrainingConfig, left_out: Collection[Path] = ()) -> Parts:
+    """Choose the cameras, hold the development identities out of the training parts, and put data sets together.
 
     Args:
+        datasets: by name, those of `set_configs`.
         left_out: image files to treat as if they were not there.
 
     Raises:
-        InputError: unknown cameras, too few identities, none held out where the data set has no test part of its
-            own, or a viewpoint embedding for data without viewpoints.
+        InputError: unknown cameras, too few identities, or a viewpoint embedding for data without viewpoints.
     """
-    data = config.data
-
-    def chosen(crops: CropSet) -> CropSet:
-        return (crops if data.cameras is None else crops.of_cameras(data.cameras)).without(left_out)
-
-    if data.cameras is not None:
-        unknown = [name for name in data.cameras if name not in dataset.train.cameras]
-        if unknown:
-            raise InputError(
-                f"data.cameras names {', '.join(unknown)}, but the training part's cameras are "
-                f"{', '.join(dataset.train.cameras)}"
+    crops: list[Crop] = []
+    sets: list[SetPart] = []
+    cameras: list[CropSet] = []
+    first_id = 0
+    ids_per_batch = config.data.ids_of_sets()
+    for name, settings in set_configs(config.data).items():
+        train, draws, seen = _part(datasets[name], name, settings, ids_per_batch[name], left_out)
+        train, seen = _renamed(train, name, first_id), _renamed(seen, name, first_id)
+        draws = tuple(
+            (_renamed(query, name, first_id), _renamed(gallery, name, first_id)) for query, gallery in draws
+        )
+        sets.append(
+            SetPart(
+                name,
+                range(len(crops), len(crops) + len(train)),
+                ids_per_batch[name],
+                settings.identities,
+                _with_matches(draws, name),
             )
-    train = chosen(dataset.train)
-    cameras, views = train.cameras, train.views
+        )
+        crops += train.crops
+        cameras.append(seen)
+        first_id = max(seen.person_ids) + 1
+    everything = CropSet(tuple(crop for seen in cameras for crop in seen.crops))
+    views = everything.views
     if config.model.view_embedding and len(views) < 2:
         raise InputError(
             f"model.view_embedding needs crops of at least two viewpoints, but the data set has {len(views)}; "
             "switch it off"
         )
-    held_out = data.development_ids
-    identities = len(train.person_ids)
-    if identities - held_out < data.ids_per_batch:
+    if not any(part.identities for part in sets) and config.loss.identity_weight:
         raise InputError(
-            f"the data set has {identities} identities in its training part; data.development_ids {held_out} and "
-            f"data.ids_per_batch {data.ids_per_batch} together need more"
+            "no data set has identities, so nothing but teachers can be learned from: set loss.identity_weight to 0"
+        )
+    return Parts(CropSet(tuple(crops)), tuple(sets), everything.cameras, views)
+
+
+def _part(
+    dataset: ReidDataset, name: str, settings: SetConfig, ids_per_batch: int, left_out: Collection[Path]
+) -> tuple[CropSet, tuple[tuple[CropSet, CropSet], ...], CropSet]:
+    """(crops to learn from, draws to measure progress on, all crops of the training part's cameras)."""
+    where = f"data.sets.{name}" if name else "data"
+
+    def chosen(crops: CropSet) -> CropSet:
+        return (crops if settings.cameras is None else crops.of_cameras(settings.cameras)).without(left_out)
+
+    if settings.cameras is not None:
+        unknown = [camera for camera in settings.cameras if camera not in dataset.train.cameras]
+        if unknown:
+            raise InputError(
+                f"{where}.cameras names {', '.join(unknown)}, but the training part's cameras are "
+                f"{', '.join(dataset.train.cameras)}"
+            )
+    whole = chosen(dataset.train)
+    held_out = settings.development_ids
+    identities = len(whole.person_ids)
+    if settings.identities and identities - held_out < ids_per_batch:
+        raise InputError(
+            f"the data set {name or dataset.root} has {identities} identities in its training part; "
+            f"{where}.development_ids {held_out} and {ids_per_batch} identities per batch together need more"
         )
     if held_out:
-        train, development = hold_out_identities(train, held_out)
-        return Parts(train, cameras, views, _with_matches([(development, development)]))
-    if dataset.query is dataset.train:
-        raise InputError(
-            "data.development_ids is 0, but a plain folder has no test part of its own: hold some identities out"
-        )
+        train, development = hold_out_identities(whole, held_out)
+        return train, ((development, development),), whole
+    if dataset.query is dataset.train or not settings.identities:
+        return whole, (), whole
     draws = dataset.draws or ((dataset.query, dataset.gallery),)
-    return Parts(
-        train, cameras, views, _with_matches([(chosen(query), chosen(gallery)) for query, gallery in draws])
+    return whole, tuple((chosen(query), chosen(gallery)) for query, gallery in draws), whole
+
+
+def _renamed(crops: CropSet, name: str, first_id: int) -> CropSet:
+    """`crops` whose people and cameras are nobody else's."""
+    if not name:
+        return crops
+    return CropSet(
+        tuple(
+            replace(crop, person_id=first_id + crop.person_id, camera=f"{name}/{crop.camera}")
+            for crop in crops.crops
+        )
     )
 
 
-def _with_matches(draws: Sequence[tuple[CropSet, CropSet]]) -> tuple[tuple[CropSet, CropSet], ...]:
+def _with_matches(draws: Sequence[tuple[CropSet, CropSet]], name: str) -> tuple[tuple[CropSet, CropSet], ...]:
     """`draws`; InputError when there is one in which nobody is to be found in another camera."""
     for query, gallery in draws:
         cameras_of: dict[int, set[str]] = {}
@@ -160,7 +206,7 @@ def _with_matches(draws: Sequence[tuple[CropSet, CropSet]]) -> tuple[tuple[CropS
         if not any(cameras_of.get(crop.person_id, set()) - {crop.camera} for crop in query.crops):
             seen = ", ".join(CropSet(query.crops + gallery.crops).cameras) or "none"
             raise InputError(
-                "nothing to measure progress on: none of the identities to find again is in two cameras "
-                f"(cameras: {seen}); choose more cameras with data.cameras, or other crops"
+                f"nothing to measure progress on{f' in {name}' if name else ''}: none of the identities to find again "
+                f"is in two cameras (cameras: {seen}); choose more cameras, or other crops"
             )
     return tuple(draws)

@@ -74,23 +74,49 @@ def similarity_matching_loss(features: Tensor, teacher: Tensor) -> Tensor:
     return (unit @ unit.T - teacher @ teacher.T)[others].pow(2).mean()
 
 
+def regression_loss(predicted: Tensor, teacher: Tensor) -> Tensor:
+    """1 - cosine between what a linear layer makes of the features and a teacher's features, mean over the batch.
+
+    Args:
+        predicted, teacher: (B, T), of any length.
+    """
+    return (1.0 - functional.cosine_similarity(predicted, teacher, dim=1)).mean()
+
+
 @dataclass(frozen=True)
 class LossParts:
     """What a batch cost.
 
     Attributes:
-        total: scalar to differentiate: identity + metric + weighted teacher part.
+        total: scalar to differentiate: the weighted sum of the parts.
         identity: cross-entropy part.
         metric: triplet or contrastive part.
-        teacher: similarity matching part before its weight; 0 without a teacher.
-        accuracy: share of crops whose identity the global classifier names.
+        teacher: similarity matching part before its weight, the mean over teachers; 0 without a teacher.
+        regression: regression part before its weight, likewise.
+        accuracy: share of crops whose identity the global classifier names, of those whose identity is known.
     """
 
     total: Tensor
     identity: Tensor
     metric: Tensor
     teacher: Tensor
+    regression: Tensor
     accuracy: Tensor
+
+
+@dataclass(frozen=True)
+class LossWeights:
+    """Factors on the parts of the loss.
+
+    Attributes:
+        identity: on cross-entropy and metric loss.
+        teacher: on similarity matching.
+        regression: on the regression to the teachers' features.
+    """
+
+    identity: float = 1.0
+    teacher: float = 0.0
+    regression: float = 0.0
 
 
 def reid_loss(
@@ -98,31 +124,44 @@ def reid_loss(
     features: Sequence[Tensor],
     labels: Tensor,
     *,
+    weights: LossWeights,
     label_smoothing: float = 0.0,
     metric_loss: Callable[[Tensor, Tensor], Tensor] = batch_hard_triplet_loss,
-    teacher: Tensor | None = None,
-    teacher_weight: float = 0.0,
+    teachers: Sequence[Tensor] = (),
+    regressions: Sequence[Tensor] = (),
 ) -> LossParts:
     """Loss of a batch from a model's heads: one, or the global one followed by the jigsaw's local ones.
 
     Args:
         logits: per head (B, identities).
         features: per head (B, D), before the batch normalisation neck.
-        labels: (B,) int64, class indices.
+        labels: (B,) int64, class indices; -1 for crops whose identity is not known, which serve the teachers alone.
         label_smoothing: in [0, 1); TransReID trains with 0.
         metric_loss: of features (B, D) and labels.
-        teacher: (B, T) features of the same crops by another network, L2-normalised; None for no teacher.
-        teacher_weight: factor on the similarity matching loss.
+        teachers: per teacher (B, T), its features of the same crops, L2-normalised.
+        regressions: per teacher (B, T), what a linear layer makes of the global features; none for no such loss.
     """
-    identity = _over_heads(
-        [functional.cross_entropy(x.float(), labels, label_smoothing=label_smoothing) for x in logits]
-    )
-    metric = _over_heads([metric_loss(x.float(), labels) for x in features])
-    accuracy = (logits[0].argmax(1) == labels).float().mean()
-    matching = identity.new_zeros(())
-    if teacher is not None:
-        matching = _over_heads([similarity_matching_loss(x.float(), teacher) for x in features])
-    return LossParts(identity + metric + teacher_weight * matching, identity, metric, matching, accuracy)
+    known = labels >= 0
+    nothing = features[0].float().sum() * 0.0
+    identity = metric = accuracy = nothing
+    if bool(known.any()):
+        of_known = labels[known]
+        identity = _over_heads(
+            [functional.cross_entropy(x[known].float(), of_known, label_smoothing=label_smoothing) for x in logits]
+        )
+        metric = _over_heads([metric_loss(x[known].float(), of_known) for x in features])
+        accuracy = (logits[0][known].argmax(1) == of_known).float().mean()
+    matching, regression = nothing, nothing
+    if teachers:
+        matching = torch.stack(
+            [_over_heads([similarity_matching_loss(x.float(), teacher) for x in features]) for teacher in teachers]
+        ).mean()
+    if regressions:
+        regression = torch.stack(
+            [regression_loss(x.float(), teacher) for x, teacher in zip(regressions, teachers, strict=True)]
+        ).mean()
+    total = weights.identity * (identity + metric) + weights.teacher * matching + weights.regression * regression
+    return LossParts(total, identity, metric, matching, regression, accuracy)
 
 
 def _over_heads(losses: list[Tensor]) -> Tensor:

@@ -8,6 +8,7 @@ from torch import nn
 from torch.optim import SGD, AdamW, Optimizer
 
 from pipeline.errors import InputError
+from reid.models.omni_scale import OmniScaleStem
 from reid.models.transreid import TransReID
 from reid.training.config import OptimizerConfig
 
@@ -30,18 +31,43 @@ def freeze_first_blocks(model: TransReID, count: int) -> None:
             module.requires_grad_(False)
 
 
-def build_optimizer(model: TransReID, config: OptimizerConfig) -> Optimizer:
+def freeze_stem(model: TransReID, stages: int) -> None:
+    """Keep an omni-scale stem's first convolution and its first `stages` stages as they are; nothing for 0.
+
+    Raises:
+        InputError: the model has no such stem, or it has fewer stages.
+    """
+    if not stages:
+        return
+    stem = model.base.patch_embed
+    if not isinstance(stem, OmniScaleStem):
+        raise InputError("optimizer.frozen_stem_stages is for a model with model.stem; this one has patches")
+    if stages > len(stem.stages):
+        raise InputError(
+            f"optimizer.frozen_stem_stages {stages} is more than the stem's {len(stem.stages)} stages"
+        )
+    for module in (stem.input_norm, stem.conv, stem.conv_norm, *stem.stages[:stages]):
+        module.requires_grad_(False)
+
+
+def build_optimizer(model: TransReID, config: OptimizerConfig, *, new: nn.Module | None = None) -> Optimizer:
     """SGD or AdamW over the parameters that need gradients, one group per parameter.
 
     Each group carries `base_lr`, its own learning rate before the schedule.
+
+    Args:
+        new: modules beside the model that learn at the rate of its classifiers.
     """
     groups = []
-    for name, parameter in model.named_parameters():
+    beside = [] if new is None else [(f"{_NEW_PARAMETERS[0]}.{name}", p) for name, p in new.named_parameters()]
+    for name, parameter in [*model.named_parameters(), *beside]:
         if not parameter.requires_grad:
             continue
         lr = config.lr * config.layer_decay ** (model.config.depth - layer_of(name, model.config.depth))
         if name.startswith(_NEW_PARAMETERS):
             lr = config.lr * config.new_parameter_lr_factor
+        elif name.startswith("base.patch_embed.") and isinstance(model.base.patch_embed, OmniScaleStem):
+            lr = config.lr * config.stem_lr_factor
         if name.endswith("bias"):
             lr *= config.bias_lr_factor
         is_vector = parameter.ndim == 1 or name.endswith(_VECTORS)

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from reid.training.data import Parts
+
 
 class PKSampler:
     """Full batches of `ids_per_batch` x `crops_per_id` crop indices; each epoch depends on (seed, epoch) alone.
@@ -51,3 +53,70 @@ class PKSampler:
             rows = np.concatenate([rows, rng.choice(rows, size=k - len(rows))])
         shuffled = rng.permutation(rows)
         return [shuffled[i : i + k].tolist() for i in range(0, len(shuffled) - k + 1, k)]
+
+
+class SharedBatches:
+    """Batches that several data sets share: each gives its own number of identities, or of crops without one.
+
+    A data set that is through begins again, newly shuffled, within the same epoch; one that is larger than its share
+    shows other crops in the next epoch. Each epoch depends on (seed, epoch) alone.
+    """
+
+    def __init__(self, parts: Parts, *, crops_per_id: int, seed: int, batches_per_epoch: int | None) -> None:
+        """
+        Args:
+            batches_per_epoch: None for as many as show every crop once: of one data set as `PKSampler` does it, of
+                several as many as make up all crops.
+
+        Raises:
+            ValueError: a data set has fewer identities than it has to give.
+        """
+        labels = parts.labels
+        self._seed = seed
+        self._parts = parts
+        self._crops_per_id = crops_per_id
+        self._samplers = [
+            PKSampler(
+                [labels[row] for row in part.rows],
+                ids_per_batch=part.ids_per_batch,
+                crops_per_id=crops_per_id,
+                seed=seed,
+            )
+            if part.identities
+            else None
+            for part in parts.sets
+        ]
+        size = crops_per_id * sum(part.ids_per_batch for part in parts.sets)
+        self._count = batches_per_epoch
+        if batches_per_epoch is None and len(parts.sets) > 1:
+            self._count = max(1, len(parts.train) // size)
+
+    def batches(self, epoch: int) -> list[list[int]]:
+        """The rows of the training crops of every batch of `epoch` (from 0); crops of one identity stand together."""
+        if self._count is None:
+            only = self._samplers[0]
+            return only.batches(epoch) if only is not None else self._unknown(0, epoch, None)
+        shares = [self._share(index, epoch, self._count) for index in range(len(self._parts.sets))]
+        return [[row for share in shares for row in share[batch]] for batch in range(self._count)]
+
+    def _share(self, index: int, epoch: int, count: int) -> list[list[int]]:
+        """What data set `index` gives to each of `count` batches."""
+        sampler, first = self._samplers[index], self._parts.sets[index].rows.start
+        if sampler is None:
+            return self._unknown(index, epoch, count)
+        shares: list[list[int]] = []
+        while len(shares) < count:
+            # rounds of an epoch count on from those of all epochs before: no two shuffle alike
+            shares += sampler.batches(epoch * count + len(shares))
+        return [[first + row for row in share] for share in shares[:count]]
+
+    def _unknown(self, index: int, epoch: int, count: int | None) -> list[list[int]]:
+        part = self._parts.sets[index]
+        size = part.ids_per_batch * self._crops_per_id
+        rng = np.random.default_rng([self._seed, epoch, index])
+        rows = np.arange(part.rows.start, part.rows.stop)
+        order = rng.permutation(rows)
+        wanted = size * (len(rows) // size if count is None else count)
+        while len(order) < wanted:
+            order = np.concatenate([order, rng.permutation(rows)])
+        return order[:wanted].reshape(-1, size).tolist()

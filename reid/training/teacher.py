@@ -1,10 +1,10 @@
-"""Features of another network as a second opinion on who looks like whom."""
+"""Features of other networks: opinions on who looks like whom, of the crops as they are."""
 
 from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from pipeline.errors import InputError
+from pipeline.network_input import INPUT_PRESETS, NetworkInput, parse_network_input
 from reid.checkpoints import load_checkpoint
 from reid.datasets import CropSet
 from reid.distances import unit_rows
@@ -21,6 +22,31 @@ from reid.features import extract_features
 from reid.peers import network_features
 from reid.training.data import crops_digest
 from reid.training.transforms import EvaluationTransform
+
+
+@dataclass(frozen=True)
+class Teacher:
+    """A network to learn from.
+
+    Attributes:
+        path: checkpoint of this project (.safetensors), or a network of OpenVINO or ONNX.
+        input: what the pixels of the latter are.
+    """
+
+    path: Path
+    input: NetworkInput = INPUT_PRESETS["bgr255"]
+
+
+def parse_teacher(text: str) -> Teacher:
+    """Read FILE or FILE,INPUT, where INPUT is a preset or a YAML mapping (`pipeline.network_input`).
+
+    Raises:
+        InputError: an unknown input.
+    """
+    path, comma, stated = text.partition(",")
+    if not comma:
+        return Teacher(Path(text))
+    return Teacher(Path(path), parse_network_input("--teacher", stated))
 
 
 @dataclass(frozen=True)
@@ -53,45 +79,52 @@ def identify_teacher(model: Path) -> TeacherIdentity:
     return TeacherIdentity(model.name, digest.hexdigest()[:16])
 
 
-def refuse_other_teacher(state: Mapping[str, Any], teacher: Path | None, source: Path) -> None:
-    """InputError if the run that saved `state` at `source` learned from another teacher, or from none.
-
-    A state from before teachers were kept in it goes on with any.
-    """
-    if "teacher" not in state:
-        return
-    theirs = None if state["teacher"] is None else TeacherIdentity(**state["teacher"])
-    ours = None if teacher is None else identify_teacher(teacher)
-    if (theirs and theirs.digest) != (ours and ours.digest):
+def refuse_other_teachers(state: Mapping[str, Any], teachers: Sequence[Teacher], source: Path) -> None:
+    """InputError if the run that saved `state` at `source` learned from other teachers, or from none, or was of a
+    version that had one teacher at most."""
+    if "teachers" not in state:
         raise InputError(
-            f"{source} belongs to a run with {theirs or 'no teacher'}, but now there is {ours or 'no teacher'}; "
-            + (f"resume with --teacher {theirs.name}" if theirs else "resume without --teacher")
+            f"{source} was written by an older version; start anew in another folder with --init and its "
+            "model.safetensors"
+        )
+    theirs = [TeacherIdentity(**one) for one in state["teachers"]]
+    ours = [identify_teacher(teacher.path) for teacher in teachers]
+    if [one.digest for one in theirs] != [one.digest for one in ours]:
+        raise InputError(
+            f"{source} belongs to a run with {_listed(theirs)}, but now there is {_listed(ours)}; "
+            + (
+                f"resume with {' '.join(f'--teacher {one.name}' for one in theirs)}"
+                if theirs
+                else "resume without --teacher"
+            )
             + ", or start anew in another folder"
         )
 
 
-def teacher_features(model: Path, crops: CropSet, folder: Path) -> NDArray[np.float32]:
+def _listed(teachers: Sequence[TeacherIdentity]) -> str:
+    return " and ".join(map(str, teachers)) or "no teacher"
+
+
+def teacher_features(teacher: Teacher, crops: CropSet, folder: Path) -> NDArray[np.float32]:
     """Embed all crops with another network, once before training.
 
     Args:
         folder: keeps them for when the run is resumed, in a file named after network and crops.
-        model: a checkpoint of this project, whose crops have the rows of their cameras; or the .xml file of a network
-            of OpenVINO that takes (N, 3, H, W) BGR pixels of 0..255 and returns (N, D), such as
-            person-reidentification-retail-0286 of the Open Model Zoo.
 
     Returns:
-        (N, D) float32 in the order of the crops, L2-normalised.
+        (N, D) float32 in the order of the crops, L2-normalised. Crops of a checkpoint of this project have the rows of
+        their cameras where it has one of that name.
 
     Raises:
-        InputError: OpenVINO is not installed, or the file is neither such a network nor a checkpoint.
+        InputError: OpenVINO is not installed, or the file is neither a network of crops nor a checkpoint.
     """
-    cache = folder / f"teacher_{identify_teacher(model).digest}_{crops_digest(crops)}.npy"
+    cache = folder / f"teacher_{identify_teacher(teacher.path).digest}_{crops_digest(crops)}.npy"
     if cache.exists():
         return np.asarray(np.load(cache), np.float32)
-    if model.suffix == ".safetensors":
-        features = _own_features(model, crops)
+    if teacher.path.suffix == ".safetensors":
+        features = _own_features(teacher.path, crops)
     else:
-        features = network_features(model, crops, "bgr255", description="teacher")
+        features = network_features(teacher.path, crops, teacher.input, description=teacher.path.stem)
     partial = cache.with_suffix(".partial")
     with partial.open("wb") as file:
         np.save(file, features)
@@ -114,6 +147,6 @@ def _own_features(checkpoint: Path, crops: CropSet) -> NDArray[np.float32]:
     return unit_rows(labelled.features)
 
 
-def teacher_state(teacher: Path | None) -> dict[str, str] | None:
-    """What a state keeps of the teacher, for `refuse_other_teacher`."""
-    return None if teacher is None else asdict(identify_teacher(teacher))
+def teacher_states(teachers: Sequence[Teacher]) -> list[dict[str, str]]:
+    """What a state keeps of the teachers, for `refuse_other_teachers`."""
+    return [asdict(identify_teacher(teacher.path)) for teacher in teachers]

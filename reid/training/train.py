@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -10,32 +10,33 @@ from rich.console import Console
 
 from pipeline.errors import InputError
 from reid.datasets import ReidDataset, read_dataset, unreadable_images
-from reid.training.config import TrainingConfig
-from reid.training.data import used_images
+from reid.training.config import SetConfig, TrainingConfig
+from reid.training.data import ONLY_SET, set_configs, used_images
 from reid.training.distributed import ONE_PROCESS, Processes
 from reid.training.state import STATE_NAME, load_state
-from reid.training.teacher import refuse_other_teacher
+from reid.training.teacher import Teacher, refuse_other_teachers
 from reid.training.trainer import Trainer
 
 
 def train(
     config: TrainingConfig,
     *,
-    data: Path,
+    data: Mapping[str, Path],
     folder: Path,
     init: str | Path | None = None,
-    teacher: Path | None = None,
+    teachers: Sequence[Teacher] = (),
     resume: bool = False,
     device: torch.device,
     console: Console,
     processes: Processes = ONE_PROCESS,
     on_iteration: Callable[[int], None] = lambda iteration: None,
 ) -> Trainer:
-    """Train as `config` says on the data set at `data`; everything is written to `folder`.
+    """Train as `config` says on the data sets at `data`; everything is written to `folder`.
 
     Args:
+        data: folders by the names of the configuration's data sets; the only one by `ONLY_SET`.
         init: weights to start from, see `reid.training.start`; None for random ones.
-        teacher: network whose similarities are matched, see `reid.training.teacher`; None for no teacher.
+        teachers: networks to learn from, see `reid.training.teacher`.
         resume: go on from the state in `folder`; `init` is then not read.
         processes: those that train together, all with the same arguments and a folder that all of them see.
         on_iteration: see `Trainer.run`.
@@ -49,21 +50,26 @@ def train(
         raise InputError(f"{folder}: nothing to resume, there is no {STATE_NAME}; start without --resume")
     if has_state and not resume:
         raise InputError(f"{folder}: already holds a run; continue it with --resume or name another folder")
-    dataset = read_dataset(data, config.data.layout)
+    settings = set_configs(config.data)
+    _check_names(settings, data)
+    datasets = {name: read_dataset(data[name], one.layout) for name, one in settings.items()}
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"--output {folder} cannot be a folder: {error.strerror}") from error
     state = load_state(folder, device) if resume else None
     if state is not None:  # before the trainer, which would first embed all crops with the other teacher
-        refuse_other_teacher(state, teacher, folder / STATE_NAME)
+        refuse_other_teachers(state, teachers, folder / STATE_NAME)
     if state is None:
-        left_out = processes.from_first(_unreadable(dataset, config, console) if processes.is_first else [])
+        left_out = processes.from_first(_unreadable(datasets, config, console) if processes.is_first else [])
     else:
-        left_out = [dataset.root / name for name in state.get("left_out", ())]
-    trainer = Trainer(config, dataset, folder, device, teacher, left_out=left_out, processes=processes)
-    for note in dataset.notes:
-        console.print(note)
+        left_out = [datasets[name].root / path for name, _, path in (x.partition(":") for x in state["left_out"])]
+    trainer = Trainer(
+        config, datasets, folder, device, teachers, left_out=left_out, processes=processes, console=console
+    )
+    for dataset in datasets.values():
+        for note in dataset.notes:
+            console.print(note)
     console.print(
         f"{len(trainer.parts.train)} crops of {len(trainer.parts.train.person_ids)} people from "
         f"{len(trainer.parts.cameras)} cameras; {trainer.iterations} batches in {config.schedule.epochs} epochs"
@@ -82,9 +88,22 @@ def train(
     return trainer
 
 
-def _unreadable(dataset: ReidDataset, config: TrainingConfig, console: Console) -> list[Path]:
+def _check_names(settings: Mapping[str, SetConfig], data: Mapping[str, Path]) -> None:
+    """InputError unless there is a folder for each data set, and no other."""
+    if settings.keys() == data.keys():
+        return
+    if ONLY_SET in settings:
+        raise InputError(
+            "--data NAME=FOLDER needs data.sets in the configuration, which says what NAME's share is"
+        )
+    wanted = ", ".join(f"--data {name}=FOLDER" for name in settings)
+    given = ", ".join(name or "a folder without a name" for name in data)
+    raise InputError(f"the configuration's data.sets need {wanted}; given are {given}")
+
+
+def _unreadable(datasets: Mapping[str, ReidDataset], config: TrainingConfig, console: Console) -> list[Path]:
     """The images to leave out; InputError when there are some and the configuration refuses them."""
-    faults = unreadable_images(used_images(dataset, config.data))
+    faults = unreadable_images(used_images(datasets, config.data))
     if faults and config.data.corrupt_images == "refuse":
         more = f" (and {len(faults) - 1} more such files)" if len(faults) > 1 else ""
         raise InputError(f"{faults[0][1]}{more}, or set data.corrupt_images to skip")

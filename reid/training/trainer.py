@@ -3,39 +3,49 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from rich.console import Console
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
-from torch.utils.data import DataLoader
 
 from pipeline.errors import InputError, RunError
 from reid.checkpoints import save_checkpoint
-from reid.datasets import ReidDataset, identities_digest, read_rgb
+from reid.datasets import CropSet, ReidDataset, camera_indices, identities_digest, read_rgb, view_indices
+from reid.evaluation import RetrievalMetrics, mean_metrics
 from reid.features import evaluate_draws
 from reid.loss_progress import loss_progress
+from reid.models.sie import UNKNOWN
 from reid.models.transreid import TransReID
+from reid.training.augmentation import BatchAugmentation
 from reid.training.build import build_model
 from reid.training.config import TrainingConfig, parse_training_config
-from reid.training.data import SampleKey, TrainingCrops, split
+from reid.training.data import split
 from reid.training.distributed import ONE_PROCESS, Processes, shared_batch_model
 from reid.training.log import TrainingLog
-from reid.training.losses import batch_hard_triplet_loss, reid_loss, supervised_contrastive_loss
+from reid.training.losses import (
+    LossWeights,
+    batch_hard_triplet_loss,
+    reid_loss,
+    supervised_contrastive_loss,
+)
 from reid.training.optimizer import (
     base_learning_rates,
     build_optimizer,
     freeze_first_blocks,
+    freeze_stem,
     set_learning_rates,
     trainable_parameters,
 )
+from reid.training.pixels import decoded_crops
 from reid.training.precision import autocast_dtype
-from reid.training.sampler import PKSampler
+from reid.training.sampler import SharedBatches
 from reid.training.schedule import WarmupCosine
 from reid.training.start import (
     IDENTITIES_KEY,
@@ -46,13 +56,13 @@ from reid.training.start import (
     start_from,
 )
 from reid.training.state import STATE_NAME, save_state
-from reid.training.teacher import teacher_features, teacher_state
-from reid.training.transforms import EvaluationTransform, TrainingTransform
+from reid.training.teacher import Teacher, teacher_features, teacher_states
+from reid.training.transforms import EvaluationTransform
 
 CHECKPOINT_NAME = "model.safetensors"
 #: fp16's scaler halves its scale with each infinite gradient: by then nothing of a finite one would be left.
 MOST_STEPS_SKIPPED_IN_A_ROW = 50
-_SUMS = ("loss", "identity_loss", "metric_loss", "teacher_loss", "accuracy")
+_SUMS = ("loss", "identity_loss", "metric_loss", "teacher_loss", "regression_loss", "accuracy")
 
 
 class Trainer:
@@ -61,48 +71,52 @@ class Trainer:
     def __init__(
         self,
         config: TrainingConfig,
-        dataset: ReidDataset,
+        datasets: Mapping[str, ReidDataset],
         folder: Path,
         device: torch.device,
-        teacher: Path | None = None,
+        teachers: Sequence[Teacher] = (),
         *,
         left_out: Sequence[Path] = (),
         processes: Processes = ONE_PROCESS,
+        console: Console | None = None,
     ) -> None:
         """
         Args:
-            teacher: network whose similarities are matched, see `reid.training.teacher`; None for no teacher.
+            datasets: by the names of the configuration's `data.sets`; the only one by `ONLY_SET`.
+            teachers: networks to learn from, see `reid.training.teacher`.
             left_out: image files that are treated as if they were not there.
+            console: where the decoding of the crops is shown.
         """
         self.config = config
         self.folder = folder
         self.device = device
         self.processes = processes
         self.left_out = tuple(left_out)
-        self._data_root = dataset.root
+        self._roots = {name: dataset.root for name, dataset in datasets.items()}
         self.log = TrainingLog(folder)
         if config.data.ids_per_batch % processes.count:
             raise InputError(
                 f"data.ids_per_batch {config.data.ids_per_batch} cannot be shared by {processes.count} processes: "
                 "take a multiple"
             )
-        self.parts = split(dataset, config, self.left_out)
+        self.parts = split(datasets, config, self.left_out)
         size_hw, mean, std = config.model.image_size_hw, config.model.mean, config.model.std
         self._evaluation_transform = EvaluationTransform(size_hw, mean, std)
-        self._crops = TrainingCrops(
-            self.parts.train,
-            self.parts.cameras,
-            self.parts.views,
-            TrainingTransform(size_hw, mean, std, config.augmentation),
-            config.data.camera_dropout,
-        )
-        sampler = PKSampler(
-            self._crops.labels,
-            ids_per_batch=config.data.ids_per_batch,
+        self._augmentation = BatchAugmentation(config.augmentation, mean, std)
+        quiet = console if console is not None else Console(quiet=True)
+        if processes.is_first:
+            decoded_crops(self.parts.train, size_hw, folder, quiet)
+        processes.wait()
+        self._pixels = decoded_crops(self.parts.train, size_hw, folder, quiet)
+        self._camera_rows = np.array(camera_indices(self.parts.train, self.parts.cameras))
+        self._view_rows = np.array(view_indices(self.parts.train, self.parts.views))
+        sampler = SharedBatches(
+            self.parts,
             crops_per_id=config.data.crops_per_id,
             seed=config.run.seed,
+            batches_per_epoch=config.schedule.batches_per_epoch,
         )
-        self._labels = torch.tensor(self._crops.labels)
+        self._labels = torch.tensor(self.parts.labels)
         # (batches, B) crop indices of each epoch; lists of 113,000 crops in 120 epochs would take half a gigabyte
         self._batches = [np.array(sampler.batches(epoch), np.int32) for epoch in range(config.schedule.epochs)]
 
@@ -111,15 +125,23 @@ class Trainer:
             config,
             cameras=len(self.parts.cameras),
             views=len(self.parts.views),
-            identities=len(self.parts.train.person_ids),
+            identities=max(1, len(self.parts.known.person_ids)),
         ).to(device)
         freeze_first_blocks(self.model, config.optimizer.frozen_blocks)
+        freeze_stem(self.model, config.optimizer.frozen_stem_stages)
+        self._teachers = [torch.from_numpy(features) for features in self._features_of(teachers)]
+        self._teacher_states = teacher_states(teachers)
+        # a linear layer to each teacher's features; part of the training, not of the model
+        self._regressions = nn.ModuleList(
+            nn.Linear(self.model.config.width, features.shape[1])
+            for features in (self._teachers if config.loss.regression_weight else ())
+        ).to(device)
         self._ema = (
             None
             if config.run.ema_decay is None
             else AveragedModel(self.model, multi_avg_fn=get_ema_multi_avg_fn(config.run.ema_decay))  # type: ignore[no-untyped-call]
         )
-        self._optimizer = build_optimizer(self.model, config.optimizer)
+        self._optimizer = build_optimizer(self.model, config.optimizer, new=self._regressions)
         self._metric_loss = (
             batch_hard_triplet_loss
             if config.loss.metric == "triplet"
@@ -133,18 +155,19 @@ class Trainer:
         )
         self._autocast = autocast_dtype(device, config.run.precision)
         self._scaler = torch.amp.GradScaler(device.type, enabled=self._autocast is torch.float16)
-        self._teacher: Tensor | None = None
-        if teacher is not None:
-            if processes.is_first:
-                teacher_features(teacher, self.parts.train, folder)
-            processes.wait()
-            self._teacher = torch.from_numpy(teacher_features(teacher, self.parts.train, folder))
-        self._teacher_state = teacher_state(teacher)
         self._epoch = 0
         self._step = 0  # batches of this epoch that are done
         self._sums = dict.fromkeys(_SUMS, 0.0)  # over those batches
         self._skipped = 0  # steps that fp16's scaler did not take
         self._skipped_in_a_row = 0
+        self._seconds = {"pictures": 0.0, "batches": 0.0}  # of this epoch, since the start or the resumption
+
+    def _features_of(self, teachers: Sequence[Teacher]) -> list[NDArray[np.float32]]:
+        if self.processes.is_first:
+            for teacher in teachers:
+                teacher_features(teacher, self.parts.train, self.folder)
+        self.processes.wait()
+        return [teacher_features(teacher, self.parts.train, self.folder) for teacher in teachers]
 
     @property
     def cameras(self) -> tuple[str, ...]:
@@ -159,7 +182,7 @@ class Trainer:
     @property
     def identities(self) -> str:
         """Digest of the identities of the classifiers' rows."""
-        return identities_digest(self.parts.train.person_ids)
+        return identities_digest(self.parts.known.person_ids)
 
     @property
     def result(self) -> TransReID:
@@ -203,9 +226,10 @@ class Trainer:
             "config": self.config.model_dump(mode="json"),
             "precision": self.precision,
             "crops": self.parts.digest,
-            "teacher": self._teacher_state,
-            "left_out": [path.relative_to(self._data_root).as_posix() for path in self.left_out],
+            "teachers": self._teacher_states,
+            "left_out": [self._name_of(path) for path in self.left_out],
             "model": self.model.state_dict(),
+            "regressions": self._regressions.state_dict(),
             "ema": None if self._ema is None else self._ema.state_dict(),
             "optimizer": self._optimizer.state_dict(),
             "scaler": self._scaler.state_dict(),
@@ -250,12 +274,20 @@ class Trainer:
                 "crops found now have other names, identities or cameras; give the same --data"
             )
         self.model.load_state_dict(state["model"])
+        self._regressions.load_state_dict(state["regressions"])
         if self._ema is not None:
             self._ema.load_state_dict(state["ema"])
         self._optimizer.load_state_dict(state["optimizer"])
         self._scaler.load_state_dict(state["scaler"])
         self._epoch, self._step, self._sums = state["epoch"], state["step"], dict(state["sums"])
         self._skipped, self._skipped_in_a_row = state.get("skipped", (0, 0))
+
+    def _name_of(self, path: Path) -> str:
+        """NAME:PATH of an image below the folder of data set NAME, for `path_of`."""
+        for name, root in self._roots.items():
+            if path.is_relative_to(root):
+                return f"{name}:{path.relative_to(root).as_posix()}"
+        raise ValueError(f"{path} is below none of the folders {self._roots}")
 
     @property
     def precision(self) -> str:
@@ -283,8 +315,13 @@ class Trainer:
             task = progress.add_task("", total=self.iterations, completed=self.iteration, epoch=0, loss=0.0)
             began_s, began_at = time.monotonic(), self.iteration
             while self._epoch < self.config.schedule.epochs:
-                for images, cameras, views in self._read_batches():
-                    losses = self._train_batch(network, images, cameras, views)
+                while self._step < len(self._batches[self._epoch]):
+                    began_batch_s = time.perf_counter()
+                    batch = self._next_batch()
+                    made_s = time.perf_counter()
+                    losses = self._train_batch(network, *batch)
+                    self._seconds["pictures"] += made_s - began_batch_s
+                    self._seconds["batches"] += time.perf_counter() - began_batch_s
                     done = self.iteration
                     left_s = (time.monotonic() - began_s) / (done - began_at) * (self.iterations - done)
                     progress.update(task, completed=done, epoch=self._epoch + 1, loss=losses["loss"])
@@ -301,60 +338,52 @@ class Trainer:
         if self.iteration % self.config.run.checkpoint_every_iterations == 0:
             self.save()
 
-    def _read_batches(self) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-        """Images, camera rows and view rows: this process' share of the batches of the epoch that are not done yet."""
-        seed = self.config.run.seed
-        keys = [
-            list(
-                self.processes.share(
-                    [SampleKey(crop, (seed, self._epoch, step, i)) for i, crop in enumerate(batch.tolist())]
-                )
-            )
-            for step, batch in enumerate(self._batches[self._epoch])
-        ]
-        loader = DataLoader(
-            self._crops,
-            batch_sampler=keys[self._step :],
-            num_workers=self.config.data.workers,
-            pin_memory=self.device.type == "cuda",
+    def _next_batch(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Images, camera rows and view rows: this process' share of the next batch.
+
+        Every process makes all of the batch, since a strip of one crop may cover another.
+        """
+        rows = self._batches[self._epoch][self._step]
+        rng = np.random.default_rng([self.config.run.seed, self._epoch, self._step])
+        dropped = rng.random(len(rows)) < self.config.data.camera_dropout
+        cameras = np.where(dropped, UNKNOWN, self._camera_rows[rows])
+        crops = torch.from_numpy(self._pixels[rows]).to(self.device)
+        images = self._augmentation(crops, rng)
+        share = slice(
+            *(len(rows) * part // self.processes.count for part in (self.processes.rank, self.processes.rank + 1))
         )
-        try:
-            yield from loader
-        except InputError as error:
-            # of a worker process it comes with the worker's traceback, the error itself last
-            own_line = str(error).splitlines()[-1]
-            raise InputError(own_line.removeprefix(f"{InputError.__module__}.{InputError.__name__}: ")) from error
+        camera_rows, view_rows = (
+            torch.from_numpy(x[share]).to(self.device) for x in (cameras, self._view_rows[rows])
+        )
+        return images[share], camera_rows, view_rows
 
     def _train_batch(self, network: nn.Module, images: Tensor, cameras: Tensor, views: Tensor) -> dict[str, float]:
         """One step; images, cameras and views are this process' share of the batch, losses those of all of it."""
         self._prepare_batch()
         batch = torch.from_numpy(self._batches[self._epoch][self._step]).long()
         labels = self._labels[batch].to(self.device)
-        images, cameras, views = (x.to(self.device, non_blocking=True) for x in (images, cameras, views))
         with torch.autocast(self.device.type, self._autocast, enabled=self._autocast is not None):
             logits, features = network(images, cameras, views)
+        loss = self.config.loss
         parts = reid_loss(
             logits,
             features,
             labels,
-            label_smoothing=self.config.loss.label_smoothing,
+            weights=LossWeights(loss.identity_weight, loss.teacher_weight, loss.regression_weight),
+            label_smoothing=loss.label_smoothing,
             metric_loss=self._metric_loss,
-            teacher=None if self._teacher is None else self._teacher[batch].to(self.device),
-            teacher_weight=self.config.loss.teacher_weight,
+            teachers=[teacher[batch].to(self.device) for teacher in self._teachers],
+            regressions=[regression(features[0].float()) for regression in self._regressions],
         )
         self._optimizer.zero_grad(set_to_none=True)
         self._scaler.scale(parts.total).backward()  # type: ignore[no-untyped-call]
         self._scaler.unscale_(self._optimizer)
         gradient_norm = torch.nn.utils.clip_grad_norm_(
-            trainable_parameters(self.model), self.config.optimizer.clip_norm or float("inf")
+            [*trainable_parameters(self.model), *self._regressions.parameters()],
+            self.config.optimizer.clip_norm or float("inf"),
         )
-        losses = dict(
-            zip(
-                _SUMS,
-                (x.item() for x in (parts.total, parts.identity, parts.metric, parts.teacher, parts.accuracy)),
-                strict=True,
-            )
-        )
+        values = (parts.total, parts.identity, parts.metric, parts.teacher, parts.regression, parts.accuracy)
+        losses = dict(zip(_SUMS, (x.item() for x in values), strict=True))
         self._refuse_divergence(losses["loss"], gradient_norm.item())
         self._scaler.step(self._optimizer)
         self._scaler.update()
@@ -411,6 +440,8 @@ class Trainer:
         entry: dict[str, Any] = {"kind": "epoch", "iteration": iteration, "epoch": self._epoch + 1}
         entry |= {name: self._sums[name] / steps for name in _SUMS}
         entry |= self._skipped_entry()
+        entry["network_share"] = 1 - self._seconds["pictures"] / max(self._seconds["batches"], 1e-9)
+        self._seconds = dict.fromkeys(self._seconds, 0.0)
         last = entry["epoch"] == self.config.schedule.epochs
         evaluated = last or entry["epoch"] % self.config.run.evaluate_every_epochs == 0
         if evaluated and self.processes.is_first:
@@ -425,26 +456,47 @@ class Trainer:
         return entry
 
     def evaluate(self) -> dict[str, Any]:
-        """Retrieval figures on the development part, with camera rows and with the unknown row."""
+        """Retrieval figures on the development parts, with camera rows and with the unknown row.
+
+        With several data sets, those of each under "sets", and their means under the names that one data set has.
+        Empty when no data set has a part for it.
+        """
         ways: dict[str, Sequence[str] | None] = {}
         config = self.model.config
         if config.cameras:
             ways["known_cameras"] = self.cameras
         if config.unknown_row or not config.cameras:
             ways["unknown_cameras"] = None
-        return {
-            name: evaluate_draws(
-                self.result,
-                self.parts.draws,
-                self._evaluation_transform,
-                cameras=cameras,
-                views=self.views,
-                device=self.device,
-                batch_size=self.config.run.evaluation_batch,
-                workers=self.config.data.workers,
-            ).to_dict()
-            for name, cameras in ways.items()
+        measured = [part for part in self.parts.sets if part.draws]
+        figures = {
+            part.name: {way: self._measure(part.draws, cameras) for way, cameras in ways.items()}
+            for part in measured
         }
+        if not figures:
+            return {}
+        means: dict[str, Any] = {
+            way: mean_metrics([figures[part.name][way] for part in measured]).to_dict() for way in ways
+        }
+        if len(self.parts.sets) > 1:
+            means["sets"] = {
+                name: {way: metrics.to_dict() for way, metrics in of_set.items()}
+                for name, of_set in figures.items()
+            }
+        return means
+
+    def _measure(
+        self, draws: Sequence[tuple[CropSet, CropSet]], cameras: Sequence[str] | None
+    ) -> RetrievalMetrics:
+        return evaluate_draws(
+            self.result,
+            draws,
+            self._evaluation_transform,
+            cameras=cameras,
+            views=self.views,
+            device=self.device,
+            batch_size=self.config.run.evaluation_batch,
+            workers=self.config.data.workers,
+        )
 
     def save_result(self) -> None:
         """Write the checkpoint to train on from or to export."""
@@ -479,7 +531,10 @@ class Trainer:
 
 
 def _epoch_line(entry: dict[str, Any], epochs: int) -> str:
-    line = f"epoch {entry['epoch']}/{epochs}: loss {entry['loss']:.3f}, accuracy {entry['accuracy']:.1%}"
+    line = (
+        f"epoch {entry['epoch']}/{epochs}: loss {entry['loss']:.3f}, accuracy {entry['accuracy']:.1%}, "
+        f"{entry['network_share']:.0%} of the network's own pace"
+    )
     if entry.get("skipped_steps"):
         line += f", {entry['skipped_steps']} steps skipped so far (fp16 overflow)"
     for key in ("known_cameras", "unknown_cameras"):

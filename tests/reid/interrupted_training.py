@@ -57,7 +57,7 @@ def train_and_die(run: dict[str, Any]) -> None:
     with joined_processes(torch.device("cpu")) as (processes, device):
         train(
             parse_training_config(run["config"], source="test"),
-            data=Path(run["data"]),
+            data={"": Path(run["data"])},
             folder=folder,
             resume=(folder / state.STATE_NAME).exists(),
             device=device,

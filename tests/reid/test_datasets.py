@@ -361,3 +361,13 @@ def test_cameras_are_found_by_name_and_unknown_ones_are_marked() -> None:
 
 def test_natural_order() -> None:
     assert sorted(["c10", "c2", "hall", "c1b"], key=natural_order) == ["c1b", "c2", "c10", "hall"]
+
+
+def test_a_folder_of_market1501_alone_is_known_by_its_names(tmp_path: Path) -> None:
+    """Sequences tell it from a plain folder; -1 is nobody."""
+    for name in ("0002_c1s1_000451_03", "0002_c3s2_000001_01", "-1_c1s1_000401_03"):
+        Image.new("RGB", (8, 16)).save(tmp_path / f"{name}.jpg")
+    dataset = read_dataset(tmp_path)
+    assert [(crop.person_id, crop.camera) for crop in dataset.train.crops] == [(2, "c1"), (2, "c3")]
+    assert dataset.query is dataset.train
+    assert read_dataset(tmp_path, "market1501_crops").train == dataset.train

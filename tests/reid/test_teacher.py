@@ -14,11 +14,12 @@ from rich.console import Console
 from safetensors.torch import save_file
 
 from pipeline.errors import InputError
+from pipeline.network_input import INPUT_PRESETS
 from reid.checkpoints import INPUT_MEAN, save_checkpoint
 from reid.datasets import CropSet, read_dataset, read_rgb
 from reid.models.transreid import TransReID, TransReIDConfig
 from reid.training.losses import similarity_matching_loss
-from reid.training.teacher import refuse_other_teacher, teacher_features, teacher_state
+from reid.training.teacher import Teacher, parse_teacher, refuse_other_teachers, teacher_features, teacher_states
 from reid.training.train import train
 from reid.training.transforms import EvaluationTransform
 from tests.reid.tiny_training import draw_people, tiny_config
@@ -67,7 +68,7 @@ def test_features_are_those_of_the_network_in_the_order_of_the_crops(
     crops: Path, colour_network: Path, tmp_path: Path
 ) -> None:
     dataset = read_dataset(crops).train
-    features = teacher_features(colour_network, dataset, tmp_path)
+    features = teacher_features(Teacher(colour_network), dataset, tmp_path)
     # Blue, green, red: person 1 is red, person 2 blue.
     expected = [[0, 0, 1] if crop.person_id == 1 else [1, 0, 0] for crop in dataset.crops]
     np.testing.assert_allclose(features, expected, atol=0.02)
@@ -81,7 +82,7 @@ def test_a_checkpoint_of_this_project_is_a_teacher(crops: Path, tmp_path: Path) 
     path = tmp_path / "own.safetensors"
     save_checkpoint(path, model, camera_names=("c2", "c1"), input_std=(0.25, 0.25, 0.25))
     dataset = read_dataset(crops).train
-    features = teacher_features(path, dataset, tmp_path)
+    features = teacher_features(Teacher(path), dataset, tmp_path)
     transform = EvaluationTransform((32, 16), INPUT_MEAN, (0.25, 0.25, 0.25))
     for row, crop in zip(features, dataset.crops, strict=True):
         camera = torch.tensor([{"c2": 0, "c1": 1}[crop.camera]])
@@ -93,15 +94,15 @@ def test_a_checkpoint_of_this_project_is_a_teacher(crops: Path, tmp_path: Path) 
 def test_a_file_of_tensors_that_is_no_checkpoint_is_refused(crops: Path, tmp_path: Path) -> None:
     save_file({"weight": torch.zeros(2)}, tmp_path / "backbone.safetensors")
     with pytest.raises(InputError, match=r"backbone\.safetensors"):
-        teacher_features(tmp_path / "backbone.safetensors", read_dataset(crops).train, tmp_path)
+        teacher_features(Teacher(tmp_path / "backbone.safetensors"), read_dataset(crops).train, tmp_path)
 
 
 def test_an_export_beside_a_checkpoint_makes_it_no_other_teacher(tmp_path: Path) -> None:
     model = tmp_path / "own.safetensors"
     model.write_bytes(b"weights")
-    before = teacher_state(model)
+    before = teacher_states([Teacher(model)])
     (tmp_path / "own.bin").write_bytes(b"of own.xml")
-    assert teacher_state(model) == before
+    assert teacher_states([Teacher(model)]) == before
 
 
 def test_features_are_computed_once_for_a_network_and_its_crops(
@@ -119,12 +120,12 @@ def test_features_are_computed_once_for_a_network_and_its_crops(
     network.write_text("<net/>")
     weights.write_text("one")
     dataset = read_dataset(crops).train
-    assert (teacher_features(network, dataset, tmp_path) == 1).all()
-    assert (teacher_features(network, dataset, tmp_path) == 1).all()
+    assert (teacher_features(Teacher(network), dataset, tmp_path) == 1).all()
+    assert (teacher_features(Teacher(network), dataset, tmp_path) == 1).all()
     weights.write_text("two")
-    assert (teacher_features(network, dataset, tmp_path) == 2).all()
+    assert (teacher_features(Teacher(network), dataset, tmp_path) == 2).all()
     (crops / "0001_c1_00.jpg").rename(crops / "0001_c1_01.jpg")
-    assert (teacher_features(network, read_dataset(crops).train, tmp_path) == 3).all()
+    assert (teacher_features(Teacher(network), read_dataset(crops).train, tmp_path) == 3).all()
     assert embedded == ["one", "two", "two"]
 
 
@@ -148,10 +149,31 @@ def test_a_run_goes_on_with_its_own_teacher(
     (tmp_path / "moved").mkdir()
     for name in ("a.xml", "moved/a2.xml", "b.xml"):
         (tmp_path / name).write_text(f"<net{'b' if name == 'b.xml' else ''}/>")
-    first, then = (None if name is None else tmp_path / name for name in (began, resumed))
+    first, then = ([] if name is None else [Teacher(tmp_path / name)] for name in (began, resumed))
     with nullcontext() if words is None else pytest.raises(InputError, match=words):
-        refuse_other_teacher({"teacher": teacher_state(first)}, then, tmp_path / "last.pt")
-    refuse_other_teacher({}, then, tmp_path / "last.pt")
+        refuse_other_teachers({"teachers": teacher_states(first)}, then, tmp_path / "last.pt")
+
+
+def test_the_order_of_teachers_is_part_of_a_run(tmp_path: Path) -> None:
+    """Each has a layer of its own that finds its features."""
+    for name in ("a.xml", "b.xml"):
+        (tmp_path / name).write_text(f"<{name}/>")
+    a, b = (Teacher(tmp_path / name) for name in ("a.xml", "b.xml"))
+    refuse_other_teachers({"teachers": teacher_states([a, b])}, [a, b], tmp_path)
+    with pytest.raises(InputError, match=r"a\.xml .* and the teacher b\.xml .*--teacher a\.xml --teacher b\.xml"):
+        refuse_other_teachers({"teachers": teacher_states([a, b])}, [b, a], tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("net.xml", Teacher(Path("net.xml"))),
+        ("net.onnx,imagenet", Teacher(Path("net.onnx"), INPUT_PRESETS["imagenet"])),
+    ],
+)
+def test_a_teacher_states_its_input_unless_it_is_bgr255(text: str, expected: Teacher) -> None:
+    assert parse_teacher(text) == expected
+    assert Teacher(Path("net.xml")).input == INPUT_PRESETS["bgr255"]
 
 
 def test_resuming_without_the_teacher_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -164,9 +186,9 @@ def test_resuming_without_the_teacher_is_refused(tmp_path: Path, monkeypatch: py
     def start(*, teacher: Path | None, resume: bool) -> None:
         train(
             tiny_config(schedule={"epochs": 1}),
-            data=people,
+            data={"": people},
             folder=tmp_path / "run",
-            teacher=teacher,
+            teachers=[] if teacher is None else [Teacher(teacher)],
             resume=resume,
             device=torch.device("cpu"),
             console=Console(quiet=True),
@@ -184,4 +206,4 @@ def test_a_file_that_is_no_network_is_refused(crops: Path, tmp_path: Path) -> No
     (tmp_path / "no.xml").write_text("<a/>")
     (tmp_path / "no.bin").touch()
     with pytest.raises(InputError, match=r"no\.xml is not a readable OpenVINO network"):
-        teacher_features(tmp_path / "no.xml", read_dataset(crops).train, tmp_path)
+        teacher_features(Teacher(tmp_path / "no.xml"), read_dataset(crops).train, tmp_path)

@@ -26,7 +26,7 @@ from reid.cli import app
 from reid.datasets import read_dataset
 from reid.features import extract_features
 from reid.models.transreid import TransReID, TransReIDConfig
-from reid.training.config import AugmentationConfig, OptimizerConfig, TrainingConfig
+from reid.training.config import OptimizerConfig, TrainingConfig
 from reid.training.log import TrainingLog
 from reid.training.losses import batch_hard_triplet_loss
 from reid.training.optimizer import build_optimizer, freeze_first_blocks
@@ -34,12 +34,10 @@ from reid.training.start import standardise_features
 from reid.training.state import load_state
 from reid.training.train import train
 from reid.training.trainer import CHECKPOINT_NAME, Trainer
-from reid.training.transforms import EvaluationTransform, TrainingTransform, erase_rectangle
 from tests.reid.tiny_training import TINY, draw_people, tiny_config, tiny_values
 
 CPU = torch.device("cpu")
 QUIET = Console(quiet=True)
-HALF = (0.5, 0.5, 0.5)
 
 
 @pytest.fixture(scope="module")
@@ -49,8 +47,8 @@ def people(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_training_makes_people_findable(people: Path, tmp_path: Path) -> None:
     config = tiny_config(schedule={"epochs": 15}, run={"evaluate_every_epochs": 15})
-    untrained = Trainer(config, read_dataset(people), tmp_path, CPU).evaluate()
-    train(config, data=people, folder=tmp_path, device=CPU, console=QUIET)
+    untrained = Trainer(config, {"": read_dataset(people)}, tmp_path, CPU).evaluate()
+    train(config, data={"": people}, folder=tmp_path, device=CPU, console=QUIET)
 
     epochs = [entry for entry in TrainingLog(tmp_path).entries() if entry["kind"] == "epoch"]
     assert epochs[-1]["loss"] < 0.6 * epochs[0]["loss"]
@@ -100,13 +98,15 @@ def test_a_run_is_neither_overwritten_nor_resumed_with_other_settings(people: Pa
             raise Interrupted
 
     def start(config: TrainingConfig, *, resume: bool) -> None:
-        train(config, data=people, folder=tmp_path, resume=resume, device=CPU, console=QUIET, on_iteration=stop)
+        train(
+            config, data={"": people}, folder=tmp_path, resume=resume, device=CPU, console=QUIET, on_iteration=stop
+        )
 
     with pytest.raises(InputError, match="nothing to resume"):
         start(tiny_config(), resume=True)
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match=r"--output \S*file cannot be a folder"):
-        train(tiny_config(), data=people, folder=tmp_path / "file", device=CPU, console=QUIET)
+        train(tiny_config(), data={"": people}, folder=tmp_path / "file", device=CPU, console=QUIET)
     with pytest.raises(Interrupted):
         start(tiny_config(), resume=False)
     with pytest.raises(InputError, match="already holds a run"):
@@ -135,7 +135,6 @@ def test_standardised_features_have_mean_0_and_deviation_1(jigsaw: bool) -> None
     ("section", "changes", "expected"),
     [
         pytest.param("data", {"development_ids": 30}, "32 identities.*development_ids 30", id="too few people"),
-        pytest.param("data", {"development_ids": 0}, "no test part", id="nothing to measure on"),
         pytest.param("data", {"cameras": ["c2"]}, r"in two cameras \(cameras: c2\)", id="one camera"),
         pytest.param("optimizer", {"frozen_blocks": 3}, "frozen_blocks 3.*2 blocks", id="too many frozen"),
     ],
@@ -144,7 +143,7 @@ def test_settings_that_do_not_fit_the_data(
     people: Path, tmp_path: Path, section: str, changes: dict[str, Any], expected: str
 ) -> None:
     with pytest.raises(InputError, match=expected):
-        Trainer(tiny_config(**{section: changes}), read_dataset(people), tmp_path, CPU)
+        Trainer(tiny_config(**{section: changes}), {"": read_dataset(people)}, tmp_path, CPU)
 
 
 def test_unreadable_pictures_are_refused_by_name_or_left_out(
@@ -160,7 +159,7 @@ def test_unreadable_pictures_are_refused_by_name_or_left_out(
         (data / name).write_bytes(b"no picture")
 
     with pytest.raises(InputError, match=r"0000_c1_00\.png: cannot be read.*9 more such files.*corrupt_images"):
-        train(tiny_config(), data=data, folder=tmp_path / "refused", device=CPU, console=QUIET)
+        train(tiny_config(), data={"": data}, folder=tmp_path / "refused", device=CPU, console=QUIET)
 
     config = tiny_config(data={"corrupt_images": "skip"}, schedule={"epochs": 1})
     folder = tmp_path / "skipped"
@@ -170,13 +169,15 @@ def test_unreadable_pictures_are_refused_by_name_or_left_out(
             raise Interrupted
 
     with pytest.raises(Interrupted):
-        train(config, data=data, folder=folder, device=CPU, console=Console(), on_iteration=interrupt)
+        train(config, data={"": data}, folder=folder, device=CPU, console=Console(), on_iteration=interrupt)
     shown = capsys.readouterr().out.replace("\n", "")
     assert all(f"{name}: cannot be read" in shown for name in damaged)
     # a run leaves out what it left out when it began: repaired files do not change its batches
     shutil.copy(people / "0002_c1_00.png", data / "0002_c1_00.png")
-    trainer = train(config, data=data, folder=folder, resume=True, device=CPU, console=QUIET)
-    used = [crop.path.name for part in (trainer.parts.train, *trainer.parts.draws[0]) for crop in part.crops]
+    trainer = train(config, data={"": data}, folder=folder, resume=True, device=CPU, console=QUIET)
+    used = [
+        crop.path.name for part in (trainer.parts.train, *trainer.parts.sets[0].draws[0]) for crop in part.crops
+    ]
     assert not set(used) & set(damaged)
     assert {"0000_c2_00.png", "0002_c1_01.png"} <= set(used)
     assert trainer.model.config.num_classes == 31 - 8
@@ -196,7 +197,7 @@ from reid.training.trainer import Trainer
 from tests.reid.tiny_training import tiny_config
 
 data, folder, workers = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
-trainer = Trainer(tiny_config(data={"workers": workers}), read_dataset(data), folder, torch.device("cpu"))
+trainer = Trainer(tiny_config(data={"workers": workers}), {"": read_dataset(data)}, folder, torch.device("cpu"))
 for path in data.iterdir():
     path.write_bytes(b"no picture")
 try:
@@ -208,7 +209,10 @@ except InputError as error:
 
 @pytest.mark.parametrize("workers", [0, 1])
 def test_a_picture_damaged_during_the_run_stops_it_in_one_line(people: Path, tmp_path: Path, workers: int) -> None:
-    """In a process of its own: the loader's workers change how the whole process treats the end of a child."""
+    """Crops to learn from are decoded before, those that progress is measured on are read each time.
+
+    In a process of its own: the loader's workers change how the whole process treats the end of a child.
+    """
     data = tmp_path / "people"
     shutil.copytree(people, data)
     command = [sys.executable, "-c", DAMAGED_DURING_THE_RUN, data, tmp_path, str(workers)]
@@ -248,7 +252,13 @@ def test_a_run_that_diverges_says_where_and_keeps_the_state_before(
     monkeypatch.setattr("reid.training.trainer.batch_hard_triplet_loss", spoiled)
     message = rf"the {what} became (nan|inf) in batch 4 \(epoch 1\).*optimizer\.lr.*last\.pt holds the last state"
     with pytest.raises(RunError, match=message):
-        train(tiny_config(optimizer={"clip_norm": None}), data=people, folder=tmp_path, device=CPU, console=QUIET)
+        train(
+            tiny_config(optimizer={"clip_norm": None}),
+            data={"": people},
+            folder=tmp_path,
+            device=CPU,
+            console=QUIET,
+        )
     state = load_state(tmp_path, CPU)
     assert state["step"] == 2
     assert all(torch.isfinite(x).all() for x in state["model"].values() if x.is_floating_point())
@@ -273,7 +283,7 @@ def test_steps_that_fp16_skips_are_counted_and_many_in_a_row_end_the_run(
     with pytest.raises(
         RunError, match=r"the gradient overflowed fp16 3 times in a row, last in batch 8 \(epoch 2\)"
     ):
-        train(config, data=people, folder=tmp_path, device=CPU, console=QUIET)
+        train(config, data={"": people}, folder=tmp_path, device=CPU, console=QUIET)
     entries = TrainingLog(tmp_path).entries()
     counted = [entry["skipped_steps"] for entry in entries if entry["kind"] == "iteration"]
     assert counted == [1, 2, 2, 2, 2, 3, 4]
@@ -287,13 +297,13 @@ def test_chosen_cameras_are_all_that_is_used(tmp_path: Path) -> None:
     for path in sorted(data.glob("*_c2_*")):
         shutil.copy(path, data / path.name.replace("_c2_", "_c3_"))
     config = tiny_config(data={"cameras": ["c3", "c1"]})
-    trainer = Trainer(config, read_dataset(data), tmp_path, CPU)
+    trainer = Trainer(config, {"": read_dataset(data)}, tmp_path, CPU)
     assert trainer.cameras == ("c1", "c3")
     assert trainer.model.config.cameras == 2
-    query, gallery = trainer.parts.draws[0]
+    query, gallery = trainer.parts.sets[0].draws[0]
     assert (query.cameras, gallery.cameras) == (("c1", "c3"), ("c1", "c3"))
     with pytest.raises(InputError, match=r"names c7, but the training part's cameras are c1, c2, c3"):
-        Trainer(tiny_config(data={"cameras": ["c1", "c7"]}), read_dataset(data), tmp_path, CPU)
+        Trainer(tiny_config(data={"cameras": ["c1", "c7"]}), {"": read_dataset(data)}, tmp_path, CPU)
 
 
 def write_veri776(source: Path, root: Path) -> Path:
@@ -337,19 +347,19 @@ def test_side_information_of_cameras_and_views(
         data={"development_ids": 0, "layout": "veri776"},
         schedule={"epochs": 1},
     )
-    trainer = train(config, data=data, folder=tmp_path / "run", device=CPU, console=QUIET)
+    trainer = train(config, data={"": data}, folder=tmp_path / "run", device=CPU, console=QUIET)
     loaded = load_checkpoint(tmp_path / "run" / CHECKPOINT_NAME)
     assert (loaded.camera_names, loaded.view_names) == (cameras, views)
     assert loaded.model.config.sie_rows == rows
     if rows:
         table = trainer.model.base.sie_embed
-        begun = Trainer(config, read_dataset(data), tmp_path, CPU).model.base.sie_embed
+        begun = Trainer(config, {"": read_dataset(data)}, tmp_path, CPU).model.base.sie_embed
         # of what occurs every row was trained; the first camera never shows the third view
         trained = [row for row in range(rows) if not (camera and view and row == 2)]
         moved = (table - begun).abs().amax((1, 2)) > 1e-5
         assert moved.nonzero().flatten().tolist() == trained
     if views:
-        query = trainer.parts.draws[0][0]
+        query = trainer.parts.sets[0].draws[0][0]
         options: dict[str, Any] = {"cameras": cameras, "device": CPU}
         with_views = extract_features(loaded.model, query, trainer._evaluation_transform, views=views, **options)
         without = extract_features(loaded.model, query, trainer._evaluation_transform, **options)
@@ -359,7 +369,7 @@ def test_side_information_of_cameras_and_views(
 
 def test_a_view_embedding_needs_views(people: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="at least two viewpoints, but the data set has 0"):
-        Trainer(tiny_config(model={"view_embedding": True}), read_dataset(people), tmp_path, CPU)
+        Trainer(tiny_config(model={"view_embedding": True}), {"": read_dataset(people)}, tmp_path, CPU)
 
 
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])
@@ -367,7 +377,7 @@ def test_mixed_precision_follows_fp32(people: Path, tmp_path: Path, precision: s
     losses = {}
     for name in ("fp32", precision):
         config = tiny_config(run={"precision": name}, schedule={"epochs": 1}, optimizer={"clip_norm": None})
-        trainer = train(config, data=people, folder=tmp_path / name, device=CPU, console=QUIET)
+        trainer = train(config, data={"": people}, folder=tmp_path / name, device=CPU, console=QUIET)
         entries = TrainingLog(tmp_path / name).entries()
         losses[name] = [entry["loss"] for entry in entries if entry["kind"] == "iteration"]
         assert all(p.dtype == torch.float32 for p in trainer.model.parameters())
@@ -382,10 +392,10 @@ def test_mixed_precision_follows_fp32(people: Path, tmp_path: Path, precision: s
 
 def test_the_moving_average_is_what_is_kept(people: Path, tmp_path: Path) -> None:
     config = tiny_config(run={"ema_decay": 0.9}, schedule={"epochs": 1})
-    trainer = train(config, data=people, folder=tmp_path, device=CPU, console=QUIET)
+    trainer = train(config, data={"": people}, folder=tmp_path, device=CPU, console=QUIET)
     kept = load_checkpoint(tmp_path / CHECKPOINT_NAME).model.state_dict()
     last = trainer.model.state_dict()
-    begun = Trainer(config, read_dataset(people), tmp_path, CPU).model.state_dict()
+    begun = Trainer(config, {"": read_dataset(people)}, tmp_path, CPU).model.state_dict()
     name = "base.blocks.1.mlp.fc1.weight"
     assert (kept[name] - begun[name]).norm() < 0.7 * (last[name] - begun[name]).norm()
     assert kept["bottleneck.running_mean"].equal(last["bottleneck.running_mean"])
@@ -398,7 +408,7 @@ def test_learning_rates_in_the_log_are_stepped_by_epoch(people: Path, tmp_path: 
         schedule={"epochs": 4, "warmup_epochs": 2, "step": "epoch"},
         run={"evaluate_every_epochs": 4},
     )
-    train(config, data=people, folder=tmp_path, device=CPU, console=QUIET)
+    train(config, data={"": people}, folder=tmp_path, device=CPU, console=QUIET)
     rates = [(e["epoch"], e["lr"]) for e in TrainingLog(tmp_path).entries() if e["kind"] == "iteration"]
     by_epoch = {epoch: {lr for e, lr in rates if e == epoch} for epoch in range(1, 5)}
     assert all(len(found) == 1 for found in by_epoch.values())
@@ -438,44 +448,3 @@ def test_parameter_groups() -> None:
     assert rates["base.blocks.1.attn.qkv.bias"] == (2.0, 0.0)
     assert rates["base.sie_embed"] == (1.0, 0.0)  # added to every token: a high rate drowns the patches
     assert rates["classifier.weight"] == (3.0, 0.1)
-
-
-def test_training_transform_keeps_the_order_of_switched_off_steps() -> None:
-    """With everything off it is the evaluation transform but for the kind of resizing, which a flat image hides."""
-    image = Image.new("RGB", (30, 60), (255, 0, 51))
-    off = AugmentationConfig(flip_probability=0.0, pad_px=0, erasing_probability=0.0)
-    pixels = TrainingTransform((32, 16), HALF, HALF, off)(image, np.random.default_rng(0))
-    assert pixels.shape == (3, 32, 16)
-    assert pixels[:, 5, 5].tolist() == pytest.approx([1.0, -1.0, -0.6])
-    assert torch.equal(pixels, EvaluationTransform((32, 16), HALF, HALF)(image))
-
-
-def test_flip_padding_and_repeatability() -> None:
-    left_white = Image.fromarray(np.repeat([[[255], [0]]], 3, axis=2).astype(np.uint8)).resize((16, 32), 0)
-    flip = AugmentationConfig(flip_probability=1.0, pad_px=0, erasing_probability=0.0)
-    flipped = TrainingTransform((32, 16), HALF, HALF, flip)(left_white, np.random.default_rng(0))
-    assert flipped[0, 16, 2] == -1.0
-    assert flipped[0, 16, 13] == 1.0
-
-    everything = AugmentationConfig(
-        erasing_probability=1.0,
-        brightness_jitter=0.3,
-        contrast_jitter=0.3,
-        saturation_jitter=0.3,
-        hue_jitter=0.1,
-    )
-    transform = TrainingTransform((32, 16), HALF, HALF, everything)
-    once, again, other = (transform(left_white, np.random.default_rng(seed)) for seed in (1, 1, 2))
-    assert torch.equal(once, again)
-    assert not torch.equal(once, other)
-
-
-def test_erased_rectangle_is_a_share_of_the_image() -> None:
-    for seed in range(30):
-        pixels = torch.full((3, 64, 32), 9.0)
-        erase_rectangle(pixels, np.random.default_rng(seed))
-        erased = pixels[0] != 9.0
-        rows, columns = erased.any(1).nonzero(), erased.any(0).nonzero()
-        height, width = int(rows.max() - rows.min()) + 1, int(columns.max() - columns.min()) + 1
-        assert erased.sum() == height * width
-        assert 0.015 < height * width / (64 * 32) < 0.36  # 2 % to 33 %, sides rounded to pixels

@@ -46,7 +46,7 @@ def test_fewer_gpus_than_processes(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_batch_that_cannot_be_shared(tmp_path: Path) -> None:
     dataset = read_dataset(draw_people(tmp_path / "people", 16))
     with pytest.raises(InputError, match="ids_per_batch 8 cannot be shared by 3 processes"):
-        Trainer(tiny_config(), dataset, tmp_path, torch.device("cpu"), processes=Processes(0, 3))
+        Trainer(tiny_config(), {"": dataset}, tmp_path, torch.device("cpu"), processes=Processes(0, 3))
 
 
 @pytest.mark.parametrize(

@@ -45,7 +45,7 @@ def people(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def whole(people: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The uninterrupted run: two epochs of five batches, a state every second batch and after each epoch."""
     folder = tmp_path_factory.mktemp("whole")
-    train(tiny_config(**SETTINGS), data=people, folder=folder, device=CPU, console=QUIET)
+    train(tiny_config(**SETTINGS), data={"": people}, folder=folder, device=CPU, console=QUIET)
     return folder
 
 
@@ -75,11 +75,11 @@ def test_stopped_between_batches(people: Path, whole: Path, tmp_path: Path, stop
 
     config = tiny_config(**SETTINGS)
     with pytest.raises(Interrupted):
-        train(config, data=people, folder=tmp_path, device=CPU, console=QUIET, on_iteration=stop)
+        train(config, data={"": people}, folder=tmp_path, device=CPU, console=QUIET, on_iteration=stop)
     (tmp_path / "last.pt.partial").write_bytes(b"half a state")
     with (tmp_path / "log.jsonl").open("a") as log:
         log.write('{"kind": "iter')
-    train(config, data=people, folder=tmp_path, resume=True, device=CPU, console=QUIET)
+    train(config, data={"": people}, folder=tmp_path, resume=True, device=CPU, console=QUIET)
     assert_same_run(tmp_path, whole)
 
 
@@ -100,7 +100,7 @@ def test_killed_at_a_random_moment(people: Path, whole: Path, tmp_path: Path) ->
         time.sleep(delay_s)
         process.kill()
     assert process.returncode in (-signal.SIGKILL, 0)  # 0: the run was over before
-    train(tiny_config(**SETTINGS), data=people, folder=folder, resume=True, device=CPU, console=QUIET)
+    train(tiny_config(**SETTINGS), data={"": people}, folder=folder, resume=True, device=CPU, console=QUIET)
     assert_same_run(folder, whole)
 
 
@@ -149,7 +149,7 @@ def test_killed_while_the_state_is_written(
     assert killed[1][0] == [-signal.SIGKILL]
     assert (folder / "last.pt.partial").stat().st_size < (folder / "last.pt").stat().st_size
     assert load_state(folder, CPU)["step"] == 2
-    train(tiny_config(**SETTINGS), data=people, folder=folder, resume=True, device=CPU, console=QUIET)
+    train(tiny_config(**SETTINGS), data={"": people}, folder=folder, resume=True, device=CPU, console=QUIET)
     assert_same_run(folder, whole)
 
 
@@ -162,7 +162,7 @@ def test_two_processes_train_as_one_and_resume(
     """
     one, two = tmp_path, killed[0] / "two"
     assert killed[1][1:] == [[-signal.SIGKILL, -signal.SIGKILL], [0, 0]]
-    train(tiny_config(**TWO_PROCESSES), data=people, folder=one, device=CPU, console=QUIET)
+    train(tiny_config(**TWO_PROCESSES), data={"": people}, folder=one, device=CPU, console=QUIET)
     expected, found = without_times(one), without_times(two)
     assert len(found) == len(expected) == 12
     for ours, theirs in zip(found, expected, strict=True):
@@ -186,7 +186,7 @@ def test_resuming_needs_the_same_crops(people: Path, whole: Path, tmp_path: Path
     for path in sorted(people.iterdir())[1:]:
         (fewer / path.name).symlink_to(path)
     with pytest.raises(InputError, match="belongs to a run on other crops: the 191 training crops"):
-        train(tiny_config(**SETTINGS), data=fewer, folder=whole, resume=True, device=CPU, console=QUIET)
+        train(tiny_config(**SETTINGS), data={"": fewer}, folder=whole, resume=True, device=CPU, console=QUIET)
 
 
 def test_resuming_needs_the_same_precision(people: Path, whole: Path, tmp_path: Path) -> None:
@@ -199,5 +199,10 @@ def test_resuming_needs_the_same_precision(people: Path, whole: Path, tmp_path: 
         InputError, match=r"belongs to a run in fp16, but run\.precision: auto is fp32 on this device"
     ):
         train(
-            tiny_config(**SETTINGS), data=people, folder=tmp_path / "run", resume=True, device=CPU, console=QUIET
+            tiny_config(**SETTINGS),
+            data={"": people},
+            folder=tmp_path / "run",
+            resume=True,
+            device=CPU,
+            console=QUIET,
         )

@@ -248,14 +248,14 @@ def test_a_model_that_timm_downloads(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_longer_run_begins_with_all_that_a_shorter_one_learned(tmp_path: Path) -> None:
     people = draw_people(tmp_path / "people", 16)
     config = tiny_config(schedule={"epochs": 1})
-    train(config, data=people, folder=tmp_path, device=CPU, console=QUIET)
+    train(config, data={"": people}, folder=tmp_path, device=CPU, console=QUIET)
     learned = load_checkpoint(tmp_path / CHECKPOINT_NAME).model.state_dict()
-    longer = Trainer(tiny_config(schedule={"epochs": 3}), read_dataset(people), tmp_path, CPU)
+    longer = Trainer(tiny_config(schedule={"epochs": 3}), {"": read_dataset(people)}, tmp_path, CPU)
     longer.start_from(tmp_path / CHECKPOINT_NAME)
     assert all(tensor.equal(learned[name]) for name, tensor in longer.model.state_dict().items())
 
     others = draw_people(tmp_path / "others", 17)
-    report = Trainer(config, read_dataset(others), tmp_path, CPU).start_from(tmp_path / CHECKPOINT_NAME)
+    report = Trainer(config, {"": read_dataset(others)}, tmp_path, CPU).start_from(tmp_path / CHECKPOINT_NAME)
     assert "left out the classifiers, which are of other identities" in report
 
 

@@ -20,7 +20,7 @@ TINY: dict[str, Any] = {
         "drop_path": 0.1,
     },
     "data": {"development_ids": 8, "ids_per_batch": 8, "crops_per_id": 4, "camera_dropout": 0.3},
-    "augmentation": {"pad_px": 1, "erasing_probability": 0.2, "brightness_jitter": 0.1, "hue_jitter": 0.01},
+    "augmentation": {"pad_px": 1, "erasing_probability": 0.2, "brightness_jitter": 0.1, "colour_cast": 0.01},
     "optimizer": {"name": "adamw", "lr": 2.0e-3, "weight_decay": 0.01, "clip_norm": 5.0},
     "schedule": {"epochs": 2, "warmup_epochs": 0.5},
     "run": {"checkpoint_every_iterations": 2, "log_every_iterations": 1, "precision": "fp32"},
@@ -60,5 +60,8 @@ def draw_people(folder: Path, people: int = 32) -> Path:
 
 
 def without_times(folder: Path) -> list[dict[str, Any]]:
-    """The log of a run but for the time left, which no two runs share."""
-    return [{k: v for k, v in entry.items() if k != "left_s"} for entry in TrainingLog(folder).entries()]
+    """The log of a run but for times, which no two runs share."""
+    return [
+        {k: v for k, v in entry.items() if k not in ("left_s", "network_share")}
+        for entry in TrainingLog(folder).entries()
+    ]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -33,6 +33,8 @@ class MatchThreshold:
         equal_error_rate: the error where both rates are the same, whatever the threshold: how well the features
             tell people apart.
         genuine_pairs, impostor_pairs: how many pairs of one and of two people were measured.
+        of_places: where several places were measured, the false match rate at each; the other rates are then means over
+            places.
     """
 
     max_cosine_distance: float
@@ -41,6 +43,7 @@ class MatchThreshold:
     equal_error_rate: float
     genuine_pairs: int
     impostor_pairs: int
+    of_places: Mapping[str, float] = field(default_factory=dict)
 
 
 def match_threshold(genuine: Distances, impostor: Distances, *, false_match_rate: float) -> MatchThreshold:
@@ -69,6 +72,49 @@ def match_threshold(genuine: Distances, impostor: Distances, *, false_match_rate
         equal_error_rate=equal_error_rate(genuine, impostor),
         genuine_pairs=len(genuine),
         impostor_pairs=len(impostor),
+    )
+
+
+def match_threshold_of_places(
+    places: Mapping[str, tuple[Distances, Distances]], *, false_match_rate: float
+) -> MatchThreshold:
+    """The largest threshold whose share of impostor pairs, as a mean over places, is at most `false_match_rate`.
+
+    People are compared with those of their own place: others are told apart by the light alone. Places count alike,
+    however many pairs they have.
+
+    Args:
+        places: name -> (G,) genuine and (M,) impostor distances.
+
+    Raises:
+        ValueError: a place has no pair of one side.
+    """
+    each = {
+        name: match_threshold(genuine, impostor, false_match_rate=false_match_rate)
+        for name, (genuine, impostor) in places.items()
+    }
+    if len(each) == 1:
+        return next(iter(each.values()))
+    impostors = np.concatenate([impostor for _, impostor in places.values()])
+    weights = np.concatenate(
+        [np.full(len(impostor), 1 / len(impostor) / len(places)) for _, impostor in places.values()]
+    )
+    order = np.argsort(impostors, kind="stable")
+    ordered, shares = impostors[order], np.cumsum(weights[order])
+    # as in `match_threshold`: the first that must stay out, and halfway to it
+    allowed = int(np.searchsorted(shares, false_match_rate + 1e-9, side="right"))
+    first_out = float(ordered[min(allowed, len(ordered) - 1)])
+    last_in = float(ordered[allowed - 1]) if allowed else first_out - 1e-6
+    limit = float((first_out + last_in) / 2 if first_out > last_in else np.nextafter(first_out, -np.inf))
+    of_places = {name: float(np.mean(impostor <= limit)) for name, (_, impostor) in places.items()}
+    return MatchThreshold(
+        max_cosine_distance=limit,
+        false_match_rate=float(np.mean(list(of_places.values()))),
+        false_non_match_rate=float(np.mean([np.mean(genuine > limit) for genuine, _ in places.values()])),
+        equal_error_rate=float(np.mean([one.equal_error_rate for one in each.values()])),
+        genuine_pairs=sum(one.genuine_pairs for one in each.values()),
+        impostor_pairs=sum(one.impostor_pairs for one in each.values()),
+        of_places=of_places,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -54,6 +54,25 @@ def chosen_model(
     if configured.weights is None:
         raise InputError("embedder.weights is null: there is no model; give --checkpoint")
     return Path(configured.weights), stated or configured.input
+
+
+def named_values(option: str, texts: Sequence[str] | None, names: Collection[str]) -> dict[str, str]:
+    """Values of [NAME=]VALUE by name, of those in `names`; a VALUE alone is of all.
+
+    Raises:
+        InputError: a NAME that is not among `names`, or two values of one.
+    """
+    values: dict[str, str] = {}
+    for text in texts or ():
+        name, equals, value = text.rpartition("=")
+        if equals and name not in names:
+            known = ", ".join(name for name in names if name) or "no names: give --data NAME=FOLDER"
+            raise InputError(f"{option} {text}: --data has {known}")
+        for one in [name] if equals else names:
+            if one in values:
+                raise InputError(f"{option} {text}: a second value{f' of {one}' if one else ''}")
+            values[one] = value
+    return values
 
 
 def named_folders(options: Sequence[str]) -> dict[str, Path]:

@@ -14,15 +14,16 @@ from rich.table import Table
 
 from pipeline.calibration import CARD_KEY, Calibration
 from pipeline.commands.json_file import write_json
-from pipeline.config import load_config
+from pipeline.config import LinkerSettings, load_config
 from pipeline.cross_camera.tracklet_file import read_info, read_tracklets
 from pipeline.errors import InputError
 from pipeline.match_threshold import (
+    Distances,
     MatchThreshold,
     Views,
     centred_views,
     crop_distances,
-    match_threshold,
+    match_threshold_of_places,
     track_distances,
 )
 from pipeline.network_input import NetworkInput
@@ -30,7 +31,14 @@ from reid.backends.choose import EmbeddingModel, build_backend
 from reid.backends.exported import is_export, network_file
 from reid.calibration_plot import plot_distances
 from reid.checkpoints import LoadedModel, read_card, rewrite_card
-from reid.commands.arguments import DeviceOption, InputOption, LayoutOption, chosen_model
+from reid.commands.arguments import (
+    DeviceOption,
+    InputOption,
+    LayoutOption,
+    chosen_model,
+    named_folders,
+    named_values,
+)
 from reid.commands.output_file import prepare_output
 from reid.datasets import CropSet, hold_out_identities, identities_digest, read_dataset
 from reid.device import choose_device
@@ -39,18 +47,27 @@ from reid.exported_features import exported_features
 from reid.features import extract_features
 from reid.foreign_network import is_foreign, write_network_card
 from reid.site import load_site, save_site
-from reid.training.start import IDENTITIES_KEY
+from reid.training.data import ONLY_SET
+from reid.training.start import learned_identities
 from reid.training.transforms import EvaluationTransform
 
 
 def calibrate(
     data: Annotated[
-        Path | None, typer.Option(help="Labelled crops of people that the model was not trained on.")
+        list[str] | None,
+        typer.Option(
+            help="Labelled crops of people that the model was not trained on; NAME=FOLDER, repeated, for several "
+            "places, whose rates are averaged.",
+            metavar="[NAME=]FOLDER",
+        ),
     ] = None,
     layout: LayoutOption = "auto",
     cameras: Annotated[
-        str | None,
-        typer.Option(help="With --data: the crops of these cameras only, as c1,c2.", metavar="NAMES"),
+        list[str] | None,
+        typer.Option(
+            help="With --data: the crops of these cameras only, as c1,c2; NAME=c1,c2 for one of several places.",
+            metavar="[NAME=]NAMES",
+        ),
     ] = None,
     tracklets: Annotated[
         list[Path] | None,
@@ -68,9 +85,13 @@ def calibrate(
         Path | None, typer.Option(help="With --tracklets: store the result in this site file.")
     ] = None,
     development_ids: Annotated[
-        int,
-        typer.Option(min=0, help="With --data: of its training part, use the identities that training held out."),
-    ] = 0,
+        list[str] | None,
+        typer.Option(
+            help="With --data: of its training part, use the identities that training held out; NAME=COUNT for one of "
+            "several places.",
+            metavar="[NAME=]COUNT",
+        ),
+    ] = None,
     false_match_rate: Annotated[
         float, typer.Option(min=0, max=0.5, help="Share of pairs of two people that may be taken for one.")
     ] = 0.001,
@@ -98,9 +119,9 @@ def calibrate(
 
         python -m reid calibrate --tracklets results --site site.safetensors --plot distances.png
     """
-    if (data is None) == (not tracklets):
+    if (not data) == (not tracklets):
         raise InputError("give either --data with labelled crops, or --tracklets with results of track")
-    if site is not None and (data is not None or checkpoint is not None):
+    if site is not None and (data or checkpoint is not None):
         raise InputError(
             "a site file is calibrated with tracks of the site alone: give --site with --tracklets, without --data "
             "and --checkpoint"
@@ -115,56 +136,66 @@ def calibrate(
             f"{weights} is an export: calibrate the .safetensors checkpoint that it was written from, and export it "
             "again"
         )
-    if data is not None:
+    if data:
         model = load_embedding_model(weights, stated)
-        learned = str(model.card.get(IDENTITIES_KEY, "")) if isinstance(model, LoadedModel) else ""
-        crops = _labelled_crops(data, layout, cameras, development_ids, learned)
-        views, source = _labelled_views(model, crops, device), f"labelled crops of {data.name}"
+        learned = learned_identities(model.card) if isinstance(model, LoadedModel) else {}
+        folders = named_folders(data)
+        cameras_of = named_values("--cameras", cameras, folders)
+        counts = named_values("--development-ids", development_ids, folders)
+        places = {
+            name: _labelled_views(
+                model,
+                _labelled_crops(
+                    folder, layout, cameras_of.get(name), _count(counts.get(name)), learned.get(name, "")
+                ),
+                device,
+            )
+            for name, folder in folders.items()
+        }
+        source = f"labelled crops of {', '.join(name or folder.name for name, folder in folders.items())}"
     else:
         expected = None if checkpoint is None else embedding_hash(weights, stated)
         views = _site_views(tracklets or [], expected if site is None else load_site(site).embedding_hash)
+        places = {ONLY_SET: views}
         source = f"tracks of {len({view.camera for view in views})} cameras"
-    linker = config.linker
-    track_pairs = track_distances(
-        views, features_per_track=linker.features_per_track, max_similarity=linker.feature_max_similarity
+    track_pairs, centred_pairs, crop_pairs, centred_crop_pairs = (
+        {name: distances(views, config.linker) for name, views in places.items()}
+        for distances in (_tracks, _centred_tracks, _crops, _centred_crops)
     )
-    centred_crop_pairs = crop_distances(centred_views(views))
-    centred_pairs = track_distances(
-        centred_views(views),
-        features_per_track=linker.features_per_track,
-        max_similarity=linker.feature_max_similarity,
-    )
-    crop_pairs = crop_distances(views)
     for kind, pairs in (("two tracks", track_pairs), ("a crop and a track", crop_pairs)):
-        for side, found in zip(("one person", "two people"), pairs, strict=True):
-            if len(found) < _FEWEST_PAIRS:
-                raise InputError(
-                    f"there are only {len(found)} pairs of {side} to compare {kind} by; at least {_FEWEST_PAIRS} are "
-                    "needed: give more crops, or recordings with more people at a time"
-                )
-    centred = match_threshold(*centred_pairs, false_match_rate=centred_false_match_rate)
+        for name, of_place in pairs.items():
+            _require_pairs(kind, name, of_place)
+    centred = match_threshold_of_places(centred_pairs, false_match_rate=centred_false_match_rate)
     calibration = Calibration(
-        crop=match_threshold(*crop_pairs, false_match_rate=false_match_rate),
-        track=match_threshold(*track_pairs, false_match_rate=false_match_rate),
-        centred_crop=match_threshold(*centred_crop_pairs, false_match_rate=false_match_rate),
+        crop=match_threshold_of_places(crop_pairs, false_match_rate=false_match_rate),
+        track=match_threshold_of_places(track_pairs, false_match_rate=false_match_rate),
+        centred_crop=match_threshold_of_places(centred_crop_pairs, false_match_rate=false_match_rate),
         centred_track=centred,
         measured_on=f"{source}, false match rates {false_match_rate:g} and {centred_false_match_rate:g} (centred)",
     )
     console = Console()
     console.print(_table(calibration))
-    if len(track_pairs[1]) * false_match_rate < 1:
-        console.print(
-            f"{len(track_pairs[1])} pairs of two people are too few to see a rate of {false_match_rate:g}: the limit "
-            "is below all of them. Give more recordings, or a larger --false-match-rate",
-            style="yellow",
-        )
+    if calibration.track.of_places:
+        console.print(_table_of_places(calibration))
+    for name, (_, impostor) in track_pairs.items():
+        if len(impostor) * false_match_rate < 1:
+            console.print(
+                f"{len(impostor)} pairs of two people{_at(name)} are too few to see a rate of {false_match_rate:g}: "
+                "the limit is below all of them. Give more recordings, or a larger --false-match-rate",
+                style="yellow",
+            )
     if plot is not None:
+        kinds = {
+            "two tracks": (track_pairs, calibration.track),
+            "two tracks, cameras' means subtracted": (centred_pairs, centred),
+            "crop and track": (crop_pairs, calibration.crop),
+        }
         plot_distances(
             plot,
             {
-                "two tracks": (*track_pairs, calibration.track),
-                "two tracks, cameras' means subtracted": (*centred_pairs, centred),
-                "crop and track": (*crop_pairs, calibration.crop),
+                f"{kind}{_at(name)}": (*of_place, limit)
+                for kind, (pairs, limit) in kinds.items()
+                for name, of_place in pairs.items()
             },
         )
         console.print(f"Wrote {plot}")
@@ -180,6 +211,45 @@ def calibrate(
 
 # Below, a share of one in a thousand says nothing.
 _FEWEST_PAIRS = 20
+
+_Pairs = tuple[Distances, Distances]
+
+
+def _tracks(views: Sequence[Views], linker: LinkerSettings) -> _Pairs:
+    return track_distances(
+        views, features_per_track=linker.features_per_track, max_similarity=linker.feature_max_similarity
+    )
+
+
+def _centred_tracks(views: Sequence[Views], linker: LinkerSettings) -> _Pairs:
+    return _tracks(centred_views(views), linker)
+
+
+def _crops(views: Sequence[Views], linker: LinkerSettings) -> _Pairs:
+    return crop_distances(views)
+
+
+def _centred_crops(views: Sequence[Views], linker: LinkerSettings) -> _Pairs:
+    return crop_distances(centred_views(views))
+
+
+def _require_pairs(kind: str, place: str, pairs: _Pairs) -> None:
+    for side, found in zip(("one person", "two people"), pairs, strict=True):
+        if len(found) < _FEWEST_PAIRS:
+            raise InputError(
+                f"there are only {len(found)} pairs of {side}{_at(place)} to compare {kind} by; at least "
+                f"{_FEWEST_PAIRS} are needed: give more crops, or recordings with more people at a time"
+            )
+
+
+def _at(place: str) -> str:
+    return f" at {place}" if place else ""
+
+
+def _count(text: str | None) -> int:
+    if text is not None and not text.isdigit():
+        raise InputError(f"--development-ids {text}: expected a number of identities")
+    return int(text or 0)
 
 
 def _labelled_crops(data: Path, layout: str, cameras: str | None, development_ids: int, learned: str) -> CropSet:
@@ -276,19 +346,21 @@ def _site_views(folders: Sequence[Path], expected_hash: str | None) -> list[View
     return views
 
 
-def _table(calibration: Calibration) -> Table:
-    table = Table(title="One person up to a cosine distance")
-    for column in ("of", "distance", "false matches", "missed matches", "equal error rate", "pairs"):
-        table.add_column(column, justify="left" if column == "of" else "right")
-    rows: dict[str, MatchThreshold | None] = {
+def _rows(calibration: Calibration) -> dict[str, MatchThreshold]:
+    limits = {
         "two tracks": calibration.track,
         "two tracks, cameras' means subtracted": calibration.centred_track,
         "a crop and a track": calibration.crop,
         "a crop and a track, cameras' means subtracted": calibration.centred_crop,
     }
-    for name, limit in rows.items():
-        if limit is None:
-            continue
+    return {name: limit for name, limit in limits.items() if limit is not None}
+
+
+def _table(calibration: Calibration) -> Table:
+    table = Table(title="One person up to a cosine distance")
+    for column in ("of", "distance", "false matches", "missed matches", "equal error rate", "pairs"):
+        table.add_column(column, justify="left" if column == "of" else "right")
+    for name, limit in _rows(calibration).items():
         table.add_row(
             name,
             f"{limit.max_cosine_distance:.3f}",
@@ -297,4 +369,15 @@ def _table(calibration: Calibration) -> Table:
             f"{limit.equal_error_rate:.1%}",
             f"{limit.genuine_pairs} / {limit.impostor_pairs}",
         )
+    return table
+
+
+def _table_of_places(calibration: Calibration) -> Table:
+    """One row a place: its false match rates."""
+    table = Table(title="False matches at each place")
+    table.add_column("place")
+    for name in _rows(calibration):
+        table.add_column(name, justify="right")
+    for place in calibration.track.of_places:
+        table.add_row(place, *(f"{limit.of_places[place]:.2%}" for limit in _rows(calibration).values()))
     return table

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pipeline.errors import InputError
-from reid.datasets import Crop, CropSet, ReidDataset, hold_out_identities
+from reid.datasets import Crop, CropSet, ReidDataset, hold_out_identities, identities_digest
 from reid.training.config import DataConfig, SetConfig, TrainingConfig
 
 #: Class of a crop whose person is not known.
@@ -26,6 +26,7 @@ class SetPart:
         rows: of its crops among the training crops.
         ids_per_batch: its identities in each batch.
         identities: whether its people are known.
+        identities_digest: of the people that are learned, as the data set numbers them.
         draws: (query, gallery) that progress on its cameras is measured on; several where the protocol is a mean over
             draws, none where it has no part for that.
     """
@@ -34,6 +35,7 @@ class SetPart:
     rows: range
     ids_per_batch: int
     identities: bool
+    identities_digest: str
     draws: tuple[tuple[CropSet, CropSet], ...]
 
 
@@ -122,6 +124,7 @@ def split(datasets: Mapping[str, ReidDataset], config: TrainingConfig, left_out:
     ids_per_batch = config.data.ids_of_sets()
     for name, settings in set_configs(config.data).items():
         train, draws, seen = _part(datasets[name], name, settings, ids_per_batch[name], left_out)
+        digest = identities_digest(train.person_ids)
         train, seen = _renamed(train, name, first_id), _renamed(seen, name, first_id)
         draws = tuple(
             (_renamed(query, name, first_id), _renamed(gallery, name, first_id)) for query, gallery in draws
@@ -132,6 +135,7 @@ def split(datasets: Mapping[str, ReidDataset], config: TrainingConfig, left_out:
                 range(len(crops), len(crops) + len(train)),
                 ids_per_batch[name],
                 settings.identities,
+                digest,
                 _with_matches(draws, name),
             )
         )

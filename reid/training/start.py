@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -22,10 +22,13 @@ from reid.models.pretrained import init_backbone
 from reid.models.sie import UNKNOWN, side_information
 from reid.models.state_dict import errors_naming, read_metadata, read_state_dict, shorten
 from reid.models.transreid import TransReID
+from reid.training.data import ONLY_SET
 
 STANDARDISATION_CROPS = 512
 TIMM_PREFIX = "timm:"
-IDENTITIES_KEY = "identities_digest"  # in a checkpoint's card
+IDENTITIES_KEY = "identities_digest"  # in a checkpoint's card: of its classifiers' rows
+#: In a checkpoint's card: data set -> digest of the identities that it learned there.
+IDENTITIES_OF_SETS_KEY = "identities_digests"
 
 _SAME = ("width", "heads", "mlp_ratio", "qkv_bias", "patch", "position_embedding")
 
@@ -85,6 +88,13 @@ def start_from(
     if model.config.sie_rows:
         report.append(_begin_side_information(model, new_side_information))
     return report
+
+
+def learned_identities(card: Mapping[str, Any]) -> dict[str, str]:
+    """Data set -> digest of the identities that a checkpoint learned, as its card says; one data set is `ONLY_SET`."""
+    if IDENTITIES_OF_SETS_KEY in card:
+        return {str(name): str(digest) for name, digest in card[IDENTITIES_OF_SETS_KEY].items()}
+    return {ONLY_SET: str(card[IDENTITIES_KEY])} if IDENTITIES_KEY in card else {}
 
 
 def is_own_checkpoint(source: str | Path) -> bool:

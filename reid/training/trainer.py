@@ -49,6 +49,7 @@ from reid.training.sampler import SharedBatches
 from reid.training.schedule import WarmupCosine
 from reid.training.start import (
     IDENTITIES_KEY,
+    IDENTITIES_OF_SETS_KEY,
     STANDARDISATION_CROPS,
     RowNames,
     is_backbone,
@@ -507,7 +508,10 @@ class Trainer:
             view_names=self.views,
             input_mean=self.config.model.mean,
             input_std=self.config.model.std,
-            card={IDENTITIES_KEY: self.identities},
+            card={
+                IDENTITIES_KEY: self.identities,
+                IDENTITIES_OF_SETS_KEY: {part.name: part.identities_digest for part in self.parts.sets},
+            },
             inference_only=False,
         )
 

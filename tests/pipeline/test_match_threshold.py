@@ -6,8 +6,17 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
 
-from pipeline.match_threshold import Views, crop_distances, equal_error_rate, match_threshold, track_distances
+from pipeline.match_threshold import (
+    Distances,
+    Views,
+    crop_distances,
+    equal_error_rate,
+    match_threshold,
+    match_threshold_of_places,
+    track_distances,
+)
 
 SHARES = st.lists(st.floats(0, 2, allow_nan=False), min_size=1, max_size=40)
 
@@ -142,3 +151,44 @@ def test_nobody_at_all() -> None:
         crop_distances([]),
     ):
         assert len(genuine) == len(impostor) == 0
+
+
+def test_places_count_alike_however_many_pairs_they_have() -> None:
+    """The shop's pairs of two people begin at .1, the street's, five times as many, at .5.
+
+    At a mean rate of 5 % one of the shop's ten may come in, which is half of its share of the mean.
+    """
+    shop = (np.array([0.05, 0.3]), np.linspace(0.1, 1.0, 10))
+    street = (np.array([0.05, 0.05]), np.linspace(0.5, 1.5, 50))
+    found = match_threshold_of_places({"shop": shop, "street": street}, false_match_rate=0.05)
+    assert found.max_cosine_distance == pytest.approx(0.15)
+    assert found.of_places == {"shop": pytest.approx(0.1), "street": 0.0}
+    assert found.false_match_rate == pytest.approx(0.05)
+    assert found.false_non_match_rate == pytest.approx((0.5 + 0.0) / 2)
+    assert (found.genuine_pairs, found.impostor_pairs) == (4, 60)
+    assert found.equal_error_rate == pytest.approx(np.mean([equal_error_rate(*shop), equal_error_rate(*street)]))
+
+
+def test_one_place_is_as_no_place() -> None:
+    pairs = (np.array([0.1, 0.2]), np.array([0.3, 0.4, 0.5]))
+    alone = match_threshold_of_places({"shop": pairs}, false_match_rate=0.4)
+    assert alone == match_threshold(*pairs, false_match_rate=0.4)
+    assert alone.of_places == {}
+
+
+@given(
+    st.lists(
+        st.tuples(*[hnp.arrays(np.float64, st.integers(1, 40), elements=st.floats(0, 2))] * 2),
+        min_size=2,
+        max_size=4,
+    ),
+    st.floats(0, 0.9),
+)
+def test_the_mean_rate_is_never_above_what_is_allowed(
+    places: list[tuple[Distances, Distances]], rate: float
+) -> None:
+    named = {str(index): pairs for index, pairs in enumerate(places)}
+    found = match_threshold_of_places(named, false_match_rate=rate)
+    assert found.false_match_rate <= rate + 1e-6
+    rates = [np.mean(impostor <= found.max_cosine_distance) for _, impostor in places]
+    assert list(found.of_places.values()) == pytest.approx(rates)

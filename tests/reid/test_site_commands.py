@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from rich.console import Console
 from typer.testing import CliRunner
 
 from pipeline.assembly import calibrated
@@ -22,8 +23,9 @@ from reid.datasets import hold_out_identities, identities_digest, read_dataset
 from reid.models.transreid import TransReID, TransReIDConfig
 from reid.site import load_site
 from reid.training.start import IDENTITIES_KEY
+from reid.training.train import train
 from tests.factories import make_tracklet
-from tests.reid.tiny_training import draw_people
+from tests.reid.tiny_training import draw_people, tiny_config
 
 TINY = TransReIDConfig(width=32, depth=2, heads=2, image_size=(32, 16), cameras=2, unknown_row=True)
 CALIBRATED = {name: {"max_cosine_distance": "calibrated"} for name in ("tracker", "linker", "second_pass")}
@@ -253,3 +255,45 @@ def test_layouts_that_a_folder_does_not_tell_are_named(people: Path, checkpoint:
     with pytest.raises(InputError, match=r"name the layout \(--layout, .*cuhk03_detected or cuhk03_labeled"):
         run(*measure)
     assert "6 crops of 3 people" in run(*measure, "--layout", "cuhk03_labeled")
+
+
+def test_several_places_calibrate_together(checkpoint: Path, people: Path, tmp_path: Path) -> None:
+    other = draw_people(tmp_path / "other", 24)
+    figures = tmp_path / "figures.json"
+    data = ("--data", f"shop={people}", "--data", f"street={other}")
+    said = run("calibrate", *data, "--checkpoint", checkpoint, "--json", figures, "--false-match-rate", 0.01)
+    assert "False matches at each place" in said
+    calibration = Calibration.from_card(load_checkpoint(checkpoint).card)
+    assert calibration is not None
+    assert calibration.to_dict() == json.loads(figures.read_text())
+    assert "shop, street" in calibration.measured_on
+    # 32 and 24 people in two cameras; nobody is compared with the people of the other place
+    assert calibration.track.genuine_pairs == 32 + 24
+    assert calibration.track.impostor_pairs == (64 * 63 // 2 - 32) + (48 * 47 // 2 - 24)
+    rates = calibration.track.of_places
+    assert list(rates) == ["shop", "street"]
+    assert calibration.track.false_match_rate == pytest.approx(sum(rates.values()) / 2)
+    assert 0 < calibration.track.false_match_rate <= 0.01
+    with pytest.raises(InputError, match="--cameras shoe=c1: --data has shop, street"):
+        run("calibrate", *data, "--cameras", "shoe=c1", "--checkpoint", checkpoint)
+    with pytest.raises(InputError, match="--development-ids street=many: expected a number"):
+        run("calibrate", *data, "--development-ids", "street=many", "--checkpoint", checkpoint)
+
+
+def test_people_that_a_run_on_several_places_learned_are_refused(people: Path, tmp_path: Path) -> None:
+    """Of each place the checkpoint knows whom it learned; a place that it does not name took no part."""
+    sets = {"shop": {"share": 0.5, "development_ids": 24}, "street": {"share": 0.5}}
+    config = tiny_config(data={"development_ids": 0, "sets": sets}, schedule={"epochs": 1})
+    street = draw_people(tmp_path / "street", 24)
+    train(
+        config,
+        data={"shop": people, "street": street},
+        folder=tmp_path / "run",
+        device=torch.device("cpu"),
+        console=Console(quiet=True),
+    )
+    checkpoint = tmp_path / "run" / "model.safetensors"
+    data = ("--data", f"shop={people}", "--data", f"elsewhere={street}", "--checkpoint", checkpoint)
+    run("calibrate", *data, "--development-ids", "shop=24")
+    with pytest.raises(InputError, match="--development-ids 23: the checkpoint learned other people"):
+        run("calibrate", *data, "--development-ids", "shop=23")

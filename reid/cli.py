@@ -13,6 +13,7 @@ from reid.commands.crops import crops
 from reid.commands.evaluate import evaluate
 from reid.commands.export import export
 from reid.commands.places import leave_places_out
+from reid.commands.recipe import pack_crops, recipe
 from reid.commands.train import train
 from reid.commands.weights import convert, start, strip
 
@@ -24,6 +25,8 @@ app = typer.Typer(
 )
 app.command()(train)
 app.command("places")(leave_places_out)
+app.command("pack")(pack_crops)
+app.command()(recipe)
 app.command()(evaluate)
 app.command()(crops)
 app.command()(adapt)

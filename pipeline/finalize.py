@@ -11,7 +11,8 @@ from pathlib import Path
 
 from pipeline.datatypes import Link, TrajectoryRow
 from pipeline.errors import RunError
-from pipeline.results_csv import REWRITING_NAME, LinkedRow, TrajectoryWriter, read_trajectories
+from pipeline.files.run_folder import REWRITING_NAME
+from pipeline.results_csv import LinkedRow, TrajectoryWriter, read_trajectories
 
 # Times in the file are rounded to milliseconds; a gap of just the limit is filled whichever way they fell.
 _ROUNDING_S = 0.0015

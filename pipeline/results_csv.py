@@ -8,19 +8,16 @@ from __future__ import annotations
 
 import csv
 import logging
-import os
-import shutil
-import time
 from collections.abc import Iterator
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, TextIO
 
 from pipeline.datatypes import Link, TrajectoryRow
-from pipeline.errors import InputError, RunError
-from pipeline.folder_lock import FolderLock
+from pipeline.errors import InputError
+from pipeline.files.whole_files import BufferedLines
 from pipeline.mot_files import result_line
 
 COLUMNS = (
@@ -42,9 +39,6 @@ COLUMNS = (
     "world_x_m",
     "world_y_m",
 )
-# The folder of rows with their final ids until they take the place of the others; a kill leaves it behind.
-REWRITING_NAME = "rewriting"
-_FLUSH_INTERVAL_S = 0.5
 _log = logging.getLogger(__name__)
 
 
@@ -53,67 +47,6 @@ class LinkedRow(NamedTuple):
 
     row: TrajectoryRow
     link: Link
-
-
-class AppendOnlyFile:
-    """A text file of whole lines: whenever writing ends, also on a full disk, no line is cut off.
-
-    Lines reach the operating system at the latest half a second after they were written, as long as `write_line` or
-    `flush_if_due` is called.
-
-    Raises:
-        RunError: the disk is full or the file cannot be written; what was written before stays.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._lines: list[str] = []
-        self._bytes = 0
-        self._flushed_s = time.monotonic()
-        try:
-            self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o644)
-        except OSError as error:
-            raise self._failed(error) from error
-
-    def write_line(self, line: str) -> None:
-        """Add a line, without its line end."""
-        self._lines.append(line)
-        self.flush_if_due()
-
-    def flush_if_due(self) -> None:
-        """Flush if that was last done half a second ago."""
-        if time.monotonic() - self._flushed_s >= _FLUSH_INTERVAL_S:
-            self.flush()
-
-    def flush(self) -> None:
-        """Hand all waiting lines to the operating system."""
-        data = "".join(f"{line}\n" for line in self._lines).encode()
-        self._lines = []
-        self._flushed_s = time.monotonic()
-        written = 0
-        while written < len(data):
-            try:
-                written += os.write(self._descriptor, data[written:])
-            except OSError as error:
-                self._bytes += data.rfind(b"\n", 0, written) + 1
-                with suppress(OSError):  # what cannot be written may be no file that can be cut
-                    os.ftruncate(self._descriptor, self._bytes)
-                raise self._failed(error) from error
-        self._bytes += written
-
-    def close(self) -> None:
-        """Flush, and make sure that a power cut loses nothing."""
-        try:
-            self.flush()
-            os.fsync(self._descriptor)
-        finally:
-            os.close(self._descriptor)
-
-    def _failed(self, error: OSError) -> RunError:
-        return RunError(
-            f"{self._path} cannot be written: {error.strerror}; the rows before that are kept. Free space or "
-            "choose another --output"
-        )
 
 
 class TrajectoryWriter:
@@ -128,8 +61,8 @@ class TrajectoryWriter:
     def __init__(self, folder: Path, camera_ids: list[str], epoch_utc: datetime | None) -> None:
         (folder / "mot").mkdir(parents=True, exist_ok=True)
         self._epoch_utc = epoch_utc
-        self._csv = AppendOnlyFile(folder / "trajectories.csv")
-        self._mot = {name: AppendOnlyFile(folder / "mot" / f"{name}.txt") for name in camera_ids}
+        self._csv = BufferedLines(folder / "trajectories.csv")
+        self._mot = {name: BufferedLines(folder / "mot" / f"{name}.txt") for name in camera_ids}
         self._csv.write_line(",".join(COLUMNS))
         self.rows = 0
 
@@ -246,36 +179,3 @@ def _linked_row(values: list[str]) -> LinkedRow:
     )
     link = Link(int(text["global_id"]), float(text["link_confidence"]), text["link_state"] == "final")
     return LinkedRow(row, link)
-
-
-def hold_results(folder: Path, command: str) -> FolderLock:
-    """The folder, which is created if need be, for one command that writes results as recordings give them.
-
-    Raises:
-        InputError: another command holds it.
-    """
-    advice = "wait until that has ended, or choose another --output"
-    return FolderLock(folder, command, advice=advice, private=False)
-
-
-def clear_results(folder: Path, overwrite: bool) -> None:
-    """Make room for a run's files in `folder`, which is created if need be. What a kill left half made goes, too.
-
-    Raises:
-        InputError: results are there already and `overwrite` is False, or the folder cannot be made.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"output folder {folder} cannot be made: {error.strerror}") from error
-    old = [folder / name for name in ("trajectories.csv", "trajectories.mp4", "run.json", "tracklets.arrow")]
-    old += sorted(folder.glob("mot/*.txt")) + sorted(folder.glob("detections/*.parquet"))
-    present = [path for path in old if path.exists()]
-    if present and not overwrite:
-        raise InputError(f"{present[0]} already exists. Use --overwrite to replace the results in {folder}")
-    # These hold rows and pictures of people, and nothing else would ever delete or read them.
-    half_made = [*folder.glob(".*.purging"), *folder.glob("mot/.*.purging"), *folder.glob("trajectories.part.mp4")]
-    for path in (*present, *half_made):
-        path.unlink()
-    if (folder / REWRITING_NAME).is_dir():
-        shutil.rmtree(folder / REWRITING_NAME)

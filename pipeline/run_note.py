@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
@@ -12,6 +11,7 @@ from typing import Any
 
 from pipeline.config import Config
 from pipeline.errors import InputError, RunError
+from pipeline.files.whole_files import SHARED_MODE, write_whole
 from pipeline.run_summary import RunSummary
 from pipeline.sources.base import FrameSource
 
@@ -120,9 +120,7 @@ class EarlierNote:
 
 
 def _write(path: Path, content: Mapping[str, Any]) -> None:
-    part = path.with_suffix(".part")
     try:
-        part.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-        os.replace(part, path)
+        write_whole(path, (json.dumps(content, indent=1) + "\n").encode(), mode=SHARED_MODE)
     except OSError as error:
         raise RunError(f"{path} cannot be written: {error.strerror}") from error

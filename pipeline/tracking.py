@@ -21,8 +21,8 @@ from pipeline.assembly import (
 )
 from pipeline.config import CameraConfig, Config, check_windows
 from pipeline.errors import InputError
+from pipeline.files.run_folder import clear_results, hold_results
 from pipeline.origin import origin
-from pipeline.results_csv import clear_results, hold_results
 from pipeline.run_summary import RunSummary
 from pipeline.runner import run
 from pipeline.save_detections import DetectionSaver

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from pipeline.errors import InputError, RunError
+from pipeline.files.whole_files import SHARED_MODE, write_whole
 from pipeline.network_input import INPUT_PRESETS, NetworkInput
 from reid.backends.openvino_model import import_openvino, read_network
 from reid.model_header import HEADER_KEY, ModelHeader
@@ -189,10 +189,8 @@ def write_network_card(path: Path, network_input: NetworkInput, card: Mapping[st
         "model_hash": foreign_hash(path, network_input),
         "card": dict(card),
     }
-    part = file.with_suffix(".part")
     try:
-        part.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-        os.replace(part, file)
+        write_whole(file, (json.dumps(content, indent=1) + "\n").encode(), mode=SHARED_MODE)
     except OSError as error:
         raise RunError(f"{file} cannot be written: {error.strerror}") from error
     return file

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
 from safetensors import SafetensorError
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from pipeline.errors import RunError
+from pipeline.files.whole_files import SHARED_MODE, write_whole
 
 
 def write_safetensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
@@ -19,11 +19,8 @@ def write_safetensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mappi
     Raises:
         RunError: it cannot be written; what was there stays.
     """
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
     try:
-        save_file(dict(tensors), partial, metadata=dict(metadata))
-        os.replace(partial, path)
+        # not `save_file`, whose files nobody but their owner can read
+        write_whole(path, save(dict(tensors), metadata=dict(metadata)), mode=SHARED_MODE)
     except (OSError, SafetensorError) as error:
         raise RunError(f"{path} cannot be written: {error}") from error
-    finally:
-        partial.unlink(missing_ok=True)

@@ -18,8 +18,8 @@ from pipeline.config import Config, check_windows, load_config
 from pipeline.config_file import merge
 from pipeline.cross_camera.tracklet_file import TrackletFile, read_info
 from pipeline.errors import InputError
+from pipeline.files.run_folder import clear_results, hold_results
 from pipeline.finalize import rewrite
-from pipeline.results_csv import clear_results, hold_results
 from pipeline.run_note import NOTE_NAME, EarlierNote
 
 

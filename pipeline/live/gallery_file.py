@@ -21,7 +21,7 @@ import numpy as np
 from pipeline.cross_camera.camera_centres import CentreState
 from pipeline.cross_camera.gallery import Gallery
 from pipeline.errors import InputError, RunError
-from pipeline.live.files import write_whole
+from pipeline.files.whole_files import write_whole
 from pipeline.live.segments import segments
 from pipeline.results_csv import read_trajectories
 

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipeline.errors import InputError
-from pipeline.live.files import cut_torn_line, delete_leftovers, sync_folder
+from pipeline.files.run_folder import delete_leftovers
+from pipeline.files.whole_files import cut_torn_line, sync_folder
 from pipeline.live.segments import REMAP_COLUMNS, REMAP_NAME, append_remaps, run_id_of, segments
 from pipeline.live.sinks.base import Remap
 from pipeline.results_csv import LinkedRow, read_trajectories

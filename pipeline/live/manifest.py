@@ -12,8 +12,8 @@ from types import MappingProxyType
 from typing import Any
 
 from pipeline.config import Config
+from pipeline.files.whole_files import write_whole
 from pipeline.inference_runtime import Computation
-from pipeline.live.files import write_whole
 from pipeline.live.output_settings import JsonLinesSink, SinkSettings
 from pipeline.live.redaction import Redactor
 from pipeline.live.status import LiveStatus

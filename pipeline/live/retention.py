@@ -9,7 +9,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from pipeline.live.files import write_whole
+from pipeline.files.whole_files import write_whole
 from pipeline.live.gallery_file import ASIDE_NAMES
 from pipeline.live.output_settings import RetentionSettings
 from pipeline.live.segments import REMAP_COLUMNS, REMAP_NAME, segments

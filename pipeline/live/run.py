@@ -21,8 +21,8 @@ import psutil
 from detectors.base import Detector
 from pipeline.config import Config
 from pipeline.errors import RunError
+from pipeline.files.run_folder import OutputFolder
 from pipeline.live.camera_plans import camera_plans, crops_of
-from pipeline.live.files import OutputFolder
 from pipeline.live.fleet import CameraFleet, CameraPlan
 from pipeline.live.gallery_file import GALLERY_NAME, load_gallery, save_gallery, without_forgotten
 from pipeline.live.guarded_thread import GuardedThread

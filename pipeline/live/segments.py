@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pipeline.live.files import WholeLines, sync_folder, write_whole
+from pipeline.files.whole_files import WholeLines, sync_folder, write_whole
 from pipeline.live.host_clock import LiveClock
 from pipeline.live.sinks.base import Remap
 from pipeline.results_csv import COLUMNS, LinkedRow, csv_line

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import InputError, RunError
-from pipeline.live.files import FOLDER_MODE, write_whole
+from pipeline.files.whole_files import FOLDER_MODE, write_whole
 from pipeline.live.gallery_file import GALLERY_NAME, person_in
 from pipeline.privacy.person import person_ids
 from pipeline.privacy.run_folder import RunFolder, write_csv

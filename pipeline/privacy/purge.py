@@ -19,7 +19,8 @@ from pathlib import Path
 import pyarrow as pa
 
 from pipeline.errors import InputError, RunError
-from pipeline.live.files import cut_torn_line, delete_leftovers
+from pipeline.files.run_folder import delete_leftovers
+from pipeline.files.whole_files import cut_torn_line
 from pipeline.live.gallery_file import ASIDE_NAMES, GALLERY_NAME, keep_people
 from pipeline.live.segments import REMAP_COLUMNS, REMAP_NAME, append_remaps
 from pipeline.live.sinks.base import Remap

@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import TextIO
 
 from pipeline.errors import InputError, RunError
-from pipeline.folder_lock import FolderLock
-from pipeline.live.files import FILE_MODE, sync_folder
+from pipeline.files import whole_files
+from pipeline.files.folder_lock import FolderLock
+from pipeline.files.whole_files import FILE_MODE
 from pipeline.live.manifest import recorded
 from pipeline.live.segments import REMAP_COLUMNS, REMAP_NAME, run_id_of, segments
 from pipeline.results_csv import COLUMNS
@@ -179,20 +180,13 @@ def replacing(path: Path) -> Generator[Path, None, None]:
     Raises:
         RunError: the disk is full, for example; then `path` is as it was.
     """
-    part = path.with_name(f".{path.name}.purging")
     try:
         before = path.stat()
-        os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, FILE_MODE))
-        yield part
-        with part.open("rb") as file:
-            os.fsync(file.fileno())
-        os.utime(part, ns=(before.st_atime_ns, before.st_mtime_ns))
-        os.replace(part, path)
-        sync_folder(path.parent)
+        with whole_files.replacing(path, mode=FILE_MODE, part=path.with_name(f".{path.name}.purging")) as part:
+            yield part
+            os.utime(part, ns=(before.st_atime_ns, before.st_mtime_ns))
     except OSError as error:
         raise RunError(f"{path} cannot be rewritten: {error.strerror or error}; it is as it was") from error
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def utc_of(row: list[str]) -> datetime | None:

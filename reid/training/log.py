@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+
+from pipeline.files.whole_files import SHARED_MODE, write_whole
 
 LOG_NAME = "log.jsonl"
 PLOT_NAME = "progress.png"
@@ -42,9 +43,8 @@ class TrainingLog:
         """Drop what a killed run logged after its last saved state: `iteration` batches, `epoch` whole epochs."""
         limit = {"iteration": iteration, "epoch": epoch}
         kept = [entry for entry in self.entries() if entry[entry["kind"]] <= limit[entry["kind"]]]
-        partial = self._path.with_suffix(".partial")
-        partial.write_text("".join(json.dumps(entry) + "\n" for entry in kept), encoding="utf-8")
-        os.replace(partial, self._path)
+        lines = "".join(json.dumps(entry) + "\n" for entry in kept)
+        write_whole(self._path, lines.encode(), mode=SHARED_MODE)
 
     def plot(self) -> None:
         """Draw progress.png: mean loss of each epoch, mAP where it was measured."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import Progress
 
+from pipeline.files.whole_files import replacing
 from reid.crops import resize_image
 from reid.datasets import CropSet, read_rgb
 from reid.training.data import crops_digest
@@ -34,19 +34,17 @@ def decoded_crops(crops: CropSet, size_hw: tuple[int, int], folder: Path, consol
     path = folder / f"crops_{crops_digest(crops)}_{height}x{width}.npy"
     if not path.exists():
         shape = (len(crops), 3, height, width)
-        partial = path.with_suffix(".partial")
-        pixels = np.lib.format.open_memmap(partial, mode="w+", dtype=np.uint8, shape=shape)
+        with replacing(path) as part:
+            pixels = np.lib.format.open_memmap(part, mode="w+", dtype=np.uint8, shape=shape)
 
-        def decode(row: int) -> None:
-            pixels[row] = resize_image(read_rgb(crops.crops[row].path), size_hw).numpy()
+            def decode(row: int) -> None:
+                pixels[row] = resize_image(read_rgb(crops.crops[row].path), size_hw).numpy()
 
-        size_mb = pixels.nbytes / 2**20
-        with Progress(console=console, transient=True) as progress, ThreadPoolExecutor(_READERS) as pool:
-            task = progress.add_task(f"decoding {len(crops)} crops ({size_mb:.0f} MB)", total=len(crops))
-            for _ in pool.map(decode, range(len(crops))):
-                progress.advance(task)
-        pixels.flush()
-        del pixels
-        os.replace(partial, path)
+            size_mb = pixels.nbytes / 2**20
+            with Progress(console=console, transient=True) as progress, ThreadPoolExecutor(_READERS) as pool:
+                task = progress.add_task(f"decoding {len(crops)} crops ({size_mb:.0f} MB)", total=len(crops))
+                for _ in pool.map(decode, range(len(crops))):
+                    progress.advance(task)
+            pixels.flush()
     kept: NDArray[np.uint8] = np.load(path, mmap_mode="r")
     return kept

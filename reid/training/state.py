@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
 import torch
+
+from pipeline.files.whole_files import replacing
 
 STATE_NAME = "last.pt"
 
 
 def save_state(folder: Path, state: dict[str, Any]) -> None:
     """Write `state` (tensors, containers and plain values) to `folder`, replacing the one before at once."""
-    partial = folder / f"{STATE_NAME}.partial"
-    with partial.open("wb") as file:
-        torch.save(state, file)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(folder / STATE_NAME)
+    with replacing(folder / STATE_NAME) as part:
+        torch.save(state, part)
 
 
 def load_state(folder: Path, device: torch.device) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from pipeline.errors import InputError
+from pipeline.files.whole_files import replacing
 from pipeline.network_input import INPUT_PRESETS, NetworkInput, parse_network_input
 from reid.checkpoints import load_checkpoint
 from reid.datasets import CropSet
@@ -125,10 +125,8 @@ def teacher_features(teacher: Teacher, crops: CropSet, folder: Path) -> NDArray[
         features = _own_features(teacher.path, crops)
     else:
         features = network_features(teacher.path, crops, teacher.input, description=teacher.path.stem)
-    partial = cache.with_suffix(".partial")
-    with partial.open("wb") as file:
+    with replacing(cache) as part, part.open("wb") as file:
         np.save(file, features)
-    os.replace(partial, cache)
     return features
 
 

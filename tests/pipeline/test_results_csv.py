@@ -19,8 +19,9 @@ from pipeline.cross_camera.floor_path import FloorPath
 from pipeline.cross_camera.track_record import TrackRecord
 from pipeline.datatypes import Link, TrajectoryRow
 from pipeline.errors import InputError, RunError
+from pipeline.files.run_folder import clear_results
 from pipeline.finalize import interpolated, rewrite
-from pipeline.results_csv import COLUMNS, LinkedRow, TrajectoryWriter, clear_results, read_trajectories
+from pipeline.results_csv import COLUMNS, LinkedRow, TrajectoryWriter, read_trajectories
 from pipeline.row_buffer import RowBuffer
 
 EPOCH = datetime(2026, 5, 1, 10, 0, 0, tzinfo=UTC)

@@ -18,6 +18,7 @@ from typing import Any
 import torch
 from rich.console import Console
 
+from pipeline.files import whole_files
 from reid.training import state
 from reid.training.config import parse_training_config
 from reid.training.distributed import joined_processes
@@ -29,16 +30,21 @@ def die() -> None:
 
 
 class DyingOs:
-    """The module os for `reid.training.state`, whose fsync leaves half a file and dies at call `at`."""
+    """The module os for `pipeline.files.whole_files`, whose fsync leaves half of the `at`-th state and dies."""
 
     def __init__(self, at: int) -> None:
-        self._calls_left = at
+        self._states_left = at
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(os, name)
 
     def fsync(self, descriptor: int) -> None:
-        self._calls_left -= 1
-        if self._calls_left == 0:
-            os.truncate(descriptor, os.fstat(descriptor).st_size // 2)
-            die()
+        path = os.readlink(f"/proc/self/fd/{descriptor}")
+        if path.endswith(f"{state.STATE_NAME}.part"):
+            self._states_left -= 1
+            if self._states_left == 0:
+                os.truncate(path, os.path.getsize(path) // 2)
+                die()
         os.fsync(descriptor)
 
 
@@ -52,7 +58,7 @@ def train_and_die(run: dict[str, Any]) -> None:
     """
     torch.set_num_threads(1)
     os.environ.update(run["environment"])
-    state.os = DyingOs(run["in_state"])  # type: ignore[attr-defined]
+    whole_files.os = DyingOs(run["in_state"])  # type: ignore[assignment]
     folder = Path(run["folder"])
     with joined_processes(torch.device("cpu")) as (processes, device):
         train(

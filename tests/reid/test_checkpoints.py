@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -156,11 +157,11 @@ def test_a_failed_write_leaves_the_old_file(
     save_checkpoint(path, model, camera_names="ab")
     before = path.read_bytes()
 
-    def full_disk(tensors: object, partial: Path, **_: object) -> None:
-        partial.write_bytes(b"half")
+    def full_disk(part: Path, data: bytes) -> int:
+        part.write_text("half")
         raise OSError("No space left on device")
 
-    monkeypatch.setattr("reid.safetensors_file.save_file", full_disk)
+    monkeypatch.setattr(Path, "write_bytes", full_disk)
     with pytest.raises(RunError, match=r"m\.safetensors cannot be written: No space left"):
         save_checkpoint(path, model, camera_names="xy")
     assert path.read_bytes() == before
@@ -214,3 +215,13 @@ def test_other_files_are_refused(tmp_path: Path, model: TransReID) -> None:
     torch.save({}, tmp_path / "m.pth")
     with pytest.raises(InputError, match=r"m\.pth is no checkpoint of this project.*mtmc reid convert"):
         load_checkpoint(tmp_path / "m.pth")
+
+
+def test_others_may_read_a_checkpoint(tmp_path: Path) -> None:
+    """As the umask decides, as of any other file."""
+    before = os.umask(0o022)
+    try:
+        save_checkpoint(tmp_path / "model.safetensors", TransReID(TransReIDConfig(width=32, depth=1, heads=1)))
+    finally:
+        os.umask(before)
+    assert (tmp_path / "model.safetensors").stat().st_mode & 0o777 == 0o644

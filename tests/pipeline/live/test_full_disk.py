@@ -16,7 +16,7 @@ import yaml
 import pipeline.live.building
 from pipeline.cli import main
 from pipeline.config import Config
-from pipeline.live.files import OutputFolder
+from pipeline.files.run_folder import OutputFolder
 from pipeline.live.gallery_file import load_gallery
 from pipeline.live.run import LiveParts, LiveRun
 from pipeline.live.segments import segments

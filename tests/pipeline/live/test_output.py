@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import InputError
-from pipeline.live.files import OutputFolder, WholeLines, write_whole
+from pipeline.files.run_folder import OutputFolder
+from pipeline.files.whole_files import WholeLines, write_whole
 from pipeline.live.host_clock import HostClock, LiveClock
 from pipeline.live.killed_runs import finish_killed_runs
 from pipeline.live.output_settings import RetentionSettings
@@ -96,7 +97,9 @@ def test_what_a_kill_left_is_cut_to_whole_lines_and_finished(tmp_path: Path) -> 
     assert lines == [",".join(REMAP_COLUMNS), "2027-01-15T08:00:00.000Z,run,a,1,5,1,0.800"]
 
 
-@pytest.mark.parametrize("failing", ["pipeline.live.segments.sync_folder", "pipeline.live.files.WholeLines.close"])
+@pytest.mark.parametrize(
+    "failing", ["pipeline.live.segments.sync_folder", "pipeline.files.whole_files.WholeLines.close"]
+)
 def test_a_segment_whose_end_fails_once_is_ended_by_the_next_write(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: str
 ) -> None:
@@ -200,10 +203,11 @@ def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path, monkeypatch: pyt
     path = tmp_path / "manifest.json"
     write_whole(path, b"old")
 
-    def full(descriptor: int, data: bytes) -> int:
+    def full(part: Path, data: bytes) -> int:
+        part.write_text("n")
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(os, "write", full)
+    monkeypatch.setattr(Path, "write_bytes", full)
     with pytest.raises(OSError, match="No space"):
         write_whole(path, b"new")
     monkeypatch.undo()

@@ -13,7 +13,7 @@ import yaml
 
 from pipeline.cli import main
 from pipeline.config import PROJECT_ROOT, load_config
-from pipeline.live.files import OutputFolder
+from pipeline.files.run_folder import OutputFolder
 from pipeline.live.segments import row_line
 from pipeline.live.sinks.build import sink_makers
 from pipeline.live.sinks.messages import SCHEMA_FILE

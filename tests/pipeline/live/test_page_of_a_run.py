@@ -19,7 +19,7 @@ import pytest
 import yaml
 
 from pipeline.config import PROJECT_ROOT
-from pipeline.live.files import OutputFolder
+from pipeline.files.run_folder import OutputFolder
 from pipeline.live.segments import row_line, segments
 from pipeline.results_csv import COLUMNS
 from tests.pipeline.live.examples import make_row

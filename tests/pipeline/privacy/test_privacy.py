@@ -22,7 +22,7 @@ from pipeline.cross_camera.gallery import Gallery
 from pipeline.cross_camera.tracklet_file import TrackletFileInfo, TrackletWriter, read_tracklets
 from pipeline.datatypes import Link
 from pipeline.errors import InputError
-from pipeline.live.files import OutputFolder
+from pipeline.files.run_folder import REWRITING_NAME, OutputFolder
 from pipeline.live.gallery_file import GALLERY_NAME, load_gallery, save_gallery
 from pipeline.live.manifest import Manifest
 from pipeline.live.redaction import Redactor
@@ -32,7 +32,7 @@ from pipeline.live.sinks.json_sink import JsonSink
 from pipeline.privacy.export_person import export_person
 from pipeline.privacy.purge import purge_before, purge_person
 from pipeline.privacy.run_folder import RunFolder
-from pipeline.results_csv import COLUMNS, REWRITING_NAME, LinkedRow, TrajectoryWriter, read_trajectories
+from pipeline.results_csv import COLUMNS, LinkedRow, TrajectoryWriter, read_trajectories
 from tests.factories import make_tracklet, one_hot
 from tests.pipeline.live.examples import NOW_S, make_remap, make_row, make_status
 

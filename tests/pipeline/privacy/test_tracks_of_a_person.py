@@ -118,7 +118,7 @@ def test_a_purge_that_was_cut_off_between_two_segments_still_knows_the_ids(
     def killed(path: Path) -> None:
         raise Killed
 
-    monkeypatch.setattr("pipeline.privacy.run_folder.sync_folder", killed)
+    monkeypatch.setattr("pipeline.files.whole_files.sync_folder", killed)
     with pytest.raises(Killed):
         purge_person(RunFolder(tmp_path), global_id, delete_shared=False)
     monkeypatch.undo()

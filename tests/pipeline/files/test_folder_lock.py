@@ -17,8 +17,8 @@ import pytest
 from pipeline.cli import main
 from pipeline.config import Config, load_config, named_sources
 from pipeline.errors import InputError
-from pipeline.folder_lock import LOCK_NAME, FolderLock
-from pipeline.live.files import OutputFolder
+from pipeline.files.folder_lock import LOCK_NAME, FolderLock
+from pipeline.files.run_folder import OutputFolder
 from pipeline.privacy.purge import purge_person
 from pipeline.privacy.run_folder import RunFolder
 from pipeline.tracking import track
@@ -54,7 +54,7 @@ def test_a_private_folder_is_for_its_owner_alone(tmp_path: Path, private: bool, 
 
 def test_a_kill_frees_the_folder(tmp_path: Path) -> None:
     code = (
-        "import sys, time; from pathlib import Path; from pipeline.folder_lock import FolderLock\n"
+        "import sys, time; from pathlib import Path; from pipeline.files.folder_lock import FolderLock\n"
         "held = FolderLock(Path(sys.argv[1]), 'mtmc live', advice='', private=True); print('held', flush=True)\n"
         "time.sleep(600)"
     )

@@ -1,0 +1,186 @@
+"""Files that are whole at every moment: replaced at one stroke, or grown by whole lines."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from pipeline.errors import RunError
+
+#: Of files and folders that hold data of people: for their owner alone.
+FILE_MODE = 0o600
+FOLDER_MODE = 0o700
+#: Of all other files; the umask takes away from it.
+SHARED_MODE = 0o666
+
+_FLUSH_INTERVAL_S = 0.5
+_log = logging.getLogger(__name__)
+
+
+@contextmanager
+def replacing(path: Path, *, mode: int = SHARED_MODE, part: Path | None = None) -> Generator[Path, None, None]:
+    """A file to write that takes the place of `path` at one stroke when the block ends without an error.
+
+    A reader finds the old file or the whole new one, also if the power fails. After an error the old one stays, and
+    the unfinished file is deleted.
+
+    Args:
+        mode: permissions of a new file.
+        part: name of the unfinished file, which only a kill leaves behind; None takes PATH.part.
+
+    Raises:
+        OSError: the disk is full, for example.
+    """
+    unfinished = path.with_name(path.name + ".part") if part is None else part
+    try:
+        os.close(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode))
+        yield unfinished
+        descriptor = os.open(unfinished, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        os.replace(unfinished, path)
+    finally:
+        with suppress(OSError):  # on a full disk the rest is in the way; the first error is the one to raise
+            unfinished.unlink()
+    sync_folder(path.parent)
+
+
+def write_whole(path: Path, data: bytes, *, mode: int = FILE_MODE) -> None:
+    """Replace the content of a file at one stroke; OSError leaves the old one."""
+    with replacing(path, mode=mode) as part:
+        part.write_bytes(data)
+
+
+def sync_folder(folder: Path) -> None:
+    """Force the names of the files in it to the disk."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def cut_torn_line(path: Path) -> bool:
+    """Remove what a kill or a power cut left of a last line; returns whether there was such a thing."""
+    with path.open("r+b") as file:
+        size = file.seek(0, os.SEEK_END)
+        end = size
+        while end > 0:
+            begin = max(end - 4096, 0)
+            file.seek(begin)
+            newline = file.read(end - begin).rfind(b"\n")
+            if newline >= 0:
+                end = begin + newline + 1
+                break
+            end = begin
+        if end == size:
+            return False
+        file.truncate(end)
+        os.fsync(file.fileno())
+    _log.warning("%s was cut off while it was written; its last, torn line was removed", path)
+    return True
+
+
+class WholeLines:
+    """Appends whole lines: what a failed write left of one is cut off before the error goes on.
+
+    Args:
+        mode: permissions of a new file.
+        anew: empties a file that is there already.
+
+    Raises:
+        OSError: the file cannot be made.
+    """
+
+    def __init__(self, path: Path, *, mode: int = FILE_MODE, anew: bool = False) -> None:
+        self.path = path
+        truncate = os.O_TRUNC if anew else 0
+        self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | truncate, mode)
+        self.bytes = os.fstat(self._descriptor).st_size
+
+    def append(self, text: str, *, all_or_nothing: bool = True) -> None:
+        """Write lines, with their line ends.
+
+        Args:
+            all_or_nothing: after an error no line is kept; else those are that were written whole.
+
+        Raises:
+            OSError: they cannot be written.
+        """
+        data = text.encode()
+        written = 0
+        try:
+            while written < len(data):
+                written += os.write(self._descriptor, data[written:])
+        except OSError:
+            if not all_or_nothing:
+                self.bytes += data.rfind(b"\n", 0, written) + 1
+            with suppress(OSError):  # what cannot be written may be no file that can be cut
+                os.ftruncate(self._descriptor, self.bytes)
+            raise
+        self.bytes += written
+
+    def sync(self) -> None:
+        """Force everything to the disk."""
+        os.fsync(self._descriptor)
+
+    def close(self) -> None:
+        """Close it; without `sync` the last lines are lost if the power fails now."""
+        os.close(self._descriptor)
+
+
+class BufferedLines:
+    """Whole lines that are gathered first: they reach the operating system at the latest half a second after they were
+    written, as long as `write_line` or `flush_if_due` is called. Replaces a file that is there already.
+
+    Raises:
+        RunError: the disk is full or the file cannot be written; what was written before stays.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._waiting: list[str] = []
+        self._flushed_s = time.monotonic()
+        try:
+            self._file = WholeLines(path, mode=SHARED_MODE, anew=True)
+        except OSError as error:
+            raise self._failed(error) from error
+
+    def write_line(self, line: str) -> None:
+        """Add a line, without its line end."""
+        self._waiting.append(f"{line}\n")
+        self.flush_if_due()
+
+    def flush_if_due(self) -> None:
+        """Flush if that was last done half a second ago."""
+        if time.monotonic() - self._flushed_s >= _FLUSH_INTERVAL_S:
+            self.flush()
+
+    def flush(self) -> None:
+        """Hand all waiting lines to the operating system."""
+        text, self._waiting = "".join(self._waiting), []
+        self._flushed_s = time.monotonic()
+        try:
+            self._file.append(text, all_or_nothing=False)
+        except OSError as error:
+            raise self._failed(error) from error
+
+    def close(self) -> None:
+        """Flush, and make sure that a power cut loses nothing."""
+        try:
+            self.flush()
+            self._file.sync()
+        finally:
+            self._file.close()
+
+    def _failed(self, error: OSError) -> RunError:
+        return RunError(
+            f"{self._path} cannot be written: {error.strerror}; the rows before that are kept. Free space or "
+            "choose another --output"
+        )

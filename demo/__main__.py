@@ -14,7 +14,7 @@ from demo.reid_crops.collection import CropSettings, draw_sheet, write_crops
 from demo.render import render_scene
 from demo.settings import SceneSettings
 from demo.training_set import write_training_set
-from pipeline.errors import InputError
+from pipeline.core.errors import InputError
 
 app = typer.Typer(add_completion=False, help="Render videos of synthetic people with their ground truth.")
 

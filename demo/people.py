@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from demo.clothes import Outfit, Regions, find_regions, linear_bgr, mix, shading, shirt_paint
 from demo.matting import extend_colours, person_alpha
-from pipeline.errors import InputError
+from pipeline.core.errors import InputError
 
 View = Literal["front", "right", "back", "left"]  # which side of the image the person faces: right, left
 VIEWS: tuple[View, ...] = ("front", "right", "back", "left")

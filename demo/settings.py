@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from demo.cameras import Camera
 from demo.clothes import Outfit
 from demo.paths import Walk
-from pipeline.errors import InputError
+from pipeline.core.errors import InputError
 
 
 def look_from(

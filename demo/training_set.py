@@ -29,7 +29,7 @@ from demo.people import Person, Wardrobe
 from demo.render import CameraRenderer
 from demo.settings import DEMO_CAMERAS, look_from
 from detectors.yolo_dataset import Split, YoloDataset
-from pipeline.errors import InputError
+from pipeline.core.errors import InputError
 
 STREAM = 0x7261  # first of three numbers that seed a scene; the streams of `demo.choreography` have two
 HALL_SEEDS = (1000, 1 << 20)  # the demo scene's is 0

@@ -1,6 +1,6 @@
 """`python -m detectors`."""
 
-from detectors.cli import main
+from pipeline.commands.detectors.app import main
 
 if __name__ == "__main__":
     main()

@@ -13,7 +13,7 @@ import torch
 
 from detectors.single_class import save_for_inference
 from detectors.yolo import load_model
-from pipeline.errors import InputError
+from pipeline.core.errors import InputError
 
 
 def average(weights: Sequence[str], output: Path, *, image_size_px: int = 640) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from pipeline.inference_runtime import Computation, cpu_name
+from pipeline.core.inference_runtime import Computation, cpu_name
 
 # Ultralytics' name of a format -> the library.
 _LIBRARIES = {"pt": "torch", "openvino": "OpenVINO", "onnx": "ONNX Runtime", "engine": "TensorRT"}

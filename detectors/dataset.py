@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.yolo_dataset import Split, SplitName, YoloDataset
-from pipeline.errors import InputError
-from pipeline.frames import open_source
-from pipeline.mot_files import read_ground_truth
+from pipeline.core.errors import InputError
+from pipeline.files.mot_files import read_ground_truth
+from pipeline.sources.open import open_source
 
 
 def add_sequence(

@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.base import Detector
 from detectors.ultralytics_import import import_ultralytics
 from detectors.yolo import YoloDetector
 from detectors.yolo_dataset import count_pictures, read_split, require_class
-from pipeline.boxes import iou_matrix
-from pipeline.datatypes import Frame
-from pipeline.errors import InputError
+from pipeline.core.boxes import iou_matrix
+from pipeline.core.datatypes import Frame
+from pipeline.core.errors import InputError
+from pipeline.core.models import Detector
 
 ALL = "all"
 """Key of the scores over all pictures."""

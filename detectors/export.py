@@ -16,8 +16,8 @@ import torch
 
 from detectors.ultralytics_import import import_ultralytics
 from detectors.weights import sha256
-from pipeline.errors import InputError
-from pipeline.export_cache import cached_export
+from pipeline.core.errors import InputError
+from pipeline.core.export_cache import cached_export
 
 Format = Literal["onnx", "openvino", "tensorrt"]
 Precision = Literal["fp32", "fp16", "int8"]

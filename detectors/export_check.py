@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from detectors.ultralytics_import import import_ultralytics
-from pipeline.errors import RunError
+from pipeline.core.errors import RunError
 
 #: Between the outputs for one frame, for 16 and 32 bit.
 COSINE_MIN = 0.999

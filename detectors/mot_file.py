@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.datatypes import Detections
-from pipeline.errors import InputError
+from pipeline.core.datatypes import Detections
+from pipeline.core.errors import InputError
 
 _FORM = "frame,id,left,top,width,height[,confidence[,x,y,z]]"
 _COLUMNS = range(6, 11)

@@ -30,8 +30,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from pipeline.datatypes import Detections, Frame
-from pipeline.errors import InputError
+from pipeline.core.datatypes import Detections, Frame
+from pipeline.core.errors import InputError
 
 SCHEMA_VERSION = 1
 _METADATA_KEY = "detections"

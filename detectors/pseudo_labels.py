@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 
 from detectors.yolo import load_model
 from detectors.yolo_dataset import YoloDataset
-from pipeline.boxes import areas, intersections
-from pipeline.errors import InputError
-from pipeline.frames import open_source
+from pipeline.core.boxes import areas, intersections
+from pipeline.core.errors import InputError
+from pipeline.sources.open import open_source
 
 PADDING_GREY = 114
 """The grey level with which Ultralytics pads pictures: a network that it trained knows it as nothing."""
@@ -94,7 +94,7 @@ def add_pseudo_labelled(
     any confident box is left out: it may show people who are too small for the model.
 
     Args:
-        source: a recording as `pipeline.frames.open_source` takes it.
+        source: a recording as `pipeline.sources.open.open_source` takes it.
         output: folder of the data set in YOLO layout; made if it is not there.
         weights: an Ultralytics .pt checkpoint or the name of one that Ultralytics downloads.
 

@@ -9,9 +9,9 @@ from pathlib import Path
 from detectors.mot_file import read_mot_detections
 from detectors.parquet_file import DetectionWriter, FileInfo, SavedDetections
 from detectors.weights import sha256
-from pipeline.datatypes import Detections, Frame
-from pipeline.errors import InputError
-from pipeline.inference_runtime import Computation
+from pipeline.core.datatypes import Detections, Frame
+from pipeline.core.errors import InputError
+from pipeline.core.inference_runtime import Computation
 from pipeline.sources.base import FrameSource
 
 __all__ = ["DetectionWriter", "FileInfo", "ReplayDetector", "SavedDetections", "SavedFrames"]

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from pipeline.errors import InputError
+from pipeline.core.errors import InputError
 
 
 def keep_class(model: Any, name: str) -> None:

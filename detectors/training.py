@@ -15,7 +15,7 @@ from detectors.single_class import keep_class, save_for_inference
 from detectors.ultralytics_import import import_ultralytics
 from detectors.yolo import load_model
 from detectors.yolo_dataset import count_pictures, require_class
-from pipeline.errors import InputError
+from pipeline.core.errors import InputError
 
 
 @dataclass(frozen=True)

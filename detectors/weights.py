@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
+from pipeline.core.paths import PROJECT_ROOT
+
 # `sha256sum` format; lists the checkpoints that this project made, wherever a copy of them lies.
-KNOWN_CHECKPOINTS = Path(__file__).resolve().parents[1] / "weights" / "SHA256SUMS"
+KNOWN_CHECKPOINTS = PROJECT_ROOT / "weights" / "SHA256SUMS"
 
 
 def sha256(path: Path) -> str:

@@ -16,9 +16,9 @@ from detectors.computation import computation_of
 from detectors.export import cached_openvino
 from detectors.ultralytics_import import import_ultralytics, loads_safely
 from detectors.weights import is_own_checkpoint, model_hash
-from pipeline.datatypes import Detections, Frame
-from pipeline.errors import InputError
-from pipeline.inference_runtime import Runtime, choose_runtime
+from pipeline.core.datatypes import Detections, Frame
+from pipeline.core.errors import InputError
+from pipeline.core.inference_runtime import Runtime, choose_runtime
 
 # Tasks whose models give upright boxes with a class.
 _BOX_TASKS = frozenset({"detect", "segment", "pose"})

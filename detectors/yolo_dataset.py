@@ -12,7 +12,7 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
-from pipeline.errors import InputError, RunError
+from pipeline.core.errors import InputError, RunError
 from pipeline.sources.images import image_files, read_image
 
 DATA_FILE = "data.yaml"

@@ -1,3 +1,3 @@
 """From frames of several cameras to one CSV of trajectories with global ids."""
 
-import pipeline.no_telemetry  # noqa: F401 - before OpenVINO
+import pipeline.core.no_telemetry  # noqa: F401 - before OpenVINO

@@ -10,21 +10,20 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from detectors.base import Detector
-from pipeline.calibration import Calibration, wants_calibration, with_calibration
-from pipeline.camera_geometry import CameraGeometry
-from pipeline.config import CameraConfig, Config
+from pipeline.config.config import CameraConfig, Config
+from pipeline.config.match_limits import Calibration, wants_calibration, with_calibration
+from pipeline.core.errors import InputError
+from pipeline.core.models import Detector, Embedder
+from pipeline.core.stream_address import is_stream
 from pipeline.cross_camera.online_linker import OnlineLinker
 from pipeline.cross_camera.second_pass import SecondPass
-from pipeline.errors import InputError
-from pipeline.frames import open_source
-from pipeline.live.live_geometry import live_geometry
-from pipeline.runner import Parts
+from pipeline.floor.camera_geometry import CameraGeometry
+from pipeline.floor.live_geometry import live_geometry
+from pipeline.recorded.runner import Parts
 from pipeline.single_camera.tracker import SingleCameraTracker
 from pipeline.sources.base import FrameSource
 from pipeline.sources.cropped import CroppedSource
-from pipeline.stream_address import is_stream
-from reid.base import Embedder
+from pipeline.sources.open import open_source
 
 _NOTED_PACKAGES = ("torch", "openvino", "ultralytics", "timm", "numpy", "opencv-python", "av", "lap", "pyarrow")
 _log = logging.getLogger(__name__)
@@ -83,7 +82,7 @@ def build_embedder(config: Config) -> Embedder | None:
         return None
     from reid.embedder import NetworkEmbedder
     from reid.embedding_model import load_embedding_model
-    from reid.site_model import at_site
+    from reid.site.site_model import at_site
 
     model = load_embedding_model(Path(settings.weights), settings.input)
     rows: Mapping[str, str | int | None] = {camera.name: camera.reid_camera for camera in config.cameras}
@@ -147,7 +146,7 @@ def calibrated(config: Config, embedder_hash: str) -> Config:
     settings = config.embedder
     calibration, site = None, None
     if embedder_hash and settings.site is not None:
-        from reid.site import load_site
+        from reid.site.site import load_site
 
         site = load_site(Path(settings.site))
         if site.embedding_hash == embedder_hash:

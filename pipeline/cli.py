@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.logging import RichHandler
 
 from pipeline.commands import benchmark, demo, evaluate, homography, link, live, models, privacy, track
-from pipeline.errors import InputError, RunError
+from pipeline.core.errors import InputError, RunError
 
 EXIT_FAILED = 1
 EXIT_BAD_INPUT = 2

@@ -6,7 +6,7 @@ modules of this package load without torch.
 
 from typing import TYPE_CHECKING, Any
 
-import pipeline.no_telemetry  # noqa: F401 - before OpenVINO
+import pipeline.core.no_telemetry  # noqa: F401 - before OpenVINO
 
 if TYPE_CHECKING:
     from reid.models.loading import load_transreid as load_transreid

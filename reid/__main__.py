@@ -1,6 +1,6 @@
 """`python -m reid`."""
 
-from reid.cli import main
+from pipeline.commands.reid.app import main
 
 if __name__ == "__main__":
     main()

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 
-from pipeline.errors import InputError
+from pipeline.core.errors import InputError
 from reid.models.loading import OWN_FORMAT_KEY
 from reid.models.state_dict import read_metadata, shorten
 from reid.models.transreid import TransReID, TransReIDConfig

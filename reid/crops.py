@@ -13,8 +13,8 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
-from pipeline.boxes import clip_xyxy
-from pipeline.datatypes import BoolArray, FloatArray
+from pipeline.core.boxes import clip_xyxy
+from pipeline.core.datatypes import BoolArray, FloatArray
 
 #: A picture (h, w, 3) uint8 and (height, width) to (1, 3, height, width) uint8, channels in the same order.
 Resize = Callable[[NDArray[np.uint8], tuple[int, int]], Tensor]

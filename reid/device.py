@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from pipeline.errors import InputError
-from pipeline.inference_runtime import cpu_name
+from pipeline.core.errors import InputError
+from pipeline.core.inference_runtime import cpu_name
 
 
 def choose_device(name: str) -> torch.device:

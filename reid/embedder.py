@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pipeline.datatypes import EmbeddedCrops, FloatArray, Frame
-from pipeline.errors import InputError, RunError
-from pipeline.inference_runtime import Runtime
+from pipeline.core.datatypes import EmbeddedCrops, FloatArray, Frame
+from pipeline.core.errors import InputError, RunError
+from pipeline.core.inference_runtime import Runtime
 from reid.backends.choose import EmbeddingModel, build_backend
 from reid.crops import crop_boxes
 from reid.embedding_model import header_of, resize_of
@@ -22,7 +22,7 @@ UnknownCamera = Literal["row for unknown cameras", "mean of the camera rows"]
 
 
 class NetworkEmbedder:
-    """Embeds boxes with a TransReID, or with a network of others; satisfies `reid.base.Embedder`.
+    """Embeds boxes with a TransReID, or with a network of others; satisfies `pipeline.core.models.Embedder`.
 
     Attributes:
         dim: D, the length of an embedding.

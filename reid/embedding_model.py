@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline.errors import InputError
-from pipeline.network_input import INPUT_PRESETS, NetworkInput
+from pipeline.core.errors import InputError
+from pipeline.core.network_input import INPUT_PRESETS, NetworkInput
 from reid.backends.choose import EmbeddingModel
 from reid.backends.exported import is_export, load_export, network_file
 from reid.checkpoints import LoadedModel, load_checkpoint, read_card

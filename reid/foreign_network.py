@@ -13,12 +13,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from pipeline.errors import InputError, RunError
+from pipeline.core.errors import InputError, RunError
+from pipeline.core.network_input import INPUT_PRESETS, NetworkInput
 from pipeline.files.whole_files import SHARED_MODE, write_whole
-from pipeline.network_input import INPUT_PRESETS, NetworkInput
 from reid.backends.openvino_model import import_openvino, read_network
 from reid.model_header import HEADER_KEY, ModelHeader
-from reid.site import Site
+from reid.site.site import Site
 
 SUFFIXES = (".onnx", ".xml")
 CARD_VERSION = 1

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-from pipeline.errors import InputError
+from pipeline.core.errors import InputError
 from reid.checkpoints import LoadedModel
 
 #: The key under which an exported network carries its header as JSON.

@@ -9,7 +9,7 @@ from safetensors import SafetensorError
 from safetensors.torch import save
 from torch import Tensor
 
-from pipeline.errors import RunError
+from pipeline.core.errors import RunError
 from pipeline.files.whole_files import SHARED_MODE, write_whole
 
 

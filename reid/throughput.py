@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from pipeline.errors import InputError
+from pipeline.core.errors import InputError
 from reid.backends.base import Backend
 from reid.backends.choose import build_backend
 from reid.backends.tensorrt_engine import TensorRtBackend

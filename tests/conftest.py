@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from pipeline.export_cache import CACHE_VARIABLE
+from pipeline.core.export_cache import CACHE_VARIABLE
 
 
 @pytest.fixture(autouse=True, scope="session")

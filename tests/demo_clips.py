@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pipeline.config import PROJECT_ROOT
-from pipeline.frames import open_source
+from pipeline.core.paths import PROJECT_ROOT
+from pipeline.sources.open import open_source
 from tests.media import write_video
 
 SCENE = PROJECT_ROOT / "demo" / "scene"

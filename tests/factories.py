@@ -8,9 +8,11 @@ from functools import cache
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from pipeline.config import Config, LinkerSettings, SecondPassSettings, TrackerSettings, load_config
-from pipeline.config_section import Section
-from pipeline.datatypes import Detections, Frame, Tracklet
+from pipeline.config.config import Config, load_config
+from pipeline.core.datatypes import Detections, Frame, Tracklet
+from pipeline.core.section import Section
+from pipeline.cross_camera.settings import LinkerSettings, SecondPassSettings
+from pipeline.single_camera.settings import TrackerSettings
 
 #: Of appearance, in tests that do not set their own: independent of the shipped model's calibration.
 COSINE_LIMIT = 0.37

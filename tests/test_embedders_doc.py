@@ -14,16 +14,17 @@ import torch
 import yaml
 
 from pipeline.assembly import calibrated
-from pipeline.calibration import Calibration
 from pipeline.cli import main
-from pipeline.config import PROJECT_ROOT, load_config
-from pipeline.cross_camera.tracklet_file import read_info
-from pipeline.inference_runtime import cpu_name
-from pipeline.network_input import INPUT_PRESETS
+from pipeline.config.config import load_config
+from pipeline.config.match_limits import Calibration
+from pipeline.core.inference_runtime import cpu_name
+from pipeline.core.network_input import INPUT_PRESETS
+from pipeline.core.paths import PROJECT_ROOT
+from pipeline.files.tracklet_file import read_info
 from reid.checkpoints import save_checkpoint
 from reid.embedding_model import embedding_card, embedding_hash
 from reid.models.transreid import TransReID, TransReIDConfig
-from reid.site import load_site
+from reid.site.site import load_site
 from tests.demo_clips import cut, cut_ground_truth
 from tests.reid.foreign_networks import DIM, write_onnx
 from tests.reid.tiny_training import draw_people

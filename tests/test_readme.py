@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.cli import main
-from pipeline.config import PROJECT_ROOT
-from pipeline.results_csv import COLUMNS
+from pipeline.core.paths import PROJECT_ROOT
+from pipeline.files.results_csv import COLUMNS
 from tests.demo_clips import cut, cut_ground_truth
 
 README = (PROJECT_ROOT / "README.md").read_text(encoding="utf-8")

@@ -13,13 +13,14 @@ import yaml
 from typer.testing import CliRunner
 
 from pipeline.assembly import calibrated
-from pipeline.calibration import Calibration
-from pipeline.config import PROJECT_ROOT, load_config
-from pipeline.cross_camera.tracklet_file import TrackletFileInfo, TrackletWriter
+from pipeline.commands.reid.app import app
+from pipeline.config.config import load_config
+from pipeline.config.match_limits import Calibration
+from pipeline.core.paths import PROJECT_ROOT
+from pipeline.files.tracklet_file import TrackletFileInfo, TrackletWriter
 from reid.checkpoints import read_card, save_checkpoint
-from reid.cli import app
 from reid.models.transreid import TransReID, TransReIDConfig
-from reid.site import load_site
+from reid.site.site import load_site
 from tests.demo_clips import cut
 from tests.factories import make_tracklet
 from tests.reid.tiny_training import draw_people

@@ -23,7 +23,7 @@ from scipy.ndimage import distance_transform_edt
 from demo.reid_crops.parts import find_parts
 from demo.reid_crops.rasteriser import Floats, Mesh, Rasteriser
 from demo.reid_crops.skeleton import JOINTS
-from pipeline.errors import InputError
+from pipeline.core.errors import InputError
 
 TEXTURE_PX, WIG_TEXTURE_PX = 512, 256
 LAYER = ("position", "normal", "uv", "triangles", "weights")

@@ -20,7 +20,7 @@ from demo.reid_crops.places import SurveillanceCamera, draw_places
 from demo.reid_crops.rasteriser import Rasteriser
 from demo.reid_crops.studio import Studio, Visit
 from demo.reid_crops.surfaces import read_panoramas
-from pipeline.errors import InputError
+from pipeline.core.errors import InputError
 
 CARD = "cards.json"
 CAMERAS_A_PERSON = (2, 6)

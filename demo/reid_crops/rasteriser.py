@@ -9,7 +9,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.errors import InputError
+from pipeline.core.errors import InputError
 
 Floats = NDArray[np.floating[Any]]  # float32 where it is stored or drawn
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from demo.reid_crops.painting import WORDS
 from demo.reid_crops.rasteriser import Floats
-from pipeline.errors import InputError
+from pipeline.core.errors import InputError
 
 Floor = Literal["asphalt", "paving", "tiles", "planks", "grass", "polished", "carpet"]
 Wall = Literal["concrete", "bricks", "facade", "panels", "shelves", "posters", "foliage", "clutter", "shutter"]

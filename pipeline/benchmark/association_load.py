@@ -10,15 +10,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.association import Associator, DetectedFrame
+from pipeline.association.associator import Associator, DetectedFrame
 from pipeline.benchmark.peer import Peer
-from pipeline.camera_geometry import CameraGeometry
-from pipeline.config import Config
+from pipeline.benchmark.simulation import SimulatedWorld
+from pipeline.config.config import Config
+from pipeline.core.datatypes import Frame
+from pipeline.core.stage_clock import StageClock
 from pipeline.cross_camera.online_linker import OnlineLinker
-from pipeline.datatypes import Frame
-from pipeline.simulation import SimulatedWorld
+from pipeline.floor.camera_geometry import CameraGeometry
 from pipeline.single_camera.tracker import SingleCameraTracker
-from pipeline.stage_clock import StageClock
 
 # People of the simulated world keep their distance in a picture of this size.
 _SIZE_WH = (1920, 1080)

@@ -10,12 +10,13 @@ from typing import Annotated, Any, NoReturn
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from pipeline.config import Config, load_config
-from pipeline.config_faults import describe
-from pipeline.config_file import merge, read_config_file, resolve_path
-from pipeline.errors import InputError
-from pipeline.mot_files import read_ground_truth
-from pipeline.track_boxes import TrackBoxes, check_unique, crop_ground_truth
+from pipeline.config.config import Config, load_config
+from pipeline.config.config_file import read_config_file, resolve_path
+from pipeline.core.config_faults import describe
+from pipeline.core.errors import InputError
+from pipeline.core.yaml_file import merge
+from pipeline.files.mot_files import read_ground_truth
+from pipeline.files.track_boxes import TrackBoxes, check_unique, crop_ground_truth
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,8 +12,8 @@ import numpy as np
 from pipeline.benchmark import boxmot_worker
 from pipeline.benchmark.boxmot_worker import receive, send
 from pipeline.benchmark.peer import Peer, PeerTracker, PeerTracks
-from pipeline.datatypes import Detections, Frame
-from pipeline.errors import InputError, RunError
+from pipeline.core.datatypes import Detections, Frame
+from pipeline.core.errors import InputError, RunError
 
 _MAJOR = "25"
 

@@ -22,8 +22,8 @@ from numpy.typing import NDArray
 from detectors.parquet_file import DetectionWriter
 from detectors.weights import model_hash
 from pipeline.benchmark.campus_cameras import Standing, disagreement_m, fit_pair, read_poses
-from pipeline.datatypes import Detections, Frame, IntArray
-from pipeline.errors import InputError
+from pipeline.core.datatypes import Detections, Frame, IntArray
+from pipeline.core.errors import InputError
 
 _TRUTH, _DETECTIONS = ".txt.gz", "-rendered.detections.json.gz"
 # Where a box is cut off by the picture's lower border, its bottom is not where the person stands.

@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import least_squares
 
-from pipeline.errors import InputError
-from pipeline.floor_calibration import apply_homography
+from pipeline.core.errors import InputError
+from pipeline.floor.fit_homography import apply_homography
 
 Array = NDArray[np.float64]
 

@@ -9,19 +9,19 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.base import Detector
-from pipeline.assignment import assign
 from pipeline.benchmark.contestants import Tracked, run_peer
 from pipeline.benchmark.peer import Peer, PeerTracks
-from pipeline.boxes import iou_matrix
-from pipeline.config import TrackerSettings
+from pipeline.core.assignment import assign
+from pipeline.core.boxes import iou_matrix
+from pipeline.core.datatypes import BoolArray, Detections, Frame, IntArray
+from pipeline.core.models import Detector
 from pipeline.cross_camera.clustering import AverageCosts, constrained_linkage, split_at_absences
-from pipeline.datatypes import BoolArray, Detections, Frame, IntArray
-from pipeline.evaluation import score
+from pipeline.files.track_boxes import TrackBoxes
+from pipeline.files.trajectory_boxes import TrajectoryBoxes
+from pipeline.scoring.evaluation import score
 from pipeline.single_camera.good_crops import good_crops
+from pipeline.single_camera.settings import TrackerSettings
 from pipeline.sources.base import FrameSource
-from pipeline.track_boxes import TrackBoxes
-from pipeline.trajectory_boxes import TrajectoryBoxes
 
 #: Cosine distances among which the best is chosen afterwards.
 THRESHOLDS = tuple(round(0.05 * step, 2) for step in range(1, 21))

@@ -7,7 +7,6 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from detectors.base import Detector
 from pipeline.assembly import calibrated, close_sources, open_sources
 from pipeline.benchmark.benchmark_set import BenchmarkSet
 from pipeline.benchmark.clustered_peer import ClusteredPeer
@@ -18,7 +17,8 @@ from pipeline.benchmark.perturbed import PerturbedDetector
 from pipeline.benchmark.report import Contestant
 from pipeline.benchmark.saved_run import SavedRun, computed_by, opened, saved_detections
 from pipeline.benchmark.thinned import ThinnedSource, thinned_boxes
-from pipeline.evaluation import Scores, score
+from pipeline.core.models import Detector
+from pipeline.scoring.evaluation import Scores, score
 from pipeline.sources.base import FrameSource
 
 #: Of saved detections, perhaps perturbed, with the frames they belong to.

@@ -11,15 +11,15 @@ from pathlib import Path
 
 import numpy as np
 
-from detectors.base import Detector
 from pipeline.assembly import build_parts
 from pipeline.benchmark.peer import Peer, PeerTracks
-from pipeline.config import Config
-from pipeline.datatypes import Detections, Frame
-from pipeline.runner import run
+from pipeline.config.config import Config
+from pipeline.core.datatypes import Detections, Frame
+from pipeline.core.models import Detector
+from pipeline.files.track_boxes import TrackBoxes
+from pipeline.files.trajectory_boxes import TrajectoryBoxes, read_trajectories
+from pipeline.recorded.runner import run
 from pipeline.sources.base import FrameSource
-from pipeline.track_boxes import TrackBoxes
-from pipeline.trajectory_boxes import TrajectoryBoxes, read_trajectories
 
 
 @dataclass(frozen=True, eq=False)

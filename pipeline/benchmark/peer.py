@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datatypes import Detections, Frame, IntArray
+from pipeline.core.datatypes import Detections, Frame, IntArray
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from detectors.base import Detector
-from pipeline.assignment import assign
-from pipeline.boxes import iou_matrix
-from pipeline.datatypes import Detections, Frame
-from pipeline.track_boxes import TrackBoxes
+from pipeline.core.assignment import assign
+from pipeline.core.boxes import iou_matrix
+from pipeline.core.datatypes import Detections, Frame
+from pipeline.core.models import Detector
+from pipeline.files.track_boxes import TrackBoxes
 
 # A detection that overlaps a true box less does not show the same person well.
 _SAME_IOU = 0.5

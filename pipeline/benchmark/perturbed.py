@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.base import Detector
-from pipeline.datatypes import Detections, Frame
+from pipeline.core.datatypes import Detections, Frame
+from pipeline.core.models import Detector
 
 # About what a detector's box moves by when a pixel of the picture changes.
 EDGE_SIGMA = 0.01

@@ -11,14 +11,14 @@ from pathlib import Path
 
 from detectors.saved import ReplayDetector, SavedFrames
 from detectors.weights import model_hash
-from pipeline import tracking
 from pipeline.assembly import embeddings_hash
 from pipeline.benchmark.benchmark_set import BenchmarkSet
 from pipeline.benchmark.source_stamp import source_stamp
-from pipeline.config import Config
-from pipeline.errors import RunError
-from pipeline.inference_runtime import Computation
-from pipeline.run_note import NOTE_NAME
+from pipeline.config.config import Config
+from pipeline.core.errors import RunError
+from pipeline.core.inference_runtime import Computation
+from pipeline.recorded import track as tracking
+from pipeline.recorded.run_note import NOTE_NAME
 from pipeline.sources.base import FrameSource
 
 

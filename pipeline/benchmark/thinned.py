@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pipeline.datatypes import Frame
+from pipeline.core.datatypes import Frame
+from pipeline.files.track_boxes import TrackBoxes
 from pipeline.sources.base import FrameSource
-from pipeline.track_boxes import TrackBoxes
 
 
 class ThinnedSource(FrameSource):

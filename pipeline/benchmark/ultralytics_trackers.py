@@ -11,7 +11,7 @@ import numpy as np
 
 from detectors.ultralytics_import import import_ultralytics
 from pipeline.benchmark.peer import Peer, PeerTracker, PeerTracks
-from pipeline.datatypes import Detections, Frame
+from pipeline.core.datatypes import Detections, Frame
 
 #: Name of the settings file -> name in tables.
 TRACKERS: Mapping[str, str] = MappingProxyType(

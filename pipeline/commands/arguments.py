@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 import yaml
 
-from pipeline.errors import InputError
+from pipeline.core.errors import InputError
 
 ConfigOption = Annotated[
     Path | None,

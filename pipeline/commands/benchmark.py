@@ -15,7 +15,6 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from detectors.base import Detector
 from pipeline.assembly import (
     build_detector,
     build_embedder,
@@ -25,21 +24,21 @@ from pipeline.assembly import (
     open_sources,
 )
 from pipeline.benchmark.association_load import measure as measure_load
+from pipeline.benchmark.simulation import SimulatedWorld
 from pipeline.benchmark.ultralytics_trackers import bytetrack
-from pipeline.calibration import with_calibration
 from pipeline.commands.arguments import ConfigOption, SetOption, overrides_of
 from pipeline.commands.campus import campus
 from pipeline.commands.embedders import embedders
-from pipeline.commands.json_file import write_json
 from pipeline.commands.trackers import trackers
-from pipeline.config import Config, load_config, named_sources
-from pipeline.errors import InputError, RunError
-from pipeline.run_summary import RunSummary
-from pipeline.runner import detected_ticks, run
-from pipeline.simulation import SimulatedWorld
+from pipeline.config.config import Config, load_config, named_sources
+from pipeline.config.match_limits import with_calibration
+from pipeline.core.errors import InputError, RunError
+from pipeline.core.models import Detector, Embedder
+from pipeline.core.stage_clock import StageClock
+from pipeline.files.json_file import write_json
+from pipeline.recorded.run_summary import RunSummary
+from pipeline.recorded.runner import detected_ticks, run
 from pipeline.sources.base import BrokenSource
-from pipeline.stage_clock import StageClock
-from reid.base import Embedder
 
 app = typer.Typer()
 app.command(name="trackers")(trackers)

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from pipeline.errors import InputError
+from pipeline.core.errors import InputError
 
 
 def campus(

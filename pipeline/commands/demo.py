@@ -9,10 +9,11 @@ import typer
 from rich.console import Console
 
 from pipeline.commands.arguments import OverwriteOption
-from pipeline.commands.json_file import write_json
 from pipeline.commands.track import track_with_progress
-from pipeline.config import PROJECT_ROOT, load_config
-from pipeline.tracking import draw_video, track
+from pipeline.config.config import load_config
+from pipeline.core.paths import PROJECT_ROOT
+from pipeline.files.json_file import write_json
+from pipeline.recorded.track import draw_video, track
 
 DEMO_CONFIG = PROJECT_ROOT / "configs" / "demo.yaml"
 SCENE = PROJECT_ROOT / "demo" / "scene"
@@ -36,8 +37,8 @@ def demo(
 
         mtmc demo --output runs/demo
     """
-    from pipeline.evaluation import evaluate as evaluate_files
-    from pipeline.evaluation_tables import comparison_table, linking_table, scores_table
+    from pipeline.scoring.evaluation import evaluate as evaluate_files
+    from pipeline.scoring.evaluation_tables import comparison_table, linking_table, scores_table
 
     console = Console()
     config = load_config(DEMO_CONFIG, {"output": {"save_detections": True}})

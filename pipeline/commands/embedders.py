@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipeline.calibration import Calibration
 from pipeline.commands.arguments import SetOption
 from pipeline.commands.trackers import measure_sets
-from pipeline.errors import InputError
-from pipeline.export_cache import cache_folder
-from pipeline.network_input import NetworkInput
+from pipeline.config.match_limits import Calibration
+from pipeline.core.errors import InputError
+from pipeline.core.export_cache import cache_folder
+from pipeline.core.network_input import NetworkInput
 
 if TYPE_CHECKING:
     from pipeline.benchmark.benchmark_set import BenchmarkSet
@@ -53,7 +53,7 @@ def embedders(
     """
     from pipeline.benchmark.comparison import compare
     from pipeline.benchmark.saved_run import computed_by, saved_boxes
-    from reid.peers import named_network
+    from reid.evaluation.peers import named_network
 
     networks: dict[str, tuple[Path, NetworkInput | None]] = {}
     for text in embedder or ():

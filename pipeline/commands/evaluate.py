@@ -9,8 +9,8 @@ import typer
 from rich.console import Console
 
 from pipeline.commands.arguments import ConfigOption, camera_files
-from pipeline.commands.json_file import write_json
-from pipeline.config import load_config
+from pipeline.config.config import load_config
+from pipeline.files.json_file import write_json
 
 
 def evaluate(
@@ -51,11 +51,11 @@ def evaluate(
 
         mtmc evaluate -t results/trajectories.csv -g cam1=cam1_gt.txt -g cam2=cam2_gt.txt
     """
-    from pipeline.evaluation import score
-    from pipeline.evaluation_tables import linking_table, scores_table
-    from pipeline.mot_files import read_ground_truth
-    from pipeline.track_boxes import crop_ground_truth
-    from pipeline.trajectory_boxes import read_trajectories
+    from pipeline.files.mot_files import read_ground_truth
+    from pipeline.files.track_boxes import crop_ground_truth
+    from pipeline.files.trajectory_boxes import read_trajectories
+    from pipeline.scoring.evaluation import score
+    from pipeline.scoring.evaluation_tables import linking_table, scores_table
 
     files = camera_files("--ground-truth", ground_truth)
     predicted = read_trajectories(trajectories, class_name=class_name, interpolated=interpolated)

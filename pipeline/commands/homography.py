@@ -10,9 +10,9 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from pipeline.camera_parameters import read_camera
-from pipeline.errors import InputError
-from pipeline.floor_calibration import FloorFit, fit_homography, read_pairs
+from pipeline.core.errors import InputError
+from pipeline.floor.camera_files import read_camera
+from pipeline.floor.fit_homography import FloorFit, fit_homography, read_pairs
 
 
 def homography(

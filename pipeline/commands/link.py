@@ -14,13 +14,14 @@ from rich.console import Console
 
 from pipeline.assembly import build_second_pass, calibrated
 from pipeline.commands.arguments import ConfigOption, OverwriteOption, SetOption, overrides_of
-from pipeline.config import Config, check_windows, load_config
-from pipeline.config_file import merge
-from pipeline.cross_camera.tracklet_file import TrackletFile, read_info
-from pipeline.errors import InputError
+from pipeline.config.config import Config, load_config
+from pipeline.core.errors import InputError
+from pipeline.core.yaml_file import merge
+from pipeline.cross_camera.settings import check_windows
 from pipeline.files.run_folder import clear_results, hold_results
-from pipeline.finalize import rewrite
-from pipeline.run_note import NOTE_NAME, EarlierNote
+from pipeline.files.tracklet_file import TrackletFile, read_info
+from pipeline.recorded.finalize import rewrite
+from pipeline.recorded.run_note import NOTE_NAME, EarlierNote
 
 
 def link(

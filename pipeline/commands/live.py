@@ -14,20 +14,20 @@ import typer
 from rich.console import Console
 from rich.live import Live
 
-from pipeline.calibration import with_limits_of
 from pipeline.commands.arguments import SetOption, overrides_of
-from pipeline.commands.json_file import write_json
-from pipeline.config import Config, load_config
-from pipeline.errors import InputError, RunError
-from pipeline.live import redaction
-from pipeline.live.camera_plans import camera_plans
-from pipeline.live.output_settings import WebSettings
-from pipeline.live.redacted_tracebacks import RedactedTracebacks
-from pipeline.live.redaction import Redactor
+from pipeline.config.config import Config, load_config
+from pipeline.config.match_limits import with_limits_of
+from pipeline.config.output_settings import WebSettings
+from pipeline.core import redaction
+from pipeline.core.errors import InputError, RunError
+from pipeline.core.redaction import Redactor
+from pipeline.files.json_file import write_json
+from pipeline.live.cameras.camera_plans import camera_plans
 from pipeline.live.run import LiveRun, default_plans
 from pipeline.live.signals import Signals
 from pipeline.live.sinks.build import sink_makers
-from pipeline.live.status_table import camera_line, status_line, status_table
+from pipeline.live.telling.redacted_tracebacks import RedactedTracebacks
+from pipeline.live.telling.status_table import camera_line, status_line, status_table
 
 if TYPE_CHECKING:
     from pipeline.live.web.server import WebServer

@@ -12,13 +12,13 @@ HANDED_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_opt
 
 def reid(context: typer.Context) -> None:
     """Train, measure and convert re-identification models; `mtmc reid --help` lists the commands."""
-    from reid.cli import app
+    from pipeline.commands.reid.app import app
 
     app(context.args, prog_name="mtmc reid", standalone_mode=False)
 
 
 def detectors(context: typer.Context) -> None:
     """Train and measure detectors; `mtmc detectors --help` lists the commands."""
-    from detectors.cli import app
+    from pipeline.commands.detectors.app import app
 
     app(context.args, prog_name="mtmc detectors", standalone_mode=False)

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from pipeline.errors import InputError
+from pipeline.core.errors import InputError
 from pipeline.privacy.export_person import export_person
 from pipeline.privacy.purge import purge_before, purge_person
 from pipeline.privacy.run_folder import RunFolder

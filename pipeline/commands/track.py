@@ -17,11 +17,11 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from pipeline import tracking
 from pipeline.commands.arguments import ConfigOption, OverwriteOption, SetOption, camera_files, overrides_of
-from pipeline.config import Config, load_config, named_sources
-from pipeline.errors import InputError, RunError
-from pipeline.run_summary import RunSummary
+from pipeline.config.config import Config, load_config, named_sources
+from pipeline.core.errors import InputError, RunError
+from pipeline.recorded import track as tracking
+from pipeline.recorded.run_summary import RunSummary
 from pipeline.sources.base import FrameSource
 
 
@@ -95,7 +95,7 @@ def track(
 def track_with_progress(
     config: Config, output: Path, detections: dict[str, Path], overwrite: bool, console: Console
 ) -> RunSummary:
-    """`pipeline.tracking.track` with a progress bar over all cameras, then the summary's tables."""
+    """`pipeline.recorded.track.track` with a progress bar over all cameras, then the summary's tables."""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),

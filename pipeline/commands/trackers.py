@@ -12,9 +12,9 @@ from rich.console import Console
 from rich.markdown import Markdown
 
 from pipeline.commands.arguments import SetOption, overrides_of
-from pipeline.commands.json_file import write_json, write_text
-from pipeline.config import PROJECT_ROOT
-from pipeline.export_cache import cache_folder
+from pipeline.core.export_cache import cache_folder
+from pipeline.core.paths import PROJECT_ROOT
+from pipeline.files.json_file import write_json, write_text
 
 if TYPE_CHECKING:
     from pipeline.benchmark.benchmark_set import BenchmarkSet

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datatypes import FloatArray, Tracklet
+from pipeline.core.datatypes import FloatArray, Tracklet
 
 # A camera's mean counts half when it comes from so many tracks.
 _HALF_TRACKS = 10

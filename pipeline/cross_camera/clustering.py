@@ -7,7 +7,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datatypes import BoolArray, IntArray
+from pipeline.core.datatypes import BoolArray, IntArray
 
 
 class Evidence(Protocol):

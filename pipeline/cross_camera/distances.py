@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datatypes import FloatArray
+from pipeline.core.datatypes import FloatArray
 
 Array = NDArray[np.floating[Any]]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipeline.datatypes import FloatArray
+from pipeline.core.datatypes import FloatArray
 
 
 class FeatureBank:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.core.datatypes import BoolArray, FloatArray, IntArray
 from pipeline.cross_camera.camera_centres import CentreState
-from pipeline.datatypes import BoolArray, FloatArray, IntArray
 
 
 @dataclass(frozen=True, eq=False)

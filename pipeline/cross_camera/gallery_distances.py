@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pipeline.core.datatypes import FloatArray
 from pipeline.cross_camera.distances import Array, look_distances
 from pipeline.cross_camera.identities import IdentityTable
 from pipeline.cross_camera.track_record import TrackRecord
-from pipeline.datatypes import FloatArray
 
 
 @dataclass(eq=False)

@@ -8,11 +8,11 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.core.datatypes import BoolArray, FloatArray, IntArray
 from pipeline.cross_camera.camera_centres import CameraCentres
 from pipeline.cross_camera.distances import mean_look
 from pipeline.cross_camera.floor_path import slot_of
 from pipeline.cross_camera.gallery import Gallery
-from pipeline.datatypes import BoolArray, FloatArray, IntArray
 
 # Time slots of floor positions kept for each identity: the last 10 s.
 _FLOOR_SLOTS = 40

@@ -7,9 +7,9 @@ from copy import deepcopy
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.core.datatypes import BoolArray, IntArray
 from pipeline.cross_camera.clustering import add_row
 from pipeline.cross_camera.distances import combined_cost, look_distances
-from pipeline.datatypes import BoolArray, IntArray
 
 Array = NDArray[np.float64]
 

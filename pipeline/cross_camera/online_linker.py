@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.assignment import assign
-from pipeline.config import LinkerSettings, TransitWindow
+from pipeline.core.assignment import assign
+from pipeline.core.datatypes import BoolArray, Correction, FloatArray, Link
 from pipeline.cross_camera.camera_centres import CameraCentres
 from pipeline.cross_camera.distances import MIN_SHARED_SLOTS, combined_cost, mean_look, posterior
 from pipeline.cross_camera.feature_bank import FeatureBank
@@ -28,9 +28,9 @@ from pipeline.cross_camera.floor_path import SLOT_S, FloorPath
 from pipeline.cross_camera.gallery import Gallery
 from pipeline.cross_camera.gallery_distances import GalleryDistances
 from pipeline.cross_camera.identities import IdentityTable
+from pipeline.cross_camera.settings import LinkerSettings, TransitWindow
 from pipeline.cross_camera.track_record import TrackRecord
 from pipeline.cross_camera.transit import TransitTimes
-from pipeline.datatypes import BoolArray, FloatArray, Link
 from pipeline.single_camera.tracker import TrackedFrame
 
 Array = NDArray[np.floating[Any]]
@@ -49,23 +49,6 @@ class ObservedTracks:
 
     seen: list[TrackRecord]
     ended: list[TrackRecord]
-
-
-@dataclass(frozen=True)
-class Correction:
-    """The id of its own that a track had while undecided belongs to somebody known.
-
-    Attributes:
-        time_s: when that was found.
-        provisional_id: the id that the track had; no other track ever has it.
-        link: what counts.
-    """
-
-    time_s: float
-    camera_id: str
-    track_id: int
-    provisional_id: int
-    link: Link
 
 
 @dataclass(frozen=True, eq=False)
@@ -412,7 +395,16 @@ class OnlineLinker:
         self._distances.drop(record)
         provisional_id = self._undecided_ids.pop(record, None)
         if provisional_id is not None and self._on_correction is not None:
-            self._on_correction(Correction(record.last_s, record.camera_id, record.track_id, provisional_id, link))
+            self._on_correction(
+                Correction(
+                    record.last_s,
+                    record.camera_id,
+                    record.track_id,
+                    provisional_id,
+                    link.global_id,
+                    link.confidence,
+                )
+            )
         record.link = link
         known = self._identities
         known.see([link.global_id], self._camera_row[record.camera_id], record.last_s)

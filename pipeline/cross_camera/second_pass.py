@@ -18,15 +18,15 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.assignment import assign
-from pipeline.config import LinkerSettings, SecondPassSettings
+from pipeline.core.assignment import assign
+from pipeline.core.datatypes import BoolArray, FloatArray, IntArray, Link, Tracklet
 from pipeline.cross_camera.camera_centres import CameraCentres
 from pipeline.cross_camera.clustering import constrained_linkage, split_at_absences
 from pipeline.cross_camera.distances import MIN_SHARED_SLOTS, mean_look, posterior
 from pipeline.cross_camera.floor_path import SLOT_S, slot_of
 from pipeline.cross_camera.mean_looks import MeanLooks
+from pipeline.cross_camera.settings import LinkerSettings, SecondPassSettings
 from pipeline.cross_camera.transit import TransitTimes
-from pipeline.datatypes import BoolArray, FloatArray, IntArray, Link, Tracklet
 
 TrackKey = tuple[str, int]
 # Floor positions that a member keeps when it is joined with others: the newest four minutes and more.

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pipeline.core.datatypes import Link, Tracklet
 from pipeline.cross_camera.feature_bank import FeatureBank
 from pipeline.cross_camera.floor_path import SLOT_S, FloorPath
-from pipeline.datatypes import Link, Tracklet
 
 
 @dataclass(eq=False)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.config import TransitWindow
+from pipeline.cross_camera.settings import TransitWindow
 
 
 class TransitTimes:

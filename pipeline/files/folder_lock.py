@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
-from pipeline.errors import InputError
+from pipeline.core.errors import InputError
 
 try:
     import fcntl

@@ -6,7 +6,7 @@ import logging
 import shutil
 from pathlib import Path
 
-from pipeline.errors import InputError
+from pipeline.core.errors import InputError
 from pipeline.files.folder_lock import FolderLock
 
 #: The folder of rows with their final ids until they take the place of the others; a kill leaves it behind.

@@ -9,7 +9,7 @@ from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from pipeline.errors import RunError
+from pipeline.core.errors import RunError
 
 #: Of files and folders that hold data of people: for their owner alone.
 FILE_MODE = 0o600

@@ -5,15 +5,15 @@ from __future__ import annotations
 import numpy as np
 
 from pipeline.assembly import build_detector, build_embedder, calibrated, versions
-from pipeline.config import Config
-from pipeline.datatypes import Frame
-from pipeline.live.run import LiveParts
+from pipeline.config.config import Config
+from pipeline.core.datatypes import Frame
+from pipeline.core.models import Models
 
 # The first batch of a network can take many times as long as the others.
 _WARM_UP_WH = (1280, 720)
 
 
-def build_live(config: Config) -> tuple[Config, LiveParts]:
+def build_live(config: Config) -> tuple[Config, Models]:
     """The models, and the configuration with numbers in place of calibrated limits.
 
     Raises:
@@ -31,4 +31,4 @@ def build_live(config: Config) -> tuple[Config, LiveParts]:
     if embedder is not None and config.cameras:
         frame = Frame(config.cameras[0].name, 0, 0.0, _WARM_UP_WH, blank)
         embedder.embed([frame], [np.array([[100, 100, 200, 400]], np.float32)])
-    return config, LiveParts(detector, embedder, versions())
+    return config, Models(detector, embedder, versions())

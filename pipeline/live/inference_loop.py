@@ -15,17 +15,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from detectors.base import Detector
-from pipeline.association import DetectedFrame
-from pipeline.datatypes import Frame
-from pipeline.live.camera_record import CameraRecord
-from pipeline.live.frame_board import FrameBoard, LiveFrame
+from pipeline.association.associator import DetectedFrame
+from pipeline.config.live_settings import LiveSettings
+from pipeline.core.datatypes import Frame
+from pipeline.core.models import Detector
+from pipeline.core.redaction import Redactor
+from pipeline.core.stage_clock import StageClock
+from pipeline.live.cameras.camera_record import CameraRecord
+from pipeline.live.cameras.frame_board import FrameBoard, LiveFrame
 from pipeline.live.host_clock import LiveClock
-from pipeline.live.preview import PreviewFeed
-from pipeline.live.redaction import Redactor
-from pipeline.live.settings import LiveSettings
+from pipeline.live.telling.preview import PreviewFeed
 from pipeline.live.tracking_core import Output, TrackingCore
-from pipeline.stage_clock import StageClock
 
 # Rows move on while no frame comes.
 _IDLE_S = 0.1

@@ -17,15 +17,15 @@ import av
 import numpy as np
 from rich.table import Table
 
-from detectors.base import Detector
-from pipeline.config import CameraConfig, Config
-from pipeline.datatypes import Frame
-from pipeline.errors import InputError
-from pipeline.live.camera_plans import camera_plans
-from pipeline.live.redaction import Redactor
-from pipeline.live.run import LiveParts, LiveRun
+from pipeline.config.config import CameraConfig, Config
+from pipeline.core.datatypes import Frame
+from pipeline.core.errors import InputError
+from pipeline.core.models import Detector, Models
+from pipeline.core.redaction import Redactor
+from pipeline.core.stream_address import is_stream
+from pipeline.live.cameras.camera_plans import camera_plans
+from pipeline.live.run import LiveRun
 from pipeline.sources.video import VideoSource
-from pipeline.stream_address import is_stream
 
 SIZE_WH = (1280, 720)
 FRAME_RATE = 10
@@ -135,7 +135,7 @@ class LoadFigures:
 
 
 def measure_load(
-    config: Config, parts: LiveParts, *, duration_s: float, stop: threading.Event, max_cameras: int = 256
+    config: Config, parts: Models, *, duration_s: float, stop: threading.Event, max_cameras: int = 256
 ) -> LoadFigures | None:
     """Play the recordings of `config`, scaled, as more and more cameras until they are not held any more.
 
@@ -261,7 +261,7 @@ class _BareDetector:
 
 def _trial(
     config: Config,
-    parts: LiveParts,
+    parts: Models,
     clips: Sequence[Path],
     cameras: int,
     folder: Path,

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pipeline.config import Config
-from pipeline.errors import InputError
-from pipeline.live.fleet import CameraPlan
+from pipeline.config.config import Config
+from pipeline.core.errors import InputError
+from pipeline.live.cameras.fleet import CameraPlan
 
 
 @dataclass(frozen=True)

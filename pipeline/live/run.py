@@ -10,41 +10,40 @@ import logging
 import secrets
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 import psutil
 
-from detectors.base import Detector
-from pipeline.config import Config
-from pipeline.errors import RunError
+from pipeline.config.config import Config
+from pipeline.core.datatypes import Correction
+from pipeline.core.errors import RunError
+from pipeline.core.models import Models
+from pipeline.core.redaction import Redactor
+from pipeline.core.stage_clock import StageClock
 from pipeline.files.run_folder import OutputFolder
-from pipeline.live.camera_plans import camera_plans, crops_of
-from pipeline.live.fleet import CameraFleet, CameraPlan
-from pipeline.live.gallery_file import GALLERY_NAME, load_gallery, save_gallery, without_forgotten
+from pipeline.live.cameras.camera_plans import camera_plans, crops_of
+from pipeline.live.cameras.fleet import CameraFleet, CameraPlan
 from pipeline.live.guarded_thread import GuardedThread
 from pipeline.live.host_clock import HostClock, LiveClock
 from pipeline.live.inference_loop import InferenceLoop
-from pipeline.live.killed_runs import finish_killed_runs
-from pipeline.live.manifest import Manifest
-from pipeline.live.preview import PreviewFeed
-from pipeline.live.redaction import Redactor
+from pipeline.live.output.gallery_file import GALLERY_NAME, load_gallery, save_gallery, without_forgotten
+from pipeline.live.output.killed_runs import finish_killed_runs
+from pipeline.live.output.manifest import Manifest
+from pipeline.live.output.retention import Retention
+from pipeline.live.output.row_writer import RowWriter
+from pipeline.live.output.segments import SegmentWriter
 from pipeline.live.reload import changes
-from pipeline.live.retention import Retention
-from pipeline.live.row_writer import RowWriter
-from pipeline.live.segments import SegmentWriter
-from pipeline.live.sinks.base import PreviewHook, Remap, Sink
+from pipeline.live.sinks.base import PreviewHook, Sink
 from pipeline.live.sinks.build import secrets_of, sink_makers
 from pipeline.live.sinks.feed import SinkFeed
-from pipeline.live.status import CameraStatus, LiveStatus
+from pipeline.live.telling.preview import PreviewFeed
+from pipeline.live.telling.status import CameraStatus, LiveStatus
 from pipeline.live.tolerant_embedder import TolerantEmbedder
 from pipeline.live.tracking_core import Output, TrackingCore
-from pipeline.runner import computations
-from pipeline.stage_clock import StageClock
-from reid.base import Embedder
+from pipeline.recorded.runner import computations
 
 # Stopping takes at most 2 s altogether: the batch under way, the rows, the sinks, the readers.
 _STOP_WORK_S = 1.2
@@ -58,26 +57,6 @@ _HOUSEKEEPING_S = 0.2
 _CHECKPOINT_RETRY_S = 1.0  # after one that failed
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class LiveParts:
-    """What is built before a run and may take a while.
-
-    Attributes:
-        detector: warmed up.
-        embedder: None links by floor positions alone.
-        versions: of the packages, for the manifest.
-    """
-
-    detector: Detector
-    embedder: Embedder | None
-    versions: Mapping[str, str]
-
-    @property
-    def embedder_hash(self) -> str:
-        """'' without an embedder."""
-        return "" if self.embedder is None else self.embedder.model_hash
 
 
 class LiveRun:
@@ -97,7 +76,7 @@ class LiveRun:
     def __init__(
         self,
         config: Config,
-        parts: LiveParts,
+        parts: Models,
         folder: Path,
         *,
         plans_of: Callable[[Config], list[CameraPlan]],
@@ -136,7 +115,7 @@ class LiveRun:
         self.run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}"
         self._started_s = self._clock.monotonic_s()
         self._told: set[str] = set()
-        self._last_words: list[Remap] = []
+        self._last_words: list[Correction] = []
         self._tell("what a killed run left cannot be finished", self._finish_killed_runs)
         self._plans = plans
         self._core_lock = threading.Lock()

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from pipeline.datatypes import EmbeddedCrops, FloatArray, Frame
-from pipeline.inference_runtime import Computation
-from reid.base import Embedder
+from pipeline.core.datatypes import EmbeddedCrops, FloatArray, Frame
+from pipeline.core.inference_runtime import Computation
+from pipeline.core.models import Embedder
 
 _log = logging.getLogger(__name__)
 

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pipeline.association import Associated, Associator, DetectedFrame
-from pipeline.camera_geometry import CameraGeometry
-from pipeline.config import CameraConfig, Config, TransitWindow
+from pipeline.association.associator import Associated, Associator, DetectedFrame
+from pipeline.config.config import CameraConfig, Config
+from pipeline.core.datatypes import Correction, LinkedRow
+from pipeline.core.models import Embedder
+from pipeline.core.stage_clock import StageClock
 from pipeline.cross_camera.gallery import Gallery
-from pipeline.cross_camera.online_linker import Correction, OnlineLinker
-from pipeline.live.live_geometry import live_geometry
-from pipeline.live.sinks.base import Remap
-from pipeline.results_csv import LinkedRow
+from pipeline.cross_camera.online_linker import OnlineLinker
+from pipeline.cross_camera.settings import TransitWindow
+from pipeline.floor.camera_geometry import CameraGeometry
+from pipeline.floor.live_geometry import live_geometry
 from pipeline.single_camera.tracker import SingleCameraTracker
-from pipeline.stage_clock import StageClock
-from reid.base import Embedder
 
 # Rows wait for a track that is about to be confirmed; not for one of a camera that went silent meanwhile.
 _UNCONFIRMED_WAIT_S = 0.5
@@ -26,7 +26,7 @@ class Output:
     """What is to be written, rows first."""
 
     rows: list[LinkedRow]
-    corrections: list[Remap]
+    corrections: list[Correction]
 
 
 class TrackingCore:
@@ -48,12 +48,12 @@ class TrackingCore:
         stages: StageClock,
     ) -> None:
         self._settings = config.tracker
-        self._corrections: list[Remap] = []
+        self._corrections: list[Correction] = []
         self._linker = OnlineLinker(
             [camera.name for camera in config.cameras],
             config.linker,
             decisions_are_final=True,
-            on_correction=self._note_correction,
+            on_correction=self._corrections.append,
         )
         if gallery is not None:
             self._linker.restore(gallery)
@@ -148,17 +148,6 @@ class TrackingCore:
         self._size_wh[camera_id] = size_wh
 
     def _output(self, associated: Associated) -> Output:
-        corrections, self._corrections = self._corrections, []
+        corrections = self._corrections.copy()
+        self._corrections.clear()
         return Output(associated.rows, corrections)
-
-    def _note_correction(self, correction: Correction) -> None:
-        self._corrections.append(
-            Remap(
-                time_s=correction.time_s,
-                camera_id=correction.camera_id,
-                track_id=correction.track_id,
-                provisional_id=correction.provisional_id,
-                global_id=correction.link.global_id,
-                confidence=correction.link.confidence,
-            )
-        )

@@ -9,12 +9,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pipeline.errors import InputError, RunError
+from pipeline.core.errors import InputError, RunError
+from pipeline.files.results_csv import COLUMNS
 from pipeline.files.whole_files import FOLDER_MODE, write_whole
-from pipeline.live.gallery_file import GALLERY_NAME, person_in
+from pipeline.live.output.gallery_file import GALLERY_NAME, person_in
 from pipeline.privacy.person import person_ids
 from pipeline.privacy.run_folder import RunFolder, write_csv
-from pipeline.results_csv import COLUMNS
 
 
 def export_person(folder: RunFolder, global_id: int, output: Path) -> dict[str, Any]:

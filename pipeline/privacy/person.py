@@ -11,10 +11,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from pipeline.live.segments import run_id_of
-from pipeline.live.sinks.base import Remap
+from pipeline.core.datatypes import Correction
+from pipeline.files.results_csv import COLUMNS
+from pipeline.live.output.segments import run_id_of
 from pipeline.privacy.run_folder import RunFolder
-from pipeline.results_csv import COLUMNS
 
 _GLOBAL_ID, _CAMERA_ID, _TRACK_ID, _TIME_S, _CONFIDENCE = map(
     COLUMNS.index, ("global_id", "camera_id", "track_id", "time_s", "link_confidence")
@@ -33,7 +33,7 @@ class PersonIds:
 
     global_id: int
     all: frozenset[int]
-    unwritten: tuple[Remap, ...]
+    unwritten: tuple[Correction, ...]
 
 
 def person_ids(folder: RunFolder, global_id: int) -> PersonIds:
@@ -49,7 +49,7 @@ def person_ids(folder: RunFolder, global_id: int) -> PersonIds:
     return PersonIds(counts, frozenset({counts, *same}), tuple(unwritten))
 
 
-def _corrections_in_rows(folder: RunFolder) -> Iterator[Remap]:
+def _corrections_in_rows(folder: RunFolder) -> Iterator[Correction]:
     """One wherever the id of a track changes."""
     last: dict[tuple[str, str, str], tuple[str, str]] = {}
     for path in folder.csv_files:
@@ -58,7 +58,7 @@ def _corrections_in_rows(folder: RunFolder) -> Iterator[Remap]:
             camera_id, track_id = row[_CAMERA_ID], row[_TRACK_ID]
             before, seen_s = last.get((run_id, camera_id, track_id), ("", ""))
             if before not in ("", row[_GLOBAL_ID]):
-                yield Remap(
+                yield Correction(
                     time_s=float(seen_s),
                     camera_id=camera_id,
                     track_id=int(track_id),

@@ -18,16 +18,16 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from pipeline.errors import InputError, RunError
+from pipeline.core.datatypes import Correction
+from pipeline.core.errors import InputError, RunError
+from pipeline.files.mot_files import result_line
+from pipeline.files.results_csv import COLUMNS
 from pipeline.files.run_folder import delete_leftovers
 from pipeline.files.whole_files import cut_torn_line
-from pipeline.live.gallery_file import ASIDE_NAMES, GALLERY_NAME, keep_people
-from pipeline.live.segments import REMAP_COLUMNS, REMAP_NAME, append_remaps
-from pipeline.live.sinks.base import Remap
-from pipeline.mot_files import result_line
+from pipeline.live.output.gallery_file import ASIDE_NAMES, GALLERY_NAME, keep_people
+from pipeline.live.output.segments import REMAP_COLUMNS, REMAP_NAME, append_remaps
 from pipeline.privacy.person import person_ids
 from pipeline.privacy.run_folder import RunFolder, replacing, utc_of, write_csv
-from pipeline.results_csv import COLUMNS
 
 _GLOBAL_ID, _CAMERA_ID, _TRACK_ID = (COLUMNS.index(name) for name in ("global_id", "camera_id", "track_id"))
 
@@ -137,7 +137,7 @@ def purge_before(folder: RunFolder, moment: datetime, *, delete_shared: bool) ->
         return purged
 
 
-def _note(folder: RunFolder, corrections: Sequence[Remap]) -> None:
+def _note(folder: RunFolder, corrections: Sequence[Correction]) -> None:
     """Into remap.csv, which is changed last: what only rows say would be lost if the purge were cut off among them."""
     if not corrections:
         return

@@ -13,13 +13,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import TextIO
 
-from pipeline.errors import InputError, RunError
+from pipeline.core.errors import InputError, RunError
 from pipeline.files import whole_files
 from pipeline.files.folder_lock import FolderLock
+from pipeline.files.results_csv import COLUMNS
 from pipeline.files.whole_files import FILE_MODE
-from pipeline.live.manifest import recorded
-from pipeline.live.segments import REMAP_COLUMNS, REMAP_NAME, run_id_of, segments
-from pipeline.results_csv import COLUMNS
+from pipeline.live.output.manifest import recorded
+from pipeline.live.output.segments import REMAP_COLUMNS, REMAP_NAME, run_id_of, segments
 
 # What logrotate compresses with.
 _COMPRESSED = frozenset({".gz", ".bz2", ".xz", ".zst"})

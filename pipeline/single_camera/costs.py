@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.boxes import Boxes
-from pipeline.datatypes import BoolArray, FloatArray
+from pipeline.core.boxes import Boxes
+from pipeline.core.datatypes import BoolArray, FloatArray
 
 
 def gate_distance(tracks_xyxy: Boxes, detections_xyxy: Boxes) -> NDArray[np.floating[Any]]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipeline.boxes import covered_share
-from pipeline.config import TrackerSettings
-from pipeline.datatypes import BoolArray, FloatArray
+from pipeline.core.boxes import covered_share
+from pipeline.core.datatypes import BoolArray, FloatArray
+from pipeline.single_camera.settings import TrackerSettings
 
 
 def good_crops(

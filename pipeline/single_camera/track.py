@@ -8,7 +8,7 @@ from math import sqrt
 
 import numpy as np
 
-from pipeline.datatypes import FloatArray
+from pipeline.core.datatypes import FloatArray
 
 # Weight of the past in the running appearance. Embeddings come about once a second, so this forgets in seconds.
 _APPEARANCE_MOMENTUM = 0.7

@@ -18,13 +18,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.assignment import assign
-from pipeline.boxes import Boxes, cxcywh_to_xyxy, iou_matrix, xyxy_to_cxcywh
-from pipeline.config import TrackerSettings
-from pipeline.datatypes import BoolArray, Detections, FloatArray, Frame, IntArray
+from pipeline.core.assignment import assign
+from pipeline.core.boxes import Boxes, cxcywh_to_xyxy, iou_matrix, xyxy_to_cxcywh
+from pipeline.core.datatypes import BoolArray, Detections, FloatArray, Frame, IntArray
 from pipeline.single_camera.costs import cosine_distance, fused_cost, gate_distance
 from pipeline.single_camera.good_crops import good_crops
 from pipeline.single_camera.kalman_filter import KalmanFilter
+from pipeline.single_camera.settings import TrackerSettings
 from pipeline.single_camera.track import Observation, Track, TrackState
 
 # Times of frames are sums and products of binary fractions: 0.3 s after 0.2 s is a little less than 0.1 s later.

@@ -12,8 +12,8 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datatypes import Frame
-from pipeline.errors import RunError
+from pipeline.core.datatypes import Frame
+from pipeline.core.errors import RunError
 
 
 class BrokenSource(RunError):

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from pipeline.datatypes import Frame
-from pipeline.errors import InputError
+from pipeline.core.datatypes import Frame
+from pipeline.core.errors import InputError
 from pipeline.sources.base import FrameSource
 
 

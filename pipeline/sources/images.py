@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datatypes import Frame
-from pipeline.errors import InputError
+from pipeline.core.datatypes import Frame
+from pipeline.core.errors import InputError
 from pipeline.sources.base import Clock, FrameSource
 
 IMAGE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})

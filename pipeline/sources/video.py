@@ -15,8 +15,8 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from pipeline.datatypes import Frame
-from pipeline.errors import InputError
+from pipeline.core.datatypes import Frame
+from pipeline.core.errors import InputError
 from pipeline.sources.base import Clock, FrameSource
 from pipeline.sources.presentation_times import PresentationTimes
 

@@ -7,8 +7,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from pipeline.datatypes import FloatArray, IntArray
-from pipeline.inference_runtime import Computation
+from pipeline.core.datatypes import FloatArray, IntArray
+from pipeline.core.inference_runtime import Computation
 from reid.crops import normalise
 from reid.model_header import ModelHeader
 from reid.models.sie import UNKNOWN

@@ -11,9 +11,9 @@ from typing import Literal
 
 import torch
 
-from pipeline.errors import InputError
-from pipeline.export_cache import cached_export
-from pipeline.inference_runtime import Runtime, choose_runtime
+from pipeline.core.errors import InputError
+from pipeline.core.export_cache import cached_export
+from pipeline.core.inference_runtime import Runtime, choose_runtime
 from reid.backends.base import Backend
 from reid.backends.exported import ExportedModel
 from reid.backends.foreign import ForeignBackend

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.errors import InputError
+from pipeline.core.errors import InputError
 from reid.backends import onnx_model, openvino_model, tensorrt_engine
 from reid.model_header import ModelHeader
 

@@ -11,9 +11,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pipeline.datatypes import FloatArray, IntArray
-from pipeline.errors import InputError
-from pipeline.inference_runtime import Computation
+from pipeline.core.datatypes import FloatArray, IntArray
+from pipeline.core.errors import InputError
+from pipeline.core.inference_runtime import Computation
 from reid.backends.onnx_model import open_session
 from reid.backends.openvino_model import compile_network, import_openvino
 from reid.device import processor_name

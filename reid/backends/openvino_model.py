@@ -7,9 +7,9 @@ from typing import Any
 
 from torch import Tensor
 
-from pipeline.datatypes import FloatArray, IntArray
-from pipeline.errors import InputError
-from pipeline.inference_runtime import Computation
+from pipeline.core.datatypes import FloatArray, IntArray
+from pipeline.core.errors import InputError
+from pipeline.core.inference_runtime import Computation
 from reid.backends.base import graph_inputs
 from reid.model_header import HEADER_KEY, ModelHeader
 

@@ -7,8 +7,8 @@ import copy
 import torch
 from torch import Tensor
 
-from pipeline.datatypes import FloatArray, IntArray
-from pipeline.inference_runtime import Computation
+from pipeline.core.datatypes import FloatArray, IntArray
+from pipeline.core.inference_runtime import Computation
 from reid.checkpoints import LoadedModel
 from reid.crops import normalise
 from reid.device import processor_name

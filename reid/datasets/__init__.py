@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 
-from pipeline.errors import InputError
+from pipeline.core.errors import InputError
 from reid.datasets import market1501, msmt17, vehicleid, veri776
 from reid.datasets.base import (
     Crop,

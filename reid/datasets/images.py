@@ -8,7 +8,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from pipeline.errors import InputError
+from pipeline.core.errors import InputError
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")
 _READERS = 4  # Pillow decodes outside of Python's lock

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from pipeline.errors import InputError
+from pipeline.core.errors import InputError
 from reid.datasets.base import Crop, CropSet, ReidDataset
 from reid.datasets.folders import content, require
 from reid.datasets.images import image_files

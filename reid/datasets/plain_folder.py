@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from pipeline.errors import InputError
+from pipeline.core.errors import InputError
 from reid.datasets.base import Crop, CropSet, ReidDataset
 from reid.datasets.folders import content
 from reid.datasets.images import IMAGE_SUFFIXES, image_files

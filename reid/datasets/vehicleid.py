@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.errors import InputError
+from pipeline.core.errors import InputError
 from reid.datasets.base import Crop, CropSet, ReidDataset
 from reid.datasets.folders import content, read_rows, require, require_images
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from torch import Tensor
 
-from pipeline.datatypes import IntArray
-from pipeline.errors import InputError
+from pipeline.core.datatypes import IntArray
+from pipeline.core.errors import InputError
 from reid.backends.base import graph_inputs
 from reid.model_header import ModelHeader, Precision
 

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from pipeline.datatypes import FloatArray, IntArray
-from pipeline.errors import RunError
+from pipeline.core.datatypes import FloatArray, IntArray
+from pipeline.core.errors import RunError
 from reid.backends.base import Backend
 from reid.backends.torch_model import TorchBackend
 from reid.checkpoints import LoadedModel
-from reid.evaluation import LabelledFeatures, evaluate_retrieval
+from reid.evaluation.retrieval import LabelledFeatures, evaluate_retrieval
 from reid.export.sample import CropSample
 
 #: Of the features of one crop, for 16 and 32 bit.

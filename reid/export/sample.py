@@ -12,11 +12,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pipeline.config import PROJECT_ROOT
-from pipeline.datatypes import IntArray
-from pipeline.errors import InputError
-from pipeline.frames import open_source
-from pipeline.mot_files import read_ground_truth
+from pipeline.core.datatypes import IntArray
+from pipeline.core.errors import InputError
+from pipeline.core.paths import PROJECT_ROOT
+from pipeline.files.mot_files import read_ground_truth
+from pipeline.sources.open import open_source
 from reid.crops import crop_boxes, resize_image
 from reid.datasets import read_dataset, read_rgb
 from reid.models.sie import UNKNOWN

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from pipeline.errors import InputError
+from pipeline.core.errors import InputError
 from reid.checkpoints import LoadedModel
 from reid.export.calibration import CalibrationCrops, check_precision, quantise
 from reid.export.graph import exported_program

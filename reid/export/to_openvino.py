@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from pipeline.errors import InputError
+from pipeline.core.errors import InputError
 from reid.checkpoints import LoadedModel
 from reid.export.calibration import CalibrationCrops, check_precision, quantise
 from reid.export.graph import exported_program

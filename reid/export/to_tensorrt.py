@@ -6,7 +6,7 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
-from pipeline.errors import InputError, RunError
+from pipeline.core.errors import InputError, RunError
 from reid.backends.tensorrt_engine import import_tensorrt, write_engine
 from reid.checkpoints import LoadedModel
 from reid.export.to_onnx import write_onnx

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal, get_args
 
-from pipeline.errors import InputError
+from pipeline.core.errors import InputError
 
 PositionEmbedding = Literal["learned", "sincos"]
 Stem = Literal["patches", "omni_scale"]

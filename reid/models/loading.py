@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from pipeline.errors import InputError
+from pipeline.core.errors import InputError
 from reid.models.config import TransReIDConfig, patch_grid_hw
 from reid.models.position_embedding import resize_position_embedding
 from reid.models.state_dict import StateDict, errors_naming, read_metadata, read_state_dict, shorten

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from pipeline.errors import InputError
+from pipeline.core.errors import InputError
 from reid.models.config import OMNI_SCALE_STRIDE, TransReIDConfig
 from reid.models.omni_scale import DESCRIPTOR_DIM, OmniScaleStem
 from reid.models.transreid import TransReID

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from pipeline.errors import InputError
+from pipeline.core.errors import InputError
 from reid.models.branches import names_with_jigsaw
 from reid.models.position_embedding import resize_position_embedding
 from reid.models.state_dict import StateDict, errors_naming, read_state_dict, shorten

@@ -12,7 +12,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from pipeline.errors import InputError
+from pipeline.core.errors import InputError
 
 StateDict = dict[str, Tensor]
 

@@ -9,8 +9,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from pipeline.config_file import merge, read_yaml
-from pipeline.errors import InputError
+from pipeline.core.errors import InputError
+from pipeline.core.yaml_file import merge, read_yaml
 
 BASE_KEY = "base"  # of a file: another file, whose keys hold where this one has none
 

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pipeline.errors import InputError
+from pipeline.core.errors import InputError
 from reid.datasets import Crop, CropSet, ReidDataset, hold_out_identities, identities_digest
 from reid.training.config import DataConfig, SetConfig, TrainingConfig
 

@@ -19,7 +19,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from pipeline.errors import InputError
+from pipeline.core.errors import InputError
 from reid.models.transreid import TransReID
 
 # The others wait while the first process evaluates. When a process dies, torchrun ends the rest, which is why the

@@ -7,7 +7,7 @@ import re
 from torch import nn
 from torch.optim import SGD, AdamW, Optimizer
 
-from pipeline.errors import InputError
+from pipeline.core.errors import InputError
 from reid.models.omni_scale import OmniScaleStem
 from reid.models.transreid import TransReID
 from reid.training.config import OptimizerConfig

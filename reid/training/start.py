@@ -13,7 +13,7 @@ import timm
 import torch
 from torch import Tensor, nn
 
-from pipeline.errors import InputError
+from pipeline.core.errors import InputError
 from reid.checkpoints import load_checkpoint
 from reid.models.branches import names_with_jigsaw, names_without_jigsaw
 from reid.models.loading import OWN_FORMAT_KEY, VIEWS_IN_USE, load_transreid

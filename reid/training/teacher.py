@@ -12,14 +12,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pipeline.errors import InputError
+from pipeline.core.errors import InputError
+from pipeline.core.network_input import INPUT_PRESETS, NetworkInput, parse_network_input
 from pipeline.files.whole_files import replacing
-from pipeline.network_input import INPUT_PRESETS, NetworkInput, parse_network_input
 from reid.checkpoints import load_checkpoint
 from reid.datasets import CropSet
 from reid.distances import unit_rows
-from reid.features import extract_features
-from reid.peers import network_features
+from reid.evaluation.features import extract_features
+from reid.evaluation.peers import network_features
 from reid.training.data import crops_digest
 from reid.training.transforms import EvaluationTransform
 
@@ -38,7 +38,7 @@ class Teacher:
 
 
 def parse_teacher(text: str) -> Teacher:
-    """Read FILE or FILE,INPUT, where INPUT is a preset or a YAML mapping (`pipeline.network_input`).
+    """Read FILE or FILE,INPUT, where INPUT is a preset or a YAML mapping (`pipeline.core.network_input`).
 
     Raises:
         InputError: an unknown input.

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from rich.console import Console
 
-from pipeline.errors import InputError
+from pipeline.core.errors import InputError
 from reid.datasets import ReidDataset, read_dataset, unreadable_images
 from reid.training.config import SetConfig, TrainingConfig
 from reid.training.data import ONLY_SET, set_configs, used_images

@@ -15,11 +15,11 @@ from rich.console import Console
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from pipeline.errors import InputError, RunError
+from pipeline.core.errors import InputError, RunError
 from reid.checkpoints import save_checkpoint
 from reid.datasets import CropSet, ReidDataset, camera_indices, identities_digest, read_rgb, view_indices
-from reid.evaluation import RetrievalMetrics, mean_metrics
-from reid.features import evaluate_draws
+from reid.evaluation.features import evaluate_draws
+from reid.evaluation.retrieval import RetrievalMetrics, mean_metrics
 from reid.loss_progress import loss_progress
 from reid.models.sie import UNKNOWN
 from reid.models.transreid import TransReID

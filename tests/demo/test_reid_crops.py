@@ -26,7 +26,7 @@ from demo.reid_crops.photograph import photograph
 from demo.reid_crops.places import draw_places
 from demo.reid_crops.poses import draw_pose
 from demo.reid_crops.surfaces import FLOORS, WALLS, draw_floor, draw_wall
-from pipeline.errors import InputError
+from pipeline.core.errors import InputError
 from reid.datasets import read_dataset
 from tests.demo.tiny_avatars import write_tiny_avatars
 

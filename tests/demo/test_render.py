@@ -18,7 +18,7 @@ from demo.people import Wardrobe
 from demo.render import RenderedFrame, render_frames, render_scene
 from demo.settings import DEMO_CAMERAS, SceneSettings
 from pipeline.benchmark.benchmark_set import read_benchmark_set
-from pipeline.errors import InputError
+from pipeline.core.errors import InputError
 
 needs_openpeople = pytest.mark.skipif(
     importlib.util.find_spec("openpeople") is None,

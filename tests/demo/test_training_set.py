@@ -27,7 +27,7 @@ from demo.training_set import (
     render_pictures,
     write_training_set,
 )
-from pipeline.errors import InputError
+from pipeline.core.errors import InputError
 
 needs_openpeople = pytest.mark.skipif(
     importlib.util.find_spec("openpeople") is None,

@@ -7,9 +7,9 @@ import torch
 from typer.testing import CliRunner
 
 from detectors.averaging import average
-from detectors.cli import app
 from detectors.training import reduce
-from pipeline.errors import InputError
+from pipeline.commands.detectors.app import app
+from pipeline.core.errors import InputError
 from tests.detectors.tiny_yolo import write_tiny_yolo
 
 

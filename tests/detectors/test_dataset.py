@@ -8,7 +8,7 @@ import yaml
 
 from detectors.dataset import add_sequence
 from detectors.yolo_dataset import Split, YoloDataset, halve_split, read_split
-from pipeline.errors import InputError, RunError
+from pipeline.core.errors import InputError, RunError
 from pipeline.sources.images import read_image
 from tests.media import grey_picture, index_of, write_video
 

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 import demo.__main__
-import detectors.cli
+import pipeline.commands.detectors.app
 from tests.doc_commands import parsed
 
 TEXT = (Path(__file__).parents[2] / "docs" / "detector.md").read_text()
 COMMANDS = re.findall(r"^python -m (demo|detectors) ((?:[^\\\n]|\\\n)*)$", TEXT, re.MULTILINE)
-APPS = {"demo": demo.__main__.app, "detectors": detectors.cli.app}
+APPS = {"demo": demo.__main__.app, "detectors": pipeline.commands.detectors.app.app}
 
 
 @pytest.mark.parametrize(("program", "command"), COMMANDS)

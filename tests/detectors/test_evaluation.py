@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from detectors.base import FakeDetector
-from detectors.cli import app
 from detectors.dataset import add_sequence
 from detectors.evaluation import ALL, IOU_THRESHOLDS, evaluate, match, score_pictures, scores_by_sequence
 from detectors.training import train
 from detectors.yolo_dataset import YoloDataset, read_split
-from pipeline.datatypes import Detections, Frame
-from pipeline.errors import InputError
+from pipeline.commands.detectors.app import app
+from pipeline.core.datatypes import Detections, Frame
+from pipeline.core.errors import InputError
+from pipeline.core.fake_models import FakeDetector
 from tests.detectors.test_dataset import sequence
 from tests.detectors.tiny_yolo import write_tiny_yolo
 

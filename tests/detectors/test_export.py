@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 import torch
 
-from detectors.cli import app, main
 from detectors.export import export_network
 from detectors.export_check import ExportCheck, check_export
-from pipeline.errors import InputError, RunError
+from pipeline.commands.detectors.app import app, main
+from pipeline.core.errors import InputError, RunError
 from tests.detectors.test_yolo import detector, noise, same
 from tests.detectors.tiny_yolo import write_tiny_yolo
 
@@ -89,7 +89,7 @@ def test_int8_is_measured_on_the_frames_that_did_not_calibrate_it(
         calibrated_with.extend(picture.name for picture in (data.parent / "images").iterdir())
         export_network(*args, data=data, **kwargs)
 
-    monkeypatch.setattr("detectors.export_command.export_network", exported)
+    monkeypatch.setattr("pipeline.commands.detectors.export.export_network", exported)
     output = tmp_path / name
     arguments = ["--weights", str(tiny), "--data", str(data), "--output", str(output), "--image-size", "64"]
     app(["export", *arguments, "--format", format, "--precision", "int8"], standalone_mode=False)
@@ -121,7 +121,9 @@ def test_a_failed_comparison_is_one_line_and_writes_nothing(
     tiny: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("onnx", reason="onnx is not installed")
-    monkeypatch.setattr("detectors.export_command.check_export", lambda *_, **__: ExportCheck(5, 0.5, 1.0))
+    monkeypatch.setattr(
+        "pipeline.commands.detectors.export.check_export", lambda *_, **__: ExportCheck(5, 0.5, 1.0)
+    )
     output = tmp_path / "a.onnx"
     arguments = ["--weights", str(tiny), "--data", str(data), "--output", str(output), "--image-size", "64"]
     monkeypatch.setattr("sys.argv", ["detectors", "export", *arguments, "--format", "onnx"])

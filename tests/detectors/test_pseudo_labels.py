@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from detectors.cli import app
 from detectors.pseudo_labels import PADDING_GREY, PseudoLabelSettings, add_pseudo_labelled, grey_doubtful
-from pipeline.errors import InputError
+from pipeline.commands.detectors.app import app
+from pipeline.core.errors import InputError
 from pipeline.sources.images import read_image
 from tests.detectors.tiny_yolo import write_tiny_yolo
 from tests.media import write_video

@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from detectors.saved import DetectionWriter, ReplayDetector, SavedDetections, SavedFrames
-from pipeline.datatypes import Detections, EmbeddedCrops, Frame
-from pipeline.errors import InputError
+from pipeline.core.datatypes import Detections, EmbeddedCrops, Frame
+from pipeline.core.errors import InputError
 
 SIZE_WH = (640, 480)
 

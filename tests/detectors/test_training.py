@@ -12,14 +12,14 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from detectors.cli import app
 from detectors.dataset import add_sequence
 from detectors.single_class import keep_class
 from detectors.training import TrainingSettings, reduce, train
 from detectors.ultralytics_import import import_ultralytics
 from detectors.yolo import YoloDetector
-from pipeline.datatypes import Frame
-from pipeline.errors import InputError
+from pipeline.commands.detectors.app import app
+from pipeline.core.datatypes import Frame
+from pipeline.core.errors import InputError
 from tests.detectors.test_dataset import sequence
 from tests.detectors.tiny_yolo import write_tiny_yolo
 

@@ -15,14 +15,14 @@ import PIL.Image
 import pytest
 import torch
 
-from detectors.base import Detector
 from detectors.ultralytics_import import import_ultralytics
 from detectors.weights import model_hash
 from detectors.yolo import YoloDetector
-from pipeline.datatypes import Detections, Frame
-from pipeline.errors import InputError
-from pipeline.frames import open_source
-from pipeline.inference_runtime import Computation, cpu_name
+from pipeline.core.datatypes import Detections, Frame
+from pipeline.core.errors import InputError
+from pipeline.core.inference_runtime import Computation, cpu_name
+from pipeline.core.models import Detector
+from pipeline.sources.open import open_source
 from tests.detectors.tiny_yolo import write_tiny_yolo
 
 DATA = os.environ.get("MTMC_DATA")

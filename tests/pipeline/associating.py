@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 
-from pipeline.association import Associator, DetectedFrame
-from pipeline.camera_geometry import CameraGeometry
+from pipeline.association.associator import Associator, DetectedFrame
+from pipeline.benchmark.simulation import SimulatedWorld
+from pipeline.core.datatypes import Detections, Link, LinkedRow, Tracklet
+from pipeline.core.models import Embedder
+from pipeline.core.stage_clock import StageClock
 from pipeline.cross_camera.online_linker import OnlineLinker
-from pipeline.datatypes import Detections, Link, Tracklet
-from pipeline.results_csv import LinkedRow
-from pipeline.simulation import SimulatedWorld
+from pipeline.floor.camera_geometry import CameraGeometry
 from pipeline.single_camera.tracker import SingleCameraTracker
-from pipeline.stage_clock import StageClock
-from reid.base import Embedder
 from tests.factories import (
     linker_settings,
     tracker_settings,

@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.camera_geometry import CameraGeometry
-from pipeline.config import LinkerSettings
+from pipeline.benchmark.simulation import SimulatedWorld
 from pipeline.cross_camera.online_linker import OnlineLinker
 from pipeline.cross_camera.second_pass import SecondPass
-from pipeline.run_summary import RunSummary
-from pipeline.runner import Parts, run
-from pipeline.simulation import SimulatedWorld
+from pipeline.cross_camera.settings import LinkerSettings
+from pipeline.floor.camera_geometry import CameraGeometry
+from pipeline.recorded.run_summary import RunSummary
+from pipeline.recorded.runner import Parts, run
 from pipeline.single_camera.tracker import SingleCameraTracker
 from pipeline.sources.base import FrameSource
 from tests.factories import linker_settings, second_pass_settings, tracker_settings

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from pipeline.assembly import build_parts
-from pipeline.config import load_config
-from pipeline.simulation import SimulatedWorld
+from pipeline.benchmark.simulation import SimulatedWorld
+from pipeline.config.config import load_config
 from tests.factories import make_detections, with_limits
 
 # One metre is 100 px of a picture of 1280x960.

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy.optimize import linear_sum_assignment
 
-from pipeline.assignment import assign
+from pipeline.core.assignment import assign
 
 INF = np.inf
 costs = hnp.arrays(

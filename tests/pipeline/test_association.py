@@ -8,12 +8,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pipeline.association import embed_all
-from pipeline.camera_geometry import CameraGeometry
-from pipeline.datatypes import Detections, Frame
-from pipeline.simulation import SimulatedWorld
+from pipeline.association.associator import embed_all
+from pipeline.benchmark.simulation import SimulatedWorld
+from pipeline.core.datatypes import Detections, Frame
+from pipeline.core.fake_models import FakeEmbedder
+from pipeline.floor.camera_geometry import CameraGeometry
 from pipeline.single_camera.tracker import SingleCameraTracker
-from reid.base import FakeEmbedder
 from tests.factories import (
     make_detections,
     make_frame,

@@ -8,11 +8,11 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.association import DetectedFrame
-from pipeline.boxes import clip_xyxy
+from pipeline.association.associator import DetectedFrame
+from pipeline.benchmark.simulation import SimulatedWorld
+from pipeline.core.boxes import clip_xyxy
+from pipeline.core.datatypes import Detections
 from pipeline.cross_camera.second_pass import SecondPass
-from pipeline.datatypes import Detections
-from pipeline.simulation import SimulatedWorld
 from tests.factories import (
     linker_settings,
     make_detections,

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.boxes import (
+from pipeline.core.boxes import (
     areas,
     clip_xyxy,
     covered_share,

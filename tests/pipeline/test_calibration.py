@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from pipeline.calibration import Calibration, with_calibration, with_limits_of
-from pipeline.config import Config, load_config
-from pipeline.match_threshold import MatchThreshold
+from pipeline.config.config import Config, load_config
+from pipeline.config.match_limits import Calibration, with_calibration, with_limits_of
+from pipeline.cross_camera.match_threshold import MatchThreshold
 
 
 def threshold(max_cosine_distance: float) -> MatchThreshold:

@@ -3,10 +3,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pipeline.camera_calibration import FloorHomography
-from pipeline.camera_geometry import CameraGeometry
-from pipeline.datatypes import Detections
-from pipeline.errors import InputError
+from pipeline.core.datatypes import Detections
+from pipeline.core.errors import InputError
+from pipeline.floor.camera_geometry import CameraGeometry
+from pipeline.floor.homography import FloorHomography
 from tests.factories import make_detections
 
 SIZE_WH = (1000, 500)

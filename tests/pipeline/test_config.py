@@ -9,16 +9,10 @@ import pytest
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from pipeline.config import (
-    DEFAULT_CONFIG,
-    CameraConfig,
-    Config,
-    TransitWindow,
-    load_config,
-    named_sources,
-)
-from pipeline.config_file import read_yaml
-from pipeline.errors import InputError
+from pipeline.config.config import DEFAULT_CONFIG, CameraConfig, Config, load_config, named_sources
+from pipeline.core.errors import InputError
+from pipeline.core.yaml_file import read_yaml
+from pipeline.cross_camera.settings import TransitWindow
 
 CAMERA = {"name": "hall", "source": "hall.mp4"}
 

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
-from pipeline.datatypes import Frame
-from pipeline.errors import InputError
+from pipeline.core.datatypes import Frame
+from pipeline.core.errors import InputError
 from pipeline.sources.base import Clock, FrameSource
 from pipeline.sources.cropped import CroppedSource
 

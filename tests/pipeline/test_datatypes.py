@@ -3,9 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from detectors.base import FakeDetector
-from pipeline.datatypes import Detections, EmbeddedCrops, FloatArray, Frame
-from reid.base import FakeEmbedder
+from pipeline.core.datatypes import Detections, EmbeddedCrops, FloatArray, Frame
+from pipeline.core.fake_models import FakeDetector, FakeEmbedder
 from tests.factories import make_detections, make_frame, make_tracklet, one_hot
 
 BOX = (10, 20, 50, 120)

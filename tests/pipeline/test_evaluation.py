@@ -12,12 +12,12 @@ from rich.table import Table
 from trackeval.datasets import MotChallenge2DBox
 from trackeval.metrics import CLEAR, HOTA, Identity
 
-from pipeline.errors import InputError
-from pipeline.evaluation import Scores, evaluate, score
-from pipeline.evaluation_tables import linking_table, scores_table
-from pipeline.mot_files import read_ground_truth, read_results, result_line
-from pipeline.track_boxes import TrackBoxes, crop_ground_truth
-from pipeline.trajectory_boxes import TrajectoryBoxes
+from pipeline.core.errors import InputError
+from pipeline.files.mot_files import read_ground_truth, read_results, result_line
+from pipeline.files.track_boxes import TrackBoxes, crop_ground_truth
+from pipeline.files.trajectory_boxes import TrajectoryBoxes
+from pipeline.scoring.evaluation import Scores, evaluate, score
+from pipeline.scoring.evaluation_tables import linking_table, scores_table
 
 Row = tuple[int, int, float]
 """frame index, id, left; every box is 10 px wide and 10 px high."""

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.errors import InputError
-from pipeline.export_cache import cache_folder, cached_export
-from pipeline.inference_runtime import choose_runtime
+from pipeline.core.errors import InputError
+from pipeline.core.export_cache import cache_folder, cached_export
+from pipeline.core.inference_runtime import choose_runtime
 
 KEY = {"weights": "0123", "openvino": "1"}
 
@@ -114,7 +114,7 @@ def test_a_disk_that_fills_up_while_it_is_made(folder: Path) -> None:
 def test_what_computes(
     runtime: str, device: str, installed: bool, chosen: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pipeline.inference_runtime.find_spec", lambda name: object() if installed else None)
+    monkeypatch.setattr("pipeline.core.inference_runtime.find_spec", lambda name: object() if installed else None)
     if " " in chosen:
         with pytest.raises(InputError, match=chosen):
             choose_runtime(runtime, device)  # type: ignore[arg-type]

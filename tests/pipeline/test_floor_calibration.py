@@ -13,11 +13,11 @@ import yaml
 from numpy.typing import NDArray
 from typer.testing import CliRunner
 
-from pipeline.camera_parameters import read_camera
 from pipeline.cli import app
-from pipeline.config import load_config
-from pipeline.errors import InputError
-from pipeline.floor_calibration import apply_homography, fit_homography, read_pairs
+from pipeline.config.config import load_config
+from pipeline.core.errors import InputError
+from pipeline.floor.camera_files import read_camera
+from pipeline.floor.fit_homography import apply_homography, fit_homography, read_pairs
 
 Array = NDArray[np.float64]
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.datatypes import Frame
-from pipeline.errors import InputError, RunError
-from pipeline.frames import BrokenSource, open_source
+from pipeline.core.datatypes import Frame
+from pipeline.core.errors import InputError, RunError
 from pipeline.sources.images import natural_sorted
+from pipeline.sources.open import BrokenSource, open_source
 from pipeline.sources.video import VideoSource
 from tests.media import grey_picture, index_of, noisy_picture, write_pictures, write_stamped, write_video
 

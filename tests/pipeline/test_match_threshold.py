@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from pipeline.match_threshold import (
+from pipeline.cross_camera.match_threshold import (
     Distances,
     Views,
     crop_distances,
@@ -125,7 +125,7 @@ def test_of_too_many_pairs_a_sample_is_drawn(
     whole = both()
     assert [len(impostor) for _, impostor in whole] == [80 * 79 // 2 - 40, 2 * 40 * 39 * 5]
     assert not caplog.records
-    monkeypatch.setattr("pipeline.match_threshold.MAX_IMPOSTOR_PAIRS", 1000)
+    monkeypatch.setattr("pipeline.cross_camera.match_threshold.MAX_IMPOSTOR_PAIRS", 1000)
     drawn = both()
     assert "of 3120 pairs of two people a random 32.1 % are measured, about 1000" in caplog.messages
     for (genuine, impostor), (some_genuine, some_impostor) in zip(whole, drawn, strict=True):

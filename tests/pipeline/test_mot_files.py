@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.errors import InputError
-from pipeline.mot_files import read_ground_truth, read_results, result_line
-from pipeline.track_boxes import TrackBoxes, crop_ground_truth
-from pipeline.trajectory_boxes import read_trajectories
+from pipeline.core.errors import InputError
+from pipeline.files.mot_files import read_ground_truth, read_results, result_line
+from pipeline.files.track_boxes import TrackBoxes, crop_ground_truth
+from pipeline.files.trajectory_boxes import read_trajectories
 
 TRAJECTORY_HEADER = (
     "global_id,camera_id,track_id,frame_index,time_s,utc,class_name,x1,y1,x2,y2,confidence,link_confidence,"

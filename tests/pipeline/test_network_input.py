@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline.config import load_config
-from pipeline.errors import InputError
-from pipeline.network_input import INPUT_PRESETS, NetworkInput, parse_network_input
+from pipeline.config.config import load_config
+from pipeline.core.errors import InputError
+from pipeline.core.network_input import INPUT_PRESETS, NetworkInput, parse_network_input
 
 CAFFE = {"channels": "bgr", "scale": 255, "mean": [104, 117, 123], "std": [2, 2, 2]}
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from numpy.typing import ArrayLike, NDArray
 
-from pipeline.config import LinkerSettings, TransitWindow
 from pipeline.cross_camera.online_linker import ObservedTracks, OnlineLinker
+from pipeline.cross_camera.settings import LinkerSettings, TransitWindow
 from pipeline.cross_camera.track_record import TrackRecord
 from pipeline.single_camera.tracker import TrackedFrame
 from tests.factories import at_distance, linker_settings, make_detections, one_hot

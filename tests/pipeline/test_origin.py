@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from pipeline.origin import origin
+from pipeline.files.origin import origin
 
 
 @pytest.mark.parametrize(

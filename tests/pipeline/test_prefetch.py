@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from pipeline.prefetch import prefetch
-from pipeline.stage_clock import StageClock
+from pipeline.core.stage_clock import StageClock
+from pipeline.recorded.prefetch import prefetch
 
 
 class TurnedTime:
@@ -24,7 +24,7 @@ class TurnedTime:
 def turned(monkeypatch: pytest.MonkeyPatch) -> TurnedTime:
     """The time of all stage clocks."""
     turned = TurnedTime()
-    monkeypatch.setattr("pipeline.stage_clock.time", turned)
+    monkeypatch.setattr("pipeline.core.stage_clock.time", turned)
     return turned
 
 

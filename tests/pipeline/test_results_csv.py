@@ -14,15 +14,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipeline.association.row_buffer import RowBuffer
+from pipeline.core.datatypes import Link, LinkedRow, TrajectoryRow
+from pipeline.core.errors import InputError, RunError
 from pipeline.cross_camera.feature_bank import FeatureBank
 from pipeline.cross_camera.floor_path import FloorPath
 from pipeline.cross_camera.track_record import TrackRecord
-from pipeline.datatypes import Link, TrajectoryRow
-from pipeline.errors import InputError, RunError
+from pipeline.files.results_csv import COLUMNS, TrajectoryWriter, read_trajectories
 from pipeline.files.run_folder import clear_results
-from pipeline.finalize import interpolated, rewrite
-from pipeline.results_csv import COLUMNS, LinkedRow, TrajectoryWriter, read_trajectories
-from pipeline.row_buffer import RowBuffer
+from pipeline.recorded.finalize import interpolated, rewrite
 
 EPOCH = datetime(2026, 5, 1, 10, 0, 0, tzinfo=UTC)
 
@@ -159,9 +159,9 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
 _FULL_DISK = """
 import resource, signal, sys
 from pathlib import Path
-from pipeline.errors import RunError
+from pipeline.core.errors import RunError
 from tests.pipeline.test_results_csv import row
-from pipeline.results_csv import TrajectoryWriter
+from pipeline.files.results_csv import TrajectoryWriter
 
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (5000, 5000))

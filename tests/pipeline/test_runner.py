@@ -15,15 +15,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from detectors.base import FakeDetector
-from pipeline.association import DetectedFrame
-from pipeline.camera_calibration import FloorHomography
-from pipeline.camera_geometry import CameraGeometry
-from pipeline.cross_camera.tracklet_file import read_tracklets
-from pipeline.datatypes import Detections, Frame
-from pipeline.errors import RunError
-from pipeline.results_csv import read_trajectories
-from pipeline.simulation import SimulatedWorld
+from pipeline.association.associator import DetectedFrame
+from pipeline.benchmark.simulation import SimulatedWorld
+from pipeline.core.datatypes import Detections, Frame
+from pipeline.core.errors import RunError
+from pipeline.core.fake_models import FakeDetector
+from pipeline.files.results_csv import read_trajectories
+from pipeline.files.tracklet_file import read_tracklets
+from pipeline.floor.camera_geometry import CameraGeometry
+from pipeline.floor.homography import FloorHomography
 from pipeline.sources.base import BrokenSource, FrameSource
 from tests.pipeline.simulated_run import assert_unique, csv_rows, make_parts, person_of, run_parts
 
@@ -362,8 +362,8 @@ def test_a_broken_source_says_where() -> None:
 _LONG_RUN = """
 import resource, signal, sys
 from pathlib import Path
-from pipeline.errors import RunError
-from pipeline.simulation import SimulatedWorld
+from pipeline.core.errors import RunError
+from pipeline.benchmark.simulation import SimulatedWorld
 from tests.pipeline.simulated_run import make_parts, run_parts
 
 folder, limit = Path(sys.argv[1]), int(sys.argv[2])
@@ -425,7 +425,7 @@ _MEMORY_RUN = """
 import json, os, sys
 from pathlib import Path
 import psutil
-from pipeline.simulation import SimulatedWorld
+from pipeline.benchmark.simulation import SimulatedWorld
 from tests.factories import linker_settings
 from tests.pipeline.simulated_run import make_parts, run_parts
 

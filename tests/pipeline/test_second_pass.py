@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import ArrayLike
 
-from pipeline.config import TransitWindow
+from pipeline.core.datatypes import Link, Tracklet
 from pipeline.cross_camera.second_pass import SecondPass
-from pipeline.datatypes import Link, Tracklet
+from pipeline.cross_camera.settings import TransitWindow
 from tests.factories import at_distance, linker_settings, make_tracklet, one_hot, second_pass_settings
 
 CAMERAS = ("a", "b", "c")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.datatypes import Detections
+from pipeline.core.datatypes import Detections
 from tests.factories import (
     make_detections,
     make_frame,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pipeline.simulation import SimulatedWorld
+from pipeline.benchmark.simulation import SimulatedWorld
 from tests.factories import (
     make_frame,
 )

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.datatypes import Frame
+from pipeline.core.datatypes import Frame
+from pipeline.recorded.synchronise import Tick, synchronise
 from pipeline.sources.base import BrokenSource
-from pipeline.synchronise import Tick, synchronise
 from tests.factories import make_frame
 
 

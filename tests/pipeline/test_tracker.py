@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pipeline.datatypes import Detections
+from pipeline.core.datatypes import Detections
 from pipeline.single_camera.tracker import SingleCameraTracker
 from tests.factories import make_detections, make_frame, tracker_settings
 from tests.pipeline.tracker_world import Box, Person, follow, hidden, walker

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from pipeline.datatypes import EmbeddedCrops
+from pipeline.core.datatypes import EmbeddedCrops
 from pipeline.single_camera.tracker import SingleCameraTracker
 from tests.factories import at_distance, make_detections, make_frame, one_hot, tracker_settings
 from tests.pipeline.tracker_world import Box, Person, follow, walker

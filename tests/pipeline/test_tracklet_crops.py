@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.config import Config, load_config
-from pipeline.datatypes import Link, TrajectoryRow
-from pipeline.errors import InputError
-from pipeline.results_csv import LinkedRow, TrajectoryWriter
-from pipeline.tracklet_crops import CropChoice, tracklet_crops
+from pipeline.config.config import Config, load_config
+from pipeline.core.datatypes import Link, LinkedRow, TrajectoryRow
+from pipeline.core.errors import InputError
+from pipeline.files.results_csv import TrajectoryWriter
+from pipeline.recorded.tracklet_crops import CropChoice, tracklet_crops
 from tests.media import write_video
 
 # Left, top, right, bottom of two people who stand still, apart from each other and from the border.

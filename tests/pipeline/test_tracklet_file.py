@@ -7,9 +7,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from pipeline.cross_camera.tracklet_file import TrackletFileInfo, TrackletWriter, read_info, read_tracklets
-from pipeline.datatypes import Tracklet
-from pipeline.errors import InputError, RunError
+from pipeline.core.datatypes import Tracklet
+from pipeline.core.errors import InputError, RunError
+from pipeline.files.tracklet_file import TrackletFileInfo, TrackletWriter, read_info, read_tracklets
 from tests.factories import at_distance, make_tracklet, one_hot
 
 INFO = TrackletFileInfo(("hall", "gate"), {0: "person", 7: "dog"}, "abc123")

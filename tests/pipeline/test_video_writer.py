@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pipeline.video_writer import VideoWriter
+from pipeline.drawing.video_writer import VideoWriter
 
 
 def picture(index: int, width: int = 64, height: int = 48) -> NDArray[np.uint8]:
@@ -96,7 +96,7 @@ KILLED = """
 import os, sys
 from pathlib import Path
 import numpy as np
-from pipeline.video_writer import VideoWriter
+from pipeline.drawing.video_writer import VideoWriter
 writer = VideoWriter(Path(sys.argv[1]), fps=10)
 for index in range(120):
     writer.write(np.full((48, 64, 3), 2 * index, np.uint8))

@@ -9,16 +9,16 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pipeline.datatypes import Frame
-from pipeline.errors import InputError, RunError
-from pipeline.mosaic_video import (
+from pipeline.core.datatypes import Frame
+from pipeline.core.errors import InputError, RunError
+from pipeline.drawing.mosaic_video import (
     MosaicSettings,
     mosaic_images,
     render_mosaic_video,
 )
-from pipeline.results_csv import COLUMNS
+from pipeline.drawing.visualization import CameraView, MosaicRenderer, draw_tracks, format_time, id_colour
+from pipeline.files.results_csv import COLUMNS
 from pipeline.sources.base import BrokenSource
-from pipeline.visualization import CameraView, MosaicRenderer, draw_tracks, format_time, id_colour
 
 GREY = 60
 NOBODY = np.zeros((0, 4))

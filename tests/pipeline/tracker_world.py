@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from pipeline.config import TrackerSettings
-from pipeline.datatypes import EmbeddedCrops
+from pipeline.core.datatypes import EmbeddedCrops
+from pipeline.single_camera.settings import TrackerSettings
 from pipeline.single_camera.tracker import SingleCameraTracker, TrackedFrame
 from tests.factories import make_detections, make_frame, one_hot, tracker_settings
 

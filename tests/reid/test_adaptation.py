@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline.errors import InputError
-from reid.adaptation import (
+from pipeline.core.errors import InputError
+from reid.checkpoints import LoadedModel
+from reid.models.transreid import TransReID, TransReIDConfig
+from reid.site.adaptation import (
     AdaptationSettings,
     adapt,
     camera_means,
@@ -17,10 +19,8 @@ from reid.adaptation import (
     probable_people,
     track_means,
 )
-from reid.checkpoints import LoadedModel
-from reid.models.transreid import TransReID, TransReIDConfig
-from reid.site import layer_norms, with_site
-from reid.site_crops import SiteCrops
+from reid.site.site import layer_norms, with_site
+from reid.site.site_crops import SiteCrops
 
 TINY = TransReIDConfig(width=32, depth=2, heads=4, image_size=(32, 16), cameras=2, unknown_row=True)
 CPU = torch.device("cpu")

@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from reid.attention_map import attention_maps, draw_attention, overlay, pixel_map
+from reid.evaluation.attention_map import attention_maps, draw_attention, overlay, pixel_map
 from reid.models.transreid import TransReID, TransReIDConfig
 from reid.models.vit import Attention
 

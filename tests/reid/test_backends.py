@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline.errors import InputError
-from pipeline.inference_runtime import Computation, cpu_name
+from pipeline.core.errors import InputError
+from pipeline.core.inference_runtime import Computation, cpu_name
 from reid.backends.choose import build_backend
 from reid.backends.exported import load_export
 from reid.backends.onnx_model import OnnxBackend
@@ -198,7 +198,7 @@ def test_what_computes_a_checkpoint_can_be_chosen(monkeypatch: pytest.MonkeyPatc
     fast = build_backend(loaded, device="cpu", runtime="openvino", half=False)
     assert (fast.computation.library, fast.computation.precision) == ("OpenVINO", "fp32")
     np.testing.assert_allclose(fast.features(crops(3), rows(3)), torch_features(loaded, 3), atol=2e-5)
-    monkeypatch.setattr("pipeline.inference_runtime.find_spec", lambda name: None)
+    monkeypatch.setattr("pipeline.core.inference_runtime.find_spec", lambda name: None)
     assert build_backend(loaded, device="cpu").computation == slow
     with pytest.raises(InputError, match="runtime: openvino needs the package openvino: pip install openvino"):
         build_backend(loaded, device="cpu", runtime="openvino")

@@ -8,9 +8,9 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from pipeline.errors import InputError
+from pipeline.commands.reid.app import app
+from pipeline.core.errors import InputError
 from reid.checkpoints import load_checkpoint, save_checkpoint
-from reid.cli import app
 from reid.models.branches import names_with_jigsaw, names_without_jigsaw, without_jigsaw
 from reid.models.transreid import NeckFeature, TransReID, TransReIDConfig
 

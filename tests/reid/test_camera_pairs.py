@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from reid.camera_pairs import evaluate_camera_pairs
-from reid.evaluation import LabelledFeatures
+from reid.evaluation.camera_pairs import evaluate_camera_pairs
+from reid.evaluation.retrieval import LabelledFeatures
 
 
 def at_angles(*rows: tuple[float, int, str]) -> LabelledFeatures:

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 import torch
 
-from pipeline.errors import InputError
-from reid.camera_rows import CameraRows, with_camera_rows
+from pipeline.core.errors import InputError
 from reid.checkpoints import LoadedModel
 from reid.models.sie import side_information
 from reid.models.transreid import TransReID, TransReIDConfig
+from reid.site.camera_rows import CameraRows, with_camera_rows
 
 WIDTH = 4
 

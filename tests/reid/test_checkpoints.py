@@ -14,7 +14,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from pipeline.errors import InputError, RunError
+from pipeline.core.errors import InputError, RunError
 from reid.checkpoints import load_checkpoint, read_card, rewrite_card, save_checkpoint
 from reid.models.transreid import TransReID, TransReIDConfig
 

@@ -10,11 +10,11 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from pipeline.datatypes import Frame
-from pipeline.errors import InputError
-from pipeline.track_boxes import TrackBoxes
-from reid.cli import app
-from reid.crop_export import CropRules, write_crops
+from pipeline.commands.reid.app import app
+from pipeline.commands.reid.crop_export import CropRules, write_crops
+from pipeline.core.datatypes import Frame
+from pipeline.core.errors import InputError
+from pipeline.files.track_boxes import TrackBoxes
 from reid.datasets import read_dataset
 from tests.demo_clips import cut, cut_ground_truth
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline.errors import InputError
+from pipeline.core.errors import InputError
 from reid.datasets import (
     camera_indices,
     hold_out_identities,

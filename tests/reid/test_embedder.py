@@ -10,9 +10,9 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from pipeline.datatypes import Frame
-from pipeline.errors import InputError, RunError
-from reid.base import Embedder
+from pipeline.core.datatypes import Frame
+from pipeline.core.errors import InputError, RunError
+from pipeline.core.models import Embedder
 from reid.checkpoints import LoadedModel
 from reid.crops import crop_boxes, normalise
 from reid.embedder import NetworkEmbedder

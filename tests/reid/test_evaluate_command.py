@@ -12,13 +12,13 @@ import torch
 from PIL import Image
 from typer.testing import CliRunner
 
-from pipeline.errors import InputError
+from pipeline.commands.reid.app import app
+from pipeline.core.errors import InputError
 from reid.checkpoints import load_checkpoint, save_checkpoint
-from reid.cli import app
 from reid.export.to_onnx import write_onnx
 from reid.export.to_openvino import write_openvino
 from reid.models.transreid import TransReID, TransReIDConfig
-from reid.site import Site, save_site
+from reid.site.site import Site, save_site
 from tests.reid.tiny_training import draw_people
 
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reid.evaluation import LabelledFeatures, RetrievalMetrics, evaluate_retrieval
+from reid.evaluation.retrieval import LabelledFeatures, RetrievalMetrics, evaluate_retrieval
 
 
 def at_angles(*rows: tuple[float, int, int]) -> LabelledFeatures:

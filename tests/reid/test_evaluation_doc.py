@@ -11,10 +11,10 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from pipeline.config import PROJECT_ROOT
-from pipeline.network_input import INPUT_PRESETS
-from reid.camera_rows import CameraRows
-from reid.cli import app
+from pipeline.commands.reid.app import app
+from pipeline.core.network_input import INPUT_PRESETS
+from pipeline.core.paths import PROJECT_ROOT
+from reid.site.camera_rows import CameraRows
 from tests.demo_clips import cut, cut_ground_truth
 
 PAGE = (PROJECT_ROOT / "docs" / "reid_evaluation.md").read_text(encoding="utf-8")

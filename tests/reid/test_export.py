@@ -10,12 +10,12 @@ import pytest
 import torch
 from PIL import Image
 
-from pipeline.datatypes import FloatArray, IntArray
-from pipeline.errors import InputError, RunError
+from pipeline.commands.reid.app import app
+from pipeline.core.datatypes import FloatArray, IntArray
+from pipeline.core.errors import InputError, RunError
 from reid.backends.exported import load_export
 from reid.backends.torch_model import TorchBackend
 from reid.checkpoints import load_checkpoint, save_checkpoint
-from reid.cli import app
 from reid.export.check import ExportCheck, check_export
 from reid.export.sample import CropSample, sample_of_dataset, sample_of_demo
 from tests.reid.test_embedder import loaded_model

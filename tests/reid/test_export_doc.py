@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-import detectors.cli
-import reid.cli
+import pipeline.commands.detectors.app
+import pipeline.commands.reid.app
 from tests.doc_commands import parsed
 
 TEXT = (Path(__file__).parents[2] / "docs" / "export.md").read_text()
 COMMANDS = re.findall(r"^    python -m (reid|detectors) ((?:[^\\\n]|\\\n)*)$", TEXT, re.MULTILINE)
-APPS = {"reid": reid.cli.app, "detectors": detectors.cli.app}
+APPS = {"reid": pipeline.commands.reid.app.app, "detectors": pipeline.commands.detectors.app.app}
 
 
 @pytest.mark.parametrize(("program", "command"), COMMANDS)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from reid.datasets import Crop, CropSet
 from reid.datasets.vehicleid import single_gallery_draws
-from reid.features import distinct_crops, evaluate_draws, extract_features
+from reid.evaluation.features import distinct_crops, evaluate_draws, extract_features
 
 CPU = torch.device("cpu")
 

@@ -10,13 +10,13 @@ import pytest
 from typer.testing import CliRunner
 
 from pipeline.assembly import build_embedder, calibrated
-from pipeline.config import load_config
-from pipeline.cross_camera.tracklet_file import TrackletFileInfo, TrackletWriter
-from pipeline.errors import InputError
-from pipeline.network_input import INPUT_PRESETS
-from reid.cli import app
+from pipeline.commands.reid.app import app
+from pipeline.config.config import load_config
+from pipeline.core.errors import InputError
+from pipeline.core.network_input import INPUT_PRESETS
+from pipeline.files.tracklet_file import TrackletFileInfo, TrackletWriter
 from reid.embedding_model import embedding_hash
-from reid.site import load_site
+from reid.site.site import load_site
 from tests.factories import make_tracklet
 from tests.reid.foreign_networks import write_onnx
 from tests.reid.tiny_training import draw_people

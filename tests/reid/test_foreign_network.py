@@ -13,19 +13,19 @@ import pytest
 import torch
 from PIL import Image
 
-from pipeline.errors import InputError
-from pipeline.network_input import INPUT_PRESETS, NetworkInput
+from pipeline.commands.reid.calibrate import _labelled_views
+from pipeline.core.errors import InputError
+from pipeline.core.network_input import INPUT_PRESETS, NetworkInput
 from reid.backends.choose import build_backend
 from reid.backends.foreign import ForeignBackend
 from reid.checkpoints import save_checkpoint
-from reid.commands.calibrate import _labelled_views
 from reid.datasets import read_dataset
 from reid.embedder import NetworkEmbedder
 from reid.embedding_model import embedding_card, embedding_hash, load_embedding_model
+from reid.evaluation.peers import network_features
 from reid.export.to_openvino import write_openvino
 from reid.foreign_network import ForeignNetwork, load_foreign, write_network_card
 from reid.models.transreid import TransReID, TransReIDConfig
-from reid.peers import network_features
 from tests.factories import make_frame
 from tests.reid.foreign_networks import DIM, SIZE_HW, write_onnx, write_xml
 

@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 import reid
-from pipeline.errors import InputError
+from pipeline.core.errors import InputError
 from reid.checkpoints import save_checkpoint
 from reid.models.loading import load_transreid
 from reid.models.position_embedding import resize_position_embedding

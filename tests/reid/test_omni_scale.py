@@ -14,9 +14,9 @@ from torch import Tensor
 from torch.nn import functional
 from typer.testing import CliRunner
 
-from pipeline.errors import InputError
+from pipeline.commands.reid.app import app
+from pipeline.core.errors import InputError
 from reid.checkpoints import LoadedModel, load_checkpoint, save_checkpoint
-from reid.cli import app
 from reid.export.to_openvino import write_openvino
 from reid.models.omni_scale import OmniScaleStem
 from reid.models.omni_scale_weights import transreid_from_openvino

@@ -8,10 +8,10 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from pipeline.errors import InputError, RunError
+from pipeline.commands.reid.app import app
+from pipeline.commands.reid.output_file import prepare_output
+from pipeline.core.errors import InputError, RunError
 from reid.checkpoints import save_checkpoint
-from reid.cli import app
-from reid.commands.output_file import prepare_output
 from reid.models.transreid import TransReID, TransReIDConfig
 from reid.safetensors_file import write_safetensors
 

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline.errors import InputError
-from pipeline.network_input import INPUT_PRESETS
+from pipeline.core.errors import InputError
+from pipeline.core.network_input import INPUT_PRESETS
 from reid.datasets import read_dataset
-from reid.peers import Peer, network_features, parse_peer
+from reid.evaluation.peers import Peer, network_features, parse_peer
 
 
 @pytest.mark.parametrize(

@@ -13,14 +13,14 @@ import yaml
 from PIL import Image
 from typer.testing import CliRunner
 
-from pipeline.errors import InputError
+from pipeline.commands.reid.app import app
+from pipeline.core.errors import InputError
 from reid.checkpoints import save_checkpoint
-from reid.cli import app
 from reid.datasets import read_dataset
-from reid.evaluation import LabelledFeatures
+from reid.evaluation.retrieval import LabelledFeatures
 from reid.models.transreid import TransReID, TransReIDConfig
-from reid.places import PlaceFigures, crops_of_place, place_figures, places, without_place
 from reid.training.config import SetConfig
+from reid.training.places import PlaceFigures, crops_of_place, place_figures, places, without_place
 from tests.reid.tiny_training import draw_people, tiny_config, tiny_values
 
 SETS: dict[str, Any] = {

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from pipeline.errors import InputError
+from pipeline.core.errors import InputError
 from reid.models.position_embedding import resize_position_embedding
 from reid.models.pretrained import init_backbone
 from reid.models.transreid import TransReID, TransReIDConfig, architecture

@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 from reid.datasets import Crop, CropSet
-from reid.evaluation import LabelledFeatures
-from reid.ranked_list import RIGHT, WRONG, draw_ranked_lists, evenly_spaced, ranked_lists
+from reid.evaluation.ranked_list import RIGHT, WRONG, draw_ranked_lists, evenly_spaced, ranked_lists
+from reid.evaluation.retrieval import LabelledFeatures
 
 
 def at_angles(*rows: tuple[float, int, str]) -> LabelledFeatures:

@@ -12,11 +12,11 @@ import yaml
 from PIL import Image
 from typer.testing import CliRunner
 
-from pipeline.errors import InputError
+from pipeline.commands.reid.app import app
+from pipeline.core.errors import InputError
 from reid.checkpoints import load_checkpoint
-from reid.cli import app
 from reid.datasets import read_dataset
-from reid.packing import pack, unpack
+from reid.training.packing import pack, unpack
 from tests.reid.tiny_training import draw_people, tiny_values
 
 

@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from pipeline.errors import InputError
+from pipeline.core.errors import InputError
 from reid.distances import squared_euclidean_distance
-from reid.evaluation import LabelledFeatures, evaluate_retrieval
-from reid.reranking import KReciprocalDistance
+from reid.evaluation.reranking import KReciprocalDistance
+from reid.evaluation.retrieval import LabelledFeatures, evaluate_retrieval
 
 
 def literal_distances(

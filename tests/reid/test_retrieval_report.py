@@ -13,8 +13,8 @@ from rich.console import Console
 from rich.table import Table
 
 from reid.datasets import Crop, CropSet
-from reid.features import embed_draws
-from reid.retrieval_report import (
+from reid.evaluation.features import embed_draws
+from reid.evaluation.retrieval_report import (
     camera_means,
     camera_table,
     centred_features,

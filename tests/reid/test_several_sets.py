@@ -13,10 +13,10 @@ import yaml
 from rich.console import Console
 from typer.testing import CliRunner
 
-from pipeline.errors import InputError
+from pipeline.commands.reid.app import app
+from pipeline.commands.reid.arguments import named_folders
+from pipeline.core.errors import InputError
 from reid.checkpoints import load_checkpoint, save_checkpoint
-from reid.cli import app
-from reid.commands.arguments import named_folders
 from reid.datasets import read_dataset, read_rgb
 from reid.models.transreid import TransReID, TransReIDConfig
 from reid.training.data import NO_IDENTITY, split

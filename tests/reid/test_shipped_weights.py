@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.calibration import Calibration
+from pipeline.config.match_limits import Calibration
 from reid.checkpoints import load_checkpoint
-from reid.site import load_site
+from reid.site.site import load_site
 
 ROOT = Path(__file__).parents[2]
 WEIGHTS = ROOT / "weights"

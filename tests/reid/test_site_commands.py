@@ -13,15 +13,15 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from pipeline.assembly import calibrated
-from pipeline.calibration import Calibration
-from pipeline.config import load_config
-from pipeline.cross_camera.tracklet_file import TrackletFileInfo, TrackletWriter
-from pipeline.errors import InputError
+from pipeline.commands.reid.app import app
+from pipeline.config.config import load_config
+from pipeline.config.match_limits import Calibration
+from pipeline.core.errors import InputError
+from pipeline.files.tracklet_file import TrackletFileInfo, TrackletWriter
 from reid.checkpoints import load_checkpoint, rewrite_card, save_checkpoint
-from reid.cli import app
 from reid.datasets import hold_out_identities, identities_digest, read_dataset
 from reid.models.transreid import TransReID, TransReIDConfig
-from reid.site import load_site
+from reid.site.site import load_site
 from reid.training.start import IDENTITIES_KEY
 from reid.training.train import train
 from tests.factories import make_tracklet

@@ -13,8 +13,8 @@ from PIL import Image
 from rich.console import Console
 from safetensors.torch import save_file
 
-from pipeline.errors import InputError
-from pipeline.network_input import INPUT_PRESETS
+from pipeline.core.errors import InputError
+from pipeline.core.network_input import INPUT_PRESETS
 from reid.checkpoints import INPUT_MEAN, save_checkpoint
 from reid.datasets import CropSet, read_dataset, read_rgb
 from reid.models.transreid import TransReID, TransReIDConfig

@@ -20,11 +20,11 @@ from PIL import Image
 from rich.console import Console
 from typer.testing import CliRunner
 
-from pipeline.errors import InputError, RunError
+from pipeline.commands.reid.app import app
+from pipeline.core.errors import InputError, RunError
 from reid.checkpoints import load_checkpoint
-from reid.cli import app
 from reid.datasets import read_dataset
-from reid.features import extract_features
+from reid.evaluation.features import extract_features
 from reid.models.transreid import TransReID, TransReIDConfig
 from reid.training.config import OptimizerConfig, TrainingConfig
 from reid.training.log import TrainingLog
@@ -191,7 +191,7 @@ from pathlib import Path
 import torch
 from rich.console import Console
 
-from pipeline.errors import InputError
+from pipeline.core.errors import InputError
 from reid.datasets import read_dataset
 from reid.training.trainer import Trainer
 from tests.reid.tiny_training import tiny_config

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 import demo.__main__
-import detectors.cli
-import reid.cli
+import pipeline.commands.detectors.app
+import pipeline.commands.reid.app
 from pipeline.commands.arguments import overrides_of
 from reid.datasets import LAYOUTS
 from reid.training.config import load_training_config
@@ -23,7 +23,11 @@ PAGES = (
     "weights/transreid_vit_small.md",
     "weights/transreid_vit_small6.md",
 )
-APPS = {"reid": reid.cli.app, "demo": demo.__main__.app, "detectors": detectors.cli.app}
+APPS = {
+    "reid": pipeline.commands.reid.app.app,
+    "demo": demo.__main__.app,
+    "detectors": pipeline.commands.detectors.app.app,
+}
 # a line goes on after a backslash at its end
 COMMAND = re.compile(r"^ *(?:python|torchrun .*?) -m (reid|demo|detectors) ((?:[^\\\n]|\\\n)*)$", re.MULTILINE)
 COMMANDS = [

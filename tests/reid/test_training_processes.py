@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from pipeline.errors import InputError, RunError
-from reid import cli
+from pipeline.commands.reid import app as cli
+from pipeline.core.errors import InputError, RunError
 from reid.datasets import read_dataset
 from reid.training.distributed import ONE_PROCESS, Processes, joined_processes
 from reid.training.trainer import Trainer

@@ -19,7 +19,7 @@ import torch
 import yaml
 from rich.console import Console
 
-from pipeline.errors import InputError
+from pipeline.core.errors import InputError
 from reid.checkpoints import load_checkpoint
 from reid.training.state import load_state, save_state
 from reid.training.train import train

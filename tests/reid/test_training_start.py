@@ -11,7 +11,7 @@ import timm
 import torch
 from rich.console import Console
 
-from pipeline.errors import InputError
+from pipeline.core.errors import InputError
 from reid.checkpoints import load_checkpoint, save_checkpoint
 from reid.datasets import read_dataset
 from reid.models.transreid import TransReID, TransReIDConfig

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from pipeline.errors import InputError
+from pipeline.core.errors import InputError
 from reid.models.jpm import part_token_ids
 from reid.models.transreid import ARCHITECTURES, TransReID, TransReIDConfig, architecture
 

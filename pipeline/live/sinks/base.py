@@ -8,37 +8,10 @@ rows wait, the oldest are given up and counted.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
-from pipeline.boxes import Boxes
-from pipeline.datatypes import Frame
-from pipeline.results_csv import LinkedRow
-
-
-@dataclass(frozen=True)
-class Remap:
-    """A correction: rows that were written with a provisional id belong to somebody known.
-
-    Of a run that was killed, the next one also says which provisional ids stand: both ids are the same then.
-
-    It holds for all rows of `provisional_id`; that id was given to one track alone and is used for nobody else.
-
-    Attributes:
-        time_s: when it was found, Unix seconds on the run's clock.
-        camera_id, track_id: the track whose rows had the provisional id.
-        provisional_id, global_id: the id in those rows, and the one that counts.
-        confidence: of the link, in [0, 1].
-        run_id: of the earlier run that wrote the rows; '' for the run that goes on.
-    """
-
-    time_s: float
-    camera_id: str
-    track_id: int
-    provisional_id: int
-    global_id: int
-    confidence: float
-    run_id: str = ""
+from pipeline.core.boxes import Boxes
+from pipeline.core.datatypes import Correction, Frame, LinkedRow
 
 
 class Sink(Protocol):
@@ -55,7 +28,7 @@ class Sink(Protocol):
         """Take rows, at least one. `row.time_s` are Unix seconds; `link.final` says whether the id is firm. After
         an exception the same rows come again."""
 
-    def remap(self, corrections: Sequence[Remap]) -> None:
+    def remap(self, corrections: Sequence[Correction]) -> None:
         """Take corrections, at least one; never before the rows that they correct."""
 
     def flush(self) -> None:

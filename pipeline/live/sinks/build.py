@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from pipeline.errors import InputError
-from pipeline.live.output_settings import JsonLinesSink, MqttSink, RedisSink, SinkSettings
+from pipeline.config.output_settings import JsonLinesSink, MqttSink, RedisSink, SinkSettings
+from pipeline.core.errors import InputError
 from pipeline.live.sinks.base import Sink
 from pipeline.live.sinks.json_lines import JsonLines
 from pipeline.live.sinks.json_sink import JsonSink

@@ -10,10 +10,10 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-from pipeline.live.redaction import Redactor
-from pipeline.live.sinks.base import Remap, Sink
-from pipeline.live.status import SinkStatus
-from pipeline.results_csv import LinkedRow
+from pipeline.core.datatypes import Correction, LinkedRow
+from pipeline.core.redaction import Redactor
+from pipeline.live.sinks.base import Sink
+from pipeline.live.telling.status import SinkStatus
 
 _RETRY_S = 1.0
 _FLUSH_S = 1.0
@@ -27,7 +27,7 @@ _log = logging.getLogger(__name__)
 @dataclass
 class _Batch:
     rows: Sequence[LinkedRow]
-    corrections: Sequence[Remap]
+    corrections: Sequence[Correction]
 
 
 class SinkFeed:
@@ -65,7 +65,7 @@ class SinkFeed:
         self._thread = threading.Thread(target=self._run, name=f"sink-{name}", daemon=True)
         self._thread.start()
 
-    def submit(self, rows: Sequence[LinkedRow], corrections: Sequence[Remap]) -> None:
+    def submit(self, rows: Sequence[LinkedRow], corrections: Sequence[Correction]) -> None:
         """Hand over rows and corrections of earlier ones; never waits."""
         if not rows and not corrections:
             return
@@ -170,12 +170,12 @@ class SinkFeed:
             batches.append(batch)
         return batches
 
-    def _next_corrections(self, batches: Sequence[_Batch]) -> list[Remap]:
+    def _next_corrections(self, batches: Sequence[_Batch]) -> list[Correction]:
         with self._changed:
             waiting = (correction for batch in batches for correction in batch.corrections)
             return list(itertools.islice(waiting, self._at_once))
 
-    def _corrected(self, batches: Sequence[_Batch], corrections: Sequence[Remap]) -> None:
+    def _corrected(self, batches: Sequence[_Batch], corrections: Sequence[Correction]) -> None:
         """Those of batches that were given up meanwhile have moved on, and go out once more."""
         sent = {id(correction) for correction in corrections}
         with self._changed:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pipeline.live.sinks.base import Remap
+from pipeline.core.datatypes import Correction, LinkedRow
 from pipeline.live.sinks.messages import remap_message, row_message
 from pipeline.live.sinks.transport import Message, Transport
-from pipeline.results_csv import LinkedRow
 
 
 class JsonSink:
@@ -41,7 +40,7 @@ class JsonSink:
         """
         self._send([row_message(linked, self._run_id) for linked in rows])
 
-    def remap(self, corrections: Sequence[Remap]) -> None:
+    def remap(self, corrections: Sequence[Correction]) -> None:
         """Send corrections, a message each; errors as in `write`."""
         self._send([remap_message(correction, self._run_id) for correction in corrections])
 

@@ -7,9 +7,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pipeline.live.sinks.base import Remap
+from pipeline.core.datatypes import Correction, LinkedRow
 from pipeline.live.sinks.transport import Message
-from pipeline.results_csv import LinkedRow
 
 SCHEMA_VERSION = 1
 SCHEMA_FILE = Path(__file__).with_name("message.schema.json")
@@ -34,7 +33,7 @@ def row_message(linked: LinkedRow, run_id: str) -> Message:
     return Message("row", row.camera_id, _line(content))
 
 
-def remap_message(remap: Remap, run_id: str) -> Message:
+def remap_message(remap: Correction, run_id: str) -> Message:
     """A correction: all rows of `provisional_id` belong to `global_id`."""
     content = {
         **_head("remap", remap.run_id or run_id, remap.time_s),

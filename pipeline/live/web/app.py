@@ -23,8 +23,8 @@ from starlette.responses import (
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from pipeline.live.metrics import CONTENT_TYPE, Metrics
-from pipeline.live.status import CameraState, StatusSource
+from pipeline.live.telling.metrics import CONTENT_TYPE, Metrics
+from pipeline.live.telling.status import CameraState, StatusSource
 from pipeline.live.web.auth import COOKIE, SESSION_S, TokenGate, TokenMiddleware, address_of
 from pipeline.live.web.headers import SecurityHeaders
 from pipeline.live.web.preview import PreviewStore

@@ -10,10 +10,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.boxes import Boxes
-from pipeline.datatypes import Frame, IntArray
-from pipeline.results_csv import LinkedRow
-from pipeline.visualization import draw_tracks
+from pipeline.core.boxes import Boxes
+from pipeline.core.datatypes import Frame, IntArray, LinkedRow
+from pipeline.drawing.visualization import draw_tracks
 
 Image = NDArray[np.uint8]
 """(H, W, 3) uint8, BGR."""

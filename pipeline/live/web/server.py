@@ -9,11 +9,11 @@ from collections.abc import Callable, Sequence
 
 import uvicorn
 
-from pipeline.errors import InputError
-from pipeline.live.metrics import Metrics
-from pipeline.live.output_settings import WebSettings
+from pipeline.config.output_settings import WebSettings
+from pipeline.core.errors import InputError
 from pipeline.live.sinks.base import PreviewHook
-from pipeline.live.status import StatusSource
+from pipeline.live.telling.metrics import Metrics
+from pipeline.live.telling.status import StatusSource
 from pipeline.live.web.app import build_app
 from pipeline.live.web.auth import TokenGate
 from pipeline.live.web.preview import PreviewStore

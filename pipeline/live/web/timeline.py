@@ -8,8 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from pipeline.live.sinks.base import Remap
-from pipeline.results_csv import LinkedRow
+from pipeline.core.datatypes import Correction, LinkedRow
 
 # Positions on the floor are kept this far apart in time, and so many of one stay; then every other one goes.
 _PLACE_INTERVAL_S = 0.5
@@ -76,7 +75,7 @@ class Timeline:
                 self._take(linked)
             self._prune()
 
-    def remap(self, corrections: Sequence[Remap]) -> None:
+    def remap(self, corrections: Sequence[Correction]) -> None:
         """All visits with a provisional id get the one that counts."""
         with self._lock:
             for correction in corrections:

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from detectors.base import FakeDetector
 from pipeline.benchmark.perfect_boxes import PerfectBoxes
+from pipeline.benchmark.simulation import SimulatedWorld
 from pipeline.benchmark.thinned import ThinnedSource, thinned_boxes
-from pipeline.datatypes import Frame
-from pipeline.simulation import SimulatedWorld
-from pipeline.track_boxes import TrackBoxes
+from pipeline.core.datatypes import Frame
+from pipeline.core.fake_models import FakeDetector
+from pipeline.files.track_boxes import TrackBoxes
 from tests.factories import make_detections, make_frame, one_hot
 
 

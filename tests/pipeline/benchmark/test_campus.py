@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from pipeline.benchmark.campus import fit_cameras, read_views
 from pipeline.benchmark.campus_cameras import PERSON_HEIGHT_M, CameraPose, projection
 from pipeline.cli import main
-from pipeline.errors import InputError
-from pipeline.floor_calibration import apply_homography
+from pipeline.core.errors import InputError
+from pipeline.floor.fit_homography import apply_homography
 
 SIZE_WH = (1920, 1080)
 FRAMES, PEOPLE = 300, 6

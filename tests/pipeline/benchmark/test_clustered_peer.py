@@ -10,9 +10,9 @@ import pytest
 from pipeline.benchmark.clustered_peer import ClusteredPeer
 from pipeline.benchmark.contestants import Tracked
 from pipeline.benchmark.peer import Peer, PeerTracks
-from pipeline.datatypes import Detections, FloatArray, Frame
+from pipeline.core.datatypes import Detections, FloatArray, Frame
+from pipeline.files.track_boxes import TrackBoxes
 from pipeline.sources.base import FrameSource
-from pipeline.track_boxes import TrackBoxes
 from tests.factories import at_distance, default_config, make_detections, make_frame, one_hot
 
 HIGH = default_config().tracker.good_crop_height_px + 20

@@ -17,9 +17,9 @@ from pipeline.benchmark.benchmark_set import BenchmarkSet, read_benchmark_set
 from pipeline.benchmark.report import Contestant
 from pipeline.cli import main
 from pipeline.commands.trackers import SETS, titles
-from pipeline.config import PROJECT_ROOT
-from pipeline.errors import InputError, RunError
-from pipeline.evaluation import score
+from pipeline.core.errors import InputError, RunError
+from pipeline.core.paths import PROJECT_ROOT
+from pipeline.scoring.evaluation import score
 from reid.checkpoints import save_checkpoint
 from reid.models.transreid import TransReID, TransReIDConfig
 from tests.demo_clips import cut, cut_ground_truth
@@ -66,7 +66,7 @@ def test_one_table_of_all_trackers(folder: Path, tmp_path: Path, monkeypatch: py
         if run == 0:
             first = json.loads((tmp_path / "figures.json").read_text())
             # The second run takes what the first one kept.
-            monkeypatch.setattr("pipeline.tracking.track", None)
+            monkeypatch.setattr("pipeline.recorded.track.track", None)
     figures = json.loads((tmp_path / "figures.json").read_text())
     names = [contestant["name"] for contestant in figures["two"]]
     assert len(names) == 10

@@ -9,16 +9,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from detectors.base import FakeDetector
 from pipeline.benchmark.boxmot_tracker import boxmot_peer
 from pipeline.benchmark.contestants import run_peer, run_project
 from pipeline.benchmark.peer import Peer, PeerTracks
 from pipeline.benchmark.perturbed import PerturbedDetector
+from pipeline.benchmark.simulation import SimulatedWorld
 from pipeline.benchmark.ultralytics_trackers import TRACKERS, ultralytics_peers
-from pipeline.config import load_config
-from pipeline.datatypes import Detections, Frame
-from pipeline.errors import InputError, RunError
-from pipeline.simulation import SimulatedWorld
+from pipeline.config.config import load_config
+from pipeline.core.datatypes import Detections, Frame
+from pipeline.core.errors import InputError, RunError
+from pipeline.core.fake_models import FakeDetector
 from pipeline.sources.base import FrameSource
 from tests.factories import make_detections, make_frame, with_limits
 

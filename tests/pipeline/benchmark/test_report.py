@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 
 from pipeline.benchmark.report import Contestant, ladder_table, set_table
-from pipeline.evaluation import Scores, score
-from pipeline.track_boxes import TrackBoxes
-from pipeline.trajectory_boxes import TrajectoryBoxes
+from pipeline.files.track_boxes import TrackBoxes
+from pipeline.files.trajectory_boxes import TrajectoryBoxes
+from pipeline.scoring.evaluation import Scores, score
 
 
 def boxes(ids: list[int]) -> TrackBoxes:

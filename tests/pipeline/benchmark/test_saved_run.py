@@ -10,9 +10,9 @@ import torch
 
 from pipeline.benchmark.benchmark_set import BenchmarkSet
 from pipeline.benchmark.saved_run import run_key, saved_detections
-from pipeline.config import load_config
-from pipeline.errors import RunError
-from pipeline.run_summary import CameraCounts, RunSummary
+from pipeline.config.config import load_config
+from pipeline.core.errors import RunError
+from pipeline.recorded.run_summary import CameraCounts, RunSummary
 from reid.checkpoints import rewrite_card, save_checkpoint
 from reid.models.transreid import TransReID, TransReIDConfig
 
@@ -33,7 +33,7 @@ def test_what_a_site_file_taught_the_model_belongs_to_the_run(
         runs.append(output)
         return RunSummary()
 
-    monkeypatch.setattr("pipeline.tracking.track", track)
+    monkeypatch.setattr("pipeline.recorded.track.track", track)
     site = tmp_path / "hall.site"
     cameras = [{"name": "hall", "source": "hall.mp4"}]
     chosen = BenchmarkSet("hall", load_config(None, {"cameras": cameras, "embedder": {"site": str(site)}}), {})
@@ -48,7 +48,7 @@ def test_what_a_site_file_taught_the_model_belongs_to_the_run(
 def test_a_model_that_was_moved_or_calibrated_anew_embeds_as_before(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pipeline.tracking.track", empty_run)
+    monkeypatch.setattr("pipeline.recorded.track.track", empty_run)
     tiny = TransReIDConfig(width=32, depth=2, heads=2, image_size=(32, 16))
 
     def kept(weights: Path) -> Path:
@@ -72,7 +72,7 @@ def set_of(source: Path | str) -> BenchmarkSet:
 
 
 def test_a_video_rendered_again_into_its_place_is_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipeline.tracking.track", empty_run)
+    monkeypatch.setattr("pipeline.recorded.track.track", empty_run)
     video = tmp_path / "hall.mp4"
     kept = []
     for content in (b"first", b"other", b"longer"):
@@ -121,7 +121,7 @@ def test_a_recording_that_breaks_off_is_not_scored(tmp_path: Path, monkeypatch: 
         empty_run(config, output)
         return RunSummary({"hall": CameraCounts(frames=3, problem="hall.mp4 ends after 3 of 9 frames")})
 
-    monkeypatch.setattr("pipeline.tracking.track", track)
+    monkeypatch.setattr("pipeline.recorded.track.track", track)
     for _ in range(2):
         with pytest.raises(RunError, match=r"hall: hall\.mp4 ends after 3 of 9 frames.* nothing is scored"):
             saved_detections(set_of("hall.mp4"), tmp_path / "cache")

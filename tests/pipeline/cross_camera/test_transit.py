@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipeline.config import TransitWindow
+from pipeline.cross_camera.settings import TransitWindow
 from pipeline.cross_camera.transit import TransitTimes
 
 INF = np.inf

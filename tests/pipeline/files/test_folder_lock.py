@@ -15,13 +15,13 @@ from typing import Any
 import pytest
 
 from pipeline.cli import main
-from pipeline.config import Config, load_config, named_sources
-from pipeline.errors import InputError
+from pipeline.config.config import Config, load_config, named_sources
+from pipeline.core.errors import InputError
 from pipeline.files.folder_lock import LOCK_NAME, FolderLock
 from pipeline.files.run_folder import OutputFolder
 from pipeline.privacy.purge import purge_person
 from pipeline.privacy.run_folder import RunFolder
-from pipeline.tracking import track
+from pipeline.recorded.track import track
 from tests.media import grey_picture, write_video
 
 
@@ -181,10 +181,10 @@ def test_track_holds_its_folder_from_its_first_frame_to_the_video(
     recording: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     refused = refusals(recording / "out", "mtmc track")
-    rewritten = after(refused, monkeypatch, "pipeline.runner.rewrite")
-    drawn = after(refused, monkeypatch, "pipeline.tracking.draw_video")
+    rewritten = after(refused, monkeypatch, "pipeline.recorded.runner.rewrite")
+    drawn = after(refused, monkeypatch, "pipeline.recorded.track.draw_video")
     track(configuration(video=True), Path("out"), detections={"a": Path("a.txt")}, on_frame=refused)
-    assert (rewritten, drawn) == (["pipeline.runner.rewrite"], ["pipeline.tracking.draw_video"])
+    assert (rewritten, drawn) == (["pipeline.recorded.runner.rewrite"], ["pipeline.recorded.track.draw_video"])
     assert sorted(path.name for path in (recording / "out").iterdir()) == [
         "mot",
         "run.json",

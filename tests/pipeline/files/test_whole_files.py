@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.errors import RunError
+from pipeline.core.errors import RunError
 from pipeline.files.run_folder import clear_results, delete_leftovers
 from pipeline.files.whole_files import BufferedLines, WholeLines, cut_torn_line, replacing, write_whole
 

@@ -15,12 +15,12 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from pipeline.config import load_config
-from pipeline.datatypes import Frame, Link, TrajectoryRow
-from pipeline.frames import open_source
+from pipeline.config.config import load_config
+from pipeline.core.datatypes import Frame, Link, LinkedRow, TrajectoryRow
+from pipeline.files.mot_files import read_ground_truth
+from pipeline.files.results_csv import read_trajectories
 from pipeline.live.web.server import WebServer
-from pipeline.mot_files import read_ground_truth
-from pipeline.results_csv import LinkedRow, read_trajectories
+from pipeline.sources.open import open_source
 from tests.demo_clips import SCENE
 from tests.pipeline.live.browser import Browser
 from tests.pipeline.live.examples import FixedStatus, make_camera, make_status

@@ -6,11 +6,9 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from pipeline.datatypes import Link, TrajectoryRow
-from pipeline.live.metrics import Metrics
-from pipeline.live.sinks.base import Remap
-from pipeline.live.status import CameraState, CameraStatus, LiveStatus, TimestampSource
-from pipeline.results_csv import LinkedRow
+from pipeline.core.datatypes import Correction, Link, LinkedRow, TrajectoryRow
+from pipeline.live.telling.metrics import Metrics
+from pipeline.live.telling.status import CameraState, CameraStatus, LiveStatus, TimestampSource
 
 NOW_S = 1_777_630_000.0  # 2026-05-01T10:06:40Z
 
@@ -40,9 +38,9 @@ def make_row(
     return LinkedRow(row, Link(global_id, 0.75, final))
 
 
-def make_remap(provisional_id: int, global_id: int, camera_id: str = "hall", track_id: int = 4) -> Remap:
+def make_remap(provisional_id: int, global_id: int, camera_id: str = "hall", track_id: int = 4) -> Correction:
     """A correction found at `NOW_S`."""
-    return Remap(NOW_S, camera_id, track_id, provisional_id, global_id, 0.9)
+    return Correction(NOW_S, camera_id, track_id, provisional_id, global_id, 0.9)
 
 
 def make_camera(name: str = "entrance", **changes: Any) -> CameraStatus:

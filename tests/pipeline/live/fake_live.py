@@ -14,11 +14,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pipeline.live.building
-from detectors.base import Detector
 from pipeline.cli import main
-from pipeline.config import Config
-from pipeline.datatypes import Detections, Frame
-from pipeline.live.run import LiveParts
+from pipeline.config.config import Config
+from pipeline.core.datatypes import Detections, Frame
+from pipeline.core.models import Detector, Models
 from tests.factories import with_limits
 from tests.pipeline.live.fakes import one_look, one_person
 
@@ -40,10 +39,10 @@ class Noting:
         return self._works.detect(frames)
 
 
-def build_live(config: Config) -> tuple[Config, LiveParts]:
+def build_live(config: Config) -> tuple[Config, Models]:
     path = os.environ.get(FRAMES_FILE)
     detector: Detector = one_person() if path is None else Noting(Path(path))
-    return with_limits(config), LiveParts(detector, one_look(), {"mtmc": "test"})
+    return with_limits(config), Models(detector, one_look(), {"mtmc": "test"})
 
 
 if __name__ == "__main__":

@@ -10,10 +10,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.base import FakeDetector
-from pipeline.datatypes import Detections, FloatArray, Frame
-from pipeline.live.stream import Picture, Received
-from reid.base import FakeEmbedder
+from pipeline.core.datatypes import Detections, FloatArray, Frame
+from pipeline.core.fake_models import FakeDetector, FakeEmbedder
+from pipeline.live.cameras.stream import Picture, Received
 
 SIZE_WH = (320, 240)
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from pipeline.config import PROJECT_ROOT
+from pipeline.core.paths import PROJECT_ROOT
 from tests.media import write_video
 
 STARTED_S = 60.0

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from pipeline.datatypes import Link, TrajectoryRow
-from pipeline.live.sinks.base import Remap
-from pipeline.results_csv import LinkedRow
+from pipeline.core.datatypes import Correction, Link, LinkedRow, TrajectoryRow
 
 START_S = 1_800_000_000.0
 
@@ -16,5 +14,5 @@ def row(index: int, camera: str = "a", global_id: int = 1, *, final: bool = True
     return LinkedRow(made, Link(global_id, 1.0, final))
 
 
-def correction(provisional_id: int = 5, global_id: int = 1) -> Remap:
-    return Remap(START_S, "a", 1, provisional_id, global_id, 0.8)
+def correction(provisional_id: int = 5, global_id: int = 1) -> Correction:
+    return Correction(START_S, "a", 1, provisional_id, global_id, 0.8)

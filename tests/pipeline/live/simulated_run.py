@@ -8,16 +8,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from detectors.base import Detector
-from pipeline.config import Config
-from pipeline.live.fleet import CameraPlan
-from pipeline.live.redaction import Redactor
-from pipeline.live.run import LiveParts, LiveRun
-from pipeline.live.segments import segments
+from pipeline.config.config import Config
+from pipeline.core.datatypes import LinkedRow
+from pipeline.core.models import Detector, Embedder, Models
+from pipeline.core.redaction import Redactor
+from pipeline.files.results_csv import read_trajectories
+from pipeline.live.cameras.fleet import CameraPlan
+from pipeline.live.cameras.stream import LiveStream
+from pipeline.live.output.segments import segments
+from pipeline.live.run import LiveRun
 from pipeline.live.sinks.base import PreviewHook, Sink
-from pipeline.live.stream import LiveStream
-from pipeline.results_csv import LinkedRow, read_trajectories
-from reid.base import Embedder
 from tests.factories import with_limits
 from tests.pipeline.live.fakes import one_look, one_person
 from tests.pipeline.live.watched_fleet import site
@@ -59,7 +59,7 @@ def live_run(
 
     run = LiveRun(
         with_limits(config or site(folder, dict.fromkeys(doors, "rtsp://127.0.0.1/x"), live)),
-        LiveParts(detector or one_person(), embedder or one_look(), {"mtmc": "test"}),
+        Models(detector or one_person(), embedder or one_look(), {"mtmc": "test"}),
         folder / "out",
         plans_of=plans_of,
         redact=Redactor(),

@@ -17,8 +17,8 @@ import pytest
 import redis
 from paho.mqtt.enums import CallbackAPIVersion
 
-from pipeline.config import load_config
-from pipeline.live.redaction import Redactor
+from pipeline.config.config import load_config
+from pipeline.core.redaction import Redactor
 from pipeline.live.sinks.base import Sink
 from pipeline.live.sinks.build import secrets_of, sink_makers
 from pipeline.live.sinks.feed import SinkFeed

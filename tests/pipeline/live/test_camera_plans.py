@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 import yaml
 
-from pipeline.config import Config, load_config
-from pipeline.errors import InputError
-from pipeline.live.camera_plans import camera_plans, crops_of
-from pipeline.live.manifest import Manifest, recorded
-from pipeline.live.redaction import RedactingFilter, Redactor
+from pipeline.config.config import Config, load_config
+from pipeline.core.errors import InputError
+from pipeline.core.redaction import RedactingFilter, Redactor
+from pipeline.live.cameras.camera_plans import camera_plans, crops_of
+from pipeline.live.output.manifest import Manifest, recorded
 from pipeline.live.reload import Changes, changes
 from tests.pipeline.live.examples import FixedStatus, make_camera, make_status, watching
 from tests.pipeline.live.live_process import clip

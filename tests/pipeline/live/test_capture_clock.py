@@ -4,8 +4,8 @@ import itertools
 
 import pytest
 
-from pipeline.live.capture_clock import CaptureClock
-from pipeline.live.status import TimestampSource
+from pipeline.live.cameras.capture_clock import CaptureClock
+from pipeline.live.telling.status import TimestampSource
 
 NOW_S = 1_800_000_000.0
 

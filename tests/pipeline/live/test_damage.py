@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from av.video.frame import VideoFrame
 
-from pipeline.live.damage import DamageWatch
+from pipeline.live.cameras.damage import DamageWatch
 
 KEY_EVERY = 10
 

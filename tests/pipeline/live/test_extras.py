@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from pipeline.config import PROJECT_ROOT
+from pipeline.core.paths import PROJECT_ROOT
 
 WITHOUT = """
 import sys

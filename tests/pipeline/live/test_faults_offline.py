@@ -9,12 +9,12 @@ from pathlib import Path
 import psutil
 import pytest
 
-from pipeline.live.problem import Reason, StreamProblem
-from pipeline.live.redaction import Redactor
+from pipeline.core.redaction import Redactor
+from pipeline.core.stream_address import StreamAddress
+from pipeline.live.cameras.problem import Reason, StreamProblem
+from pipeline.live.cameras.stream import AvOpener, LiveStream, StreamOptions
 from pipeline.live.run import LiveRun
-from pipeline.live.status import CameraState
-from pipeline.live.stream import AvOpener, LiveStream, StreamOptions
-from pipeline.stream_address import StreamAddress
+from pipeline.live.telling.status import CameraState
 from tests.pipeline.live.servers import free_port
 from tests.pipeline.live.simulated_run import Doors, live_run
 from tests.pipeline.live.waiting import eventually

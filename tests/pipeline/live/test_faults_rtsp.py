@@ -14,8 +14,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from pipeline.live.frame_board import LiveFrame
-from pipeline.live.status import CameraState, TimestampSource
+from pipeline.live.cameras.frame_board import LiveFrame
+from pipeline.live.telling.status import CameraState, TimestampSource
 from tests.pipeline.live.relay import Damage, Relay
 from tests.pipeline.live.rtsp_server import free_port, needs_rtsp_server, rtsp_server
 from tests.pipeline.live.waiting import HICCUP_S, eventually

@@ -4,8 +4,8 @@ import threading
 
 import pytest
 
-from pipeline.live.frame_board import FrameBoard, LiveFrame
-from pipeline.live.status import TimestampSource
+from pipeline.live.cameras.frame_board import FrameBoard, LiveFrame
+from pipeline.live.telling.status import TimestampSource
 from tests.pipeline.live.fakes import SIZE_WH, FakeClock, picture
 
 

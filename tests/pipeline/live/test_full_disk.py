@@ -15,12 +15,13 @@ import yaml
 
 import pipeline.live.building
 from pipeline.cli import main
-from pipeline.config import Config
+from pipeline.config.config import Config
+from pipeline.core.models import Models
+from pipeline.files.results_csv import read_trajectories
 from pipeline.files.run_folder import OutputFolder
-from pipeline.live.gallery_file import load_gallery
-from pipeline.live.run import LiveParts, LiveRun
-from pipeline.live.segments import segments
-from pipeline.results_csv import read_trajectories
+from pipeline.live.output.gallery_file import load_gallery
+from pipeline.live.output.segments import segments
+from pipeline.live.run import LiveRun
 from tests.factories import with_limits
 from tests.pipeline.live.fakes import FakeStream, one_look, one_person, steady
 from tests.pipeline.live.live_process import clip
@@ -183,8 +184,8 @@ def test_a_disk_that_is_full_from_the_start_to_the_end_is_said_in_a_line(
     code: int,
     error: str,
 ) -> None:
-    def build_live(config: Config) -> tuple[Config, LiveParts]:
-        return with_limits(config), LiveParts(one_person(), one_look(), {})
+    def build_live(config: Config) -> tuple[Config, Models]:
+        return with_limits(config), Models(one_person(), one_look(), {})
 
     monkeypatch.setattr(pipeline.live.building, "build_live", build_live)
     cameras = [{"name": "a", "source": str(clip(tmp_path, "film", 1.0))}]

@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pipeline.core.errors import InputError
 from pipeline.cross_camera.camera_centres import CentreState
 from pipeline.cross_camera.gallery import Gallery
-from pipeline.errors import InputError
-from pipeline.live.gallery_file import (
+from pipeline.live.host_clock import HostClock
+from pipeline.live.output.gallery_file import (
     GALLERY_NAME,
     keep_people,
     load_gallery,
@@ -18,8 +19,7 @@ from pipeline.live.gallery_file import (
     save_gallery,
     without_forgotten,
 )
-from pipeline.live.host_clock import HostClock
-from pipeline.live.segments import SegmentWriter, row_line
+from pipeline.live.output.segments import SegmentWriter, row_line
 from tests.pipeline.live.rows import START_S, row
 
 
@@ -118,7 +118,7 @@ def test_a_file_of_another_version_is_not_called_damaged(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, version: int
 ) -> None:
     path = tmp_path / GALLERY_NAME
-    monkeypatch.setattr("pipeline.live.gallery_file._VERSION", version)
+    monkeypatch.setattr("pipeline.live.output.gallery_file._VERSION", version)
     save_gallery(path, gallery(), "model", closing=True)
     monkeypatch.undo()
     with pytest.raises(InputError, match=f"is of format version {version}, and this program reads version 2"):

@@ -18,9 +18,9 @@ import numpy as np
 import pytest
 
 from pipeline.assembly import open_sources
-from pipeline.config import load_config
-from pipeline.errors import InputError
-from pipeline.live.status import TimestampSource
+from pipeline.config.config import load_config
+from pipeline.core.errors import InputError
+from pipeline.live.telling.status import TimestampSource
 from tests.pipeline.live.live_process import clip
 from tests.pipeline.live.waiting import HICCUP_S, eventually
 from tests.pipeline.live.watched_fleet import site, watched

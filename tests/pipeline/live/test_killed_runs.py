@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.datatypes import Link, TrajectoryRow
-from pipeline.live.killed_runs import finish_killed_runs
-from pipeline.live.segments import REMAP_COLUMNS, remap_line, row_line
-from pipeline.results_csv import COLUMNS, LinkedRow
+from pipeline.core.datatypes import Link, LinkedRow, TrajectoryRow
+from pipeline.files.results_csv import COLUMNS
+from pipeline.live.output.killed_runs import finish_killed_runs
+from pipeline.live.output.segments import REMAP_COLUMNS, remap_line, row_line
 from tests.pipeline.live.rows import START_S, correction
 
 

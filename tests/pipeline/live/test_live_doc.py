@@ -12,11 +12,12 @@ import yaml
 
 import pipeline.live.building
 from pipeline.cli import main
-from pipeline.config import PROJECT_ROOT, Config, load_config
-from pipeline.live.camera_plans import camera_plans
-from pipeline.live.redaction import Redactor
-from pipeline.live.run import LiveParts
-from pipeline.live.status import CameraState
+from pipeline.config.config import Config, load_config
+from pipeline.core.models import Models
+from pipeline.core.paths import PROJECT_ROOT
+from pipeline.core.redaction import Redactor
+from pipeline.live.cameras.camera_plans import camera_plans
+from pipeline.live.telling.status import CameraState
 from tests.factories import with_limits
 from tests.pipeline.live.fakes import one_look, one_person
 from tests.pipeline.live.rtsp_server import reason_to_skip
@@ -57,8 +58,8 @@ def test_the_settings_for_a_cpu_are_ones_and_their_weights_exist() -> None:
 
 
 def test_the_commands_run(site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def build_live(config: Config) -> tuple[Config, LiveParts]:
-        return with_limits(config), LiveParts(one_person(), one_look(), {})
+    def build_live(config: Config) -> tuple[Config, Models]:
+        return with_limits(config), Models(one_person(), one_look(), {})
 
     monkeypatch.setattr(pipeline.live.building, "build_live", build_live)
     monkeypatch.chdir(tmp_path)

@@ -15,10 +15,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from pipeline.config import load_config
-from pipeline.errors import InputError
-from pipeline.live.segments import segments
-from pipeline.results_csv import LinkedRow, read_trajectories
+from pipeline.config.config import load_config
+from pipeline.core.datatypes import LinkedRow
+from pipeline.core.errors import InputError
+from pipeline.files.results_csv import read_trajectories
+from pipeline.live.output.segments import segments
 from tests.pipeline.live.fake_live import FRAMES_FILE
 from tests.pipeline.live.live_process import STARTED_S, STOPPED_S, clip, live_process
 from tests.pipeline.live.rtsp_server import needs_rtsp_server, rtsp_server

@@ -16,17 +16,16 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from detectors.base import FakeDetector
-from pipeline.config import Config
-from pipeline.datatypes import Detections, Frame
-from pipeline.errors import InputError, RunError
-from pipeline.live.camera_keeper import CameraKeeper
-from pipeline.live.retention import Retention
-from pipeline.live.segments import SegmentWriter
-from pipeline.live.sinks.base import Remap, Sink
-from pipeline.live.stream import Received
+from pipeline.config.config import Config
+from pipeline.core.datatypes import Correction, Detections, Frame, LinkedRow
+from pipeline.core.errors import InputError, RunError
+from pipeline.core.fake_models import FakeDetector
+from pipeline.live.cameras.camera_keeper import CameraKeeper
+from pipeline.live.cameras.stream import Received
+from pipeline.live.output.retention import Retention
+from pipeline.live.output.segments import SegmentWriter
+from pipeline.live.sinks.base import Sink
 from pipeline.live.tracking_core import TrackingCore
-from pipeline.results_csv import LinkedRow
 from tests.factories import with_limits
 from tests.pipeline.live.fakes import FakeStream, one_look, one_person, steady
 from tests.pipeline.live.simulated_run import live_run, rows_in, rows_of
@@ -87,7 +86,7 @@ def test_a_slow_sink_gets_its_rows_at_the_end_and_what_a_dead_one_lost_is_said(
             time.sleep(0.1)
             taken.extend(rows)
 
-        def remap(self, corrections: Sequence[Remap]) -> None:
+        def remap(self, corrections: Sequence[Correction]) -> None:
             pass
 
         def flush(self) -> None:

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.config import load_config
-from pipeline.datatypes import Detections, Frame
-from pipeline.errors import InputError
+from pipeline.config.config import load_config
+from pipeline.core.datatypes import Detections, Frame
+from pipeline.core.errors import InputError
+from pipeline.core.models import Models
 from pipeline.live import load_report
 from pipeline.live.load_report import LoadFigures, Trial, _search, measure_load
-from pipeline.live.run import LiveParts
 from tests.factories import with_limits
 from tests.pipeline.live.fakes import one_look, one_person
 from tests.pipeline.live.live_process import clip
@@ -60,7 +60,7 @@ def test_the_figures_are_those_of_the_best_trials() -> None:
 def test_live_streams_cannot_be_measured() -> None:
     config = load_config(overrides={"cameras": [{"name": "a", "source": "rtsp://h/x"}]})
     with pytest.raises(InputError, match="--report plays recordings"):
-        measure_load(config, LiveParts(one_person(), one_look(), {}), duration_s=1, stop=threading.Event())
+        measure_load(config, Models(one_person(), one_look(), {}), duration_s=1, stop=threading.Event())
 
 
 @pytest.mark.parametrize("during", ["clip", "bare", "trial"])
@@ -86,7 +86,7 @@ def test_a_signal_ends_the_measurement_at_once(
         monkeypatch.setattr(load_report._BareDetector, "_pace", lambda *arguments: 10.0)
     config = with_limits(load_config(overrides={"cameras": [{"name": "a", "source": str(source)}]}))
     began_s = time.monotonic()
-    assert measure_load(config, LiveParts(Stopping(), one_look(), {}), duration_s=60.0, stop=stop) is None
+    assert measure_load(config, Models(Stopping(), one_look(), {}), duration_s=60.0, stop=stop) is None
     assert time.monotonic() - began_s < 4.0 + HICCUP_S
 
 
@@ -107,7 +107,7 @@ def test_a_detector_of_known_pace_is_measured(tmp_path: Path) -> None:
     config = load_config(overrides={"cameras": [{"name": "a", "source": str(clip(tmp_path, "a", 1.0))}]})
     figures = measure_load(
         with_limits(config),
-        LiveParts(Slow(), one_look(), {}),
+        Models(Slow(), one_look(), {}),
         duration_s=4.0,
         stop=threading.Event(),
         max_cameras=4,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from pipeline.live.metrics import Metrics
-from pipeline.live.status import CameraState, SinkStatus
+from pipeline.live.telling.metrics import Metrics
+from pipeline.live.telling.status import CameraState, SinkStatus
 from tests.pipeline.live.examples import FixedStatus, make_camera, make_status, watching
 
 

@@ -13,22 +13,22 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.errors import InputError
+from pipeline.config.output_settings import RetentionSettings
+from pipeline.core.errors import InputError
+from pipeline.files.results_csv import read_trajectories
 from pipeline.files.run_folder import OutputFolder
 from pipeline.files.whole_files import WholeLines, write_whole
 from pipeline.live.host_clock import HostClock, LiveClock
-from pipeline.live.killed_runs import finish_killed_runs
-from pipeline.live.output_settings import RetentionSettings
-from pipeline.live.retention import Retention
-from pipeline.live.row_writer import RowWriter
-from pipeline.live.segments import (
+from pipeline.live.output.killed_runs import finish_killed_runs
+from pipeline.live.output.retention import Retention
+from pipeline.live.output.row_writer import RowWriter
+from pipeline.live.output.segments import (
     REMAP_COLUMNS,
     SegmentWriter,
     remap_line,
     row_line,
     segments,
 )
-from pipeline.results_csv import read_trajectories
 from tests.pipeline.live.fakes import FakeClock
 from tests.pipeline.live.rows import START_S, correction, row
 from tests.pipeline.live.waiting import eventually
@@ -98,7 +98,7 @@ def test_what_a_kill_left_is_cut_to_whole_lines_and_finished(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(
-    "failing", ["pipeline.live.segments.sync_folder", "pipeline.files.whole_files.WholeLines.close"]
+    "failing", ["pipeline.live.output.segments.sync_folder", "pipeline.files.whole_files.WholeLines.close"]
 )
 def test_a_segment_whose_end_fails_once_is_ended_by_the_next_write(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: str

@@ -12,13 +12,14 @@ import pytest
 import yaml
 
 from pipeline.cli import main
-from pipeline.config import PROJECT_ROOT, load_config
+from pipeline.config.config import load_config
+from pipeline.core.paths import PROJECT_ROOT
+from pipeline.files.results_csv import COLUMNS, read_trajectories
 from pipeline.files.run_folder import OutputFolder
-from pipeline.live.segments import row_line
+from pipeline.live.output.segments import row_line
 from pipeline.live.sinks.build import sink_makers
 from pipeline.live.sinks.messages import SCHEMA_FILE
-from pipeline.live.status import SinkStatus
-from pipeline.results_csv import COLUMNS, read_trajectories
+from pipeline.live.telling.status import SinkStatus
 from tests.pipeline.live.examples import NOW_S, FixedStatus, make_camera, make_row, make_status, watching
 
 PAGE = (PROJECT_ROOT / "docs" / "live_outputs.md").read_text(encoding="utf-8")

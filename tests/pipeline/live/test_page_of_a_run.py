@@ -18,10 +18,10 @@ import httpx2
 import pytest
 import yaml
 
-from pipeline.config import PROJECT_ROOT
+from pipeline.core.paths import PROJECT_ROOT
+from pipeline.files.results_csv import COLUMNS
 from pipeline.files.run_folder import OutputFolder
-from pipeline.live.segments import row_line, segments
-from pipeline.results_csv import COLUMNS
+from pipeline.live.output.segments import row_line, segments
 from tests.pipeline.live.examples import make_row
 from tests.pipeline.live.live_process import STARTED_S, STOPPED_S, clip, live_process
 from tests.pipeline.live.servers import free_port

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from pipeline.datatypes import Frame
+from pipeline.core.datatypes import Frame
 from pipeline.live.web.preview import PreviewStore, blur_heads
 from tests.pipeline.live.examples import make_row
 

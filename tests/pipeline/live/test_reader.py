@@ -11,18 +11,18 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.live.camera_keeper import CameraKeeper, KeeperSettings
-from pipeline.live.camera_record import CameraRecord
-from pipeline.live.capture_clock import CaptureClock
-from pipeline.live.fleet import CameraFleet, CameraPlan
-from pipeline.live.frame_board import LiveFrame
+from pipeline.core.redaction import Redactor
+from pipeline.live.cameras.camera_keeper import CameraKeeper, KeeperSettings
+from pipeline.live.cameras.camera_record import CameraRecord
+from pipeline.live.cameras.capture_clock import CaptureClock
+from pipeline.live.cameras.fleet import CameraFleet, CameraPlan
+from pipeline.live.cameras.frame_board import LiveFrame
+from pipeline.live.cameras.problem import Reason, StreamProblem
+from pipeline.live.cameras.reader import Reader, ReaderSettings, frame_numbers
+from pipeline.live.cameras.retry import RetryTimes
+from pipeline.live.cameras.stream import LiveStream, Received
 from pipeline.live.host_clock import HostClock, LiveClock
-from pipeline.live.problem import Reason, StreamProblem
-from pipeline.live.reader import Reader, ReaderSettings, frame_numbers
-from pipeline.live.redaction import Redactor
-from pipeline.live.retry import RetryTimes
-from pipeline.live.status import CameraState, TimestampSource
-from pipeline.live.stream import LiveStream, Received
+from pipeline.live.telling.status import CameraState, TimestampSource
 from tests.pipeline.live.fakes import FakeClock, FakeStream, picture, steady
 from tests.pipeline.live.waiting import eventually
 from tests.pipeline.live.watched_fleet import site

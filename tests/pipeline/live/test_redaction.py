@@ -5,8 +5,8 @@ import logging
 
 import pytest
 
-from pipeline.live.redaction import RedactingFilter, Redactor
-from pipeline.stream_address import StreamAddress, is_stream
+from pipeline.core.redaction import RedactingFilter, Redactor
+from pipeline.core.stream_address import StreamAddress, is_stream
 
 PASSWORDS = ["plain-secret", "p@ss", "a/b#c:d", "ü ber?x", "%41bc", "pass:word"]
 

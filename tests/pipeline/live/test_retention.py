@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.live.output_settings import RetentionSettings
-from pipeline.live.retention import Retention, first_row_s, last_row_s
-from pipeline.live.segments import REMAP_COLUMNS, remap_line, row_line
-from pipeline.results_csv import COLUMNS
+from pipeline.config.output_settings import RetentionSettings
+from pipeline.files.results_csv import COLUMNS
+from pipeline.live.output.retention import Retention, first_row_s, last_row_s
+from pipeline.live.output.segments import REMAP_COLUMNS, remap_line, row_line
 from tests.pipeline.live.examples import NOW_S, make_remap, make_row
 
 DAY_S = 86_400.0

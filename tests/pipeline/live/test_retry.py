@@ -4,8 +4,8 @@ import random
 
 import pytest
 
-from pipeline.live.problem import Reason
-from pipeline.live.retry import RetrySchedule, RetryTimes
+from pipeline.live.cameras.problem import Reason
+from pipeline.live.cameras.retry import RetrySchedule, RetryTimes
 
 TIMES = RetryTimes(min_s=0.25, max_s=2.0, denied_s=60.0)
 

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import pytest
 
-from pipeline.live.redaction import Redactor
-from pipeline.live.sinks.base import Remap, Sink
+from pipeline.core.datatypes import Correction, LinkedRow
+from pipeline.core.redaction import Redactor
+from pipeline.live.sinks.base import Sink
 from pipeline.live.sinks.feed import SinkFeed
-from pipeline.results_csv import LinkedRow
 from tests.pipeline.live.rows import correction, row
 from tests.pipeline.live.waiting import eventually
 
@@ -21,7 +21,7 @@ class Broker:
 
     def __init__(self) -> None:
         self.down = False
-        self.taken: list[LinkedRow | Remap] = []
+        self.taken: list[LinkedRow | Correction] = []
         self.opened = self.closed = 0
 
     def open(self) -> Sink:
@@ -35,7 +35,7 @@ class Broker:
             raise ConnectionError("lost: password hunter22")
         self.taken += rows
 
-    def remap(self, corrections: Sequence[Remap]) -> None:
+    def remap(self, corrections: Sequence[Correction]) -> None:
         if self.down:
             raise ConnectionError("lost")
         self.taken += corrections
@@ -96,7 +96,7 @@ def test_a_broker_far_away_keeps_up(monkeypatch: pytest.MonkeyPatch) -> None:
     all_wait.set()
     feed.close(10)
     assert [one for one in broker.taken if isinstance(one, LinkedRow)] == sent
-    assert [one for one in broker.taken if isinstance(one, Remap)] == [
+    assert [one for one in broker.taken if isinstance(one, Correction)] == [
         correction(index) for index in range(0, 3000, 30)
     ]
     assert len(calls) <= 10
@@ -110,7 +110,7 @@ def test_after_a_failure_less_goes_at_once(monkeypatch: pytest.MonkeyPatch, kind
     broker = Broker()
     carry = getattr(broker, kind)
 
-    def narrow(some: Sequence[LinkedRow | Remap]) -> None:
+    def narrow(some: Sequence[LinkedRow | Correction]) -> None:
         if len(some) > 20:
             raise TimeoutError("does not acknowledge")
         carry(some)
@@ -121,7 +121,9 @@ def test_after_a_failure_less_goes_at_once(monkeypatch: pytest.MonkeyPatch, kind
     for index in range(100):
         feed.submit([row(index)], [])
     feed.close(5)
-    assert [one for one in broker.taken if isinstance(one, Remap)] == [correction(index) for index in range(300)]
+    assert [one for one in broker.taken if isinstance(one, Correction)] == [
+        correction(index) for index in range(300)
+    ]
     assert [one for one in broker.taken if isinstance(one, LinkedRow)] == [row(index) for index in range(100)]
 
 
@@ -135,7 +137,7 @@ def test_corrections_do_not_grow_without_bound() -> None:
     eventually(lambda: feed.status().lost >= 15, 5)
     broker.down = False
     feed.close(5)
-    numbers = [one for one in broker.taken if isinstance(one, Remap)]
+    numbers = [one for one in broker.taken if isinstance(one, Correction)]
     assert numbers == [correction(index) for index in range(20 - len(numbers), 20)]
     assert 5 <= len(numbers) <= 10
 
@@ -173,5 +175,5 @@ def test_corrections_are_not_given_up_with_the_rows() -> None:
     broker.down = False
     eventually(lambda: len(broker.taken) >= 6, 5)
     feed.close(5)
-    assert [one for one in broker.taken if isinstance(one, Remap)] == [correction()]
+    assert [one for one in broker.taken if isinstance(one, Correction)] == [correction()]
     assert len(broker.taken) == 6

@@ -10,21 +10,19 @@ import numpy as np
 import psutil
 import pytest
 
-from pipeline.config import load_config
-from pipeline.datatypes import Frame
-from pipeline.live.gallery_file import GALLERY_NAME, load_gallery, save_gallery
-from pipeline.live.output_settings import RetentionSettings
-from pipeline.live.redaction import Redactor
-from pipeline.live.retention import Retention
-from pipeline.live.row_writer import RowWriter
-from pipeline.live.segments import REMAP_NAME, SegmentWriter, segments
-from pipeline.live.sinks.base import Remap
+from pipeline.benchmark.simulation import SimulatedWorld
+from pipeline.config.config import load_config
+from pipeline.config.output_settings import RetentionSettings
+from pipeline.core.datatypes import Correction, Frame, LinkedRow
+from pipeline.core.redaction import Redactor
+from pipeline.core.stage_clock import StageClock
+from pipeline.live.output.gallery_file import GALLERY_NAME, load_gallery, save_gallery
+from pipeline.live.output.retention import Retention
+from pipeline.live.output.row_writer import RowWriter
+from pipeline.live.output.segments import REMAP_NAME, SegmentWriter, segments
 from pipeline.live.sinks.feed import SinkFeed
 from pipeline.live.tracking_core import Output, TrackingCore
 from pipeline.live.web.timeline import Timeline
-from pipeline.results_csv import LinkedRow
-from pipeline.simulation import SimulatedWorld
-from pipeline.stage_clock import StageClock
 from tests.factories import with_limits
 from tests.pipeline.live.examples import FixedStatus, make_camera, make_status, watching
 from tests.pipeline.live.fakes import FakeClock
@@ -53,7 +51,7 @@ class Unreliable:
         self._sometimes_fail()
         self.rows += len(rows)
 
-    def remap(self, corrections: Sequence[Remap]) -> None:
+    def remap(self, corrections: Sequence[Correction]) -> None:
         self._sometimes_fail()
         self.corrections += len(corrections)
 

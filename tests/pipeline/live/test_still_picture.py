@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipeline.live.still_picture import StillPicture
+from pipeline.live.cameras.still_picture import StillPicture
 
 RNG = np.random.default_rng(0)
 ROOM = RNG.integers(40, 200, (720, 1280)).astype(np.uint8)

@@ -12,9 +12,9 @@ import pytest
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
-from pipeline.config import load_config
-from pipeline.errors import InputError
-from pipeline.live.status import CameraState
+from pipeline.config.config import load_config
+from pipeline.core.errors import InputError
+from pipeline.live.telling.status import CameraState
 from pipeline.live.web.app import build_app
 from pipeline.live.web.auth import COOKIE, SESSION_S, TokenGate
 from pipeline.live.web.preview import PreviewStore

@@ -14,13 +14,13 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
-from pipeline.config import Config, load_config
-from pipeline.live.camera_plans import camera_plans
-from pipeline.live.fleet import CameraFleet
-from pipeline.live.frame_board import LiveFrame
+from pipeline.config.config import Config, load_config
+from pipeline.core.redaction import Redactor
+from pipeline.live.cameras.camera_plans import camera_plans
+from pipeline.live.cameras.fleet import CameraFleet
+from pipeline.live.cameras.frame_board import LiveFrame
 from pipeline.live.host_clock import HostClock
-from pipeline.live.redaction import Redactor
-from pipeline.live.status import CameraState, CameraStatus
+from pipeline.live.telling.status import CameraState, CameraStatus
 
 
 def _forgotten() -> NDArray[np.uint8]:

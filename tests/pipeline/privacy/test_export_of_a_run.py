@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.errors import InputError
-from pipeline.finalize import rewrite
-from pipeline.live.segments import row_line, segments
+from pipeline.core.errors import InputError
+from pipeline.files.results_csv import COLUMNS, TrajectoryWriter
+from pipeline.live.output.segments import row_line, segments
 from pipeline.privacy.export_person import export_person
 from pipeline.privacy.person import PersonIds, person_ids
 from pipeline.privacy.run_folder import RunFolder
-from pipeline.results_csv import COLUMNS, TrajectoryWriter
+from pipeline.recorded.finalize import rewrite
 from tests.pipeline.live.examples import NOW_S, make_row
 
 HEADER = ",".join(COLUMNS) + "\n"

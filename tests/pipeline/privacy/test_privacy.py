@@ -16,23 +16,23 @@ import numpy as np
 import pytest
 
 from pipeline.cli import main
-from pipeline.config import load_config
+from pipeline.config.config import load_config
+from pipeline.core.datatypes import Link, LinkedRow
+from pipeline.core.errors import InputError
+from pipeline.core.redaction import Redactor
 from pipeline.cross_camera.camera_centres import CentreState
 from pipeline.cross_camera.gallery import Gallery
-from pipeline.cross_camera.tracklet_file import TrackletFileInfo, TrackletWriter, read_tracklets
-from pipeline.datatypes import Link
-from pipeline.errors import InputError
+from pipeline.files.results_csv import COLUMNS, TrajectoryWriter, read_trajectories
 from pipeline.files.run_folder import REWRITING_NAME, OutputFolder
-from pipeline.live.gallery_file import GALLERY_NAME, load_gallery, save_gallery
-from pipeline.live.manifest import Manifest
-from pipeline.live.redaction import Redactor
-from pipeline.live.segments import REMAP_COLUMNS, remap_line, row_line
+from pipeline.files.tracklet_file import TrackletFileInfo, TrackletWriter, read_tracklets
+from pipeline.live.output.gallery_file import GALLERY_NAME, load_gallery, save_gallery
+from pipeline.live.output.manifest import Manifest
+from pipeline.live.output.segments import REMAP_COLUMNS, remap_line, row_line
 from pipeline.live.sinks.json_lines import JsonLines
 from pipeline.live.sinks.json_sink import JsonSink
 from pipeline.privacy.export_person import export_person
 from pipeline.privacy.purge import purge_before, purge_person
 from pipeline.privacy.run_folder import RunFolder
-from pipeline.results_csv import COLUMNS, LinkedRow, TrajectoryWriter, read_trajectories
 from tests.factories import make_tracklet, one_hot
 from tests.pipeline.live.examples import NOW_S, make_remap, make_row, make_status
 

@@ -8,14 +8,15 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.benchmark.simulation import SimulatedWorld
 from pipeline.cli import main
-from pipeline.cross_camera.tracklet_file import TrackletFileInfo, TrackletWriter, read_tracklets
-from pipeline.live.segments import REMAP_COLUMNS, remap_line, row_line
+from pipeline.core.datatypes import LinkedRow
+from pipeline.files.results_csv import COLUMNS, TrajectoryWriter, read_trajectories
+from pipeline.files.tracklet_file import TrackletFileInfo, TrackletWriter, read_tracklets
+from pipeline.live.output.segments import REMAP_COLUMNS, remap_line, row_line
 from pipeline.privacy.export_person import export_person
 from pipeline.privacy.purge import purge_person
 from pipeline.privacy.run_folder import RunFolder
-from pipeline.results_csv import COLUMNS, LinkedRow, TrajectoryWriter, read_trajectories
-from pipeline.simulation import SimulatedWorld
 from tests.factories import linker_settings, make_tracklet, one_hot
 from tests.pipeline.live.examples import NOW_S, make_remap, make_row
 from tests.pipeline.simulated_run import csv_rows, make_parts, person_of, run_parts

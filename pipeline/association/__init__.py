@@ -1,0 +1,1 @@
+"""From the detections of a tick to rows with global ids."""

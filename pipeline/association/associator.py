@@ -1,0 +1,311 @@
+"""From the detections of a tick to rows with global ids: plan, embed, track, link.
+
+This is all that happens between a detector and a file, for recordings and live video alike; it has no clock and no
+thread of its own.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from math import inf, isfinite, nan
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.association.frame_pace import FramePace
+from pipeline.association.row_buffer import RowBuffer
+from pipeline.association.usable_boxes import usable_boxes
+from pipeline.core.boxes import clip_xyxy
+from pipeline.core.datatypes import Detections, FloatArray, Frame, IntArray, LinkedRow, Tracklet, TrajectoryRow
+from pipeline.core.models import Embedder
+from pipeline.core.stage_clock import StageClock
+from pipeline.cross_camera.online_linker import OnlineLinker
+from pipeline.cross_camera.track_record import TrackRecord
+from pipeline.floor.camera_geometry import CameraGeometry
+from pipeline.single_camera.track import Observation
+from pipeline.single_camera.tracker import SingleCameraTracker, TrackedFrame
+
+DetectedFrame = tuple[Frame, Detections]
+
+# A camera with fewer frames than one in so many `max_silence_s` is one that stops again and again: rows of all
+# cameras wait for its tracks, and no such camera shows where people go.
+_SLOWEST_PACE = 10
+
+
+@dataclass(frozen=True)
+class Associated:
+    """What a tick led to: rows that are ready to be written, and the tracks that ended."""
+
+    rows: list[LinkedRow]
+    ended: list[Tracklet]
+
+
+class Associator:
+    """Holds the trackers of all cameras and the linker between them.
+
+    Args:
+        geometries: by camera id; its order is the order of the cameras.
+        embedder: None when saved detections bring all the embeddings that there will be.
+        class_names: of the detector.
+        hold_s: how long rows wait for the id that linking finds.
+        max_detections: boxes of a frame that are used, the most confident ones.
+        max_silence_s: the tracks of a camera that gives no frames for longer than this, and than its own pace
+            explains, end: it has stopped, or its recording is over. No pace explains more than 20 times this.
+        unconfirmed_wait_s: rows wait for tracks that are not confirmed yet, so that all rows come in order of time;
+            but not for those of a camera that has been silent for this long. Without a limit they wait until such
+            tracks end.
+
+    Attributes:
+        boxes: used, by camera.
+        people: confirmed tracks in the newest frame of each camera; 0 once it has been silent and they ended.
+        late_frames: left out because they were not later than the one before, by camera.
+        embedded_crops: in all.
+    """
+
+    def __init__(
+        self,
+        *,
+        geometries: Mapping[str, CameraGeometry],
+        trackers: Mapping[str, SingleCameraTracker],
+        linker: OnlineLinker,
+        embedder: Embedder | None,
+        class_names: Mapping[int, str],
+        hold_s: float,
+        max_silence_s: float,
+        max_detections: int,
+        clock: StageClock,
+        unconfirmed_wait_s: float = inf,
+    ) -> None:
+        self._geometries = dict(geometries)
+        self._trackers = dict(trackers)
+        self._linker = linker
+        self._embedder = embedder
+        self._class_names = class_names
+        self._hold_s = hold_s
+        self._max_silence_s = max_silence_s
+        self._max_detections = max_detections
+        self._clock = clock
+        self._unconfirmed_wait_s = unconfirmed_wait_s
+        self._rows = RowBuffer(list(geometries), linker.link_of)
+        self._size_wh: dict[str, tuple[int, int]] = {}
+        self._pace: dict[str, FramePace] = {}
+        self.boxes: Counter[str] = Counter()
+        self.late_frames: Counter[str] = Counter()
+        self.people: Counter[str] = Counter()
+        self.embedded_crops = 0
+
+    @property
+    def rows_held(self) -> int:
+        """Rows that wait for their ids."""
+        return len(self._rows)
+
+    def process(self, tick: Sequence[DetectedFrame]) -> Associated:
+        """Take in one tick: at most one frame of a camera, ticks in order of time.
+
+        A frame that is not later than its camera's last one is left out and counted, and so are boxes that lie
+        outside the picture. The result does not depend on the order of the cameras in a tick, nor on that of the boxes
+        in a frame.
+        """
+        tick = sorted(self._in_time(tick), key=lambda item: item[0].camera_id)
+        ended = [record for frame, _ in tick for record in self._end_silent(frame.camera_id, frame.time_s)]
+        with self._clock.measure("track"):
+            inside = [(frame, self._usable(frame, detections)) for frame, detections in tick]
+            wanted = [self._trackers[frame.camera_id].plan(frame, detections) for frame, detections in inside]
+        embedded = self._embed(inside, wanted)
+        tracked: list[TrackedFrame] = []
+        for (frame, _), detections in zip(inside, embedded, strict=True):
+            self.boxes[frame.camera_id] += len(detections)
+            self._size_wh[frame.camera_id] = frame.size_wh
+            self._note_time(frame)
+            with self._clock.measure("track"):
+                tracked.append(self._trackers[frame.camera_id].update(frame, detections))
+            self.people[frame.camera_id] = len(tracked[-1].track_ids)
+        with self._clock.measure("link"):
+            ended += self._link(tracked)
+        begin_s = min((frame.time_s for frame, _ in tick), default=-np.inf)
+        return self._settled(begin_s, ended)
+
+    def advance(self, now_s: float) -> Associated:
+        """No frame came until this time: give out the rows that need not wait any longer, end silent tracks, and
+        forget whom nobody has seen for too long."""
+        self._linker.forget(now_s)
+        return self._settled(now_s, [])
+
+    def set_camera(self, camera_id: str, geometry: CameraGeometry, tracker: SingleCameraTracker) -> Associated:
+        """A camera that is new, or whose picture is another now; the tracks that it had end."""
+        ended = self.end_tracks(camera_id)
+        self._geometries[camera_id], self._trackers[camera_id] = geometry, tracker
+        self._rows.add_camera(camera_id)
+        return ended
+
+    def end_tracks(self, camera_id: str) -> Associated:
+        """The camera's tracks get no more boxes."""
+        tracker = self._trackers.get(camera_id)
+        ended = [] if tracker is None else self._linker.end(camera_id, tracker.finish())
+        self.people[camera_id] = 0
+        return Associated([], [record.summary() for record in ended])
+
+    def _settled(self, now_s: float, ended: list[TrackRecord]) -> Associated:
+        for camera_id in self._pace:
+            ended += self._end_silent(camera_id, now_s)
+        rows = self._rows.release(self._settled_before(now_s))
+        return Associated(rows, [record.summary() for record in ended])
+
+    def finish(self) -> Associated:
+        """End all tracks and give out all rows that are left."""
+        for tracker in self._trackers.values():
+            tracker.finish()
+        ended = self._linker.finish()
+        return Associated(self._rows.release(np.inf), [record.summary() for record in ended])
+
+    def _in_time(self, tick: Sequence[DetectedFrame]) -> list[DetectedFrame]:
+        kept = [
+            (frame, detections)
+            for frame, detections in tick
+            if isfinite(frame.time_s) and frame.time_s > self._last_s(frame.camera_id, -np.inf)
+        ]
+        if len(kept) < len(tick):
+            late = Counter(frame.camera_id for frame, _ in tick)
+            late.subtract(frame.camera_id for frame, _ in kept)
+            self.late_frames.update(+late)
+        return kept
+
+    def _usable(self, frame: Frame, detections: Detections) -> Detections:
+        inside = self._geometries[frame.camera_id].inside(detections)
+        return usable_boxes(inside, frame.size_wh, self._max_detections)
+
+    def _note_time(self, frame: Frame) -> None:
+        pace = self._pace.get(frame.camera_id)
+        if pace is None:
+            self._pace[frame.camera_id] = FramePace(frame.time_s, _SLOWEST_PACE * self._max_silence_s)
+        else:
+            pace.add(frame.time_s)
+
+    def _last_s(self, camera_id: str, default_s: float) -> float:
+        """Time of the camera's newest frame; `default_s` before the first."""
+        return self._pace[camera_id].last_s if camera_id in self._pace else default_s
+
+    def _end_silent(self, camera_id: str, now_s: float) -> list[TrackRecord]:
+        """End the camera's tracks if it has given no frame for too long until now."""
+        pace, tracker = self._pace.get(camera_id), self._trackers[camera_id]
+        if pace is None or not tracker.live_tracks:
+            return []
+        if now_s - pace.last_s <= max(self._max_silence_s, 2 * pace.period_s):
+            return []
+        self.people[camera_id] = 0
+        return self._linker.end(camera_id, tracker.finish())
+
+    def _settled_before(self, now_s: float) -> float:
+        """Rows before this time are complete: no track can still add one."""
+        waiting = (
+            tracker.oldest_unconfirmed_s
+            for camera_id, tracker in self._trackers.items()
+            if now_s - self._last_s(camera_id, now_s) < self._unconfirmed_wait_s
+        )
+        return min(now_s - self._hold_s, min(waiting, default=np.inf))
+
+    def _embed(self, frames: Sequence[DetectedFrame], wanted: Sequence[IntArray]) -> list[Detections]:
+        """The detections with embeddings at the wanted rows and nowhere else: saved ones if they came with the
+        detections, computed ones otherwise, in one batch for all cameras."""
+        results = [_only(detections, rows) for (_, detections), rows in zip(frames, wanted, strict=True)]
+        missing = [
+            index
+            for index, detections in enumerate(results)
+            if detections.embeddings is None and len(wanted[index]) and frames[index][0].image is not None
+        ]
+        if missing and self._embedder is not None:
+            with self._clock.measure("embed"):
+                crops = self._embedder.embed(
+                    [frames[index][0] for index in missing],
+                    [results[index].xyxy[wanted[index]] for index in missing],
+                )
+            for index, embedded in zip(missing, crops, strict=True):
+                results[index] = results[index].with_embeddings(wanted[index], embedded)
+        self.embedded_crops += sum(
+            len(rows)
+            for rows, detections in zip(wanted, results, strict=True)
+            if detections.embeddings is not None
+        )
+        return results
+
+    def _link(self, tick: Sequence[TrackedFrame]) -> list[TrackRecord]:
+        floors = [self._geometries[tracked.camera_id].floor_xy_m(tracked.detections.xyxy) for tracked in tick]
+        observed = self._linker.observe(list(zip(tick, floors, strict=True)))
+        for tracked, floor_xy_m in zip(tick, floors, strict=True):
+            seen = observed[tracked.camera_id].seen
+            for record, track_id in zip(seen, tracked.track_ids.tolist(), strict=True):
+                for early in tracked.earlier.get(track_id, ()):
+                    self._add_early(record, early)
+            self._add(
+                tracked.camera_id,
+                seen,
+                (tracked.frame_index, tracked.time_s),
+                tracked.detections.xyxy,
+                tracked.detections.confidence,
+                floor_xy_m,
+            )
+        return [record for tracked in tick for record in observed[tracked.camera_id].ended]
+
+    def _add_early(self, record: TrackRecord, box: Observation) -> None:
+        """A box from before its track was confirmed."""
+        xyxy, confidence = box.xyxy[None], np.array([box.confidence])
+        floor_xy_m = self._geometries[record.camera_id].floor_xy_m(xyxy)
+        self._add(record.camera_id, [record], (box.frame_index, box.time_s), xyxy, confidence, floor_xy_m)
+
+    def _add(
+        self,
+        camera_id: str,
+        records: Sequence[TrackRecord],
+        when: tuple[int, float],
+        xyxy: FloatArray,
+        confidence: NDArray[np.floating[Any]],
+        floor_xy_m: NDArray[np.float64] | None,
+    ) -> None:
+        """Boxes of one frame to rows, cut off at the border of the picture; those wholly outside are none.
+
+        Args:
+            records: of their tracks.
+            when: (frame_index, time_s).
+            floor_xy_m: (N, 2), None without a homography.
+        """
+        frame_index, time_s = when
+        clipped = clip_xyxy(xyxy, self._size_wh[camera_id]).tolist()
+        places = [(nan, nan)] * len(records) if floor_xy_m is None else floor_xy_m.tolist()
+        for record, (x1, y1, x2, y2), sure, (x_m, y_m) in zip(
+            records, clipped, confidence.tolist(), places, strict=True
+        ):
+            if x2 <= x1 or y2 <= y1:
+                continue
+            row = TrajectoryRow(
+                camera_id=camera_id,
+                track_id=record.track_id,
+                frame_index=frame_index,
+                time_s=time_s,
+                class_name=self._class_names[record.class_id],
+                xyxy=(x1, y1, x2, y2),
+                confidence=sure,
+                world_xy_m=(x_m, y_m) if isfinite(x_m) and isfinite(y_m) else None,
+            )
+            self._rows.add(row, record)
+
+
+def _only(detections: Detections, rows: IntArray) -> Detections:
+    """`detections` with embeddings at `rows` alone, so that replaying saved ones does what computing them does."""
+    if detections.embedded is None:
+        return detections
+    wanted = np.zeros(len(detections), np.bool_)
+    wanted[rows] = True
+    return replace(detections, embedded=detections.embedded & wanted)
+
+
+def embed_all(embedder: Embedder, frames: Iterable[DetectedFrame]) -> list[DetectedFrame]:
+    """Every box of every frame with its embedding, for saving."""
+    pairs = list(frames)
+    crops = embedder.embed([frame for frame, _ in pairs], [detections.xyxy for _, detections in pairs])
+    return [
+        (frame, detections.with_embeddings(np.arange(len(detections)), embedded))
+        for (frame, detections), embedded in zip(pairs, crops, strict=True)
+    ]

@@ -1,0 +1,136 @@
+"""A made-up world with any number of people and cameras, for tests and benchmarks that need no model.
+
+People enter one after the other at a steady pace and walk through all cameras in turn, with a blind stretch between
+two cameras. Everything is a function of the time, so a world of any length takes no memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.core.datatypes import Detections, FloatArray, Frame
+from pipeline.core.fake_models import FakeDetector, FakeEmbedder
+from pipeline.sources.base import FrameSource
+
+_BOX_WH = (40.0, 100.0)
+# Nobody is cut off at the upper or lower border: such a crop is no good one.
+_MARGIN_PX = 10.0
+_LANE_PX = 35.0
+
+
+@dataclass(frozen=True)
+class SimulatedWorld:
+    """
+    Attributes:
+        cameras: their number; they are called cam1, cam2, ...
+        people: so many are in the world at a time, once it has filled.
+        frame_rate: of every camera.
+        view_s, blind_s: how long a person is in a view, and between two views.
+        embedding_dim: of the appearance vectors.
+        embedding_noise: length of the random part of an embedding beside the person's own vector of length 1.
+        seed: of the appearances.
+    """
+
+    cameras: int = 4
+    people: int = 20
+    frame_rate: float = 10.0
+    view_s: float = 8.0
+    blind_s: float = 3.0
+    size_wh: tuple[int, int] = (640, 480)
+    embedding_dim: int = 64
+    embedding_noise: float = 0.3
+    seed: int = 0
+
+    @property
+    def camera_ids(self) -> list[str]:
+        """cam1, cam2, ..."""
+        return [f"cam{number}" for number in range(1, self.cameras + 1)]
+
+    @property
+    def _spacing_s(self) -> float:
+        return self.cameras * (self.view_s + self.blind_s) / self.people
+
+    def people_in(self, camera_id: str, time_s: float) -> list[tuple[int, FloatArray]]:
+        """(person, xyxy) of everybody in a view; persons count from 1, boxes are in px."""
+        leg = self.camera_ids.index(camera_id)
+        enter_s = leg * (self.view_s + self.blind_s)
+        last = int(np.floor((time_s - enter_s) / self._spacing_s))
+        first = int(np.floor((time_s - enter_s - self.view_s) / self._spacing_s)) + 1
+        return [
+            (person + 1, self._box(person, (time_s - enter_s - person * self._spacing_s) / self.view_s))
+            for person in range(max(first, 0), last + 1)
+        ]
+
+    def _box(self, person: int, progress: float) -> FloatArray:
+        """Across the picture in one of several lanes, every other person the other way."""
+        width, height = self.size_wh
+        box_width, box_height = _BOX_WH
+        share = progress if person % 2 == 0 else 1 - progress
+        x = share * (width - box_width)
+        lanes = max(int((height - box_height - 2 * _MARGIN_PX) // _LANE_PX), 1)
+        y = _MARGIN_PX + (person * 7 % lanes) * _LANE_PX
+        return np.array([x, y, x + box_width, y + box_height], np.float32)
+
+    def appearance(self, person: int) -> FloatArray:
+        """(D,) the person's own unit vector."""
+        vector = np.random.default_rng((self.seed, person)).standard_normal(self.embedding_dim)
+        return np.asarray(vector / np.linalg.norm(vector), np.float32)
+
+    def sources(self, frames: int) -> list[FrameSource]:
+        """The cameras, `frames` long, without pictures."""
+        return [_SimulatedSource(self, camera_id, frames) for camera_id in self.camera_ids]
+
+    def detector(self) -> FakeDetector:
+        """Finds everybody in every frame."""
+
+        def boxes_of(frame: Frame) -> Detections:
+            boxes = [xyxy for _, xyxy in self.people_in(frame.camera_id, frame.time_s)]
+            if not boxes:
+                return Detections.empty()
+            return Detections(
+                xyxy=np.stack(boxes),
+                confidence=np.full(len(boxes), 0.9, np.float32),
+                class_id=np.zeros(len(boxes), np.int64),
+            )
+
+        return FakeDetector(boxes_of)
+
+    def embedder(self) -> FakeEmbedder:
+        """The person's vector plus noise that depends on person, camera and frame alone."""
+
+        def vectors_of(frame: Frame, xyxy: FloatArray) -> FloatArray:
+            present = self.people_in(frame.camera_id, frame.time_s)
+            centres = np.array([box for _, box in present])
+            rows: list[NDArray[np.float32]] = []
+            for box in xyxy:
+                person = present[int(np.abs(centres - box).sum(axis=1).argmin())][0]
+                noise_of = (self.seed, person, self.camera_ids.index(frame.camera_id), frame.frame_index)
+                noise = np.random.default_rng(noise_of).standard_normal(self.embedding_dim)
+                noise *= self.embedding_noise / np.linalg.norm(noise)
+                rows.append((self.appearance(person) + noise).astype(np.float32))
+            return np.stack(rows) if rows else np.zeros((0, self.embedding_dim), np.float32)
+
+        return FakeEmbedder(vectors_of, self.embedding_dim)
+
+
+class _SimulatedSource(FrameSource):
+    """One camera of the world. Its picture is a single black pixel stretched to the full size, which costs nothing."""
+
+    def __init__(self, world: SimulatedWorld, camera_id: str, frames: int) -> None:
+        super().__init__(
+            camera_id,
+            f"simulated {camera_id}",
+            frame_count=frames,
+            frame_rate=world.frame_rate,
+            size_wh=world.size_wh,
+        )
+        self._image = np.broadcast_to(np.uint8(0), (world.size_wh[1], world.size_wh[0], 3))
+
+    def _frames(self) -> Iterator[Frame]:
+        assert self.frame_count is not None
+        for index in range(self.frame_count):
+            yield self._frame(index, index / self.frame_rate, self._image)

@@ -1,0 +1,1 @@
+"""The commands of `mtmc detectors`; `app` puts them together."""

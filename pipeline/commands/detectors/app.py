@@ -1,0 +1,244 @@
+"""`python -m detectors`: build data sets, fine-tune a detector, measure one."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Column, Table
+
+from detectors import evaluation, training
+from detectors.averaging import average as average_checkpoints
+from detectors.dataset import add_sequence
+from detectors.pseudo_labels import PseudoLabelSettings, add_pseudo_labelled
+from detectors.yolo_dataset import DATA_FILE, count_pictures
+from pipeline.commands.detectors.export import export
+from pipeline.core.errors import InputError, RunError
+
+app = typer.Typer(
+    help="Build data sets for detectors, fine-tune one, measure one.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+)
+
+_DEFAULTS = training.TrainingSettings()
+_LABEL = PseudoLabelSettings()
+
+DataOption = Annotated[Path, typer.Option(help="data.yaml of a data set in YOLO layout with one class.")]
+WeightsOption = Annotated[str, typer.Option(help="A .pt checkpoint, or a name that Ultralytics downloads.")]
+ClassOption = Annotated[str, typer.Option("--class", help="The class to keep and to find.")]
+SizeOption = Annotated[int, typer.Option(min=32, help="Longer side of the network's input, in pixels.")]
+DeviceOption = Annotated[str, typer.Option(help="cpu, cuda, cuda:1, ...; auto takes a GPU if there is one.")]
+
+
+@app.command()
+def dataset(
+    sequences: Annotated[
+        list[Path],
+        typer.Argument(
+            help="MOTChallenge sequence folders, with gt/gt.txt, or videos NAME.mp4 beside NAME_gt.txt."
+        ),
+    ],
+    output: Annotated[Path, typer.Option(help="Folder of the data set; sequences are added to what is there.")],
+    every: Annotated[int, typer.Option(min=1, help="Take every how many-th frame.")] = 10,
+    train_share: Annotated[
+        float, typer.Option(min=0, max=1, help="The first part in time, for training; the rest is for validation.")
+    ] = 0.5,
+    until: Annotated[
+        float, typer.Option(min=0, max=1, help="Leave out what comes after this share in time.")
+    ] = 1.0,
+    min_visibility: Annotated[
+        float, typer.Option(min=0, max=1, help="Leave out people of whom less can be seen, where it is known.")
+    ] = 0.25,
+    class_name: ClassOption = "person",
+) -> None:
+    """Build a training set from sequences with ground truth.
+
+    Example: `python -m detectors dataset PETS09-S2L1 TUD-Campus --output data --every 10 --train-share 0.5`
+    """
+    table = Table("sequence", "split", "pictures", "people")
+    for sequence in sequences:
+        added = add_sequence(
+            sequence,
+            output,
+            every=every,
+            train_share=train_share,
+            until=until,
+            min_visibility=min_visibility,
+            class_name=class_name,
+        )
+        for split, counts in added.items():
+            table.add_row(sequence.name, split, str(counts.images), str(counts.boxes))
+    Console().print(table)
+    print(output / DATA_FILE)
+
+
+@app.command()
+def pseudo_label(
+    sources: Annotated[list[Path], typer.Argument(help="Recordings without ground truth: videos, folders, ....")],
+    weights: WeightsOption,
+    output: Annotated[Path, typer.Option(help="Folder of the data set; frames are added to its training part.")],
+    image_size: Annotated[
+        int, typer.Option(min=32, help="Longer side of the network's input, in pixels.")
+    ] = _LABEL.image_size_px,
+    augment: Annotated[
+        bool, typer.Option(help="Look at three scales, one of them mirrored, and join what is found.")
+    ] = _LABEL.augment,
+    confident: Annotated[
+        float, typer.Option(min=0, max=1, help="Boxes from this confidence on become labels.")
+    ] = _LABEL.confident,
+    doubtful: Annotated[
+        float, typer.Option(min=0, max=1, help="Boxes from here to --confident are greyed out of the picture.")
+    ] = _LABEL.doubtful,
+    every: Annotated[int, typer.Option(min=1, help="Take every how many-th frame.")] = _LABEL.every,
+    device: DeviceOption = _LABEL.device,
+    class_name: ClassOption = _LABEL.class_name,
+) -> None:
+    """Label unlabelled recordings with a model that looks closely, and add them to a training set.
+
+    Example: `python -m detectors pseudo-label cam1.mp4 cam2.mp4 --weights yolo11n.pt --output data --every 30`
+    """
+    settings = PseudoLabelSettings(
+        image_size_px=image_size,
+        augment=augment,
+        confident=confident,
+        doubtful=doubtful,
+        every=every,
+        device=device,
+        class_name=class_name,
+    )
+    table = Table("recording", "pictures", "people", "greyed out", "frames left out")
+    for source in sources:
+        added = add_pseudo_labelled(str(source), output, weights=weights, settings=settings)
+        counts = (added.images, added.boxes, added.greyed, added.left_out)
+        table.add_row(source.name, *map(str, counts))
+    Console().print(table)
+    print(output / DATA_FILE)
+
+
+@app.command()
+def train(
+    data: DataOption,
+    weights: WeightsOption,
+    output: Annotated[Path, typer.Option(help="Folder for the result and the records of the run.")],
+    epochs: Annotated[int, typer.Option(min=1, help="Passes over the training pictures.")] = _DEFAULTS.epochs,
+    image_size: SizeOption = _DEFAULTS.image_size_px,
+    batch: Annotated[int, typer.Option(min=1, help="Pictures a step.")] = _DEFAULTS.batch,
+    learning_rate: Annotated[float, typer.Option(help="At the start.")] = _DEFAULTS.learning_rate,
+    freeze: Annotated[int, typer.Option(min=0, help="So many of the first layers stay.")] = _DEFAULTS.freeze,
+    mosaic: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of pictures put together from four.")
+    ] = _DEFAULTS.mosaic,
+    workers: Annotated[int, typer.Option(min=0, help="Processes that load pictures.")] = _DEFAULTS.workers,
+    seed: Annotated[int, typer.Option(help="Of everything that is drawn.")] = _DEFAULTS.seed,
+    device: DeviceOption = _DEFAULTS.device,
+    class_name: ClassOption = "person",
+) -> None:
+    """Reduce a checkpoint to one class and fine-tune it; with figures before and after, if pictures are kept for that.
+
+    Example: `python -m detectors train --data data/data.yaml --weights yolo11n.pt --output run --epochs 8`
+    """
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    settings = training.TrainingSettings(
+        epochs=epochs,
+        image_size_px=image_size,
+        batch=batch,
+        learning_rate=learning_rate,
+        freeze=freeze,
+        mosaic=mosaic,
+        device=device,
+        workers=workers,
+        seed=seed,
+    )
+    result = training.train(data, weights, output, class_name=class_name, settings=settings)
+    if count_pictures(data, "val"):
+        tested = (weights, str(result))
+        _print_scores({name: _measured([data], name, image_size, "val", device, class_name) for name in tested})
+    print(result)
+
+
+@app.command()
+def average(
+    weights: Annotated[list[str], typer.Argument(help=".pt checkpoints that were fine-tuned from the same one.")],
+    output: Annotated[Path, typer.Option(help="The .pt file to write.")],
+    image_size: SizeOption = _DEFAULTS.image_size_px,
+) -> None:
+    """Write the mean of several fine-tunings of one checkpoint.
+
+    Example: `python -m detectors average street/person_yolo11n.pt hall/person_yolo11n.pt --output person_yolo11n.pt`
+    """
+    average_checkpoints(weights, output, image_size_px=image_size)
+    print(output)
+
+
+@app.command()
+def evaluate(
+    data: Annotated[list[Path], typer.Option(help="data.yaml of a data set; may be given several times.")],
+    weights: Annotated[
+        list[str], typer.Option(help="A .pt checkpoint or an export of one; may be given several times.")
+    ],
+    image_size: SizeOption = _DEFAULTS.image_size_px,
+    split: Annotated[str, typer.Option(help="train or val.")] = "val",
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write the figures to this file, too.")] = None,
+    device: DeviceOption = _DEFAULTS.device,
+    class_name: ClassOption = "person",
+) -> None:
+    """Measure the average precision of detectors, for each sequence and over all pictures.
+
+    Example: `python -m detectors evaluate --data data/data.yaml --weights yolo11n.pt --weights person_yolo11n.pt`
+    """
+    scores = {name: _measured(data, name, image_size, split, device, class_name) for name in weights}
+    _print_scores(scores)
+    if json_file is not None:
+        rows = {name: {key: _json(value) for key, value in each.items()} for name, each in scores.items()}
+        json_file.parent.mkdir(parents=True, exist_ok=True)
+        json_file.write_text(json.dumps(rows, indent=2) + "\n")
+
+
+def _measured(
+    data: list[Path], weights: str, image_size: int, split: str, device: str, class_name: str
+) -> dict[str, evaluation.DetectionScores]:
+    return evaluation.evaluate(
+        data, weights, class_name=class_name, image_size_px=image_size, device=device, split=split
+    )
+
+
+app.command()(export)
+
+
+def _print_scores(scores: dict[str, dict[str, evaluation.DetectionScores]]) -> None:
+    """One row for each sequence and weights; weights that are compared stand below one another."""
+    names = (Column(header, overflow="fold") for header in ("sequence", "weights"))
+    figures = (Column(header, no_wrap=True) for header in ("pictures", "objects", "AP50", "AP", "P", "R"))
+    table = Table(*names, *figures, caption="P and R: precision and recall where their harmonic mean is best")
+    for sequence in next(iter(scores.values())):
+        for name, by_sequence in scores.items():
+            row = by_sequence[sequence]
+            told = ["-" if math.isnan(v) else f"{v:.3f}" for v in (row.ap50, row.ap, row.precision, row.recall)]
+            table.add_row(sequence, name, str(row.images), str(row.objects), *told)
+    Console().print(table)
+
+
+def _json(scores: evaluation.DetectionScores) -> dict[str, float | int | None]:
+    """The figures by name; JSON has no NaN."""
+    return {key: None if isinstance(v, float) and math.isnan(v) else v for key, v in asdict(scores).items()}
+
+
+def main() -> None:
+    """Run the command line and exit: 0 done, 1 failed while running, 2 bad usage or input; errors are one line."""
+    try:
+        app(prog_name="python -m detectors")
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(2) from error
+    except RunError as error:
+        print(f"failed: {error}", file=sys.stderr)
+        raise SystemExit(1) from error

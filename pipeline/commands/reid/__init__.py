@@ -1,0 +1,1 @@
+"""The commands of `mtmc reid`, one module each; `app` puts them together."""

@@ -1,0 +1,182 @@
+"""`python -m reid adapt`."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from pipeline.commands.reid.arguments import DeviceOption, InputOption, LayoutOption, chosen_model
+from pipeline.commands.reid.output_file import prepare_output
+from pipeline.commands.track import track_with_progress
+from pipeline.config.config import CameraConfig, Config, load_config, named_sources
+from pipeline.core.errors import InputError
+from pipeline.core.network_input import parse_network_input
+from pipeline.recorded.tracklet_crops import CropChoice, tracklet_crops
+from reid.backends.choose import build_backend
+from reid.backends.exported import ExportedModel
+from reid.checkpoints import LoadedModel
+from reid.crops import Resize
+from reid.device import choose_device
+from reid.embedding_model import header_of, load_embedding_model, resize_of
+from reid.foreign_network import ForeignNetwork
+from reid.loss_progress import loss_progress
+from reid.site.adaptation import AdaptationSettings, measure_means
+from reid.site.adaptation import adapt as learn_site
+from reid.site.labelled_tracks import labelled_tracks
+from reid.site.site import Site, save_site
+from reid.site.site_crops import SiteCrops
+
+_DEFAULTS = AdaptationSettings()
+
+
+def adapt(
+    output: Annotated[Path, typer.Option("--output", "-o", help="Site file to write (.safetensors).")],
+    config: Annotated[
+        Path | None, typer.Option("--config", "-c", help="Configuration of the site, as for track.")
+    ] = None,
+    videos: Annotated[
+        list[str] | None,
+        typer.Option("--videos", help="cam=FILE: a recording to learn from, in place of the camera's own source."),
+    ] = None,
+    crops: Annotated[
+        Path | None,
+        typer.Option(
+            help="Learn from a folder of crops instead: persons count as tracks of each camera, never across cameras."
+        ),
+    ] = None,
+    layout: LayoutOption = "auto",
+    cameras: Annotated[str | None, typer.Option(help="With --crops: use these cameras only, as c3,c4.")] = None,
+    checkpoint: Annotated[
+        Path | None,
+        typer.Option(
+            help="Checkpoint to adapt, or a network of others, of which the cameras' means are measured; without it "
+            "the configuration's embedder.weights."
+        ),
+    ] = None,
+    network_input: InputOption = None,
+    rounds: Annotated[
+        int, typer.Option(min=0, help=f"Of {_DEFAULTS.steps_per_round} batches each; 0 only measures the means.")
+    ] = _DEFAULTS.rounds,
+    learning_rate: Annotated[float, typer.Option(help="Of Adam.")] = _DEFAULTS.learning_rate,
+    means: Annotated[
+        bool, typer.Option(help="Also store each camera's mean feature, which is then subtracted.")
+    ] = _DEFAULTS.subtract_means,
+    norms: Annotated[
+        bool,
+        typer.Option(
+            "--norms",
+            help="Also learn weights and biases of the layer norms, for all cameras of the site alike.",
+        ),
+    ] = _DEFAULTS.learn_norms,
+    crops_per_track: Annotated[int, typer.Option(min=2, help="Cut out of a recording.")] = (
+        CropChoice.crops_per_track
+    ),
+    seed: Annotated[int, typer.Option(help="Of the order of the crops.")] = _DEFAULTS.seed,
+    device: DeviceOption = "auto",
+) -> None:
+    """Learn the cameras of a site from its own recordings, without labels: one row of side information each.
+
+    The recordings are tracked, good crops of every track are cut out, and rows are learned so that crops of one track,
+    and of tracks of two cameras that are surely one person, come together. The network itself does not change; what
+    --norms learns is part of the result.
+    A network of others has no side information: of it the cameras' means alone are measured.
+    The pipeline loads the result through `embedder.site`.
+
+    Example:
+
+        python -m reid adapt --config site.yaml --videos hall=monday.mp4 --output site.safetensors
+    """
+    console = Console()
+    site_config = _site_config(config, videos or [], checkpoint, network_input)
+    weights, stated = chosen_model(None, None, site_config.embedder)
+    model = load_embedding_model(weights, stated)
+    if isinstance(model, ExportedModel):
+        raise InputError(f"{weights} is an export: adapt the .safetensors checkpoint that it was written from")
+    if isinstance(model, ForeignNetwork) and (norms or not means):
+        raise InputError(
+            f"of {weights}, a network of others, means alone can be learned: leave out --norms and --no-means"
+        )
+    size_hw, resize = header_of(model).image_size, resize_of(model)
+    prepare_output(output)
+    if crops is not None:
+        site_crops = labelled_tracks(
+            crops,
+            cameras=cameras.split(",") if cameras else None,
+            size_hw=size_hw,
+            layout=layout,
+            resize=resize,
+        )
+    else:
+        site_crops = _recorded(site_config, size_hw, crops_per_track, resize, console)
+    console.print(
+        f"{len(site_crops.images)} crops of {site_crops.tracks} tracks in "
+        f"{len(site_crops.camera_names)} cameras ({', '.join(site_crops.camera_names)})"
+    )
+    if isinstance(model, ForeignNetwork):
+        console.print(
+            f"{weights.name} has no side information to learn: the mean feature of each camera is all that is stored."
+        )
+        site = measure_means(model, build_backend(model, device=device, half=False), site_crops)
+    else:
+        settings = AdaptationSettings(
+            rounds=rounds, learning_rate=learning_rate, learn_norms=norms, subtract_means=means, seed=seed
+        )
+        site = _learned(model, site_crops, settings, device, console)
+    save_site(output, site)
+    console.print(f"Wrote {output}")
+
+
+def _learned(
+    loaded: LoadedModel, crops: SiteCrops, settings: AdaptationSettings, device: str, console: Console
+) -> Site:
+    """What `learn_site` learns, with a progress bar."""
+    with loss_progress("learning", console) as progress:
+        task = progress.add_task("", total=None, loss=0.0)
+
+        def on_step(done: int, total: int, loss: float) -> None:
+            progress.update(task, completed=done, total=total, loss=loss)
+
+        return learn_site(loaded, crops, settings, device=choose_device(device), on_step=on_step)
+
+
+def _site_config(
+    path: Path | None, videos: Sequence[str], checkpoint: Path | None, network_input: str | None
+) -> Config:
+    """The configuration of the site, with the model and the recordings to learn from."""
+    embedder: dict[str, Any] = {"site": None}
+    if checkpoint is not None:
+        embedder |= {"weights": str(checkpoint), "input": None}
+    if network_input is not None:
+        embedder["input"] = parse_network_input("--input", network_input).model_dump()
+    config = load_config(path, {"embedder": embedder})
+    if not videos:
+        return config
+    named = {camera["name"]: camera["source"] for camera in named_sources(videos)}
+    known = {camera.name: camera for camera in config.cameras}
+    if not known:
+        cameras = [CameraConfig(name=name, source=source) for name, source in named.items()]
+    elif strange := sorted(set(named) - set(known)):
+        raise InputError(f"--videos names {strange[0]!r}; the cameras of {path} are {', '.join(known)}")
+    else:
+        cameras = [known[name].model_copy(update={"source": source}) for name, source in named.items()]
+    return config.model_copy(update={"cameras": cameras})
+
+
+def _recorded(
+    config: Config, size_hw: tuple[int, int], crops_per_track: int, resize: Resize, console: Console
+) -> SiteCrops:
+    """Crops of the tracks that the pipeline finds in the recordings of the site."""
+    with tempfile.TemporaryDirectory() as folder:
+        track_with_progress(config, Path(folder), {}, True, console)
+        return tracklet_crops(
+            config,
+            Path(folder),
+            size_hw=size_hw,
+            choice=CropChoice(crops_per_track=crops_per_track),
+            resize=resize,
+        )

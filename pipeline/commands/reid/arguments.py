@@ -1,0 +1,96 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipeline.config.config import EmbedderConfig
+from pipeline.core.errors import InputError
+from pipeline.core.network_input import INPUT_PRESETS, NetworkInput, parse_network_input
+from reid.datasets import LAYOUTS
+
+DataOption = Annotated[
+    Path,
+    typer.Option(
+        help="Folder of crops named PPPP_cC_KK.jpg, or a data set in the layout of Market-1501, DukeMTMC-reID, "
+        "CUHK03-NP, MSMT17, VeRi-776 or VehicleID."
+    ),
+]
+LayoutOption = Annotated[
+    str,
+    typer.Option(
+        help=f"Layout of that folder: auto, {', '.join(LAYOUTS)}; vehicleid:1600 for another of VehicleID's test lists."
+    ),
+]
+InputOption = Annotated[
+    str | None,
+    typer.Option(
+        "--input",
+        help=f"What the pixels of a network of others (.onnx, OpenVINO .xml) are: {', '.join(INPUT_PRESETS)}, or a "
+        "mapping as of embedder.input; without it the configuration's embedder.input, if the configuration names the "
+        "network.",
+        metavar="INPUT",
+    ),
+]
+DeviceOption = Annotated[str, typer.Option(help="cpu, cuda, cuda:1, ...; auto takes a GPU if there is one.")]
+
+
+def chosen_model(
+    checkpoint: Path | None, text: str | None, configured: EmbedderConfig
+) -> tuple[Path, NetworkInput | None]:
+    """The file of the embedding model and the input of one of others: of --checkpoint and --input, else of the
+    configuration.
+
+    Raises:
+        InputError: there is no model, or `text` is no input.
+    """
+    stated = None if text is None else parse_network_input("--input", text)
+    if checkpoint is not None:
+        return checkpoint, stated
+    if configured.weights is None:
+        raise InputError("embedder.weights is null: there is no model; give --checkpoint")
+    return Path(configured.weights), stated or configured.input
+
+
+def named_values(option: str, texts: Sequence[str] | None, names: Collection[str]) -> dict[str, str]:
+    """Values of [NAME=]VALUE by name, of those in `names`; a VALUE alone is of all.
+
+    Raises:
+        InputError: a NAME that is not among `names`, or two values of one.
+    """
+    values: dict[str, str] = {}
+    for text in texts or ():
+        name, equals, value = text.rpartition("=")
+        if equals and name not in names:
+            known = ", ".join(name for name in names if name) or "no names: give --data NAME=FOLDER"
+            raise InputError(f"{option} {text}: --data has {known}")
+        for one in [name] if equals else names:
+            if one in values:
+                raise InputError(f"{option} {text}: a second value{f' of {one}' if one else ''}")
+            values[one] = value
+    return values
+
+
+def named_folders(options: Sequence[str]) -> dict[str, Path]:
+    """Folders by name of --data NAME=FOLDER; one without a name is called "".
+
+    A folder that exists is taken as it stands, also when there is a = in its path.
+
+    Raises:
+        InputError: two of one name.
+    """
+    folders: dict[str, Path] = {}
+    for option in options:
+        name, equals, folder = ("", "", option) if Path(option).is_dir() else option.partition("=")
+        if not equals:
+            name, folder = "", option
+        if name in folders:
+            raise InputError(
+                f"--data {option}: {f'{name} is given' if name else 'a folder without a name stands'} twice"
+            )
+        folders[name] = Path(folder)
+    return folders

@@ -1,0 +1,70 @@
+"""`python -m reid crops`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from pipeline.commands.arguments import camera_files
+from pipeline.commands.reid.crop_export import CropRules, write_crops
+from pipeline.core.errors import InputError
+from pipeline.files.mot_files import read_ground_truth
+from pipeline.files.trajectory_boxes import read_trajectories
+from pipeline.sources.open import open_source
+
+
+def crops(
+    video: Annotated[
+        list[str],
+        typer.Option(help="Recording of a camera; once for each. The first becomes c1.", metavar="CAMERA=FILE"),
+    ],
+    output: Annotated[Path, typer.Option(help="Folder for the crops; new or empty.")],
+    ground_truth: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--ground-truth",
+            "-g",
+            help="MOT ground truth of a camera, with ids that all cameras share.",
+            metavar="CAMERA=FILE",
+        ),
+    ] = None,
+    trajectories: Annotated[
+        Path | None,
+        typer.Option("--trajectories", "-t", help="Or trajectories.csv of a run whose ids somebody has checked."),
+    ] = None,
+    interval_s: Annotated[
+        float, typer.Option(min=0, help="Seconds between two crops of a person in a camera.")
+    ] = 1.0,
+    height_min_px: Annotated[float, typer.Option(min=1, help="Leave out lower boxes.")] = 64.0,
+    overlap_max: Annotated[
+        float, typer.Option(min=0, max=1, help="Leave out boxes of which another covers more than this share.")
+    ] = 0.4,
+) -> None:
+    """Cut labelled crops out of recordings: a data set for evaluate, calibrate or train from one's own cameras.
+
+    Example:
+
+        python -m reid crops --video cam1=cam1.mp4 --video cam2=cam2.mp4 -g cam1=cam1_gt.txt -g cam2=cam2_gt.txt
+        --output crops
+    """
+    videos = camera_files("--video", video)
+    if (trajectories is None) == (not ground_truth):
+        raise InputError("give either --ground-truth for every camera, or --trajectories")
+    if trajectories is not None:
+        boxes = {camera: found.boxes for camera, found in read_trajectories(trajectories).items()}
+    else:
+        boxes = {camera: read_ground_truth(path) for camera, path in camera_files("-g", ground_truth).items()}
+    if missing := [camera for camera in videos if camera not in boxes]:
+        raise InputError(f"camera {missing[0]} has no boxes; there are boxes of {', '.join(boxes) or 'no camera'}")
+    if output.exists() and (not output.is_dir() or any(output.iterdir())):
+        raise InputError(f"{output} exists and is not an empty folder: give another name or remove it")
+    output.mkdir(parents=True, exist_ok=True)
+    rules = CropRules(interval_s=interval_s, height_min_px=height_min_px, overlap_max=overlap_max)
+    console = Console()
+    for number, (camera, path) in enumerate(videos.items(), start=1):
+        with open_source(camera, str(path)) as source:
+            count = write_crops(source, boxes[camera], output, camera_number=number, rules=rules)
+        console.print(f"{camera} is c{number}: {count} crops")

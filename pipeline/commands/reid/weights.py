@@ -1,0 +1,142 @@
+"""`python -m reid strip`, `convert` and `start`: weights files from one form into another."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import torch
+import typer
+
+from pipeline.commands.reid.output_file import prepare_output
+from pipeline.core.errors import InputError
+from reid.checkpoints import INPUT_MEAN, INPUT_STD, load_checkpoint, save_checkpoint
+from reid.models.branches import without_jigsaw
+from reid.models.loading import load_transreid
+from reid.models.omni_scale_weights import transreid_from_openvino
+
+
+def _numbers_text(values: Sequence[float]) -> str:
+    return ",".join(f"{value:g}" for value in values)
+
+
+def strip(
+    source: Annotated[Path, typer.Argument(help="Checkpoint of a training run.")],
+    output: Annotated[Path, typer.Argument(help="Checkpoint to write (.safetensors).")],
+    global_only: Annotated[
+        bool,
+        typer.Option(
+            "--global-only",
+            help="Leave out the jigsaw and its local features: an embedding of a fifth of the length.",
+        ),
+    ] = False,
+) -> None:
+    """Keep of a trained checkpoint what inference uses, in half precision: the file to give to others."""
+    prepare_output(output, (".safetensors",))
+    loaded = load_checkpoint(source)
+    if global_only and not loaded.model.config.jpm:
+        raise InputError(f"--global-only: {source} has no jigsaw to leave out")
+    save_checkpoint(
+        output,
+        without_jigsaw(loaded.model) if global_only else loaded.model,
+        camera_names=loaded.camera_names,
+        view_names=loaded.view_names,
+        input_mean=loaded.input_mean,
+        input_std=loaded.input_std,
+        card=loaded.card,
+        dtype=torch.float16,
+        inference_only=True,
+    )
+    print(f"wrote {output}, {output.stat().st_size / 2**20:.1f} MiB")
+
+
+def convert(
+    source: Annotated[Path, typer.Argument(help="State dict of the official TransReID code (.pth).")],
+    output: Annotated[Path, typer.Argument(help="Checkpoint of this project to write (.safetensors).")],
+    cameras: Annotated[
+        str | None, typer.Option(help="Names for the rows of its camera table, in order, as c1,c2,c3.")
+    ] = None,
+    image_size: Annotated[str | None, typer.Option(help="Input height x width, as 256x128.")] = None,
+    stride: Annotated[int | None, typer.Option(help="Step between patches in pixels.")] = None,
+    views: Annotated[int | None, typer.Option(help="Number of viewpoints in its side information.")] = None,
+    shift: Annotated[int, typer.Option(help="SHIFT_NUM of its configuration: 5 for persons, 8 for vehicles.")] = 5,
+    mean: Annotated[
+        str, typer.Option(help="INPUT.PIXEL_MEAN of its configuration, red, green, blue.")
+    ] = _numbers_text(INPUT_MEAN),
+    std: Annotated[str, typer.Option(help="INPUT.PIXEL_STD of its configuration.")] = _numbers_text(INPUT_STD),
+) -> None:
+    """Turn an official TransReID state dict into a checkpoint that the pipeline loads.
+
+    Architecture, image size and stride are read from the tensors' shapes; where shapes leave a choice, the
+    message lists the candidates. Viewpoints are named v0, v1, ... The vehicle models with DeiT's weights need
+    --shift 8 --mean 0.485,0.456,0.406 --std 0.229,0.224,0.225.
+    """
+    prepare_output(output, (".safetensors",))
+    input_mean, input_std = _rgb("--mean", mean), _rgb("--std", std)
+    names = tuple(cameras.split(",")) if cameras else ()
+    model = load_transreid(
+        source,
+        image_size=None if image_size is None else _size_hw(image_size),
+        stride=stride,
+        cameras=len(names) or None,
+        views=views,
+        shift=shift,
+    )
+    for line in model.loading_report:
+        print(line)
+    print(f"normalises with mean {_numbers_text(input_mean)} and deviation {_numbers_text(input_std)}")
+    save_checkpoint(
+        output,
+        model,
+        camera_names=names or [f"c{row + 1}" for row in range(model.config.cameras)],
+        view_names=[f"v{view}" for view in range(model.config.views)],
+        input_mean=input_mean,
+        input_std=input_std,
+    )
+    print(f"wrote {output}")
+
+
+def start(
+    source: Annotated[
+        Path,
+        typer.Argument(
+            help="person-reidentification-retail-0277.xml or -0286.xml of the Open Model Zoo, beside its .bin."
+        ),
+    ],
+    output: Annotated[Path, typer.Argument(help="Checkpoint of this project to write (.safetensors).")],
+    blocks: Annotated[int, typer.Option(min=1, help="Transformer blocks on top of that network.")] = 4,
+    width: Annotated[int, typer.Option(min=1, help="Length of a token, and of the embedding.")] = 384,
+    heads: Annotated[int, typer.Option(min=1, help="Attention heads of a block; they divide the width.")] = 6,
+    seed: Annotated[int, typer.Option(min=0, help="Of what is random: the blocks but for their last layers.")] = 0,
+) -> None:
+    """Put a transformer that adds nothing yet on top of a convolutional network of others: a start for `train --init`.
+
+    Its embeddings are as good as the network's own, and training goes on from there.
+    """
+    prepare_output(output, (".safetensors",))
+    torch.manual_seed(seed)
+    model = transreid_from_openvino(source, depth=blocks, width=width, heads=heads)
+    save_checkpoint(output, model, card={"made_from": source.name})
+    size = model.config.image_size
+    print(
+        f"wrote {output}: the trunk of {source.stem} and {blocks} quiet blocks of width {width}, for crops of "
+        f"{size[0]}x{size[1]} (height x width)"
+    )
+
+
+def _rgb(option: str, text: str) -> tuple[float, ...]:
+    try:
+        values = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        values = ()
+    if len(values) != 3:
+        raise InputError(f"{option} {text}: expected three numbers such as 0.5,0.5,0.5")
+    return values
+
+
+def _size_hw(text: str) -> tuple[int, int]:
+    height, _, width = text.partition("x")
+    if not (height.isdigit() and width.isdigit()):
+        raise InputError(f"--image-size {text}: expected height x width in pixels, such as 256x128")
+    return int(height), int(width)

@@ -1,0 +1,211 @@
+"""The configuration: strict, frozen, read in one place; `configs/default.yaml` holds every key."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError, model_validator
+
+from pipeline.config.config_file import read_config_file
+from pipeline.config.live_settings import LiveSettings
+from pipeline.core.config_faults import describe
+from pipeline.core.errors import InputError
+from pipeline.core.inference_runtime import Runtime
+from pipeline.core.network_input import NetworkInput, from_preset
+from pipeline.core.paths import PROJECT_ROOT
+from pipeline.core.section import (
+    Count,
+    Half,
+    Positive,
+    Section,
+    Share,
+)
+from pipeline.core.stream_address import StreamAddress, hide_login, is_stream
+from pipeline.core.yaml_file import merge
+from pipeline.cross_camera.settings import LinkerSettings, SecondPassSettings, check_windows
+from pipeline.single_camera.settings import TrackerSettings
+
+DEFAULT_CONFIG = PROJECT_ROOT / "configs" / "default.yaml"
+
+Point = Annotated[list[float], Field(min_length=2, max_length=2)]
+
+
+def _start_utc(value: object) -> object:
+    """A date and time as YAML or ISO 8601 text gives it, in UTC; without a zone it is taken as UTC."""
+    if value is None or value == "container":
+        return value
+    try:
+        moment = datetime.fromisoformat(value) if isinstance(value, str) else value
+    except ValueError:
+        moment = value
+    if not isinstance(moment, datetime):
+        raise ValueError(
+            f"expected a date and time such as 2026-05-01T10:00:00Z, or container, but it is {value!r}"
+        )
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+class CameraConfig(Section):
+    """One camera; see the comments in configs/default.yaml for units and meanings."""
+
+    name: Annotated[str, Field(pattern=r"^[\w.-]+$")]
+    source: str
+    transport: Literal["tcp", "udp"] = "tcp"
+    username: SecretStr | None = None
+    password: SecretStr | None = None
+    password_file: str | None = None
+    # What variables put into `source`; filled in by the reader of the file, and in no dump.
+    source_secrets: list[SecretStr] = Field(default_factory=list, exclude=True, repr=False)
+    calibrated_size_wh: Annotated[list[Count], Field(min_length=2, max_length=2)] | None = None
+    start_s: float = 0.0
+    start_utc: Annotated[datetime | Literal["container"] | None, BeforeValidator(_start_utc)] = None
+    clock_rate: Positive = 1.0
+    frame_rate: Positive | None = None
+    crop_xyxy_px: Annotated[list[int], Field(min_length=4, max_length=4)] | None = None
+    reid_camera: str | int | None = None
+    region_of_interest_px: Annotated[list[Point], Field(min_length=3)] | None = None
+    homography: (
+        Annotated[
+            list[Annotated[list[float], Field(min_length=3, max_length=3)]], Field(min_length=3, max_length=3)
+        ]
+        | None
+    ) = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _take_out_credentials(cls, values: object) -> object:
+        """User and password of a URL move to their own keys, so that `source` can be shown."""
+        if not isinstance(values, dict) or not isinstance(values.get("source"), str):
+            return values
+        if not is_stream(values["source"]):
+            return values
+        address = StreamAddress.parse(values["source"])
+        if address.username is None:
+            return values
+        if values.get("username") is not None or values.get("password") is not None:
+            raise ValueError("give user and password in the URL or in username and password, not in both")
+        return {
+            **values,
+            "source": address.url,
+            "username": address.username,
+            "password": address.password,
+        }
+
+    @model_validator(mode="after")
+    def _consistent(self) -> CameraConfig:
+        if self.password is not None and self.password_file is not None:
+            raise ValueError("give password or password_file, not both")
+        if (self.password is not None or self.password_file is not None) and self.username is None:
+            raise ValueError("a password needs a username")
+        if self.start_utc is not None and self.start_s != 0:
+            raise ValueError("give start_s or start_utc, not both")
+        if self.crop_xyxy_px is not None:
+            x1, y1, x2, y2 = self.crop_xyxy_px
+            if not (0 <= x1 < x2 and 0 <= y1 < y2):
+                raise ValueError(f"crop_xyxy_px must be [left, top, right, bottom], not {self.crop_xyxy_px}")
+        return self
+
+
+class DetectorConfig(Section):
+    weights: str
+    classes: Annotated[list[str], Field(min_length=1)]
+    image_size_px: Annotated[int, Field(ge=32)]
+    confidence_min: Share
+    nms_iou: Share
+    max_detections: Count
+    max_batch: Count
+    device: str
+    runtime: Runtime
+    half: Half
+
+
+class EmbedderConfig(Section):
+    weights: str | None
+    input: Annotated[NetworkInput | None, BeforeValidator(from_preset)]
+    site: str | None
+    batch_size: Count
+    device: str
+    runtime: Runtime
+    half: Half
+
+
+class OutputConfig(Section):
+    interpolate: bool
+    interpolate_max_gap_s: Positive
+    video: bool
+    save_detections: bool
+    save_embeddings: bool
+
+
+class RuntimeConfig(Section):
+    prefetch_frames: Count
+    prefetch_ticks: Count
+
+
+class Config(Section):
+    """Everything that `track` and `live` need to know."""
+
+    cameras: list[CameraConfig]
+    detector: DetectorConfig
+    embedder: EmbedderConfig
+    tracker: TrackerSettings
+    linker: LinkerSettings
+    second_pass: SecondPassSettings
+    output: OutputConfig
+    runtime: RuntimeConfig
+    live: LiveSettings
+
+    @model_validator(mode="after")
+    def _cameras_agree(self) -> Config:
+        names = [camera.name for camera in self.cameras]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"camera {name!r} is named twice")
+        dated = [camera.start_utc is not None for camera in self.cameras]
+        if any(dated) and not all(dated):
+            undated = next(camera.name for camera in self.cameras if camera.start_utc is None)
+            raise ValueError(f"start_utc must be given for every camera or for none; {undated!r} has none")
+        if names:
+            check_windows(self.linker.transit_windows, names)
+        return self
+
+
+def load_config(path: Path | None = None, overrides: Mapping[str, Any] | None = None) -> Config:
+    """Read configs/default.yaml, then `path` over it, then `overrides` (nested, as in the file) over both.
+
+    Raises:
+        InputError: naming the file, the key's path, the value and what was expected; the last file that was read,
+            where the fault may be in the overrides.
+    """
+    merged = read_config_file(DEFAULT_CONFIG)
+    label = str(DEFAULT_CONFIG)
+    if path is not None:
+        merged, label = merge(merged, read_config_file(path)), str(path)
+    if overrides:
+        merged, label = merge(merged, overrides), f"{label} with overrides"
+    try:
+        return Config.model_validate(merged)
+    except ValidationError as error:
+        raise InputError(f"{label}: {describe(error)}") from error
+
+
+def named_sources(sources: Sequence[str]) -> list[dict[str, Any]]:
+    """Camera entries from `SOURCE` or `cam=SOURCE` arguments; without a name the file's name is taken.
+
+    The part before '=' is a name only when it looks like one and the whole is not itself a path.
+    """
+    cameras = []
+    for index, text in enumerate(sources):
+        name, equals, path = text.partition("=")
+        if not (equals and re.fullmatch(r"[\w.-]+", name) and not Path(text).exists()):
+            path = text
+            # A password in an address does not belong into a name, which is shown.
+            shown = hide_login(StreamAddress.parse(text).url) if is_stream(text) else text
+            stem = Path(shown).stem if Path(shown).suffix else Path(shown).name
+            name = re.sub(r"[^\w.-]", "_", stem) or f"cam{index + 1}"
+        cameras.append({"name": name, "source": path})
+    return cameras

@@ -1,0 +1,100 @@
+"""Configuration files: YAML read strictly, merged, with paths and environment variables filled in."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+from pipeline.core.errors import InputError
+from pipeline.core.stream_address import StreamAddress, hide_login, is_stream
+from pipeline.core.yaml_file import read_yaml
+
+_VARIABLE = re.compile(r"\$\{(\w+)\}")
+_SHORTEST_SECRET = 6
+
+
+def read_config_file(path: Path) -> dict[str, Any]:
+    """The keys of a configuration file as they stand there, with all paths resolved; InputError if it is no YAML."""
+    content = read_yaml(path)
+    for section, key in (("detector", "weights"), ("embedder", "weights"), ("embedder", "site")):
+        part = content.get(section)
+        if isinstance(part, dict) and isinstance(part.get(key), str):
+            part[key] = resolve_path(part[key], path)
+    cameras = content.get("cameras")
+    for camera in cameras if isinstance(cameras, list) else ():
+        if isinstance(camera, dict):
+            _resolve_camera(camera, path)
+    live = content.get("live")
+    sinks = live.get("sinks") if isinstance(live, dict) else None
+    for sink in sinks if isinstance(sinks, list) else ():
+        if isinstance(sink, dict):
+            _resolve_output(sink, path)
+    web = live.get("web") if isinstance(live, dict) else None
+    if isinstance(web, dict):
+        _resolve_output(web, path)
+    return content
+
+
+def _resolve_camera(camera: dict[str, Any], config: Path) -> None:
+    source = camera.get("source")
+    if isinstance(source, str) and is_stream(source):
+        # Taken apart before variables are filled in: a password from the environment may hold any character.
+        address = StreamAddress.parse(source)
+        if address.username is not None and camera.get("username") is None and camera.get("password") is None:
+            camera |= {"username": address.username, "password": address.password}
+            source = address.url
+        camera["source"] = fill_in(source, config)
+        camera["source_secrets"] = _secrets_in(source)
+    elif isinstance(source, str):
+        camera["source"] = resolve_path(source, config)
+    for key in ("username", "password"):
+        if isinstance(camera.get(key), str):
+            camera[key] = fill_in(camera[key], config)
+    if isinstance(camera.get("password_file"), str):
+        camera["password_file"] = resolve_path(camera["password_file"], config)
+
+
+def _resolve_output(section: dict[str, Any], config: Path) -> None:
+    for key, value in section.items():
+        if isinstance(value, str):
+            section[key] = fill_in(value, config)
+    for key in ("path", "password_file", "ca_file", "token_file", "tls_certificate", "tls_key"):
+        if isinstance(section.get(key), str) and section[key] != "-":
+            section[key] = os.path.normpath(config.resolve().parent / section[key])
+
+
+def fill_in(text: str, config: Path) -> str:
+    """`text` of the file `config` with ${NAME} replaced by the environment variable NAME."""
+
+    def variable(match: re.Match[str]) -> str:
+        value = os.environ.get(match[1])
+        if value is None:
+            shown = hide_login(StreamAddress.parse(text).url) if is_stream(text) else text
+            raise InputError(f"{config}: {shown!r} needs the environment variable {match[1]}, which is not set")
+        return value
+
+    return _VARIABLE.sub(variable, text)
+
+
+def _secrets_in(address: str) -> list[str]:
+    """What the environment puts into the path and the parameters of a URL.
+
+    The host may be shown. So may values that are too short to be a secret: they would be hidden in every text that
+    happens to contain them. (A parameter such as password= is hidden by its name, whatever its value.)
+    """
+    host = re.match(r"\w+://[^/?#]*", address)
+    rest = address[host.end() :] if host else ""
+    values = [os.environ.get(name, "") for name in _VARIABLE.findall(rest)]
+    return [value for value in values if len(value) >= _SHORTEST_SECRET]
+
+
+def resolve_path(text: str, config: Path) -> str:
+    """A path that stands in the file `config`: environment variables are filled in, then it is taken relative to that
+    file's folder; a bare name that is not there stays bare."""
+    text = fill_in(text, config)
+    resolved = Path(os.path.normpath(config.resolve().parent / text))
+    if Path(text).name == text and not resolved.exists():
+        return text
+    return str(resolved)

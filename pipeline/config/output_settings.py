@@ -1,0 +1,143 @@
+"""What a live run gives out besides its CSV, as sections of the configuration; configs/default.yaml has the units."""
+
+from __future__ import annotations
+
+import ipaddress
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, SecretStr, model_validator
+
+from pipeline.core.errors import InputError
+from pipeline.core.section import Count, Positive, Section
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+_SHORTEST_TOKEN = 16
+
+
+class JsonLinesSink(Section):
+    """Rows and corrections as JSON lines in a file, or on standard output."""
+
+    type: Literal["json_lines"]
+    path: str
+
+
+class _Login(Section):
+    """How to reach a server, and as whom."""
+
+    host: str
+    username: str | None = None
+    password: SecretStr | None = None
+    password_file: str | None = None
+    tls: bool = False
+    ca_file: str | None = None
+    timeout_s: Positive = 5.0
+
+    @model_validator(mode="after")
+    def _one_password(self) -> _Login:
+        if self.password is not None and self.password_file is not None:
+            raise ValueError("give password or password_file, not both")
+        return self
+
+    @property
+    def secret(self) -> str | None:
+        """The password, from the file if one is named; InputError if that cannot be read."""
+        return read_secret(self.password, self.password_file)
+
+
+class MqttSink(_Login):
+    """A topic tree of an MQTT broker."""
+
+    type: Literal["mqtt"]
+    port: Port = 1883
+    topic: Annotated[str, Field(pattern=r"^[^#+\s]+$")] = "mtmc"
+
+
+class RedisSink(_Login):
+    """A stream of a Redis server."""
+
+    type: Literal["redis"]
+    port: Port = 6379
+    database: Annotated[int, Field(ge=0)] = 0
+    stream: str = "mtmc"
+    max_entries: Count = 100_000
+
+
+SinkSettings = Annotated[JsonLinesSink | MqttSink | RedisSink, Field(discriminator="type")]
+
+
+class WebSettings(Section):
+    """The page, the metrics and the health checks."""
+
+    enabled: bool
+    host: str
+    port: Annotated[int, Field(ge=0, le=65535)]
+    token: SecretStr | None
+    token_file: str | None
+    allowed_hosts: list[str]
+    tls_certificate: str | None
+    tls_key: str | None
+    preview: Literal["off", "blurred", "clear"]
+    preview_width_px: Annotated[int, Field(ge=64)]
+    timeline_minutes: Positive
+    timeline_max_visits: Count
+
+    @model_validator(mode="after")
+    def _guarded(self) -> WebSettings:
+        if self.token is not None and self.token_file is not None:
+            raise ValueError("give token or token_file, not both")
+        if (self.tls_certificate is None) != (self.tls_key is None):
+            raise ValueError("tls_certificate and tls_key go together")
+        if self.enabled and not self.is_local and self.token is None and self.token_file is None:
+            raise ValueError(
+                f"host {self.host} can be reached by others, so the page needs a token: set token or token_file "
+                "(`python -c 'import secrets; print(secrets.token_urlsafe(32))'` makes one), or host to 127.0.0.1"
+            )
+        return self
+
+    @property
+    def is_local(self) -> bool:
+        """Whether only this machine can reach the page."""
+        if self.host == "localhost":
+            return True
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return False
+
+    @property
+    def secret(self) -> str | None:
+        """The token, from the file if one is named; InputError if it cannot be read or is too short."""
+        token = read_secret(self.token, self.token_file)
+        if token is not None and (len(token) < _SHORTEST_TOKEN or not token.isascii()):
+            raise InputError(
+                f"the token of live.web must have at least {_SHORTEST_TOKEN} characters, all ASCII; this one has "
+                f"{len(token)}. `python -c 'import secrets; print(secrets.token_urlsafe(32))'` makes one"
+            )
+        return token
+
+
+class RetentionSettings(Section):
+    """How long and how much of the output is kept."""
+
+    max_age_days: Positive | None
+    max_bytes: Annotated[int, Field(ge=1_000_000)] | None
+    check_interval_s: Positive
+
+
+def read_secret(value: SecretStr | None, file: str | None) -> str | None:
+    """A secret that stands in the configuration, or in the first line of a file; None if there is neither.
+
+    Raises:
+        InputError: the file cannot be read or has no such line.
+    """
+    if file is None:
+        return None if value is None else value.get_secret_value()
+    try:
+        lines = Path(file).read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "is no text in UTF-8"
+        raise InputError(f"{file}: cannot be read ({reason})") from error
+    if not lines or not lines[0].strip():
+        raise InputError(f"{file}: its first line must be the secret, but it is empty")
+    return lines[0].strip()

@@ -1,0 +1,40 @@
+"""What a validation found wrong with a configuration, in words that may be shown."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from pydantic import ValidationError
+
+from pipeline.core.stream_address import StreamAddress, hide_login, is_stream
+
+# Their values are not shown.
+_SECRET_KEYS = frozenset({"username", "password", "token", "source_secrets"})
+# The tags by which pydantic tells the members of a union apart in an error's path.
+_UNION_MEMBER = re.compile(r"bool|int|str|datetime|none|literal\[.*")
+
+
+def describe(error: ValidationError) -> str:
+    """The first few faults of a validation, each with its key path and value, on one line."""
+    faults = []
+    for fault in error.errors()[:5]:
+        parts = [str(part) for part in fault["loc"]]
+        key = ".".join(part for part in parts if not _UNION_MEMBER.fullmatch(part)) or "the file"
+        text = fault["msg"].removeprefix("Value error, ")
+        if fault["type"] == "extra_forbidden":
+            text = "unknown key; configs/default.yaml lists all keys"
+        elif fault["type"] != "value_error" and fault["type"] != "missing":
+            secret = any(part in _SECRET_KEYS for part in parts)
+            text += "" if secret else f", but it is {_without_secrets(fault['input'])!r}"
+        faults.append(f"{key}: {text}")
+    return "; ".join(faults)
+
+
+def _without_secrets(value: object) -> object:
+    """A faulty value as it may be shown."""
+    if isinstance(value, Mapping):
+        return {key: "***" if key in _SECRET_KEYS else _without_secrets(item) for key, item in value.items()}
+    if isinstance(value, str) and is_stream(value):
+        return hide_login(StreamAddress.parse(value).url)
+    return value

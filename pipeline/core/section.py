@@ -1,0 +1,35 @@
+"""What every section of the configuration is made of."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Share = Annotated[float, Field(ge=0, le=1)]
+PositiveShare = Annotated[float, Field(gt=0, le=1)]
+CosineDistance = Annotated[float, Field(gt=0, le=2)]
+CosineLimit = CosineDistance | Literal["calibrated"]
+Positive = Annotated[float, Field(gt=0)]
+NotNegative = Annotated[float, Field(ge=0)]
+Count = Annotated[int, Field(ge=1)]
+Half = Literal["auto"] | bool
+
+
+class Section(BaseModel):
+    """Frozen and strict: an unknown key or a wrong type is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+class MatchingSection(Section):
+    """Settings of a part that compares embeddings."""
+
+    max_cosine_distance: CosineLimit
+
+    @property
+    def cosine_limit(self) -> float:
+        """`max_cosine_distance` as a number; ValueError while it is still to be taken from a calibration."""
+        if self.max_cosine_distance == "calibrated":
+            raise ValueError("max_cosine_distance is to be calibrated, but no calibration was applied")
+        return self.max_cosine_distance

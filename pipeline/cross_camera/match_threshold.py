@@ -1,0 +1,276 @@
+"""From which distance on two tracks are two people: thresholds with the errors that they mean."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.core.datatypes import BoolArray, FloatArray
+from pipeline.cross_camera.distances import look_distances, mean_look
+from pipeline.cross_camera.feature_bank import FeatureBank
+
+Distances = NDArray[np.floating[Any]]
+
+# A rate of one in ten thousand is then told by a thousand pairs, and a set of distances takes 80 MB.
+MAX_IMPOSTOR_PAIRS = 10_000_000
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class MatchThreshold:
+    """A limit on cosine distances, and how it errs.
+
+    Attributes:
+        max_cosine_distance: pairs up to this distance count as one person.
+        false_match_rate: share of pairs of two people that it takes for one.
+        false_non_match_rate: share of pairs of one person that it takes for two.
+        equal_error_rate: the error where both rates are the same, whatever the threshold: how well the features
+            tell people apart.
+        genuine_pairs, impostor_pairs: how many pairs of one and of two people were measured.
+        of_places: where several places were measured, the false match rate at each; the other rates are then means over
+            places.
+    """
+
+    max_cosine_distance: float
+    false_match_rate: float
+    false_non_match_rate: float
+    equal_error_rate: float
+    genuine_pairs: int
+    impostor_pairs: int
+    of_places: Mapping[str, float] = field(default_factory=dict)
+
+
+def match_threshold(genuine: Distances, impostor: Distances, *, false_match_rate: float) -> MatchThreshold:
+    """The largest threshold whose share of impostor pairs at or below it is at most `false_match_rate`.
+
+    Args:
+        genuine: (G,) distances between two views of one person.
+        impostor: (M,) distances between two people.
+        false_match_rate: in [0, 1).
+
+    Raises:
+        ValueError: one side has no pair.
+    """
+    if not len(genuine) or not len(impostor):
+        raise ValueError(f"a threshold needs pairs of both kinds, not {len(genuine)} and {len(impostor)}")
+    ordered = np.sort(impostor)
+    allowed = int(false_match_rate * len(ordered) + 1e-9)
+    # The first impostor that must stay out is beyond the threshold; halfway to it generalises best.
+    first_out = float(ordered[min(allowed, len(ordered) - 1)])
+    last_in = float(ordered[allowed - 1]) if allowed else first_out - 1e-6
+    limit = (first_out + last_in) / 2 if first_out > last_in else np.nextafter(first_out, -np.inf)
+    return MatchThreshold(
+        max_cosine_distance=float(limit),
+        false_match_rate=float(np.mean(impostor <= limit)),
+        false_non_match_rate=float(np.mean(genuine > limit)),
+        equal_error_rate=equal_error_rate(genuine, impostor),
+        genuine_pairs=len(genuine),
+        impostor_pairs=len(impostor),
+    )
+
+
+def match_threshold_of_places(
+    places: Mapping[str, tuple[Distances, Distances]], *, false_match_rate: float
+) -> MatchThreshold:
+    """The largest threshold whose share of impostor pairs, as a mean over places, is at most `false_match_rate`.
+
+    People are compared with those of their own place: others are told apart by the light alone. Places count alike,
+    however many pairs they have.
+
+    Args:
+        places: name -> (G,) genuine and (M,) impostor distances.
+
+    Raises:
+        ValueError: a place has no pair of one side.
+    """
+    each = {
+        name: match_threshold(genuine, impostor, false_match_rate=false_match_rate)
+        for name, (genuine, impostor) in places.items()
+    }
+    if len(each) == 1:
+        return next(iter(each.values()))
+    impostors = np.concatenate([impostor for _, impostor in places.values()])
+    weights = np.concatenate(
+        [np.full(len(impostor), 1 / len(impostor) / len(places)) for _, impostor in places.values()]
+    )
+    order = np.argsort(impostors, kind="stable")
+    ordered, shares = impostors[order], np.cumsum(weights[order])
+    # as in `match_threshold`: the first that must stay out, and halfway to it
+    allowed = int(np.searchsorted(shares, false_match_rate + 1e-9, side="right"))
+    first_out = float(ordered[min(allowed, len(ordered) - 1)])
+    last_in = float(ordered[allowed - 1]) if allowed else first_out - 1e-6
+    limit = float((first_out + last_in) / 2 if first_out > last_in else np.nextafter(first_out, -np.inf))
+    of_places = {name: float(np.mean(impostor <= limit)) for name, (_, impostor) in places.items()}
+    return MatchThreshold(
+        max_cosine_distance=limit,
+        false_match_rate=float(np.mean(list(of_places.values()))),
+        false_non_match_rate=float(np.mean([np.mean(genuine > limit) for genuine, _ in places.values()])),
+        equal_error_rate=float(np.mean([one.equal_error_rate for one in each.values()])),
+        genuine_pairs=sum(one.genuine_pairs for one in each.values()),
+        impostor_pairs=sum(one.impostor_pairs for one in each.values()),
+        of_places=of_places,
+    )
+
+
+def equal_error_rate(genuine: Distances, impostor: Distances) -> float:
+    """The error rate at the threshold where false matches and false non-matches are equally frequent.
+
+    Between two thresholds that jump over that point, the mean of both rates at the nearer one.
+    """
+    limits = np.unique(np.concatenate([genuine, impostor]))
+    false_match = np.searchsorted(np.sort(impostor), limits, side="right") / len(impostor)
+    false_non_match = 1 - np.searchsorted(np.sort(genuine), limits, side="right") / len(genuine)
+    nearest = int(np.argmin(np.abs(false_match - false_non_match)))
+    return float((false_match[nearest] + false_non_match[nearest]) / 2)
+
+
+@dataclass(frozen=True, eq=False)
+class Views:
+    """Embeddings of one person in one camera, in order of time.
+
+    Attributes:
+        person: who; the same number is the same person.
+        camera: where.
+        embeddings: (K, D) float32, L2-normalised.
+        not_persons: numbers of others who certainly are somebody else; None where all others are.
+    """
+
+    person: int
+    camera: str
+    embeddings: FloatArray
+    not_persons: frozenset[int] | None = None
+
+
+def centred_views(views: Sequence[Views]) -> list[Views]:
+    """The same views without the mean of the persons' mean embeddings in their camera, of length 1 again."""
+    means = {
+        camera: np.mean([view.embeddings.mean(axis=0) for view in views if view.camera == camera], axis=0)
+        for camera in {view.camera for view in views}
+    }
+    result = []
+    for view in views:
+        apart = view.embeddings - means[view.camera]
+        lengths = np.maximum(np.linalg.norm(apart, axis=1, keepdims=True), 1e-6)
+        result.append(replace(view, embeddings=np.asarray(apart / lengths, np.float32)))
+    return result
+
+
+def track_distances(
+    views: Sequence[Views], *, features_per_track: int, max_similarity: float
+) -> tuple[Distances, Distances]:
+    """Distances as the linker measures them: between the means of the feature banks of two tracks.
+
+    Pairs of one person are those of two cameras; where nobody was seen by two, the two halves of each person's views.
+    Pairs of two people are all that are certain, or a seeded sample of about MAX_IMPOSTOR_PAIRS, which is logged.
+
+    Returns:
+        (G,) genuine and (M,) impostor distances.
+    """
+    banks = [mean_look(_bank(v.embeddings, features_per_track, max_similarity)) for v in views]
+    looks = np.zeros((len(views), max(map(len, banks), default=0)), np.float32)
+    for row, look in enumerate(banks):
+        looks[row, : len(look)] = look
+    labels = _Labels(views)
+    drawn = _Drawn(sum(int(labels.differing(row)[row + 1 :].sum()) for row in range(len(views))))
+    genuine: list[Distances] = []
+    impostor: list[Distances] = []
+    for row in range(len(views)):
+        distances = look_distances(looks[row : row + 1], looks[row + 1 :])[0]
+        impostor.append(drawn.of(distances[labels.differing(row)[row + 1 :]]))
+        genuine.append(distances[labels.same_person_elsewhere(row)[row + 1 :]])
+    if not sum(map(len, genuine)):
+        for view in views:
+            half = len(view.embeddings) // 2
+            if half:
+                halves = [mean_look(part)[None] for part in (view.embeddings[:half], view.embeddings[half:])]
+                genuine.append(look_distances(*halves)[0])
+    return _joined(genuine), _joined(impostor)
+
+
+def crop_distances(views: Sequence[Views]) -> tuple[Distances, Distances]:
+    """Distances as the tracker measures them inside a camera: between a new crop and the mean of a track's others.
+
+    Returns:
+        (G,) genuine and (M,) impostor distances; of these as many as of `track_distances`.
+    """
+    labels = _Labels(views)
+    rivals = [labels.differing(row) & labels.in_camera_of(row) for row in range(len(views))]
+    drawn = _Drawn(
+        sum(int(others.sum()) * len(view.embeddings) for view, others in zip(views, rivals, strict=True))
+    )
+    genuine: list[float] = []
+    impostor: list[Distances] = []
+    means = np.array([_unit(view.embeddings.mean(axis=0)) for view in views])
+    for view, others in zip(views, rivals, strict=True):
+        count = len(view.embeddings)
+        for crop in range(count if count > 1 else 0):
+            rest = np.delete(view.embeddings, crop, axis=0)
+            genuine.append(1 - float(_unit(rest.mean(axis=0)) @ view.embeddings[crop]))
+        if others.any():
+            impostor.append(drawn.of(1 - (means[others] @ view.embeddings.T).ravel()))
+    return np.array(genuine), _joined(impostor)
+
+
+class _Labels:
+    """Who and where of many views, as arrays to compare one with all by."""
+
+    def __init__(self, views: Sequence[Views]) -> None:
+        self._views = views
+        self._persons = np.array([view.person for view in views], np.int64)
+        _, self._cameras = np.unique([view.camera for view in views], return_inverse=True)
+
+    def differing(self, row: int) -> BoolArray:
+        """(N,) whether each is certainly somebody else than view `row`, as `Views.not_persons` has it."""
+        known = self._views[row].not_persons
+        if known is None:
+            return np.asarray(self._persons != self._persons[row])
+        return np.isin(self._persons, np.array(sorted(known - {self._views[row].person}), np.int64))
+
+    def in_camera_of(self, row: int) -> BoolArray:
+        """(N,) whether each is of the camera of view `row`."""
+        return np.asarray(self._cameras == self._cameras[row])
+
+    def same_person_elsewhere(self, row: int) -> BoolArray:
+        """(N,) whether each is the person of view `row` in another camera."""
+        return np.asarray((self._persons == self._persons[row]) & ~self.in_camera_of(row))
+
+
+class _Drawn:
+    """All of `total` distances, or, where they are too many to keep, a sample that is the same every time."""
+
+    def __init__(self, total: int) -> None:
+        self._share = MAX_IMPOSTOR_PAIRS / total if total > MAX_IMPOSTOR_PAIRS else 1.0
+        self._rng = np.random.default_rng(0)
+        if self._share < 1:
+            logger.warning(
+                "of %d pairs of two people a random %.1f %% are measured, about %d",
+                total,
+                100 * self._share,
+                MAX_IMPOSTOR_PAIRS,
+            )
+
+    def of(self, distances: Distances) -> Distances:
+        """Those of the next `distances` (M,) that are in the sample."""
+        return distances if self._share == 1 else distances[self._rng.random(len(distances)) < self._share]
+
+
+def _joined(parts: Sequence[Distances]) -> Distances:
+    """One array (M,) float64: a limit between two neighbouring float32 would round to one of them."""
+    return np.concatenate([np.zeros(0), *parts])
+
+
+def _bank(embeddings: FloatArray, capacity: int, max_similarity: float) -> FloatArray:
+    bank = FeatureBank(capacity, max_similarity)
+    for embedding in embeddings:
+        bank.add(embedding)
+    return bank.embeddings
+
+
+def _unit(vector: FloatArray) -> FloatArray:
+    return np.asarray(vector / max(float(np.linalg.norm(vector)), 1e-12), np.float32)

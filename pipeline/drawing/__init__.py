@@ -1,0 +1,1 @@
+"""Boxes and ids drawn on frames, and videos of them."""

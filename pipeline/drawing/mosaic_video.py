@@ -1,0 +1,237 @@
+"""The second pass over the pictures: the final trajectories drawn into a mosaic of all cameras, as a video."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import math
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.core.boxes import foot_points
+from pipeline.core.datatypes import Frame, LinkedRow
+from pipeline.core.errors import InputError, RunError
+from pipeline.drawing.video_writer import VideoWriter
+from pipeline.drawing.visualization import CameraView, Image, MosaicRenderer
+from pipeline.files.results_csv import read_trajectories
+from pipeline.sources.base import BrokenSource
+
+logger = logging.getLogger(__name__)
+
+_TIME_TOLERANCE_S = 0.002
+"""The CSV rounds times; a frame and its rows are this near to each other."""
+
+
+@dataclass(frozen=True)
+class MosaicSettings:
+    """How the mosaic looks.
+
+    Attributes:
+        fps: pictures per second of video time, which runs as fast as the cameras' clock.
+        tile_wh: (width, height) of a camera's tile in pixels.
+        columns: tiles in a row; None chooses.
+        trail_s: so many seconds of each person's way are drawn; 0 for none.
+        max_frame_age_s: a camera without a new frame for longer shows `no frame`.
+    """
+
+    fps: Fraction | float = 10.0
+    tile_wh: tuple[int, int] = (640, 360)
+    columns: int | None = None
+    trail_s: float = 2.0
+    max_frame_age_s: float = 1.0
+
+
+def render_mosaic_video(
+    sources: Mapping[str, Iterable[Frame]],
+    trajectories: Path,
+    output: Path,
+    *,
+    settings: MosaicSettings | None = None,
+    start_s: float | None = None,
+    end_s: float | None = None,
+    still: tuple[float, Path] | None = None,
+) -> int:
+    """Write the annotated mosaic of a run.
+
+    Pictures and trajectories are read side by side, a moment at a time: memory does not grow with their length.
+
+    Args:
+        sources: camera id -> its frames in order of time, with pictures; the order is that of the tiles.
+        trajectories: the final trajectories.csv, in order of time. Rows of other cameras are left out.
+        output: the video, *.mp4.
+        settings: see there.
+        start_s, end_s: first and last moment on the cameras' clock; without them from the first frame of any
+            camera to the last of all.
+        still: (time in seconds, PNG file): also save the picture of that moment, or the last one before it.
+
+    Returns:
+        Number of pictures in the video.
+
+    Raises:
+        InputError: the trajectories are not in order of time, or a row cannot be read.
+        RunError: the PNG cannot be written.
+    """
+    settings = settings or MosaicSettings()
+    still_image: Image | None = None
+    with VideoWriter(output, fps=settings.fps) as video:
+        for time_s, image in mosaic_images(sources, trajectories, settings=settings, start_s=start_s, end_s=end_s):
+            video.write(image)
+            if still is not None and (still_image is None or time_s <= still[0] + _TIME_TOLERANCE_S):
+                still_image = image
+        frames = video.frames
+    if still is not None and still_image is not None:
+        _write_png(still[1], still_image)
+    return frames
+
+
+def mosaic_images(
+    sources: Mapping[str, Iterable[Frame]],
+    trajectories: Path,
+    *,
+    settings: MosaicSettings | None = None,
+    start_s: float | None = None,
+    end_s: float | None = None,
+) -> Iterator[tuple[float, Image]]:
+    """The annotated mosaics (time in seconds, picture) one after the other; see `render_mosaic_video`."""
+    settings = settings or MosaicSettings()
+    renderer = MosaicRenderer(list(sources), tile_wh=settings.tile_wh, columns=settings.columns)
+    cameras = {camera_id: _Camera(camera_id, frames) for camera_id, frames in sources.items()}
+    if start_s is None:
+        first_times = [camera.next_time_s for camera in cameras.values() if camera.next_time_s is not None]
+        if not first_times:
+            return
+        start_s = min(first_times)
+    period_s = float(1 / Fraction(settings.fps))
+    tracks = _Tracks(
+        _in_order_of_time(trajectories),
+        cameras,
+        keep_s=settings.trail_s + settings.max_frame_age_s + period_s,
+    )
+    for number in itertools.count():
+        time_s = start_s + number * period_s
+        if end_s is not None and time_s > end_s + _TIME_TOLERANCE_S:
+            return
+        frames = {camera_id: camera.frame_at(time_s) for camera_id, camera in cameras.items()}
+        if end_s is None and all(camera.ended_before(time_s) for camera in cameras.values()):
+            return
+        tracks.advance(time_s)
+        views = {
+            camera_id: tracks.view(frame, settings.trail_s)
+            for camera_id, frame in frames.items()
+            if frame is not None and time_s - frame.time_s <= settings.max_frame_age_s + _TIME_TOLERANCE_S
+        }
+        yield time_s, renderer.render(views, time_s)
+
+
+class _Camera:
+    """The frames of one camera, one of which is the newest at a given moment."""
+
+    def __init__(self, camera_id: str, frames: Iterable[Frame]) -> None:
+        self._camera_id = camera_id
+        self._frames = iter(frames)
+        self._newest: Frame | None = None
+        self._next: Frame | None = None
+        self._read()
+
+    @property
+    def next_time_s(self) -> float | None:
+        return None if self._next is None else self._next.time_s
+
+    def frame_at(self, time_s: float) -> Frame | None:
+        """The newest frame that is not later than `time_s`, which may only rise from call to call."""
+        while self._next is not None and self._next.time_s <= time_s + _TIME_TOLERANCE_S:
+            self._newest = self._next
+            self._read()
+        return self._newest
+
+    def ended_before(self, time_s: float) -> bool:
+        """True when the last frame was earlier than `time_s`."""
+        if self._next is not None:
+            return False
+        return self._newest is None or self._newest.time_s < time_s - _TIME_TOLERANCE_S
+
+    def _read(self) -> None:
+        try:
+            self._next = next(self._frames, None)
+        except BrokenSource as error:
+            logger.warning("the mosaic shows camera %s only up to here: %s", self._camera_id, error)
+            self._next = None
+
+
+class _Tracks:
+    """The rows of the trajectories around the present moment."""
+
+    def __init__(self, rows: Iterator[LinkedRow], cameras: Iterable[str], *, keep_s: float) -> None:
+        """`rows` in order of time; rows older than `keep_s` are forgotten."""
+        self._rows = rows
+        self._keep_s = keep_s
+        self._next = next(rows, None)
+        self._recent: dict[str, deque[LinkedRow]] = {camera_id: deque() for camera_id in cameras}
+
+    def advance(self, time_s: float) -> None:
+        """Read up to `time_s`, forget what is too old then."""
+        oldest_s = time_s - self._keep_s
+        while self._next is not None and self._next.row.time_s <= time_s + 2 * _TIME_TOLERANCE_S:
+            if self._next.row.camera_id in self._recent and self._next.row.time_s >= oldest_s:
+                self._recent[self._next.row.camera_id].append(self._next)
+            self._next = next(self._rows, None)
+        for recent in self._recent.values():
+            while recent and recent[0].row.time_s < oldest_s:
+                recent.popleft()
+
+    def view(self, frame: Frame, trail_s: float) -> CameraView:
+        """The picture of `frame` with the boxes of its rows, and the ways that led to them."""
+        if frame.image is None:
+            raise ValueError(f"frame {frame.frame_index} of camera {frame.camera_id} has no picture")
+        recent = self._recent[frame.camera_id]
+        now = [linked for linked in recent if linked.row.frame_index == frame.frame_index]
+        ways: dict[int, list[tuple[float, float, float, float]]] = {
+            linked.link.global_id: [] for linked in now if trail_s > 0
+        }
+        for linked in recent:
+            way = ways.get(linked.link.global_id)
+            since_s = frame.time_s - trail_s - _TIME_TOLERANCE_S
+            if way is not None and linked.row.time_s >= since_s and linked.row.frame_index <= frame.frame_index:
+                way.append(linked.row.xyxy)
+        return CameraView(
+            image_bgr=frame.image,
+            xyxy=_xyxy_array([linked.row.xyxy for linked in now]),
+            global_ids=np.array([linked.link.global_id for linked in now], np.int64),
+            interpolated=np.array([linked.row.interpolated for linked in now], np.bool_),
+            trails={global_id: foot_points(_xyxy_array(way)) for global_id, way in ways.items() if len(way) > 1},
+        )
+
+
+def _xyxy_array(boxes: list[tuple[float, float, float, float]]) -> NDArray[np.float64]:
+    return np.array(boxes, np.float64).reshape(-1, 4)
+
+
+def _in_order_of_time(path: Path) -> Iterator[LinkedRow]:
+    """The rows of a trajectories.csv one by one; InputError where the time falls."""
+    previous_s = -math.inf
+    for linked in read_trajectories(path):
+        row = linked.row
+        if row.time_s < previous_s - _TIME_TOLERANCE_S:
+            raise InputError(
+                f"{path}: time_s falls from {previous_s} to {row.time_s}, at camera {row.camera_id}, frame_index "
+                f"{row.frame_index}. Sort the rows by time_s."
+            )
+        previous_s = row.time_s
+        yield linked
+
+
+def _write_png(path: Path, image: Image) -> None:
+    encoded, data = cv2.imencode(".png", image)
+    if not encoded:
+        raise RunError(f"{path}: the picture cannot be encoded as PNG")
+    try:
+        path.write_bytes(data.tobytes())
+    except OSError as error:
+        raise RunError(f"{path} cannot be written: {error.strerror}") from error

@@ -1,0 +1,279 @@
+"""Draw people with their global ids, and several cameras as tiles of one picture."""
+
+from __future__ import annotations
+
+import colorsys
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.core.boxes import Boxes
+from pipeline.core.datatypes import BoolArray, IntArray
+
+Image = NDArray[np.uint8]
+"""(H, W, 3) uint8, BGR."""
+Bgr = tuple[int, int, int]
+Plate = tuple[int, int, int, int]
+"""left, top, right, bottom of a label in pixels."""
+
+_FONT = cv2.FONT_HERSHEY_SIMPLEX
+_BLACK: Bgr = (0, 0, 0)
+_WHITE: Bgr = (255, 255, 255)
+_GREY: Bgr = (160, 160, 160)
+_BAR: Bgr = (45, 45, 45)
+_GAP_PX = 4  # between the columns of a mosaic
+_GOLDEN_RATIO = (math.sqrt(5) - 1) / 2
+# (saturation, value), taken in turn. Four, because ids 3, 5, 13, 21, 34 or 55 apart have nearly the same hue, and
+# none of these numbers is a multiple of four.
+_STRENGTHS = ((0.45, 1.00), (0.90, 1.00), (0.50, 0.75), (0.90, 0.60))
+
+
+def id_colour(global_id: int) -> Bgr:
+    """The colour of an identity: always the same, and unlike those of the ids next to it.
+
+    Hues step by the golden ratio, which spreads any run of ids evenly over the circle.
+    """
+    saturation, value = _STRENGTHS[global_id % len(_STRENGTHS)]
+    red, green, blue = colorsys.hsv_to_rgb(global_id * _GOLDEN_RATIO % 1.0, saturation, value)
+    return (round(255 * blue), round(255 * green), round(255 * red))
+
+
+def draw_tracks(
+    image_bgr: Image,
+    xyxy: Boxes,
+    global_ids: IntArray,
+    *,
+    interpolated: BoolArray | None = None,
+    trails: Mapping[int, Boxes] | None = None,
+) -> Image:
+    """A copy of the picture with a box and a label for each person, sizes of lines and text fitting it.
+
+    Args:
+        image_bgr: (H, W, 3) uint8.
+        xyxy: (N, 4), pixels; may reach outside the picture.
+        global_ids: (N,), the labels, and what gives the colours.
+        interpolated: (N,), boxes that no detector saw are dashed.
+        trails: global id -> (P, 2) foot points in pixels, oldest first, drawn as a line in the id's colour.
+    """
+    if len(xyxy) != len(global_ids):
+        raise ValueError(f"{len(xyxy)} boxes, but {len(global_ids)} global ids")
+    dashed = np.zeros(len(xyxy), np.bool_) if interpolated is None else interpolated
+    image = image_bgr.copy()
+    thickness, font_scale = _line_thickness(image.shape[0]), _font_scale(image.shape[0])
+    trail_thickness = max(1, thickness - 1)
+    for global_id, points in (trails or {}).items():
+        line = np.rint(points).astype(np.int32).reshape(-1, 1, 2)
+        cv2.polylines(image, [line], False, id_colour(int(global_id)), trail_thickness, cv2.LINE_AA)
+    for box, global_id, dash in zip(xyxy, global_ids, dashed, strict=True):
+        _draw_box(image, box, id_colour(int(global_id)), thickness, dashed=bool(dash))
+    plates: list[Plate] = []
+    for box, global_id in zip(xyxy, global_ids, strict=True):  # last, so that no box crosses one
+        text = str(global_id)
+        plates.append(_label_plate(image, box, text, font_scale, plates))
+        _draw_label(image, plates[-1], text, id_colour(int(global_id)), font_scale)
+    return image
+
+
+@dataclass(frozen=True, eq=False)
+class CameraView:
+    """What one tile of a mosaic shows; boxes and trails as in `draw_tracks`, in pixels of `image_bgr`."""
+
+    image_bgr: Image
+    xyxy: Boxes
+    global_ids: IntArray
+    interpolated: BoolArray
+    trails: Mapping[int, Boxes] = field(default_factory=dict)
+
+
+class MosaicRenderer:
+    """Puts the pictures of several cameras side by side, as a grid of equal tiles.
+
+    A picture is scaled to fit into its tile, with black margins where the proportions differ; a bar above the
+    tile has the camera's name and the time. The tiles are in the order of `camera_ids`, row by row.
+    """
+
+    def __init__(
+        self, camera_ids: Sequence[str], *, tile_wh: tuple[int, int] = (640, 360), columns: int | None = None
+    ) -> None:
+        """Plan the grid.
+
+        Args:
+            camera_ids: which cameras, at least one.
+            tile_wh: (width, height) of a tile without its bar, in pixels.
+            columns: tiles in a row; without it a grid about as many tiles wide as high.
+        """
+        if not camera_ids:
+            raise ValueError("a mosaic needs at least one camera")
+        if columns is not None and columns < 1:
+            raise ValueError(f"columns must be at least 1, but is {columns}")
+        if min(tile_wh) < 16:
+            raise ValueError(f"tile_wh must be at least 16 by 16, but is {tile_wh}")
+        self._camera_ids = tuple(camera_ids)
+        self._tile_wh = tile_wh
+        self._bar_height = _bar_height(tile_wh[1])
+        self._columns = min(len(camera_ids), columns or math.ceil(math.sqrt(len(camera_ids))))
+        self._rows = math.ceil(len(camera_ids) / self._columns)
+
+    @property
+    def size_wh(self) -> tuple[int, int]:
+        """(width, height) of the mosaic in pixels."""
+        width, height = self._tile_wh
+        return (
+            self._columns * (width + _GAP_PX) - _GAP_PX,
+            self._rows * (self._bar_height + height),
+        )
+
+    def render(self, views: Mapping[str, CameraView], time_s: float) -> Image:
+        """The mosaic (H, W, 3) uint8 BGR of one moment; a camera that is not in `views` has no frame then."""
+        width, height = self._tile_wh
+        mosaic = np.zeros((*self.size_wh[::-1], 3), np.uint8)
+        for index, camera_id in enumerate(self._camera_ids):
+            row, column = divmod(index, self._columns)
+            top, left = row * (self._bar_height + height), column * (width + _GAP_PX)
+            middle = top + self._bar_height
+            bar, tile = (mosaic[a:b, left : left + width] for a, b in ((top, middle), (middle, middle + height)))
+            _draw_bar(bar, camera_id, format_time(time_s), _font_scale(self._tile_wh[1]))
+            self._draw_tile(tile, views.get(camera_id))
+        return mosaic
+
+    def _draw_tile(self, tile: Image, view: CameraView | None) -> None:
+        width, height = self._tile_wh
+        if view is None:
+            _draw_centred(tile, "no frame", _font_scale(self._tile_wh[1]))
+            return
+        image_height, image_width = view.image_bgr.shape[:2]
+        scale = min(width / image_width, height / image_height)
+        fitted_wh = (max(1, round(image_width * scale)), max(1, round(image_height * scale)))
+        # INTER_AREA does not flicker where pixels are left out.
+        interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+        fitted = np.asarray(cv2.resize(view.image_bgr, fitted_wh, interpolation=interpolation), np.uint8)
+        scale_xy = np.array([fitted_wh[0] / image_width, fitted_wh[1] / image_height])
+        drawn = draw_tracks(
+            fitted,
+            view.xyxy * np.tile(scale_xy, 2),
+            view.global_ids,
+            interpolated=view.interpolated,
+            trails={global_id: points * scale_xy for global_id, points in view.trails.items()},
+        )
+        left, top = (width - fitted_wh[0]) // 2, (height - fitted_wh[1]) // 2
+        tile[top : top + fitted_wh[1], left : left + fitted_wh[0]] = drawn
+
+
+def format_time(time_s: float) -> str:
+    """Hours, minutes, seconds and tenths, as 0:01:23.4."""
+    tenths = round(abs(time_s) * 10)
+    minutes, tenths = divmod(tenths, 600)
+    hours, minutes = divmod(minutes, 60)
+    sign = "-" if time_s < 0 and (hours or minutes or tenths) else ""
+    return f"{sign}{hours}:{minutes:02}:{tenths // 10:02}.{tenths % 10}"
+
+
+def _line_thickness(height_px: int) -> int:
+    return max(1, round(height_px / 200))
+
+
+def _font_scale(height_px: int) -> float:
+    """0.5 (capitals about 11 px high) for pictures up to 350 px high, growing with higher ones."""
+    return max(0.5, height_px / 700)
+
+
+def _size_wh(image: Image) -> tuple[int, int]:
+    return image.shape[1], image.shape[0]
+
+
+def _draw_box(image: Image, xyxy: NDArray[Any], colour: Bgr, thickness: int, *, dashed: bool) -> None:
+    left, top, right, bottom = (round(float(value)) for value in xyxy)
+    if not dashed:
+        cv2.rectangle(image, (left, top), (right, bottom), colour, thickness)
+        return
+    dash = 4 * thickness
+    # Only what is in the picture: a box far outside it would take forever to dash.
+    first_x, last_x = max(left, 0), min(right, image.shape[1])
+    first_y, last_y = max(top, 0), min(bottom, image.shape[0])
+    for x in range(first_x, last_x, 2 * dash):
+        for y in (top, bottom):
+            cv2.line(image, (x, y), (min(x + dash, last_x), y), colour, thickness)
+    for y in range(first_y, last_y, 2 * dash):
+        for x in (left, right):
+            cv2.line(image, (x, y), (x, min(y + dash, last_y)), colour, thickness)
+
+
+def _label_plate(image: Image, xyxy: NDArray[Any], text: str, font_scale: float, taken: Sequence[Plate]) -> Plate:
+    """Where the label of a box goes: above it, and out of the way of other labels if there is room.
+
+    Tried in turn: above its left end, above its right end, below its left end, below its right end; each moved
+    into the picture.
+    """
+    width, height, depth = _text_size(text, font_scale)
+    margin = _label_margin(height)
+    plate_width, plate_height = width + 2 * margin, height + depth + margin
+    image_width, image_height = _size_wh(image)
+    left, top, right, bottom = (round(float(value)) for value in xyxy)
+    places = []
+    for y in (top - plate_height, bottom):
+        for x in (left, right - plate_width):
+            place_left = min(max(x, 0), max(image_width - plate_width, 0))
+            place_top = min(max(y, 0), max(image_height - plate_height, 0))
+            places.append((place_left, place_top, place_left + plate_width, place_top + plate_height))
+    return next((place for place in places if not any(_overlap(place, other) for other in taken)), places[0])
+
+
+def _draw_label(image: Image, plate: Plate, text: str, colour: Bgr, font_scale: float) -> None:
+    left, top, right, bottom = plate
+    _, height, _ = _text_size(text, font_scale)
+    margin = _label_margin(height)
+    cv2.rectangle(image, (left, top), (right, bottom), colour, cv2.FILLED)
+    blue, green, red = colour
+    bright = 0.114 * blue + 0.587 * green + 0.299 * red > 140  # luma of ITU-R BT.601
+    _put_text(image, text, (left + margin, top + height + margin), _BLACK if bright else _WHITE, font_scale)
+
+
+def _label_margin(text_height: int) -> int:
+    return max(2, text_height // 4)
+
+
+def _overlap(a: Plate, b: Plate) -> bool:
+    return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
+
+
+def _bar_height(tile_height_px: int) -> int:
+    _, height, depth = _text_size("Ag", _font_scale(tile_height_px))
+    bar = 2 * height + depth
+    return bar + bar % 2  # even, for video
+
+
+def _draw_bar(bar: Image, left_text: str, right_text: str, font_scale: float) -> None:
+    """A text at either end of the bar; the left one is cut off where there is no room."""
+    bar[:] = _BAR
+    height, width = bar.shape[:2]
+    right_width, text_height, depth = _text_size(right_text, font_scale)
+    margin = max(4, text_height // 2)
+    y = (height + text_height - depth // 2) // 2
+    _put_text(bar, left_text, (margin, y), _WHITE, font_scale)
+    right_end = bar[:, max(width - right_width - 2 * margin, 0) :]
+    right_end[:] = _BAR
+    _put_text(right_end, right_text, (margin, y), _WHITE, font_scale)
+
+
+def _draw_centred(image: Image, text: str, font_scale: float) -> None:
+    width, height, _ = _text_size(text, font_scale)
+    _put_text(image, text, ((image.shape[1] - width) // 2, (image.shape[0] + height) // 2), _GREY, font_scale)
+
+
+def _text_size(text: str, font_scale: float) -> tuple[int, int, int]:
+    """Width and height above the base line, and depth below it, in pixels."""
+    (width, height), depth = cv2.getTextSize(text, _FONT, font_scale, 1)
+    return width, height, depth
+
+
+def _put_text(image: Image, text: str, bottom_left_xy: tuple[int, int], colour: Bgr, font_scale: float) -> None:
+    # cv2 draws into a copy of what is not contiguous in memory, such as a part of a larger picture.
+    part = np.ascontiguousarray(image)
+    cv2.putText(part, text, bottom_left_xy, _FONT, font_scale, colour, 1, cv2.LINE_AA)
+    if part is not image:
+        image[:] = part

@@ -1,0 +1,186 @@
+"""MOTChallenge text: ground truth and tracking results of one camera, one box a line.
+
+The text counts frames from 1, everything in memory counts from 0; only this module converts.
+
+Columns: frame, id, left, top, width, height, flag or confidence, then
+  - class, visibility (8 or 9 columns): MOT16, MOT17 and MOT20 ground truth;
+  - world x, y, z (10 columns): MOT15 ground truth, and results, which hold -1 there. These have no class, all
+    their boxes are people.
+Sources: L. Leal-Taixé et al., MOTChallenge 2015, arXiv 1504.01942; A. Milan et al., MOT16, arXiv 1603.00831.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import NoReturn
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv
+from numpy.typing import NDArray
+
+from pipeline.core.datatypes import IntArray
+from pipeline.core.errors import InputError
+from pipeline.files.track_boxes import (
+    TrackBoxes,
+    check_boxes,
+    check_unique,
+    is_number,
+    line_number,
+    numbered_lines,
+)
+
+PEDESTRIAN = 1
+"""Class id of a walking person in MOT16, MOT17 and MOT20 ground truth."""
+
+_COLUMNS = ("frame", "id", "left", "top", "width", "height", "flag", "class")
+_FRAME, _ID, _LEFT, _TOP, _WIDTH, _HEIGHT, _FLAG, _CLASS = range(8)
+_REQUIRED_COLUMNS = _HEIGHT + 1
+_COLUMN_COUNTS_WITH_CLASS = (8, 9)
+
+
+def read_ground_truth(path: Path, *, classes: Collection[int] = (PEDESTRIAN,)) -> TrackBoxes:
+    """Read the ground truth of one camera.
+
+    Rows with flag 0 ("do not evaluate") and, where there is a class column, rows of other classes are left
+    out before anything else about them is checked. An empty file is a camera in which nobody appears.
+
+    Args:
+        path: `gt.txt`, without header.
+        classes: class ids to keep.
+
+    Raises:
+        InputError: no such file; a row with too few columns, or with text or NaN in it; a kept row whose
+            frame is below 1, whose id is negative or whose box has no area; an id twice in one frame.
+            The message names the line.
+    """
+    table = _read_table(path)
+    keep = np.ones(len(table), np.bool_)
+    if table.shape[1] > _FLAG:
+        keep &= table[:, _FLAG] != 0
+    if table.shape[1] > _CLASS:
+        keep &= np.isin(table[:, _CLASS], list(classes))
+    rows = np.flatnonzero(keep)
+    return _track_boxes(path, table[rows], rows, np.ones(len(rows)))
+
+
+def read_results(path: Path) -> TrackBoxes:
+    """Read the tracking results of one camera; every row counts, whatever its confidence.
+
+    Raises:
+        InputError: as `read_ground_truth`.
+    """
+    table = _read_table(path)
+    confidence = table[:, _FLAG].copy() if table.shape[1] > _FLAG else np.ones(len(table))
+    return _track_boxes(path, table, np.arange(len(table)), confidence)
+
+
+def result_line(frame_index: int, box_id: int, xyxy: Sequence[float], confidence: float) -> str:
+    """One box as a line of a result file, without the line end.
+
+    Args:
+        frame_index: counted from 0; the line counts from 1.
+        box_id: who is in the box, not negative.
+        xyxy: left, top, right, bottom in pixels.
+        confidence: in [0, 1].
+    """
+    left, top, right, bottom = xyxy
+    return (
+        f"{frame_index + 1},{box_id},{left:.2f},{top:.2f},{right - left:.2f},{bottom - top:.2f},"
+        f"{confidence:.4f},-1,-1,-1"
+    )
+
+
+def _read_table(path: Path) -> NDArray[np.float64]:
+    """The columns frame ... flag, and class where the file has one: (rows, 6 to 8), finite."""
+    columns = _count_columns(path)
+    if columns == 0:
+        return np.zeros((0, _REQUIRED_COLUMNS))
+    used = len(_COLUMNS) if columns in _COLUMN_COUNTS_WITH_CLASS else min(columns, _CLASS)
+    names = [f"f{i}" for i in range(used)]
+    try:
+        arrow = pyarrow.csv.read_csv(
+            path,
+            read_options=pyarrow.csv.ReadOptions(autogenerate_column_names=True),
+            convert_options=pyarrow.csv.ConvertOptions(
+                column_types={name: pa.float64() for name in names}, include_columns=names
+            ),
+        )
+    except pa.ArrowInvalid as error:
+        _raise_for_bad_line(path, columns, used, error)
+    table = np.stack([arrow.column(name).to_numpy() for name in names], axis=1)
+    if not np.isfinite(table).all():
+        _raise_for_bad_line(path, columns, used, None)
+    return table
+
+
+def _count_columns(path: Path) -> int:
+    """Columns of the first line that is not empty; 0 for an empty file."""
+    for number, line in numbered_lines(path):
+        columns = line.count(",") + 1
+        if columns < _REQUIRED_COLUMNS:
+            raise InputError(
+                f"{path}, line {number}: {columns} columns, but MOTChallenge text has at least "
+                f"{_REQUIRED_COLUMNS}, separated by commas: {','.join(_COLUMNS[:_REQUIRED_COLUMNS])}. "
+                "Correct the file."
+            )
+        return columns
+    return 0
+
+
+def _raise_for_bad_line(path: Path, columns: int, used: int, error: Exception | None) -> NoReturn:
+    for number, line in numbered_lines(path):
+        fields = line.split(",")
+        if len(fields) != columns:
+            raise InputError(
+                f"{path}, line {number}: {len(fields)} columns, but the first line has {columns}. "
+                "The file may be cut off; correct or remove the row."
+            ) from error
+        for name, field in zip(_COLUMNS[:used], fields, strict=False):
+            if not is_number(field, float):
+                raise InputError(
+                    f"{path}, line {number}: {name} is {field.strip()!r}, not a finite number. "
+                    "Correct or remove the row."
+                ) from error
+    raise InputError(f"{path} cannot be read as MOTChallenge text: {error}") from error
+
+
+def _track_boxes(
+    path: Path, table: NDArray[np.float64], rows: IntArray, confidence: NDArray[np.float64]
+) -> TrackBoxes:
+    """Convert `table`, the rows `rows` of the file: frames from 0, corners instead of sizes; and check it."""
+
+    def line(row: int) -> int:
+        return line_number(path, int(rows[row]))
+
+    def fail(row: int, problem: str) -> NoReturn:
+        raise InputError(f"{path}, line {line(row)}: {problem}")
+
+    def fail_twice(first: int, second: int) -> NoReturn:
+        fail(
+            second,
+            f"frame {boxes.frame_index[second] + 1} has id {boxes.ids[second]} again, as in line "
+            f"{line(first)}. One person cannot be in two boxes of one image: remove or renumber one row.",
+        )
+
+    for column in (_FRAME, _ID):
+        fractional = np.flatnonzero(table[:, column] != np.floor(table[:, column]))
+        if len(fractional):
+            row = int(fractional[0])
+            fail(row, f"{_COLUMNS[column]} {table[row, column]:g} is not a whole number. Correct the row.")
+    early = np.flatnonzero(table[:, _FRAME] < 1)
+    if len(early):
+        row = int(early[0])
+        fail(row, f"frame {table[row, _FRAME]:g}, but MOTChallenge text counts from 1. Renumber the frames.")
+
+    left_top, size_wh = table[:, _LEFT:_WIDTH], table[:, _WIDTH:_FLAG]
+    boxes = TrackBoxes(
+        frame_index=table[:, _FRAME].astype(np.int64) - 1,
+        ids=table[:, _ID].astype(np.int64),
+        xyxy=np.concatenate([left_top, left_top + size_wh], axis=1),
+        confidence=confidence,
+    )
+    check_boxes(boxes, fail)
+    check_unique((boxes.frame_index, boxes.ids), fail_twice)
+    return boxes

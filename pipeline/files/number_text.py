@@ -1,0 +1,20 @@
+"""A number in a file that people edit."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+from pipeline.core.errors import InputError
+
+
+def parse_number(path: Path, line: int | None, name: str, text: str | None) -> float:
+    """`text` as a finite number; InputError with file, line (None if it has none) and the number's name otherwise."""
+    try:
+        number = float(text or "")
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        place = str(path) if line is None else f"{path}, line {line}"
+        raise InputError(f"{place}: {name} is {text!r}, but must be a number")
+    return number

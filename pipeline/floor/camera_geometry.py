@@ -1,0 +1,47 @@
+"""What the configuration says of one camera's picture: its region of interest and its floor."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.core.boxes import Boxes, foot_points
+from pipeline.core.datatypes import Detections
+from pipeline.floor.homography import FloorHomography
+
+# A box that comes so near to the lower border of the picture is cut off there: its bottom is not where the person
+# stands. Boxes of a detector end a pixel or two off.
+_BORDER_PX = 3
+
+
+class CameraGeometry:
+    """One camera's region and calibration; both optional.
+
+    Args:
+        homography: pixel to floor; None leaves world positions empty.
+        region_px: polygon [[x, y], ...]; None keeps every detection.
+    """
+
+    def __init__(self, homography: FloorHomography | None, region_px: Sequence[Sequence[float]] | None) -> None:
+        self._homography = homography
+        self._region = None if region_px is None else np.array(region_px, np.float32).reshape(-1, 1, 2)
+
+    def inside(self, detections: Detections) -> Detections:
+        """The detections whose foot point is inside the region or on its border."""
+        if self._region is None or not len(detections):
+            return detections
+        feet = foot_points(detections.xyxy)
+        keep = [cv2.pointPolygonTest(self._region, (float(x), float(y)), False) >= 0 for x, y in feet]
+        return detections[np.array(keep, np.bool_)]
+
+    def floor_xy_m(self, xyxy: Boxes) -> NDArray[np.float64] | None:
+        """(N, 2) where the people in the boxes stand in metres; None if not calibrated. NaN above the horizon, and for
+        boxes that the lower border of the picture cuts off: their feet are outside it."""
+        if self._homography is None:
+            return None
+        floor = self._homography.to_floor(foot_points(xyxy))
+        floor[xyxy[:, 3] > self._homography.size_wh[1] - _BORDER_PX] = np.nan
+        return floor

@@ -1,0 +1,140 @@
+"""Homographies from pixels to the floor that pairs of points have, and how well they fit."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.core.errors import InputError
+from pipeline.files.number_text import parse_number
+
+Array = NDArray[np.float64]
+
+_PAIR_COLUMNS = ("image_x_px", "image_y_px", "floor_x_m", "floor_y_m")
+_FEWEST_PAIRS = 4
+# Of the numbers below in coordinates of size 1: rounding makes 1e-16 of what is 0, a fitted homography 1e-9 or more.
+_NOTHING = 1e-6
+
+
+@dataclass(frozen=True, eq=False)
+class FloorFit:
+    """A homography and how well it explains the points that it was computed from.
+
+    Attributes:
+        matrix: (3, 3), pixel (x, y, 1) -> floor (x, y, 1) in metres, up to scale.
+        error_m: (N,) distance of each pair's floor point from where the homography puts its image point.
+        error_px: (N,) the same the other way.
+        used: (N,) bool, pairs that took part; the others were taken for mistakes.
+    """
+
+    matrix: Array
+    error_m: Array
+    error_px: Array
+    used: NDArray[np.bool_]
+
+
+def fit_homography(image_px: Array, floor_m: Array, *, max_error_m: float | None = None) -> FloorFit:
+    """The homography of least squares on the floor, normalised DLT then Levenberg-Marquardt (OpenCV).
+
+    Args:
+        image_px, floor_m: (N, 2) each, N >= 4; if all but one lay on a line, the floor could be anything.
+        max_error_m: above 0; pairs further off than this are mistakes and left out (RANSAC); None uses all.
+
+    Raises:
+        InputError: too few pairs, or all of them, or all but one, lie on a line; or `max_error_m` is not above 0.
+    """
+    # OpenCV would take 3 in its place.
+    if max_error_m is not None and not max_error_m > 0:
+        raise InputError(f"max_error_m must be above 0, but is {max_error_m:g}: every pair is off by a little")
+    if len(image_px) < _FEWEST_PAIRS:
+        raise InputError(f"there are {len(image_px)} pairs of points; a homography needs at least {_FEWEST_PAIRS}")
+    if max_error_m is None:
+        matrix, mask = cv2.findHomography(image_px, floor_m, 0)
+    else:
+        matrix, mask = cv2.findHomography(image_px, floor_m, cv2.RANSAC, max_error_m, maxIters=10_000)
+    if matrix is None or not np.isfinite(matrix).all() or _flat(image_px) or _flat(floor_m):
+        raise InputError("the points lie on a line, or nearly; spread them over the floor that the camera sees")
+    used = np.ones(len(image_px), np.bool_) if mask is None else mask.ravel().astype(np.bool_)
+    fitted: Array = np.asarray(matrix, np.float64)
+    if _undetermined(image_px[used], floor_m[used], fitted):
+        raise InputError(
+            "all but one of the points lie on a line, in the picture or on the floor; add points off that line"
+        )
+    inverse: Array = np.asarray(np.linalg.inv(fitted), np.float64)
+    return FloorFit(
+        matrix=fitted,
+        error_m=np.linalg.norm(apply_homography(fitted, image_px) - floor_m, axis=1),
+        error_px=np.linalg.norm(apply_homography(inverse, floor_m) - image_px, axis=1),
+        used=used,
+    )
+
+
+def apply_homography(matrix: Array, points: Array) -> Array:
+    """(N, 2) points through a (3, 3) homography."""
+    mapped = np.column_stack([points, np.ones(len(points))]) @ matrix.T
+    return np.asarray(mapped[:, :2] / mapped[:, 2:])
+
+
+def read_pairs(path: Path) -> tuple[Array, Array]:
+    """Image points in px and floor points in metres, (N, 2) each, of a CSV with the columns image_x_px, image_y_px,
+    floor_x_m and floor_y_m.
+
+    Raises:
+        InputError: with the line.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file)
+            missing = [name for name in _PAIR_COLUMNS if name not in (reader.fieldnames or ())]
+            if missing:
+                raise InputError(f"{path}: the header has no column {', '.join(missing)}")
+            rows = [
+                [parse_number(path, reader.line_num, name, row[name]) for name in _PAIR_COLUMNS] for row in reader
+            ]
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: is no UTF-8 text; save the table as CSV in UTF-8") from error
+    table = np.array(rows, np.float64).reshape(-1, 4)
+    return table[:, :2], table[:, 2:]
+
+
+def _flat(points: Array) -> bool:
+    """Whether the points lie on a line: their spread across is less than a thousandth of that along."""
+    spread = np.linalg.svd(points - points.mean(axis=0), compute_uv=False)
+    return bool(spread[1] <= 1e-3 * spread[0])
+
+
+def _undetermined(image_px: Array, floor_m: Array, matrix: Array) -> bool:
+    """Whether another homography explains the pairs as well, or this one has no inverse.
+
+    The equations are those of the DLT (Hartley and Zisserman, Multiple View Geometry, 4.1): of rank 8 if there is one
+    solution only.
+    """
+    to_small = [_normalisation(points) for points in (image_px, floor_m)]
+    image, floor = (
+        apply_homography(to_unit, points) for to_unit, points in zip(to_small, (image_px, floor_m), strict=True)
+    )
+    ones, none = np.ones((len(image), 1)), np.zeros((len(image), 3))
+    point = np.column_stack([image, ones])
+    equations = np.concatenate(
+        [
+            np.column_stack([point, none, -floor[:, :1] * point]),
+            np.column_stack([none, point, -floor[:, 1:] * point]),
+        ]
+    )
+    rank = np.linalg.svd(equations, compute_uv=False)
+    stretch = np.linalg.svd(to_small[1] @ matrix @ np.linalg.inv(to_small[0]), compute_uv=False)
+    return bool(rank[7] <= _NOTHING * rank[0] or stretch[2] <= _NOTHING * stretch[0])
+
+
+def _normalisation(points: Array) -> Array:
+    """(3, 3) that moves points (N, 2) to their centre and scales them to size 1."""
+    centre = points.mean(axis=0)
+    size = float(np.abs(points - centre).max())
+    return np.array([[1 / size, 0, -centre[0] / size], [0, 1 / size, -centre[1] / size], [0, 0, 1.0]])

@@ -1,0 +1,1 @@
+"""Live cameras: connecting, decoding, reconnecting, the newest frame of each."""

@@ -1,0 +1,158 @@
+"""Keeps one camera connected: starts readers, watches them, waits, and starts again."""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from pipeline.live.cameras.camera_record import CameraRecord
+from pipeline.live.cameras.problem import Reason, StreamProblem
+from pipeline.live.cameras.reader import Reader
+from pipeline.live.cameras.retry import RetrySchedule, RetryTimes
+from pipeline.live.telling.status import CameraState
+
+# FFmpeg's own limit for opening should end a try; a reader that is not back so much later hangs.
+_OPEN_GRACE_S = 2.0
+# Packets come, but no picture: it is not only a long way to the next key frame.
+_FIRST_PICTURE_S = 15.0
+# A camera that was up and has shown nothing for so long, and for so many of its frame periods, is not up; long before
+# anything is given up.
+_QUIET_S = 1.2
+_QUIET_PERIODS = 4
+# So many readers of one camera may hang at a time.
+_MAX_HANGING = 8
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class KeeperSettings:
+    """See `live` in configs/default.yaml.
+
+    Attributes:
+        ends: the source is a file, whose end is no fault.
+    """
+
+    retry: RetryTimes
+    open_timeout_s: float
+    stalled_after_s: float
+    ends: bool = False
+
+
+class CameraKeeper:
+    """`tick` is called many times a second and never waits.
+
+    Args:
+        start_reader: starts a connection in a thread of its own.
+        on_down: told when frames of the camera are not to be expected any more.
+    """
+
+    def __init__(
+        self,
+        record: CameraRecord,
+        settings: KeeperSettings,
+        start_reader: Callable[[], Reader],
+        on_down: Callable[[], None],
+        rng: random.Random,
+    ) -> None:
+        self._record = record
+        self._settings = settings
+        self._start_reader = start_reader
+        self._on_down = on_down
+        self._retry = RetrySchedule(settings.retry, rng)
+        self._reader: Reader | None = None
+        self._hanging: list[Reader] = []
+        self._next_s = float("-inf")
+        self._told: tuple[CameraState, str] | None = None
+
+    @property
+    def ended(self) -> bool:
+        """A file that was played to its end."""
+        return self._record.state is CameraState.ENDED
+
+    def tick(self, now_s: float) -> None:
+        """Do what is due at this moment of the monotonic clock."""
+        if self.ended:
+            return
+        self._hanging = [reader for reader in self._hanging if reader.alive]
+        if self._reader is None:
+            if now_s >= self._next_s and len(self._hanging) < _MAX_HANGING:
+                self._reader = self._start_reader()
+                if self._record.state is not CameraState.DENIED:
+                    self._record.set_state(CameraState.CONNECTING)
+            return
+        if not self._reader.alive:
+            self._finished(self._reader, now_s)
+        else:
+            self._watch(self._reader, now_s)
+
+    def stop(self) -> list[Reader]:
+        """End; the readers that may still be alive."""
+        if self._reader is not None:
+            self._leave(self._reader)
+        self._on_down()
+        return self._hanging
+
+    def _watch(self, reader: Reader, now_s: float) -> None:
+        settings = self._settings
+        silent_s = now_s - reader.progress_s
+        limit_s = settings.stalled_after_s if reader.opened else settings.open_timeout_s + _OPEN_GRACE_S
+        if silent_s > limit_s:
+            what = "sent nothing" if reader.opened else "did not answer"
+            self._give_up(reader, StreamProblem(Reason.STALLED, f"{what} for {silent_s:.1f} s"), now_s)
+            return
+        if reader.picture_s is None:
+            if reader.opened and now_s - reader.started_s > settings.open_timeout_s + _FIRST_PICTURE_S:
+                self._give_up(reader, StreamProblem(Reason.CODEC, "packets come, but no picture"), now_s)
+            return
+        if now_s - reader.picture_s > max(_QUIET_S, _QUIET_PERIODS * reader.period_s):
+            if self._record.state is not CameraState.STALLED:
+                self._down(CameraState.STALLED, f"no picture for {now_s - reader.picture_s:.1f} s")
+        elif self._record.state is not CameraState.UP:
+            self._record.set_state(CameraState.UP, "")
+            self._tell(CameraState.UP, "pictures come")
+
+    def _give_up(self, reader: Reader, problem: StreamProblem, now_s: float) -> None:
+        self._record.abandoned()
+        self._leave(reader)
+        self._again(reader, problem, now_s)
+
+    def _leave(self, reader: Reader) -> None:
+        reader.stop()
+        self._hanging.append(reader)
+        self._reader = None
+
+    def _finished(self, reader: Reader, now_s: float) -> None:
+        self._reader = None
+        problem = reader.problem or StreamProblem(Reason.ENDED, "the stream ended")
+        if self._settings.ends and problem.reason is Reason.ENDED:
+            self._down(CameraState.ENDED, "")
+            return
+        self._again(reader, problem, now_s)
+
+    def _again(self, reader: Reader, problem: StreamProblem, now_s: float) -> None:
+        """Plan the next connection."""
+        self._record.disconnected(problem.reason.value)
+        took_s = now_s - reader.started_s
+        if reader.first_picture_s is not None:
+            self._retry.succeeded(now_s - reader.first_picture_s)
+            took_s = 0.0
+        wait_s = self._retry.wait_s(problem.reason, took_s)
+        self._next_s = now_s + wait_s
+        denied = problem.reason is Reason.DENIED
+        self._down(CameraState.DENIED if denied else CameraState.WAITING, problem.text)
+
+    def _down(self, state: CameraState, problem: str) -> None:
+        self._record.set_state(state, problem)
+        self._on_down()
+        self._tell(state, problem)
+
+    def _tell(self, state: CameraState, text: str) -> None:
+        """Log a state when it is news: a camera that is away for days is told once."""
+        news = (state, text.partition(" for ")[0])
+        if news != self._told:
+            self._told = news
+            log = _log.info if state in (CameraState.UP, CameraState.ENDED) else _log.warning
+            log("camera %s: %s%s", self._record.name, state.value, f", {text}" if text else "")

@@ -1,0 +1,93 @@
+"""From the cameras of the configuration to how each is opened; the only place where passwords are read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+
+from pipeline.config.config import CameraConfig, Config
+from pipeline.core.errors import InputError
+from pipeline.core.redaction import Redactor
+from pipeline.core.stream_address import StreamAddress, is_stream
+from pipeline.floor.live_geometry import live_geometry
+from pipeline.live.cameras.fleet import CameraPlan
+from pipeline.live.cameras.stream import AvOpener, StreamOptions
+from pipeline.sources.video import is_video_name
+
+# Any size serves to see whether a homography can be inverted.
+_SOME_SIZE_WH = (1280, 720)
+
+
+def camera_plans(config: Config, *, simulate_live: bool, redact: Redactor) -> list[CameraPlan]:
+    """How each camera is opened; its secrets are made known to `redact`.
+
+    Raises:
+        InputError: there is no camera, a file without `simulate_live`, or something that cannot be watched.
+    """
+    if not config.cameras:
+        raise InputError("there is no camera: name some in the configuration (cameras)")
+    for camera in config.cameras:
+        _check(camera, simulate_live)
+    first_s = min((_start_s(camera) for camera in config.cameras if not is_stream(camera.source)), default=0.0)
+    options = config.live
+    plans = []
+    for camera in config.cameras:
+        address = _address(camera, redact)
+        is_file = not is_stream(camera.source)
+        opener = AvOpener(
+            address, StreamOptions(camera.transport, options.open_timeout_s, options.read_timeout_s), redact
+        )
+        plans.append(CameraPlan(camera.name, opener, is_file, _start_s(camera) - first_s if is_file else 0.0))
+    return plans
+
+
+def crops_of(cameras: Sequence[CameraConfig]) -> dict[str, tuple[int, int, int, int] | None]:
+    """The part of each camera's picture that counts."""
+    crops: dict[str, tuple[int, int, int, int] | None] = {}
+    for camera in cameras:
+        if camera.crop_xyxy_px is None:
+            crops[camera.name] = None
+        else:
+            left, top, right, bottom = camera.crop_xyxy_px
+            crops[camera.name] = (left, top, right, bottom)
+    return crops
+
+
+def _check(camera: CameraConfig, simulate_live: bool) -> None:
+    live_geometry(camera, _SOME_SIZE_WH, _SOME_SIZE_WH)
+    if is_stream(camera.source):
+        if camera.start_utc is not None or camera.start_s != 0 or camera.clock_rate != 1:
+            raise InputError(
+                f"camera {camera.name}: start_s, start_utc and clock_rate are for recordings; a live camera's frames "
+                "carry their own time"
+            )
+        return
+    path = Path(camera.source)
+    if not simulate_live:
+        raise InputError(
+            f"camera {camera.name}: {camera.source} is no live stream; --simulate-live plays files at their own "
+            "speed, and `mtmc track` tracks them without losing a frame"
+        )
+    if not path.is_file() or not is_video_name(path):
+        raise InputError(f"camera {camera.name}: there is no video file {camera.source}")
+
+
+def _start_s(camera: CameraConfig) -> float:
+    return camera.start_utc.timestamp() if isinstance(camera.start_utc, datetime) else camera.start_s
+
+
+def _address(camera: CameraConfig, redact: Redactor) -> StreamAddress:
+    username = None if camera.username is None else camera.username.get_secret_value()
+    password = None if camera.password is None else camera.password.get_secret_value()
+    if camera.password_file is not None:
+        try:
+            lines = Path(camera.password_file).read_text(encoding="utf-8").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError(f"camera {camera.name}: {camera.password_file} cannot be read ({error})") from error
+        if not lines or not lines[0]:
+            raise InputError(f"camera {camera.name}: the first line of {camera.password_file} is empty")
+        password = lines[0]
+    redact.add([password] if password else [])
+    redact.add(secret.get_secret_value() for secret in camera.source_secrets)
+    return StreamAddress(camera.source, username, password)

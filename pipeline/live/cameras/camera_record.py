@@ -1,0 +1,168 @@
+"""What is counted about one camera; written by its readers and the detector, read by the status."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import Counter, deque
+
+from pipeline.live.cameras.frame_board import LiveFrame
+from pipeline.live.host_clock import LiveClock
+from pipeline.live.telling.status import CameraState, CameraStatus, TimestampSource
+
+# Frames per second are counted over so long.
+_RATE_WINDOW_S = 5.0
+# The first frames of a connection may come all at once.
+_LEAST_RATE_WINDOW_S = 1.0
+# A stream whose times jump all the time says so once in so long.
+_TELL_JUMPS_S = 60.0
+
+_log = logging.getLogger(__name__)
+
+
+class CameraRecord:
+    """Counters and state of one camera; every method may be called from any thread."""
+
+    def __init__(self, name: str, clock: LiveClock) -> None:
+        self.name = name
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._state = CameraState.CONNECTING
+        self._arrivals: deque[float] = deque(maxlen=1000)
+        self._received = 0
+        self._decoded = 0
+        self._inferred = 0
+        self._dropped: Counter[str] = Counter()
+        self._reconnects: Counter[str] = Counter()
+        self._abandoned = 0
+        self._jumps = 0
+        self._jump_told_s = float("-inf")
+        self._corrected = False
+        self._people = 0
+        self._problem = ""
+        self._newest: tuple[float, float] | None = None  # age at arrival, arrival
+        self._source: TimestampSource | None = None
+        self._offset_s: float | None = None
+        self._size_wh: tuple[int, int] | None = None
+        self._still_s: float | None = None
+
+    @property
+    def state(self) -> CameraState:
+        """What the camera does at the moment."""
+        return self._state
+
+    @property
+    def problem(self) -> str:
+        """The last one, in words; '' if there was none since the camera came up."""
+        return self._problem
+
+    def set_state(self, state: CameraState, problem: str | None = None) -> None:
+        """A new state; `problem` None keeps the text, '' clears it."""
+        with self._lock:
+            self._state = state
+            if problem is not None:
+                self._problem = problem
+            if state not in (CameraState.UP, CameraState.STALLED):
+                self._people = 0
+
+    def packet(self) -> None:
+        """A packet came."""
+        with self._lock:
+            self._received += 1
+
+    def frame(self, frame: LiveFrame, offset_s: float | None, jumped: bool) -> None:
+        """A frame was decoded."""
+        with self._lock:
+            self._decoded += 1
+            self._arrivals.append(frame.arrived_s)
+            self._newest = (frame.age_s, frame.arrived_s)
+            self._source = frame.source
+            self._offset_s = offset_s
+            self._jumps += jumped
+            self._size_wh = frame.size_wh
+        self._tell_clock(frame, offset_s, jumped)
+
+    def _tell_clock(self, frame: LiveFrame, offset_s: float | None, jumped: bool) -> None:
+        """Log what changes about the camera's clock; from the thread that reads the camera."""
+        if jumped and frame.arrived_s - self._jump_told_s >= _TELL_JUMPS_S:
+            self._jump_told_s = frame.arrived_s
+            _log.warning(
+                "camera %s: its clock or the times of its stream jumped (%d times so far); times of rows go on evenly",
+                self.name,
+                self._jumps,
+            )
+        if frame.source not in (TimestampSource.RTCP, TimestampSource.RTCP_CORRECTED):
+            return
+        corrected = frame.source is TimestampSource.RTCP_CORRECTED
+        if corrected is self._corrected:
+            return
+        self._corrected = corrected
+        if corrected:
+            _log.warning(
+                "camera %s: its clock is %+.1f s from this machine's, more than live.max_clock_offset_s; its times are "
+                "corrected by that. Let camera and machine use the same time server",
+                self.name,
+                -(offset_s or 0.0),
+            )
+        else:
+            _log.warning("camera %s: its clock is right again; its times are taken as they are", self.name)
+
+    def still(self, seconds: float) -> None:
+        """The picture has not changed for so long."""
+        with self._lock:
+            self._still_s = seconds
+
+    def inferred(self) -> None:
+        """A frame went through the detector."""
+        with self._lock:
+            self._inferred += 1
+
+    def people(self, count: int) -> None:
+        """How many are in view."""
+        with self._lock:
+            self._people = count
+
+    def dropped(self, cause: str) -> None:
+        """A frame did not go through the detector."""
+        with self._lock:
+            self._dropped[cause] += 1
+
+    def disconnected(self, reason: str) -> None:
+        """A connection ended or could not be made."""
+        with self._lock:
+            self._reconnects[reason] += 1
+
+    def abandoned(self) -> None:
+        """A reader did not return and was replaced."""
+        with self._lock:
+            self._abandoned += 1
+
+    def status(self) -> CameraStatus:
+        """All of it, at this moment."""
+        now_s = self._clock.monotonic_s()
+        with self._lock:
+            while self._arrivals and now_s - self._arrivals[0] > _RATE_WINDOW_S:
+                self._arrivals.popleft()
+            fps = 0.0
+            if len(self._arrivals) > 1:
+                # Until now, not until the newest: the rate of a silent camera falls.
+                fps = (len(self._arrivals) - 1) / max(now_s - self._arrivals[0], _LEAST_RATE_WINDOW_S)
+            return CameraStatus(
+                name=self.name,
+                state=self._state,
+                fps=fps,
+                frame_age_s=None if self._newest is None else self._newest[0] + now_s - self._newest[1],
+                received=self._received,
+                decoded=self._decoded,
+                inferred=self._inferred,
+                dropped=dict(self._dropped),
+                reconnects=dict(self._reconnects),
+                abandoned=self._abandoned,
+                people=self._people,
+                timestamps=self._source,
+                clock_offset_s=self._offset_s,
+                clock_jumps=self._jumps,
+                problem=self._problem,
+                size_wh=self._size_wh,
+                still_s=self._still_s if self._state is CameraState.UP else None,
+            )

@@ -1,0 +1,167 @@
+"""All cameras of a live run: their readers, keepers and records, and the thread that watches over them."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from pipeline.config.live_settings import LiveSettings
+from pipeline.core.redaction import Redactor
+from pipeline.live.cameras.camera_keeper import CameraKeeper, KeeperSettings
+from pipeline.live.cameras.camera_record import CameraRecord
+from pipeline.live.cameras.capture_clock import CaptureClock
+from pipeline.live.cameras.frame_board import FrameBoard
+from pipeline.live.cameras.problem import Reason
+from pipeline.live.cameras.reader import Reader, ReaderSettings, frame_numbers
+from pipeline.live.cameras.retry import RetryTimes
+from pipeline.live.cameras.stream import StreamOpener
+from pipeline.live.guarded_thread import GuardedThread
+from pipeline.live.host_clock import LiveClock
+from pipeline.live.telling.status import CameraStatus
+
+_TICK_S = 0.05
+
+
+@dataclass(frozen=True)
+class CameraPlan:
+    """How one camera is read.
+
+    Attributes:
+        opener: equal to that of another plan if it opens the same.
+        is_file: played once at its own speed; its end is no fault.
+        offset_s: of a file: how much later than the first file of the run it begins.
+    """
+
+    name: str
+    opener: StreamOpener
+    is_file: bool = False
+    offset_s: float = 0.0
+
+
+class CameraFleet:
+    """Cameras may be added, taken out and restarted while it runs; none of that touches the others."""
+
+    def __init__(self, settings: LiveSettings, clock: LiveClock, redact: Redactor) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._redact = redact
+        self._lock = threading.Lock()
+        self._cameras: dict[str, _Camera] = {}
+        # Numbers of frames go on when a camera is taken out and comes back.
+        self._records: dict[str, tuple[CameraRecord, Iterator[int], CaptureClock]] = {}
+        self._left: list[Reader] = []
+        self._stop = threading.Event()
+        self._file_start_s: float | None = None
+        self.board = FrameBoard(clock, self._dropped)
+        self._thread = GuardedThread(self._run, "supervise")
+
+    def start(self, plans: Sequence[CameraPlan]) -> None:
+        """Connect to the cameras; returns at once."""
+        self.set_cameras(plans, restart=set())
+        self._thread.start()
+
+    def set_cameras(self, plans: Sequence[CameraPlan], restart: set[str]) -> None:
+        """Let go of cameras that are not in `plans`, connect to new ones, and reconnect those in `restart`."""
+        if self._file_start_s is None:
+            self._file_start_s = self._clock.monotonic_s()
+        with self._lock:
+            wanted = {plan.name: plan for plan in plans}
+            for name in [name for name in self._cameras if name not in wanted or name in restart]:
+                camera = self._cameras.pop(name)
+                self._left += camera.keeper.stop()
+                self.board.forget(name)
+                if name in wanted:
+                    camera.record.disconnected(Reason.RELOAD.value)
+            self._cameras = {
+                name: self._cameras[name] if name in self._cameras else self._new(plan)
+                for name, plan in wanted.items()
+            }
+
+    def record(self, name: str) -> CameraRecord:
+        """What is counted about a camera, also one that was taken out."""
+        return self._records[name][0]
+
+    def status(self) -> tuple[CameraStatus, ...]:
+        """Of the cameras that there are now, in the order of the configuration."""
+        return tuple(camera.record.status() for camera in list(self._cameras.values()))
+
+    @property
+    def error(self) -> BaseException | None:
+        """The mistake that ended the watching; None while all is well."""
+        return self._thread.error
+
+    @property
+    def ended(self) -> bool:
+        """All cameras are files that were played to their end."""
+        cameras = list(self._cameras.values())
+        return bool(cameras) and all(camera.keeper.ended for camera in cameras)
+
+    def stop(self, within_s: float) -> bool:
+        """Let go of all cameras; whether all readers came to an end in that time."""
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join()
+        with self._lock:
+            readers = [reader for camera in self._cameras.values() for reader in camera.keeper.stop()]
+        until_s = time.monotonic() + within_s
+        readers += self._left
+        return all(reader.join(max(until_s - time.monotonic(), 0.0)) for reader in readers)
+
+    def _run(self) -> None:
+        while not self._stop.wait(_TICK_S):
+            now_s = self._clock.monotonic_s()
+            with self._lock:
+                for camera in self._cameras.values():
+                    camera.keeper.tick(now_s)
+                self._left = [reader for reader in self._left if reader.alive]
+
+    def _dropped(self, camera_id: str, cause: str) -> None:
+        self._records[camera_id][0].dropped(cause)
+
+    def _new(self, plan: CameraPlan) -> _Camera:
+        settings = self._settings
+        if plan.name not in self._records:
+            self._records[plan.name] = (
+                CameraRecord(plan.name, self._clock),
+                frame_numbers(),
+                CaptureClock(settings.max_clock_offset_s),
+            )
+        record, numbers, capture_clock = self._records[plan.name]
+        file_start_s = None
+        if plan.is_file:
+            assert self._file_start_s is not None
+            file_start_s = self._file_start_s + plan.offset_s
+        start_reader: Callable[[], Reader] = partial(
+            Reader,
+            record,
+            plan.opener,
+            ReaderSettings(settings.max_fps, settings.max_age_s, settings.max_lag_s, file_start_s),
+            clock=self._clock,
+            capture_clock=capture_clock,
+            frame_index=numbers,
+            show=self.board.put,
+            redact=self._redact,
+        )
+        keeper = CameraKeeper(
+            record,
+            KeeperSettings(
+                RetryTimes(settings.retry_min_s, settings.retry_max_s, settings.retry_denied_s),
+                settings.open_timeout_s,
+                settings.stalled_after_s,
+                ends=plan.is_file,
+            ),
+            start_reader,
+            partial(self.board.do_not_expect, plan.name),
+            random.Random(plan.name),
+        )
+        return _Camera(record, keeper)
+
+
+@dataclass(frozen=True, eq=False)
+class _Camera:
+    record: CameraRecord
+    keeper: CameraKeeper

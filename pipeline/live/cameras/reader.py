@@ -1,0 +1,242 @@
+"""One connection to one camera, read in a thread of its own until it ends."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from pipeline.core.redaction import Redactor
+from pipeline.live.cameras.camera_record import CameraRecord
+from pipeline.live.cameras.capture_clock import CaptureClock, CaptureTime
+from pipeline.live.cameras.frame_board import LiveFrame
+from pipeline.live.cameras.problem import Reason, StreamProblem
+from pipeline.live.cameras.still_picture import StillPicture
+from pipeline.live.cameras.stream import LiveStream, Picture, StreamOpener
+from pipeline.live.host_clock import LiveClock
+from pipeline.live.telling.status import TimestampSource
+
+# A stream with bursts (HLS) is played anew from here when it falls behind by more.
+_MAX_REBUFFER_S = 1.0
+# Weight of the newest in the mean time between two pictures.
+_NEWEST = 0.1
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ReaderSettings:
+    """Of one camera; see `live` in configs/default.yaml.
+
+    Attributes:
+        file_start_s: for a file: when its first frame is shown, on the monotonic clock; None for live streams.
+    """
+
+    max_fps: float
+    max_age_s: float
+    max_lag_s: float
+    file_start_s: float | None = None
+
+
+class Reader:
+    """Opens the stream and drains it, so that no buffer on the way fills up and makes frames old.
+
+    It ends by itself when the stream does, or at the next packet after `stop`. One that hangs in the driver cannot be
+    ended; the supervisor leaves it behind, and it touches nothing any more after that.
+
+    Args:
+        frame_index: numbers for the frames, going on over connections.
+        capture_clock: of the camera; used by one reader at a time.
+        show: gives a frame to the detector.
+    """
+
+    def __init__(
+        self,
+        record: CameraRecord,
+        opener: StreamOpener,
+        settings: ReaderSettings,
+        *,
+        clock: LiveClock,
+        capture_clock: CaptureClock,
+        frame_index: Iterator[int],
+        show: Callable[[LiveFrame], None],
+        redact: Redactor,
+    ) -> None:
+        self._record = record
+        self._opener = opener
+        self._settings = settings
+        self._clock = clock
+        self._capture_clock = capture_clock
+        self._frame_index = frame_index
+        self._show = show
+        self._redact = redact
+        self._stop = threading.Event()
+        self._showing = threading.Lock()
+        self._next_due_s = float("-inf")
+        self._late_since_s: float | None = None
+        self._still = StillPicture()
+        self._pace: tuple[float, float] | None = None  # stream time and monotonic time that belong together
+        self.started_s = clock.monotonic_s()
+        self.progress_s = self.started_s  # the newest sign of life, on the monotonic clock
+        self.opened = False
+        self.first_picture_s: float | None = None
+        self.picture_s: float | None = None
+        self.period_s = 0.0  # between two pictures, on average
+        self.problem: StreamProblem | None = None
+        self._thread = threading.Thread(target=self._run, name=f"read-{record.name}", daemon=True)
+        self._thread.start()
+
+    @property
+    def alive(self) -> bool:
+        """Whether it still works on the connection."""
+        return self._thread.is_alive()
+
+    def stop(self) -> None:
+        """End at the next packet; after this call no frame is shown any more."""
+        # Set before waiting: the reader takes the lock again and again, and would show more before this thread got it.
+        self._stop.set()
+        with self._showing:
+            pass
+
+    def join(self, timeout_s: float) -> bool:
+        """Wait for its end; whether it came."""
+        self._thread.join(timeout_s)
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        try:
+            stream = self._opener()
+            try:
+                if not self._stop.is_set():
+                    self._read(stream)
+            finally:
+                stream.close()
+        except StreamProblem as problem:
+            self.problem = problem
+        except Exception as error:
+            text = self._redact(f"{type(error).__name__}: {error}")
+            # The same mistake at every attempt is told once.
+            if text != self._record.problem:
+                _log.exception("camera %s: the reader failed", self._record.name)
+            self.problem = StreamProblem(Reason.NETWORK, text)
+
+    def _read(self, stream: LiveStream) -> None:
+        self.opened = True
+        self._capture_clock.reconnected()
+        for received in stream.packets():
+            if self._stop.is_set():
+                return
+            self.progress_s = self._clock.monotonic_s()
+            self._record.packet()
+            if received.lost is not None:
+                self._record.dropped(received.lost)
+            for picture in received.pictures:
+                if stream.paced and not self._wait_until_due(picture):
+                    return
+                self._take(picture, stream.paced)
+        if not self._stop.is_set():
+            self.problem = StreamProblem(Reason.ENDED, "the stream ended")
+
+    def _take(self, picture: Picture, paced: bool) -> None:
+        now_s = self._clock.monotonic_s()
+        if self.picture_s is not None:
+            period_s = now_s - self.picture_s
+            self.period_s += (_NEWEST if self.period_s else 1.0) * (period_s - self.period_s)
+        self.progress_s = self.picture_s = now_s
+        if self.first_picture_s is None:
+            self.first_picture_s = now_s
+        captured = self._capture_time(picture, paced, now_s)
+        frame = LiveFrame(
+            camera_id=self._record.name,
+            frame_index=next(self._frame_index),
+            time_s=captured.time_s,
+            source=captured.source,
+            age_s=captured.age_s,
+            late_s=captured.late_s,
+            arrived_s=now_s,
+            size_wh=picture.size_wh,
+            to_bgr=picture.to_bgr,
+        )
+        self._record.frame(frame, self._capture_clock.offset_s, captured.jumped)
+        self._check_still(picture, now_s)
+        self._check_lag(captured.late_s, now_s)
+        cause = self._why_not(frame, picture)
+        if cause is not None:
+            self._record.dropped(cause)
+            return
+        with self._showing:
+            if not self._stop.is_set():
+                self._show(frame)
+
+    def _why_not(self, frame: LiveFrame, picture: Picture) -> str | None:
+        """Why a frame is not for the detector; None if it is."""
+        if picture.corrupt:
+            return "corrupt"
+        if frame.late_s > self._settings.max_age_s:
+            return "too_old"
+        period_s = 1 / self._settings.max_fps
+        # A quarter of a period early is jitter, not too fast.
+        if frame.time_s < self._next_due_s - period_s / 4:
+            return "rate_limit"
+        late = frame.time_s - self._next_due_s > period_s
+        self._next_due_s = (frame.time_s if late else self._next_due_s) + period_s
+        return None
+
+    def _check_still(self, picture: Picture, now_s: float) -> None:
+        if picture.corrupt or not self._still.is_due(now_s):
+            return
+        luma = picture.luma()
+        if luma is not None:
+            self._record.still(self._still.look(luma, now_s))
+
+    def _check_lag(self, late_s: float, now_s: float) -> None:
+        """A stream that stays behind has a backlog somewhere; only a new connection is rid of it."""
+        if late_s <= self._settings.max_age_s:
+            self._late_since_s = None
+        elif self._late_since_s is None:
+            self._late_since_s = now_s
+        elif now_s - self._late_since_s > self._settings.max_lag_s:
+            raise StreamProblem(Reason.LAGGING, f"the stream stays {late_s:.1f} s behind")
+
+    # -- files and streams with bursts: played at the speed at which they were taken ---------------------------
+
+    def _wait_until_due(self, picture: Picture) -> bool:
+        """Whether to go on; False if it was stopped while waiting."""
+        due_s = self._due_s(picture)
+        while (left_s := due_s - self._clock.monotonic_s()) > 0:
+            self.progress_s = self._clock.monotonic_s()
+            if self._stop.wait(min(left_s, 0.5)):
+                return False
+        return True
+
+    def _due_s(self, picture: Picture) -> float:
+        now_s = self._clock.monotonic_s()
+        stream_s = picture.stream_s
+        if stream_s is None:
+            return now_s
+        if self._pace is None:
+            start_s = self._settings.file_start_s
+            self._pace = (stream_s, now_s if start_s is None else start_s)
+        due_s = self._pace[1] + stream_s - self._pace[0]
+        if self._settings.file_start_s is None and now_s - due_s > _MAX_REBUFFER_S:
+            self._pace = (stream_s, now_s)
+            return now_s
+        return due_s
+
+    def _capture_time(self, picture: Picture, paced: bool, now_s: float) -> CaptureTime:
+        if not paced or picture.stream_s is None or self._pace is None:
+            return self._capture_clock.stamp(picture.stream_s, picture.wall_s, self._clock.utc_s(now_s))
+        # When it should have been shown; a file's other cameras keep the same time.
+        due_s = self._pace[1] + picture.stream_s - self._pace[0]
+        captured = self._capture_clock.stamp(None, None, self._clock.utc_s(due_s))
+        is_file = self._settings.file_start_s is not None
+        source = TimestampSource.FILE if is_file else TimestampSource.HOST
+        late_s = max(now_s - due_s, 0.0)
+        return CaptureTime(captured.time_s, source, late_s, late_s, False)
+
+
+def frame_numbers() -> Iterator[int]:
+    """0, 1, 2, ...; one for each camera, kept over its connections."""
+    return itertools.count()

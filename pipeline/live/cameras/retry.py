@@ -1,0 +1,55 @@
+"""When to try again."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+
+from pipeline.live.cameras.problem import Reason
+
+# Attempts are spread by up to this share, so that many cameras behind one switch do not come back in step.
+_JITTER = 0.2
+# A connection that lasted so long was a good one: the next attempt after it comes quickly again.
+_STABLE_S = 10.0
+
+
+@dataclass(frozen=True)
+class RetryTimes:
+    """Seconds between the starts of two attempts; see `live` in configs/default.yaml."""
+
+    min_s: float
+    max_s: float
+    denied_s: float
+
+
+class RetrySchedule:
+    """Exponential steps with jitter, for one camera.
+
+    Steps count from the start of an attempt, so an attempt that itself took long (a host that never answers) is
+    followed by the next one at once, and a camera that is back never waits for both. A camera that has not worked yet
+    is tried as often as one that has: after a restart of the program none has.
+    """
+
+    def __init__(self, times: RetryTimes, rng: random.Random) -> None:
+        self._times = times
+        self._rng = rng
+        self._failures = 0
+        self._denials = 0
+
+    def succeeded(self, lasted_s: float) -> None:
+        """A connection gave pictures, until now for so long."""
+        self._denials = 0
+        if lasted_s >= _STABLE_S:
+            self._failures = 0
+
+    def wait_s(self, reason: Reason, attempt_took_s: float) -> float:
+        """How long to wait from now, after an attempt or a connection that ended for `reason`."""
+        times = self._times
+        if reason is Reason.DENIED:
+            self._denials += 1
+            step_s = min(times.max_s * 4.0 ** (self._denials - 1), times.denied_s)
+        else:
+            step_s = min(times.min_s * 2.0**self._failures, times.max_s)
+            self._failures = min(self._failures + 1, 30)
+        spread = 1 - _JITTER * self._rng.random()
+        return max(step_s * spread - attempt_took_s, times.min_s)

@@ -1,0 +1,240 @@
+"""Opening and reading one live stream with FFmpeg through PyAV.
+
+A packet of an RTSP stream carries the camera's own wall clock once the first RTCP sender report has come. Frames stay
+in the decoder's format until somebody asks for their pixels: most cameras send more frames than are looked at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import av
+import numpy as np
+from av.container import InputContainer
+from av.packet import Packet
+from av.video.frame import VideoFrame
+from av.video.reformatter import VideoReformatter
+from av.video.stream import VideoStream
+from numpy.typing import NDArray
+
+from pipeline.core.redaction import Redactor
+from pipeline.core.stream_address import StreamAddress, is_device, is_stream
+from pipeline.live.cameras.damage import DamageWatch
+from pipeline.live.cameras.luma import luma_of
+from pipeline.live.cameras.problem import Reason, StreamProblem
+
+# So many packets in a row that cannot be decoded are no passing damage.
+_MAX_BAD_PACKETS = 250
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """A decoded picture, or None in its place for a packet that gave none.
+
+    Attributes:
+        size_wh: (width, height) in pixels.
+        stream_s: its time on the stream's own clock in seconds, None if it has none.
+        wall_s: its time on the camera's wall clock, Unix seconds; None if the camera has not said it.
+        corrupt: parts of it are missing, or all of it is the decoder's grey.
+        to_bgr: gives (H, W, 3) uint8 BGR; to be called from one thread at a time.
+        luma: gives (H, W) uint8, or None for a format without.
+    """
+
+    size_wh: tuple[int, int]
+    stream_s: float | None
+    wall_s: float | None
+    corrupt: bool
+    to_bgr: Callable[[], NDArray[np.uint8]]
+    luma: Callable[[], NDArray[np.uint8] | None] = lambda: None
+
+
+@dataclass(frozen=True, eq=False)
+class Received:
+    """What one packet brought.
+
+    Attributes:
+        pictures: none, one, or several.
+        lost: why it brought none, if something was wrong: 'corrupt' or 'no_keyframe'.
+    """
+
+    pictures: tuple[Picture, ...]
+    lost: str | None = None
+
+
+class LiveStream(Protocol):
+    """An open stream."""
+
+    @property
+    def paced(self) -> bool:
+        """True if pictures come faster than they were taken and must be held back: files, HLS."""
+
+    def packets(self) -> Iterator[Received]:
+        """Packet by packet, as they come; ends when the stream does.
+
+        Raises:
+            StreamProblem: it broke.
+        """
+
+    def close(self) -> None:
+        """Let go of it; from the thread that reads."""
+
+
+# Opens the stream, in the thread that then reads it; StreamProblem if that fails.
+StreamOpener = Callable[[], LiveStream]
+
+
+@dataclass(frozen=True)
+class StreamOptions:
+    """How one stream is opened; see `live` in configs/default.yaml."""
+
+    transport: str
+    open_timeout_s: float
+    read_timeout_s: float
+
+
+@dataclass(frozen=True)
+class AvOpener:
+    """Opens this address; equal to another that opens the same with the same user and password."""
+
+    address: StreamAddress
+    options: StreamOptions
+    redact: Redactor = field(compare=False, repr=False)
+
+    def __call__(self) -> LiveStream:
+        return AvStream(self.address, self.options, self.redact)
+
+
+class AvStream:
+    """A stream or a file that FFmpeg reads.
+
+    Raises:
+        StreamProblem: it cannot be opened.
+    """
+
+    def __init__(self, address: StreamAddress, options: StreamOptions, redact: Redactor) -> None:
+        self._redact = redact
+        self._live = is_stream(address.url)
+        try:
+            self._container = _open(address, options)
+        except (av.FFmpegError, OSError, ValueError) as error:
+            raise _problem(error, redact, opening=True) from None
+        try:
+            self._stream = _video_stream(self._container)
+        except StreamProblem:
+            self._container.close()
+            raise
+        self._reformatter = VideoReformatter()
+        self._damage = DamageWatch()
+        self._wall: tuple[int, float] | None = None  # of the newest packet: pts, and its wall clock in s
+
+    @property
+    def paced(self) -> bool:
+        return not self._live or self._container.format.name == "hls"
+
+    def packets(self) -> Iterator[Received]:
+        keyed = False
+        bad = 0
+        try:
+            for packet in self._container.demux(self._stream):
+                if packet.size == 0 and self._live:
+                    continue  # it would empty the decoder; what is left of a live stream is old by now
+                self._note_wall(packet)
+                keyed = keyed or packet.is_keyframe or packet.size == 0
+                if not keyed:
+                    yield Received((), "no_keyframe")
+                    continue
+                try:
+                    frames = packet.decode()
+                except av.error.InvalidDataError:
+                    bad += 1
+                    if bad > _MAX_BAD_PACKETS:
+                        raise
+                    yield Received((), "corrupt")
+                    continue
+                bad = 0 if frames else bad
+                yield Received(tuple(self._picture(frame) for frame in frames))
+        except (av.FFmpegError, OSError) as error:
+            raise _problem(error, self._redact, opening=False) from None
+
+    def close(self) -> None:
+        self._container.close()
+
+    def _note_wall(self, packet: Packet[VideoStream]) -> None:
+        if packet.pts is None or not packet.has_sidedata("prft"):
+            return
+        # AVProducerReferenceTime starts with the wall clock as int64 microseconds.
+        microseconds = int.from_bytes(bytes(packet.get_sidedata("prft"))[:8], "little", signed=True)
+        self._wall = (packet.pts, microseconds / 1e6)
+
+    def _picture(self, frame: VideoFrame) -> Picture:
+        stream_s = wall_s = None
+        if frame.pts is not None and frame.time_base is not None:
+            stream_s = float(frame.pts * frame.time_base)
+            if self._wall is not None:
+                pts, at_s = self._wall
+                wall_s = at_s + float((frame.pts - pts) * frame.time_base)
+        return Picture(
+            size_wh=(frame.width, frame.height),
+            stream_s=stream_s,
+            wall_s=wall_s,
+            corrupt=self._damage.is_damaged(frame),
+            to_bgr=lambda: self._bgr(frame),
+            luma=lambda: luma_of(frame),
+        )
+
+    def _bgr(self, frame: VideoFrame) -> NDArray[np.uint8]:
+        # One reformatter for the stream: one for each frame costs memory and time. More threads make it slower.
+        image = self._reformatter.reformat(frame, format="bgr24", threads=1).to_ndarray()
+        return np.ascontiguousarray(image, dtype=np.uint8)
+
+
+def _open(address: StreamAddress, options: StreamOptions) -> InputContainer:
+    if is_device(address.url):
+        return av.open(address.url, format="v4l2", timeout=(options.open_timeout_s, options.read_timeout_s))
+    if not is_stream(address.url):
+        return av.open(address.url)
+    # Without fpsprobesize, opening waits for 2 s to measure the frame rate.
+    settings = {"fpsprobesize": "1"}
+    scheme = address.url.partition("://")[0].lower()
+    if scheme in ("rtsp", "rtsps"):
+        settings["rtsp_transport"] = options.transport
+    if scheme in ("http", "https") and ".m3u8" not in address.url:
+        # MJPEG has no times of its own; FFmpeg would count 25 frames a second.
+        settings["use_wallclock_as_timestamps"] = "1"
+    return av.open(
+        address.with_credentials(),
+        options=settings,
+        timeout=(options.open_timeout_s, options.read_timeout_s),
+    )
+
+
+def _video_stream(container: InputContainer) -> VideoStream:
+    if not container.streams.video:
+        raise StreamProblem(Reason.CODEC, "the stream has no pictures in it")
+    stream: VideoStream = container.streams.video[0]
+    # Threads by frame would hold back as many frames as there are threads.
+    stream.thread_type = "SLICE"
+    stream.codec_context.thread_count = 1
+    return stream
+
+
+def _problem(error: Exception, redact: Redactor, *, opening: bool) -> StreamProblem:
+    """FFmpeg's error as one of the reasons, its text without secrets and without the URL."""
+    text = redact(getattr(error, "strerror", None) or str(error) or type(error).__name__)
+    if isinstance(error, av.error.HTTPUnauthorizedError | av.error.HTTPForbiddenError | PermissionError):
+        return StreamProblem(Reason.DENIED, f"access denied ({text}): check username and password")
+    if isinstance(error, av.error.HTTPNotFoundError | FileNotFoundError):
+        return StreamProblem(Reason.NOT_FOUND, f"there is no such stream ({text}): check the path")
+    if isinstance(error, ConnectionRefusedError):
+        return StreamProblem(Reason.REFUSED, f"nothing listens there ({text})")
+    if isinstance(error, av.error.ExitError | TimeoutError):
+        return StreamProblem(Reason.TIMEOUT, "no answer in time" if opening else "no packet in time")
+    if isinstance(error, av.error.InvalidDataError):
+        # A host that accepts and never answers ends like this, too.
+        reason = Reason.TIMEOUT if opening else Reason.CODEC
+        return StreamProblem(reason, "no video came" if opening else f"the video cannot be decoded ({text})")
+    if isinstance(error, av.error.DecoderNotFoundError):
+        return StreamProblem(Reason.CODEC, f"no decoder for this video ({text})")
+    return StreamProblem(Reason.NETWORK, text)

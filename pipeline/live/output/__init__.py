@@ -1,0 +1,1 @@
+"""What a live run writes: segments, manifest, gallery; what it deletes again."""

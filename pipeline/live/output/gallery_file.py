@@ -1,0 +1,253 @@
+"""The identities of a live run on disk, so that people are known again after a restart.
+
+The file says which global ids may have been given out until it is written the next time; a run that starts from it
+begins after them, so that an id is never used for two people, also after a kill.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import os
+import zipfile
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipeline.core.errors import InputError, RunError
+from pipeline.cross_camera.camera_centres import CentreState
+from pipeline.cross_camera.gallery import Gallery
+from pipeline.files.results_csv import read_trajectories
+from pipeline.files.whole_files import write_whole
+from pipeline.live.output.segments import segments
+
+GALLERY_NAME = "gallery.npz"
+# Where a file goes that cannot be used; it still holds features of people.
+DAMAGED_NAME = "gallery.damaged"
+OTHER_VERSION_NAME = "gallery.other_version"
+ASIDE_NAMES = (DAMAGED_NAME, OTHER_VERSION_NAME)
+_VERSION = 2
+# Ids that may be given out between two checkpoints.
+_RESERVED_IDS = 10_000
+
+_log = logging.getLogger(__name__)
+
+_UNREADABLE = (ValueError, KeyError, EOFError, zipfile.BadZipFile)
+
+
+class _OtherVersion(Exception):
+    """The file was written by an older or a newer program.
+
+    Attributes:
+        next_id: from which on ids are free; 1 if it does not say so in a way that is known here.
+    """
+
+    def __init__(self, version: object, next_id: object) -> None:
+        super().__init__(f"is of format version {version}, and this program reads version {_VERSION}")
+        self.next_id = next_id if isinstance(next_id, int) else 1
+
+
+def save_gallery(path: Path, gallery: Gallery, embedder_hash: str, *, closing: bool = False) -> None:
+    """Replace the file; OSError leaves the one before.
+
+    Args:
+        embedder_hash: of the model that the features come from.
+        closing: the run is over, so that no id is given out any more.
+    """
+    head = {
+        "version": _VERSION,
+        "embedder_hash": embedder_hash,
+        "camera_ids": list(gallery.camera_ids),
+        "next_id": gallery.next_id if closing else gallery.next_id + _RESERVED_IDS,
+    }
+    buffer = io.BytesIO()
+    np.savez(
+        buffer,
+        head=np.frombuffer(json.dumps(head).encode(), np.uint8),
+        global_id=gallery.global_id,
+        class_id=gallery.class_id,
+        last_seen_s=gallery.last_seen_s,
+        features=gallery.features.astype(np.float16),
+        has_feature=gallery.has_feature,
+        feature_camera=gallery.feature_camera,
+        last_floor_s=gallery.last_floor_s,
+        last_floor_xy_m=gallery.last_floor_xy_m,
+        camera_mean=gallery.centres.mean,
+        camera_embeddings=gallery.centres.embeddings,
+        camera_tracks=gallery.centres.tracks,
+    )
+    write_whole(path, buffer.getvalue())
+
+
+def load_gallery(folder: Path, embedder_hash: str) -> Gallery | None:
+    """What an earlier run left in `folder`; None if there was none.
+
+    Features of another model cannot be compared: then nobody is known again, but ids go on. A damaged file, or one of
+    another version of this format, is put aside until retention or a purge deletes it (`ASIDE_NAMES`); the ids go on
+    after the largest one that is known of.
+
+    Raises:
+        InputError: the file cannot be read because of its permissions, for example.
+    """
+    path = folder / GALLERY_NAME
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        return _only_ids(_largest_id(folder) + 1) if segments(folder) else None
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}") from error
+    try:
+        gallery, found_hash = _parse(data)
+    except _OtherVersion as error:
+        os.replace(path, folder / OTHER_VERSION_NAME)
+        _log.error(
+            "%s %s: people known so far are not known again and get new ids; it was put aside as %s, for a program "
+            "that reads it",
+            path,
+            error,
+            OTHER_VERSION_NAME,
+        )
+        return _only_ids(max(error.next_id, _largest_id(folder) + 1))
+    except _UNREADABLE as error:
+        os.replace(path, folder / DAMAGED_NAME)
+        _log.error(
+            "%s is damaged (%s); it was put aside as %s, and nobody is known again", path, error, DAMAGED_NAME
+        )
+        return _only_ids(_largest_id(folder) + 1)
+    # Where checkpoints failed and rows were written all the same, on a disk that is almost full.
+    newer = _largest_id(folder, since_ns=path.stat().st_mtime_ns) + 1
+    if found_hash != embedder_hash:
+        _log.warning("%s is of another embedding model: nobody in it is known again", path)
+        return _only_ids(max(gallery.next_id, newer))
+    return replace(gallery, next_id=max(gallery.next_id, newer))
+
+
+def _parse(data: bytes) -> tuple[Gallery, str]:
+    with np.load(io.BytesIO(data), allow_pickle=False) as file:
+        head = json.loads(file["head"].tobytes().decode())
+        if head["version"] != _VERSION:
+            raise _OtherVersion(head["version"], head.get("next_id"))
+        features = file["features"].astype(np.float32)
+        norms = np.linalg.norm(features, axis=2, keepdims=True)
+        gallery = Gallery(
+            camera_ids=tuple(head["camera_ids"]),
+            next_id=int(head["next_id"]),
+            global_id=file["global_id"],
+            class_id=file["class_id"],
+            last_seen_s=file["last_seen_s"],
+            features=features / np.where(norms > 0, norms, 1),
+            has_feature=file["has_feature"],
+            feature_camera=file["feature_camera"],
+            centres=CentreState(file["camera_mean"], file["camera_embeddings"], file["camera_tracks"]),
+            last_floor_s=file["last_floor_s"],
+            last_floor_xy_m=file["last_floor_xy_m"],
+        )
+    return gallery, str(head["embedder_hash"])
+
+
+def _only_ids(next_id: int) -> Gallery:
+    return Gallery(
+        camera_ids=(),
+        next_id=next_id,
+        global_id=np.zeros(0, np.int64),
+        class_id=np.zeros(0, np.int64),
+        last_seen_s=np.zeros((0, 0)),
+        features=np.zeros((0, 0, 0), np.float32),
+        has_feature=np.zeros((0, 0), np.bool_),
+        feature_camera=np.zeros((0, 0), np.int64),
+        centres=CentreState(np.zeros((0, 0), np.float32), np.zeros(0), np.zeros(0)),
+        last_floor_s=np.zeros(0),
+        last_floor_xy_m=np.zeros((0, 2)),
+    )
+
+
+def _largest_id(folder: Path, since_ns: int = 0) -> int:
+    """In the segments that were written to since then; 0 if there is none."""
+    paths = [path for path in segments(folder) if path.stat().st_mtime_ns >= since_ns]
+    return max((linked.link.global_id for path in paths for linked in read_trajectories(path)), default=0)
+
+
+def without_forgotten(gallery: Gallery, now_s: float, memory_s: float) -> Gallery:
+    """Only the people whom somebody has seen in the last `memory_s`."""
+    stay = gallery.last_seen_s.max(axis=1, initial=-np.inf) >= now_s - memory_s
+    return replace(
+        gallery,
+        global_id=gallery.global_id[stay],
+        class_id=gallery.class_id[stay],
+        last_seen_s=gallery.last_seen_s[stay],
+        features=gallery.features[stay],
+        has_feature=gallery.has_feature[stay],
+        feature_camera=gallery.feature_camera[stay],
+        last_floor_s=gallery.last_floor_s[stay],
+        last_floor_xy_m=gallery.last_floor_xy_m[stay],
+    )
+
+
+def keep_people(path: Path, stay: Callable[[int, float], bool]) -> int:
+    """Rewrite the file with some of its people; their ids are not given out again either way.
+
+    Args:
+        stay: asked with the global id and the time (Unix seconds) of the last sight of each.
+
+    Returns:
+        How many people went.
+
+    Raises:
+        InputError: the file is damaged.
+        RunError: it cannot be written.
+    """
+    arrays = _arrays(path)
+    last_seen_s = arrays["last_seen_s"].max(axis=1, initial=-np.inf)
+    ids = arrays["global_id"].tolist()
+    kept = np.array([stay(*known) for known in zip(ids, last_seen_s.tolist(), strict=True)], np.bool_)
+    if kept.all():
+        return 0
+    left: dict[str, Any] = {
+        name: values if name == "head" or name.startswith("camera_") else values[kept]
+        for name, values in arrays.items()
+    }
+    buffer = io.BytesIO()
+    np.savez(buffer, **left)
+    try:
+        before = path.stat()
+        write_whole(path, buffer.getvalue())
+        # `load_gallery` goes by it: rows that are newer may have ids that the file does not know.
+        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    except OSError as error:
+        raise RunError(f"{path} cannot be written: {error.strerror}; it is as it was") from error
+    return int((~kept).sum())
+
+
+def person_in(path: Path, global_id: int) -> dict[str, Any] | None:
+    """What the file holds of a person, for handing it out; None if it knows nobody of this id.
+
+    Raises:
+        InputError: the file is damaged.
+    """
+    arrays = _arrays(path)
+    rows = np.flatnonzero(arrays["global_id"] == global_id)
+    if not len(rows):
+        return None
+    row = int(rows[0])
+    cameras = json.loads(arrays["head"].tobytes().decode())["camera_ids"]
+    seen = zip(cameras, arrays["last_seen_s"][row].tolist(), strict=True)
+    features = arrays["features"][row][arrays["has_feature"][row]]
+    return {
+        "last_seen_s": {camera: round(time_s, 3) for camera, time_s in seen if np.isfinite(time_s)},
+        "features": np.round(features.astype(float), 4).tolist(),
+    }
+
+
+def _arrays(path: Path) -> dict[str, np.ndarray[Any, Any]]:
+    try:
+        _parse(path.read_bytes())
+        with np.load(path, allow_pickle=False) as file:
+            return {name: file[name] for name in file.files}
+    except _OtherVersion as error:
+        raise InputError(f"{path} {error}; delete it: then nobody is known again") from error
+    except (OSError, *_UNREADABLE) as error:
+        raise InputError(f"{path} is damaged ({error}); delete it: then nobody is known again") from error

@@ -1,0 +1,120 @@
+"""What becomes of the output of a run that was killed: whole files under their final names, and a last word on ids.
+
+A run that goes on corrects a provisional id as soon as it knows better. One that was killed cannot, so the next run in
+the same folder says what can be known from the rows: the id that the same track had later, or, for a track that was
+still undecided, that it stays a person of its own.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pipeline.core.datatypes import Correction, LinkedRow
+from pipeline.core.errors import InputError
+from pipeline.files.results_csv import read_trajectories
+from pipeline.files.run_folder import delete_leftovers
+from pipeline.files.whole_files import cut_torn_line, sync_folder
+from pipeline.live.output.segments import REMAP_COLUMNS, REMAP_NAME, append_remaps, run_id_of, segments
+
+# A track is undecided for seconds only, so that its rows are in the last segment or at the end of the one before.
+_SEGMENTS = 2
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass
+class _Track:
+    """What the rows say of one track.
+
+    Attributes:
+        provisional: the last row of each id that was provisional.
+        final: the last row whose id was final.
+    """
+
+    provisional: dict[int, LinkedRow] = field(default_factory=dict)
+    final: LinkedRow | None = None
+
+    def take(self, linked: LinkedRow) -> None:
+        if linked.link.final:
+            self.final = linked
+        else:
+            self.provisional[linked.link.global_id] = linked
+
+
+def finish_killed_runs(folder: Path) -> list[Correction]:
+    """Write last words into remap.csv and give segments their final names, without a torn last line; delete halves of
+    files.
+
+    Returns:
+        The last words.
+
+    Raises:
+        OSError: the disk is full, for example; what is not done yet is done at the next call.
+    """
+    delete_leftovers(folder)
+    parts = []
+    for part in [path for path in segments(folder) if path.suffix == ".part"]:
+        cut_torn_line(part)
+        if part.stat().st_size:
+            parts.append(part)
+        else:
+            part.unlink()
+    if (folder / REMAP_NAME).exists():
+        cut_torn_line(folder / REMAP_NAME)
+    words = [word for run_id in sorted(set(map(run_id_of, parts))) for word in _last_words(folder, run_id)]
+    if words:
+        append_remaps(folder, words)
+    for part in parts:
+        target = part.with_suffix("")
+        os.replace(part, target)
+        _log.warning("%s was left by a run that was killed; it is complete up to its last line", target)
+    sync_folder(folder)
+    return words
+
+
+def _last_words(folder: Path, run_id: str) -> list[Correction]:
+    """For each provisional id of which neither rows nor remap.csv say what became of it."""
+    tracks: dict[tuple[str, int], _Track] = {}
+    for path in [path for path in segments(folder) if run_id_of(path) == run_id][-_SEGMENTS:]:
+        try:
+            for linked in read_trajectories(path):
+                tracks.setdefault((linked.row.camera_id, linked.row.track_id), _Track()).take(linked)
+        except InputError as error:
+            _log.error("%s; what became of the provisional ids after that line is not known", error)
+    told = _corrected(folder)
+    return [
+        _word(run_id, track, last)
+        for track in tracks.values()
+        for provisional_id, last in track.provisional.items()
+        if provisional_id not in told and (track.final is None or track.final.link.global_id != provisional_id)
+    ]
+
+
+def _word(run_id: str, track: _Track, last: LinkedRow) -> Correction:
+    counts = last.link if track.final is None else track.final.link
+    return Correction(
+        time_s=last.row.time_s,
+        camera_id=last.row.camera_id,
+        track_id=last.row.track_id,
+        provisional_id=last.link.global_id,
+        global_id=counts.global_id,
+        confidence=counts.confidence,
+        run_id=run_id,
+    )
+
+
+def _corrected(folder: Path) -> set[int]:
+    path = folder / REMAP_NAME
+    if not path.exists():
+        return set()
+    column = REMAP_COLUMNS.index("provisional_id")
+    corrected = set()
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines()[1:], 2):
+        try:
+            corrected.add(int(line.split(",")[column]))
+        except (IndexError, ValueError):
+            _log.error("%s, line %d is damaged: %r is no correction", path, number, line)
+    return corrected

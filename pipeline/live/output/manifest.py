@@ -1,0 +1,133 @@
+"""manifest-RUN.json: what a live run was, and what came of it. Always a whole file, without secrets."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from pipeline.config.config import Config
+from pipeline.config.output_settings import JsonLinesSink, SinkSettings
+from pipeline.core.inference_runtime import Computation
+from pipeline.core.redaction import Redactor
+from pipeline.files.origin import origin
+from pipeline.files.whole_files import write_whole
+from pipeline.live.telling.status import LiveStatus
+
+# Of the files of a live run; a reader can refuse what it does not know.
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """What the manifests in a folder say of all runs so far.
+
+    Attributes:
+        run_ids: in order of time.
+        sink_files: absolute paths of JSON lines files that rows were sent to.
+        receivers: other places that rows were sent to, in words.
+    """
+
+    run_ids: tuple[str, ...] = ()
+    sink_files: tuple[str, ...] = ()
+    receivers: tuple[str, ...] = ()
+
+
+def recorded(folder: Path) -> Recorded:
+    """Also of runs whose own manifest was deleted; a manifest that cannot be read says nothing."""
+    found: dict[str, set[str]] = {key: set() for key in ("run_ids", "sink_files", "receivers")}
+    for path in folder.glob("manifest-*.json"):
+        found["run_ids"].add(path.stem.removeprefix("manifest-"))
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            continue
+        so_far = content.get("so_far") if isinstance(content, dict) else None
+        for key, texts in found.items():
+            named = so_far.get(key) if isinstance(so_far, dict) else None
+            texts.update(text for text in named or () if isinstance(text, str))
+    return Recorded(*(tuple(sorted(texts)) for texts in found.values()))
+
+
+def _destinations(settings: Sequence[SinkSettings]) -> tuple[set[str], set[str]]:
+    """Files of sinks, and other receivers."""
+    files, receivers = set(), set()
+    for sink in settings:
+        if not isinstance(sink, JsonLinesSink):
+            receivers.add(f"{sink.type} {sink.host}:{sink.port}")
+        elif sink.path == "-":
+            receivers.add("standard output")
+        else:
+            files.add(os.path.abspath(sink.path))
+    return files, receivers
+
+
+class Manifest:
+    """
+    Args:
+        versions, hashes: of the packages and of the models.
+        computed_by: what computes the models.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        run_id: str,
+        *,
+        versions: Mapping[str, str],
+        hashes: Mapping[str, str],
+        computed_by: Mapping[str, Computation] = MappingProxyType({}),
+        redact: Redactor,
+    ) -> None:
+        self._path = folder / f"manifest-{run_id}.json"
+        self._run_id = run_id
+        self._redact = redact
+        self._before = recorded(folder)
+        self._fixed = {
+            "schema_version": SCHEMA_VERSION,
+            "run_id": run_id,
+            **redact.values(origin()),
+            "versions": dict(versions),
+            "hashes": dict(hashes),
+            "computed_by": {model: asdict(computation) for model, computation in computed_by.items()},
+        }
+
+    def write(self, state: str, config: Config, status: LiveStatus, segments: Sequence[str]) -> None:
+        """Replace the file; OSError leaves the one before.
+
+        Args:
+            state: running, complete, rows_lost or failed.
+            segments: names of the files that are finished.
+        """
+        # Most secrets are of a type that writes itself as stars. The others are hidden before this is JSON, whose
+        # escapes would keep them from being found.
+        settings = self._redact.values(config.model_dump(mode="json", by_alias=True))
+        files, receivers = _destinations(config.live.sinks)
+        content: dict[str, Any] = {
+            "state": state,
+            "written_utc": status.utc.isoformat(timespec="seconds"),
+            "uptime_s": round(status.uptime_s, 1),
+            "rows_written": status.rows_written,
+            "rows_lost": status.rows_lost,
+            "identities": status.identities_total,
+            "cameras": {camera.name: asdict(camera) for camera in status.cameras},
+            "sinks": [asdict(sink) for sink in status.sinks],
+            "reloads": status.reloads,
+            "config_sha256": hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest(),
+            "config": settings,
+        }
+        # Of earlier runs in this folder, too, whose manifests are deleted some day: for deleting a person's data. Names
+        # of files and runs are as they are: with a short password's letters hidden in them nobody could find them.
+        so_far = {
+            "run_ids": sorted({*self._before.run_ids, self._run_id}),
+            "sink_files": sorted(files.union(self._before.sink_files)),
+            "receivers": self._redact.values(sorted(receivers.union(self._before.receivers))),
+        }
+        whole = {**self._fixed, "segments": list(segments), "so_far": so_far, **self._redact.values(content)}
+        text = json.dumps(whole, indent=1)
+        write_whole(self._path, f"{text}\n".encode())

@@ -1,0 +1,181 @@
+"""Deletes old segments of a live run's output while it runs."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import math
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from pipeline.config.output_settings import RetentionSettings
+from pipeline.files.results_csv import COLUMNS
+from pipeline.files.whole_files import write_whole
+from pipeline.live.output.gallery_file import ASIDE_NAMES
+from pipeline.live.output.segments import REMAP_COLUMNS, REMAP_NAME, segments
+
+_DAY_S = 86_400.0
+# Rows are some hundred bytes long.
+_TAIL_BYTES = 1 << 14
+# remap.csv is written anew for so much time at once, not at every check.
+_REMAP_SLACK = timedelta(hours=1)
+# Rows are in order of time up to the delays of the cameras, so that the first one need not be the oldest.
+_DISORDER = timedelta(minutes=1)
+
+_log = logging.getLogger(__name__)
+
+
+class Retention:
+    """Removes finished segments, the oldest first; the one that is being written stays in any case.
+
+    Args:
+        run_id: of the run that is going on; its manifest stays.
+        now_s: Unix seconds.
+    """
+
+    def __init__(self, folder: Path, run_id: str, settings: RetentionSettings, now_s: Callable[[], float]) -> None:
+        self._folder = folder
+        self._run_id = run_id
+        self._settings = settings
+        self._now_s = now_s
+        self._told_full = False
+
+    def enforce(self) -> None:
+        """Delete what is too old or too much; OSError if that cannot be done."""
+        finished = [path for path in segments(self._folder) if path.suffix == ".csv"]
+        if self._settings.max_age_days is not None:
+            oldest_s = self._now_s() - self._settings.max_age_days * _DAY_S
+            for path in list(finished):
+                if last_row_s(path) < oldest_s:
+                    self._delete(path, f"is older than {self._settings.max_age_days:g} days")
+                    finished.remove(path)
+        self._keep_quota(finished)
+        self._delete_galleries_put_aside()
+        self._delete_lone_manifests()
+
+    def prune_remaps(self) -> None:
+        """Delete corrections older than the retention time and than all rows that are left; nobody may have remap.csv
+        open meanwhile."""
+        path = self._folder / REMAP_NAME
+        if self._settings.max_age_days is None or not path.exists():
+            return
+        oldest = datetime.fromtimestamp(self._now_s() - self._settings.max_age_days * _DAY_S, UTC)
+        if _first_correction(path) > oldest - _REMAP_SLACK:
+            return
+        # A segment goes with its last row: until then, its first ones need what was found out about them.
+        first_s = min(map(first_row_s, segments(self._folder)), default=math.inf)
+        if first_s < oldest.timestamp():
+            oldest = datetime.fromtimestamp(max(first_s, 0.0), UTC) - _DISORDER
+            if _first_correction(path) > oldest - _REMAP_SLACK:
+                return
+        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+        column = REMAP_COLUMNS.index("utc")
+        left = [line for line in lines[1:] if _moment(line.split(",")[column], otherwise=oldest) >= oldest]
+        if len(left) < len(lines) - 1:
+            write_whole(path, "".join([*lines[:1], *left]).encode())
+
+    def _keep_quota(self, finished: list[Path]) -> None:
+        limit = self._settings.max_bytes
+        if limit is None:
+            return
+        # Only segments count: for what else grows here, rows.jsonl for example, no row must go, as none would help.
+        segments_bytes = sum(map(_bytes, segments(self._folder)))
+        while segments_bytes > limit and finished:
+            path = finished.pop(0)
+            segments_bytes -= _bytes(path)
+            self._delete(path, f"the segments are above their quota of {limit} bytes")
+        sizes = {path: _bytes(path) for path in self._folder.rglob("*")}
+        total = sum(sizes.values())
+        if total > limit and not self._told_full:
+            others = {path: size for path, size in sizes.items() if not path.name.startswith("traj-")}
+            largest = max(others, key=others.__getitem__, default=self._folder)
+            _log.warning(
+                "%s has %d bytes, more than its quota of %d, but only %d are segments of rows, which is what is "
+                "deleted; the largest other file is %s. Let logrotate see to that, shorten live.segment_s, or raise "
+                "live.retention.max_bytes",
+                self._folder,
+                total,
+                limit,
+                segments_bytes,
+                largest.name,
+            )
+        self._told_full = total > limit
+
+    def _delete_galleries_put_aside(self) -> None:
+        """They hold features of people who were last seen when the file was last written, or before."""
+        if self._settings.max_age_days is None:
+            return
+        oldest_s = self._now_s() - self._settings.max_age_days * _DAY_S
+        for path in [self._folder / name for name in ASIDE_NAMES]:
+            if path.exists() and path.stat().st_mtime < oldest_s:
+                self._delete(path, f"is older than {self._settings.max_age_days:g} days")
+
+    def _delete_lone_manifests(self) -> None:
+        """A run whose segments are all gone needs no note."""
+        if self._settings.max_age_days is None:
+            return
+        oldest_s = self._now_s() - self._settings.max_age_days * _DAY_S
+        for path in self._folder.glob("manifest-*.json"):
+            run_id = path.stem.removeprefix("manifest-")
+            lone = not any(self._folder.glob(f"traj-{run_id}-*"))
+            if lone and run_id != self._run_id and path.stat().st_mtime < oldest_s:
+                self._delete(path, "all its segments are deleted")
+
+    def _delete(self, path: Path, why: str) -> None:
+        path.unlink()
+        _log.warning("%s was deleted: %s", path, why)
+
+
+def _bytes(path: Path) -> int:
+    """Of a file; 0 for a folder, and for a file that was renamed or deleted meanwhile."""
+    try:
+        return path.stat().st_size if path.is_file() else 0
+    except FileNotFoundError:
+        return 0
+
+
+def _first_correction(path: Path) -> datetime:
+    """When the oldest one was found, as they are in order of time; long ago if the line is damaged."""
+    with path.open(encoding="utf-8") as file:
+        lines = list(itertools.islice(file, 2))
+    if len(lines) < 2:
+        return datetime.max.replace(tzinfo=UTC)
+    return _moment(lines[1].split(",")[REMAP_COLUMNS.index("utc")], otherwise=datetime.min.replace(tzinfo=UTC))
+
+
+def _moment(text: str, *, otherwise: datetime) -> datetime:
+    """A time in UTC; `otherwise` for a damaged line, which is not for us to delete."""
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        return otherwise
+
+
+def first_row_s(path: Path) -> float:
+    """When the first box of a segment was seen, Unix seconds; +inf without a row, or without the file by now; 0 if the
+    row is damaged, and may be of any time."""
+    try:
+        with path.open(encoding="utf-8", errors="replace") as file:
+            lines = list(itertools.islice(file, 2))
+    except FileNotFoundError:
+        return math.inf
+    if len(lines) < 2:
+        return math.inf
+    try:
+        return float(lines[1].split(",")[COLUMNS.index("time_s")])
+    except (IndexError, ValueError):
+        return 0.0
+
+
+def last_row_s(path: Path) -> float:
+    """When the last box of a segment was seen, Unix seconds; when the file was last written if it has no row."""
+    with path.open("rb") as file:
+        size = file.seek(0, 2)
+        file.seek(max(0, size - _TAIL_BYTES))
+        lines = file.read().decode("utf-8", "replace").splitlines()
+    last = lines[-1].split(",") if lines else []
+    try:
+        return float(last[COLUMNS.index("time_s")])
+    except (IndexError, ValueError):
+        return path.stat().st_mtime

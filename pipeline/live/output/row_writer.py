@@ -1,0 +1,194 @@
+"""Writes rows in a thread of its own, and keeps them in memory while the disk takes none."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from pipeline.core.datatypes import Correction, LinkedRow
+from pipeline.live.guarded_thread import GuardedThread
+from pipeline.live.host_clock import LiveClock
+from pipeline.live.output.segments import SegmentWriter, remap_line, row_line
+
+# How often a disk that took nothing is tried again.
+_RETRY_S = 0.5
+_TICK_S = 0.1
+# Latencies are those of the last so many rows.
+_LATENCIES = 5000
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass
+class _Batch:
+    """What one tick gave: lines that are still to be written, and when their boxes were seen."""
+
+    rows: list[str]
+    remaps: list[str]
+    times_s: list[float]
+
+
+class RowWriter:
+    """`submit` never waits. Rows beyond `max_waiting_rows` are given up, the oldest first, and counted; corrections are
+    few and concern rows that may be in the files, so they stay."""
+
+    def __init__(self, segments: SegmentWriter, run_id: str, clock: LiveClock, max_waiting_rows: int) -> None:
+        self._segments = segments
+        self._run_id = run_id
+        self._clock = clock
+        self._max_waiting_rows = max_waiting_rows
+        self._pending: deque[_Batch] = deque()
+        self._changed = threading.Condition()
+        self._closing_s: float | None = None
+        self._closed = False
+        self._latency_s: deque[float] = deque(maxlen=_LATENCIES)
+        self.rows_written = 0
+        self.rows_waiting = 0
+        self.rows_lost = 0
+        self.problem = ""
+        self._retry_s = float("-inf")
+        self._replace_remap: Callable[[], None] | None = None
+        self._thread = GuardedThread(self._run, "write")
+        self._thread.start()
+
+    def submit(self, rows: Sequence[LinkedRow], corrections: Sequence[Correction]) -> None:
+        """Hand rows over, and corrections of earlier ones."""
+        if not rows and not corrections:
+            return
+        batch = _Batch(
+            [row_line(linked) for linked in rows],
+            [remap_line(correction, self._run_id) for correction in corrections],
+            [linked.row.time_s for linked in rows],
+        )
+        with self._changed:
+            self._pending.append(batch)
+            self.rows_waiting += len(batch.rows)
+            while self.rows_waiting > self._max_waiting_rows:
+                self._give_up_oldest()
+            self._changed.notify()
+
+    def replace_remap(self, work: Callable[[], None]) -> None:
+        """Have `work` done soon in the thread that writes, when it does not hold remap.csv open.
+
+        Args:
+            work: may replace that file; raises no OSError.
+        """
+        with self._changed:
+            self._replace_remap = work
+
+    @property
+    def error(self) -> BaseException | None:
+        """The mistake that ended the writing; None while all is well, also on a full disk."""
+        return self._thread.error
+
+    @property
+    def since_sync_s(self) -> float:
+        """Seconds since all written rows were forced to the disk."""
+        return self._segments.since_sync_s
+
+    def latency_s(self) -> dict[float, float]:
+        """From taking a frame to its rows in the file: median and 99th percentile of the last rows."""
+        with self._changed:
+            latencies = list(self._latency_s)
+        if not latencies:
+            return {}
+        return {share: float(np.quantile(latencies, share)) for share in (0.5, 0.99)}
+
+    def close(self, within_s: float) -> None:
+        """Write everything that waits, trying for at most `within_s`; what is left is counted as lost."""
+        with self._changed:
+            self._closing_s = self._clock.monotonic_s() + within_s
+            self._retry_s = float("-inf")
+            self._changed.notify()
+        self._thread.join(within_s + 1.0)
+        with self._changed:
+            self._closed = True
+            while self._pending:
+                self._give_up_oldest()
+        if self._thread.is_alive():
+            _log.error("the disk does not answer; the last rows may be missing")
+
+    def _give_up_oldest(self) -> None:
+        given_up = self._pending.popleft()
+        self.rows_lost += len(given_up.rows)
+        self.rows_waiting -= len(given_up.rows)
+        if self._pending:
+            self._pending[0].remaps = [*given_up.remaps, *self._pending[0].remaps]
+
+    def _run(self) -> None:
+        finished = False
+        while not finished:
+            with self._changed:
+                self._changed.wait_for(self._something_to_do, _TICK_S)
+                closing_s = self._closing_s
+                if self._closed:
+                    return
+            try:
+                self._write_pending()
+                self._segments.keep_up()
+                self._do_replace_remap()
+                if not self._pending:
+                    self._worked()
+                    if closing_s is not None:
+                        self._segments.close()
+                        finished = True
+            except OSError as error:
+                self._failed(error)
+            finished = finished or (closing_s is not None and self._clock.monotonic_s() >= closing_s)
+
+    def _something_to_do(self) -> bool:
+        if self._closed or (self._closing_s is not None and not self._pending):
+            return True
+        return bool(self._pending) and self._clock.monotonic_s() >= self._retry_s
+
+    def _write_pending(self) -> None:
+        """Batch by batch, so that a batch is one write and rows stand before their corrections."""
+        while True:
+            with self._changed:
+                if not self._pending or self._clock.monotonic_s() < self._retry_s:
+                    return
+                batch = self._pending[0]
+            if batch.rows:
+                self._segments.write_rows(batch.rows)
+                self._wrote(batch)
+            if batch.remaps:
+                self._segments.write_remaps(batch.remaps)
+                batch.remaps = []
+            with self._changed:
+                if self._pending and self._pending[0] is batch:
+                    self._pending.popleft()
+
+    def _do_replace_remap(self) -> None:
+        with self._changed:
+            work, self._replace_remap = self._replace_remap, None
+        if work is not None:
+            self._segments.release_remap()
+            work()
+
+    def _wrote(self, batch: _Batch) -> None:
+        now_s = self._clock.utc_s()
+        with self._changed:
+            self.rows_written += len(batch.rows)
+            if self._pending and self._pending[0] is batch:
+                self.rows_waiting -= len(batch.rows)
+            else:  # given up while it was being written after all
+                self.rows_lost -= len(batch.rows)
+            batch.rows = []
+            self._latency_s.extend(now_s - time_s for time_s in batch.times_s)
+
+    def _failed(self, error: OSError) -> None:
+        self._retry_s = self._clock.monotonic_s() + _RETRY_S
+        problem = error.strerror or str(error)
+        if problem != self.problem:
+            _log.error("rows cannot be written (%s); they are kept in memory until they can", problem)
+        self.problem = problem
+
+    def _worked(self) -> None:
+        if self.problem:
+            _log.warning("rows can be written again; %d were lost", self.rows_lost)
+        self.problem = ""

@@ -1,0 +1,188 @@
+"""The CSV of a live run: a row of files, each complete up to its last line at every moment.
+
+`traj-RUN-0001.csv.part` is being written; it loses its `.part` when the next one begins or the run ends.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pipeline.core.datatypes import Correction, LinkedRow
+from pipeline.files.results_csv import COLUMNS, csv_line
+from pipeline.files.whole_files import WholeLines, sync_folder, write_whole
+from pipeline.live.host_clock import LiveClock
+
+REMAP_COLUMNS = ("utc", "run_id", "camera_id", "track_id", "provisional_id", "global_id", "link_confidence")
+REMAP_NAME = "remap.csv"
+# Times of a live run are Unix seconds.
+EPOCH_UTC = datetime(1970, 1, 1, tzinfo=UTC)
+
+_log = logging.getLogger(__name__)
+
+
+def row_line(linked: LinkedRow) -> str:
+    """A row as a line of the CSV, with its line end."""
+    return csv_line(linked, EPOCH_UTC) + "\n"
+
+
+def remap_line(correction: Correction, run_id: str) -> str:
+    """A correction as a line of remap.csv, with its line end; `run_id` of the run that writes it."""
+    moment = datetime.fromtimestamp(round(correction.time_s, 3), UTC)
+    utc = moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return (
+        f"{utc},{correction.run_id or run_id},{correction.camera_id},{correction.track_id},{correction.provisional_id},"
+        f"{correction.global_id},{correction.confidence:.3f}\n"
+    )
+
+
+class SegmentWriter:
+    """Appends rows to the newest segment and corrections to remap.csv.
+
+    Every method may raise OSError, a full disk for example; what was to be written is then not in the files, and may
+    be given again.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        run_id: str,
+        clock: LiveClock,
+        *,
+        segment_s: float,
+        segment_max_bytes: int,
+        fsync_interval_s: float,
+    ) -> None:
+        self._folder = folder
+        self._run_id = run_id
+        self._clock = clock
+        self._segment_s = segment_s
+        self._segment_max_bytes = segment_max_bytes
+        self._fsync_interval_s = fsync_interval_s
+        self._segment: WholeLines | None = None
+        self._began_s = 0.0
+        self._number = 0
+        self._remap: WholeLines | None = None
+        self._unsynced: set[WholeLines] = set()
+        self._synced_s = clock.monotonic_s()
+        self.finished: list[str] = []
+
+    @property
+    def since_sync_s(self) -> float:
+        """Seconds since everything that was written then was on the disk."""
+        return self._clock.monotonic_s() - self._synced_s
+
+    def write_rows(self, lines: Sequence[str]) -> None:
+        """Append whole lines in one write."""
+        self._rotate_if_due()
+        if self._segment is None:
+            self._segment = self._begin()
+        self._segment.append("".join(lines))
+        self._unsynced.add(self._segment)
+
+    def write_remaps(self, lines: Sequence[str]) -> None:
+        """The same for corrections."""
+        if self._remap is None:
+            self._remap = _headed(self._folder / REMAP_NAME, REMAP_COLUMNS)
+        self._remap.append("".join(lines))
+        self._unsynced.add(self._remap)
+
+    def keep_up(self) -> None:
+        """Do what is due without new rows: force rows to the disk, end a segment whose time is over."""
+        if self.since_sync_s >= self._fsync_interval_s:
+            self._sync()
+        self._rotate_if_due()
+
+    def close(self) -> None:
+        """Everything on the disk, under its final name."""
+        self._end_segment()
+        self._sync()
+        self.release_remap()
+
+    def release_remap(self) -> None:
+        """Let go of remap.csv, so that it can be replaced; it is opened again when there is something to write."""
+        if self._remap is not None:
+            if self._remap in self._unsynced:
+                self._remap.sync()
+                self._unsynced.discard(self._remap)
+            self._remap.close()
+            self._remap = None
+
+    def _begin(self) -> WholeLines:
+        self._number += 1
+        try:
+            segment = _headed(self._path(".csv.part"), COLUMNS)
+        except OSError:
+            self._number -= 1
+            raise
+        self._began_s = self._clock.monotonic_s()
+        return segment
+
+    def _path(self, suffix: str) -> Path:
+        return self._folder / f"traj-{self._run_id}-{self._number:04}{suffix}"
+
+    def _rotate_if_due(self) -> None:
+        if self._segment is None:
+            return
+        over = self._clock.monotonic_s() - self._began_s >= self._segment_s
+        if over or self._segment.bytes >= self._segment_max_bytes:
+            self._end_segment()
+
+    def _end_segment(self) -> None:
+        """May be called again after an error, which can come at any step."""
+        segment, final = self._segment, self._path(".csv")
+        if segment is None:
+            return
+        if segment.path != final:
+            segment.sync()
+            os.replace(segment.path, final)
+            segment.path = final
+        sync_folder(self._folder)
+        self._unsynced.discard(segment)
+        self._segment = None
+        self.finished.append(final.name)
+        segment.close()
+
+    def _sync(self) -> None:
+        for file in list(self._unsynced):
+            file.sync()
+            self._unsynced.discard(file)
+        self._synced_s = self._clock.monotonic_s()
+
+
+def _headed(path: Path, columns: Sequence[str]) -> WholeLines:
+    """A file for appending that begins with the names of its columns; it appears with them, not before."""
+    if not path.exists():
+        write_whole(path, (",".join(columns) + "\n").encode())
+    return WholeLines(path)
+
+
+def append_remaps(folder: Path, corrections: Sequence[Correction]) -> None:
+    """Add corrections of earlier runs to remap.csv, and force them to the disk; OSError adds none."""
+    file = _headed(folder / REMAP_NAME, REMAP_COLUMNS)
+    try:
+        file.append("".join(remap_line(correction, "") for correction in corrections))
+        file.sync()
+    finally:
+        file.close()
+
+
+def run_id_of(segment: Path) -> str:
+    """The run in the name of a segment."""
+    return segment.name.removeprefix("traj-").partition(".")[0].rpartition("-")[0]
+
+
+def segments(folder: Path) -> list[Path]:
+    """All segments of all runs in a folder, the one that is being written too, oldest first."""
+    # In this order, so that one whose `.part` is taken off meanwhile is found at least once; its final name counts.
+    found = [*folder.glob("traj-*.csv.part"), *folder.glob("traj-*.csv")]
+    return sorted({path.name.removesuffix(".part"): path for path in found}.values(), key=_run_and_number)
+
+
+def _run_and_number(segment: Path) -> tuple[str, int, str]:
+    """Sorting key: number 10000 comes after 9999."""
+    number = segment.name.partition(".")[0].rpartition("-")[2]
+    return run_id_of(segment), int(number) if number.isdecimal() else 0, segment.name

@@ -1,0 +1,1 @@
+"""What a live run says of itself: status, metrics, previews, without secrets."""

@@ -1,0 +1,1 @@
+"""Tracking recordings from their first to their last frame."""

@@ -1,0 +1,126 @@
+"""run.json: what was run, with what, and how it ended."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from pipeline.config.config import Config
+from pipeline.core.errors import InputError, RunError
+from pipeline.files.whole_files import SHARED_MODE, write_whole
+from pipeline.recorded.run_summary import RunSummary
+from pipeline.sources.base import FrameSource
+
+NOTE_NAME = "run.json"
+# With the embedder's section, a limit can be set back to `calibrated`.
+_LINKING = ("embedder", "linker", "second_pass", "output")
+
+
+class RunNote:
+    """run.json while `track` runs and when it ends; at every moment a whole file."""
+
+    def __init__(
+        self,
+        path: Path,
+        sources: Sequence[FrameSource],
+        config: Mapping[str, Any],
+        versions: Mapping[str, str],
+        epoch_utc: datetime | None,
+        origin: Mapping[str, Any],
+    ) -> None:
+        """
+        Args:
+            origin: further keys, as of `pipeline.files.origin.origin`.
+        """
+        self._path = path
+        self._fixed = {
+            **origin,
+            "versions": dict(versions),
+            "config": dict(config),
+            "epoch_utc": epoch_utc.isoformat() if epoch_utc else None,
+        }
+        self._recordings = {
+            source.camera_id: {
+                "path": source.path,
+                "frame_rate": source.frame_rate,
+                "size_wh": list(source.size_wh),
+            }
+            for source in sources
+        }
+
+    def write(self, state: str, summary: RunSummary) -> None:
+        """Replace the file; `state` is running, complete, incomplete, interrupted or failed.
+
+        Raises:
+            RunError: it cannot be written; the one before stays.
+        """
+        cameras = {
+            camera_id: {**self._recordings[camera_id], **vars(counts)}
+            for camera_id, counts in summary.cameras.items()
+        }
+        content = {
+            "state": state,
+            "cameras": cameras,
+            "global_ids": summary.global_ids,
+            "rows": summary.rows,
+            "embedded_crops": summary.embedded_crops,
+            "rejected_crops": summary.rejected_crops,
+            "unknown_cameras": summary.unknown_cameras,
+            "hashes": summary.hashes,
+            "computed_by": {model: asdict(computation) for model, computation in summary.computed_by.items()},
+            "wall_s": round(summary.wall_s, 3),
+            "stage_s": {stage: round(seconds, 3) for stage, seconds in summary.stage_s.items()},
+            **self._fixed,
+        }
+        _write(self._path, content)
+
+
+class EarlierNote:
+    """The note of a run that is over.
+
+    Attributes:
+        epoch_utc: date and time of second 0 of the run's clock, None if it is unknown.
+        linking: the sections of its configuration that linking again needs, as in a configuration file; limits that
+            were calibrated are numbers. A run without a noted configuration has none.
+
+    Raises:
+        InputError: it is missing or damaged.
+    """
+
+    def __init__(self, path: Path) -> None:
+        try:
+            self._content = json.loads(path.read_text(encoding="utf-8"))
+            epoch = self._content["epoch_utc"]
+            self.epoch_utc = None if epoch is None else datetime.fromisoformat(epoch)
+            config = self._content.get("config", {})
+            self.linking: dict[str, Any] = {name: config[name] for name in _LINKING if name in config}
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise InputError(f"{path} is missing or damaged, so the start of the recording is unknown") from error
+
+    def write_linked(self, path: Path, config: Config, *, global_ids: int, rows: int) -> None:
+        """The same run with other final ids.
+
+        Args:
+            config: the settings of linking and interpolation that gave them.
+            global_ids, rows: how many there are now.
+
+        Raises:
+            RunError: `path` cannot be written; what was there stays.
+        """
+        used = config.model_dump(mode="json", by_alias=True, include={"linker", "second_pass", "output"})
+        noted = self._content.get("config", {})
+        changed = {name: {**noted.get(name, {}), **used[name]} for name in ("linker", "second_pass")}
+        filled = {name: used["output"][name] for name in ("interpolate", "interpolate_max_gap_s")}
+        changed["output"] = {**noted.get("output", {}), **filled}
+        _write(path, {**self._content, "global_ids": global_ids, "rows": rows, "config": {**noted, **changed}})
+
+
+def _write(path: Path, content: Mapping[str, Any]) -> None:
+    try:
+        write_whole(path, (json.dumps(content, indent=1) + "\n").encode(), mode=SHARED_MODE)
+    except OSError as error:
+        raise RunError(f"{path} cannot be written: {error.strerror}") from error

@@ -1,0 +1,103 @@
+"""What a run did, as numbers and as a table for people."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from rich.console import Group
+from rich.table import Table
+
+from pipeline.core.inference_runtime import Computation
+
+
+@dataclass
+class CameraCounts:
+    """Counts of one camera; `problem` says why its recording could not be read to the end, `late_frames` how many
+    frames were left out because their time was not after that of the frame before."""
+
+    frames: int = 0
+    boxes: int = 0
+    tracks: int = 0
+    late_frames: int = 0
+    problem: str | None = None
+
+
+@dataclass
+class RunSummary:
+    """Figures of a run.
+
+    Attributes:
+        cameras: by name.
+        global_ids: people told apart over all cameras, with the final ids where there are some.
+        rows: rows of trajectories.csv.
+        wall_s: seconds from the first frame to the last file.
+        stage_s: seconds by stage; stages overlap, so their sum can exceed `wall_s`.
+        embedded_crops, rejected_crops: crops sent to the embedder, and those it could not use.
+        unknown_cameras: cameras without a row of their own in the embedding model, and what stands in.
+        hashes: of the models.
+        computed_by: library, precision and device of the detector and the embedder, where they computed anything.
+    """
+
+    cameras: dict[str, CameraCounts] = field(default_factory=dict)
+    global_ids: int = 0
+    rows: int = 0
+    wall_s: float = 0.0
+    stage_s: dict[str, float] = field(default_factory=dict)
+    embedded_crops: int = 0
+    rejected_crops: int = 0
+    unknown_cameras: dict[str, str] = field(default_factory=dict)
+    hashes: dict[str, str] = field(default_factory=dict)
+    computed_by: dict[str, Computation] = field(default_factory=dict)
+
+    @property
+    def frames(self) -> int:
+        """Frames of all cameras."""
+        return sum(counts.frames for counts in self.cameras.values())
+
+    @property
+    def detector_share(self) -> float:
+        """Detector seconds by wall seconds."""
+        return self.stage_s.get("detect", 0.0) / self.wall_s if self.wall_s else 0.0
+
+    @property
+    def problems(self) -> list[str]:
+        """Why recordings ended early, a line each."""
+        return [counts.problem for counts in self.cameras.values() if counts.problem]
+
+    def tables(self) -> Group:
+        """For the terminal."""
+        boxes = sum(counts.boxes for counts in self.cameras.values())
+        people = Table(title="Cameras")
+        for column in ("camera", "frames", "boxes", "tracks"):
+            people.add_column(column, justify="left" if column == "camera" else "right")
+        for name, counts in self.cameras.items():
+            people.add_row(name, str(counts.frames), str(counts.boxes), str(counts.tracks))
+        people.add_section()
+        tracks = sum(counts.tracks for counts in self.cameras.values())
+        people.add_row("all", str(self.frames), str(boxes), str(tracks))
+        stages = Table(title="Time")
+        for column in ("stage", "seconds", "ms per camera frame"):
+            stages.add_column(column, justify="left" if column == "stage" else "right")
+        per_frame = 1000 / max(self.frames, 1)
+        for stage, seconds in self.stage_s.items():
+            stages.add_row(stage, f"{seconds:.1f}", f"{seconds * per_frame:.2f}")
+        stages.add_section()
+        stages.add_row("wall", f"{self.wall_s:.1f}", f"{self.wall_s * per_frame:.2f}")
+        lines = [
+            f"People over all cameras (global ids): {self.global_ids}",
+            f"Crops embedded: {self.embedded_crops} of {boxes} boxes"
+            + (f", {self.rejected_crops} rejected (empty or outside the image)" if self.rejected_crops else ""),
+            f"Detector: {self.detector_share:.0%} of the wall time, {self.frames / max(self.wall_s, 1e-9):.1f} "
+            "camera frames per second in all",
+        ]
+        late = {name: counts.late_frames for name, counts in self.cameras.items() if counts.late_frames}
+        if late:
+            told = ", ".join(f"{frames} of {name}" for name, frames in late.items())
+            lines.append(f"Frames left out because time did not go on: {told}")
+        if self.unknown_cameras:
+            by_stand_in: dict[str, list[str]] = {}
+            for camera_id, stand_in in self.unknown_cameras.items():
+                by_stand_in.setdefault(stand_in, []).append(camera_id)
+            for stand_in, cameras in by_stand_in.items():
+                lines.append(f"Cameras unknown to the embedding model, using its {stand_in}: {', '.join(cameras)}")
+        return Group(people, stages, *lines)

@@ -1,0 +1,173 @@
+"""Tracking from Python: a configuration in, results in a folder."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline.assembly import (
+    build_detector,
+    build_embedder,
+    build_parts,
+    calibrated,
+    close_sources,
+    open_sources,
+    versions,
+)
+from pipeline.config.config import CameraConfig, Config
+from pipeline.core.errors import InputError
+from pipeline.core.models import Detector, Embedder
+from pipeline.cross_camera.settings import check_windows
+from pipeline.files.origin import origin
+from pipeline.files.run_folder import clear_results, hold_results
+from pipeline.recorded.run_summary import RunSummary
+from pipeline.recorded.runner import run
+from pipeline.recorded.save_detections import DetectionSaver
+from pipeline.sources.base import FrameSource
+
+if TYPE_CHECKING:
+    from detectors.saved import ReplayDetector
+
+_log = logging.getLogger(__name__)
+
+
+def track(
+    config: Config,
+    output: Path,
+    *,
+    detections: Mapping[str, Path] | None = None,
+    overwrite: bool = False,
+    on_start: Callable[[Sequence[FrameSource]], None] = lambda sources: None,
+    on_frame: Callable[[str], None] = lambda camera_id: None,
+) -> RunSummary:
+    """Track people through the recordings of `config` and write the results into the folder `output`.
+
+    Args:
+        config: from `pipeline.config.config.load_config`.
+        detections: camera -> saved detections (.parquet, or MOT det.txt) that are replayed in place of the
+            detector. If all of them hold embeddings, no video is decoded and no model runs.
+        overwrite: replace results that are there already.
+        on_start, on_frame: told of the opened recordings, then of every frame that is done.
+
+    Raises:
+        InputError: something is wrong with the configuration or an input, or another command is writing into
+            `output`; nothing was written.
+        RunError: it failed half way; what was done until then is in `output`.
+    """
+    files = dict(detections or {})
+    with ExitStack() as held, ExitStack() as stack:
+        replay = _replay(config, files)
+        if replay is not None:
+            stack.callback(replay.close)
+        # Saved embeddings need no pictures, and saved detections alone have none.
+        blind = replay is not None and (all(replay.embedder_hashes.values()) or not config.cameras)
+        if config.output.video and not config.cameras:
+            raise InputError("a video needs the pictures: name the SOURCE of each camera, too")
+        sources, epoch_utc = _saved_frames(config, files) if blind else open_sources(config)
+        stack.callback(close_sources, sources)
+        config = _with_cameras(config, sources)
+        detector: Detector = replay if replay is not None else build_detector(config)
+        embedder = None if blind else build_embedder(config)
+        embedder_hash = _embedder_hash(config, replay, embedder)
+        config = calibrated(config, embedder_hash)
+        parts = build_parts(config, sources, epoch_utc, detector, embedder, embedder_hash)
+        if config.output.save_embeddings and embedder is None:
+            raise InputError(
+                "embeddings can only be saved in a run that computes them: no --detections with embeddings, "
+                "and embedder.weights not null"
+            )
+        for path in files.values():
+            if overwrite and output.resolve() in path.resolve().parents:
+                raise InputError(
+                    f"{path} would be deleted with the old results in {output}: choose another --output"
+                )
+        held.enter_context(hold_results(output, "mtmc track"))
+        clear_results(output, overwrite)
+        saver = None
+        if config.output.save_detections:
+            saver = stack.enter_context(
+                DetectionSaver(output, sources, detector, embedder if config.output.save_embeddings else None)
+            )
+        on_start(sources)
+        summary = run(
+            parts,
+            output,
+            config=config.model_dump(mode="json", by_alias=True),
+            versions=versions(),
+            origin=origin(),
+            save_tick=None if saver is None else saver.save,
+            on_frame=on_frame,
+        )
+        stack.close()  # the recordings, which drawing opens again, and the saved detections
+        if config.output.video:
+            draw_video(config, output)
+    return summary
+
+
+def draw_video(config: Config, output: Path, still_s: float | None = None) -> None:
+    """trajectories.mp4 from the results in `output`; with `still_s` also the picture of that moment, still.png."""
+    from pipeline.drawing.mosaic_video import MosaicSettings, render_mosaic_video
+
+    sources, _ = open_sources(config)
+    try:
+        render_mosaic_video(
+            {source.camera_id: source for source in sources},
+            output / "trajectories.csv",
+            output / "trajectories.mp4",
+            settings=MosaicSettings(fps=max(source.frame_rate for source in sources)),
+            still=None if still_s is None else (still_s, output / "still.png"),
+        )
+    finally:
+        close_sources(sources)
+
+
+def _replay(config: Config, files: Mapping[str, Path]) -> ReplayDetector | None:
+    if not files:
+        return None
+    from detectors.saved import ReplayDetector
+
+    names = [camera.name for camera in config.cameras]
+    if names and set(files) != set(names):
+        wrong = ", ".join(sorted(set(files) ^ set(names)))
+        raise InputError(f"--detections must name every camera once; these are only on one side: {wrong}")
+    return ReplayDetector(
+        files, class_name=config.detector.classes[0], confidence_min=config.detector.confidence_min
+    )
+
+
+def _saved_frames(config: Config, files: Mapping[str, Path]) -> tuple[list[FrameSource], datetime | None]:
+    """Frames without pictures, with the times of the run that saved the detections."""
+    from detectors.saved import SavedFrames
+
+    text = [str(path) for path in files.values() if path.suffix.lower() != ".parquet"]
+    if text:
+        raise InputError(f"{text[0]} does not say when its frames were taken: name the camera's SOURCE, too")
+    _log.info("frames come from the saved detections; no video is decoded")
+    order = [camera.name for camera in config.cameras] or list(files)
+    return [SavedFrames(files[name], name) for name in order], None
+
+
+def _with_cameras(config: Config, sources: Sequence[FrameSource]) -> Config:
+    """The configuration with a camera for each source, also when only saved detections were named."""
+    if config.cameras:
+        return config
+    cameras = [CameraConfig(name=source.camera_id, source=source.path) for source in sources]
+    check_windows(config.linker.transit_windows, [camera.name for camera in cameras])
+    return config.model_copy(update={"cameras": cameras})
+
+
+def _embedder_hash(config: Config, replay: ReplayDetector | None, embedder: Embedder | None) -> str:
+    """The one model that all embeddings of the run are of; '' if there are none."""
+    saved = "" if replay is None else replay.embedder_hash
+    if embedder is None:
+        return saved
+    if saved not in ("", embedder.model_hash):
+        raise InputError(
+            f"some of the saved detections have embeddings of the model {saved}, but {config.embedder.weights} is "
+            f"{embedder.model_hash}: they cannot be compared"
+        )
+    return embedder.model_hash

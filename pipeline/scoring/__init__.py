@@ -1,0 +1,1 @@
+"""Tracking measured against ground truth."""

@@ -1,0 +1,364 @@
+"""Scores of trajectories against ground truth, per camera and over all cameras with global ids.
+
+All cameras together are one sequence whose time steps are the pairs (camera, frame): an identity counts as right
+only if it carries one global id in every camera (E. Ristani et al., arXiv 1609.01775, section 4). The scores of
+the cameras are never averaged, because the average hides wrong links: people who are followed without a fault
+in each of three cameras, but get a new id in each, have IDF1 1.0 in every camera and 0.33 over all.
+
+HOTA, DetA and AssA: J. Luiten et al., arXiv 2009.07736; means over the IoU thresholds 0.05, 0.10 ... 0.95.
+MOTA and its counts: K. Bernardin and R. Stiefelhagen, EURASIP 2008. All are computed by the library TrackEval.
+
+Three figures tell where the errors come from: the same tracks `not linked` (every track has an id of its own),
+with the ids of this run, and with `perfect linking` (every track has the id of the person it follows most).
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+from numpy.typing import NDArray
+from trackeval.metrics import CLEAR, HOTA, Identity
+
+from pipeline.core.boxes import iou_matrix
+from pipeline.core.datatypes import IntArray
+from pipeline.core.errors import InputError
+from pipeline.files.mot_files import PEDESTRIAN, read_ground_truth
+from pipeline.files.track_boxes import TrackBoxes, check_unique
+from pipeline.files.trajectory_boxes import TrajectoryBoxes, read_trajectories
+
+
+@dataclass(frozen=True)
+class SequenceScores:
+    """Scores of one camera, or of all; shares in [0, 1], None where nothing is there to be scored.
+
+    Attributes:
+        hota, det_a, ass_a: higher order tracking accuracy, and its parts for boxes and for identities.
+        idf1, idp, idr: F1, precision and recall of the boxes with the right identity.
+        mota: 1 - (false positives + false negatives + id switches) / ground-truth boxes; may be negative.
+        id_switches: how often a person's id differs from the one before. Over all cameras, the cameras are
+            visited in alphabetical order and a change from one to the next counts: this count and MOTA depend
+            on the order, HOTA and IDF1 do not.
+        false_positives, false_negatives: predicted boxes without a person, people without a predicted box.
+        ground_truth_boxes, predicted_boxes, ground_truth_ids, predicted_ids: how many there are.
+    """
+
+    hota: float | None
+    det_a: float | None
+    ass_a: float | None
+    idf1: float | None
+    idp: float | None
+    idr: float | None
+    mota: float | None
+    id_switches: int
+    false_positives: int
+    false_negatives: int
+    ground_truth_boxes: int
+    predicted_boxes: int
+    ground_truth_ids: int
+    predicted_ids: int
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What `evaluate` returns.
+
+    Attributes:
+        cameras: camera id -> scores inside that camera.
+        all_cameras: one sequence over all cameras, with global ids.
+        not_linked: as `all_cameras`, but every track of every camera has an id of its own.
+        perfect_linking: as `all_cameras`, but every track has the id of the person it follows in most frames.
+        iou_threshold: from which a predicted box is on a person, for IDF1, MOTA and perfect linking.
+        warnings: what may make the scores mean something else than expected.
+    """
+
+    cameras: Mapping[str, SequenceScores]
+    all_cameras: SequenceScores
+    not_linked: SequenceScores
+    perfect_linking: SequenceScores
+    iou_threshold: float
+    warnings: tuple[str, ...]
+
+    @property
+    def gap_closed(self) -> float | None:
+        """Which share of the gap in IDF1 between `not_linked` and `perfect_linking` the linking closes; below 0 where
+        it does harm, None where there is no gap."""
+        low, reached, high = self.not_linked.idf1, self.all_cameras.idf1, self.perfect_linking.idf1
+        if low is None or reached is None or high is None or high <= low:
+            return None
+        return (reached - low) / (high - low)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain dictionaries, lists and numbers, as for JSON."""
+        return {
+            "iou_threshold": self.iou_threshold,
+            "cameras": {camera: asdict(scores) for camera, scores in self.cameras.items()},
+            "all_cameras": asdict(self.all_cameras),
+            "not_linked": asdict(self.not_linked),
+            "perfect_linking": asdict(self.perfect_linking),
+            "gap_closed": self.gap_closed,
+            "warnings": list(self.warnings),
+        }
+
+
+def evaluate(
+    trajectories: Path,
+    ground_truth: Mapping[str, Path],
+    *,
+    iou_threshold: float = 0.5,
+    class_name: str | None = "person",
+    ground_truth_classes: Collection[int] = (PEDESTRIAN,),
+    interpolated: bool = False,
+) -> Scores:
+    """Score a trajectories.csv.
+
+    Args:
+        trajectories: the CSV.
+        ground_truth: camera id -> MOTChallenge ground truth of that camera; the same id in two files is the
+            same person.
+        iou_threshold: in (0, 1], see `Scores`.
+        class_name: the class of the CSV that is scored; None for all.
+        ground_truth_classes: the MOT16/17/20 class ids that are scored. Unlike the official protocol of those
+            challenges, boxes on people of other classes (reflections, static persons) are not forgiven.
+        interpolated: also score rows that interpolation filled in, which no detector saw.
+
+    Raises:
+        InputError: see `read_trajectories`, `read_ground_truth` and `score`.
+    """
+    predicted = read_trajectories(trajectories, class_name=class_name, interpolated=interpolated)
+    truth = {
+        camera: read_ground_truth(path, classes=ground_truth_classes) for camera, path in ground_truth.items()
+    }
+    return score(predicted, truth, iou_threshold=iou_threshold)
+
+
+def score(
+    predicted: Mapping[str, TrajectoryBoxes],
+    ground_truth: Mapping[str, TrackBoxes],
+    *,
+    iou_threshold: float = 0.5,
+) -> Scores:
+    """Score boxes in memory; as `evaluate`.
+
+    Only cameras with ground truth are scored. A camera of the ground truth without any predicted box is a
+    camera in which everybody was missed.
+
+    Raises:
+        InputError: no ground truth at all; predicted boxes, but none in a camera of the ground truth; an id or a
+            track twice in one frame of a camera; a threshold outside (0, 1].
+    """
+    if not 0 < iou_threshold <= 1:
+        raise InputError(f"the IoU threshold is {iou_threshold}. Give one above 0, and at most 1.")
+    if not ground_truth:
+        raise InputError("there is no ground truth. Name at least one camera and its file.")
+    if predicted and not set(predicted) & set(ground_truth):
+        raise InputError(
+            f"the ground truth is of {_names(ground_truth)}, the trajectories are of {_names(predicted)}: no "
+            "camera in common. Name the ground truth as the cameras of the run."
+        )
+    for camera, boxes in ground_truth.items():
+        _check_once(f"the ground truth of camera {camera!r}", "id", boxes, boxes.ids)
+    for camera, track in predicted.items():
+        _check_once(f"what was tracked in camera {camera!r}", "id", track.boxes, track.boxes.ids)
+        _check_once(f"what was tracked in camera {camera!r}", "track", track.boxes, track.track_id)
+    cameras = sorted(ground_truth)
+    truth = [ground_truth[camera] for camera in cameras]
+    nothing = TrajectoryBoxes(TrackBoxes.empty(), np.zeros(0, np.int64))
+    tracks = [predicted.get(camera, nothing) for camera in cameras]
+    sequence = _Sequence.of(truth, [track.boxes for track in tracks])
+    truth_ids = np.concatenate([boxes.ids for boxes in truth])
+    global_ids = np.concatenate([track.boxes.ids for track in tracks])
+    own_ids = _track_ids(tracks)
+    perfect_ids = _perfect_ids(sequence, truth_ids, own_ids, iou_threshold)
+
+    def scores_of(part: _Sequence, ids: IntArray) -> SequenceScores:
+        return _score(part, truth_ids, ids, iou_threshold)
+
+    return Scores(
+        cameras={camera: scores_of(sequence.of_camera(index), global_ids) for index, camera in enumerate(cameras)},
+        all_cameras=scores_of(sequence, global_ids),
+        not_linked=scores_of(sequence, own_ids),
+        perfect_linking=scores_of(sequence, perfect_ids),
+        iou_threshold=iou_threshold,
+        warnings=tuple(_warnings(predicted, ground_truth)),
+    )
+
+
+def _check_once(whose: str, what: str, boxes: TrackBoxes, ids: IntArray) -> None:
+    """InputError if two boxes of one frame have the same of `ids` (N,)."""
+
+    def fail(first: int, second: int) -> NoReturn:
+        raise InputError(
+            f"{whose} has {what} {ids[second]} twice in frame_index {boxes.frame_index[second]}. One person cannot "
+            "be in two boxes of one image: remove or renumber one of them."
+        )
+
+    check_unique((boxes.frame_index, ids), fail)
+
+
+@dataclass(frozen=True, eq=False)
+class _TimeStep:
+    """One frame of one camera.
+
+    truth_rows (G,) and predicted_rows (P,) are rows of the arrays of all cameras, iou is (G, P).
+    """
+
+    camera: int
+    truth_rows: IntArray
+    predicted_rows: IntArray
+    iou: NDArray[np.floating[Any]]
+
+
+@dataclass(frozen=True, eq=False)
+class _Sequence:
+    """Time steps in order: camera by camera, frame by frame. Frames without any box have none."""
+
+    steps: Sequence[_TimeStep]
+
+    @classmethod
+    def of(cls, truth: Sequence[TrackBoxes], predicted: Sequence[TrackBoxes]) -> _Sequence:
+        """From the boxes of each camera; rows count on from one camera to the next."""
+        steps = []
+        first_truth = first_predicted = 0
+        for camera, (real, found) in enumerate(zip(truth, predicted, strict=True)):
+            real_rows, found_rows = _rows_by_frame(real), _rows_by_frame(found)
+            nobody = np.zeros(0, np.int64)
+            for frame in sorted(real_rows.keys() | found_rows.keys()):
+                a, b = real_rows.get(frame, nobody), found_rows.get(frame, nobody)
+                iou = iou_matrix(real.xyxy[a], found.xyxy[b])
+                steps.append(_TimeStep(camera, a + first_truth, b + first_predicted, iou))
+            first_truth += len(real)
+            first_predicted += len(found)
+        return cls(steps)
+
+    def of_camera(self, camera: int) -> _Sequence:
+        """The time steps of one camera."""
+        return _Sequence([step for step in self.steps if step.camera == camera])
+
+
+def _rows_by_frame(boxes: TrackBoxes) -> dict[int, IntArray]:
+    order = np.argsort(boxes.frame_index, kind="stable")
+    frames, starts = np.unique(boxes.frame_index[order], return_index=True)
+    return dict(zip(frames.tolist(), np.split(order, starts[1:]), strict=True)) if len(frames) else {}
+
+
+def _score(
+    sequence: _Sequence, truth_ids: IntArray, predicted_ids: IntArray, iou_threshold: float
+) -> SequenceScores:
+    """Scores of the boxes in `sequence`, with ids given for the rows of all cameras."""
+    truth, truth_count = _dense_ids(truth_ids, [step.truth_rows for step in sequence.steps])
+    found, found_count = _dense_ids(predicted_ids, [step.predicted_rows for step in sequence.steps])
+    boxes, found_boxes = sum(len(ids) for ids in truth), sum(len(ids) for ids in found)
+    data = {
+        "num_timesteps": len(sequence.steps),
+        "num_gt_ids": truth_count,
+        "num_tracker_ids": found_count,
+        "num_gt_dets": boxes,
+        "num_tracker_dets": found_boxes,
+        "gt_ids": truth,
+        "tracker_ids": found,
+        "similarity_scores": [step.iou for step in sequence.steps],
+    }
+    settings = {"THRESHOLD": iou_threshold, "PRINT_CONFIG": False}
+    hota = HOTA().eval_sequence(data)
+    identity = Identity(settings).eval_sequence(data)
+    clear = CLEAR(settings).eval_sequence(data)
+
+    def share(value: Any, *, of: int) -> float | None:
+        return float(np.mean(value)) if of else None
+
+    return SequenceScores(
+        hota=share(hota["HOTA"], of=boxes + found_boxes),
+        det_a=share(hota["DetA"], of=boxes + found_boxes),
+        ass_a=share(hota["AssA"], of=boxes + found_boxes),
+        idf1=share(identity["IDF1"], of=boxes + found_boxes),
+        idp=share(identity["IDP"], of=found_boxes),
+        idr=share(identity["IDR"], of=boxes),
+        mota=share(clear["MOTA"], of=boxes),
+        id_switches=int(clear["IDSW"]),
+        false_positives=int(clear["CLR_FP"]),
+        false_negatives=int(clear["CLR_FN"]),
+        ground_truth_boxes=boxes,
+        predicted_boxes=found_boxes,
+        ground_truth_ids=truth_count,
+        predicted_ids=found_count,
+    )
+
+
+def _dense_ids(ids: IntArray, rows: Sequence[IntArray]) -> tuple[list[IntArray], int]:
+    """The ids at the rows of each time step, renumbered 0, 1 ... without gaps, and how many there are."""
+    if not rows:
+        return [], 0
+    distinct, dense = np.unique(ids[np.concatenate(rows)], return_inverse=True)
+    ends = np.cumsum([len(step) for step in rows])[:-1]
+    return np.split(dense, ends), len(distinct)
+
+
+def _track_ids(tracks: Sequence[TrajectoryBoxes]) -> IntArray:
+    """An id for each pair (camera, track), at the rows of all cameras."""
+    parts, first = [], 0
+    for track in tracks:
+        distinct, dense = np.unique(track.track_id, return_inverse=True)
+        parts.append(dense + first)
+        first += len(distinct)
+    return np.concatenate(parts)
+
+
+def _perfect_ids(sequence: _Sequence, truth_ids: IntArray, track_ids: IntArray, iou_threshold: float) -> IntArray:
+    """The ids that the best linker could give to whole tracks, at the rows of all cameras.
+
+    A track gets the person on whom it is in most frames (then the larger sum of IoU, then the smaller id). One
+    person cannot have two tracks of a camera in one frame: the track with fewer frames on the person then keeps
+    an id of its own, as does a track that is on nobody.
+    """
+    frames_on: dict[int, dict[int, int]] = defaultdict(lambda: defaultdict(int))
+    iou_on: dict[int, dict[int, float]] = defaultdict(lambda: defaultdict(float))
+    steps_of: dict[int, set[int]] = defaultdict(set)
+    for number, step in enumerate(sequence.steps):
+        for track in track_ids[step.predicted_rows]:
+            steps_of[int(track)].add(number)
+        for g, p in zip(*np.nonzero(step.iou >= iou_threshold), strict=True):
+            track, person = int(track_ids[step.predicted_rows[p]]), int(truth_ids[step.truth_rows[g]])
+            frames_on[track][person] += 1
+            iou_on[track][person] += float(step.iou[g, p])
+    choices = []
+    for track, frames in frames_on.items():
+        person = max(frames, key=lambda p: (frames[p], iou_on[track][p], -p))
+        choices.append((-frames[person], -iou_on[track][person], track, person))
+    own_id_offset = int(truth_ids.max(initial=0)) + 1
+    best = np.arange(int(track_ids.max(initial=-1)) + 1) + own_id_offset
+    taken: dict[int, set[int]] = defaultdict(set)
+    for _, _, track, person in sorted(choices):
+        if taken[person].isdisjoint(steps_of[track]):
+            taken[person] |= steps_of[track]
+            best[track] = person
+    return best[track_ids]
+
+
+def _warnings(predicted: Mapping[str, TrajectoryBoxes], ground_truth: Mapping[str, TrackBoxes]) -> list[str]:
+    warnings = []
+    for camera in sorted(set(predicted) - set(ground_truth)):
+        warnings.append(f"camera {camera!r} has no ground truth and is left out")
+    for camera in sorted(ground_truth):
+        truth = ground_truth[camera]
+        if camera not in predicted:
+            warnings.append(
+                f"camera {camera!r} is not in the trajectories: all its {len(truth)} boxes count as missed"
+            )
+        elif len(truth):
+            frames = predicted[camera].boxes.frame_index
+            outside = (frames < truth.frame_index.min()) | (frames > truth.frame_index.max())
+            if outside.any():
+                warnings.append(
+                    f"camera {camera!r}: {int(outside.sum())} predicted boxes lie before the first or after the "
+                    "last frame with ground truth and count as false"
+                )
+    return warnings
+
+
+def _names(cameras: Collection[str]) -> str:
+    return ", ".join(repr(camera) for camera in sorted(cameras)) or "no camera"

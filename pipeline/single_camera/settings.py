@@ -1,0 +1,47 @@
+"""Settings of the tracker of one camera; configs/default.yaml explains every key."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field, model_validator
+
+from pipeline.core.section import Count, MatchingSection, NotNegative, Positive, PositiveShare, Share
+
+
+class TrackerSettings(MatchingSection):
+    """Association inside one camera."""
+
+    high_confidence: Share
+    low_confidence: Share
+    new_track_confidence: Share
+    max_iou_distance_high: PositiveShare
+    max_iou_distance_low: Share
+    max_iou_distance_tentative: Share
+    max_gate_distance: Positive
+    somebody_else_factor: Annotated[float, Field(ge=1)]
+    duplicate_iou: Share
+    confirm_after_s: NotNegative
+    max_lost_s: Positive
+    embedding_interval_s: Positive
+    embedding_first_interval_s: NotNegative
+    first_crops: Count
+    sparse_frames_s: Positive
+    overlap_trusted_s: Positive
+    ambiguous_iou: Share
+    ambiguous_margin_iou: Share
+    good_crop_confidence: Share
+    good_crop_height_px: NotNegative
+    good_crop_max_overlap: Share
+    border_margin_px: NotNegative
+    process_noise: Positive
+    measurement_noise: Positive
+
+    @model_validator(mode="after")
+    def _ordered(self) -> TrackerSettings:
+        if not self.low_confidence <= self.high_confidence <= self.new_track_confidence:
+            raise ValueError(
+                "low_confidence <= high_confidence <= new_track_confidence must hold, but they are "
+                f"{self.low_confidence}, {self.high_confidence}, {self.new_track_confidence}"
+            )
+        return self

@@ -1,0 +1,1 @@
+"""Retrieval measured: mAP, CMC, mINP, lists of results."""

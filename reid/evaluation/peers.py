@@ -1,0 +1,89 @@
+"""Re-identification networks of others beside the project's own: to compare with, or to learn from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from rich.progress import track
+
+from pipeline.core.errors import InputError
+from pipeline.core.network_input import INPUT_PRESETS, NetworkInput, parse_network_input
+from reid.backends.foreign import ForeignBackend
+from reid.crops import resize_image, resize_opencv
+from reid.datasets import CropSet, read_rgb
+from reid.distances import Float32Array, unit_rows
+from reid.foreign_network import load_foreign
+
+_BATCH = 16
+
+
+@dataclass(frozen=True)
+class Peer:
+    """A network to measure beside the project's own.
+
+    Attributes:
+        name: under which its figures are printed.
+        path: OpenVINO IR (.xml) or ONNX (.onnx).
+        input: what its pixels are.
+    """
+
+    name: str
+    path: Path
+    input: NetworkInput
+
+
+def parse_peer(text: str) -> Peer:
+    """Read NAME=FILE,INPUT.
+
+    Raises:
+        InputError: another form, an unknown input, or no such file.
+    """
+    name, path, network_input = named_network("--peer", text)
+    if network_input is None:
+        raise InputError(f"--peer {text!r}: expected NAME=FILE,INPUT, such as intel=network.xml,bgr255")
+    return Peer(name, path, network_input)
+
+
+def named_network(option: str, text: str) -> tuple[str, Path, NetworkInput | None]:
+    """Read NAME=FILE or NAME=FILE,INPUT, where INPUT is a preset or a YAML mapping; errors as of `parse_peer`."""
+    name, equals, rest = text.partition("=")
+    if not (name and equals and rest) or ("," not in rest and not Path(rest).is_file()):
+        raise InputError(f"{option} {text!r}: expected NAME=FILE,INPUT, such as intel=network.xml,bgr255")
+    if Path(rest).is_file():
+        return name, Path(rest), None
+    path, _, stated = rest.partition(",{") if rest.endswith("}") else rest.rpartition(",")
+    network_input = parse_network_input(option, "{" + stated if rest.endswith("}") else stated)
+    if not Path(path).is_file():
+        raise InputError(f"{option} {text!r}: there is no file {path}")
+    return name, Path(path), network_input
+
+
+def network_features(
+    path: Path, crops: CropSet, pixels: str | NetworkInput, *, description: str = "peer"
+) -> Float32Array:
+    """Embed crops with a network of others on the CPU, in 32 bit, with a progress bar.
+
+    Args:
+        path: .xml or .onnx file of a network that takes (N, 3, H, W) and returns (N, D).
+        pixels: what its input holds, or the name of a preset.
+        description: what the progress bar says.
+
+    Returns:
+        (N, D) float32 in the order of the crops, L2-normalised.
+
+    Raises:
+        InputError: OpenVINO is not installed, the file is no such network, or a crop cannot be read.
+    """
+    network = load_foreign(path, INPUT_PRESETS[pixels] if isinstance(pixels, str) else pixels)
+    backend = ForeignBackend(network, exact=True)
+    features = []
+    for start in track(range(0, len(crops), _BATCH), description=description):
+        images = [
+            resize_image(read_rgb(crop.path), network.header.image_size, resize_opencv)
+            for crop in crops.crops[start : start + _BATCH]
+        ]
+        features.append(backend.features(torch.stack(images), np.full(len(images), -1, np.int64)))
+    return unit_rows(np.concatenate(features))

@@ -1,0 +1,108 @@
+"""The figures of one or several models on a data set: over all crops and between cameras."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.table import Table
+
+from reid.datasets import CropSet
+from reid.distances import Distance, squared_euclidean_distance, unit_rows
+from reid.evaluation.camera_pairs import CameraPairMetrics, evaluate_camera_pairs
+from reid.evaluation.retrieval import LabelledFeatures, RetrievalMetrics, evaluate_retrieval, mean_metrics
+
+_FIGURES = (("mAP", "mAP"), ("mINP", "mINP"), ("rank1", "rank-1"), ("rank5", "rank-5"), ("rank10", "rank-10"))
+_PAIRS_WITH_DIRECTIONS = 10  # a table of more camera pairs shows their means alone
+
+DrawFeatures = tuple[LabelledFeatures, LabelledFeatures]
+"""Of query and gallery; the same object twice where they are the same crops."""
+
+
+@dataclass(frozen=True, eq=False)
+class RetrievalReport:
+    """Figures of one model.
+
+    Attributes:
+        overall: all queries, all crops as gallery.
+        between_cameras: each pair of cameras on its own.
+    """
+
+    overall: RetrievalMetrics
+    between_cameras: CameraPairMetrics
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON: "all", "camera_pairs" and "directions"."""
+        return {"all": self.overall.to_dict(), **self.between_cameras.to_dict()}
+
+
+def camera_means(crops: CropSet, features: NDArray[Any]) -> dict[str, NDArray[np.float32]]:
+    """Camera -> the mean (D,) of its crops' L2-normalised features, of `features` (N, D); needs no identities."""
+    unit = unit_rows(features)
+    cameras = np.array([crop.camera for crop in crops.crops])
+    return {name: unit[cameras == name].mean(axis=0) for name in crops.cameras}
+
+
+def centred_features(
+    crops: CropSet, features: NDArray[Any], means: Mapping[str, NDArray[np.float32]]
+) -> NDArray[np.float32]:
+    """L2-normalised features (N, D) minus the mean of their camera, where `means` has one."""
+    unit = unit_rows(features)
+    for row, crop in enumerate(crops.crops):
+        unit[row] -= means.get(crop.camera, 0.0)
+    return unit
+
+
+def retrieval_report(
+    draws: Sequence[DrawFeatures], distance: Distance = squared_euclidean_distance
+) -> RetrievalReport:
+    """Measure features. Over several draws `overall` is the mean, and there are no figures between cameras.
+
+    Raises:
+        InputError: nobody among the queries is seen by two cameras.
+    """
+    overall = mean_metrics([evaluate_retrieval(query, gallery, distance) for query, gallery in draws])
+    if len(draws) > 1:
+        return RetrievalReport(overall, CameraPairMetrics({}))
+    return RetrievalReport(overall, evaluate_camera_pairs(*draws[0], distance))
+
+
+def overall_table(reports: Mapping[str, RetrievalReport], title: str) -> Table:
+    """One row a model: all figures over all crops."""
+    table = Table(title=title, title_justify="left")
+    table.add_column("model")
+    for _, heading in _FIGURES:
+        table.add_column(heading, justify="right")
+    table.add_column("queries", justify="right")
+    for name, report in reports.items():
+        figures = report.overall.to_dict()
+        table.add_row(name, *(_percent(figures[key]) for key, _ in _FIGURES), str(figures["queries"]))
+    return table
+
+
+def camera_table(reports: Mapping[str, RetrievalReport], title: str) -> Table:
+    """One row a pair of cameras, with rank-1 and mAP of every model."""
+    first = next(iter(reports.values())).between_cameras
+    table = Table(title=title, title_justify="left")
+    table.add_column("query -> gallery", no_wrap=True)
+    for name in reports:
+        table.add_column(name, justify="right", overflow="fold", min_width=len("100.0 / 100.0"))
+
+    def add(label: str, figures: Sequence[Mapping[str, float]]) -> None:
+        table.add_row(label, *(f"{_percent(each['rank1'])} / {_percent(each['mAP'])}" for each in figures))
+
+    pairs = [report.between_cameras.pairs() for report in reports.values()]
+    for pair in first.pairs():
+        if len(first.pairs()) <= _PAIRS_WITH_DIRECTIONS:
+            for way in (pair, (pair[1], pair[0])):
+                add(" -> ".join(way), [r.between_cameras.directions[way].to_dict() for r in reports.values()])
+        add(f"{' - '.join(pair)}, mean", [of_model[pair] for of_model in pairs])
+    add("all", [report.overall.to_dict() for report in reports.values()])
+    return table
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f}"

@@ -1,0 +1,288 @@
+"""Learning the side information of a site's cameras from its own unlabelled recordings.
+
+Crops of one track show one person; two tracks that a camera sees at one time are two people; and tracks of two cameras
+that are each other's nearest by far are probably one person. That is enough for a contrastive loss on the
+cameras' rows alone: the network stays as it is, and with it everything it knows. On request its layer norms are
+learned, too: a few thousand values, in the site's file, beside the network.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from pipeline.core.datatypes import FloatArray, IntArray
+from pipeline.core.errors import InputError
+from reid.backends.base import Backend
+from reid.checkpoints import LoadedModel
+from reid.crops import normalise
+from reid.foreign_network import ForeignNetwork
+from reid.models.sie import UNKNOWN
+from reid.models.transreid import TransReID
+from reid.site.site import Site, layer_norms, unknown_camera_row, with_site
+from reid.site.site_crops import SiteCrops
+from reid.training.losses import supervised_contrastive_loss
+from reid.training.sampler import PKSampler
+
+#: A contrast between fewer tracks says nothing about a camera.
+FEWEST_TRACKS = 4
+_EPOCHS_BETWEEN_ROUNDS = 1_000_000  # more than a round takes
+
+
+@dataclass(frozen=True)
+class AdaptationSettings:
+    """How rows are learned.
+
+    Attributes:
+        rounds: the probable pairs of tracks are found anew before each.
+        steps_per_round: batches a round, whatever the number of crops: the rows move about as far with each
+            batch, and too far makes them worse than none.
+        tracks_per_batch, crops_per_track: P and K of the batches; P is lower where there are fewer people.
+        learning_rate: of Adam, at the start; it falls to a tenth on a cosine.
+        learn_norms: whether weights and biases of the layer norms are learned beside the rows, for all cameras alike.
+        norm_learning_rate_factor: theirs, as a share of that of the rows: each of them moves every feature.
+        temperature: of the contrastive loss.
+        pair_margin: two tracks of two cameras are probably one person if they are each other's nearest
+            and the second nearest is further by this cosine distance.
+        subtract_means: whether the site file also holds each camera's mean feature, to be subtracted.
+        seed: of the order of the crops.
+    """
+
+    rounds: int = 3
+    steps_per_round: int = 25
+    tracks_per_batch: int = 12
+    crops_per_track: int = 4
+    learning_rate: float = 3e-3
+    learn_norms: bool = False
+    norm_learning_rate_factor: float = 0.1
+    temperature: float = 0.1
+    pair_margin: float = 0.05
+    subtract_means: bool = True
+    seed: int = 0
+
+    def lr_at(self, progress: float) -> float:
+        """Learning rate when the share `progress` of the steps is done."""
+        return self.learning_rate * (0.55 + 0.45 * math.cos(math.pi * progress))
+
+
+def adapt(
+    loaded: LoadedModel,
+    crops: SiteCrops,
+    settings: AdaptationSettings,
+    *,
+    device: torch.device,
+    on_step: Callable[[int, int, float], None] = lambda done, total, loss: None,
+) -> Site:
+    """Learn a row for each camera of the site, and the norms if the settings say so.
+
+    Args:
+        loaded: the model; it is not changed.
+        on_step: told after every batch how many are done, how many there are, and the loss.
+
+    Raises:
+        InputError: too few tracks to learn from, or a model that cannot be adapted.
+    """
+    _check_tracks(crops)
+    start = unknown_camera_row(loaded.model).numpy()
+    site = Site(
+        model_hash=loaded.model_hash,
+        camera_names=crops.camera_names,
+        rows=np.repeat(start[None], len(crops.camera_names), axis=0).astype(np.float32),
+        card={"crops": len(crops.images), "tracks": crops.tracks, "settings": asdict(settings)},
+    )
+    for number in range(settings.rounds):
+        features = crop_features(with_site(loaded, site), crops, device=device)
+        labels = probable_people(features, crops, margin=settings.pair_margin)
+        site = _learn(loaded, site, crops, labels, settings, number, device, on_step)
+    if settings.subtract_means:
+        site = replace(
+            site, means=camera_means(crop_features(with_site(loaded, site), crops, device=device), crops)
+        )
+    return site
+
+
+def measure_means(network: ForeignNetwork, backend: Backend, crops: SiteCrops, *, batch: int = 64) -> Site:
+    """A site of a network of others: the mean feature of each camera, which is all that can be learned beside it.
+
+    Raises:
+        InputError: too few tracks to learn from.
+    """
+    _check_tracks(crops)
+    features = np.concatenate(
+        [
+            backend.features(torch.from_numpy(images), np.full(len(images), UNKNOWN, np.int64))
+            for images in np.split(crops.images, range(batch, len(crops.images), batch))
+        ]
+    )
+    unit = np.asarray(features / np.linalg.norm(features, axis=1, keepdims=True).clip(1e-12), np.float32)
+    return Site(
+        model_hash=network.header.model_hash,
+        camera_names=crops.camera_names,
+        rows=np.zeros((len(crops.camera_names), 0), np.float32),
+        means=camera_means(unit, crops),
+        card={"crops": len(crops.images), "tracks": crops.tracks},
+    )
+
+
+def _check_tracks(crops: SiteCrops) -> None:
+    if crops.tracks < FEWEST_TRACKS:
+        raise InputError(
+            f"the recordings give {crops.tracks} usable tracks; at least {FEWEST_TRACKS} are needed to learn from: "
+            "give longer recordings"
+        )
+
+
+def crop_features(loaded: LoadedModel, crops: SiteCrops, *, device: torch.device, batch: int = 64) -> FloatArray:
+    """(N, D) L2-normalised features of the crops, each with the row of its camera, as `loaded` names them."""
+    model = loaded.model.to(device).eval()
+    rows = torch.tensor([loaded.camera_names.index(name) for name in crops.camera_names])
+    camera = rows[torch.from_numpy(crops.camera[crops.track])]
+    parts = []
+    with torch.inference_mode():
+        for first in range(0, len(crops.images), batch):
+            images = _images(loaded, crops, np.arange(first, min(first + batch, len(crops.images))), device)
+            features = model(images, camera[first : first + batch].to(device))
+            parts.append(functional.normalize(features.float(), dim=1).cpu().numpy())
+    return np.concatenate(parts)
+
+
+def camera_means(features: FloatArray, crops: SiteCrops) -> FloatArray:
+    """(C, D) mean feature of each camera, every track counting the same."""
+    tracks = track_means(features, crops)
+    means = [tracks[crops.camera == camera].mean(axis=0) for camera in range(len(crops.camera_names))]
+    return np.stack(means).astype(np.float32)
+
+
+def track_means(features: FloatArray, crops: SiteCrops) -> FloatArray:
+    """(T, D) mean feature of each track."""
+    sums = np.zeros((crops.tracks, features.shape[1]), np.float32)
+    np.add.at(sums, crops.track, features)
+    return np.asarray(sums / np.bincount(crops.track, minlength=crops.tracks)[:, None], np.float32)
+
+
+def probable_people(features: FloatArray, crops: SiteCrops, *, margin: float) -> IntArray:
+    """(T,) the same number for tracks that are probably one person.
+
+    Tracks of two cameras are joined if each is the other's nearest in that camera, and the second nearest of both is
+    further by `margin`; distances are cosines after subtracting each camera's mean. Joining never brings two tracks
+    together that are certainly two people. Surest pairs first.
+    """
+    centred = track_means(features, crops) - camera_means(features, crops)[crops.camera]
+    centred /= np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), 1e-12)
+    similarity = centred @ centred.T
+    pairs: list[tuple[float, int, int]] = []
+    for first in range(len(crops.camera_names)):
+        for second in range(first + 1, len(crops.camera_names)):
+            rows, columns = np.flatnonzero(crops.camera == first), np.flatnonzero(crops.camera == second)
+            if len(rows) < 2 or len(columns) < 2:
+                continue
+            block = similarity[np.ix_(rows, columns)]
+            nearest, nearest_back = block.argmax(axis=1), block.argmax(axis=0)
+            gap_there = _lead(block)
+            gap_back = _lead(block.T)
+            for row, column in enumerate(nearest.tolist()):
+                gap = min(gap_there[row], gap_back[column])
+                if nearest_back[column] == row and gap >= margin:
+                    pairs.append((-float(gap), int(rows[row]), int(columns[column])))
+    labels = np.arange(crops.tracks)
+    exclusive = crops.exclusive
+    for _, one, other in sorted(pairs):
+        mine, theirs = labels == labels[one], labels == labels[other]
+        if not exclusive[np.ix_(mine, theirs)].any():
+            labels[theirs] = labels[one]
+    return labels
+
+
+def _lead(similarity: NDArray[np.floating]) -> NDArray[np.floating]:
+    """By how much the best of each row is ahead of the second best."""
+    ordered = np.partition(similarity, -2, axis=1)
+    return np.asarray(ordered[:, -1] - ordered[:, -2])
+
+
+def _learn(
+    loaded: LoadedModel,
+    site: Site,
+    crops: SiteCrops,
+    labels: IntArray,
+    settings: AdaptationSettings,
+    number: int,
+    device: torch.device,
+    on_step: Callable[[int, int, float], None],
+) -> Site:
+    """Round `number` on what the site learns; `labels` (T,) says which tracks are one person."""
+    adapted = with_site(loaded, site)
+    model = adapted.model.to(device).eval().requires_grad_(False)
+    own = [adapted.camera_names.index(name) for name in site.camera_names]
+    camera = torch.tensor(own)[torch.from_numpy(crops.camera[crops.track])]
+    rows = torch.from_numpy(site.rows).to(device).clone().requires_grad_(True)
+    norms: dict[str, Tensor] = {}
+    if settings.learn_norms:
+        norms = {name: values.clone().requires_grad_(True) for name, values in layer_norms(model).items()}
+    # (parameters, factor on the learning rate)
+    learned = [([rows], 1.0), (list(norms.values()), settings.norm_learning_rate_factor)]
+    optimizer = torch.optim.Adam([{"params": parameters} for parameters, _ in learned if parameters])
+    crop_labels = labels[crops.track]
+    sampler = PKSampler(
+        crop_labels.tolist(),
+        ids_per_batch=min(settings.tracks_per_batch, len(np.unique(labels))),
+        crops_per_id=settings.crops_per_track,
+        seed=settings.seed,
+    )
+    done, total = number * settings.steps_per_round, settings.rounds * settings.steps_per_round
+    for step, batch in enumerate(_endless(sampler, number), start=done):
+        if step == done + settings.steps_per_round:
+            break
+        chosen = np.array(batch)
+        for group, (_, factor) in zip(optimizer.param_groups, learned, strict=False):
+            group["lr"] = factor * settings.lr_at(step / total)
+        images = _images(loaded, crops, chosen, device)
+        features = _features_with_rows(model, images, rows, camera[chosen], own, norms)
+        person = torch.from_numpy(crop_labels[chosen]).to(device)
+        loss = supervised_contrastive_loss(features, person, settings.temperature)
+        optimizer.zero_grad()
+        torch.autograd.backward(loss)
+        optimizer.step()
+        on_step(step + 1, total, float(loss.detach()))
+    return replace(site, rows=_array(rows), norms={name: _array(values) for name, values in norms.items()})
+
+
+def _array(values: Tensor) -> FloatArray:
+    return values.detach().cpu().numpy().astype(np.float32)
+
+
+def _endless(sampler: PKSampler, number: int) -> Iterator[list[int]]:
+    """Batches of round `number`: epoch after epoch, none of them another round's."""
+    for epoch in itertools.count(number * _EPOCHS_BETWEEN_ROUNDS):
+        yield from sampler.batches(epoch)
+
+
+def _features_with_rows(
+    model: TransReID,
+    images: Tensor,
+    rows: Tensor,
+    camera: Tensor,
+    own: Sequence[int],
+    norms: Mapping[str, Tensor],
+) -> Tensor:
+    """Features (B, D) with the rows and norms of the site in place, so that gradients reach them."""
+    table = model.base.sie_embed.detach().clone()
+    views = max(model.config.views, 1)
+    index = torch.tensor([row * views + view for row in own for view in range(views)], device=table.device)
+    table = table.index_copy(0, index, rows.repeat_interleave(views, dim=0)[:, None])
+    result: Tensor = torch.func.functional_call(
+        model, {"base.sie_embed": table, **norms}, (images, camera.to(images.device))
+    )
+    return result
+
+
+def _images(loaded: LoadedModel, crops: SiteCrops, chosen: IntArray, device: torch.device) -> Tensor:
+    images = torch.from_numpy(crops.images[chosen]).to(device)
+    return normalise(images, loaded.input_mean, loaded.input_std, torch.float32)

@@ -1,0 +1,91 @@
+"""Which side information (SIE) the crops of each camera are given in an evaluation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from enum import StrEnum
+
+from torch import Tensor
+
+from pipeline.core.errors import InputError
+from reid.checkpoints import LoadedModel
+from reid.models.transreid import TransReID, TransReIDConfig
+
+
+class CameraRows(StrEnum):
+    """What is added to the tokens of a crop."""
+
+    OWN = "own"  #: the row of its camera's name; a camera that the model does not know: as UNKNOWN, or as MEAN
+    UNKNOWN = "unknown"  #: the row that was trained for cameras that the model does not know
+    MEAN = "mean"  #: the mean of the rows of all cameras of the training
+    WRONG = "wrong"  #: the row of the camera after its own; for cameras that the model does not know, one after another
+    NONE = "none"  #: nothing
+
+
+def with_camera_rows(loaded: LoadedModel, choice: CameraRows, cameras: Sequence[str]) -> LoadedModel:
+    """The model with a camera table that gives each of `cameras` the rows of `choice`.
+
+    A table of cameras and viewpoints keeps its viewpoints: a row is then one of them for each viewpoint.
+
+    Args:
+        loaded: is not changed.
+        cameras: names of the cameras of the evaluation.
+
+    Raises:
+        InputError: the checkpoint has no such rows; says why.
+    """
+    config = loaded.model.config
+    if choice is CameraRows.OWN or (choice is CameraRows.NONE and not config.sie_rows):
+        return loaded
+    if choice is CameraRows.NONE:
+        return replace(loaded, model=_with_state(loaded, replace(config, sie_coefficient=0.0), None))
+    if not config.cameras:
+        raise InputError(
+            f"--rows {choice} is impossible with this checkpoint: it was trained without a table of cameras; use "
+            f"--rows {CameraRows.NONE}"
+        )
+    if choice is CameraRows.UNKNOWN and not config.unknown_row:
+        raise InputError(
+            f"--rows {choice} is impossible with this checkpoint: it was trained without a row for unknown "
+            f"cameras; use --rows {CameraRows.MEAN}"
+        )
+    if choice is CameraRows.WRONG and config.cameras == 1 and set(cameras) & set(loaded.camera_names):
+        raise InputError(f"--rows {choice} is impossible with this checkpoint: its table has only one camera")
+    table = loaded.model.base.sie_embed.detach()
+    views = max(config.views, 1)
+    own = table[: config.cameras * views].reshape(config.cameras, views, config.width)
+    if choice is CameraRows.WRONG:
+        rows = own[_wrong_rows(loaded.camera_names, cameras)]
+    elif choice is CameraRows.MEAN:
+        rows = own.mean(dim=0).expand(len(cameras), -1, -1)
+    else:
+        rows = table[-1].expand(len(cameras), views, -1)
+    model = _with_state(
+        loaded, replace(config, cameras=len(cameras), unknown_row=False), rows.reshape(-1, 1, config.width)
+    )
+    return replace(loaded, model=model, camera_names=tuple(cameras))
+
+
+def _wrong_rows(known: Sequence[str], cameras: Sequence[str]) -> list[int]:
+    """A row of `known` for each camera that is not its own."""
+    rows = []
+    strangers = 0
+    for camera in cameras:
+        if camera in known:
+            rows.append((known.index(camera) + 1) % len(known))
+        else:
+            rows.append(strangers % len(known))
+            strangers += 1
+    return rows
+
+
+def _with_state(loaded: LoadedModel, config: TransReIDConfig, table: Tensor | None) -> TransReID:
+    """The loaded model's tensors in a model of another configuration, with another camera table if one is given."""
+    model = TransReID.uninitialised(config)
+    state = dict(loaded.model.state_dict())
+    if table is not None:
+        state["base.sie_embed"] = table
+    model.load_state_dict(state)
+    model.neck_feature = loaded.model.neck_feature
+    return model.eval()

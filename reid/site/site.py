@@ -1,0 +1,233 @@
+"""What is known about the cameras of one site beside a model: a small file, learned without labels.
+
+A site has a row of side information (SIE) for each of its cameras, and, where it was measured, the mean feature of each
+camera, which is subtracted before features are compared; on request also layer norms of its own. `python -m reid adapt`
+writes the file, the pipeline loads it beside the checkpoint (`embedder.site`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+
+from pipeline.core.datatypes import FloatArray, check_array
+from pipeline.core.errors import InputError
+from reid.checkpoints import LoadedModel
+from reid.models.sie import side_information
+from reid.models.transreid import TransReID
+from reid.safetensors_file import write_safetensors
+
+SITE_FORMAT_KEY = "mtmc_site"
+FORMAT_VERSION = 1
+NORMS_FORMAT_VERSION = (
+    2  # of files with norms, which a program that knows only version 1 would leave out unnoticed
+)
+_NORM_PREFIX = "norms."  # of the tensors in the file
+
+
+@dataclass(frozen=True, eq=False)
+class Site:
+    """The cameras of a site as one model sees them.
+
+    Attributes:
+        model_hash: of the weights' file that the site was learned for; it fits no other.
+        camera_names: C names, those of the pipeline's configuration.
+        rows: (C, W) float32, the side information of each camera; W is the width of the model's tokens, 0 for a
+            network of others, which has no side information.
+        means: (C, D) float32, each camera's mean L2-normalised feature, computed with its row; None where
+            nothing is to be subtracted.
+        norms: what replaces the weights and biases of layer norms of the model, whatever the camera: name of the
+            parameter -> (W,) float32; empty where the model's own stay.
+        card: anything that JSON can hold: how it was learned, calibration.
+    """
+
+    model_hash: str
+    camera_names: tuple[str, ...]
+    rows: FloatArray
+    means: FloatArray | None = None
+    norms: Mapping[str, FloatArray] = field(default_factory=dict)
+    card: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        count = len(self.camera_names)
+        if not count or len(set(self.camera_names)) != count:
+            raise ValueError(f"Site.camera_names must be different names, but they are {self.camera_names}")
+        check_array("Site", "rows", self.rows, (count, None), np.float32)
+        if self.means is not None:
+            check_array("Site", "means", self.means, (count, None), np.float32)
+        for name, values in self.norms.items():
+            check_array("Site", f"norms[{name}]", values, (None,), np.float32)
+
+    @property
+    def site_hash(self) -> str:
+        """16 hex digits of what changes the embeddings: names, rows, means and norms."""
+        digest = hashlib.sha256(json.dumps(list(self.camera_names)).encode())
+        for array in (self.rows, self.means):
+            digest.update(b"" if array is None else np.ascontiguousarray(array).tobytes())
+        for name, values in sorted(self.norms.items()):
+            digest.update(name.encode() + np.ascontiguousarray(values).tobytes())
+        return digest.hexdigest()[:16]
+
+    @property
+    def embedding_hash(self) -> str:
+        """Hash of the model together with the site: embeddings with and without it are never compared."""
+        return f"{self.model_hash}+{self.site_hash}"
+
+    def rows_of(
+        self, wanted: Mapping[str, str | int | None], model_cameras: Sequence[str]
+    ) -> dict[str, str | int | None]:
+        """Which row of `with_site`'s table each camera of the pipeline uses.
+
+        Args:
+            wanted: camera -> row of the model's own table, by name or number, or None where nothing is wished.
+            model_cameras: names of that table's rows.
+
+        Returns:
+            Camera -> a name: the wished one, else the camera's own if the site has it, else None.
+        """
+        rows: dict[str, str | int | None] = {}
+        for camera, row in wanted.items():
+            if isinstance(row, int) and 0 <= row < len(model_cameras):
+                row = model_cameras[row]
+            rows[camera] = camera if row is None and camera in self.camera_names else row
+        return rows
+
+    @property
+    def camera_means(self) -> dict[str, FloatArray]:
+        """Camera name -> mean feature (D,); empty without means."""
+        return {} if self.means is None else dict(zip(self.camera_names, self.means, strict=True))
+
+
+def save_site(path: Path, site: Site) -> None:
+    """Write `site` to `path`, at once; RunError if that cannot be done."""
+    header = {
+        "version": NORMS_FORMAT_VERSION if site.norms else FORMAT_VERSION,
+        "model_hash": site.model_hash,
+        "camera_names": list(site.camera_names),
+        "card": dict(site.card),
+    }
+    arrays = {"rows": site.rows} | ({} if site.means is None else {"means": site.means})
+    arrays |= {_NORM_PREFIX + name: values for name, values in site.norms.items()}
+    tensors = {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in arrays.items()}
+    write_safetensors(path, tensors, {SITE_FORMAT_KEY: json.dumps(header)})
+
+
+def load_site(path: Path) -> Site:
+    """Read a file that `save_site` wrote.
+
+    Raises:
+        InputError: the file is missing, damaged or of another format.
+    """
+    if not path.is_file():
+        raise InputError(f"there is no site file {path}; `python -m reid adapt` writes one")
+    try:
+        with safe_open(path, framework="numpy") as file:
+            metadata = file.metadata() or {}
+            if SITE_FORMAT_KEY not in metadata:
+                raise InputError(f"{path} is no site file: `python -m reid adapt` writes one")
+            header = json.loads(metadata[SITE_FORMAT_KEY])
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - no mapping
+    except (SafetensorError, json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} is not a readable site file: {error}") from error
+    if header.get("version") not in (FORMAT_VERSION, NORMS_FORMAT_VERSION):
+        raise InputError(
+            f"{path} has format version {header.get('version')}, but this program reads versions {FORMAT_VERSION} "
+            f"and {NORMS_FORMAT_VERSION}"
+        )
+    try:
+        return Site(
+            model_hash=header["model_hash"],
+            camera_names=tuple(header["camera_names"]),
+            rows=tensors["rows"],
+            means=tensors.get("means"),
+            norms={
+                key.removeprefix(_NORM_PREFIX): values
+                for key, values in tensors.items()
+                if key.startswith(_NORM_PREFIX)
+            },
+            card=header["card"],
+        )
+    except (KeyError, ValueError) as error:
+        raise InputError(f"{path} does not describe a site as this version expects it: {error}") from error
+
+
+def with_site(loaded: LoadedModel, site: Site) -> LoadedModel:
+    """The model with the site's cameras in its camera table, behind those it was trained with.
+
+    A camera of the training data that has the name of one of the site's is replaced by that. Cameras of
+    neither get what they would get without a site. A model without side information gets a table.
+
+    Raises:
+        InputError: the site was learned for another model, or does not fit this one.
+    """
+    if site.model_hash != loaded.model_hash:
+        raise InputError(
+            f"the site file was learned for the model {site.model_hash}, but the weights are {loaded.model_hash}: "
+            "adapt again with these weights, or use no site file"
+        )
+    config = loaded.model.config
+    if site.rows.shape[1] != config.width:
+        raise InputError(f"the site's rows have {site.rows.shape[1]} values, but the model's have {config.width}")
+    if site.means is not None and site.means.shape[1] != config.feature_dim:
+        raise InputError(
+            f"the site's means have {site.means.shape[1]} values, but the model's features {config.feature_dim}"
+        )
+    own_norms = layer_norms(loaded.model)
+    for name, values in site.norms.items():
+        if name not in own_norms or own_norms[name].shape != values.shape:
+            raise InputError(
+                f"the site has values for {name} {values.shape}, but the model has no such layer norm"
+            )
+    views = max(config.views, 1)
+    kept = [row for row, name in enumerate(loaded.camera_names) if name not in site.camera_names]
+    old = loaded.model.base.sie_embed.detach() if config.sie_rows else torch.zeros(0, 1, config.width)
+    if config.cameras:
+        own = old[: config.cameras * views].reshape(config.cameras, views, config.width)[kept]
+    else:
+        own = torch.zeros(0, views, config.width)
+    new = torch.from_numpy(site.rows)[:, None].expand(-1, views, -1)
+    table = torch.cat([torch.cat([own, new]).flatten(0, 1), unknown_camera_row(loaded.model)[None]])
+    model = TransReID.uninitialised(replace(config, cameras=len(kept) + len(site.camera_names), unknown_row=True))
+    state = dict(loaded.model.state_dict())
+    state["base.sie_embed"] = table[:, None]
+    state |= {name: torch.from_numpy(values) for name, values in site.norms.items()}
+    model.load_state_dict(state)
+    model.neck_feature = loaded.model.neck_feature
+    return replace(
+        loaded,
+        model=model.eval(),
+        model_hash=site.embedding_hash,
+        camera_names=tuple(loaded.camera_names[row] for row in kept) + site.camera_names,
+    )
+
+
+def layer_norms(model: TransReID) -> dict[str, torch.Tensor]:
+    """Weights and biases (W,) of the model's layer norms by their names."""
+    return {
+        f"{module_name}.{name}": parameter.detach()
+        for module_name, module in model.named_modules()
+        if isinstance(module, torch.nn.LayerNorm)
+        for name, parameter in module.named_parameters()
+    }
+
+
+def unknown_camera_row(model: TransReID) -> torch.Tensor:
+    """(W,) the side information of a camera that the model does not know: its trained row, or the mean of all."""
+    config = model.config
+    if not config.sie_rows:
+        return torch.zeros(config.width)
+    if not config.cameras:
+        raise InputError("the model's side information is of viewpoints alone; it cannot be adapted to cameras")
+    with torch.no_grad():
+        row = side_information(
+            model.base.sie_embed, None, None, camera_count=config.cameras, view_count=config.views, batch=1
+        )
+    return row.reshape(config.width).cpu()

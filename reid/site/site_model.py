@@ -1,0 +1,62 @@
+"""A model together with a site file: what the pipeline then embeds with."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.core.datatypes import FloatArray
+from pipeline.core.errors import InputError
+from reid.backends.choose import EmbeddingModel
+from reid.backends.exported import ExportedModel
+from reid.foreign_network import ForeignNetwork, with_means
+from reid.site.site import load_site, with_site
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, eq=False)
+class SiteModel:
+    """What `reid.embedder.NetworkEmbedder` takes.
+
+    Attributes:
+        model: its hash is that of model and site together.
+        camera_rows: camera of the pipeline -> row of the model's table, by name or number, or None.
+        camera_means: camera -> mean feature (D,), to be subtracted.
+    """
+
+    model: EmbeddingModel
+    camera_rows: Mapping[str, str | int | None]
+    camera_means: Mapping[str, FloatArray]
+
+
+def at_site(model: EmbeddingModel, path: Path, rows: Mapping[str, str | int | None]) -> SiteModel:
+    """The model with what a site file knows of the cameras.
+
+    Args:
+        rows: camera of the pipeline -> row of the model's own table that it is wished to have, or None.
+
+    Raises:
+        InputError: the file cannot be read or was learned for another model, or the model is an export.
+    """
+    if isinstance(model, ExportedModel):
+        raise InputError(
+            f"embedder.site goes with the .safetensors checkpoint that it was learned for, not with {model.path}: "
+            "the site's rows become part of the network, which is then made for the fastest runtime by itself"
+        )
+    site = load_site(path)
+    if isinstance(model, ForeignNetwork):
+        strangers = [name for name in rows if name not in site.camera_means]
+        if strangers:
+            _log.warning(
+                "%s has no mean of %s: their embeddings stay as they are, those of its cameras do not; adapt again "
+                "with all cameras",
+                path,
+                ", ".join(strangers),
+            )
+        return SiteModel(with_means(model, site), rows, site.camera_means)
+    chosen = site.rows_of(rows, model.camera_names)
+    means = {name: mean for name, mean in site.camera_means.items() if chosen.get(name) == name}
+    return SiteModel(with_site(model, site), chosen, means)

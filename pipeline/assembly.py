@@ -10,23 +10,24 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from pipeline.config.calibration import Calibration, resolved_limits, wants_calibration
 from pipeline.config.config import CameraConfig, Config
-from pipeline.config.match_limits import Calibration, wants_calibration, with_calibration
+from pipeline.core.datatypes import Frame
 from pipeline.core.errors import InputError
-from pipeline.core.models import Detector, Embedder
+from pipeline.core.models import Detector, Embedder, Models
 from pipeline.core.stream_address import is_stream
-from pipeline.cross_camera.online_linker import OnlineLinker
-from pipeline.cross_camera.second_pass import SecondPass
-from pipeline.floor.camera_geometry import CameraGeometry
-from pipeline.floor.live_geometry import live_geometry
-from pipeline.recorded.runner import Parts
-from pipeline.single_camera.tracker import SingleCameraTracker
+from pipeline.cross_camera.match_limits import MatchLimits
 from pipeline.sources.base import FrameSource
 from pipeline.sources.cropped import CroppedSource
 from pipeline.sources.open import open_source
 
 _NOTED_PACKAGES = ("torch", "openvino", "ultralytics", "timm", "numpy", "opencv-python", "av", "lap", "pyarrow")
 _log = logging.getLogger(__name__)
+
+# The first batch of a network can take many times as long as the others.
+_WARM_UP_WH = (1280, 720)
 
 
 def open_sources(config: Config) -> tuple[list[FrameSource], datetime | None]:
@@ -101,48 +102,34 @@ def build_embedder(config: Config) -> Embedder | None:
     )
 
 
-def build_parts(
-    config: Config,
-    sources: list[FrameSource],
-    epoch_utc: datetime | None,
-    detector: Detector,
-    embedder: Embedder | None,
-    embedder_hash: str,
-) -> Parts:
-    """Trackers, linker and second pass around the given sources and models."""
-    names = [camera.name for camera in config.cameras]
-    return Parts(
-        sources=sources,
-        detector=detector,
-        embedder=embedder,
-        embedder_hash=embedder_hash,
-        geometries={
-            camera.name: _geometry(camera, source.size_wh)
-            for camera, source in zip(config.cameras, sources, strict=True)
-        },
-        trackers={name: SingleCameraTracker(config.tracker) for name in names},
-        linker=OnlineLinker(names, config.linker),
-        second_pass=build_second_pass(config, names) if config.second_pass.enabled else None,
-        hold_s=config.linker.hold_s,
-        max_silence_s=config.tracker.max_lost_s,
-        max_detections=config.detector.max_detections,
-        epoch_utc=epoch_utc,
-        interpolate_max_gap_s=config.output.interpolate_max_gap_s if config.output.interpolate else None,
-        embed_every_box=config.output.save_embeddings,
-        prefetch_frames=config.runtime.prefetch_frames,
-        prefetch_ticks=config.runtime.prefetch_ticks,
-    )
+def build_live(config: Config) -> tuple[Models, MatchLimits]:
+    """The models of a live run, warmed up, so that no camera waits for them, and their limits.
+
+    Raises:
+        InputError: weights are missing or do not fit.
+    """
+    detector, embedder = build_detector(config), build_embedder(config)
+    width, height = _WARM_UP_WH
+    blank = np.zeros((height, width, 3), np.uint8)
+    # The result is thrown away; nothing is ever tracked in a picture that no camera took.
+    count = min(max(len(config.cameras), 1), config.detector.max_batch)
+    detector.detect([Frame("warm-up", 0, 0.0, _WARM_UP_WH, blank)] * count)
+    if embedder is not None and config.cameras:
+        frame = Frame(config.cameras[0].name, 0, 0.0, _WARM_UP_WH, blank)
+        embedder.embed([frame], [np.array([[100, 100, 200, 400]], np.float32)])
+    models = Models(detector, embedder, versions())
+    return models, match_limits(config, models.embedder_hash)
 
 
-def calibrated(config: Config, embedder_hash: str) -> Config:
-    """The configuration with a number in place of each limit that is to be taken from a calibration: of the site
-    file, else of the weights, if the run's embeddings are theirs.
+def match_limits(config: Config, embedder_hash: str) -> MatchLimits:
+    """A number for each limit: from the configuration, else from the calibration of the site file, else of the
+    weights, if the run's embeddings are theirs.
 
     Args:
         embedder_hash: of the run's embeddings; '' if there are none.
     """
     if not wants_calibration(config):
-        return config  # without looking for weights, which a run on saved embeddings does not need
+        return resolved_limits(config, None)  # without weights, which a run on saved embeddings does not need
     settings = config.embedder
     calibration, site = None, None
     if embedder_hash and settings.site is not None:
@@ -156,14 +143,14 @@ def calibrated(config: Config, embedder_hash: str) -> Config:
         calibration = Calibration.from_card(_card(config))
         if calibration is not None and site is not None and site.means is not None:
             calibration = calibration.of_centred_embeddings()
-    filled = with_calibration(config, calibration)
+    limits = resolved_limits(config, calibration)
     if embedder_hash and calibration is None:
         _log.warning(
             "the embedding model was never calibrated: two tracks up to the cosine distance %.2f count as one "
             "person. 'python -m reid calibrate' finds the right limit",
-            filled.linker.max_cosine_distance,
+            limits.linker.cosine,
         )
-    return filled
+    return limits
 
 
 def embeddings_hash(config: Config) -> str:
@@ -188,11 +175,6 @@ def _card(config: Config) -> Mapping[str, Any]:
     return embedding_card(Path(config.embedder.weights), config.embedder.input)
 
 
-def build_second_pass(config: Config, camera_ids: list[str]) -> SecondPass:
-    """The second pass over the tracklets of these cameras."""
-    return SecondPass(camera_ids, config.second_pass, config.linker)
-
-
 def versions() -> dict[str, str]:
     """Versions of this program, of Python and of the packages that results depend on."""
     found = {"python": platform.python_version()}
@@ -202,11 +184,6 @@ def versions() -> dict[str, str]:
         except PackageNotFoundError:
             found[package] = "not installed"
     return found
-
-
-def _geometry(camera: CameraConfig, size_wh: tuple[int, int]) -> CameraGeometry:
-    width, height = camera.calibrated_size_wh or size_wh
-    return live_geometry(camera, (width, height), size_wh)
 
 
 def _open(camera: CameraConfig, start_s: float) -> FrameSource:

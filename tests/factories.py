@@ -10,9 +10,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from pipeline.config.config import Config, load_config
 from pipeline.core.datatypes import Detections, Frame, Tracklet
-from pipeline.core.section import Section
+from pipeline.core.section import MatchingSection
+from pipeline.cross_camera.match_limits import LinkLimits, MatchLimits
+from pipeline.cross_camera.online_linker import OnlineLinker
+from pipeline.cross_camera.second_pass import SecondPass
 from pipeline.cross_camera.settings import LinkerSettings, SecondPassSettings
 from pipeline.single_camera.settings import TrackerSettings
+from pipeline.single_camera.tracker import SingleCameraTracker
 
 #: Of appearance, in tests that do not set their own: independent of the shipped model's calibration.
 COSINE_LIMIT = 0.37
@@ -20,22 +24,43 @@ COSINE_LIMIT = 0.37
 
 @cache
 def default_config() -> Config:
-    """configs/default.yaml, with numbers in place of calibrated limits."""
-    return with_limits(load_config())
+    """configs/default.yaml."""
+    return load_config()
 
 
-def with_limits(config: Config) -> Config:
-    """`config` with `COSINE_LIMIT` for every limit that a calibration would give, and without subtracted means."""
-    sections = {name: getattr(config, name) for name in ("tracker", "linker", "second_pass")}
-    return config.model_copy(
-        update={name: section.model_copy(update=_limits(section)) for name, section in sections.items()}
-    )
+def limits_of(config: Config) -> MatchLimits:
+    """The limits of `config`, with `COSINE_LIMIT` for every one that a calibration would give; no camera's mean is
+    subtracted unless the configuration says so."""
+    return MatchLimits(_number(config.tracker), _link_limits(config.linker), _link_limits(config.second_pass))
 
 
-def _limits(section: Section) -> dict[str, float | None]:
-    """Embeddings are compared as they are unless a test says otherwise."""
-    found = {"max_cosine_distance": COSINE_LIMIT, "max_centred_cosine_distance": None}
-    return {key: limit for key, limit in found.items() if getattr(section, key, None) == "calibrated"}
+def _number(section: MatchingSection) -> float:
+    return COSINE_LIMIT if section.max_cosine_distance == "calibrated" else section.max_cosine_distance
+
+
+def _link_limits(section: LinkerSettings | SecondPassSettings) -> LinkLimits:
+    centred = section.max_centred_cosine_distance
+    return LinkLimits(_number(section), None if centred == "calibrated" else centred, section.crowd_tightening)
+
+
+def make_tracker(settings: TrackerSettings | None = None) -> SingleCameraTracker:
+    """A tracker whose limit is the one of its settings, or `COSINE_LIMIT`."""
+    settings = settings or tracker_settings()
+    return SingleCameraTracker(settings, _number(settings))
+
+
+def make_linker(camera_ids: Sequence[str], settings: LinkerSettings | None = None) -> OnlineLinker:
+    """A linker with the limits of `limits_of`."""
+    settings = settings or linker_settings()
+    return OnlineLinker(camera_ids, settings, _link_limits(settings))
+
+
+def make_second_pass(
+    camera_ids: Sequence[str], settings: SecondPassSettings | None = None, linker: LinkerSettings | None = None
+) -> SecondPass:
+    """A second pass with the limits of `limits_of`."""
+    settings = settings or second_pass_settings()
+    return SecondPass(camera_ids, settings, linker or linker_settings(), _link_limits(settings))
 
 
 def tracker_settings(**changes: object) -> TrackerSettings:

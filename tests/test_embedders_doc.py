@@ -13,10 +13,10 @@ import pytest
 import torch
 import yaml
 
-from pipeline.assembly import calibrated
+from pipeline.assembly import match_limits
 from pipeline.cli import main
+from pipeline.config.calibration import Calibration
 from pipeline.config.config import load_config
-from pipeline.config.match_limits import Calibration
 from pipeline.core.inference_runtime import cpu_name
 from pipeline.core.network_input import INPUT_PRESETS
 from pipeline.core.paths import PROJECT_ROOT
@@ -127,9 +127,9 @@ def test_commands_work(
     assert run("track", "--config", "site.yaml", *saved, "--output", "mixed") == 2
     assert "they cannot be compared" in capsys.readouterr().err
     with_means = load_config(tmp_path / "site.yaml", {"embedder": {"site": "means.safetensors"}})
-    centred = calibrated(with_means, means.embedding_hash)
+    centred = match_limits(with_means, means.embedding_hash)
     assert limits.centred_track is not None
-    assert np.isclose(centred.linker.cosine_limit, limits.centred_track.max_cosine_distance)
+    assert np.isclose(centred.linker.cosine, limits.centred_track.max_cosine_distance)
 
 
 def test_networks_without_a_card_are_not_compared(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,10 +12,10 @@ import torch
 import yaml
 from typer.testing import CliRunner
 
-from pipeline.assembly import calibrated
+from pipeline.assembly import match_limits
 from pipeline.commands.reid.app import app
+from pipeline.config.calibration import Calibration
 from pipeline.config.config import load_config
-from pipeline.config.match_limits import Calibration
 from pipeline.core.paths import PROJECT_ROOT
 from pipeline.files.tracklet_file import TrackletFileInfo, TrackletWriter
 from reid.checkpoints import read_card, save_checkpoint
@@ -71,7 +71,7 @@ def test_commands_and_settings_work(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
     with_site, limits = SETTINGS
     config = load_config(None, {"embedder": {**embedder, **with_site["embedder"]}, **limits})
-    assert calibrated(config, site.embedding_hash).linker.cosine_limit == of_site.track.max_cosine_distance
+    assert match_limits(config, site.embedding_hash).linker.cosine == of_site.track.max_cosine_distance
 
 
 def make_tracks(folder: Path, embedder_hash: str) -> None:

@@ -7,7 +7,7 @@ thread of its own.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import inf, isfinite, nan
 from typing import Any
@@ -48,6 +48,8 @@ class Associator:
 
     Args:
         geometries: by camera id; its order is the order of the cameras.
+        new_tracker: called once for each camera; a camera that comes back keeps its tracker, and so the count of its
+            track ids.
         embedder: None when saved detections bring all the embeddings that there will be.
         class_names: of the detector.
         hold_s: how long rows wait for the id that linking finds.
@@ -59,6 +61,7 @@ class Associator:
             tracks end.
 
     Attributes:
+        linker: between the cameras.
         boxes: used, by camera.
         people: confirmed tracks in the newest frame of each camera; 0 once it has been silent and they ended.
         late_frames: left out because they were not later than the one before, by camera.
@@ -69,7 +72,7 @@ class Associator:
         self,
         *,
         geometries: Mapping[str, CameraGeometry],
-        trackers: Mapping[str, SingleCameraTracker],
+        new_tracker: Callable[[], SingleCameraTracker],
         linker: OnlineLinker,
         embedder: Embedder | None,
         class_names: Mapping[int, str],
@@ -80,8 +83,9 @@ class Associator:
         unconfirmed_wait_s: float = inf,
     ) -> None:
         self._geometries = dict(geometries)
-        self._trackers = dict(trackers)
-        self._linker = linker
+        self._new_tracker = new_tracker
+        self._trackers = {camera_id: new_tracker() for camera_id in geometries}
+        self.linker = linker
         self._embedder = embedder
         self._class_names = class_names
         self._hold_s = hold_s
@@ -96,6 +100,10 @@ class Associator:
         self.late_frames: Counter[str] = Counter()
         self.people: Counter[str] = Counter()
         self.embedded_crops = 0
+
+    def live_tracks(self, camera_id: str) -> int:
+        """Tracks of a camera that are held in memory, in any state."""
+        return self._trackers[camera_id].live_tracks
 
     @property
     def rows_held(self) -> int:
@@ -131,20 +139,22 @@ class Associator:
     def advance(self, now_s: float) -> Associated:
         """No frame came until this time: give out the rows that need not wait any longer, end silent tracks, and
         forget whom nobody has seen for too long."""
-        self._linker.forget(now_s)
+        self.linker.forget(now_s)
         return self._settled(now_s, [])
 
-    def set_camera(self, camera_id: str, geometry: CameraGeometry, tracker: SingleCameraTracker) -> Associated:
+    def set_camera(self, camera_id: str, geometry: CameraGeometry) -> Associated:
         """A camera that is new, or whose picture is another now; the tracks that it had end."""
         ended = self.end_tracks(camera_id)
-        self._geometries[camera_id], self._trackers[camera_id] = geometry, tracker
+        self._geometries[camera_id] = geometry
+        if camera_id not in self._trackers:
+            self._trackers[camera_id] = self._new_tracker()
         self._rows.add_camera(camera_id)
         return ended
 
     def end_tracks(self, camera_id: str) -> Associated:
         """The camera's tracks get no more boxes."""
         tracker = self._trackers.get(camera_id)
-        ended = [] if tracker is None else self._linker.end(camera_id, tracker.finish())
+        ended = [] if tracker is None else self.linker.end(camera_id, tracker.finish())
         self.people[camera_id] = 0
         return Associated([], [record.summary() for record in ended])
 
@@ -158,7 +168,7 @@ class Associator:
         """End all tracks and give out all rows that are left."""
         for tracker in self._trackers.values():
             tracker.finish()
-        ended = self._linker.finish()
+        ended = self.linker.finish()
         return Associated(self._rows.release(np.inf), [record.summary() for record in ended])
 
     def _in_time(self, tick: Sequence[DetectedFrame]) -> list[DetectedFrame]:
@@ -196,7 +206,7 @@ class Associator:
         if now_s - pace.last_s <= max(self._max_silence_s, 2 * pace.period_s):
             return []
         self.people[camera_id] = 0
-        return self._linker.end(camera_id, tracker.finish())
+        return self.linker.end(camera_id, tracker.finish())
 
     def _settled_before(self, now_s: float) -> float:
         """Rows before this time are complete: no track can still add one."""
@@ -233,7 +243,7 @@ class Associator:
 
     def _link(self, tick: Sequence[TrackedFrame]) -> list[TrackRecord]:
         floors = [self._geometries[tracked.camera_id].floor_xy_m(tracked.detections.xyxy) for tracked in tick]
-        observed = self._linker.observe(list(zip(tick, floors, strict=True)))
+        observed = self.linker.observe(list(zip(tick, floors, strict=True)))
         for tracked, floor_xy_m in zip(tick, floors, strict=True):
             seen = observed[tracked.camera_id].seen
             for record, track_id in zip(seen, tracked.track_ids.tolist(), strict=True):

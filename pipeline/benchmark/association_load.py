@@ -10,15 +10,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.association.associator import Associator, DetectedFrame
+from pipeline.association.associator import DetectedFrame
+from pipeline.association.build import build_associator
 from pipeline.benchmark.peer import Peer
 from pipeline.benchmark.simulation import SimulatedWorld
+from pipeline.config.calibration import resolved_limits
 from pipeline.config.config import Config
 from pipeline.core.datatypes import Frame
 from pipeline.core.stage_clock import StageClock
-from pipeline.cross_camera.online_linker import OnlineLinker
 from pipeline.floor.camera_geometry import CameraGeometry
-from pipeline.single_camera.tracker import SingleCameraTracker
 
 # People of the simulated world keep their distance in a picture of this size.
 _SIZE_WH = (1920, 1080)
@@ -58,7 +58,7 @@ def measure(
     People walk from camera to camera; between two views so many are away that there are `identities` in all.
 
     Args:
-        config: settings of tracker and linker, their limits calibrated; its cameras are not used.
+        config: settings of tracker and linker; its cameras are not used, and limits are those without calibration.
         peer: gets the boxes of the first camera.
         warmup_s: seconds of the world before measuring, until the identities are known.
     """
@@ -71,17 +71,13 @@ def measure(
         size_wh=_SIZE_WH,
         embedding_dim=embedding_dim,
     )
-    linker = OnlineLinker(world.camera_ids, config.linker)
     clock = StageClock()
-    associator = Associator(
+    associator = build_associator(
+        config,
+        resolved_limits(config, None),
         geometries={camera_id: CameraGeometry(None, None) for camera_id in world.camera_ids},
-        trackers={camera_id: SingleCameraTracker(config.tracker) for camera_id in world.camera_ids},
-        linker=linker,
         embedder=world.embedder(),
         class_names={0: "person"},
-        hold_s=config.linker.hold_s,
-        max_silence_s=config.tracker.max_lost_s,
-        max_detections=config.detector.max_detections,
         clock=clock,
     )
     begin_s = cameras * (world.view_s + world.blind_s)  # from here on the world is full
@@ -104,8 +100,8 @@ def measure(
         association_ms=busy_s / frames * 1000,
         peer_ms=peer_s / len(ticks) * 1000,
         tracks=rows / frames,
-        identities=linker.known_identities,
-        features=linker.features_per_identity,
+        identities=associator.linker.known_identities,
+        features=associator.linker.features_per_identity,
     )
 
 

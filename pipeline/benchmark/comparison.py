@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from pipeline.assembly import calibrated, close_sources, open_sources
+from pipeline.assembly import close_sources, match_limits, open_sources
 from pipeline.benchmark.benchmark_set import BenchmarkSet
 from pipeline.benchmark.clustered_peer import ClusteredPeer
 from pipeline.benchmark.contestants import Tracked, run_peer, run_project
@@ -73,15 +73,17 @@ def compare(
 
     def project(second_pass: bool, detector: Detector, saved: SavedRun) -> Tracked:
         embedder_hash = saved.detector.embedder_hash
-        config = calibrated(chosen.config, embedder_hash)
-        return run_project(config, thinned(saved.sources), detector, embedder_hash, second_pass=second_pass)
+        limits = match_limits(chosen.config, embedder_hash)
+        sources = thinned(saved.sources)
+        return run_project(chosen.config, limits, sources, detector, embedder_hash, second_pass=second_pass)
 
     def clustering(first: Peer, detector: Detector, saved: SavedRun) -> tuple[ClusteredPeer, float]:
         """With the limit for tracks that the model was calibrated to."""
-        config = calibrated(chosen.config, saved.detector.embedder_hash)
+        config = chosen.config
+        limits = match_limits(config, saved.detector.embedder_hash)
         memory_s = config.linker.identity_memory_s
         peer_run = ClusteredPeer(first, thinned(saved.sources), detector, config.tracker, memory_s)
-        return peer_run, config.second_pass.cosine_limit
+        return peer_run, limits.second_pass.cosine
 
     def at_calibrated_limit(first: Peer, detector: Detector, saved: SavedRun) -> Tracked:
         peer_run, limit = clustering(first, detector, saved)

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.assembly import build_parts
 from pipeline.benchmark.peer import Peer, PeerTracks
 from pipeline.config.config import Config
 from pipeline.core.datatypes import Detections, Frame
-from pipeline.core.models import Detector
+from pipeline.core.models import Detector, Models
+from pipeline.cross_camera.match_limits import MatchLimits
 from pipeline.files.track_boxes import TrackBoxes
 from pipeline.files.trajectory_boxes import TrajectoryBoxes, read_trajectories
 from pipeline.recorded.runner import run
@@ -36,7 +36,13 @@ class Tracked:
 
 
 def run_project(
-    config: Config, sources: list[FrameSource], detector: Detector, embedder_hash: str, *, second_pass: bool
+    config: Config,
+    limits: MatchLimits,
+    sources: list[FrameSource],
+    detector: Detector,
+    embedder_hash: str,
+    *,
+    second_pass: bool,
 ) -> Tracked:
     """This project's trackers and linker on detections that bring their embeddings.
 
@@ -45,9 +51,9 @@ def run_project(
     """
     offline = config.second_pass.model_copy(update={"enabled": second_pass})
     config = config.model_copy(update={"second_pass": offline})
-    parts = build_parts(config, sources, None, detector, None, embedder_hash)
+    models = Models(detector, None, {}, embedder_hash)
     with tempfile.TemporaryDirectory() as folder:
-        summary = run(parts, Path(folder), config={}, versions={})
+        summary = run(config, limits, models, sources, Path(folder))
         boxes = read_trajectories(Path(folder) / "trajectories.csv", interpolated=False)
     busy_s = sum(summary.stage_s.get(stage, 0.0) for stage in ("track", "link", "second pass"))
     return Tracked(boxes, busy_s * 1000 / summary.frames)

@@ -18,9 +18,8 @@ from rich.table import Table
 from pipeline.assembly import (
     build_detector,
     build_embedder,
-    build_parts,
-    calibrated,
     close_sources,
+    match_limits,
     open_sources,
 )
 from pipeline.benchmark.association_load import measure as measure_load
@@ -30,11 +29,12 @@ from pipeline.commands.arguments import ConfigOption, SetOption, overrides_of
 from pipeline.commands.campus import campus
 from pipeline.commands.embedders import embedders
 from pipeline.commands.trackers import trackers
+from pipeline.config.calibration import resolved_limits
 from pipeline.config.config import Config, load_config, named_sources
-from pipeline.config.match_limits import with_calibration
 from pipeline.core.errors import InputError, RunError
-from pipeline.core.models import Detector, Embedder
+from pipeline.core.models import Detector, Models
 from pipeline.core.stage_clock import StageClock
+from pipeline.cross_camera.match_limits import MatchLimits
 from pipeline.files.json_file import write_json
 from pipeline.recorded.run_summary import RunSummary
 from pipeline.recorded.runner import detected_ticks, run
@@ -85,15 +85,15 @@ def speed(
     if sources:
         overrides["cameras"] = named_sources(sources)
     loaded = load_config(config, overrides)
-    models = build_detector(loaded), build_embedder(loaded)
-    loaded = calibrated(loaded, _hash(models[1]))
+    models = Models(build_detector(loaded), build_embedder(loaded), {})
+    limits = match_limits(loaded, models.embedder_hash)
     detection_s: list[float] = []
     full: list[RunSummary] = []
     console = Console()
     for number in range(runs):
         with console.status(f"run {number + 1} of {runs}"):
-            detection_s.append(_detection_only(loaded, *models))
-            full.append(_full_run(loaded, *models))
+            detection_s.append(_detection_only(loaded, models.detector))
+            full.append(_full_run(loaded, limits, models))
     figures = _speed_figures(detection_s, full)
     table = Table(title=f"Median of {runs}, {figures['camera_frames']} camera frames, {os.cpu_count()} CPU cores")
     table.add_column("stage")
@@ -128,9 +128,8 @@ def memory(
         raise InputError(f"--compare {compare} must be below --frames {frames}")
     world = SimulatedWorld(cameras=cameras, people=people)
     named = [{"name": name, "source": name} for name in world.camera_ids]
-    loaded = with_calibration(load_config(None, {"cameras": named, "embedder": {"weights": None}}), None)
-    embedder = world.embedder()
-    parts = build_parts(loaded, world.sources(frames), None, world.detector(), embedder, embedder.model_hash)
+    loaded = load_config(None, {"cameras": named, "embedder": {"weights": None}})
+    models = Models(world.detector(), world.embedder(), {})
     console = Console()
     marks: dict[int, float] = {}
     done = 0
@@ -142,7 +141,8 @@ def memory(
             marks[done] = resident_mb()
 
     with tempfile.TemporaryDirectory() as folder, console.status(f"{frames} frames of {cameras} cameras"):
-        summary = run(parts, Path(folder), config={}, versions={}, on_frame=on_frame)
+        limits = resolved_limits(loaded, None)
+        summary = run(loaded, limits, models, world.sources(frames), Path(folder), on_frame=on_frame)
     figures = {
         "frames": frames,
         "compare": compare,
@@ -194,7 +194,7 @@ def association(
     embedder = overrides.setdefault("embedder", {})
     if isinstance(embedder, dict):  # else loading says what is wrong with it
         embedder.setdefault("weights", None)
-    loaded = with_calibration(load_config(config, overrides), None)
+    loaded = load_config(config, overrides)
     console = Console()
     with console.status(f"{cameras} cameras with {people} people each"):
         figures = measure_load(
@@ -230,34 +230,28 @@ def peak_resident_mb() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def _hash(embedder: Embedder | None) -> str:
-    return "" if embedder is None else embedder.model_hash
-
-
-def _detection_only(config: Config, detector: Detector, embedder: Embedder | None) -> float:
+def _detection_only(config: Config, detector: Detector) -> float:
     """Wall seconds of decoding and detection with the same threads and batches as in a whole run."""
-    sources, epoch_utc = open_sources(config)
+    sources, _ = open_sources(config)
 
     def broken(error: BrokenSource) -> None:
         raise RunError(f"a benchmark needs whole recordings: {error}")
 
     try:
-        parts = build_parts(config, sources, epoch_utc, detector, embedder, _hash(embedder))
         began = time.perf_counter()
         with ExitStack() as stack:
-            for _ in detected_ticks(parts, StageClock(), stack, broken):
+            for _ in detected_ticks(config, detector, sources, StageClock(), stack, broken):
                 pass
         return time.perf_counter() - began
     finally:
         close_sources(sources)
 
 
-def _full_run(config: Config, detector: Detector, embedder: Embedder | None) -> RunSummary:
+def _full_run(config: Config, limits: MatchLimits, models: Models) -> RunSummary:
     sources, epoch_utc = open_sources(config)
     try:
-        parts = build_parts(config, sources, epoch_utc, detector, embedder, _hash(embedder))
         with tempfile.TemporaryDirectory() as folder:
-            return run(parts, Path(folder), config={}, versions={})
+            return run(config, limits, models, sources, Path(folder), epoch_utc=epoch_utc)
     finally:
         close_sources(sources)
 

@@ -11,7 +11,7 @@ import typer
 
 from pipeline.commands.arguments import SetOption
 from pipeline.commands.trackers import measure_sets
-from pipeline.config.match_limits import Calibration
+from pipeline.config.calibration import Calibration
 from pipeline.core.errors import InputError
 from pipeline.core.export_cache import cache_folder
 from pipeline.core.network_input import NetworkInput

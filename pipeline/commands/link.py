@@ -12,8 +12,10 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from pipeline.assembly import build_second_pass, calibrated
+from pipeline.assembly import match_limits
+from pipeline.association.build import build_second_pass
 from pipeline.commands.arguments import ConfigOption, OverwriteOption, SetOption, overrides_of
+from pipeline.config.calibration import with_numbers
 from pipeline.config.config import Config, load_config
 from pipeline.core.errors import InputError
 from pipeline.core.yaml_file import merge
@@ -60,8 +62,8 @@ def link(
         loaded = load_config(config, overrides_of(settings)) if config else _config_of(note, folder, settings)
         camera_ids = list(info.camera_ids)
         check_windows(loaded.linker.transit_windows, camera_ids)
-        loaded = calibrated(loaded, info.embedder_hash)
-        links = build_second_pass(loaded, camera_ids).link(TrackletFile(tracklet_file))
+        limits = match_limits(loaded, info.embedder_hash)
+        links = build_second_pass(loaded, limits, camera_ids).link(TrackletFile(tracklet_file))
         if not in_place:
             held.enter_context(hold_results(target, "mtmc link"))
             clear_results(target, overwrite)
@@ -71,11 +73,11 @@ def link(
             links,
             camera_ids=camera_ids,
             epoch_utc=note.epoch_utc,
-            interpolate_max_gap_s=loaded.output.interpolate_max_gap_s if loaded.output.interpolate else None,
+            interpolate_max_gap_s=loaded.output.fill_gaps_s,
             output=target,
         )
         people = len({link.global_id for link in links.values()})
-        note.write_linked(target / NOTE_NAME, loaded, global_ids=people, rows=rows)
+        note.write_linked(target / NOTE_NAME, with_numbers(loaded, limits), global_ids=people, rows=rows)
     Console().print(
         f"{len(links)} tracks of {len(camera_ids)} cameras are {people} people; {rows} rows in "
         f"{target / 'trajectories.csv'}"

@@ -16,7 +16,6 @@ from rich.live import Live
 
 from pipeline.commands.arguments import SetOption, overrides_of
 from pipeline.config.config import Config, load_config
-from pipeline.config.match_limits import with_limits_of
 from pipeline.config.output_settings import WebSettings
 from pipeline.core import redaction
 from pipeline.core.errors import InputError, RunError
@@ -92,7 +91,7 @@ def _live(
     redact: Redactor,
 ) -> None:
     # Loading the networks is slow; nothing else of the command line needs them.
-    from pipeline.live.building import build_live
+    from pipeline.assembly import build_live
 
     overrides = overrides_of(settings)
     loaded = load_config(path, overrides)
@@ -100,13 +99,13 @@ def _live(
     sink_makers(loaded.live.sinks, run_id="")
     page = None if report else _page(loaded.live.web, redact)
     with Signals() as signals:
-        built, parts = build_live(loaded)
+        models, limits = build_live(loaded)
         if signals.stop.is_set():
             return
         if report:
             from pipeline.live.load_report import measure_load
 
-            figures = measure_load(built, parts, duration_s=duration or 20.0, stop=signals.stop)
+            figures = measure_load(loaded, limits, models, duration_s=duration or 20.0, stop=signals.stop)
             if figures is None:
                 Console(stderr=True).print("stopped before anything was measured", highlight=False)
                 return
@@ -115,8 +114,9 @@ def _live(
             return
         plans_of = default_plans(simulate_live, redact)
         run = LiveRun(
-            built,
-            parts,
+            loaded,
+            limits,
+            models,
             output,
             plans_of=plans_of,
             redact=redact,
@@ -126,8 +126,7 @@ def _live(
         )
 
         def reloaded() -> Config:
-            # The models are the same still, and so are the limits that were found for them at the start.
-            return with_limits_of(built, loaded, load_config(path, overrides))
+            return load_config(path, overrides)
 
         try:
             run.start()

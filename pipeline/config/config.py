@@ -140,6 +140,11 @@ class OutputConfig(Section):
     save_detections: bool
     save_embeddings: bool
 
+    @property
+    def fill_gaps_s(self) -> float | None:
+        """Gaps up to this long are filled; None fills none."""
+        return self.interpolate_max_gap_s if self.interpolate else None
+
 
 class RuntimeConfig(Section):
     prefetch_frames: Count

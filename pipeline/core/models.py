@@ -63,13 +63,24 @@ class Models:
     Attributes:
         embedder: None links by floor positions alone.
         versions: of the packages, for the note of the run.
+        replayed_hash: of the model whose saved embeddings are replayed; '' if none are.
     """
 
     detector: Detector
     embedder: Embedder | None
     versions: Mapping[str, str]
+    replayed_hash: str = ""
 
     @property
     def embedder_hash(self) -> str:
-        """'' without an embedder."""
-        return "" if self.embedder is None else self.embedder.model_hash
+        """Of the one model that all embeddings of the run are of; '' without any."""
+        return self.replayed_hash if self.embedder is None else self.embedder.model_hash
+
+    @property
+    def computed_by(self) -> dict[str, Computation]:
+        """What computes each model; without those for which nothing is computed."""
+        found = {
+            "detector": self.detector.computation,
+            "embedder": None if self.embedder is None else self.embedder.computation,
+        }
+        return {model: computation for model, computation in found.items() if computation is not None}

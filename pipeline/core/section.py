@@ -26,10 +26,3 @@ class MatchingSection(Section):
     """Settings of a part that compares embeddings."""
 
     max_cosine_distance: CosineLimit
-
-    @property
-    def cosine_limit(self) -> float:
-        """`max_cosine_distance` as a number; ValueError while it is still to be taken from a calibration."""
-        if self.max_cosine_distance == "calibrated":
-            raise ValueError("max_cosine_distance is to be calibrated, but no calibration was applied")
-        return self.max_cosine_distance

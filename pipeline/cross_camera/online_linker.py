@@ -28,6 +28,7 @@ from pipeline.cross_camera.floor_path import SLOT_S, FloorPath
 from pipeline.cross_camera.gallery import Gallery
 from pipeline.cross_camera.gallery_distances import GalleryDistances
 from pipeline.cross_camera.identities import IdentityTable
+from pipeline.cross_camera.match_limits import LinkLimits
 from pipeline.cross_camera.settings import LinkerSettings, TransitWindow
 from pipeline.cross_camera.track_record import TrackRecord
 from pipeline.cross_camera.transit import TransitTimes
@@ -80,6 +81,7 @@ class OnlineLinker:
         self,
         camera_ids: Sequence[str],
         settings: LinkerSettings,
+        limits: LinkLimits,
         *,
         decisions_are_final: bool = False,
         on_correction: Callable[[Correction], None] | None = None,
@@ -88,10 +90,9 @@ class OnlineLinker:
         self._on_correction = on_correction
         self._camera_row = {camera_id: row for row, camera_id in enumerate(camera_ids)}
         self._settings = settings
+        self._limits = limits
         self._transit = TransitTimes(camera_ids, settings.transit_windows)
-        self._centres = CameraCentres(
-            len(camera_ids), enabled=settings.centred_cosine_limit is not None, borrow=True
-        )
+        self._centres = CameraCentres(len(camera_ids), enabled=limits.centred_cosine is not None, borrow=True)
         self._identities = IdentityTable(
             len(camera_ids), settings.features_per_identity, settings.feature_max_similarity, self._centres
         )
@@ -320,7 +321,7 @@ class OnlineLinker:
     def _choices(self, records: list[TrackRecord], camera_id: str) -> _Choices:
         known, settings = self._identities, self._settings
         camera = self._camera_row[camera_id]
-        few_people_limit = settings.cosine_limit_at(self._centres.weight(camera))
+        few_people_limit = self._limits.at(self._centres.weight(camera))
         in_view = [record.link.global_id for record in self._live[camera_id].values() if record.link]
         taken = np.isin(known.global_id, in_view)
         costs = np.full((len(records), len(known)), np.inf)
@@ -338,7 +339,7 @@ class OnlineLinker:
                 allowed &= proven
             elsewhere = proven & (apart_m > settings.max_floor_distance_m)
             rivals = allowed & ~taken & ~elsewhere & np.isfinite(look)
-            limit[row] *= settings.crowd_factors(rivals.sum())
+            limit[row] *= self._limits.crowd_factors(rivals.sum())
             cost = combined_cost(
                 look,
                 np.where(proven, apart_m, np.nan),

@@ -24,6 +24,7 @@ from pipeline.cross_camera.camera_centres import CameraCentres
 from pipeline.cross_camera.clustering import constrained_linkage, split_at_absences
 from pipeline.cross_camera.distances import MIN_SHARED_SLOTS, mean_look, posterior
 from pipeline.cross_camera.floor_path import SLOT_S, slot_of
+from pipeline.cross_camera.match_limits import LinkLimits
 from pipeline.cross_camera.mean_looks import MeanLooks
 from pipeline.cross_camera.settings import LinkerSettings, SecondPassSettings
 from pipeline.cross_camera.transit import TransitTimes
@@ -65,9 +66,16 @@ class _Member:
 class SecondPass:
     """Takes tracklets in any order of their ends and gives each a final link."""
 
-    def __init__(self, camera_ids: Sequence[str], settings: SecondPassSettings, linker: LinkerSettings) -> None:
+    def __init__(
+        self,
+        camera_ids: Sequence[str],
+        settings: SecondPassSettings,
+        linker: LinkerSettings,
+        limits: LinkLimits,
+    ) -> None:
         self._camera_row = {camera_id: row for row, camera_id in enumerate(camera_ids)}
         self._settings = settings
+        self._limits = limits
         self._linker = linker
         self._transit = TransitTimes(camera_ids, linker.transit_windows)
 
@@ -80,7 +88,7 @@ class SecondPass:
         """
         if iter(tracklets) is tracklets:
             raise TypeError("tracklets are gone through twice: give a list or a TrackletFile, no iterator")
-        enabled = self._settings.centred_cosine_limit is not None
+        enabled = self._limits.centred_cosine is not None
         centres = CameraCentres.of(tracklets if enabled else (), self._camera_row, enabled=enabled)
         window: list[_Member] = []
         left: list[_Member] = []
@@ -110,7 +118,7 @@ class SecondPass:
         return _Member(
             class_id=tracklet.class_id,
             look=mean_look(centres.centred(tracklet.embeddings, camera)),
-            cosine_limit=self._settings.cosine_limit_at(centres.weight(camera)),
+            cosine_limit=self._limits.at(centres.weight(camera)),
             slots=np.array([slot_of(time_s) for time_s in tracklet.floor_time_s], np.int64),
             xy_m=tracklet.floor_xy_m,
             spans=[(camera, tracklet.start_s, tracklet.end_s)],
@@ -125,7 +133,7 @@ class SecondPass:
         evidence, forbidden = self._evidence(members)
         labels = constrained_linkage(deepcopy(evidence), forbidden, 1.0)
         people = _people_to_choose_from(members, labels, forbidden)
-        evidence = evidence.tightened(self._settings.crowd_factors(people))
+        evidence = evidence.tightened(self._limits.crowd_factors(people))
         start_s = np.array([member.start_s for member in members])
         end_s = np.array([member.end_s for member in members])
         max_absence_s = self._linker.identity_memory_s
@@ -175,7 +183,7 @@ class SecondPass:
         """(M, L) costs, +inf where nothing is known and for pairs that must not be one person. As many at once as are
         clustered at once."""
         few = self._costs_at(members, left, np.ones(len(members)))
-        return self._costs_at(members, left, self._settings.crowd_factors(np.isfinite(few).sum(axis=1)))
+        return self._costs_at(members, left, self._limits.crowd_factors(np.isfinite(few).sum(axis=1)))
 
     def _costs_at(
         self, members: list[_Member], left: list[_Member], limit_factor: NDArray[np.float64]

@@ -5,43 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import ConfigDict, Field, model_validator
 
 from pipeline.core.errors import InputError
 from pipeline.core.section import CosineLimit, Count, MatchingSection, NotNegative, Positive, Section, Share
 
-#: Limits on distances hold for so many people to choose from.
-FEW_PEOPLE = 10
-# The calibration says nothing about smaller rates of false matches than this stands for.
-_LEAST_CROWD_FACTOR = 0.25
 
-
-class _CentringSection(MatchingSection):
-    """Settings of a part that compares embeddings after what is common to a camera was taken away."""
+class _LinkSection(MatchingSection):
+    """Settings of a part that compares embeddings after the mean of their camera was subtracted."""
 
     max_centred_cosine_distance: CosineLimit | None
     crowd_tightening: Share
-
-    @property
-    def centred_cosine_limit(self) -> float | None:
-        """`max_centred_cosine_distance` as a number; None if embeddings are compared as they are."""
-        if self.max_centred_cosine_distance == "calibrated":
-            raise ValueError("max_centred_cosine_distance is to be calibrated, but no calibration was applied")
-        return self.max_centred_cosine_distance
-
-    def cosine_limit_at(self, weight: float) -> float:
-        """The limit where the share `weight`, in [0, 1], of a camera's mean was taken away, for few people."""
-        if self.centred_cosine_limit is None:
-            return self.cosine_limit
-        return (1 - weight) * self.cosine_limit + weight * self.centred_cosine_limit
-
-    def crowd_factors(self, people: NDArray[np.int64]) -> NDArray[np.float64]:
-        """(N,) factors on that limit where there are so many people (N,) to choose from: a rate of false matches that
-        is right for `FEW_PEOPLE` makes ten times as many mistakes among ten times as many."""
-        tenfolds = np.log10(np.maximum(people / FEW_PEOPLE, 1.0))
-        return np.asarray(np.maximum(1.0 - self.crowd_tightening * tenfolds, _LEAST_CROWD_FACTOR))
 
 
 class TransitWindow(Section):
@@ -70,7 +44,7 @@ class TransitWindow(Section):
         return [there] if self.one_way else [there, there[::-1]]
 
 
-class LinkerSettings(_CentringSection):
+class LinkerSettings(_LinkSection):
     """Linking between cameras while the video runs."""
 
     margin: NotNegative
@@ -96,7 +70,7 @@ class LinkerSettings(_CentringSection):
         return self
 
 
-class SecondPassSettings(_CentringSection):
+class SecondPassSettings(_LinkSection):
     """Linking of finished tracklets."""
 
     enabled: bool

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.config.config import CameraConfig
 from pipeline.core.boxes import Boxes, foot_points
 from pipeline.core.datatypes import Detections
 from pipeline.floor.homography import FloorHomography
@@ -45,3 +46,26 @@ class CameraGeometry:
         floor = self._homography.to_floor(foot_points(xyxy))
         floor[xyxy[:, 3] > self._homography.size_wh[1] - _BORDER_PX] = np.nan
         return floor
+
+
+def geometry_of(
+    camera: CameraConfig, size_wh: tuple[int, int], first_size_wh: tuple[int, int] | None = None
+) -> CameraGeometry:
+    """The geometry of a camera for pictures of `size_wh`.
+
+    A camera that sends another resolution shows the same view at another scale, so homography and region are scaled.
+
+    Args:
+        first_size_wh: of the camera's first picture, whose pixels the configuration means where it does not say
+            `calibrated_size_wh`; None takes `size_wh`.
+    """
+    width, height = camera.calibrated_size_wh or first_size_wh or size_wh
+    scale_x, scale_y = size_wh[0] / width, size_wh[1] / height
+    homography = None
+    if camera.homography is not None:
+        matrix = np.array(camera.homography) @ np.diag([1 / scale_x, 1 / scale_y, 1.0])
+        homography = FloorHomography(camera.name, matrix.tolist(), size_wh)
+    region = camera.region_of_interest_px
+    if region is not None:
+        region = [[x * scale_x, y * scale_y] for x, y in region]
+    return CameraGeometry(homography, region)

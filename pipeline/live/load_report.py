@@ -23,6 +23,7 @@ from pipeline.core.errors import InputError
 from pipeline.core.models import Detector, Models
 from pipeline.core.redaction import Redactor
 from pipeline.core.stream_address import is_stream
+from pipeline.cross_camera.match_limits import MatchLimits
 from pipeline.live.cameras.camera_plans import camera_plans
 from pipeline.live.run import LiveRun
 from pipeline.sources.video import VideoSource
@@ -135,7 +136,13 @@ class LoadFigures:
 
 
 def measure_load(
-    config: Config, parts: Models, *, duration_s: float, stop: threading.Event, max_cameras: int = 256
+    config: Config,
+    limits: MatchLimits,
+    models: Models,
+    *,
+    duration_s: float,
+    stop: threading.Event,
+    max_cameras: int = 256,
 ) -> LoadFigures | None:
     """Play the recordings of `config`, scaled, as more and more cameras until they are not held any more.
 
@@ -156,12 +163,14 @@ def measure_load(
             raise InputError("there is no camera: --report needs recordings to play")
         if stop.is_set():
             return None
-        bare = _BareDetector(parts.detector, clips, stop)
+        bare = _BareDetector(models.detector, clips, stop)
         at_first = bare.frames_per_s
         trials: list[Trial] = []
 
         def held(cameras: int) -> bool:
-            trial = _trial(config, parts, clips, cameras, folder / f"run{len(trials)}", duration_s, bare, stop)
+            trial = _trial(
+                config, limits, models, clips, cameras, folder / f"run{len(trials)}", duration_s, bare, stop
+            )
             if trial is None:
                 return False
             trials.append(trial)
@@ -261,7 +270,8 @@ class _BareDetector:
 
 def _trial(
     config: Config,
-    parts: Models,
+    limits: MatchLimits,
+    models: Models,
     clips: Sequence[Path],
     cameras: int,
     folder: Path,
@@ -275,7 +285,8 @@ def _trial(
     redact = Redactor()
     run = LiveRun(
         played,
-        parts,
+        limits,
+        models,
         folder,
         plans_of=lambda one: camera_plans(one, simulate_live=True, redact=redact),
         redact=redact,

@@ -23,6 +23,7 @@ from pipeline.core.errors import RunError
 from pipeline.core.models import Models
 from pipeline.core.redaction import Redactor
 from pipeline.core.stage_clock import StageClock
+from pipeline.cross_camera.match_limits import MatchLimits
 from pipeline.files.run_folder import OutputFolder
 from pipeline.live.cameras.camera_plans import camera_plans, crops_of
 from pipeline.live.cameras.fleet import CameraFleet, CameraPlan
@@ -43,7 +44,6 @@ from pipeline.live.telling.preview import PreviewFeed
 from pipeline.live.telling.status import CameraStatus, LiveStatus
 from pipeline.live.tolerant_embedder import TolerantEmbedder
 from pipeline.live.tracking_core import Output, TrackingCore
-from pipeline.recorded.runner import computations
 
 # Stopping takes at most 2 s altogether: the batch under way, the rows, the sinks, the readers.
 _STOP_WORK_S = 1.2
@@ -66,7 +66,6 @@ class LiveRun:
         plans_of: how the cameras of a configuration are opened.
         more_sinks: a name and a maker of each, besides those of the configuration.
         on_frame_age: told of every frame how many seconds after it was taken its tracking was done.
-        config: with numbers in place of calibrated limits.
         folder: receives the files; locked until `stop`.
 
     Raises:
@@ -76,7 +75,8 @@ class LiveRun:
     def __init__(
         self,
         config: Config,
-        parts: Models,
+        limits: MatchLimits,
+        models: Models,
         folder: Path,
         *,
         plans_of: Callable[[Config], list[CameraPlan]],
@@ -87,7 +87,8 @@ class LiveRun:
         clock: LiveClock | None = None,
     ) -> None:
         self._config = config
-        self._parts = parts
+        self._limits = limits
+        self._models = models
         self._plans_of = plans_of
         self._redact = redact
         self._clock = clock or HostClock()
@@ -111,7 +112,7 @@ class LiveRun:
         Args:
             undo: told how to let go of what was built, if something cannot be.
         """
-        config, parts, folder, redact = self._config, self._parts, self._folder.path, self._redact
+        config, models, folder, redact = self._config, self._models, self._folder.path, self._redact
         self.run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}"
         self._started_s = self._clock.monotonic_s()
         self._told: set[str] = set()
@@ -121,14 +122,15 @@ class LiveRun:
         self._core_lock = threading.Lock()
         self._reload_lock = threading.Lock()
         stages = StageClock()
-        gallery = load_gallery(folder, parts.embedder_hash)
+        gallery = load_gallery(folder, models.embedder_hash)
         if gallery is not None:
             gallery = without_forgotten(gallery, self._clock.utc_s(), config.linker.identity_memory_s)
-        self._embedder = None if parts.embedder is None else TolerantEmbedder(parts.embedder)
+        self._embedder = None if models.embedder is None else TolerantEmbedder(models.embedder)
         self._core = TrackingCore(
             config,
+            self._limits,
             embedder=self._embedder,
-            class_names=dict(parts.detector.class_names),
+            class_names=dict(models.detector.class_names),
             gallery=gallery,
             stages=stages,
         )
@@ -148,7 +150,7 @@ class LiveRun:
         self._fleet = CameraFleet(settings, self._clock, redact)
         self._inference = InferenceLoop(
             board=self._fleet.board,
-            detector=parts.detector,
+            detector=models.detector,
             core=self._core,
             core_lock=self._core_lock,
             settings=settings,
@@ -164,9 +166,9 @@ class LiveRun:
         self._manifest = Manifest(
             folder,
             self.run_id,
-            versions=parts.versions,
-            hashes={"detector": parts.detector.model_hash, "embedder": parts.embedder_hash},
-            computed_by=computations(parts.detector, parts.embedder),
+            versions=models.versions,
+            hashes={"detector": models.detector.model_hash, "embedder": models.embedder_hash},
+            computed_by=models.computed_by,
             redact=redact,
         )
         self._process = psutil.Process()
@@ -359,7 +361,7 @@ class LiveRun:
         path = self._folder.path / GALLERY_NAME
         self._checkpointed = self._tell(
             "identities cannot be written",
-            lambda: save_gallery(path, gallery, self._parts.embedder_hash, closing=closing),
+            lambda: save_gallery(path, gallery, self._models.embedder_hash, closing=closing),
         )
 
     def _write_manifest(self, state: str) -> None:

@@ -5,20 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pipeline.association.associator import Associated, Associator, DetectedFrame
+from pipeline.association.associator import Associated, DetectedFrame
+from pipeline.association.build import build_associator
 from pipeline.config.config import CameraConfig, Config
 from pipeline.core.datatypes import Correction, LinkedRow
 from pipeline.core.models import Embedder
 from pipeline.core.stage_clock import StageClock
 from pipeline.cross_camera.gallery import Gallery
-from pipeline.cross_camera.online_linker import OnlineLinker
+from pipeline.cross_camera.match_limits import MatchLimits
 from pipeline.cross_camera.settings import TransitWindow
-from pipeline.floor.camera_geometry import CameraGeometry
-from pipeline.floor.live_geometry import live_geometry
-from pipeline.single_camera.tracker import SingleCameraTracker
-
-# Rows wait for a track that is about to be confirmed; not for one of a camera that went silent meanwhile.
-_UNCONFIRMED_WAIT_S = 0.5
+from pipeline.floor.camera_geometry import CameraGeometry, geometry_of
 
 
 @dataclass(frozen=True)
@@ -33,6 +29,7 @@ class TrackingCore:
     """The trackers of all cameras and the linker between them; one thread at a time may use it.
 
     Args:
+        config: of cameras, waiting times, tracker and linker.
         class_names: of the detector.
         gallery: of an earlier run, whose people are known again.
         stages: measures the stages embed, track and link.
@@ -41,39 +38,30 @@ class TrackingCore:
     def __init__(
         self,
         config: Config,
+        limits: MatchLimits,
         *,
         embedder: Embedder | None,
         class_names: dict[int, str],
         gallery: Gallery | None,
         stages: StageClock,
     ) -> None:
-        self._settings = config.tracker
         self._corrections: list[Correction] = []
-        self._linker = OnlineLinker(
-            [camera.name for camera in config.cameras],
-            config.linker,
-            decisions_are_final=True,
-            on_correction=self._corrections.append,
-        )
-        if gallery is not None:
-            self._linker.restore(gallery)
-        self._associator = Associator(
+        self._associator = build_associator(
+            config,
+            limits,
             geometries={},
-            trackers={},
-            linker=self._linker,
             embedder=embedder,
             class_names=class_names,
-            hold_s=config.live.hold_s,
-            max_silence_s=config.live.max_silence_s,
-            max_detections=config.detector.max_detections,
             clock=stages,
-            unconfirmed_wait_s=_UNCONFIRMED_WAIT_S,
+            on_correction=self._corrections.append,
         )
+        self._linker = self._associator.linker
+        self._linker.set_cameras([camera.name for camera in config.cameras], config.linker.transit_windows)
+        if gallery is not None:
+            self._linker.restore(gallery)
         self._cameras: dict[str, CameraConfig] = {}
-        # Trackers of cameras that were taken out stay, so that their track ids are not given again.
-        self._trackers: dict[str, SingleCameraTracker] = {}
         self._size_wh: dict[str, tuple[int, int]] = {}
-        self._calibrated_size_wh: dict[str, tuple[int, int]] = {}
+        self._first_size_wh: dict[str, tuple[int, int]] = {}
         self.set_cameras(config.cameras, config.linker.transit_windows)
 
     def set_cameras(self, cameras: Sequence[CameraConfig], windows: Sequence[TransitWindow]) -> None:
@@ -83,9 +71,8 @@ class TrackingCore:
         for camera in cameras:
             if before.get(camera.name) != camera:
                 self._size_wh.pop(camera.name, None)
-                self._calibrated_size_wh.pop(camera.name, None)
-                tracker = self._trackers.setdefault(camera.name, SingleCameraTracker(self._settings))
-                self._associator.set_camera(camera.name, CameraGeometry(None, None), tracker)
+                self._first_size_wh.pop(camera.name, None)
+                self._associator.set_camera(camera.name, CameraGeometry(None, None))
         for name in before.keys() - self._cameras.keys():
             self._associator.end_tracks(name)
 
@@ -137,14 +124,9 @@ class TrackingCore:
     def _new_size(self, camera_id: str, size_wh: tuple[int, int]) -> None:
         """Boxes in other pixels are no continuation of the old ones: tracks end, people are found again by their
         looks."""
-        camera = self._cameras[camera_id]
-        if camera.calibrated_size_wh is not None:
-            width, height = camera.calibrated_size_wh
-            calibrated = (width, height)
-        else:
-            calibrated = self._calibrated_size_wh.setdefault(camera_id, size_wh)
-        geometry = live_geometry(camera, calibrated, size_wh)
-        self._associator.set_camera(camera_id, geometry, self._trackers[camera_id])
+        first_size_wh = self._first_size_wh.setdefault(camera_id, size_wh)
+        geometry = geometry_of(self._cameras[camera_id], size_wh, first_size_wh)
+        self._associator.set_camera(camera_id, geometry)
         self._size_wh[camera_id] = size_wh
 
     def _output(self, associated: Associated) -> Output:

@@ -9,7 +9,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from pipeline.config.config import Config
 from pipeline.core.errors import InputError, RunError
 from pipeline.files.whole_files import SHARED_MODE, write_whole
 from pipeline.recorded.run_summary import RunSummary
@@ -101,17 +100,16 @@ class EarlierNote:
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise InputError(f"{path} is missing or damaged, so the start of the recording is unknown") from error
 
-    def write_linked(self, path: Path, config: Config, *, global_ids: int, rows: int) -> None:
+    def write_linked(self, path: Path, used: Mapping[str, Any], *, global_ids: int, rows: int) -> None:
         """The same run with other final ids.
 
         Args:
-            config: the settings of linking and interpolation that gave them.
+            used: the configuration that gave them, as JSON holds it.
             global_ids, rows: how many there are now.
 
         Raises:
             RunError: `path` cannot be written; what was there stays.
         """
-        used = config.model_dump(mode="json", by_alias=True, include={"linker", "second_pass", "output"})
         noted = self._content.get("config", {})
         changed = {name: {**noted.get(name, {}), **used[name]} for name in ("linker", "second_pass")}
         filled = {name: used["output"][name] for name in ("interpolate", "interpolate_max_gap_s")}

@@ -18,70 +18,36 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from pipeline.association.associator import Associated, Associator, DetectedFrame, embed_all
+from pipeline.association.associator import Associated, DetectedFrame, embed_all
+from pipeline.association.build import build_associator, build_second_pass
+from pipeline.config.calibration import with_numbers
+from pipeline.config.config import Config
 from pipeline.core.datatypes import Detections
 from pipeline.core.errors import InputError, RunError
-from pipeline.core.inference_runtime import Computation
-from pipeline.core.models import Detector, Embedder
+from pipeline.core.models import Detector, Models
 from pipeline.core.stage_clock import StageClock
-from pipeline.cross_camera.online_linker import OnlineLinker
-from pipeline.cross_camera.second_pass import SecondPass
+from pipeline.cross_camera.match_limits import MatchLimits
 from pipeline.files.results_csv import TrajectoryWriter
 from pipeline.files.tracklet_file import TrackletFile, TrackletFileInfo, TrackletWriter
-from pipeline.floor.camera_geometry import CameraGeometry
+from pipeline.floor.camera_geometry import geometry_of
 from pipeline.recorded.finalize import rewrite
 from pipeline.recorded.prefetch import prefetch
 from pipeline.recorded.run_note import NOTE_NAME, RunNote
 from pipeline.recorded.run_summary import CameraCounts, RunSummary
 from pipeline.recorded.synchronise import Tick, synchronise
-from pipeline.single_camera.tracker import SingleCameraTracker
 from pipeline.sources.base import BrokenSource, FrameSource
 
 TickSink = Callable[[Sequence[DetectedFrame]], None]
 
 
-@dataclass(frozen=True)
-class Parts:
-    """Everything a run works with, already built; the cameras are in the same order everywhere.
-
-    Attributes:
-        second_pass: None leaves the online ids.
-        embedder_hash: of the embedder, or of the one whose saved embeddings are replayed; '' for none.
-        hold_s, max_silence_s, max_detections: see `Associator`.
-        epoch_utc: date and time of second 0, None if unknown.
-        interpolate_max_gap_s: None fills no gaps.
-        embed_every_box: for saving; tracking uses no more embeddings than without.
-        prefetch_frames, prefetch_ticks: how far decoding and detection run ahead.
-    """
-
-    sources: Sequence[FrameSource]
-    detector: Detector
-    embedder: Embedder | None
-    embedder_hash: str
-    geometries: Mapping[str, CameraGeometry]
-    trackers: Mapping[str, SingleCameraTracker]
-    linker: OnlineLinker
-    second_pass: SecondPass | None
-    hold_s: float
-    max_silence_s: float
-    max_detections: int
-    epoch_utc: datetime | None
-    interpolate_max_gap_s: float | None
-    embed_every_box: bool
-    prefetch_frames: int
-    prefetch_ticks: int
-
-    @property
-    def camera_ids(self) -> list[str]:
-        return [source.camera_id for source in self.sources]
-
-
 def run(
-    parts: Parts,
+    config: Config,
+    limits: MatchLimits,
+    models: Models,
+    sources: Sequence[FrameSource],
     folder: Path,
     *,
-    config: Mapping[str, Any],
-    versions: Mapping[str, str],
+    epoch_utc: datetime | None = None,
     origin: Mapping[str, Any] = MappingProxyType({}),
     save_tick: TickSink | None = None,
     on_frame: Callable[[str], None] = lambda camera_id: None,
@@ -89,73 +55,87 @@ def run(
     """Track all cameras from their first to their last frame and write the results into `folder`.
 
     Args:
-        config, versions, origin: noted in run.json.
-        save_tick: given the detections of every tick, with embeddings of all boxes if `embed_every_box`.
-        on_frame: told of every frame that is done.
+        sources: of the cameras of `config`, in their order.
+        epoch_utc: date and time of second 0 of the clock that all cameras share, None if unknown.
+        origin: noted in run.json.
+        save_tick: called with the detections of every tick, with embeddings of all boxes if
+            `config.output.save_embeddings`; tracking uses no more of them than without.
+        on_frame: called with the camera of every frame that is done.
 
     Raises:
         RunError: it was interrupted or the disk is full; the results so far, with the online ids, are in `folder`.
     """
+    recording = _Recording(config, limits, models, sources, folder, epoch_utc)
     clock = StageClock()
     began = time.perf_counter()
     summary = RunSummary(
-        cameras={camera_id: CameraCounts() for camera_id in parts.camera_ids},
-        hashes={"detector": parts.detector.model_hash, "embedder": parts.embedder_hash},
-        computed_by=computations(parts.detector, parts.embedder),
+        cameras={source.camera_id: CameraCounts() for source in sources},
+        hashes={"detector": models.detector.model_hash, "embedder": models.embedder_hash},
+        computed_by=models.computed_by,
     )
-    note = RunNote(folder / NOTE_NAME, parts.sources, config, versions, parts.epoch_utc, origin)
+    note = RunNote(folder / NOTE_NAME, sources, with_numbers(config, limits), models.versions, epoch_utc, origin)
     note.write("running", summary)
     try:
-        _online(parts, folder, summary, clock, save_tick, on_frame)
+        _online(recording, summary, clock, save_tick, on_frame)
         with clock.measure("second pass"):
-            _finalize(parts, folder, summary)
+            _finalize(recording, summary)
     except KeyboardInterrupt as interrupt:
-        _close(summary, parts, clock, began)
+        _close(summary, models, clock, began)
         note.write("interrupted", summary)
         raise RunError(
             f"interrupted; {folder} holds the results so far with the online ids, "
             f"`mtmc link {folder} --overwrite` gives final ones"
         ) from interrupt
     except BaseException:
-        _close(summary, parts, clock, began)
+        _close(summary, models, clock, began)
         # On a full disk the note fails like the rows did; the first error is the one to tell.
         with suppress(RunError):
             note.write("failed", summary)
         raise
-    _close(summary, parts, clock, began)
+    _close(summary, models, clock, began)
     note.write("incomplete" if summary.problems else "complete", summary)
     return summary
 
 
-def computations(detector: Detector, embedder: Embedder | None) -> dict[str, Computation]:
-    """What computes the models of a run; without those that compute nothing."""
-    found = {"detector": detector.computation, "embedder": None if embedder is None else embedder.computation}
-    return {model: computation for model, computation in found.items() if computation is not None}
+@dataclass(frozen=True)
+class _Recording:
+    """What a run works on; see `run`."""
+
+    config: Config
+    limits: MatchLimits
+    models: Models
+    sources: Sequence[FrameSource]
+    folder: Path
+    epoch_utc: datetime | None
+
+    @property
+    def camera_ids(self) -> list[str]:
+        return [source.camera_id for source in self.sources]
 
 
 def _online(
-    parts: Parts,
-    folder: Path,
+    recording: _Recording,
     summary: RunSummary,
     clock: StageClock,
     save_tick: TickSink | None,
     on_frame: Callable[[str], None],
 ) -> None:
     """Frames to rows with online ids and to finished tracklets, both on disk."""
-    associator = Associator(
-        geometries=parts.geometries,
-        trackers=parts.trackers,
-        linker=parts.linker,
-        embedder=parts.embedder,
-        class_names=parts.detector.class_names,
-        hold_s=parts.hold_s,
-        max_silence_s=parts.max_silence_s,
-        max_detections=parts.max_detections,
+    config, models, folder = recording.config, recording.models, recording.folder
+    associator = build_associator(
+        config,
+        recording.limits,
+        geometries={
+            camera.name: geometry_of(camera, source.size_wh)
+            for camera, source in zip(config.cameras, recording.sources, strict=True)
+        },
+        embedder=models.embedder,
+        class_names=models.detector.class_names,
         clock=clock,
     )
-    info = TrackletFileInfo(tuple(parts.camera_ids), parts.detector.class_names, parts.embedder_hash)
+    info = TrackletFileInfo(tuple(recording.camera_ids), models.detector.class_names, models.embedder_hash)
     with ExitStack() as stack:
-        writer = stack.enter_context(TrajectoryWriter(folder, parts.camera_ids, parts.epoch_utc))
+        writer = stack.enter_context(TrajectoryWriter(folder, recording.camera_ids, recording.epoch_utc))
         tracklets = stack.enter_context(TrackletWriter(folder / "tracklets.arrow", info))
 
         def write(associated: Associated) -> None:
@@ -172,10 +152,10 @@ def _online(
             summary.cameras[error.camera_id].problem = str(error)
 
         try:
-            for tick in detected_ticks(parts, clock, stack, broken):
-                if parts.embed_every_box and parts.embedder is not None:
+            for tick in detected_ticks(config, models.detector, recording.sources, clock, stack, broken):
+                if config.output.save_embeddings and models.embedder is not None:
                     with clock.measure("embed"):
-                        tick = embed_all(parts.embedder, tick)
+                        tick = embed_all(models.embedder, tick)
                 if save_tick is not None:
                     save_tick(tick)
                 write(associator.process(tick))
@@ -190,7 +170,7 @@ def _online(
         else:
             write(associator.finish())
         finally:
-            summary.global_ids = parts.linker.people
+            summary.global_ids = associator.linker.people
             summary.embedded_crops = associator.embedded_crops
             for camera_id, boxes in associator.boxes.items():
                 summary.cameras[camera_id].boxes = boxes
@@ -199,29 +179,35 @@ def _online(
 
 
 def detected_ticks(
-    parts: Parts, clock: StageClock, stack: ExitStack, on_broken: Callable[[BrokenSource], None]
+    config: Config,
+    detector: Detector,
+    sources: Sequence[FrameSource],
+    clock: StageClock,
+    stack: ExitStack,
+    on_broken: Callable[[BrokenSource], None],
 ) -> Iterator[list[DetectedFrame]]:
     """Decoding in one thread a camera, detection in another; closed by `stack`, detection first.
 
     Args:
         on_broken: told of a recording that cannot be read to its end; the other cameras go on.
     """
+    ahead = config.runtime
     cameras = [
-        prefetch(clock.measure_each("decode", source), parts.prefetch_frames, f"decode-{source.camera_id}")
-        for source in parts.sources
+        prefetch(clock.measure_each("decode", source), ahead.prefetch_frames, f"decode-{source.camera_id}")
+        for source in sources
     ]
     for camera in cameras:
         stack.callback(camera.close)
     # Half of the shortest frame period: every camera has at most one frame in it.
-    window_s = 0.5 / max(source.frame_rate for source in parts.sources)
+    window_s = 0.5 / max(source.frame_rate for source in sources)
 
     def detect(ticks: Iterator[Tick]) -> Iterator[list[DetectedFrame]]:
         for tick in ticks:
             with clock.measure("detect"):
-                detections = _detections(parts.detector, tick)
+                detections = _detections(detector, tick)
             yield list(zip(tick, detections, strict=True))
 
-    detected = prefetch(detect(synchronise(cameras, window_s, on_broken)), parts.prefetch_ticks, "detect")
+    detected = prefetch(detect(synchronise(cameras, window_s, on_broken)), ahead.prefetch_ticks, "detect")
     stack.callback(detected.close)
     return detected
 
@@ -237,25 +223,27 @@ def _detections(detector: Detector, tick: Tick) -> list[Detections]:
         raise ValueError(f"the detector failed at frame index {places}: {error}") from error
 
 
-def _finalize(parts: Parts, folder: Path, summary: RunSummary) -> None:
+def _finalize(recording: _Recording, summary: RunSummary) -> None:
+    config, folder = recording.config, recording.folder
     links = None
-    if parts.second_pass is not None:
-        links = parts.second_pass.link(TrackletFile(folder / "tracklets.arrow"))
+    if config.second_pass.enabled:
+        second_pass = build_second_pass(config, recording.limits, recording.camera_ids)
+        links = second_pass.link(TrackletFile(folder / "tracklets.arrow"))
         summary.global_ids = len({link.global_id for link in links.values()})
-    if links is None and parts.interpolate_max_gap_s is None:
+    if links is None and config.output.fill_gaps_s is None:
         return
     summary.rows = rewrite(
         folder,
         links,
-        camera_ids=parts.camera_ids,
-        epoch_utc=parts.epoch_utc,
-        interpolate_max_gap_s=parts.interpolate_max_gap_s,
+        camera_ids=recording.camera_ids,
+        epoch_utc=recording.epoch_utc,
+        interpolate_max_gap_s=config.output.fill_gaps_s,
     )
 
 
-def _close(summary: RunSummary, parts: Parts, clock: StageClock, began: float) -> None:
+def _close(summary: RunSummary, models: Models, clock: StageClock, began: float) -> None:
     summary.wall_s = time.perf_counter() - began
     summary.stage_s = dict(clock.seconds)
-    if parts.embedder is not None:
-        summary.rejected_crops = parts.embedder.rejected_crops
-        summary.unknown_cameras = dict(parts.embedder.unknown_cameras)
+    if models.embedder is not None:
+        summary.rejected_crops = models.embedder.rejected_crops
+        summary.unknown_cameras = dict(models.embedder.unknown_cameras)

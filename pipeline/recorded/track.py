@@ -12,15 +12,14 @@ from typing import TYPE_CHECKING
 from pipeline.assembly import (
     build_detector,
     build_embedder,
-    build_parts,
-    calibrated,
     close_sources,
+    match_limits,
     open_sources,
     versions,
 )
 from pipeline.config.config import CameraConfig, Config
 from pipeline.core.errors import InputError
-from pipeline.core.models import Detector, Embedder
+from pipeline.core.models import Detector, Embedder, Models
 from pipeline.cross_camera.settings import check_windows
 from pipeline.files.origin import origin
 from pipeline.files.run_folder import clear_results, hold_results
@@ -73,8 +72,8 @@ def track(
         detector: Detector = replay if replay is not None else build_detector(config)
         embedder = None if blind else build_embedder(config)
         embedder_hash = _embedder_hash(config, replay, embedder)
-        config = calibrated(config, embedder_hash)
-        parts = build_parts(config, sources, epoch_utc, detector, embedder, embedder_hash)
+        models = Models(detector, embedder, versions(), embedder_hash)
+        limits = match_limits(config, embedder_hash)
         if config.output.save_embeddings and embedder is None:
             raise InputError(
                 "embeddings can only be saved in a run that computes them: no --detections with embeddings, "
@@ -94,10 +93,12 @@ def track(
             )
         on_start(sources)
         summary = run(
-            parts,
+            config,
+            limits,
+            models,
+            sources,
             output,
-            config=config.model_dump(mode="json", by_alias=True),
-            versions=versions(),
+            epoch_utc=epoch_utc,
             origin=origin(),
             save_tick=None if saver is None else saver.save,
             on_frame=on_frame,

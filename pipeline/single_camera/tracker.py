@@ -77,10 +77,15 @@ class _Scene:
 
 
 class SingleCameraTracker:
-    """Gives the people of one camera track ids, counted from 1 by this object."""
+    """Gives the people of one camera track ids, counted from 1 by this object.
 
-    def __init__(self, settings: TrackerSettings) -> None:
+    Args:
+        max_cosine_distance: up to which a crop may be of the person of a track.
+    """
+
+    def __init__(self, settings: TrackerSettings, max_cosine_distance: float) -> None:
         self._settings = settings
+        self._max_cosine_distance = max_cosine_distance
         self._filter = KalmanFilter(
             process_noise=settings.process_noise, measurement_noise=settings.measurement_noise
         )
@@ -237,7 +242,7 @@ class SingleCameraTracker:
                 appearance,
                 gate_distance(scene.tracks_xyxy[tracks], detections.xyxy[rows]),
                 max_iou_distance=settings.max_iou_distance_high,
-                max_cosine_distance=settings.cosine_limit,
+                max_cosine_distance=self._max_cosine_distance,
                 max_gate_distance=settings.max_gate_distance,
             )
         if appearance is None:
@@ -357,7 +362,7 @@ class SingleCameraTracker:
 
     @property
     def _somebody_else_distance(self) -> float:
-        return self._settings.somebody_else_factor * self._settings.cosine_limit
+        return self._settings.somebody_else_factor * self._max_cosine_distance
 
     def _keep(self, stay: BoolArray) -> None:
         """Drop all tracks but those where `stay` (T,) is True."""

@@ -10,11 +10,11 @@ from pipeline.benchmark.simulation import SimulatedWorld
 from pipeline.core.datatypes import Detections, Link, LinkedRow, Tracklet
 from pipeline.core.models import Embedder
 from pipeline.core.stage_clock import StageClock
-from pipeline.cross_camera.online_linker import OnlineLinker
 from pipeline.floor.camera_geometry import CameraGeometry
-from pipeline.single_camera.tracker import SingleCameraTracker
 from tests.factories import (
     linker_settings,
+    make_linker,
+    make_tracker,
     tracker_settings,
 )
 
@@ -25,19 +25,17 @@ def associator(
     *camera_ids: str,
     embedder: Embedder | None = None,
     geometries: Mapping[str, CameraGeometry] | None = None,
-    trackers: Mapping[str, SingleCameraTracker] | None = None,
     hold_s: float = 0.8,
     max_centred_cosine_distance: float | None = None,
 ) -> Associator:
-    tracker = tracker_settings()
     return Associator(
         geometries=geometries or {name: CameraGeometry(None, None) for name in camera_ids},
-        trackers=trackers or {name: SingleCameraTracker(tracker) for name in camera_ids},
-        linker=OnlineLinker(camera_ids, linker_settings(max_centred_cosine_distance=max_centred_cosine_distance)),
+        new_tracker=make_tracker,
+        linker=make_linker(camera_ids, linker_settings(max_centred_cosine_distance=max_centred_cosine_distance)),
         embedder=embedder,
         class_names={0: "person", 1: "dog"},
         hold_s=hold_s,
-        max_silence_s=tracker.max_lost_s,
+        max_silence_s=tracker_settings().max_lost_s,
         max_detections=300,
         clock=StageClock(),
     )

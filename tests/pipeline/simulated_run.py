@@ -3,63 +3,89 @@
 from __future__ import annotations
 
 import csv
-import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Literal
 
 import numpy as np
 
+from pipeline.association.associator import Associator
 from pipeline.benchmark.simulation import SimulatedWorld
-from pipeline.cross_camera.online_linker import OnlineLinker
-from pipeline.cross_camera.second_pass import SecondPass
-from pipeline.cross_camera.settings import LinkerSettings
-from pipeline.floor.camera_geometry import CameraGeometry
+from pipeline.config.config import load_config
+from pipeline.core.models import Detector, Embedder, Models
+from pipeline.core.yaml_file import merge
+from pipeline.recorded import runner
 from pipeline.recorded.run_summary import RunSummary
-from pipeline.recorded.runner import Parts, run
-from pipeline.single_camera.tracker import SingleCameraTracker
+from pipeline.recorded.runner import run
 from pipeline.sources.base import FrameSource
-from tests.factories import linker_settings, second_pass_settings, tracker_settings
+from tests.factories import limits_of
 
 
-def make_parts(
-    world: SimulatedWorld,
-    frames: int = 0,
-    *,
-    sources: Sequence[FrameSource] | None = None,
-    geometries: Mapping[str, CameraGeometry] | None = None,
-    linker: LinkerSettings | None = None,
-    **changes: Any,
-) -> Parts:
-    """The parts of a run over `frames` frames of every camera of the world, or over `sources`."""
-    settings = linker or linker_settings()
-    tracker = tracker_settings()
-    names = world.camera_ids
-    parts = Parts(
-        sources=world.sources(frames) if sources is None else sources,
-        detector=world.detector(),
-        embedder=world.embedder(),
-        embedder_hash="fake",
-        geometries=geometries or {name: CameraGeometry(None, None) for name in names},
-        trackers={name: SingleCameraTracker(tracker) for name in names},
-        linker=OnlineLinker(names, settings),
-        second_pass=SecondPass(names, second_pass_settings(), settings),
-        hold_s=settings.hold_s,
-        max_silence_s=tracker.max_lost_s,
-        max_detections=300,
-        epoch_utc=None,
-        interpolate_max_gap_s=None,
-        embed_every_box=False,
-        prefetch_frames=2,
-        prefetch_ticks=2,
-    )
-    return dataclasses.replace(parts, **changes)
+class SimulatedRun:
+    """A run over `frames` frames of every camera of the world, or over `sources`, into a folder.
+
+    Args:
+        detector, embedder: in place of the world's; `embedder=None` for none.
+        settings: over the defaults, as in a configuration file; few frames are decoded ahead.
+        cameras: settings of each camera, by name.
+    """
+
+    def __init__(
+        self,
+        world: SimulatedWorld,
+        frames: int = 0,
+        *,
+        sources: Sequence[FrameSource] | None = None,
+        detector: Detector | None = None,
+        embedder: Embedder | Literal["of the world"] | None = "of the world",
+        epoch_utc: datetime | None = None,
+        cameras: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
+        settings: Mapping[str, Any] = MappingProxyType({}),
+    ) -> None:
+        named = [{"name": name, "source": name, **cameras.get(name, {})} for name in world.camera_ids]
+        base: dict[str, Any] = {
+            "cameras": named,
+            "output": {"interpolate": False},
+            "runtime": {"prefetch_frames": 2, "prefetch_ticks": 2},
+        }
+        self._config = load_config(None, merge(base, settings))
+        self._sources = world.sources(frames) if sources is None else sources
+        self._models = Models(
+            detector or world.detector(),
+            world.embedder() if embedder == "of the world" else embedder,
+            {"python": "3"},
+        )
+        self._epoch_utc = epoch_utc
+
+    def into(self, folder: Path, **options: Any) -> RunSummary:
+        """Run; the folder is made."""
+        folder.mkdir(parents=True, exist_ok=True)
+        limits = limits_of(self._config)
+        return run(self._config, limits, self._models, self._sources, folder, epoch_utc=self._epoch_utc, **options)
 
 
-def run_parts(parts: Parts, folder: Path, **options: Any) -> RunSummary:
-    """Run them into `folder`, which is made."""
-    folder.mkdir(parents=True, exist_ok=True)
-    return run(parts, folder, config={"name": "test"}, versions={"python": "3"}, **options)
+#: Settings that leave the online ids.
+ONLINE = MappingProxyType({"second_pass": {"enabled": False}})
+
+
+@contextmanager
+def built_associators() -> Iterator[list[Associator]]:
+    """The associators that runs build while the context is open."""
+    built: list[Associator] = []
+    build = runner.build_associator
+
+    def noted(*arguments: Any, **options: Any) -> Associator:
+        built.append(build(*arguments, **options))
+        return built[-1]
+
+    runner.build_associator = noted
+    try:
+        yield built
+    finally:
+        runner.build_associator = build
 
 
 def csv_rows(folder: Path) -> list[dict[str, str]]:

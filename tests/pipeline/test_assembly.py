@@ -5,10 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pipeline.assembly import build_parts
-from pipeline.benchmark.simulation import SimulatedWorld
 from pipeline.config.config import load_config
-from tests.factories import make_detections, with_limits
+from pipeline.floor.camera_geometry import geometry_of
+from tests.factories import make_detections
 
 # One metre is 100 px of a picture of 1280x960.
 CAMERA = {
@@ -31,11 +30,9 @@ def test_homography_and_region_are_in_pixels_of_the_calibrated_size(
     calibrated_size_wh: list[int] | None, floor_xy_m: tuple[float, float], inside: list[bool]
 ) -> None:
     """A recording of 640x480; people whose feet are at (200, 300) and (400, 300) px."""
-    world = SimulatedWorld(cameras=1, size_wh=(640, 480))
     camera = {**CAMERA, "calibrated_size_wh": calibrated_size_wh}
-    config = with_limits(load_config(None, {"cameras": [camera], "embedder": {"weights": None}}))
-    parts = build_parts(config, world.sources(1), None, world.detector(), None, "")
-    geometry = parts.geometries["cam1"]
+    config = load_config(None, {"cameras": [camera]})
+    geometry = geometry_of(config.cameras[0], (640, 480))
     detections = make_detections([(180, 200, 220, 300), (380, 200, 420, 300)])
     positions = geometry.floor_xy_m(detections.xyxy)
     assert positions is not None

@@ -13,12 +13,10 @@ from pipeline.benchmark.simulation import SimulatedWorld
 from pipeline.core.datatypes import Detections, Frame
 from pipeline.core.fake_models import FakeEmbedder
 from pipeline.floor.camera_geometry import CameraGeometry
-from pipeline.single_camera.tracker import SingleCameraTracker
 from tests.factories import (
     make_detections,
     make_frame,
     one_hot,
-    tracker_settings,
 )
 from tests.pipeline.associating import BOX, associator, of_world, run
 
@@ -169,8 +167,7 @@ def test_of_ten_thousand_boxes_the_most_confident_are_used() -> None:
 
 def test_tracks_and_time_are_bounded_by_boxes_that_are_anywhere_in_each_frame() -> None:
     rng = np.random.default_rng(0)
-    tracker = SingleCameraTracker(tracker_settings())
-    parts = associator("cam1", trackers={"cam1": tracker})
+    parts = associator("cam1")
     began_s = time.perf_counter()
     for index in range(30):
         corner = rng.uniform(0, 400, (10_000, 2))
@@ -178,6 +175,6 @@ def test_tracks_and_time_are_bounded_by_boxes_that_are_anywhere_in_each_frame() 
         confidence = rng.uniform(0.3, 0.95, 10_000).astype(np.float32)
         parts.process([(make_frame(index), Detections(noise, confidence, np.zeros(10_000, np.int64)))])
         # Those of 300 boxes a frame that found another one by chance, for two seconds each.
-        assert tracker.live_tracks < 4 * 300
+        assert parts.live_tracks("cam1") < 4 * 300
     assert time.perf_counter() - began_s < 20
     assert parts.boxes == {"cam1": 30 * 300}

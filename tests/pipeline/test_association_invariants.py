@@ -12,11 +12,10 @@ from pipeline.association.associator import DetectedFrame
 from pipeline.benchmark.simulation import SimulatedWorld
 from pipeline.core.boxes import clip_xyxy
 from pipeline.core.datatypes import Detections
-from pipeline.cross_camera.second_pass import SecondPass
 from tests.factories import (
-    linker_settings,
     make_detections,
     make_frame,
+    make_second_pass,
     second_pass_settings,
 )
 from tests.pipeline.associating import assert_once, associator, of_world, run
@@ -78,9 +77,7 @@ def test_nobody_is_twice_in_a_frame_neither_online_nor_in_the_end(
         associator(*world.camera_ids, embedder=world.embedder()), of_world(world, round(15 * frame_rate), worse)
     )
     assert_once(rows)
-    final = SecondPass(world.camera_ids, second_pass_settings(max_tracklets_at_once=20), linker_settings()).link(
-        ended
-    )
+    final = make_second_pass(world.camera_ids, second_pass_settings(max_tracklets_at_once=20)).link(ended)
     assert_once(rows, final)
     assert [(x.row.time_s, x.row.camera_id) for x in rows] == sorted((x.row.time_s, x.row.camera_id) for x in rows)
     # Every box of a track that ended is a row, and the other way round (none lies wholly outside the picture).
@@ -130,10 +127,7 @@ def test_the_same_input_gives_the_same_rows_and_links(seed: int, people: int) ->
     first, second = (run(associator("cam1", "cam2"), iter(jumble(seed, people, 60))) for _ in range(2))
     assert first[0] == second[0]
     assert [tracklet.key for tracklet in first[1]] == [tracklet.key for tracklet in second[1]]
-    final = [
-        SecondPass(["cam1", "cam2"], second_pass_settings(), linker_settings()).link(ended)
-        for _, ended in (first, second)
-    ]
+    final = [make_second_pass(["cam1", "cam2"]).link(ended) for _, ended in (first, second)]
     assert final[0] == final[1]
 
 
@@ -156,7 +150,7 @@ def test_the_order_of_cameras_and_boxes_changes_nothing(
         parts = associator(*names, embedder=world.embedder(), max_centred_cosine_distance=centred)
         rows, ended = run(parts, ([tick[i] for i in np.argsort(order)] for tick in ticks))
         matching = second_pass_settings(max_centred_cosine_distance=centred)
-        final = SecondPass(names, matching, linker_settings()).link(ended)
+        final = make_second_pass(names, matching).link(ended)
         boxes = sorted((x.row.camera_id, x.row.frame_index, x.row.xyxy, x.link.global_id) for x in rows)
         ids = [i for *_, i in boxes]
         online = [(*box, ids.index(i)) for *box, i in boxes]

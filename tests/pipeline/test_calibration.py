@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from pipeline.config.config import Config, load_config
-from pipeline.config.match_limits import Calibration, with_calibration, with_limits_of
+from pipeline.config.calibration import Calibration, resolved_limits, with_numbers
+from pipeline.config.config import load_config
 from pipeline.cross_camera.match_threshold import MatchThreshold
 
 
@@ -16,15 +17,6 @@ def threshold(max_cosine_distance: float) -> MatchThreshold:
 
 
 CALIBRATION = Calibration(threshold(0.1), threshold(0.2), "crops", threshold(0.3), threshold(0.4))
-
-
-def limits(config: Config) -> tuple[object, ...]:
-    tracker, linker, second_pass = config.tracker, config.linker, config.second_pass
-    return (
-        tracker.max_cosine_distance,
-        (linker.max_cosine_distance, linker.max_centred_cosine_distance),
-        (second_pass.max_cosine_distance, second_pass.max_centred_cosine_distance),
-    )
 
 
 @pytest.mark.parametrize(
@@ -45,29 +37,25 @@ def limits(config: Config) -> tuple[object, ...]:
     ],
 )
 def test_limits(settings: dict[str, Any], calibration: Calibration | None, expected: tuple[object, ...]) -> None:
-    assert limits(with_calibration(load_config(None, settings), calibration)) == expected
+    found = resolved_limits(load_config(None, settings), calibration)
+    assert (
+        found.tracker,
+        (found.linker.cosine, found.linker.centred_cosine),
+        (found.second_pass.cosine, found.second_pass.centred_cosine),
+    ) == expected
 
 
 def test_half_known_cameras_have_a_limit_in_between() -> None:
-    linker = with_calibration(load_config(), CALIBRATION).linker
-    assert [linker.cosine_limit_at(weight) for weight in (0, 0.5, 1)] == pytest.approx([0.2, 0.3, 0.4])
+    linker = resolved_limits(load_config(), CALIBRATION).linker
+    assert [linker.at(weight) for weight in (0, 0.5, 1)] == pytest.approx([0.2, 0.3, 0.4])
+    assert [replace(linker, centred_cosine=None).at(weight) for weight in (0, 0.5, 1)] == [0.2] * 3
 
 
-@pytest.mark.parametrize(
-    ("change", "expected"),
-    [
-        pytest.param({}, (0.1, (0.2, 0.4), (0.2, 0.4)), id="nothing changed"),
-        pytest.param({"linker": {"margin": 0.1}}, (0.1, (0.2, 0.4), (0.2, 0.4)), id="another setting"),
-        pytest.param(
-            {"linker": {"max_centred_cosine_distance": 0.5}}, (0.1, (0.2, 0.5), (0.2, 0.4)), id="a limit changed"
-        ),
-    ],
-)
-def test_a_configuration_that_is_read_again_keeps_the_limits_that_were_found(
-    change: dict[str, Any], expected: tuple[object, ...]
-) -> None:
-    before = load_config()
-    assert (
-        limits(with_limits_of(with_calibration(before, CALIBRATION), before, load_config(None, change)))
-        == expected
-    )
+def test_the_limits_that_were_used_are_noted_as_a_configuration_that_gives_them_again() -> None:
+    config = load_config(None, {"linker": {"margin": 0.1}})
+    limits = resolved_limits(config, CALIBRATION)
+    noted = with_numbers(config, limits)
+    assert noted["linker"]["max_centred_cosine_distance"] == 0.4
+    again = load_config(None, {name: noted[name] for name in ("tracker", "linker", "second_pass")})
+    assert again.linker.margin == 0.1
+    assert resolved_limits(again, None) == limits

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 from pipeline.config.config import DEFAULT_CONFIG, CameraConfig, Config, load_config, named_sources
 from pipeline.core.errors import InputError
 from pipeline.core.yaml_file import read_yaml
+from pipeline.cross_camera.match_limits import LinkLimits
 from pipeline.cross_camera.settings import TransitWindow
 
 CAMERA = {"name": "hall", "source": "hall.mp4"}
@@ -328,6 +329,6 @@ def test_named_sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_limits_are_smaller_among_many_people() -> None:
-    linker = load_config(None, {"linker": {"crowd_tightening": 0.36}}).linker
-    factors = linker.crowd_factors(np.array([0, 10, 20, 100, 1000, 10**6]))
+    limits = LinkLimits(cosine=0.3, centred_cosine=None, crowd_tightening=0.36)
+    factors = limits.crowd_factors(np.array([0, 10, 20, 100, 1000, 10**6]))
     assert factors == pytest.approx([1, 1, 1 - 0.36 * 0.30103, 0.64, 0.28, 0.25], abs=1e-5)

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from numpy.typing import ArrayLike, NDArray
 
-from pipeline.cross_camera.online_linker import ObservedTracks, OnlineLinker
+from pipeline.cross_camera.online_linker import ObservedTracks
 from pipeline.cross_camera.settings import LinkerSettings, TransitWindow
 from pipeline.cross_camera.track_record import TrackRecord
 from pipeline.single_camera.tracker import TrackedFrame
-from tests.factories import at_distance, linker_settings, make_detections, one_hot
+from tests.factories import at_distance, linker_settings, make_detections, make_linker, one_hot
 
 CAMERAS = ("a", "b", "c")
 PERSON = one_hot(0)[0]
@@ -25,7 +25,7 @@ class Scene:
 
     def __init__(self, **settings: Any) -> None:
         # Two crops in two frames decide, unless a test is about waiting.
-        self.linker = OnlineLinker(CAMERAS, _settings(**{"feature_max_similarity": 0.9999, **settings}))
+        self.linker = make_linker(CAMERAS, _settings(**{"feature_max_similarity": 0.9999, **settings}))
         self._index = 0
 
     def observe(

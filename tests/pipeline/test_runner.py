@@ -22,10 +22,15 @@ from pipeline.core.errors import RunError
 from pipeline.core.fake_models import FakeDetector
 from pipeline.files.results_csv import read_trajectories
 from pipeline.files.tracklet_file import read_tracklets
-from pipeline.floor.camera_geometry import CameraGeometry
-from pipeline.floor.homography import FloorHomography
 from pipeline.sources.base import BrokenSource, FrameSource
-from tests.pipeline.simulated_run import assert_unique, csv_rows, make_parts, person_of, run_parts
+from tests.pipeline.simulated_run import (
+    ONLINE,
+    SimulatedRun,
+    assert_unique,
+    built_associators,
+    csv_rows,
+    person_of,
+)
 
 WORLD = SimulatedWorld(cameras=3, people=6)
 
@@ -62,7 +67,7 @@ def _people(folder: Path, world: SimulatedWorld = WORLD) -> dict[int, set[str]]:
 def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """60 s of the world, as `track` leaves it."""
     folder = tmp_path_factory.mktemp("run")
-    run_parts(make_parts(WORLD, 600), folder)
+    SimulatedRun(WORLD, 600).into(folder)
     return folder
 
 
@@ -139,7 +144,7 @@ def test_the_saved_tracklets_cover_the_rows(run_folder: Path) -> None:
 
 def test_a_second_run_gives_the_same_bytes(run_folder: Path, tmp_path: Path) -> None:
     # Other buffers, so that the threads meet at other moments.
-    run_parts(make_parts(WORLD, 600, prefetch_frames=7, prefetch_ticks=1), tmp_path)
+    SimulatedRun(WORLD, 600, settings={"runtime": {"prefetch_frames": 7, "prefetch_ticks": 1}}).into(tmp_path)
     for name in ("trajectories.csv", "mot/cam2.txt", "tracklets.arrow"):
         assert (tmp_path / name).read_bytes() == (run_folder / name).read_bytes()
 
@@ -155,7 +160,7 @@ def test_few_crops_are_embedded(run_folder: Path) -> None:
 
 
 def test_without_the_second_pass_the_online_ids_stay(tmp_path: Path) -> None:
-    summary = run_parts(make_parts(WORLD, 300, second_pass=None), tmp_path)
+    summary = SimulatedRun(WORLD, 300, settings=ONLINE).into(tmp_path)
     rows = csv_rows(tmp_path)
     assert_unique(rows)
     assert {row["link_state"] for row in rows} == {"provisional"}
@@ -167,8 +172,8 @@ def test_without_the_second_pass_the_online_ids_stay(tmp_path: Path) -> None:
 
 def test_crowded_worlds_keep_online_and_final_ids_unique(tmp_path: Path) -> None:
     world = dataclasses.replace(WORLD, people=30, embedding_noise=1.0)
-    run_parts(make_parts(world, 200, second_pass=None), tmp_path / "online")
-    run_parts(make_parts(world, 200), tmp_path / "final")
+    SimulatedRun(world, 200, settings=ONLINE).into(tmp_path / "online")
+    SimulatedRun(world, 200).into(tmp_path / "final")
     for name in ("online", "final"):
         rows = csv_rows(tmp_path / name)
         assert len(rows) > 1000
@@ -178,7 +183,7 @@ def test_crowded_worlds_keep_online_and_final_ids_unique(tmp_path: Path) -> None
 def test_cameras_of_different_frame_rates(tmp_path: Path) -> None:
     slow = dataclasses.replace(WORLD, frame_rate=4.0)
     sources = [WORLD.sources(450)[0], slow.sources(180)[1], WORLD.sources(450)[2]]
-    summary = run_parts(make_parts(WORLD, sources=sources), tmp_path)
+    summary = SimulatedRun(WORLD, sources=sources).into(tmp_path)
     assert [counts.frames for counts in summary.cameras.values()] == [450, 180, 450]
     keys = [(float(row["time_s"]), row["camera_id"]) for row in csv_rows(tmp_path)]
     assert keys == sorted(keys)
@@ -187,7 +192,7 @@ def test_cameras_of_different_frame_rates(tmp_path: Path) -> None:
 
 def test_nobody_at_all(tmp_path: Path) -> None:
     detector = FakeDetector(lambda frame: Detections.empty())
-    summary = run_parts(make_parts(WORLD, 20, detector=detector), tmp_path)
+    summary = SimulatedRun(WORLD, 20, detector=detector).into(tmp_path)
     assert (summary.rows, summary.global_ids, summary.frames) == (0, 0, 60)
     assert csv_rows(tmp_path) == []
     assert [(tmp_path / "mot" / f"{name}.txt").read_text() for name in WORLD.camera_ids] == ["", "", ""]
@@ -195,20 +200,18 @@ def test_nobody_at_all(tmp_path: Path) -> None:
 
 
 def test_recordings_without_frames(tmp_path: Path) -> None:
-    assert run_parts(make_parts(WORLD, 0), tmp_path).frames == 0
+    assert SimulatedRun(WORLD, 0).into(tmp_path).frames == 0
     assert csv_rows(tmp_path) == []
 
 
 def test_floor_positions_and_date_are_in_the_rows(tmp_path: Path) -> None:
     # 100 px are a metre; the cameras show stretches of floor 10 m apart.
-    geometries = {
-        name: CameraGeometry(
-            FloorHomography(name, [[0.01, 0, 10 * n], [0, 0.01, 0], [0, 0, 1]], WORLD.size_wh), None
-        )
+    cameras = {
+        name: {"homography": [[0.01, 0, 10 * n], [0, 0.01, 0], [0, 0, 1]]}
         for n, name in enumerate(WORLD.camera_ids)
     }
     epoch = datetime(2026, 5, 1, tzinfo=UTC)
-    run_parts(make_parts(WORLD, 150, geometries=geometries, epoch_utc=epoch), tmp_path)
+    SimulatedRun(WORLD, 150, cameras=cameras, epoch_utc=epoch).into(tmp_path)
     for row in csv_rows(tmp_path):
         middle = (float(row["x1"]) + float(row["x2"])) / 2
         offset = 10 * WORLD.camera_ids.index(row["camera_id"])
@@ -225,7 +228,7 @@ def test_boxes_are_cut_off_at_the_border_and_outside_it_left_out(tmp_path: Path)
         return Detections(xyxy, np.array([0.9], np.float32), np.zeros(1, np.int64))
 
     world = SimulatedWorld(cameras=1)
-    run_parts(make_parts(world, 40, detector=FakeDetector(boxes), embedder=None), tmp_path)
+    SimulatedRun(world, 40, detector=FakeDetector(boxes), embedder=None).into(tmp_path)
     rows = csv_rows(tmp_path)
     assert [int(row["frame_index"]) for row in rows] == list(range(28))
     assert rows[-1]["x1"] == "0.00"
@@ -239,7 +242,8 @@ def test_gaps_are_filled_if_wanted(tmp_path: Path) -> None:
         (found,) = everybody.detect([frame])
         return Detections.empty() if frame.frame_index % 10 in (7, 8) else found
 
-    run_parts(make_parts(WORLD, 200, detector=FakeDetector(blinking), interpolate_max_gap_s=1.0), tmp_path)
+    filling = {"output": {"interpolate": True, "interpolate_max_gap_s": 1.0}}
+    SimulatedRun(WORLD, 200, detector=FakeDetector(blinking), settings=filling).into(tmp_path)
     rows = csv_rows(tmp_path)
     assert_unique(rows)
     filled = [row for row in rows if row["interpolated"] == "1"]
@@ -250,8 +254,9 @@ def test_gaps_are_filled_if_wanted(tmp_path: Path) -> None:
 
 def test_every_box_is_embedded_for_saving_and_tracking_is_the_same(run_folder: Path, tmp_path: Path) -> None:
     ticks: list[Sequence[DetectedFrame]] = []
-    run_parts(make_parts(WORLD, 100, embed_every_box=True), tmp_path / "saving", save_tick=ticks.append)
-    run_parts(make_parts(WORLD, 100), tmp_path / "plain")
+    saving_all = SimulatedRun(WORLD, 100, settings={"output": {"save_embeddings": True}})
+    saving_all.into(tmp_path / "saving", save_tick=ticks.append)
+    SimulatedRun(WORLD, 100).into(tmp_path / "plain")
     saved = [detections for tick in ticks for _, detections in tick]
     assert len(saved) == 300
     assert all(len(found) == 0 or (found.embedded is not None and found.embedded.all()) for found in saved)
@@ -269,7 +274,7 @@ def _no_threads_are_left() -> bool:
 def test_a_camera_that_breaks_is_noted_and_the_others_go_on(tmp_path: Path) -> None:
     first, second, third = WORLD.sources(300)
     sources = [first, _Breaking(second, 150), third]
-    summary = run_parts(make_parts(WORLD, sources=sources), tmp_path)
+    summary = SimulatedRun(WORLD, sources=sources).into(tmp_path)
     assert [counts.frames for counts in summary.cameras.values()] == [300, 150, 300]
     assert summary.problems == ["camera cam2: simulated cam2, frame index 150: it was cut off"]
     note = json.loads((tmp_path / "run.json").read_text())
@@ -284,9 +289,11 @@ def test_a_camera_that_breaks_is_noted_and_the_others_go_on(tmp_path: Path) -> N
 def test_tracks_of_a_camera_that_stopped_end_while_the_others_run(tmp_path: Path) -> None:
     first, second, _ = WORLD.sources(300)
     two = dataclasses.replace(WORLD, cameras=2)
-    parts = make_parts(two, sources=[_Breaking(first, 100), second])
     live = []
-    run_parts(parts, tmp_path, on_frame=lambda camera_id: live.append(parts.trackers["cam1"].live_tracks))
+    with built_associators() as associators:
+        SimulatedRun(two, sources=[_Breaking(first, 100), second]).into(
+            tmp_path, on_frame=lambda camera_id: live.append(associators[0].live_tracks("cam1"))
+        )
     assert live[198] > 0
     # Two seconds and the tick after that, at two frames a tick until 10 s and one from there on.
     assert set(live[225:]) == {0}
@@ -309,7 +316,7 @@ def test_stopping_in_the_middle_keeps_the_rows(
             raise error
 
     with pytest.raises(raised) as caught:
-        run_parts(make_parts(WORLD, 600), tmp_path, on_frame=stop)
+        SimulatedRun(WORLD, 600).into(tmp_path, on_frame=stop)
     if raised is RunError:
         assert f"`mtmc link {tmp_path} --overwrite` gives final ones" in str(caught.value)
     rows = csv_rows(tmp_path)
@@ -332,24 +339,24 @@ def test_a_box_that_is_no_number_is_told_with_its_camera_and_frame(tmp_path: Pat
             np.array([[left, 100, 140, 200]], np.float32), np.ones(1, np.float32), np.zeros(1, np.int64)
         )
 
-    parts = make_parts(SimulatedWorld(cameras=1), 40, detector=FakeDetector(boxes), embedder=None)
+    wrong = SimulatedRun(SimulatedWorld(cameras=1), 40, detector=FakeDetector(boxes), embedder=None)
     with pytest.raises(ValueError, match=r"frame index 30 of camera cam1: Detections\.xyxy must be finite"):
-        run_parts(parts, tmp_path)
+        wrong.into(tmp_path)
     # The frames before it are kept.
     assert len(csv_rows(tmp_path)) == 30
 
 
 def test_an_error_of_a_source_or_the_detector_is_raised_with_its_own_type(tmp_path: Path) -> None:
     first, second, third = WORLD.sources(50)
-    parts = make_parts(WORLD, sources=[first, _Breaking(second, 20, MemoryError("too large")), third])
+    broken = SimulatedRun(WORLD, sources=[first, _Breaking(second, 20, MemoryError("too large")), third])
     with pytest.raises(MemoryError, match="too large"):
-        run_parts(parts, tmp_path / "source")
+        broken.into(tmp_path / "source")
 
     def wrong(frame: Frame) -> Detections:
         raise OSError("the model is gone")
 
     with pytest.raises(OSError, match="the model is gone"):
-        run_parts(make_parts(WORLD, 50, detector=FakeDetector(wrong)), tmp_path / "detector")
+        SimulatedRun(WORLD, 50, detector=FakeDetector(wrong)).into(tmp_path / "detector")
     assert json.loads((tmp_path / "detector" / "run.json").read_text())["state"] == "failed"
     assert _no_threads_are_left()
 
@@ -364,14 +371,14 @@ import resource, signal, sys
 from pathlib import Path
 from pipeline.core.errors import RunError
 from pipeline.benchmark.simulation import SimulatedWorld
-from tests.pipeline.simulated_run import make_parts, run_parts
+from tests.pipeline.simulated_run import SimulatedRun
 
 folder, limit = Path(sys.argv[1]), int(sys.argv[2])
 if limit:
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 try:
-    run_parts(make_parts(SimulatedWorld(cameras=3, people=6), 1_000_000), folder)
+    SimulatedRun(SimulatedWorld(cameras=3, people=6), 1_000_000).into(folder)
 except RunError as error:
     print(error)
 """
@@ -426,15 +433,17 @@ import json, os, sys
 from pathlib import Path
 import psutil
 from pipeline.benchmark.simulation import SimulatedWorld
-from tests.factories import linker_settings
-from tests.pipeline.simulated_run import make_parts, run_parts
+from tests.pipeline.simulated_run import ONLINE, SimulatedRun, built_associators
 
 # Small enough a memory for identities that it is full after some hundred frames.
-linker = linker_settings(max_identities=20, identity_memory_s=30)
-parts = make_parts(SimulatedWorld(cameras=2, people=6, view_s=4, blind_s=1), 1800, linker=linker, second_pass=None)
+settings = {**ONLINE, "linker": {"max_identities": 20, "identity_memory_s": 30.0}}
 process, rss = psutil.Process(os.getpid()), []
-run_parts(parts, Path(sys.argv[1]), on_frame=lambda camera_id: rss.append(process.memory_info().rss))
-print(json.dumps([max(rss[1100:1200]), max(rss[-200:]), parts.linker.known_identities]))
+with built_associators() as associators:
+    SimulatedRun(SimulatedWorld(cameras=2, people=6, view_s=4, blind_s=1), 1800, settings=settings).into(
+        Path(sys.argv[1]), on_frame=lambda camera_id: rss.append(process.memory_info().rss)
+    )
+identities = associators[0].linker.known_identities
+print(json.dumps([max(rss[1100:1200]), max(rss[-200:]), identities]))
 """
 
 

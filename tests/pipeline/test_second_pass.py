@@ -14,9 +14,15 @@ from hypothesis import strategies as st
 from numpy.typing import ArrayLike
 
 from pipeline.core.datatypes import Link, Tracklet
-from pipeline.cross_camera.second_pass import SecondPass
 from pipeline.cross_camera.settings import TransitWindow
-from tests.factories import at_distance, linker_settings, make_tracklet, one_hot, second_pass_settings
+from tests.factories import (
+    at_distance,
+    linker_settings,
+    make_second_pass,
+    make_tracklet,
+    one_hot,
+    second_pass_settings,
+)
 
 CAMERAS = ("a", "b", "c")
 PERSON = one_hot(0)
@@ -24,7 +30,7 @@ Links = dict[tuple[str, int], Link]
 
 
 def link(tracklets: Sequence[Tracklet], *, at_once: int = 1000, **linker: Any) -> Links:
-    second_pass = SecondPass(
+    second_pass = make_second_pass(
         CAMERAS,
         second_pass_settings(max_cosine_distance=0.35, max_tracklets_at_once=at_once),
         linker_settings(**linker),
@@ -399,7 +405,7 @@ def test_what_is_common_to_a_camera_is_not_taken_for_likeness() -> None:
 
     def found(centred: float | None) -> list[list[tuple[str, int]]]:
         matching = second_pass_settings(max_cosine_distance=0.35, max_centred_cosine_distance=centred)
-        return groups(SecondPass(CAMERAS, matching, linker_settings()).link(tracklets))
+        return groups(make_second_pass(CAMERAS, matching).link(tracklets))
 
     assert sum([("a", n), ("b", n)] in found(None) for n in range(40)) < 10
     assert found(0.4) == [[("a", n), ("b", n)] for n in range(40)]
@@ -407,7 +413,7 @@ def test_what_is_common_to_a_camera_is_not_taken_for_likeness() -> None:
 
 def test_tracklets_that_can_be_gone_through_only_once_are_refused() -> None:
     with pytest.raises(TypeError, match="twice"):
-        SecondPass(CAMERAS, second_pass_settings(), linker_settings()).link(iter([make_tracklet("a", 1)]))
+        make_second_pass(CAMERAS).link(iter([make_tracklet("a", 1)]))
 
 
 def test_a_person_who_never_leaves_is_known_over_many_windows() -> None:
@@ -455,7 +461,7 @@ def test_embeddings_and_places_are_held_of_the_window_and_of_who_is_remembered()
     def peak_bytes(count: int) -> int:
         tracemalloc.start()
         matching = second_pass_settings(max_tracklets_at_once=40, max_centred_cosine_distance=0.4)
-        second_pass = SecondPass(CAMERAS, matching, linker_settings(identity_memory_s=600))
+        second_pass = make_second_pass(CAMERAS, matching, linker_settings(identity_memory_s=600))
         assert len(second_pass.link(Many(count))) == count
         _, peak = tracemalloc.get_traced_memory()
         tracemalloc.stop()

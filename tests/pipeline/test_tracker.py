@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from pipeline.core.datatypes import Detections
-from pipeline.single_camera.tracker import SingleCameraTracker
-from tests.factories import make_detections, make_frame, tracker_settings
+from tests.factories import make_detections, make_frame, make_tracker, tracker_settings
 from tests.pipeline.tracker_world import Box, Person, follow, hidden, walker
 
 # -- who is who -----------------------------------------------------------------------------------------------
@@ -184,7 +183,7 @@ def test_two_trackers_count_from_1_each() -> None:
 
 
 def test_finish_ends_all_tracks_and_the_next_ids_go_on() -> None:
-    tracker = SingleCameraTracker(tracker_settings())
+    tracker = make_tracker()
     box = make_detections([(100, 200, 140, 300)])
     for index in range(5):
         tracker.update(make_frame(index), box)
@@ -198,7 +197,7 @@ def test_finish_ends_all_tracks_and_the_next_ids_go_on() -> None:
 
 
 def test_the_oldest_unconfirmed_box_is_known_until_it_is_settled() -> None:
-    tracker = SingleCameraTracker(tracker_settings(confirm_after_s=0.25))
+    tracker = make_tracker(tracker_settings(confirm_after_s=0.25))
     oldest = []
     for index in range(6):
         boxes = [(100, 200, 140, 300)] + ([(500, 200, 540, 300)] if index == 2 else [])
@@ -211,7 +210,7 @@ def test_the_oldest_unconfirmed_box_is_known_until_it_is_settled() -> None:
 
 
 def test_empty_frames_are_ordinary() -> None:
-    tracker = SingleCameraTracker(tracker_settings())
+    tracker = make_tracker()
     for index in range(3):
         frame = make_frame(index)
         assert tracker.plan(frame, Detections.empty()).tolist() == []
@@ -224,7 +223,7 @@ def test_empty_frames_are_ordinary() -> None:
 @pytest.mark.parametrize("boxes", [[], [(100, 200, 140, 300)]], ids=["nobody", "somebody"])
 @pytest.mark.parametrize("time_s", [1.0, 0.5])
 def test_time_must_go_forward(boxes: list[Box], time_s: float) -> None:
-    tracker = SingleCameraTracker(tracker_settings())
+    tracker = make_tracker()
     tracker.update(make_frame(0, 1.0), make_detections(boxes))
     with pytest.raises(ValueError, match=r"does not follow the one before, at 1\.000 s"):
         tracker.update(make_frame(1, time_s), make_detections(boxes))
@@ -233,7 +232,7 @@ def test_time_must_go_forward(boxes: list[Box], time_s: float) -> None:
 
 
 def test_a_plan_for_other_boxes_of_the_same_frame_is_not_kept() -> None:
-    tracker = SingleCameraTracker(tracker_settings())
+    tracker = make_tracker()
     person = make_detections([(100, 200, 140, 300)])
     for index in range(5):
         tracker.update(make_frame(index), person)

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 from pipeline.core.datatypes import EmbeddedCrops
-from pipeline.single_camera.tracker import SingleCameraTracker
-from tests.factories import at_distance, make_detections, make_frame, one_hot, tracker_settings
+from tests.factories import at_distance, make_detections, make_frame, make_tracker, one_hot, tracker_settings
 from tests.pipeline.tracker_world import Box, Person, follow, walker
 
 # -- who comes out of hiding ----------------------------------------------------------------------------------
@@ -21,7 +20,7 @@ IN_THE_OPEN, BEHIND = [(100, 200, 140, 300)], [(100, 200, 140, 300), (110, 200, 
 def _comes_out(hidden: bool, distance: float) -> list[int]:
     """Track ids after somebody was in the open for 1 s, perhaps hidden for .3 s, and then is there for .4 s with a look
     at this cosine distance."""
-    tracker = SingleCameraTracker(tracker_settings(max_cosine_distance=0.25, somebody_else_factor=1.6))
+    tracker = make_tracker(tracker_settings(max_cosine_distance=0.25, somebody_else_factor=1.6))
     looks = [make_detections(IN_THE_OPEN, embeddings=one_hot(0))] * 10
     looks += [make_detections(BEHIND)] * (3 if hidden else 0)
     looks += [make_detections(IN_THE_OPEN, embeddings=at_distance(distance)[None])] * 4
@@ -43,7 +42,7 @@ def test_somebody_else_may_come_out_where_a_person_was_hidden(hidden: bool, dist
 
 def test_a_crop_of_perhaps_somebody_else_describes_nobody() -> None:
     """Out of hiding, a far look at 1.3 s and a near one .3 s later."""
-    tracker = SingleCameraTracker(tracker_settings())
+    tracker = make_tracker()
     frames = [make_detections(IN_THE_OPEN, embeddings=one_hot(0))] * 10
     frames += [make_detections(BEHIND)] * 3
     frames += [make_detections(IN_THE_OPEN, embeddings=one_hot(1))]
@@ -56,7 +55,7 @@ def test_a_crop_of_perhaps_somebody_else_describes_nobody() -> None:
 
 def test_the_hidden_person_is_still_looked_for() -> None:
     """Somebody else stands exactly where the lost track is expected; the person then comes out beside."""
-    tracker = SingleCameraTracker(tracker_settings())
+    tracker = make_tracker()
     frames = [make_detections(IN_THE_OPEN, embeddings=one_hot(0))] * 10
     frames += [make_detections(BEHIND)] * 3
     frames += [make_detections(IN_THE_OPEN, embeddings=one_hot(1))] * 5
@@ -73,7 +72,7 @@ def test_who_was_found_to_be_somebody_else_stays_it_while_nobody_looks(beside_px
     """Embeddings only where the plan asks for them: none in most of the frames after the stranger was noticed."""
     box = [(100.0 + beside_px, 200.0, 140.0 + beside_px, 300.0)]
     scenes = [(IN_THE_OPEN, one_hot(0))] * 10 + [(BEHIND, one_hot(0, 0))] * 3 + [(box, one_hot(1))] * 30
-    tracker = SingleCameraTracker(tracker_settings())
+    tracker = make_tracker()
     ids, embedded = [], 0
     for index, (boxes, looks) in enumerate(scenes):
         frame, detections = make_frame(index), make_detections(boxes)
@@ -198,13 +197,13 @@ def test_weak_boxes_are_never_embedded() -> None:
     ],
 )
 def test_good_crops(boxes: list[Box], confidence: list[float], good: list[bool]) -> None:
-    tracker = SingleCameraTracker(tracker_settings(low_confidence=0.1, new_track_confidence=0.4))
+    tracker = make_tracker(tracker_settings(low_confidence=0.1, new_track_confidence=0.4))
     tracked = [tracker.update(make_frame(index), make_detections(boxes, confidence)) for index in range(5)][-1]
     assert tracked.good_crop.tolist() == good
 
 
 def test_a_crop_that_is_not_good_does_not_change_the_appearance() -> None:
-    tracker = SingleCameraTracker(tracker_settings())
+    tracker = make_tracker()
     covered = [(100, 100, 140, 200), (110, 100, 150, 200)]
     for index in range(6):
         tracked = tracker.update(make_frame(index), make_detections(covered, embeddings=one_hot(0, 1)))

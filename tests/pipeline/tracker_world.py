@@ -9,8 +9,8 @@ import numpy as np
 
 from pipeline.core.datatypes import EmbeddedCrops
 from pipeline.single_camera.settings import TrackerSettings
-from pipeline.single_camera.tracker import SingleCameraTracker, TrackedFrame
-from tests.factories import make_detections, make_frame, one_hot, tracker_settings
+from pipeline.single_camera.tracker import TrackedFrame
+from tests.factories import make_detections, make_frame, make_tracker, one_hot, tracker_settings
 
 Box = tuple[float, float, float, float]
 
@@ -57,7 +57,7 @@ def follow(
     embeddings: bool = True,
 ) -> Followed:
     """Run a tracker over a world; every person has an appearance of their own."""
-    tracker = SingleCameraTracker(settings or tracker_settings())
+    tracker = make_tracker(settings or tracker_settings())
     result = Followed()
     for index in range(round(duration_s * frame_rate)):
         frame = make_frame(index, frame_rate=frame_rate)

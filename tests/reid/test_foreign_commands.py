@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from pipeline.assembly import build_embedder, calibrated
+from pipeline.assembly import build_embedder, match_limits
 from pipeline.commands.reid.app import app
 from pipeline.config.config import load_config
 from pipeline.core.errors import InputError
@@ -44,12 +44,12 @@ def test_a_stale_card_stops_a_run_that_needs_it_and_no_other(people: Path, netwo
     model_hash = embedding_hash(network, INPUT_PRESETS["half"])
     embedder = {"weights": str(network), "input": "half"}
     with pytest.raises(InputError, match=rf"mtmc reid calibrate --data CROPS --checkpoint {network} --input half"):
-        calibrated(load_config(None, {"embedder": embedder}), model_hash)
+        match_limits(load_config(None, {"embedder": embedder}), model_hash)
     fixed = {"max_cosine_distance": 0.3, "max_centred_cosine_distance": None}
     limits = {"tracker": {"max_cosine_distance": 0.3}, "linker": fixed, "second_pass": fixed}
-    assert calibrated(load_config(None, {"embedder": embedder, **limits}), model_hash).linker.cosine_limit == 0.3
+    assert match_limits(load_config(None, {"embedder": embedder, **limits}), model_hash).linker.cosine == 0.3
     run("calibrate", "--data", people, "--checkpoint", network, "--input", "half")
-    assert calibrated(load_config(None, {"embedder": embedder}), model_hash).linker.centred_cosine_limit
+    assert match_limits(load_config(None, {"embedder": embedder}), model_hash).linker.centred_cosine
 
 
 def test_tracks_of_a_site_calibrate_a_network(network: Path, tmp_path: Path) -> None:

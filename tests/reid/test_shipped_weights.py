@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.config.match_limits import Calibration
+from pipeline.config.calibration import Calibration
 from reid.checkpoints import load_checkpoint
 from reid.site.site import load_site
 

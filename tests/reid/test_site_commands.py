@@ -12,10 +12,10 @@ from PIL import Image
 from rich.console import Console
 from typer.testing import CliRunner
 
-from pipeline.assembly import calibrated
+from pipeline.assembly import match_limits
 from pipeline.commands.reid.app import app
+from pipeline.config.calibration import Calibration
 from pipeline.config.config import load_config
-from pipeline.config.match_limits import Calibration
 from pipeline.core.errors import InputError
 from pipeline.files.tracklet_file import TrackletFileInfo, TrackletWriter
 from reid.checkpoints import load_checkpoint, rewrite_card, save_checkpoint
@@ -94,12 +94,12 @@ def test_labelled_crops_calibrate_the_checkpoint(people: Path, checkpoint: Path,
         assert picture.width > picture.height > 300
 
     config = load_config(None, {"embedder": {"weights": str(checkpoint)}, **CALIBRATED})
-    filled = calibrated(config, before.model_hash)
-    assert filled.tracker.cosine_limit == calibration.crop.max_cosine_distance
-    assert filled.linker.cosine_limit == filled.second_pass.cosine_limit == calibration.track.max_cosine_distance
-    assert filled.linker.centred_cosine_limit == calibration.centred_track.max_cosine_distance
-    assert calibrated(config, "another model").linker.cosine_limit != calibration.track.max_cosine_distance
-    assert calibrated(config, "another model").linker.centred_cosine_limit is None
+    filled = match_limits(config, before.model_hash)
+    assert filled.tracker == calibration.crop.max_cosine_distance
+    assert filled.linker.cosine == filled.second_pass.cosine == calibration.track.max_cosine_distance
+    assert filled.linker.centred_cosine == calibration.centred_track.max_cosine_distance
+    assert match_limits(config, "another model").linker.cosine != calibration.track.max_cosine_distance
+    assert match_limits(config, "another model").linker.centred_cosine is None
 
 
 @pytest.mark.parametrize("means", [True, False])
@@ -114,11 +114,11 @@ def test_stored_means_need_the_limits_of_centred_embeddings(
     assert of_model is not None
     expected = of_model.of_centred_embeddings() if means else of_model
     embedder = {"weights": str(checkpoint), "site": str(site_file)}
-    filled = calibrated(
+    filled = match_limits(
         load_config(None, {"embedder": embedder, **CALIBRATED}), load_site(site_file).embedding_hash
     )
-    assert filled.tracker.cosine_limit == expected.crop.max_cosine_distance
-    assert filled.linker.cosine_limit == expected.track.max_cosine_distance
+    assert filled.tracker == expected.crop.max_cosine_distance
+    assert filled.linker.cosine == expected.track.max_cosine_distance
     assert of_model.of_centred_embeddings().track != of_model.track
 
 
@@ -157,14 +157,14 @@ def test_tracks_of_a_site_calibrate_its_file(people: Path, checkpoint: Path, tmp
     assert calibration.track.equal_error_rate < 0.05
 
     embedder = {"weights": str(checkpoint), "site": str(site_file)}
-    filled = calibrated(load_config(None, {"embedder": embedder, **CALIBRATED}), model_hash)
-    assert filled.linker.cosine_limit == calibration.track.max_cosine_distance
+    filled = match_limits(load_config(None, {"embedder": embedder, **CALIBRATED}), model_hash)
+    assert filled.linker.cosine == calibration.track.max_cosine_distance
 
 
 def test_an_uncalibrated_model_says_so(checkpoint: Path, caplog: pytest.LogCaptureFixture) -> None:
     config = load_config(None, {"embedder": {"weights": str(checkpoint)}, **CALIBRATED})
-    filled = calibrated(config, load_checkpoint(checkpoint).model_hash)
-    assert filled.linker.cosine_limit == 0.35
+    filled = match_limits(config, load_checkpoint(checkpoint).model_hash)
+    assert filled.linker.cosine == 0.35
     assert "never calibrated" in caplog.text
 
 

@@ -22,8 +22,8 @@ from pipeline.commands.reid.arguments import (
 )
 from pipeline.commands.reid.calibration_plot import plot_distances
 from pipeline.commands.reid.output_file import prepare_output
+from pipeline.config.calibration import CARD_KEY, Calibration
 from pipeline.config.config import load_config
-from pipeline.config.match_limits import CARD_KEY, Calibration
 from pipeline.core.errors import InputError
 from pipeline.core.network_input import NetworkInput
 from pipeline.cross_camera.match_threshold import (

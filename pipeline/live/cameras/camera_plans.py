@@ -10,7 +10,7 @@ from pipeline.config.config import CameraConfig, Config
 from pipeline.core.errors import InputError
 from pipeline.core.redaction import Redactor
 from pipeline.core.stream_address import StreamAddress, is_stream
-from pipeline.floor.live_geometry import live_geometry
+from pipeline.floor.camera_geometry import geometry_of
 from pipeline.live.cameras.fleet import CameraPlan
 from pipeline.live.cameras.stream import AvOpener, StreamOptions
 from pipeline.sources.video import is_video_name
@@ -55,7 +55,7 @@ def crops_of(cameras: Sequence[CameraConfig]) -> dict[str, tuple[int, int, int, 
 
 
 def _check(camera: CameraConfig, simulate_live: bool) -> None:
-    live_geometry(camera, _SOME_SIZE_WH, _SOME_SIZE_WH)
+    geometry_of(camera, _SOME_SIZE_WH)
     if is_stream(camera.source):
         if camera.start_utc is not None or camera.start_s != 0 or camera.clock_rate != 1:
             raise InputError(

@@ -20,7 +20,7 @@ from pipeline.core.datatypes import Detections, Frame
 from pipeline.core.errors import InputError, RunError
 from pipeline.core.fake_models import FakeDetector
 from pipeline.sources.base import FrameSource
-from tests.factories import make_detections, make_frame, with_limits
+from tests.factories import make_detections, make_frame
 
 
 class PlainFrames(FrameSource):
@@ -181,7 +181,7 @@ def test_the_project_on_the_same_boxes(second_pass: bool) -> None:
         return found.with_embeddings(np.arange(len(found)), crops)
 
     cameras = [{"name": name, "source": name} for name in world.camera_ids]
-    config = with_limits(load_config(None, {"cameras": cameras}))
+    config = load_config(None, {"cameras": cameras})
     tracked = run_project(
         config, world.sources(300), FakeDetector(with_embeddings), "fake", second_pass=second_pass
     )

@@ -13,12 +13,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import pipeline.live.building
+import pipeline.assembly
 from pipeline.cli import main
 from pipeline.config.config import Config
 from pipeline.core.datatypes import Detections, Frame
 from pipeline.core.models import Detector, Models
-from tests.factories import with_limits
+from pipeline.cross_camera.match_limits import MatchLimits
+from tests.factories import limits_of
 from tests.pipeline.live.fakes import one_look, one_person
 
 FRAMES_FILE = "MTMC_TEST_FRAMES_FILE"
@@ -39,13 +40,13 @@ class Noting:
         return self._works.detect(frames)
 
 
-def build_live(config: Config) -> tuple[Config, Models]:
+def build_live(config: Config) -> tuple[Models, MatchLimits]:
     path = os.environ.get(FRAMES_FILE)
     detector: Detector = one_person() if path is None else Noting(Path(path))
-    return with_limits(config), Models(detector, one_look(), {"mtmc": "test"})
+    return Models(detector, one_look(), {"mtmc": "test"}), limits_of(config)
 
 
 if __name__ == "__main__":
-    pipeline.live.building.build_live = build_live
+    pipeline.assembly.build_live = build_live
     logging.captureWarnings(True)
     main(["-v", "live", *sys.argv[1:]])

@@ -18,7 +18,7 @@ from pipeline.live.cameras.stream import LiveStream
 from pipeline.live.output.segments import segments
 from pipeline.live.run import LiveRun
 from pipeline.live.sinks.base import PreviewHook, Sink
-from tests.factories import with_limits
+from tests.factories import limits_of
 from tests.pipeline.live.fakes import one_look, one_person
 from tests.pipeline.live.watched_fleet import site
 
@@ -57,8 +57,10 @@ def live_run(
             for camera in config.cameras
         ]
 
+    config = config or site(folder, dict.fromkeys(doors, "rtsp://127.0.0.1/x"), live)
     run = LiveRun(
-        with_limits(config or site(folder, dict.fromkeys(doors, "rtsp://127.0.0.1/x"), live)),
+        config,
+        limits_of(config),
         Models(detector or one_person(), embedder or one_look(), {"mtmc": "test"}),
         folder / "out",
         plans_of=plans_of,

@@ -13,16 +13,17 @@ from typing import Any
 import pytest
 import yaml
 
-import pipeline.live.building
+import pipeline.assembly
 from pipeline.cli import main
 from pipeline.config.config import Config
 from pipeline.core.models import Models
+from pipeline.cross_camera.match_limits import MatchLimits
 from pipeline.files.results_csv import read_trajectories
 from pipeline.files.run_folder import OutputFolder
 from pipeline.live.output.gallery_file import load_gallery
 from pipeline.live.output.segments import segments
 from pipeline.live.run import LiveRun
-from tests.factories import with_limits
+from tests.factories import limits_of
 from tests.pipeline.live.fakes import FakeStream, one_look, one_person, steady
 from tests.pipeline.live.live_process import clip
 from tests.pipeline.live.simulated_run import live_run
@@ -184,10 +185,10 @@ def test_a_disk_that_is_full_from_the_start_to_the_end_is_said_in_a_line(
     code: int,
     error: str,
 ) -> None:
-    def build_live(config: Config) -> tuple[Config, Models]:
-        return with_limits(config), Models(one_person(), one_look(), {})
+    def build_live(config: Config) -> tuple[Models, MatchLimits]:
+        return Models(one_person(), one_look(), {}), limits_of(config)
 
-    monkeypatch.setattr(pipeline.live.building, "build_live", build_live)
+    monkeypatch.setattr(pipeline.assembly, "build_live", build_live)
     cameras = [{"name": "a", "source": str(clip(tmp_path, "film", 1.0))}]
     (tmp_path / "site.yaml").write_text(yaml.safe_dump({"cameras": cameras}), encoding="utf-8")
     out = tmp_path / "out"

@@ -10,15 +10,16 @@ from pathlib import Path
 import pytest
 import yaml
 
-import pipeline.live.building
+import pipeline.assembly
 from pipeline.cli import main
 from pipeline.config.config import Config, load_config
 from pipeline.core.models import Models
 from pipeline.core.paths import PROJECT_ROOT
 from pipeline.core.redaction import Redactor
+from pipeline.cross_camera.match_limits import MatchLimits
 from pipeline.live.cameras.camera_plans import camera_plans
 from pipeline.live.telling.status import CameraState
-from tests.factories import with_limits
+from tests.factories import limits_of
 from tests.pipeline.live.fakes import one_look, one_person
 from tests.pipeline.live.rtsp_server import reason_to_skip
 
@@ -58,10 +59,10 @@ def test_the_settings_for_a_cpu_are_ones_and_their_weights_exist() -> None:
 
 
 def test_the_commands_run(site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def build_live(config: Config) -> tuple[Config, Models]:
-        return with_limits(config), Models(one_person(), one_look(), {})
+    def build_live(config: Config) -> tuple[Models, MatchLimits]:
+        return Models(one_person(), one_look(), {}), limits_of(config)
 
-    monkeypatch.setattr(pipeline.live.building, "build_live", build_live)
+    monkeypatch.setattr(pipeline.assembly, "build_live", build_live)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "configs").symlink_to(PROJECT_ROOT / "configs")
     lines = [line for line in block("bash").splitlines() if line.startswith("mtmc")]

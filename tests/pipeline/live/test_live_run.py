@@ -26,7 +26,6 @@ from pipeline.live.output.retention import Retention
 from pipeline.live.output.segments import SegmentWriter
 from pipeline.live.sinks.base import Sink
 from pipeline.live.tracking_core import TrackingCore
-from tests.factories import with_limits
 from tests.pipeline.live.fakes import FakeStream, one_look, one_person, steady
 from tests.pipeline.live.simulated_run import live_run, rows_in, rows_of
 from tests.pipeline.live.waiting import HICCUP_S, eventually
@@ -322,7 +321,7 @@ def test_a_reload_changes_cameras_or_nothing(tmp_path: Path) -> None:
 
     def config_of(*names: str, live: dict[str, float] | None = None, **settings: object):  # type: ignore[no-untyped-def]
         cameras = {name: {"source": "rtsp://127.0.0.1/x", **settings.get(name, {})} for name in names}  # type: ignore[dict-item]
-        return with_limits(site(tmp_path, cameras, live))
+        return site(tmp_path, cameras, live)
 
     with live_run(tmp_path, doors, config=config_of("a", "b")) as run:
         eventually(lambda: rows_of(tmp_path, "a") and rows_of(tmp_path, "b"), 15)
@@ -376,7 +375,7 @@ def test_frames_from_before_a_reload_do_not_decide_the_calibrated_size(
 
     def config_of(settings: dict[str, Any]) -> Config:
         camera = {"source": "rtsp://127.0.0.1/x", "homography": np.eye(3).tolist(), **settings}
-        return with_limits(site(tmp_path, {"a": camera}, {"max_fps": 20.0}))
+        return site(tmp_path, {"a": camera}, {"max_fps": 20.0})
 
     with live_run(tmp_path, doors, config=config_of(first), detector=Held()) as run:
         eventually(lambda: rows_in(tmp_path), 10)

@@ -13,7 +13,7 @@ from pipeline.core.errors import InputError
 from pipeline.core.models import Models
 from pipeline.live import load_report
 from pipeline.live.load_report import LoadFigures, Trial, _search, measure_load
-from tests.factories import with_limits
+from tests.factories import limits_of
 from tests.pipeline.live.fakes import one_look, one_person
 from tests.pipeline.live.live_process import clip
 from tests.pipeline.live.waiting import HICCUP_S
@@ -60,7 +60,9 @@ def test_the_figures_are_those_of_the_best_trials() -> None:
 def test_live_streams_cannot_be_measured() -> None:
     config = load_config(overrides={"cameras": [{"name": "a", "source": "rtsp://h/x"}]})
     with pytest.raises(InputError, match="--report plays recordings"):
-        measure_load(config, Models(one_person(), one_look(), {}), duration_s=1, stop=threading.Event())
+        measure_load(
+            config, limits_of(config), Models(one_person(), one_look(), {}), duration_s=1, stop=threading.Event()
+        )
 
 
 @pytest.mark.parametrize("during", ["clip", "bare", "trial"])
@@ -84,9 +86,10 @@ def test_a_signal_ends_the_measurement_at_once(
         monkeypatch.setattr(load_report, "_clip", lambda *arguments: source)
     if during == "trial":
         monkeypatch.setattr(load_report._BareDetector, "_pace", lambda *arguments: 10.0)
-    config = with_limits(load_config(overrides={"cameras": [{"name": "a", "source": str(source)}]}))
+    config = load_config(overrides={"cameras": [{"name": "a", "source": str(source)}]})
+    models = Models(Stopping(), one_look(), {})
     began_s = time.monotonic()
-    assert measure_load(config, Models(Stopping(), one_look(), {}), duration_s=60.0, stop=stop) is None
+    assert measure_load(config, limits_of(config), models, duration_s=60.0, stop=stop) is None
     assert time.monotonic() - began_s < 4.0 + HICCUP_S
 
 
@@ -106,7 +109,8 @@ def test_a_detector_of_known_pace_is_measured(tmp_path: Path) -> None:
 
     config = load_config(overrides={"cameras": [{"name": "a", "source": str(clip(tmp_path, "a", 1.0))}]})
     figures = measure_load(
-        with_limits(config),
+        config,
+        limits_of(config),
         Models(Slow(), one_look(), {}),
         duration_s=4.0,
         stop=threading.Event(),

@@ -23,7 +23,7 @@ from pipeline.live.output.segments import REMAP_NAME, SegmentWriter, segments
 from pipeline.live.sinks.feed import SinkFeed
 from pipeline.live.tracking_core import Output, TrackingCore
 from pipeline.live.web.timeline import Timeline
-from tests.factories import with_limits
+from tests.factories import limits_of
 from tests.pipeline.live.examples import FixedStatus, make_camera, make_status, watching
 from tests.pipeline.live.fakes import FakeClock
 from tests.pipeline.live.waiting import eventually
@@ -138,7 +138,12 @@ def test_a_simulated_day_takes_no_more_memory_than_its_first_hours(tmp_path: Pat
     clock = FakeClock(utc_s=0.0)
     detector, embedder = WORLD.detector(), WORLD.embedder()
     core = TrackingCore(
-        with_limits(config), embedder=embedder, class_names=detector.class_names, gallery=None, stages=StageClock()
+        config,
+        limits_of(config),
+        embedder=embedder,
+        class_names=detector.class_names,
+        gallery=None,
+        stages=StageClock(),
     )
     outputs = Outputs(tmp_path, clock)
     image = np.broadcast_to(np.uint8(0), (WORLD.size_wh[1], WORLD.size_wh[0], 3))

@@ -17,9 +17,9 @@ from pipeline.live.output.segments import REMAP_COLUMNS, remap_line, row_line
 from pipeline.privacy.export_person import export_person
 from pipeline.privacy.purge import purge_person
 from pipeline.privacy.run_folder import RunFolder
-from tests.factories import linker_settings, make_tracklet, one_hot
+from tests.factories import make_tracklet, one_hot
 from tests.pipeline.live.examples import NOW_S, make_remap, make_row
-from tests.pipeline.simulated_run import csv_rows, make_parts, person_of, run_parts
+from tests.pipeline.simulated_run import ONLINE, SimulatedRun, csv_rows, person_of
 
 HALL_1 = [make_row(17, "hall", 1, 0.0), make_row(3, "hall", 1, 1.0)]
 ROWS = [
@@ -132,8 +132,7 @@ def test_a_purge_that_was_cut_off_between_two_segments_still_knows_the_ids(
 def test_of_a_simulated_recording_everybody_goes_alone_and_whole(tmp_path: Path) -> None:
     """Rows leave .1 s after their frame, long before anybody is known."""
     world = SimulatedWorld(cameras=3, people=6)
-    linker = linker_settings()
-    run_parts(make_parts(world, 300, linker=linker, second_pass=None, hold_s=0.1), tmp_path)
+    SimulatedRun(world, 300, settings={**ONLINE, "linker": {"hold_s": 0.1}}).into(tmp_path)
     before = [(person_of(world, row), row["global_id"]) for row in csv_rows(tmp_path)]
     ids_of = {person: {global_id for one, global_id in before if one == person} for person, _ in before}
     assert max(map(len, ids_of.values())) >= 3

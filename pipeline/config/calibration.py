@@ -12,7 +12,9 @@ from typing import Any
 
 from pipeline.config.config import Config
 from pipeline.core.errors import InputError
+from pipeline.cross_camera.match_limits import LinkLimits, MatchLimits
 from pipeline.cross_camera.match_threshold import MatchThreshold
+from pipeline.cross_camera.settings import LinkerSettings, SecondPassSettings
 
 #: The key of a card that holds a calibration.
 CARD_KEY = "calibration"
@@ -75,46 +77,45 @@ class Calibration:
 
 def wants_calibration(config: Config) -> bool:
     """Whether any limit is to be taken from a calibration."""
-    return any(_wanted(getattr(config, name), dict.fromkeys(keys)) for name, keys in _LIMITS.items())
+    return any(
+        getattr(getattr(config, name), key) == "calibrated" for name, keys in _LIMITS.items() for key in keys
+    )
 
 
-def with_calibration(config: Config, calibration: Calibration | None) -> Config:
-    """The configuration with a number for every limit that is `calibrated`, or None for one that nobody measured and
-    that can be done without."""
+def resolved_limits(config: Config, calibration: Calibration | None) -> MatchLimits:
+    """A number for every limit: that of the configuration, else that of the calibration, else one that is rather too
+    strict. Without a calibration, and with one that has no limit for it, no camera's mean is subtracted.
+    """
     crop, track, centred = _FALLBACK_CROP, _FALLBACK_TRACK, None
     if calibration is not None:
         crop, track = calibration.crop.max_cosine_distance, calibration.track.max_cosine_distance
         if calibration.centred_track is not None:
             centred = calibration.centred_track.max_cosine_distance
-    found = {"tracker": (crop,), "linker": (track, centred), "second_pass": (track, centred)}
-    return config.model_copy(
-        update={
-            name: getattr(config, name).model_copy(
-                update=_wanted(getattr(config, name), dict(zip(keys, found[name], strict=True)))
-            )
-            for name, keys in _LIMITS.items()
-        }
+
+    def link_limits(section: LinkerSettings | SecondPassSettings) -> LinkLimits:
+        cosine, centred_cosine = section.max_cosine_distance, section.max_centred_cosine_distance
+        return LinkLimits(
+            cosine=track if cosine == "calibrated" else cosine,
+            centred_cosine=centred if centred_cosine == "calibrated" else centred_cosine,
+            crowd_tightening=section.crowd_tightening,
+        )
+
+    tracker = config.tracker.max_cosine_distance
+    return MatchLimits(
+        tracker=crop if tracker == "calibrated" else tracker,
+        linker=link_limits(config.linker),
+        second_pass=link_limits(config.second_pass),
     )
 
 
-def with_limits_of(filled: Config, before: Config, after: Config) -> Config:
-    """`after` with the limits of `filled` wherever it asks for the same limit as `before`.
-
-    Args:
-        filled: what `with_calibration` made of `before`.
-    """
-    return after.model_copy(
-        update={
-            name: getattr(after, name).model_copy(
-                update={
-                    key: getattr(getattr(filled, name), key)
-                    for key in keys
-                    if getattr(getattr(after, name), key) == getattr(getattr(before, name), key)
-                }
-            )
-            for name, keys in _LIMITS.items()
-        }
-    )
+def with_numbers(config: Config, limits: MatchLimits) -> dict[str, Any]:
+    """The configuration as JSON holds it, with the limits that a run really used."""
+    content = config.model_dump(mode="json", by_alias=True)
+    content["tracker"]["max_cosine_distance"] = limits.tracker
+    for name, used in (("linker", limits.linker), ("second_pass", limits.second_pass)):
+        content[name]["max_cosine_distance"] = used.cosine
+        content[name]["max_centred_cosine_distance"] = used.centred_cosine
+    return content
 
 
 # The settings that a calibration may fill in, by section.
@@ -123,8 +124,3 @@ _LIMITS = {
     "linker": ("max_cosine_distance", "max_centred_cosine_distance"),
     "second_pass": ("max_cosine_distance", "max_centred_cosine_distance"),
 }
-
-
-def _wanted(section: Any, limits: Mapping[str, float | None]) -> dict[str, float | None]:
-    """Those of `limits` that the section leaves to a calibration."""
-    return {key: limit for key, limit in limits.items() if getattr(section, key) == "calibrated"}

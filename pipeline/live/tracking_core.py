@@ -49,14 +49,13 @@ class TrackingCore:
         self._associator = build_associator(
             config,
             limits,
-            geometries={},
+            geometries={camera.name: CameraGeometry(None, None) for camera in config.cameras},
             embedder=embedder,
             class_names=class_names,
             clock=stages,
             on_correction=self._corrections.append,
         )
         self._linker = self._associator.linker
-        self._linker.set_cameras([camera.name for camera in config.cameras], config.linker.transit_windows)
         if gallery is not None:
             self._linker.restore(gallery)
         self._cameras: dict[str, CameraConfig] = {}

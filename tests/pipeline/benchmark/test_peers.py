@@ -20,7 +20,7 @@ from pipeline.core.datatypes import Detections, Frame
 from pipeline.core.errors import InputError, RunError
 from pipeline.core.fake_models import FakeDetector
 from pipeline.sources.base import FrameSource
-from tests.factories import make_detections, make_frame
+from tests.factories import limits_of, make_detections, make_frame
 
 
 class PlainFrames(FrameSource):
@@ -183,7 +183,12 @@ def test_the_project_on_the_same_boxes(second_pass: bool) -> None:
     cameras = [{"name": name, "source": name} for name in world.camera_ids]
     config = load_config(None, {"cameras": cameras})
     tracked = run_project(
-        config, world.sources(300), FakeDetector(with_embeddings), "fake", second_pass=second_pass
+        config,
+        limits_of(config),
+        world.sources(300),
+        FakeDetector(with_embeddings),
+        "fake",
+        second_pass=second_pass,
     )
     ids = []
     for name in world.camera_ids:

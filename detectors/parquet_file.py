@@ -32,6 +32,7 @@ from numpy.typing import NDArray
 
 from pipeline.core.datatypes import Detections, Frame
 from pipeline.core.errors import InputError
+from pipeline.core.vectors import unit
 
 SCHEMA_VERSION = 1
 _METADATA_KEY = "detections"
@@ -290,7 +291,7 @@ class SavedDetections:
             # `flatten` leaves out nulls, so it gives just the rows that are embedded.
             values = lists.flatten().to_numpy(zero_copy_only=False).reshape(-1, self.info.embedding_dim)
             rows["embedding"] = np.zeros((len(xyxy), self.info.embedding_dim), np.float32)
-            rows["embedding"][rows["embedded"]] = _unit(values.astype(np.float32))
+            rows["embedding"][rows["embedded"]] = unit(values.astype(np.float32))
         return {**rows, "xyxy": xyxy, "present": present}
 
     def _detections(self, rows: slice) -> Detections:
@@ -317,9 +318,3 @@ def _schema(embedding_dim: int | None) -> pa.Schema:
     if embedding_dim is not None:
         fields.append(pa.field("embedding", pa.list_(pa.float16(), embedding_dim)))
     return pa.schema(fields)
-
-
-def _unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Rows (N, D) at length 1 again: half precision moves it by up to 0.05 %."""
-    unit: NDArray[np.float32] = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
-    return unit

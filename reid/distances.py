@@ -8,6 +8,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.core.vectors import unit
+
 Float32Array = NDArray[np.float32]
 
 ROWS_AT_ONCE = 512  # bounds the distance matrix: 512 x 82,161 (MSMT17's gallery) float32 is 168 MB
@@ -23,7 +25,7 @@ class Distance(Protocol):
 
 def squared_euclidean_distance(query: NDArray[Any], gallery: NDArray[Any]) -> Iterator[Float32Array]:
     """Of the L2-normalised features: 2 - 2 cosine. A `Distance`."""
-    query_unit, gallery_unit = unit_rows(query), unit_rows(gallery)
+    query_unit, gallery_unit = unit(np.asarray(query, np.float32)), unit(np.asarray(gallery, np.float32))
     for start in range(0, len(query_unit), ROWS_AT_ONCE):
         yield squared_distances(query_unit[start : start + ROWS_AT_ONCE], gallery_unit)
 
@@ -32,10 +34,3 @@ def squared_distances(a_unit: Float32Array, b_unit: Float32Array) -> Float32Arra
     """(A, B) squared Euclidean distances of unit rows (A, D) and (B, D); at least 0 in spite of rounding."""
     distances: Float32Array = np.maximum(2.0 - 2.0 * a_unit @ b_unit.T, 0.0)
     return distances
-
-
-def unit_rows(features: NDArray[Any]) -> Float32Array:
-    """Rows (N, D) divided by their length."""
-    norms = np.linalg.norm(features, axis=1, keepdims=True)
-    unit: Float32Array = (features / np.maximum(norms, 1e-12)).astype(np.float32)
-    return unit

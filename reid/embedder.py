@@ -12,6 +12,7 @@ from torch import Tensor
 from pipeline.core.datatypes import EmbeddedCrops, FloatArray, Frame
 from pipeline.core.errors import InputError, RunError
 from pipeline.core.inference_runtime import Runtime
+from pipeline.core.vectors import centred, unit
 from reid.backends.choose import EmbeddingModel, build_backend
 from reid.crops import crop_boxes
 from reid.embedding_model import header_of, resize_of
@@ -119,7 +120,7 @@ class NetworkEmbedder:
             batch = slice(start, start + self._batch_size)
             parts.append(self._backend.features(crops[batch], rows[batch]))
         features = np.concatenate(parts)
-        embeddings = np.asarray(features / np.linalg.norm(features, axis=1, keepdims=True).clip(1e-12), np.float32)
+        embeddings = unit(np.asarray(features, np.float32))
         if not np.isfinite(embeddings).all():
             raise RunError(
                 f"the model {self.model_hash} ({self.computation}) returned features that are not finite; if it "
@@ -132,10 +133,9 @@ class NetworkEmbedder:
         if self._means.keys().isdisjoint(cameras):
             return embeddings
         none = np.zeros(self.dim, np.float32)
-        centred = embeddings - np.stack([self._means.get(camera, none) for camera in cameras])
         moved = np.array([camera in self._means for camera in cameras])
-        centred[moved] /= np.linalg.norm(centred[moved], axis=1, keepdims=True).clip(1e-12)
-        return centred
+        means = np.stack([self._means.get(camera, none) for camera in cameras])
+        return np.where(moved[:, None], centred(embeddings, means), embeddings)
 
     def _row_of(self, camera_id: str) -> int:
         """Row of the model's camera table, or UNKNOWN, which is noted when the model has a table."""

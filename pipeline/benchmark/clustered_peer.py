@@ -15,6 +15,7 @@ from pipeline.core.assignment import assign
 from pipeline.core.boxes import iou_matrix
 from pipeline.core.datatypes import BoolArray, Detections, Frame, IntArray
 from pipeline.core.models import Detector
+from pipeline.core.vectors import unit
 from pipeline.cross_camera.clustering import AverageCosts, constrained_linkage, split_at_absences
 from pipeline.files.track_boxes import TrackBoxes
 from pipeline.files.trajectory_boxes import TrajectoryBoxes
@@ -116,8 +117,7 @@ class ClusteredPeer:
         cost = np.full((len(self._keys), len(self._keys)), np.nan)
         if totals:
             rows = np.array(list(totals))
-            looks = np.stack(list(totals.values()))
-            looks /= np.maximum(np.linalg.norm(looks, axis=1, keepdims=True), 1e-12)
+            looks = unit(np.stack(list(totals.values())))
             cost[np.ix_(rows, rows)] = 1 - looks @ looks.T
         return cost
 

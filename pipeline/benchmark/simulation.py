@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from pipeline.core.datatypes import Detections, FloatArray, Frame
 from pipeline.core.fake_models import FakeDetector, FakeEmbedder
+from pipeline.core.vectors import unit
 from pipeline.sources.base import FrameSource
 
 _BOX_WH = (40.0, 100.0)
@@ -78,7 +79,7 @@ class SimulatedWorld:
     def appearance(self, person: int) -> FloatArray:
         """(D,) the person's own unit vector."""
         vector = np.random.default_rng((self.seed, person)).standard_normal(self.embedding_dim)
-        return np.asarray(vector / np.linalg.norm(vector), np.float32)
+        return unit(vector).astype(np.float32)
 
     def sources(self, frames: int) -> list[FrameSource]:
         """The cameras, `frames` long, without pictures."""

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.core.datatypes import FloatArray, Tracklet
+from pipeline.core.vectors import centred
 
 # A camera's mean counts half when it comes from so many tracks.
 _HALF_TRACKS = 10
@@ -118,8 +119,7 @@ class CameraCentres:
         """
         if not self._used.size or not embeddings.size:
             return embeddings
-        apart = embeddings - self._used[camera]
-        return np.asarray(apart / np.maximum(np.linalg.norm(apart, axis=-1, keepdims=True), 1e-6), np.float32)
+        return centred(embeddings, self._used[camera])
 
     def state(self) -> CentreState:
         """A copy of what has been learned."""

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.core.datatypes import FloatArray
+from pipeline.core.vectors import unit
 
 Array = NDArray[np.floating[Any]]
 
@@ -25,8 +26,7 @@ def mean_look(embeddings: FloatArray) -> FloatArray:
     """
     if not len(embeddings):
         return np.zeros(0, np.float32)
-    mean = embeddings.mean(axis=0)
-    return np.asarray(mean / max(float(np.linalg.norm(mean)), 1e-6), np.float32)
+    return unit(embeddings.mean(axis=0))
 
 
 def look_distances(looks: Array, others: Array) -> Array:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.core.datatypes import BoolArray, FloatArray
+from pipeline.core.vectors import camera_means, centred, unit
 from pipeline.cross_camera.distances import look_distances, mean_look
 from pipeline.cross_camera.feature_bank import FeatureBank
 
@@ -149,16 +150,15 @@ class Views:
 
 def centred_views(views: Sequence[Views]) -> list[Views]:
     """The same views without the mean of the persons' mean embeddings in their camera, of length 1 again."""
-    means = {
-        camera: np.mean([view.embeddings.mean(axis=0) for view in views if view.camera == camera], axis=0)
-        for camera in {view.camera for view in views}
-    }
-    result = []
-    for view in views:
-        apart = view.embeddings - means[view.camera]
-        lengths = np.maximum(np.linalg.norm(apart, axis=1, keepdims=True), 1e-6)
-        result.append(replace(view, embeddings=np.asarray(apart / lengths, np.float32)))
-    return result
+    if not views:
+        return []
+    names = sorted({view.camera for view in views})
+    camera = np.array([names.index(view.camera) for view in views], np.int64)
+    means = camera_means(np.stack([view.embeddings.mean(axis=0) for view in views]), camera, len(names))
+    return [
+        replace(view, embeddings=centred(view.embeddings, means[row]))
+        for view, row in zip(views, camera, strict=True)
+    ]
 
 
 def track_distances(
@@ -206,12 +206,12 @@ def crop_distances(views: Sequence[Views]) -> tuple[Distances, Distances]:
     )
     genuine: list[float] = []
     impostor: list[Distances] = []
-    means = np.array([_unit(view.embeddings.mean(axis=0)) for view in views])
+    means = np.array([unit(view.embeddings.mean(axis=0)) for view in views])
     for view, others in zip(views, rivals, strict=True):
         count = len(view.embeddings)
         for crop in range(count if count > 1 else 0):
             rest = np.delete(view.embeddings, crop, axis=0)
-            genuine.append(1 - float(_unit(rest.mean(axis=0)) @ view.embeddings[crop]))
+            genuine.append(1 - float(unit(rest.mean(axis=0)) @ view.embeddings[crop]))
         if others.any():
             impostor.append(drawn.of(1 - (means[others] @ view.embeddings.T).ravel()))
     return np.array(genuine), _joined(impostor)
@@ -270,7 +270,3 @@ def _bank(embeddings: FloatArray, capacity: int, max_similarity: float) -> Float
     for embedding in embeddings:
         bank.add(embedding)
     return bank.embeddings
-
-
-def _unit(vector: FloatArray) -> FloatArray:
-    return np.asarray(vector / max(float(np.linalg.norm(vector)), 1e-12), np.float32)

@@ -20,6 +20,7 @@ import pyarrow as pa
 
 from pipeline.core.datatypes import Tracklet
 from pipeline.core.errors import InputError, RunError
+from pipeline.core.vectors import unit
 
 _COLUMNS = [
     ("camera_id", pa.string()),
@@ -151,15 +152,14 @@ def read_tracklets(path: Path) -> Iterator[Tracklet]:
                 return
             for row in batch.to_pylist():
                 embeddings = np.array(row["embeddings"], np.float32)
-                # float16 on disk leaves the length a little off 1.
-                norms = np.linalg.norm(embeddings, axis=1, keepdims=True) if len(embeddings) else 1.0
                 yield Tracklet(
                     camera_id=row["camera_id"],
                     track_id=row["track_id"],
                     class_id=row["class_id"],
                     start_s=row["start_s"],
                     end_s=row["end_s"],
-                    embeddings=embeddings / norms if len(embeddings) else np.zeros((0, 0), np.float32),
+                    # float16 on disk leaves the length a little off 1.
+                    embeddings=unit(embeddings) if len(embeddings) else np.zeros((0, 0), np.float32),
                     floor_time_s=np.array(row["floor_time_s"], np.float64),
                     floor_xy_m=np.array(row["floor_xy_m"], np.float64).reshape(-1, 2),
                     observations=row["observations"],

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum
-from math import sqrt
 
 import numpy as np
 
 from pipeline.core.datatypes import FloatArray
+from pipeline.core.vectors import unit
 
 # Weight of the past in the running appearance. Embeddings come about once a second, so this forgets in seconds.
 _APPEARANCE_MOMENTUM = 0.7
@@ -82,6 +82,5 @@ class Track:
             self.appearance = embedding.copy()
             return
         blended = _APPEARANCE_MOMENTUM * self.appearance + (1 - _APPEARANCE_MOMENTUM) * embedding
-        norm = sqrt(float(blended @ blended))
-        if norm > 0:
-            self.appearance = (blended / norm).astype(np.float32)
+        if blended.any():
+            self.appearance = unit(blended)

@@ -11,10 +11,11 @@ from rich.progress import track
 
 from pipeline.core.errors import InputError
 from pipeline.core.network_input import INPUT_PRESETS, NetworkInput, parse_network_input
+from pipeline.core.vectors import unit
 from reid.backends.foreign import ForeignBackend
 from reid.crops import resize_image, resize_opencv
 from reid.datasets import CropSet, read_rgb
-from reid.distances import Float32Array, unit_rows
+from reid.distances import Float32Array
 from reid.foreign_network import load_foreign
 
 _BATCH = 16
@@ -86,4 +87,4 @@ def network_features(
             for crop in crops.crops[start : start + _BATCH]
         ]
         features.append(backend.features(torch.stack(images), np.full(len(images), -1, np.int64)))
-    return unit_rows(np.concatenate(features))
+    return unit(np.concatenate(features))

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from pipeline.core.errors import InputError
-from reid.distances import ROWS_AT_ONCE, Float32Array, squared_distances, unit_rows
+from pipeline.core.vectors import unit
+from reid.distances import ROWS_AT_ONCE, Float32Array, squared_distances
 
 Indices = NDArray[np.int64]
 
@@ -54,7 +55,7 @@ class KReciprocalDistance:
         array twice, every crop counts once.
         """
         same = query is gallery
-        features = unit_rows(gallery if same else np.concatenate([query, gallery]))
+        features = unit(np.asarray(gallery if same else np.concatenate([query, gallery]), np.float32))
         ranked, largest = _nearest(features, max(self.k1 + 1, self.k2))
         encoding = _encoding(features, ranked[:, : self.k1 + 1], largest, self.k1)
         if self.k2 > 1:

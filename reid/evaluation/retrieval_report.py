@@ -10,8 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.table import Table
 
+from pipeline.core import vectors
+from pipeline.core.vectors import unit
 from reid.datasets import CropSet
-from reid.distances import Distance, squared_euclidean_distance, unit_rows
+from reid.distances import Distance, squared_euclidean_distance
 from reid.evaluation.camera_pairs import CameraPairMetrics, evaluate_camera_pairs
 from reid.evaluation.retrieval import LabelledFeatures, RetrievalMetrics, evaluate_retrieval, mean_metrics
 
@@ -41,19 +43,21 @@ class RetrievalReport:
 
 def camera_means(crops: CropSet, features: NDArray[Any]) -> dict[str, NDArray[np.float32]]:
     """Camera -> the mean (D,) of its crops' L2-normalised features, of `features` (N, D); needs no identities."""
-    unit = unit_rows(features)
-    cameras = np.array([crop.camera for crop in crops.crops])
-    return {name: unit[cameras == name].mean(axis=0) for name in crops.cameras}
+    numbers = {name: number for number, name in enumerate(crops.cameras)}
+    camera = np.array([numbers[crop.camera] for crop in crops.crops], np.int64)
+    means = vectors.camera_means(unit(np.asarray(features, np.float32)), camera, len(numbers))
+    return dict(zip(crops.cameras, means, strict=True))
 
 
 def centred_features(
     crops: CropSet, features: NDArray[Any], means: Mapping[str, NDArray[np.float32]]
 ) -> NDArray[np.float32]:
-    """L2-normalised features (N, D) minus the mean of their camera, where `means` has one."""
-    unit = unit_rows(features)
+    """L2-normalised features (N, D) without the mean of their camera, where `means` has one."""
+    embeddings = unit(np.asarray(features, np.float32))
     for row, crop in enumerate(crops.crops):
-        unit[row] -= means.get(crop.camera, 0.0)
-    return unit
+        if crop.camera in means:
+            embeddings[row] = vectors.centred(embeddings[row], means[crop.camera])
+    return embeddings
 
 
 def retrieval_report(

@@ -9,6 +9,7 @@ import torch
 
 from pipeline.core.datatypes import FloatArray, IntArray
 from pipeline.core.errors import RunError
+from pipeline.core.vectors import unit
 from reid.backends.base import Backend
 from reid.backends.torch_model import TorchBackend
 from reid.checkpoints import LoadedModel
@@ -78,8 +79,7 @@ def _features(backend: Backend, sample: CropSample, rows: IntArray) -> FloatArra
         backend.features(sample.crops[start : start + _BATCH], rows[start : start + _BATCH])
         for start in range(0, len(rows), _BATCH)
     ]
-    features = np.concatenate(parts)
-    return np.asarray(features / np.linalg.norm(features, axis=1, keepdims=True), np.float32)
+    return unit(np.concatenate(parts))
 
 
 def _mean_average_precision(features: FloatArray, sample: CropSample) -> float | None:

@@ -21,6 +21,7 @@ from torch.nn import functional
 
 from pipeline.core.datatypes import FloatArray, IntArray
 from pipeline.core.errors import InputError
+from pipeline.core.vectors import camera_means, centred, track_means, unit
 from reid.backends.base import Backend
 from reid.checkpoints import LoadedModel
 from reid.crops import normalise
@@ -103,9 +104,7 @@ def adapt(
         labels = probable_people(features, crops, margin=settings.pair_margin)
         site = _learn(loaded, site, crops, labels, settings, number, device, on_step)
     if settings.subtract_means:
-        site = replace(
-            site, means=camera_means(crop_features(with_site(loaded, site), crops, device=device), crops)
-        )
+        site = replace(site, means=site_means(crop_features(with_site(loaded, site), crops, device=device), crops))
     return site
 
 
@@ -122,12 +121,11 @@ def measure_means(network: ForeignNetwork, backend: Backend, crops: SiteCrops, *
             for images in np.split(crops.images, range(batch, len(crops.images), batch))
         ]
     )
-    unit = np.asarray(features / np.linalg.norm(features, axis=1, keepdims=True).clip(1e-12), np.float32)
     return Site(
         model_hash=network.header.model_hash,
         camera_names=crops.camera_names,
         rows=np.zeros((len(crops.camera_names), 0), np.float32),
-        means=camera_means(unit, crops),
+        means=site_means(unit(features), crops),
         card={"crops": len(crops.images), "tracks": crops.tracks},
     )
 
@@ -154,18 +152,10 @@ def crop_features(loaded: LoadedModel, crops: SiteCrops, *, device: torch.device
     return np.concatenate(parts)
 
 
-def camera_means(features: FloatArray, crops: SiteCrops) -> FloatArray:
+def site_means(features: FloatArray, crops: SiteCrops) -> FloatArray:
     """(C, D) mean feature of each camera, every track counting the same."""
-    tracks = track_means(features, crops)
-    means = [tracks[crops.camera == camera].mean(axis=0) for camera in range(len(crops.camera_names))]
-    return np.stack(means).astype(np.float32)
-
-
-def track_means(features: FloatArray, crops: SiteCrops) -> FloatArray:
-    """(T, D) mean feature of each track."""
-    sums = np.zeros((crops.tracks, features.shape[1]), np.float32)
-    np.add.at(sums, crops.track, features)
-    return np.asarray(sums / np.bincount(crops.track, minlength=crops.tracks)[:, None], np.float32)
+    of_tracks = track_means(features, crops.track, crops.tracks)
+    return camera_means(of_tracks, crops.camera, len(crops.camera_names))
 
 
 def probable_people(features: FloatArray, crops: SiteCrops, *, margin: float) -> IntArray:
@@ -175,9 +165,8 @@ def probable_people(features: FloatArray, crops: SiteCrops, *, margin: float) ->
     further by `margin`; distances are cosines after subtracting each camera's mean. Joining never brings two tracks
     together that are certainly two people. Surest pairs first.
     """
-    centred = track_means(features, crops) - camera_means(features, crops)[crops.camera]
-    centred /= np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), 1e-12)
-    similarity = centred @ centred.T
+    tracks = centred(track_means(features, crops.track, crops.tracks), site_means(features, crops)[crops.camera])
+    similarity = tracks @ tracks.T
     pairs: list[tuple[float, int, int]] = []
     for first in range(len(crops.camera_names)):
         for second in range(first + 1, len(crops.camera_names)):

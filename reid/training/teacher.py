@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 from pipeline.core.errors import InputError
 from pipeline.core.network_input import INPUT_PRESETS, NetworkInput, parse_network_input
+from pipeline.core.vectors import unit
 from pipeline.files.whole_files import replacing
 from reid.checkpoints import load_checkpoint
 from reid.datasets import CropSet
-from reid.distances import unit_rows
 from reid.evaluation.features import extract_features
 from reid.evaluation.peers import network_features
 from reid.training.data import crops_digest
@@ -142,7 +142,7 @@ def _own_features(checkpoint: Path, crops: CropSet) -> NDArray[np.float32]:
         views=loaded.view_names or None,
         device=torch.device("cpu"),
     )
-    return unit_rows(labelled.features)
+    return unit(labelled.features)
 
 
 def teacher_states(teachers: Sequence[Teacher]) -> list[dict[str, str]]:

@@ -78,7 +78,9 @@ def _modules(node: ast.AST) -> list[str]:
     if isinstance(node, ast.Import):
         return [name.name for name in node.names]
     if isinstance(node, ast.ImportFrom) and node.module:
-        return [f"{node.module}.{name.name}" for name in node.names] if node.module == "pipeline" else [node.module]
+        return (
+            [f"{node.module}.{name.name}" for name in node.names] if node.module == "pipeline" else [node.module]
+        )
     return []
 
 

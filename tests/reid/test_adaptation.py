@@ -9,15 +9,15 @@ import pytest
 import torch
 
 from pipeline.core.errors import InputError
+from pipeline.core.vectors import track_means
 from reid.checkpoints import LoadedModel
 from reid.models.transreid import TransReID, TransReIDConfig
 from reid.site.adaptation import (
     AdaptationSettings,
     adapt,
-    camera_means,
     crop_features,
     probable_people,
-    track_means,
+    site_means,
 )
 from reid.site.site import layer_norms, with_site
 from reid.site.site_crops import SiteCrops
@@ -56,8 +56,8 @@ def unit(rows: list[list[float]]) -> np.ndarray:
 def test_means_count_every_track_the_same() -> None:
     crops = replace(site_crops([0, 0, 1]), images=np.zeros((4, 3, 32, 16), np.uint8), track=np.array([0, 0, 1, 2]))
     features = np.array([[1, 0], [0, 1], [2, 2], [5, 6]], np.float32)
-    assert track_means(features, crops).tolist() == [[0.5, 0.5], [2, 2], [5, 6]]
-    assert camera_means(features, crops).tolist() == [[1.25, 1.25], [5, 6]]
+    assert track_means(features, crops.track, crops.tracks).tolist() == [[0.5, 0.5], [2, 2], [5, 6]]
+    assert site_means(features, crops).tolist() == [[1.25, 1.25], [5, 6]]
 
 
 def test_tracks_seen_at_one_time_by_one_camera_are_two_people() -> None:
@@ -106,7 +106,7 @@ def test_only_the_rows_change_and_the_loss_falls() -> None:
     assert all(torch.equal(value, before[key]) for key, value in loaded.model.state_dict().items())
     assert site.means is not None
     features = crop_features(with_site(loaded, site), crops, device=CPU)
-    assert np.allclose(site.means, camera_means(features, crops), atol=1e-6)
+    assert np.allclose(site.means, site_means(features, crops), atol=1e-6)
 
     again = adapt(loaded, crops, settings, device=CPU)
     assert np.array_equal(site.rows, again.rows)
@@ -127,7 +127,7 @@ def test_norms_are_learned_on_request_and_kept_beside_the_model() -> None:
     assert all(torch.equal(value, before[key]) for key, value in loaded.model.state_dict().items())
     assert site.means is not None
     features = crop_features(with_site(loaded, site), crops, device=CPU)
-    assert np.allclose(site.means, camera_means(features, crops), atol=1e-6)
+    assert np.allclose(site.means, site_means(features, crops), atol=1e-6)
 
 
 def test_no_rounds_measure_the_means_alone() -> None:

@@ -26,6 +26,7 @@ from pipeline.config.calibration import CARD_KEY, Calibration
 from pipeline.config.config import load_config
 from pipeline.core.errors import InputError
 from pipeline.core.network_input import NetworkInput
+from pipeline.core.vectors import unit
 from pipeline.cross_camera.match_threshold import (
     Distances,
     MatchThreshold,
@@ -292,13 +293,13 @@ def _labelled_views(model: EmbeddingModel, crops: CropSet, device: str) -> list[
         header = replace(header_of(model), camera_names=())
         backend = build_backend(model, device=device, half=False)
         features = exported_features(backend, header, crops, resize=resize_of(model))
-    unit = features / np.linalg.norm(features, axis=1, keepdims=True)
+    embeddings = unit(features)
     persons = np.array([crop.person_id for crop in crops.crops], np.int64)
     shown_in = np.array([crop.camera for crop in crops.crops])
     views = []
     for person, camera in sorted(set(zip(persons.tolist(), shown_in.tolist(), strict=True))):
         mine = (persons == person) & (shown_in == camera)
-        views.append(Views(person, camera, np.asarray(unit[mine], np.float32)))
+        views.append(Views(person, camera, np.asarray(embeddings[mine], np.float32)))
     return views
 
 

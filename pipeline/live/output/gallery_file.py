@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.core.errors import InputError, RunError
+from pipeline.core.vectors import unit
 from pipeline.cross_camera.camera_centres import CentreState
 from pipeline.cross_camera.gallery import Gallery
 from pipeline.files.results_csv import read_trajectories
@@ -131,15 +132,13 @@ def _parse(data: bytes) -> tuple[Gallery, str]:
         head = json.loads(file["head"].tobytes().decode())
         if head["version"] != _VERSION:
             raise _OtherVersion(head["version"], head.get("next_id"))
-        features = file["features"].astype(np.float32)
-        norms = np.linalg.norm(features, axis=2, keepdims=True)
         gallery = Gallery(
             camera_ids=tuple(head["camera_ids"]),
             next_id=int(head["next_id"]),
             global_id=file["global_id"],
             class_id=file["class_id"],
             last_seen_s=file["last_seen_s"],
-            features=features / np.where(norms > 0, norms, 1),
+            features=unit(file["features"].astype(np.float32)),
             has_feature=file["has_feature"],
             feature_camera=file["feature_camera"],
             centres=CentreState(file["camera_mean"], file["camera_embeddings"], file["camera_tracks"]),

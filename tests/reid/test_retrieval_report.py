@@ -95,9 +95,10 @@ def test_features_are_centred_camera_by_camera() -> None:
     unit = features / 3
     np.testing.assert_allclose(means["c1"], unit[:2].mean(axis=0), rtol=1e-6)
     centred = centred_features(PEOPLE, features, means)
-    np.testing.assert_allclose(centred[:2].sum(axis=0), 0, atol=1e-6)
-    np.testing.assert_allclose(centred[2:].sum(axis=0), 0, atol=1e-6)
-    np.testing.assert_allclose(centred[0] - centred[1], unit[0] - unit[1], atol=1e-6)
+    for row in range(len(centred)):
+        apart = unit[row] - means["c1" if row < 2 else "c2"]
+        np.testing.assert_allclose(centred[row] * np.linalg.norm(apart), apart, atol=1e-6)
+        assert np.linalg.norm(centred[row]) == pytest.approx(1)
 
 
 def test_cameras_without_a_mean_stay_as_they_are() -> None:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,12 +16,15 @@ from pipeline.config.calibration import Calibration, resolved_limits, wants_cali
 from pipeline.config.config import CameraConfig, Config
 from pipeline.core.datatypes import Frame
 from pipeline.core.errors import InputError
-from pipeline.core.models import Detector, Embedder, Models
+from pipeline.core.models import Detector, Models
 from pipeline.core.stream_address import is_stream
 from pipeline.cross_camera.match_limits import MatchLimits
 from pipeline.sources.base import FrameSource
 from pipeline.sources.cropped import CroppedSource
 from pipeline.sources.open import open_source
+
+if TYPE_CHECKING:
+    from reid.embedder import NetworkEmbedder
 
 _NOTED_PACKAGES = ("torch", "openvino", "ultralytics", "timm", "numpy", "opencv-python", "av", "lap", "pyarrow")
 _log = logging.getLogger(__name__)
@@ -76,7 +79,7 @@ def build_detector(config: Config) -> Detector:
     )
 
 
-def build_embedder(config: Config) -> Embedder | None:
+def build_embedder(config: Config) -> NetworkEmbedder | None:
     """The embedder that `config.embedder` describes, with each camera's row of its camera table; None without one."""
     settings = config.embedder
     if settings.weights is None:

@@ -7,6 +7,7 @@ from typing import Literal
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from pipeline.core.datatypes import EmbeddedCrops, FloatArray, Frame
@@ -111,6 +112,24 @@ class NetworkEmbedder:
             start += count
             results.append(EmbeddedCrops(embeddings=embeddings, valid=valid))
         return results
+
+    def embed_images(self, images: Sequence[NDArray[np.uint8]], camera_id: str = "") -> EmbeddedCrops:
+        """Embed pictures that each show one person, without a frame around them.
+
+        Args:
+            images: N pictures (H_i, W_i, 3) uint8, BGR, of any sizes.
+            camera_id: of the camera that took them, as `camera_rows` and `camera_means` name it; '' for an unknown one.
+        """
+        frames = [
+            Frame(camera_id, number, 0.0, (image.shape[1], image.shape[0]), image)
+            for number, image in enumerate(images)
+        ]
+        whole = [np.array([[0, 0, *frame.size_wh]], np.float32) for frame in frames]
+        crops = self.embed(frames, whole)
+        return EmbeddedCrops(
+            np.concatenate([np.zeros((0, self.dim), np.float32), *(crop.embeddings for crop in crops)]),
+            np.array([bool(crop.valid[0]) for crop in crops], np.bool_),
+        )
 
     def _features(self, crops: Tensor, cameras: list[str]) -> FloatArray:
         """L2-normalised features (K, D) of crops (K, 3, H, W) uint8 RGB; `cameras[i]` is that of crop i."""

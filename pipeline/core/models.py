@@ -1,4 +1,7 @@
-"""The protocols of a detector and an embedder: whatever fulfils them can take part in a run."""
+"""The protocols of a detector and an embedder: whatever fulfils them can take part in a run.
+
+A class that names a protocol as its base inherits what it does not say itself; one that does not has to have it all.
+"""
 
 from __future__ import annotations
 
@@ -15,18 +18,22 @@ class Detector(Protocol):
 
     @property
     def class_names(self) -> Mapping[int, str]:
-        """Names of the class ids that `detect` can return."""
+        """Names of the class ids that `detect` can return; {0: "person"} unless a class says otherwise."""
+        return {0: "person"}
 
     @property
     def model_hash(self) -> str:
-        """Identifies the weights (or the file of saved detections) in run.json."""
+        """Identifies the weights (or the file of saved detections) in run.json; the name of the class by default."""
+        return _class_name(self)
 
     @property
     def computation(self) -> Computation | None:
-        """What computes it; None where nothing is computed, as with saved detections."""
+        """What computes it; None where nothing is computed, as with saved detections, or nothing is known."""
+        return None
 
     def detect(self, frames: Sequence[Frame]) -> list[Detections]:
         """One `Detections` per frame, in the order of `frames`; boxes in pixels of the full image."""
+        ...
 
 
 class Embedder(Protocol):
@@ -35,25 +42,36 @@ class Embedder(Protocol):
     @property
     def dim(self) -> int:
         """D, the length of an embedding."""
+        ...
 
     @property
     def model_hash(self) -> str:
-        """Identifies the weights: embeddings of different hashes must never be compared."""
+        """Identifies the weights: embeddings of different hashes must never be compared. The name of the class by
+        default."""
+        return _class_name(self)
 
     @property
     def computation(self) -> Computation | None:
-        """What computes it; None where no network is."""
+        """What computes it; None where no network is, or nothing is known."""
+        return None
 
     @property
     def rejected_crops(self) -> int:
         """Boxes so far that gave no embedding, because they are empty or outside the image."""
+        return 0
 
     @property
     def unknown_cameras(self) -> Mapping[str, str]:
         """Cameras that the model's camera table does not know, and what they get instead."""
+        return {}
 
     def embed(self, frames: Sequence[Frame], xyxy: Sequence[FloatArray]) -> list[EmbeddedCrops]:
         """Embed the boxes `xyxy[i]` (N_i, 4), in pixels of `frames[i]`; one result per frame, same order."""
+        ...
+
+
+def _class_name(model: object) -> str:
+    return f"{type(model).__module__}.{type(model).__qualname__}"
 
 
 @dataclass(frozen=True)

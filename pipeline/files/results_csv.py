@@ -124,12 +124,13 @@ def _quoted(text: str) -> str:
     return f'"{doubled}"'
 
 
-def read_trajectories(path: Path) -> Iterator[LinkedRow]:
+def read_trajectories(path: str | Path) -> Iterator[LinkedRow]:
     """The rows of a trajectories.csv in file order, one in memory at a time.
 
     Raises:
         InputError: no such file, other columns, or a bad value, with the line number.
     """
+    path = Path(path)
     try:
         file = path.open(newline="", encoding="utf-8")
     except OSError as error:

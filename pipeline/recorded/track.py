@@ -36,8 +36,10 @@ _log = logging.getLogger(__name__)
 
 def track(
     config: Config,
-    output: Path,
+    output: str | Path,
     *,
+    detector: Detector | None = None,
+    embedder: Embedder | None = None,
     detections: Mapping[str, Path] | None = None,
     overwrite: bool = False,
     on_start: Callable[[Sequence[FrameSource]], None] = lambda sources: None,
@@ -47,6 +49,9 @@ def track(
 
     Args:
         config: from `pipeline.config.config.load_config`.
+        detector: in place of the one that `config.detector` describes.
+        embedder: in place of the one that `config.embedder` describes. Limits that `config` leaves to a calibration
+            are then guesses, which are told; give numbers for `tracker`, `linker` and `second_pass`.
         detections: camera -> saved detections (.parquet, or MOT det.txt) that are replayed in place of the
             detector. If all of them hold embeddings, no video is decoded and no model runs.
         overwrite: replace results that are there already.
@@ -57,7 +62,12 @@ def track(
             `output`; nothing was written.
         RunError: it failed half way; what was done until then is in `output`.
     """
+    output = Path(output)
     files = dict(detections or {})
+    if files and detector is not None:
+        raise InputError(
+            "saved detections take the place of a detector: give `detections` or `detector`, not both"
+        )
     with ExitStack() as held, ExitStack() as stack:
         replay = _replay(config, files)
         if replay is not None:
@@ -69,8 +79,14 @@ def track(
         sources, epoch_utc = _saved_frames(config, files) if blind else open_sources(config)
         stack.callback(close_sources, sources)
         config = _with_cameras(config, sources)
-        detector: Detector = replay if replay is not None else build_detector(config)
-        embedder = None if blind else build_embedder(config)
+        if replay is not None:
+            detector = replay
+        elif detector is None:
+            detector = build_detector(config)
+        if blind:
+            embedder = None
+        elif embedder is None:
+            embedder = build_embedder(config)
         embedder_hash = _embedder_hash(config, replay, embedder)
         models = Models(detector, embedder, versions(), embedder_hash)
         limits = match_limits(config, embedder_hash)

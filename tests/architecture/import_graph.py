@@ -1,6 +1,6 @@
 """Which room of the program imports which: `python -m tests.architecture.import_graph` prints it as a Mermaid diagram.
 
-A room is a folder or a module of `pipeline/`, or one of the packages `reid`, `detectors` and `demo`.
+A room is a folder or a module of `pipeline/`, or one of the packages `reid`, `detectors`, `demo` and `mtmc`.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ FLOORS = (
     ("benchmark",),
     ("commands",),
     ("cli",),
+    ("mtmc",),
 )
 #: They could be used without the rest of the program, and see nothing else of it.
 _GROUND = {"core", "files", "sources"}
@@ -44,7 +45,7 @@ class Import(NamedTuple):
 
 def imports() -> Iterator[Import]:
     """All imports between rooms, also those inside functions; `__main__` modules only hand over to the commands."""
-    for package in ("pipeline", "reid", "detectors", "demo"):
+    for package in ("pipeline", "reid", "detectors", "demo", "mtmc"):
         for path in sorted((ROOT / package).rglob("*.py")):
             relative = path.relative_to(ROOT)
             room = _room(".".join(relative.with_suffix("").parts))
@@ -86,7 +87,7 @@ def _modules(node: ast.AST) -> list[str]:
 
 def _room(module: str) -> str | None:
     package, _, rest = module.partition(".")
-    if package in ("reid", "detectors", "demo"):
+    if package in ("reid", "detectors", "demo", "mtmc"):
         return package
     return rest.split(".")[0] if package == "pipeline" and rest and rest != "__init__" else None
 

@@ -1,0 +1,41 @@
+"""Embeddings of pictures that each show one person."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.assembly import build_embedder
+from pipeline.config.config import Config, load_config
+from pipeline.core.errors import InputError
+from pipeline.sources.images import read_image
+
+
+def embed_images(paths: Iterable[str | Path], config: Config | None = None) -> NDArray[np.float32]:
+    """Embeddings (N, D) float32, L2-normalised, of N picture files that each show one person.
+
+    Two pictures show one person the more probably, the nearer 1 the product of their embeddings is.
+
+    Args:
+        config: its `embedder` section says with what; None takes the shipped model.
+
+    Raises:
+        InputError: a file is no picture, or there is no embedder.
+    """
+    embedder = build_embedder(config or load_config())
+    if embedder is None:
+        raise InputError("embedder.weights is null: there is nothing to embed with")
+    return embedder.embed_images([_picture(Path(path)) for path in paths]).embeddings
+
+
+def _picture(path: Path) -> NDArray[np.uint8]:
+    try:
+        image = read_image(path)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+    if image is None:
+        raise InputError(f"{path} is no picture, or is cut off")
+    return image

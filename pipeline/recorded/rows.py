@@ -1,0 +1,85 @@
+"""Tracking frame by frame: rows come out while frames go in, and nothing is written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
+
+from pipeline.assembly import build_detector, build_embedder, close_sources, match_limits, open_sources
+from pipeline.association.associator import DetectedFrame
+from pipeline.association.build import build_associator
+from pipeline.config.config import Config
+from pipeline.core.datatypes import Frame, LinkedRow
+from pipeline.core.errors import InputError
+from pipeline.core.models import Detector, Embedder
+from pipeline.core.stage_clock import StageClock
+from pipeline.floor.camera_geometry import CameraGeometry, geometry_of
+from pipeline.recorded.runner import detected_ticks
+from pipeline.sources.base import BrokenSource, FrameSource
+
+
+def track_rows(
+    config: Config,
+    ticks: Iterable[Sequence[Frame]] | None = None,
+    *,
+    detector: Detector | None = None,
+    embedder: Embedder | None = None,
+) -> Iterator[list[LinkedRow]]:
+    """Rows with online ids, in order of time: a list for each tick, and a last one for all that waited.
+
+    Rows wait `config.linker.hold_s` for their ids and come late by that. Ids are those of the moment: no second pass
+    follows. Recordings, if any, are closed when the generator ends or is closed.
+
+    Args:
+        ticks: at most one frame of each camera of `config` at a time, in order of time, with images; None reads the
+            recordings of `config`.
+        detector, embedder: in place of those that `config` describes, as of `track`.
+
+    Raises:
+        InputError: something is wrong with the configuration, a recording, or a frame's camera.
+        BrokenSource: a recording cannot be read any further; the rows before it have come out.
+    """
+    with ExitStack() as stack:
+        sources: list[FrameSource] = []
+        if ticks is None:
+            sources, _ = open_sources(config)
+            stack.callback(close_sources, sources)
+        detector = detector or build_detector(config)
+        embedder = embedder or build_embedder(config)
+        clock = StageClock()
+        associator = build_associator(
+            config,
+            match_limits(config, "" if embedder is None else embedder.model_hash),
+            geometries={camera.name: CameraGeometry(None, None) for camera in config.cameras},
+            embedder=embedder,
+            class_names=detector.class_names,
+            clock=clock,
+        )
+        cameras = {camera.name: camera for camera in config.cameras}
+        detected: Iterable[list[DetectedFrame]]
+        if ticks is None:
+            detected = detected_ticks(config, detector, sources, clock, stack, _raise)
+        else:
+            detected = _detected(detector, ticks)
+        seen: set[str] = set()
+        for tick in detected:
+            for frame, _ in tick:
+                if frame.camera_id not in cameras:
+                    raise InputError(
+                        f"a frame is of the camera {frame.camera_id!r}, but those of the configuration are "
+                        f"{', '.join(cameras) or 'none'}"
+                    )
+                if frame.camera_id not in seen:
+                    seen.add(frame.camera_id)
+                    associator.set_camera(frame.camera_id, geometry_of(cameras[frame.camera_id], frame.size_wh))
+            yield associator.process(tick).rows
+        yield associator.finish().rows
+
+
+def _detected(detector: Detector, ticks: Iterable[Sequence[Frame]]) -> Iterator[list[DetectedFrame]]:
+    for tick in ticks:
+        yield list(zip(tick, detector.detect(tick), strict=True))
+
+
+def _raise(error: BrokenSource) -> None:
+    raise error

@@ -1,6 +1,8 @@
-"""`python -m detectors`."""
+"""`python -m detectors`: the same as `mtmc detectors`."""
 
-from pipeline.commands.detectors.app import main
+import sys
+
+from pipeline.cli import main
 
 if __name__ == "__main__":
-    main()
+    main(["detectors", *sys.argv[1:]])

@@ -123,7 +123,7 @@ class YoloDetector:
             # The runtimes of exports and what Ultralytics makes of them have no common error for a wrong file.
             reason = _one_line(error) or type(error).__name__
             raise InputError(
-                f"{weights} is no detector that Ultralytics or 'python -m detectors export' wrote, or damaged: {reason}"
+                f"{weights} is no detector that Ultralytics or 'mtmc detectors export' wrote, or damaged: {reason}"
             ) from error
         used_px = max(self._model.predictor.imgsz)
         if used_px != image_size_px:
@@ -144,7 +144,7 @@ def load_model(weights: str) -> Any:
         weights = str(path)
     if not path.exists() and weights not in GITHUB_ASSETS_NAMES:
         raise InputError(
-            f"the weights {weights} do not exist; check the path, train some with 'python -m detectors train', "
+            f"the weights {weights} do not exist; check the path, train some with 'mtmc detectors train', "
             "or give a name that Ultralytics downloads, such as yolo11n.pt"
         )
     if path.suffix == ".pt" and path.exists() and not loads_safely() and not is_own_checkpoint(path):

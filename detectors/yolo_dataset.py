@@ -221,7 +221,7 @@ def _sequence(picture: Path) -> str:
 def _content(data: Path) -> dict[str, Any]:
     """What a data.yaml says."""
     if not data.is_file():
-        raise InputError(f"{data} does not exist; build a data set with 'python -m detectors dataset'")
+        raise InputError(f"{data} does not exist; build a data set with 'mtmc detectors dataset'")
     content = yaml.safe_load(data.read_text())
     return content if isinstance(content, dict) else {}
 

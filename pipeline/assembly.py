@@ -150,7 +150,7 @@ def match_limits(config: Config, embedder_hash: str) -> MatchLimits:
     if embedder_hash and calibration is None:
         _log.warning(
             "the embedding model was never calibrated: two tracks up to the cosine distance %.2f count as one "
-            "person. 'python -m reid calibrate' finds the right limit",
+            "person. 'mtmc reid calibrate' finds the right limit",
             limits.linker.cosine,
         )
     return limits

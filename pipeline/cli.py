@@ -3,38 +3,44 @@
 from __future__ import annotations
 
 import logging
+import re
 import sys
+from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import typer
-from rich.console import Console
-from rich.logging import RichHandler
 
-from pipeline.commands import benchmark, demo, evaluate, homography, link, live, models, privacy, track
+from pipeline.commands.lazy import Lazy, LazyGroup, new_app
 from pipeline.core.errors import InputError, RunError
 
 EXIT_FAILED = 1
 EXIT_BAD_INPUT = 2
 
-app = typer.Typer(
+
+class _Commands(LazyGroup):
+    lazy: ClassVar = {
+        "track": Lazy("pipeline.commands.track", "track"),
+        "live": Lazy("pipeline.commands.live", "live"),
+        "link": Lazy("pipeline.commands.link", "link"),
+        "evaluate": Lazy("pipeline.commands.evaluate", "evaluate"),
+        "homography": Lazy("pipeline.commands.homography", "homography"),
+        "demo": Lazy("pipeline.commands.demo", "demo"),
+        "person": Lazy("pipeline.commands.privacy", "app"),
+        "reid": Lazy("pipeline.commands.reid.app", "app"),
+        "detectors": Lazy("pipeline.commands.detectors.app", "app"),
+        "benchmark": Lazy("pipeline.commands.benchmark", "app"),
+        "purge": Lazy("pipeline.commands.privacy", "purge", renamed="mtmc person purge"),
+        "export": Lazy("pipeline.commands.privacy", "export", renamed="mtmc person export"),
+    }
+
+
+app = new_app(
     name="mtmc",
+    cls=_Commands,
     help="Track people across several cameras: recordings or live streams in, CSV of trajectories with global ids out.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode="markdown",
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command(name="track")(track.track)
-app.command(name="live")(live.live)
-app.command(name="purge")(privacy.purge)
-app.command(name="export")(privacy.export)
-app.command(name="evaluate")(evaluate.evaluate)
-app.command(name="link")(link.link)
-app.command(name="demo")(demo.demo)
-app.command(name="homography")(homography.homography)
-app.command(name="reid", context_settings=models.HANDED_ON)(models.reid)
-app.command(name="detectors", context_settings=models.HANDED_ON)(models.detectors)
-app.add_typer(benchmark.app, name="benchmark")
 
 
 def _print_version(wanted: bool) -> None:
@@ -49,27 +55,51 @@ def _print_version(wanted: bool) -> None:
 @app.callback()
 def options(
     verbose: Annotated[
-        int, typer.Option("--verbose", "-v", count=True, help="Say more: -v what is done, -vv every detail.")
+        int,
+        typer.Option(
+            "--verbose",
+            "-v",
+            count=True,
+            help="Say more: -v what is done, -vv every detail; also after the command.",
+        ),
     ] = 0,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="Say errors and results alone; also after the command.")
+    ] = False,
     show_version: Annotated[
         bool,
         typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and stop."),
     ] = False,
 ) -> None:
     """Track people across several cameras."""
-    level = (logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)]
+    from rich.console import Console
+    from rich.logging import RichHandler
+
+    level = logging.ERROR if quiet else (logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)]
     handler = RichHandler(console=Console(stderr=True), show_path=False, show_time=False)
     logging.basicConfig(level=level, format="%(message)s", handlers=[handler], force=True)
 
 
-def main(arguments: list[str] | None = None) -> None:
-    """Run the command line and exit: 0 done, 1 failed, 2 bad usage or input."""
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit: 0 done, 1 failed while running, 2 bad usage or input."""
+    from rich.console import Console
+
     errors = Console(stderr=True)
     try:
-        app(arguments)
+        app(_global_options_first(sys.argv[1:] if arguments is None else arguments), prog_name="mtmc")
     except InputError as error:
         errors.print(f"error: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
         sys.exit(EXIT_BAD_INPUT)
     except RunError as error:
         errors.print(f"failed: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
         sys.exit(EXIT_FAILED)
+
+
+def _global_options_first(arguments: Sequence[str]) -> list[str]:
+    """-v, -vv and -q may stand anywhere before a `--`; no command has options of these names."""
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    first = [text for text in arguments[:end] if _GLOBAL.fullmatch(text)]
+    return [*first, *(text for text in arguments[:end] if not _GLOBAL.fullmatch(text)), *arguments[end:]]
+
+
+_GLOBAL = re.compile(r"-v+|-q|--verbose|--quiet")

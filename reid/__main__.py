@@ -1,6 +1,8 @@
-"""`python -m reid`."""
+"""`python -m reid`: the same as `mtmc reid`."""
 
-from pipeline.commands.reid.app import main
+import sys
+
+from pipeline.cli import main
 
 if __name__ == "__main__":
-    main()
+    main(["reid", *sys.argv[1:]])

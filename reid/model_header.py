@@ -98,7 +98,7 @@ class ModelHeader:
             if version != FORMAT_VERSION:
                 raise InputError(
                     f"{where} was exported by a version of this program with format {version}, but this one reads "
-                    f"{FORMAT_VERSION}; export it again with 'python -m reid export'"
+                    f"{FORMAT_VERSION}; export it again with 'mtmc reid export'"
                 )
             values: Any = {
                 key: tuple(value) if isinstance(value, list) else value for key, value in fields.items()

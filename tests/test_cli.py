@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import csv
 import json
+import logging
 import re
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from typer.main import get_command
 
-from pipeline.cli import main
+from pipeline.cli import app, main
+from pipeline.commands.lazy import Lazy
 from tests.media import grey_picture, noisy_picture, write_pictures, write_video
 
 # Nothing here needs a model: boxes come from a text file and appearance is off.
@@ -456,3 +460,62 @@ def test_the_command_line_starts_without_the_large_packages() -> None:
     code = f"import sys, pipeline.cli; print([name for name in {large} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads the memory of a process from /proc")
+@pytest.mark.parametrize("arguments", [["--help"], ["reid", "-h"], ["--version"]])
+def test_help_costs_little(arguments: list[str]) -> None:
+    """No library of a command is loaded to list it."""
+    code = (
+        "import resource, sys\n"
+        "from pipeline.cli import main\n"
+        "try:\n"
+        f"    main({arguments!r})\n"
+        "except SystemExit:\n"
+        "    used = resource.getrusage(resource.RUSAGE_SELF)\n"
+        # Not ru_maxrss, which remembers the process that this one was forked from.
+        "    peak_kb = [l for l in open('/proc/self/status') if l.startswith('VmHWM')][0].split()[1]\n"
+        "    print('\\n', used.ru_utime + used.ru_stime, int(peak_kb) / 1024, 'numpy' in sys.modules)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    cpu_s, memory_mb, numpy_loaded = done.stdout.splitlines()[-1].split()
+    assert float(cpu_s) < 1
+    assert float(memory_mb) < 100
+    assert numpy_loaded == "False"
+
+
+def commands_of(group: Any, *above: str) -> Iterator[tuple[tuple[str, ...], Lazy]]:
+    for name, one in group.lazy.items():
+        yield (*above, name), one
+        if one.module == "pipeline.commands.reid.app":
+            yield from commands_of(get_command(one.load_target()), name)
+
+
+@pytest.mark.parametrize(
+    ("names", "lazy"), [pytest.param(*x, id=" ".join(x[0])) for x in commands_of(get_command(app))]
+)
+def test_a_listed_command_says_of_itself_what_the_list_says(names: tuple[str, ...], lazy: Lazy) -> None:
+    help_text = lazy.load(names[-1]).help
+    assert lazy.summary == " ".join(help_text.split("\n\n")[0].split()) != ""
+
+
+@pytest.mark.parametrize("arguments", [["-vv", "homography"], ["homography", "-vv"], ["homography", "-v", "-v"]])
+def test_verbosity_may_stand_before_and_after_the_command(arguments: list[str]) -> None:
+    assert exit_code(*arguments, "--pairs", "none.csv") == 2
+    assert logging.getLogger().level == logging.DEBUG
+    assert exit_code("-q", "homography", "--pairs", "none.csv") == 2
+    assert logging.getLogger().level == logging.ERROR
+
+
+@pytest.mark.parametrize("command", ["purge", "export"])
+def test_a_renamed_command_works_and_says_its_new_name(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert exit_code(command, "nowhere", "--id", "3") == 2
+    renamed = capsys.readouterr().err
+    assert f"`mtmc person {command}` now" in renamed
+    assert exit_code("person", command, "nowhere", "--id", "3") == 2
+    assert capsys.readouterr().err == "".join(renamed.splitlines(keepends=True)[1:])
+
+
+def test_a_mistyped_command_is_guessed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert exit_code("tarck") == 2
+    assert "Did you mean 'track'?" in " ".join(capsys.readouterr().err.split())

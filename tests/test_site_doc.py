@@ -54,9 +54,9 @@ def test_commands_and_settings_work(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     )
     draw_people(tmp_path / "crops")
 
-    assert [command[3] for command in COMMANDS] == ["adapt", "calibrate", "calibrate"]
+    assert [command[2] for command in COMMANDS] == ["adapt", "calibrate", "calibrate"]
     for command in COMMANDS:
-        arguments = command[3:]
+        arguments = command[2:]
         if "--tracklets" in arguments:
             make_tracks(tmp_path / "results", load_site(tmp_path / "site.safetensors").embedding_hash)
         result = CliRunner().invoke(app, arguments, catch_exceptions=False)

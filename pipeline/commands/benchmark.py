@@ -40,7 +40,7 @@ from pipeline.recorded.run_summary import RunSummary
 from pipeline.recorded.runner import detected_ticks, run
 from pipeline.sources.base import BrokenSource
 
-app = typer.Typer()
+app = typer.Typer(rich_markup_mode="markdown", add_completion=False, pretty_exceptions_enable=False)
 app.command(name="trackers")(trackers)
 app.command(name="campus")(campus)
 app.command(name="embedders")(embedders)

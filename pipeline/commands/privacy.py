@@ -1,4 +1,4 @@
-"""`mtmc purge` and `mtmc export`: what a run has stored of a person, deleted or handed out."""
+"""`mtmc person`: what a run has stored of a person, deleted or handed out."""
 
 from __future__ import annotations
 
@@ -9,14 +9,23 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from pipeline.commands.lazy import new_app
 from pipeline.core.errors import InputError
 from pipeline.privacy.export_person import export_person
 from pipeline.privacy.purge import purge_before, purge_person
 from pipeline.privacy.run_folder import RunFolder
 
+app = new_app(help="Hand out, or delete, what a run has stored of a person.")
+
 _RunArgument = Annotated[Path, typer.Argument(help="Output folder of `live` or `track`.", metavar="DIR")]
 
 
+@app.callback()
+def options() -> None:
+    """Hand out, or delete, what a run has stored of a person."""
+
+
+@app.command()
 def purge(
     folder: _RunArgument,
     person: Annotated[
@@ -38,7 +47,7 @@ def purge(
 
     Example:
 
-        mtmc purge site --id 17
+        mtmc person purge site --id 17
     """
     if (person is None) == (before is None):
         raise InputError("give either --id or --before")
@@ -58,6 +67,7 @@ def purge(
     )
 
 
+@app.command()
 def export(
     folder: _RunArgument,
     person: Annotated[int, typer.Option("--id", min=1, help="The person (global id).", metavar="N")],
@@ -69,7 +79,7 @@ def export(
 
     Example:
 
-        mtmc export site --id 17 --output for-person-17
+        mtmc person export site --id 17 --output for-person-17
     """
     content = export_person(RunFolder(folder), person, output)
     Console().print(

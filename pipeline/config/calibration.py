@@ -1,6 +1,6 @@
 """The distances up to which the tracker and the linker take two views for one person, as they were measured.
 
-`python -m reid calibrate` finds them and stores them in a checkpoint's or a site file's card; settings that say
+`mtmc reid calibrate` finds them and stores them in a checkpoint's or a site file's card; settings that say
 `calibrated` are filled in from there.
 """
 

@@ -114,7 +114,7 @@ class RunFolder:
             "stop it first (Ctrl-C, or SIGTERM), and start it again afterwards. It holds people in memory, and would "
             "write down again what is deleted now"
         )
-        return FolderLock(self.path, "mtmc purge", advice=advice, private=True)
+        return FolderLock(self.path, "mtmc person purge", advice=advice, private=True)
 
     @contextmanager
     def keeping_ids(self) -> Generator[None, None, None]:

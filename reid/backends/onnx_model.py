@@ -86,7 +86,7 @@ def _header(session: Any, path: Path) -> ModelHeader:
     if text is None:
         raise InputError(
             f"{path} is no re-identification network of this project: its metadata_props have no {HEADER_KEY}; "
-            "write one with 'python -m reid export'"
+            "write one with 'mtmc reid export'"
         )
     header = ModelHeader.from_json(text, str(path))
     found = {item.name for item in session.get_inputs()}

@@ -85,7 +85,7 @@ def _header(network: Any, xml: Path) -> ModelHeader:
     if not network.has_rt_info([HEADER_KEY]):
         raise InputError(
             f"{xml} is no re-identification network of this project: its rt_info has no {HEADER_KEY}; write one "
-            "with 'python -m reid export'"
+            "with 'mtmc reid export'"
         )
     header = ModelHeader.from_json(network.get_rt_info([HEADER_KEY]).astype(str), str(xml))
     found = {name for item in network.inputs for name in item.get_names()}

@@ -98,7 +98,7 @@ def read_engine(path: Path) -> tuple[ModelHeader, bytes]:
     if not isinstance(metadata, dict) or HEADER_KEY not in metadata:
         raise InputError(
             f"{path} is no re-identification engine of this project: it does not begin with its metadata; write one "
-            "with 'python -m reid export'"
+            "with 'mtmc reid export'"
         )
     return ModelHeader.from_json(metadata[HEADER_KEY], str(path)), content[end:]
 

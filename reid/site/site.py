@@ -1,7 +1,7 @@
 """What is known about the cameras of one site beside a model: a small file, learned without labels.
 
 A site has a row of side information (SIE) for each of its cameras, and, where it was measured, the mean feature of each
-camera, which is subtracted before features are compared; on request also layer norms of its own. `python -m reid adapt`
+camera, which is subtracted before features are compared; on request also layer norms of its own. `mtmc reid adapt`
 writes the file, the pipeline loads it beside the checkpoint (`embedder.site`).
 """
 
@@ -127,12 +127,12 @@ def load_site(path: Path) -> Site:
         InputError: the file is missing, damaged or of another format.
     """
     if not path.is_file():
-        raise InputError(f"there is no site file {path}; `python -m reid adapt` writes one")
+        raise InputError(f"there is no site file {path}; `mtmc reid adapt` writes one")
     try:
         with safe_open(path, framework="numpy") as file:
             metadata = file.metadata() or {}
             if SITE_FORMAT_KEY not in metadata:
-                raise InputError(f"{path} is no site file: `python -m reid adapt` writes one")
+                raise InputError(f"{path} is no site file: `mtmc reid adapt` writes one")
             header = json.loads(metadata[SITE_FORMAT_KEY])
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - no mapping
     except (SafetensorError, json.JSONDecodeError, UnicodeDecodeError) as error:

@@ -61,7 +61,7 @@ def unpack(path: Path, folder: Path) -> Path:
         with zipfile.ZipFile(path) as archive:
             archive.extractall(target)
     except (OSError, zipfile.BadZipFile) as error:
-        raise InputError(f"{path} is no file of 'python -m reid pack': {error}") from error
+        raise InputError(f"{path} is no file of 'mtmc reid pack': {error}") from error
     return target
 
 

@@ -12,7 +12,7 @@ import pipeline.commands.detectors.app
 from tests.doc_commands import parsed
 
 TEXT = (Path(__file__).parents[2] / "docs" / "detector.md").read_text()
-COMMANDS = re.findall(r"^python -m (demo|detectors) ((?:[^\\\n]|\\\n)*)$", TEXT, re.MULTILINE)
+COMMANDS = re.findall(r"^(?:python -m|mtmc) (demo|detectors) ((?:[^\\\n]|\\\n)*)$", TEXT, re.MULTILINE)
 APPS = {"demo": demo.__main__.app, "detectors": pipeline.commands.detectors.app.app}
 
 

@@ -126,7 +126,7 @@ class TestEvaluate:
     @pytest.mark.parametrize(
         ("content", "message"),
         [
-            (None, "build a data set with 'python -m detectors dataset'"),
+            (None, "build a data set with 'mtmc detectors dataset'"),
             ("names: {0: person}\n", "names no folder of pictures as 'val'"),
             ("val: images/val\nnames: {0: person}\n", "no such folder"),
         ],

@@ -1,4 +1,4 @@
-"""`python -m detectors export` on a tiny detector."""
+"""`mtmc detectors export` on a tiny detector."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ import torch
 
 from detectors.export import export_network
 from detectors.export_check import ExportCheck, check_export
-from pipeline.commands.detectors.app import app, main
+from pipeline.cli import main
+from pipeline.commands.detectors.app import app
 from pipeline.core.errors import InputError, RunError
 from tests.detectors.test_yolo import detector, noise, same
 from tests.detectors.tiny_yolo import write_tiny_yolo
@@ -126,9 +127,8 @@ def test_a_failed_comparison_is_one_line_and_writes_nothing(
     )
     output = tmp_path / "a.onnx"
     arguments = ["--weights", str(tiny), "--data", str(data), "--output", str(output), "--image-size", "64"]
-    monkeypatch.setattr("sys.argv", ["detectors", "export", *arguments, "--format", "onnx"])
     with pytest.raises(SystemExit) as caught:
-        main()
+        main(["detectors", "export", *arguments, "--format", "onnx"])
     assert caught.value.code == 1
     assert capsys.readouterr().err.startswith("failed: the export does not compute what the checkpoint computes: ")
     assert not list(tmp_path.iterdir())

@@ -172,7 +172,7 @@ class TestCommandLine:
         missing = str(tmp_path / "no.yaml")
         done = CliRunner().invoke(app, ["evaluate", "--data", missing, "--weights", str(tiny)])
         assert isinstance(done.exception, InputError)
-        assert "build a data set with 'python -m detectors dataset'" in str(done.exception)
+        assert "build a data set with 'mtmc detectors dataset'" in str(done.exception)
 
     def test_training_prints_figures_before_and_after(self, tiny: Path, data: Path, tmp_path: Path) -> None:
         arguments = [

@@ -229,7 +229,7 @@ class TestRefused:
 
     @pytest.mark.parametrize("weights", ["folder/yolo11n.pt", "mine.pt", "mine_openvino_model"])
     def test_missing_weights(self, weights: str) -> None:
-        with pytest.raises(InputError, match=f"the weights {weights} do not exist.*python -m detectors train"):
+        with pytest.raises(InputError, match=f"the weights {weights} do not exist.*mtmc detectors train"):
             detector(weights)
 
     def test_a_download_that_fails(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

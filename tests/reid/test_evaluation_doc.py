@@ -31,8 +31,8 @@ def test_commands_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     commands = [shlex.split(line) for block in blocks for line in block.replace("\\\n", " ").splitlines()]
     assert len(commands) == 4
     for command in commands:
-        assert command[:3] == ["python", "-m", "reid"]
-        result = CliRunner().invoke(app, command[3:])
+        assert command[:2] == ["mtmc", "reid"]
+        result = CliRunner().invoke(app, command[2:])
         assert result.exit_code == 0, (command, result.output, result.exception)
     figures = json.loads(Path("figures.json").read_text())
     assert figures["people"] > 5

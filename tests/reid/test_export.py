@@ -1,4 +1,4 @@
-"""`python -m reid export` on a tiny checkpoint."""
+"""`mtmc reid export` on a tiny checkpoint."""
 
 from __future__ import annotations
 

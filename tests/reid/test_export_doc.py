@@ -14,7 +14,7 @@ import pipeline.commands.reid.app
 from tests.doc_commands import parsed
 
 TEXT = (Path(__file__).parents[2] / "docs" / "export.md").read_text()
-COMMANDS = re.findall(r"^    python -m (reid|detectors) ((?:[^\\\n]|\\\n)*)$", TEXT, re.MULTILINE)
+COMMANDS = re.findall(r"^    mtmc (reid|detectors) ((?:[^\\\n]|\\\n)*)$", TEXT, re.MULTILINE)
 APPS = {"reid": pipeline.commands.reid.app.app, "detectors": pipeline.commands.detectors.app.app}
 
 

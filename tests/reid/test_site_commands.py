@@ -1,4 +1,4 @@
-"""`python -m reid adapt` and `calibrate` on a tiny model, and how the pipeline takes what they store."""
+"""`mtmc reid adapt` and `calibrate` on a tiny model, and how the pipeline takes what they store."""
 
 from __future__ import annotations
 

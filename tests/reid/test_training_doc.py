@@ -29,7 +29,9 @@ APPS = {
     "detectors": pipeline.commands.detectors.app.app,
 }
 # a line goes on after a backslash at its end
-COMMAND = re.compile(r"^ *(?:python|torchrun .*?) -m (reid|demo|detectors) ((?:[^\\\n]|\\\n)*)$", re.MULTILINE)
+COMMAND = re.compile(
+    r"^ *(?:python -m |torchrun .*? -m |mtmc )(reid|demo|detectors) ((?:[^\\\n]|\\\n)*)$", re.MULTILINE
+)
 COMMANDS = [
     pytest.param(program, command, id=f"{page} {number}")
     for page in PAGES
@@ -47,7 +49,7 @@ def test_commands_parse_and_their_configurations_exist(program: str, command: st
 def test_no_command_is_overlooked() -> None:
     """Every mention of a program at the beginning of a line is one of the commands above."""
     lines = [line for page in PAGES for line in (ROOT / page).read_text(encoding="utf-8").splitlines()]
-    begun = [line for line in lines if re.match(r" *(python|torchrun) ", line)]
+    begun = [line for line in lines if re.match(r" *(python|torchrun|mtmc (reid|detectors)) ", line)]
     assert len(begun) == len(COMMANDS) > 25
 
 

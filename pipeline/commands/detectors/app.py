@@ -1,4 +1,4 @@
-"""`python -m detectors`: build data sets, fine-tune a detector, measure one."""
+"""`mtmc detectors`: build data sets, fine-tune a detector, measure one."""
 
 from __future__ import annotations
 
@@ -20,14 +20,15 @@ from detectors.dataset import add_sequence
 from detectors.pseudo_labels import PseudoLabelSettings, add_pseudo_labelled
 from detectors.yolo_dataset import DATA_FILE, count_pictures
 from pipeline.commands.detectors.export import export
-from pipeline.core.errors import InputError, RunError
+from pipeline.commands.lazy import new_app
 
-app = typer.Typer(
-    help="Build data sets for detectors, fine-tune one, measure one.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode="markdown",
-)
+app = new_app(help="Build data sets for detectors, fine-tune one, measure one.")
+
+
+@app.callback()
+def options() -> None:
+    """Build data sets for detectors, fine-tune one, measure one."""
+
 
 _DEFAULTS = training.TrainingSettings()
 _LABEL = PseudoLabelSettings()
@@ -62,7 +63,7 @@ def dataset(
 ) -> None:
     """Build a training set from sequences with ground truth.
 
-    Example: `python -m detectors dataset PETS09-S2L1 TUD-Campus --output data --every 10 --train-share 0.5`
+    Example: `mtmc detectors dataset PETS09-S2L1 TUD-Campus --output data --every 10 --train-share 0.5`
     """
     table = Table("sequence", "split", "pictures", "people")
     for sequence in sequences:
@@ -104,7 +105,7 @@ def pseudo_label(
 ) -> None:
     """Label unlabelled recordings with a model that looks closely, and add them to a training set.
 
-    Example: `python -m detectors pseudo-label cam1.mp4 cam2.mp4 --weights yolo11n.pt --output data --every 30`
+    Example: `mtmc detectors pseudo-label cam1.mp4 cam2.mp4 --weights yolo11n.pt --output data --every 30`
     """
     settings = PseudoLabelSettings(
         image_size_px=image_size,
@@ -144,7 +145,7 @@ def train(
 ) -> None:
     """Reduce a checkpoint to one class and fine-tune it; with figures before and after, if pictures are kept for that.
 
-    Example: `python -m detectors train --data data/data.yaml --weights yolo11n.pt --output run --epochs 8`
+    Example: `mtmc detectors train --data data/data.yaml --weights yolo11n.pt --output run --epochs 8`
     """
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     settings = training.TrainingSettings(
@@ -173,7 +174,7 @@ def average(
 ) -> None:
     """Write the mean of several fine-tunings of one checkpoint.
 
-    Example: `python -m detectors average street/person_yolo11n.pt hall/person_yolo11n.pt --output person_yolo11n.pt`
+    Example: `mtmc detectors average street/person_yolo11n.pt hall/person_yolo11n.pt --output person_yolo11n.pt`
     """
     average_checkpoints(weights, output, image_size_px=image_size)
     print(output)
@@ -193,7 +194,7 @@ def evaluate(
 ) -> None:
     """Measure the average precision of detectors, for each sequence and over all pictures.
 
-    Example: `python -m detectors evaluate --data data/data.yaml --weights yolo11n.pt --weights person_yolo11n.pt`
+    Example: `mtmc detectors evaluate --data data/data.yaml --weights yolo11n.pt --weights person_yolo11n.pt`
     """
     scores = {name: _measured(data, name, image_size, split, device, class_name) for name in weights}
     _print_scores(scores)
@@ -230,15 +231,3 @@ def _print_scores(scores: dict[str, dict[str, evaluation.DetectionScores]]) -> N
 def _json(scores: evaluation.DetectionScores) -> dict[str, float | int | None]:
     """The figures by name; JSON has no NaN."""
     return {key: None if isinstance(v, float) and math.isnan(v) else v for key, v in asdict(scores).items()}
-
-
-def main() -> None:
-    """Run the command line and exit: 0 done, 1 failed while running, 2 bad usage or input; errors are one line."""
-    try:
-        app(prog_name="python -m detectors")
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        raise SystemExit(2) from error
-    except RunError as error:
-        print(f"failed: {error}", file=sys.stderr)
-        raise SystemExit(1) from error

@@ -1,4 +1,4 @@
-"""`python -m detectors export`."""
+"""`mtmc detectors export`."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def export(
     .999 in every frame. Every second frame calibrates an int8 network, and what it loses in AP on the others is
     printed.
 
-    Example: `python -m detectors export --format onnx --output person.onnx`
+    Example: `mtmc detectors export --format onnx --output person.onnx`
     """
     checkpoint = weights or Path(load_config().detector.weights)
     if not output.parent.is_dir():

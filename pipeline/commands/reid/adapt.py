@@ -1,4 +1,4 @@
-"""`python -m reid adapt`."""
+"""`mtmc reid adapt`."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def adapt(
 
     Example:
 
-        python -m reid adapt --config site.yaml --videos hall=monday.mp4 --output site.safetensors
+        mtmc reid adapt --config site.yaml --videos hall=monday.mp4 --output site.safetensors
     """
     console = Console()
     site_config = _site_config(config, videos or [], checkpoint, network_input)

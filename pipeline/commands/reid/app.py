@@ -1,49 +1,32 @@
-"""`python -m reid`: which commands there are, and how errors become one line."""
+"""`mtmc reid`: which commands there are."""
 
 from __future__ import annotations
 
-import sys
+from typing import ClassVar
 
-import typer
-
-from pipeline.commands.reid.adapt import adapt
-from pipeline.commands.reid.calibrate import calibrate
-from pipeline.commands.reid.crops import crops
-from pipeline.commands.reid.evaluate import evaluate
-from pipeline.commands.reid.export import export
-from pipeline.commands.reid.places import leave_places_out
-from pipeline.commands.reid.recipe import pack_crops, recipe
-from pipeline.commands.reid.train import train
-from pipeline.commands.reid.weights import convert, start, strip
-from pipeline.core.errors import InputError, RunError
-
-app = typer.Typer(
-    help="Train, measure and convert re-identification models.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode="markdown",
-)
-app.command()(train)
-app.command("places")(leave_places_out)
-app.command("pack")(pack_crops)
-app.command()(recipe)
-app.command()(evaluate)
-app.command()(crops)
-app.command()(adapt)
-app.command()(calibrate)
-app.command()(export)
-app.command()(strip)
-app.command()(convert)
-app.command()(start)
+from pipeline.commands.lazy import Lazy, LazyGroup, new_app
 
 
-def main() -> None:
-    """Run the command line and exit: 0 done, 1 failed while running, 2 bad usage or input; errors are one line."""
-    try:
-        app(prog_name="python -m reid")
-    except InputError as error:
-        print(f"error: {error}", file=sys.stderr)
-        raise SystemExit(2) from error
-    except RunError as error:
-        print(f"failed: {error}", file=sys.stderr)
-        raise SystemExit(1) from error
+class _Commands(LazyGroup):
+    lazy: ClassVar = {
+        "train": Lazy("pipeline.commands.reid.train", "train"),
+        "places": Lazy("pipeline.commands.reid.places", "leave_places_out"),
+        "pack": Lazy("pipeline.commands.reid.recipe", "pack_crops"),
+        "recipe": Lazy("pipeline.commands.reid.recipe", "recipe"),
+        "evaluate": Lazy("pipeline.commands.reid.evaluate", "evaluate"),
+        "crops": Lazy("pipeline.commands.reid.crops", "crops"),
+        "adapt": Lazy("pipeline.commands.reid.adapt", "adapt"),
+        "calibrate": Lazy("pipeline.commands.reid.calibrate", "calibrate"),
+        "export": Lazy("pipeline.commands.reid.export", "export"),
+        "strip": Lazy("pipeline.commands.reid.weights", "strip"),
+        "convert": Lazy("pipeline.commands.reid.weights", "convert"),
+        "start": Lazy("pipeline.commands.reid.weights", "start"),
+    }
+
+
+app = new_app(cls=_Commands, help="Train, measure and convert re-identification models.")
+
+
+@app.callback()
+def options() -> None:
+    """Train, measure and convert re-identification models."""

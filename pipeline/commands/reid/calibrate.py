@@ -1,4 +1,4 @@
-"""`python -m reid calibrate`."""
+"""`mtmc reid calibrate`."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def calibrate(
 
     Example:
 
-        python -m reid calibrate --tracklets results --site site.safetensors --plot distances.png
+        mtmc reid calibrate --tracklets results --site site.safetensors --plot distances.png
     """
     if (not data) == (not tracklets):
         raise InputError("give either --data with labelled crops, or --tracklets with results of track")

@@ -1,4 +1,4 @@
-"""`python -m reid crops`."""
+"""`mtmc reid crops`."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def crops(
 
     Example:
 
-        python -m reid crops --video cam1=cam1.mp4 --video cam2=cam2.mp4 -g cam1=cam1_gt.txt -g cam2=cam2_gt.txt
+        mtmc reid crops --video cam1=cam1.mp4 --video cam2=cam2.mp4 -g cam1=cam1_gt.txt -g cam2=cam2_gt.txt
         --output crops
     """
     videos = camera_files("--video", video)

@@ -1,4 +1,4 @@
-"""`python -m reid evaluate`."""
+"""`mtmc reid evaluate`."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ def evaluate(
 
     Example:
 
-        python -m reid evaluate --data crops --rerank --json figures.json --ranked-lists found.png
+        mtmc reid evaluate --data crops --rerank --json figures.json --ranked-lists found.png
     """
     peers = [parse_peer(text) for text in peer or ()]
     path, stated = chosen_model(checkpoint, network_input, load_config().embedder)

@@ -1,4 +1,4 @@
-"""`python -m reid export`."""
+"""`mtmc reid export`."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def export(
     crop. The features of an int8 network cannot be compared with others: the crops of every second person calibrate
     it, and what it loses in mAP on those of the others is printed.
 
-    Example: `python -m reid export --format onnx --precision fp16 --output embedder.onnx`
+    Example: `mtmc reid export --format onnx --precision fp16 --output embedder.onnx`
     """
     weights = checkpoint or Path(load_config().embedder.weights or "")
     if output.suffix != _SUFFIX[format]:

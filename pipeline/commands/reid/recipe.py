@@ -1,4 +1,4 @@
-"""`python -m reid pack` and `recipe`: a training on another machine, in a given time."""
+"""`mtmc reid pack` and `recipe`: a training on another machine, in a given time."""
 
 from __future__ import annotations
 

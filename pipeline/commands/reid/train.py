@@ -1,4 +1,4 @@
-"""`python -m reid train`."""
+"""`mtmc reid train`."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def train(
 
     Example:
 
-        python -m reid train --config configs/reid/vit_small_128x64.yaml --data crops --output runs/reid
+        mtmc reid train --config configs/reid/vit_small_128x64.yaml --data crops --output runs/reid
         --init timm:vit_small_patch16_224.dino --set schedule.epochs=20
 
     On several GPUs: torchrun --nproc-per-node 4 -m reid train ... (the same batch is then shared by four processes).

@@ -1,4 +1,4 @@
-"""`python -m reid strip`, `convert` and `start`: weights files from one form into another."""
+"""`mtmc reid strip`, `convert` and `start`: weights files from one form into another."""
 
 from __future__ import annotations
 

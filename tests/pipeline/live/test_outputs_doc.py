@@ -38,7 +38,7 @@ def test_the_commands_work(text: str, tmp_path: Path, monkeypatch: pytest.Monkey
     segment = Path("site/traj-20260501T100000Z-3f2a-0001.csv")
     segment.write_text(",".join(COLUMNS) + "\n" + "".join(map(row_line, rows)))
     commands = [shlex.split(line, comments=True) for block in blocks(text, "bash") for line in block.splitlines()]
-    assert {command[1] for command in commands} == {"export", "purge"}
+    assert {tuple(command[1:3]) for command in commands} == {("person", "export"), ("person", "purge")}
     for command in commands:
         with pytest.raises(SystemExit) as stop:
             main(command[1:])

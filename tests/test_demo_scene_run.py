@@ -17,7 +17,7 @@ from pipeline.config.config import load_config
 from pipeline.core.boxes import iou_matrix
 from pipeline.files.mot_files import read_ground_truth
 from pipeline.files.trajectory_boxes import read_trajectories
-from tests.demo_clips import SCENE, cut, cut_ground_truth
+from tests.helpers.demo_clips import SCENE, cut, cut_ground_truth
 
 # 7 s in which people are in the overlap of two views and others walk from one view into another.
 FRAMES, FIRST = 70, 90

@@ -28,7 +28,7 @@ from demo.reid_crops.poses import draw_pose
 from demo.reid_crops.surfaces import FLOORS, WALLS, draw_floor, draw_wall
 from pipeline.core.errors import InputError
 from reid.datasets import read_dataset
-from tests.demo.tiny_avatars import write_tiny_avatars
+from tests.helpers.tiny_avatars import write_tiny_avatars
 
 WARDROBE = Wardrobe(is_woman=(False, True, False, True), has_wig=(False, True, False, True))
 

@@ -10,7 +10,7 @@ from detectors.averaging import average
 from detectors.training import reduce
 from pipeline.commands.detectors.app import app
 from pipeline.core.errors import InputError
-from tests.detectors.tiny_yolo import write_tiny_yolo
+from tests.helpers.tiny_yolo import write_tiny_yolo
 
 
 def parameters(path: Path) -> dict[str, torch.Tensor]:

@@ -10,7 +10,7 @@ from detectors.dataset import add_sequence
 from detectors.yolo_dataset import Split, YoloDataset, halve_split, read_split
 from pipeline.core.errors import InputError, RunError
 from pipeline.sources.images import read_image
-from tests.media import grey_picture, index_of, write_video
+from tests.helpers.media import grey_picture, index_of, write_video
 
 SIZE_WH = (64, 48)
 

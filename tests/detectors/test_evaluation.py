@@ -19,7 +19,7 @@ from pipeline.core.datatypes import Detections, Frame
 from pipeline.core.errors import InputError
 from pipeline.core.fake_models import FakeDetector
 from tests.detectors.test_dataset import sequence
-from tests.detectors.tiny_yolo import write_tiny_yolo
+from tests.helpers.tiny_yolo import write_tiny_yolo
 
 DATA = os.environ.get("MTMC_DATA")
 GREY = np.full((48, 64, 3), 128, np.uint8)

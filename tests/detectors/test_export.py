@@ -17,7 +17,7 @@ from pipeline.cli import main
 from pipeline.commands.detectors.app import app
 from pipeline.core.errors import InputError, RunError
 from tests.detectors.test_yolo import detector, noise, same
-from tests.detectors.tiny_yolo import write_tiny_yolo
+from tests.helpers.tiny_yolo import write_tiny_yolo
 
 
 @pytest.fixture(scope="module")

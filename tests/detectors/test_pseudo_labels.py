@@ -10,8 +10,8 @@ from detectors.pseudo_labels import PADDING_GREY, PseudoLabelSettings, add_pseud
 from pipeline.commands.detectors.app import app
 from pipeline.core.errors import InputError
 from pipeline.sources.images import read_image
-from tests.detectors.tiny_yolo import write_tiny_yolo
-from tests.media import write_video
+from tests.helpers.media import write_video
+from tests.helpers.tiny_yolo import write_tiny_yolo
 
 WHITE = np.full((40, 60, 3), 255, np.uint8)
 NONE = np.zeros((0, 4))

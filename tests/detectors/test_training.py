@@ -21,7 +21,7 @@ from pipeline.commands.detectors.app import app
 from pipeline.core.datatypes import Frame
 from pipeline.core.errors import InputError
 from tests.detectors.test_dataset import sequence
-from tests.detectors.tiny_yolo import write_tiny_yolo
+from tests.helpers.tiny_yolo import write_tiny_yolo
 
 DATA = os.environ.get("MTMC_DATA")
 

@@ -23,7 +23,7 @@ from pipeline.core.errors import InputError
 from pipeline.core.inference_runtime import Computation, cpu_name
 from pipeline.core.models import Detector
 from pipeline.sources.open import open_source
-from tests.detectors.tiny_yolo import write_tiny_yolo
+from tests.helpers.tiny_yolo import write_tiny_yolo
 
 DATA = os.environ.get("MTMC_DATA")
 

@@ -15,7 +15,7 @@ import pytest
 import mtmc
 from pipeline.benchmark.simulation import SimulatedWorld
 from tests.architecture.import_graph import ROOT
-from tests.media import write_video
+from tests.helpers.media import write_video
 
 LIMITS = {
     "tracker": {"max_cosine_distance": 0.3},

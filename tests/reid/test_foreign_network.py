@@ -26,8 +26,8 @@ from reid.evaluation.peers import network_features
 from reid.export.to_openvino import write_openvino
 from reid.foreign_network import ForeignNetwork, load_foreign, write_network_card
 from reid.models.transreid import TransReID, TransReIDConfig
-from tests.factories import make_frame
-from tests.reid.foreign_networks import DIM, SIZE_HW, write_onnx, write_xml
+from tests.helpers.factories import make_frame
+from tests.helpers.foreign_networks import DIM, SIZE_HW, write_onnx, write_xml
 
 BGR = INPUT_PRESETS["bgr255"]
 ANY_SIZE = ("batch", 3, "height", "width")

@@ -13,7 +13,7 @@ from pipeline.benchmark.thinned import ThinnedSource, thinned_boxes
 from pipeline.core.datatypes import Frame
 from pipeline.core.fake_models import FakeDetector
 from pipeline.files.track_boxes import TrackBoxes
-from tests.factories import make_detections, make_frame, one_hot
+from tests.helpers.factories import make_detections, make_frame, one_hot
 
 
 def truth(frames: Sequence[int], xyxy: Sequence[Sequence[float]]) -> TrackBoxes:

@@ -13,7 +13,7 @@ from pipeline.benchmark.peer import Peer, PeerTracks
 from pipeline.core.datatypes import Detections, FloatArray, Frame
 from pipeline.files.track_boxes import TrackBoxes
 from pipeline.sources.base import FrameSource
-from tests.factories import at_distance, default_config, make_detections, make_frame, one_hot
+from tests.helpers.factories import at_distance, default_config, make_detections, make_frame, one_hot
 
 HIGH = default_config().tracker.good_crop_height_px + 20
 Person = tuple[range, float, FloatArray]

@@ -22,7 +22,7 @@ from pipeline.core.paths import PROJECT_ROOT
 from pipeline.scoring.evaluation import score
 from reid.checkpoints import save_checkpoint
 from reid.models.transreid import TransReID, TransReIDConfig
-from tests.demo_clips import cut, cut_ground_truth
+from tests.helpers.demo_clips import cut, cut_ground_truth
 
 PAGE = (PROJECT_ROOT / "docs" / "benchmark.md").read_text(encoding="utf-8")
 TINY = TransReIDConfig(width=32, depth=2, heads=2, image_size=(32, 16), cameras=0)

@@ -20,7 +20,7 @@ from pipeline.core.datatypes import Detections, Frame
 from pipeline.core.errors import InputError, RunError
 from pipeline.core.fake_models import FakeDetector
 from pipeline.sources.base import FrameSource
-from tests.factories import limits_of, make_detections, make_frame
+from tests.helpers.factories import limits_of, make_detections, make_frame
 
 
 class PlainFrames(FrameSource):

@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from pipeline.cross_camera.camera_centres import CameraCentres
-from tests.factories import make_tracklet, one_hot
+from tests.helpers.factories import make_tracklet, one_hot
 
 A, B, C = one_hot(0, 1, 2)
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.cross_camera.feature_bank import FeatureBank
-from tests.factories import at_distance, one_hot
+from tests.helpers.factories import at_distance, one_hot
 
 
 def test_a_bank_refuses_what_it_nearly_has() -> None:

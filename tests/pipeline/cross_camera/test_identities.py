@@ -7,7 +7,7 @@ import pytest
 
 from pipeline.cross_camera.camera_centres import CameraCentres
 from pipeline.cross_camera.identities import IdentityTable
-from tests.factories import at_distance, one_hot
+from tests.helpers.factories import at_distance, one_hot
 
 NAN = np.nan
 

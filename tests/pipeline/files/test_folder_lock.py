@@ -22,7 +22,7 @@ from pipeline.files.run_folder import OutputFolder
 from pipeline.privacy.purge import purge_person
 from pipeline.privacy.run_folder import RunFolder
 from pipeline.recorded.track import track
-from tests.media import grey_picture, write_video
+from tests.helpers.media import grey_picture, write_video
 
 
 def lock(folder: Path, command: str = "mtmc track", *, private: bool = False) -> FolderLock:

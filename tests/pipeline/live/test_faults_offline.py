@@ -15,9 +15,9 @@ from pipeline.live.cameras.problem import Reason, StreamProblem
 from pipeline.live.cameras.stream import AvOpener, LiveStream, StreamOptions
 from pipeline.live.run import LiveRun
 from pipeline.live.telling.status import CameraState
-from tests.pipeline.live.servers import free_port
-from tests.pipeline.live.simulated_run import Doors, live_run
-from tests.pipeline.live.waiting import eventually
+from tests.helpers.live.servers import free_port
+from tests.helpers.live.simulated_run import Doors, live_run
+from tests.helpers.live.waiting import eventually
 
 # One camera is tried at most ten times a second.
 CAMERAS_OF_A_KIND = 30

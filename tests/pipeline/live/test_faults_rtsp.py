@@ -16,10 +16,10 @@ import pytest
 
 from pipeline.live.cameras.frame_board import LiveFrame
 from pipeline.live.telling.status import CameraState, TimestampSource
-from tests.pipeline.live.relay import Damage, Relay
-from tests.pipeline.live.rtsp_server import free_port, needs_rtsp_server, rtsp_server
-from tests.pipeline.live.waiting import HICCUP_S, eventually
-from tests.pipeline.live.watched_fleet import WatchedFleet, site, watched
+from tests.helpers.live.relay import Damage, Relay
+from tests.helpers.live.rtsp_server import free_port, needs_rtsp_server, rtsp_server
+from tests.helpers.live.waiting import HICCUP_S, eventually
+from tests.helpers.live.watched_fleet import WatchedFleet, site, watched
 
 pytestmark = [pytest.mark.faults, needs_rtsp_server]
 

@@ -20,10 +20,10 @@ from pipeline.core.datatypes import LinkedRow
 from pipeline.core.errors import InputError
 from pipeline.files.results_csv import read_trajectories
 from pipeline.live.output.segments import segments
-from tests.pipeline.live.fake_live import FRAMES_FILE
-from tests.pipeline.live.live_process import STARTED_S, STOPPED_S, clip, live_process
-from tests.pipeline.live.rtsp_server import needs_rtsp_server, rtsp_server
-from tests.pipeline.live.waiting import HICCUP_S, eventually
+from tests.helpers.live.fake_live import FRAMES_FILE
+from tests.helpers.live.live_process import STARTED_S, STOPPED_S, clip, live_process
+from tests.helpers.live.rtsp_server import needs_rtsp_server, rtsp_server
+from tests.helpers.live.waiting import HICCUP_S, eventually
 
 FPS = 10.0  # of all cameras here
 

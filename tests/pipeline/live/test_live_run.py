@@ -26,10 +26,10 @@ from pipeline.live.output.retention import Retention
 from pipeline.live.output.segments import SegmentWriter
 from pipeline.live.sinks.base import Sink
 from pipeline.live.tracking_core import TrackingCore
-from tests.pipeline.live.fakes import FakeStream, one_look, one_person, steady
-from tests.pipeline.live.simulated_run import live_run, rows_in, rows_of
-from tests.pipeline.live.waiting import HICCUP_S, eventually
-from tests.pipeline.live.watched_fleet import site
+from tests.helpers.live.fakes import FakeStream, one_look, one_person, steady
+from tests.helpers.live.simulated_run import live_run, rows_in, rows_of
+from tests.helpers.live.waiting import HICCUP_S, eventually
+from tests.helpers.live.watched_fleet import site
 
 
 def test_one_person_in_two_cameras_has_one_id_while_the_run_goes_on(tmp_path: Path) -> None:

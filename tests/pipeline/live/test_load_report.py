@@ -13,10 +13,10 @@ from pipeline.core.errors import InputError
 from pipeline.core.models import Models
 from pipeline.live import load_report
 from pipeline.live.load_report import LoadFigures, Trial, _search, measure_load
-from tests.factories import limits_of
-from tests.pipeline.live.fakes import one_look, one_person
-from tests.pipeline.live.live_process import clip
-from tests.pipeline.live.waiting import HICCUP_S
+from tests.helpers.factories import limits_of
+from tests.helpers.live.fakes import one_look, one_person
+from tests.helpers.live.live_process import clip
+from tests.helpers.live.waiting import HICCUP_S
 
 
 @pytest.mark.parametrize("most_held", [0, 1, 2, 3, 7, 16, 40])

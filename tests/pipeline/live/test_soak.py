@@ -23,10 +23,10 @@ from pipeline.live.output.segments import REMAP_NAME, SegmentWriter, segments
 from pipeline.live.sinks.feed import SinkFeed
 from pipeline.live.tracking_core import Output, TrackingCore
 from pipeline.live.web.timeline import Timeline
-from tests.factories import limits_of
-from tests.pipeline.live.examples import FixedStatus, make_camera, make_status, watching
-from tests.pipeline.live.fakes import FakeClock
-from tests.pipeline.live.waiting import eventually
+from tests.helpers.factories import limits_of
+from tests.helpers.live.examples import FixedStatus, make_camera, make_status, watching
+from tests.helpers.live.fakes import FakeClock
+from tests.helpers.live.waiting import eventually
 
 HOUR_S = 3600
 HOURS = 24

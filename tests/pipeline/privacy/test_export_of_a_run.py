@@ -15,7 +15,7 @@ from pipeline.privacy.export_person import export_person
 from pipeline.privacy.person import PersonIds, person_ids
 from pipeline.privacy.run_folder import RunFolder
 from pipeline.recorded.finalize import rewrite
-from tests.pipeline.live.examples import NOW_S, make_row
+from tests.helpers.live.examples import NOW_S, make_row
 
 HEADER = ",".join(COLUMNS) + "\n"
 NAMES = ["traj-1-aa-0001.csv", "traj-1-aa-0002.csv", "traj-1-aa-0003.csv.part"]

@@ -33,8 +33,8 @@ from pipeline.live.sinks.json_sink import JsonSink
 from pipeline.privacy.export_person import export_person
 from pipeline.privacy.purge import purge_before, purge_person
 from pipeline.privacy.run_folder import RunFolder
-from tests.factories import make_tracklet, one_hot
-from tests.pipeline.live.examples import NOW_S, make_remap, make_row, make_status
+from tests.helpers.factories import make_tracklet, one_hot
+from tests.helpers.live.examples import NOW_S, make_remap, make_row, make_status
 
 DAY_S = 86_400.0
 

@@ -17,9 +17,9 @@ from pipeline.live.output.segments import REMAP_COLUMNS, remap_line, row_line
 from pipeline.privacy.export_person import export_person
 from pipeline.privacy.purge import purge_person
 from pipeline.privacy.run_folder import RunFolder
-from tests.factories import make_tracklet, one_hot
-from tests.pipeline.live.examples import NOW_S, make_remap, make_row
-from tests.pipeline.simulated_run import ONLINE, SimulatedRun, csv_rows, person_of
+from tests.helpers.factories import make_tracklet, one_hot
+from tests.helpers.live.examples import NOW_S, make_remap, make_row
+from tests.helpers.simulated_run import ONLINE, SimulatedRun, csv_rows, person_of
 
 HALL_1 = [make_row(17, "hall", 1, 0.0), make_row(3, "hall", 1, 1.0)]
 ROWS = [

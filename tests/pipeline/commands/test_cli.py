@@ -1,0 +1,521 @@
+"""The command line as people use it: exit codes, one clear line for each mistake, nothing lost."""
+
+from __future__ import annotations
+
+import csv
+import json
+import logging
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from typer.main import get_command
+
+from pipeline.cli import app, main
+from pipeline.commands.lazy import Lazy
+from tests.helpers.media import grey_picture, noisy_picture, write_pictures, write_video
+
+# Nothing here needs a model: boxes come from a text file and appearance is off.
+BLIND = ["--set", "embedder.weights=null"]
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty working directory with two short videos, and boxes of one person who walks through both."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("a", "b"):
+        write_video(tmp_path / f"{name}.mp4", [grey_picture(i % 8, (160, 120)) for i in range(24)])
+        write_boxes(tmp_path / f"{name}.txt", frames=24)
+    return tmp_path
+
+
+def write_boxes(path: Path, frames: int) -> None:
+    """MOT text: one person, 40x80 px, who moves 3 px a frame."""
+    path.write_text("".join(f"{i + 1},-1,{10 + 3 * i},20,40,80,0.9\n" for i in range(frames)))
+
+
+def exit_code(*arguments: str) -> int:
+    """Run the command line; its exit code."""
+    with pytest.raises(SystemExit) as stop:
+        main(list(arguments))
+    code = stop.value.code
+    assert code is None or isinstance(code, int)
+    return code or 0
+
+
+def rows_of(path: Path) -> list[dict[str, str]]:
+    with path.open() as file:
+        return list(csv.DictReader(file))
+
+
+def blind_track(*arguments: str) -> int:
+    return exit_code("track", "a=a.mp4", "b=b.mp4", "-d", "a=a.txt", "-d", "b=b.txt", *BLIND, *arguments)
+
+
+def test_version_and_help_say_what_there_is(capsys: pytest.CaptureFixture[str]) -> None:
+    assert exit_code("--version") == 0
+    assert re.match(r"mtmc \d+\.\d+", capsys.readouterr().out)
+    assert exit_code("--help") == 0
+    listed = capsys.readouterr().out
+    for command in ("track", "evaluate", "link", "demo", "benchmark", "reid", "detectors"):
+        assert command in listed
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "track",
+        "evaluate",
+        "link",
+        "demo",
+        "homography",
+        "benchmark",
+        "benchmark trackers",
+        "benchmark embedders",
+        "benchmark speed",
+        "benchmark memory",
+        "benchmark association",
+    ],
+)
+def test_every_command_shows_an_example(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert exit_code(*command.split(), "--help") == 0
+    assert f"mtmc {command}" in capsys.readouterr().out
+
+
+def test_track_writes_the_trajectories_of_all_cameras(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert blind_track("-o", "out") == 0
+    rows = rows_of(folder / "out" / "trajectories.csv")
+    # Every box of the one person in each camera, also those from before the track was confirmed.
+    assert [(row["camera_id"], int(row["frame_index"])) for row in rows] == [
+        (camera, frame) for frame in range(24) for camera in ("a", "b")
+    ]
+    assert {row["link_state"] for row in rows} == {"final"}
+    # Without appearance and floor positions nothing links the two cameras.
+    assert len({row["global_id"] for row in rows}) == 2
+    assert len((folder / "out" / "mot" / "a.txt").read_text().splitlines()) == 24
+    note = json.loads((folder / "out" / "run.json").read_text())
+    assert note["state"] == "complete"
+    assert note["cameras"]["a"]["frames"] == 24
+    assert note["config"]["tracker"]["max_lost_s"] == 2.0
+    assert "People over all cameras (global ids): 2" in capsys.readouterr().out
+
+
+def test_same_input_gives_the_same_bytes(folder: Path) -> None:
+    assert blind_track("-o", "one") == 0
+    assert blind_track("-o", "two") == 0
+    for name in ("trajectories.csv", "mot/a.txt", "mot/b.txt"):
+        assert (folder / "one" / name).read_bytes() == (folder / "two" / name).read_bytes()
+
+
+def test_saved_detections_replay_without_the_video(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert blind_track("-o", "one", "--save-detections") == 0
+    saved = [f"{name}=one/detections/{name}.parquet" for name in ("a", "b")]
+    assert exit_code("track", "-d", saved[0], "-d", saved[1], "-o", "two") == 0
+    # The configured model is of no matter where there are no embeddings.
+    assert "calibrated" not in capsys.readouterr().err
+    assert (folder / "one/trajectories.csv").read_bytes() == (folder / "two/trajectories.csv").read_bytes()
+
+
+def test_saved_detections_without_pictures_make_no_video(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert blind_track("-o", "one", "--save-detections") == 0
+    saved = [f"{name}=one/detections/{name}.parquet" for name in ("a", "b")]
+    assert exit_code("track", "-d", saved[0], "-d", saved[1], "-o", "two", "--video") == 2
+    assert "name the SOURCE of each camera" in capsys.readouterr().err
+    assert not (folder / "two").exists()
+
+
+def test_transit_windows_of_saved_detections_name_their_cameras(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert blind_track("-o", "one", "--save-detections") == 0
+    saved = [f"{name}=one/detections/{name}.parquet" for name in ("a", "b")]
+    window = "linker.transit_windows=[{from: a, to: hall, min_s: 0, max_s: 5}]"
+    for arguments in (["track", "-d", saved[0], "-d", saved[1]], ["link", "one"]):
+        assert exit_code(*arguments, "-o", "two", "--set", window) == 2
+        assert "transit window names camera 'hall'; the cameras are a, b" in capsys.readouterr().err
+    assert not (folder / "two").exists()
+
+
+def test_overwriting_never_deletes_the_detections_that_are_replayed(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert blind_track("-o", "out", "--save-detections") == 0
+    saved = [f"{name}=out/detections/{name}.parquet" for name in ("a", "b")]
+    assert exit_code("track", "-d", saved[0], "-d", saved[1], "-o", "out", "--overwrite") == 2
+    assert "choose another --output" in capsys.readouterr().err
+    assert (folder / "out/detections/a.parquet").is_file()
+
+
+def test_interpolation_fills_a_gap_and_marks_it(folder: Path) -> None:
+    lines = (folder / "a.txt").read_text().splitlines()
+    (folder / "a.txt").write_text("\n".join(lines[:10] + lines[13:]) + "\n")
+    assert blind_track("-o", "out", "--interpolate") == 0
+    rows = [row for row in rows_of(folder / "out/trajectories.csv") if row["camera_id"] == "a"]
+    filled = [row for row in rows if row["interpolated"] == "1"]
+    assert [int(row["frame_index"]) for row in filled] == [10, 11, 12]
+    # The person moves 3 px a frame, so straight lines give the boxes back exactly.
+    assert [float(row["x1"]) for row in filled] == pytest.approx([40, 43, 46])
+
+
+def test_video_of_the_result_plays(folder: Path) -> None:
+    import av
+
+    assert blind_track("-o", "out", "--video") == 0
+    with av.open(str(folder / "out/trajectories.mp4")) as container:
+        assert container.streams.video[0].codec_context.name == "h264"
+        assert sum(1 for _ in container.decode(video=0)) == 24
+
+
+def test_link_again_changes_only_the_ids(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert blind_track("-o", "out") == 0
+    before = rows_of(folder / "out/trajectories.csv")
+    assert exit_code("link", "out", "-o", "again") == 0
+    assert "2 tracks of 2 cameras are 2 people; 48 rows" in " ".join(capsys.readouterr().out.split())
+    assert rows_of(folder / "again/trajectories.csv") == before
+    assert exit_code("link", "out") == 2  # would change out in place
+    assert exit_code("link", "out", "-o", "out") == 2  # so would this
+    assert exit_code("link", "out", "--overwrite") == 0
+    assert exit_code("link", "out", "-o", "./out", "--overwrite") == 0
+
+
+def test_what_was_linked_again_can_be_linked_again_and_says_what_it_is(folder: Path) -> None:
+    assert blind_track("-o", "out") == 0
+    before = json.loads((folder / "out/run.json").read_text())
+    strict = ["--set", "second_pass.max_cosine_distance=0.2"]
+    assert exit_code("link", "out", "-o", "again", *strict) == 0
+    assert exit_code("link", "again", "-o", "third") == 0
+    note = json.loads((folder / "again/run.json").read_text())
+    assert note["config"]["second_pass"]["max_cosine_distance"] == 0.2
+    assert (note["global_ids"], note["rows"]) == (2, 48)
+    assert note["config"]["tracker"] == before["config"]["tracker"]
+    assert note["cameras"] == before["cameras"]
+
+
+def test_linking_again_starts_from_the_settings_of_the_run(folder: Path) -> None:
+    (folder / "own.yaml").write_text(
+        "linker: {transit_windows: [{from: a, to: b, min_s: 5, max_s: 60}], identity_memory_s: 77}\n"
+        "second_pass: {max_cosine_distance: 0.25}\noutput: {interpolate: true}\n"
+    )
+    lines = (folder / "a.txt").read_text().splitlines()
+    (folder / "a.txt").write_text("\n".join(lines[:10] + lines[13:]) + "\n")
+    assert blind_track("-o", "out", "-c", "own.yaml") == 0
+    run = json.loads((folder / "out/run.json").read_text())["config"]
+    assert exit_code("link", "out", "-o", "again") == 0
+    assert json.loads((folder / "again/run.json").read_text())["config"] == run
+    assert (folder / "again/trajectories.csv").read_bytes() == (folder / "out/trajectories.csv").read_bytes()
+    assert exit_code("link", "out", "-o", "set", "--set", "linker.identity_memory_s=88") == 0
+    linker = json.loads((folder / "set/run.json").read_text())["config"]["linker"]
+    assert linker == {**run["linker"], "identity_memory_s": 88}
+    (folder / "other.yaml").write_text("linker: {identity_memory_s: 99}\n")
+    assert exit_code("link", "out", "-o", "other", "-c", "other.yaml") == 0
+    linker = json.loads((folder / "other/run.json").read_text())["config"]["linker"]
+    assert (linker["identity_memory_s"], linker["transit_windows"]) == (99, [])
+
+
+def test_a_configuration_of_another_version_is_told(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert blind_track("-o", "out") == 0
+    note = json.loads((folder / "out/run.json").read_text())
+    note["config"]["linker"]["speed"] = 3
+    (folder / "out/run.json").write_text(json.dumps(note))
+    assert exit_code("link", "out", "-o", "again") == 2
+    message = " ".join(capsys.readouterr().err.split())
+    assert "linker.speed" in message
+    assert "give --config" in message
+
+
+def test_a_damaged_note_stops_linking_before_anything_is_written(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert blind_track("-o", "out") == 0
+    for text in ("{", "[]", '{"epoch_utc": "yesterday"}', '{"epoch_utc": null, "config": 3}'):
+        (folder / "out/run.json").write_text(text)
+        assert exit_code("link", "out", "-o", "again") == 2
+        assert "run.json is missing or damaged" in capsys.readouterr().err
+        assert not (folder / "again").exists()
+
+
+def test_evaluate_scores_cameras_and_all_of_them(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert blind_track("-o", "out") == 0
+    truth = "".join(f"{i + 1},7,{10 + 3 * i},20,40,80,1,1,1\n" for i in range(24))
+    (folder / "gt.txt").write_text(truth)
+    arguments = ["evaluate", "-t", "out/trajectories.csv", "-g", "a=gt.txt", "-g", "b=gt.txt", "--json", "s.json"]
+    assert exit_code(*arguments) == 0
+    scores = json.loads((folder / "s.json").read_text())
+    assert scores["cameras"]["a"]["idf1"] == pytest.approx(1)
+    # One person, two ids: half of the boxes have the right one.
+    assert scores["all_cameras"]["idf1"] == pytest.approx(0.5)
+    assert scores["perfect_linking"]["idf1"] == pytest.approx(1)
+    assert "IDF1" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("option", "found", "note"),
+    [
+        ([], 45, "without interpolated rows"),
+        (["--observed-only"], 45, "without interpolated rows"),
+        (["--interpolated"], 48, "with interpolated rows"),
+    ],
+)
+def test_interpolated_rows_are_scored_on_request(
+    folder: Path, capsys: pytest.CaptureFixture[str], option: list[str], found: int, note: str
+) -> None:
+    """Three of the 24 boxes of a camera are filled in."""
+    lines = (folder / "a.txt").read_text().splitlines()
+    (folder / "a.txt").write_text("\n".join(lines[:10] + lines[13:]) + "\n")
+    assert blind_track("-o", "out", "--interpolate") == 0
+    (folder / "gt.txt").write_text("1,7,10,20,40,80,1,1,1\n")
+    arguments = ["evaluate", "-t", "out/trajectories.csv", "-g", "a=gt.txt", "-g", "b=gt.txt", "--json", "s.json"]
+    assert exit_code(*arguments, *option) == 0
+    scores = json.loads((folder / "s.json").read_text())
+    assert scores["all_cameras"]["predicted_boxes"] == found
+    assert scores["interpolated"] == (option == ["--interpolated"])
+    assert note in capsys.readouterr().out
+
+
+def test_evaluate_crops_ground_truth_as_the_configuration_crops_the_camera(folder: Path) -> None:
+    (folder / "cropped.yaml").write_text(
+        "cameras:\n  - {name: a, source: a.mp4, crop_xyxy_px: [60, 0, 160, 120]}\nembedder: {weights: null}\n"
+    )
+    # 40 px wide boxes from x = 10 + 3 i: at least half is right of x = 60 from i = 10 on.
+    (folder / "a.txt").write_text(
+        "".join(f"{i + 1},-1,{max(10 + 3 * i - 60, 0)},20,{min(3 * i - 10, 40)},80,0.9\n" for i in range(10, 24))
+    )
+    assert exit_code("track", "-c", "cropped.yaml", "-d", "a=a.txt", "-o", "out") == 0
+    (folder / "gt.txt").write_text("".join(f"{i + 1},7,{10 + 3 * i},20,40,80,1,1,1\n" for i in range(24)))
+    evaluate = [
+        "evaluate",
+        "-t",
+        "out/trajectories.csv",
+        "-g",
+        "a=gt.txt",
+        "-c",
+        "cropped.yaml",
+        "--json",
+        "s.json",
+    ]
+    assert exit_code(*evaluate) == 0
+    scores = json.loads((folder / "s.json").read_text())["cameras"]["a"]
+    assert scores["ground_truth_boxes"] == 14
+    assert scores["idf1"] == pytest.approx(1)
+
+
+def test_nobody_in_the_whole_recording(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "a.txt").write_text("")
+    (folder / "b.txt").write_text("")
+    assert blind_track("-o", "out") == 0
+    assert rows_of(folder / "out/trajectories.csv") == []
+    assert "Nobody was found" in capsys.readouterr().out
+
+
+def make_truncated(folder: Path) -> None:
+    """b.ts ends in the middle of its data."""
+    whole = write_video(folder / "whole.ts", [noisy_picture(i, (160, 120)) for i in range(24)], codec="mpeg2video")
+    (folder / "b.mp4").write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+
+
+def make_other_size(folder: Path) -> None:
+    (folder / "b.mp4").unlink()
+    (folder / "b.mp4").mkdir()
+    write_pictures(folder / "b.mp4", [grey_picture(0, (160, 120))] * 12 + [grey_picture(0, (80, 60))] * 12)
+
+
+def make_not_a_video(folder: Path) -> None:
+    (folder / "b.mp4").write_text("these are not the pictures you are looking for")
+
+
+def make_empty_folder(folder: Path) -> None:
+    (folder / "b.mp4").unlink()
+    (folder / "b.mp4").mkdir()
+
+
+def make_typo(folder: Path) -> None:
+    (folder / "bad.yaml").write_text("tracker:\n  max_lost_secs: 3\n")
+
+
+def nothing(folder: Path) -> None:
+    """The arguments alone are wrong."""
+
+
+def make_result(folder: Path) -> None:
+    assert blind_track("-o", "out") == 0
+
+
+@pytest.mark.parametrize(
+    ("prepare", "arguments", "code", "said"),
+    [
+        pytest.param(nothing, ["track", "c.mp4"], 2, "c.mp4 does not exist", id="missing file"),
+        pytest.param(make_not_a_video, ["track", "b.mp4"], 2, "cannot be opened as a video", id="no video"),
+        pytest.param(make_empty_folder, ["track", "b.mp4"], 2, "holds no pictures", id="zero frames"),
+        pytest.param(nothing, ["track", "x=a.mp4", "x=b.mp4"], 2, "camera 'x' is named twice", id="camera twice"),
+        pytest.param(nothing, ["track"], 2, "there is no camera", id="no camera"),
+        pytest.param(make_typo, ["track", "a.mp4", "-c", "bad.yaml"], 2, "max_lost_secs: unknown key", id="typo"),
+        pytest.param(nothing, ["track", "a.mp4", "-s", "tracker.max_lost_s=soon"], 2, "'soon'", id="wrong type"),
+        pytest.param(
+            nothing,
+            ["track", "a.mp4", "--video", "-s", "output=soon"],
+            2,
+            "output: Input should be",
+            id="no section",
+        ),
+        pytest.param(
+            nothing,
+            ["benchmark", "association", "-s", "embedder=soon"],
+            2,
+            "embedder: Input should be",
+            id="nor here",
+        ),
+        pytest.param(
+            nothing, ["track", "rtsp://me:dark@host"], 2, "camera host: rtsp://host is a live", id="stream"
+        ),
+        pytest.param(nothing, ["track", "a.mp4", "-c", "no.yaml"], 2, "no.yaml: cannot read", id="no config"),
+        pytest.param(
+            nothing, ["track", "a.mp4", "-d", "b=b.txt"], 2, "only on one side", id="other camera's boxes"
+        ),
+        pytest.param(nothing, ["track", "a.mp4", "-d", "b.txt"], 2, "expected CAMERA=FILE", id="unnamed boxes"),
+        pytest.param(
+            nothing,
+            ["track", "a.mp4", "-s", "detector.weights=gone/yolo.pt"],
+            2,
+            "gone/yolo.pt",
+            id="weights not there",
+        ),
+        pytest.param(
+            make_result,
+            ["track", "a=a.mp4", "b=b.mp4", "-d", "a=a.txt", "-d", "b=b.txt", *BLIND, "-o", "out"],
+            2,
+            "already exists. Use --overwrite",
+            id="results there",
+        ),
+        pytest.param(nothing, ["link", "nowhere"], 2, "holds no results", id="link nothing"),
+        pytest.param(
+            nothing, ["evaluate", "-t", "no.csv", "-g", "a=a.txt"], 2, "no.csv", id="evaluate a missing CSV"
+        ),
+        pytest.param(nothing, ["evaluate", "-t", "no.csv", "-g", "a=no.txt"], 2, "no.txt", id="no ground truth"),
+        pytest.param(nothing, ["track", "a.mp4", "--no-such-option"], 2, "no-such-option", id="unknown option"),
+    ],
+)
+def test_bad_input_gives_one_clear_line_and_an_exit_code(
+    prepare: Callable[[Path], None],
+    arguments: list[str],
+    code: int,
+    said: str,
+    folder: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    prepare(folder)
+    capsys.readouterr()
+    before = sorted(path for path in folder.rglob("*"))
+    assert exit_code(*arguments) == code
+    error = capsys.readouterr().err
+    assert said in error
+    assert "Traceback" not in error
+    # Nothing was written before the mistake was found.
+    assert sorted(path for path in folder.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    ("prepare", "said"),
+    [
+        pytest.param(make_truncated, "camera b", id="breaks in the middle"),
+        pytest.param(make_other_size, "the picture is 80x60, but the first one is 160x120", id="size changes"),
+    ],
+)
+def test_a_recording_that_breaks_keeps_what_was_done(
+    prepare: Callable[[Path], None], said: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    prepare(folder)
+    (folder / "site.yaml").write_text(
+        "cameras:\n  - {name: a, source: a.mp4}\n  - {name: b, source: b.mp4, frame_rate: 10}\n"
+        "embedder: {weights: null}\n"
+    )
+    assert exit_code("track", "-c", "site.yaml", "-d", "a=a.txt", "-d", "b=b.txt", "-o", "out") == 1
+    assert said in capsys.readouterr().err
+    rows = rows_of(folder / "out/trajectories.csv")
+    frames = {name: sum(row["camera_id"] == name for row in rows) for name in ("a", "b")}
+    assert frames["a"] == 24
+    assert 3 <= frames["b"] < 24
+    note = json.loads((folder / "out/run.json").read_text())
+    assert note["state"] == "incomplete"
+    assert said in note["cameras"]["b"]["problem"]
+
+
+def test_a_checkpoint_of_another_architecture_is_refused(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from safetensors.numpy import save_file
+
+    save_file({"conv.weight": np.zeros((4, 3), np.float32)}, folder / "other.safetensors")
+    arguments = ["-d", "a=a.txt", "-d", "b=b.txt", "-s", "embedder.weights=other.safetensors", "-o", "out"]
+    assert exit_code("track", "a=a.mp4", "b=b.mp4", *arguments) == 2
+    assert "other.safetensors" in capsys.readouterr().err
+    assert not (folder / "out").exists()
+
+
+def test_the_command_line_starts_without_the_large_packages() -> None:
+    """They take seconds and a hundred megabytes; a command imports what it needs when it runs."""
+    large = ("torch", "ultralytics", "openvino", "trackeval", "scipy", "matplotlib")
+    code = f"import sys, pipeline.cli; print([name for name in {large} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads the memory of a process from /proc")
+@pytest.mark.parametrize("arguments", [["--help"], ["reid", "-h"], ["--version"]])
+def test_help_costs_little(arguments: list[str]) -> None:
+    """No library of a command is loaded to list it."""
+    code = (
+        "import resource, sys\n"
+        "from pipeline.cli import main\n"
+        "try:\n"
+        f"    main({arguments!r})\n"
+        "except SystemExit:\n"
+        "    used = resource.getrusage(resource.RUSAGE_SELF)\n"
+        # Not ru_maxrss, which remembers the process that this one was forked from.
+        "    peak_kb = [l for l in open('/proc/self/status') if l.startswith('VmHWM')][0].split()[1]\n"
+        "    print('\\n', used.ru_utime + used.ru_stime, int(peak_kb) / 1024, 'numpy' in sys.modules)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    cpu_s, memory_mb, numpy_loaded = done.stdout.splitlines()[-1].split()
+    assert float(cpu_s) < 1
+    assert float(memory_mb) < 100
+    assert numpy_loaded == "False"
+
+
+def commands_of(group: Any, *above: str) -> Iterator[tuple[tuple[str, ...], Lazy]]:
+    for name, one in group.lazy.items():
+        yield (*above, name), one
+        if one.module == "pipeline.commands.reid.app":
+            yield from commands_of(get_command(one.load_target()), name)
+
+
+@pytest.mark.parametrize(
+    ("names", "lazy"), [pytest.param(*x, id=" ".join(x[0])) for x in commands_of(get_command(app))]
+)
+def test_a_listed_command_says_of_itself_what_the_list_says(names: tuple[str, ...], lazy: Lazy) -> None:
+    help_text = lazy.load(names[-1]).help
+    assert lazy.summary == " ".join(help_text.split("\n\n")[0].split()) != ""
+
+
+@pytest.mark.parametrize("arguments", [["-vv", "homography"], ["homography", "-vv"], ["homography", "-v", "-v"]])
+def test_verbosity_may_stand_before_and_after_the_command(arguments: list[str]) -> None:
+    assert exit_code(*arguments, "--pairs", "none.csv") == 2
+    assert logging.getLogger().level == logging.DEBUG
+    assert exit_code("-q", "homography", "--pairs", "none.csv") == 2
+    assert logging.getLogger().level == logging.ERROR
+
+
+@pytest.mark.parametrize("command", ["purge", "export"])
+def test_a_renamed_command_works_and_says_its_new_name(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert exit_code(command, "nowhere", "--id", "3") == 2
+    renamed = capsys.readouterr().err
+    assert f"`mtmc person {command}` now" in renamed
+    assert exit_code("person", command, "nowhere", "--id", "3") == 2
+    assert capsys.readouterr().err == "".join(renamed.splitlines(keepends=True)[1:])
+
+
+def test_a_mistyped_command_is_guessed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert exit_code("tarck") == 2
+    assert "Did you mean 'track'?" in " ".join(capsys.readouterr().err.split())

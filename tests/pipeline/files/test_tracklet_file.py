@@ -1,0 +1,130 @@
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from pipeline.core.datatypes import Tracklet
+from pipeline.core.errors import InputError, RunError
+from pipeline.files.tracklet_file import TrackletFileInfo, TrackletWriter, read_info, read_tracklets
+from tests.helpers.factories import at_distance, make_tracklet, one_hot
+
+INFO = TrackletFileInfo(("hall", "gate"), {0: "person", 7: "dog"}, "abc123")
+
+
+def write(path: Path, tracklets: list[Tracklet]) -> Path:
+    with TrackletWriter(path, INFO) as writer:
+        for tracklet in tracklets:
+            writer.write(tracklet)
+        assert writer.count == len(tracklets)
+    return path
+
+
+def some(count: int) -> list[Tracklet]:
+    return [make_tracklet("hall", number, number, number + 2.5, one_hot(1, 2)) for number in range(1, count + 1)]
+
+
+def test_tracklets_come_back_as_they_were(tmp_path: Path) -> None:
+    full = make_tracklet(
+        "gate",
+        3,
+        1.25,
+        9.75,
+        [at_distance(0.3), at_distance(0.9)],
+        class_id=7,
+        floor_time_s=[1.375, 1.625],
+        floor_xy_m=[(1.5, -2.0), (1e6 + 0.25, 3.0)],
+    )
+    bare = make_tracklet("hall", 1)
+    first, second = read_tracklets(write(tmp_path / "tracklets.arrow", [full, bare]))
+    for read, written in ((first, full), (second, bare)):
+        assert read.key == written.key
+        assert (read.class_id, read.start_s, read.end_s) == (written.class_id, written.start_s, written.end_s)
+        assert read.observations == written.observations
+        assert read.floor_time_s.tolist() == written.floor_time_s.tolist()
+        assert read.floor_xy_m.tolist() == written.floor_xy_m.tolist()
+        assert read.floor_xy_m.shape == written.floor_xy_m.shape
+        assert read.embeddings.dtype == np.float32
+        # float16 has 11 bits.
+        assert read.embeddings == pytest.approx(written.embeddings, abs=1e-3)
+    assert np.linalg.norm(first.embeddings, axis=1) == pytest.approx(1, abs=1e-6)
+    assert len(second.embeddings) == 0
+
+
+def test_what_the_file_says_of_itself(tmp_path: Path) -> None:
+    assert read_info(write(tmp_path / "tracklets.arrow", [])) == INFO
+    assert list(read_tracklets(tmp_path / "tracklets.arrow")) == []
+
+
+def test_many_tracklets_keep_their_order(tmp_path: Path) -> None:
+    keys = [tracklet.key for tracklet in read_tracklets(write(tmp_path / "tracklets.arrow", some(100)))]
+    assert keys == [("hall", number) for number in range(1, 101)]
+
+
+def test_a_file_without_an_end_gives_what_was_flushed(tmp_path: Path) -> None:
+    writer = TrackletWriter(tmp_path / "tracklets.arrow", INFO)
+    for tracklet in some(40):
+        writer.write(tracklet)
+    # 32 tracklets are one batch; the run is killed with 8 in memory.
+    assert len(list(read_tracklets(tmp_path / "tracklets.arrow"))) == 32
+    writer.close()
+    assert len(list(read_tracklets(tmp_path / "tracklets.arrow"))) == 40
+
+
+def test_a_file_cut_off_inside_a_batch_gives_the_batches_before(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = write(tmp_path / "tracklets.arrow", some(100))
+    whole = path.read_bytes()
+    counts = []
+    for share in (0.3, 0.5, 0.7, 0.9, 1.0):
+        path.write_bytes(whole[: int(len(whole) * share)])
+        counts.append(len(list(read_tracklets(path))))
+    assert counts == sorted(counts)
+    assert set(counts) <= {0, 32, 64, 96, 100}
+    assert counts[0] < counts[-2] < counts[-1] == 100
+    assert [record.levelno for record in caplog.records] == [logging.WARNING] * 4
+    assert "tracklets.arrow is cut off" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        pytest.param(b"", "is no file of saved tracklets; `track` writes one", id="empty"),
+        pytest.param(b"global_id,camera_id\n", "is no file of saved tracklets", id="text"),
+        pytest.param(None, "is no file of saved tracklets", id="missing"),
+    ],
+)
+def test_other_files_are_refused(tmp_path: Path, content: bytes | None, message: str) -> None:
+    path = tmp_path / "tracklets.arrow"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(InputError, match=message) as caught:
+        read_info(path)
+    assert str(path) in str(caught.value)
+    with pytest.raises(InputError, match=message):
+        list(read_tracklets(path))
+
+
+@pytest.mark.parametrize(
+    ("metadata", "message"),
+    [
+        (None, "not one that `track` wrote"),
+        ({"mtmc": '{"schema_version": 9}'}, "schema version 9.*reads version 1"),
+    ],
+)
+def test_other_arrow_files_are_refused(tmp_path: Path, metadata: dict[str, str] | None, message: str) -> None:
+    path = tmp_path / "other.arrow"
+    schema = pa.schema([("x", pa.int64())], metadata=metadata)
+    with pa.OSFile(str(path), "wb") as file, pa.ipc.new_stream(file, schema):
+        pass
+    with pytest.raises(InputError, match=message):
+        read_info(path)
+
+
+def test_a_file_that_cannot_be_written(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match=r"no[\\/]tracklets\.arrow cannot be written"):
+        TrackletWriter(tmp_path / "no" / "tracklets.arrow", INFO)

@@ -52,8 +52,8 @@ class SimulatedRun:
             "runtime": {"prefetch_frames": 2, "prefetch_ticks": 2},
         }
         self._config = load_config(None, merge(base, settings))
-        self._sources = world.sources(frames) if sources is None else sources
-        self._models = Models(
+        self.sources = world.sources(frames) if sources is None else sources
+        self.models = Models(
             detector or world.detector(),
             world.embedder() if embedder == "of the world" else embedder,
             {"python": "3"},
@@ -64,7 +64,7 @@ class SimulatedRun:
         """Run; the folder is made."""
         folder.mkdir(parents=True, exist_ok=True)
         limits = limits_of(self._config)
-        return run(self._config, limits, self._models, self._sources, folder, epoch_utc=self._epoch_utc, **options)
+        return run(self._config, limits, self.models, self.sources, folder, epoch_utc=self._epoch_utc, **options)
 
 
 #: Settings that leave the online ids.

@@ -9,15 +9,14 @@ from itertools import chain, islice
 from pathlib import Path
 
 import av
-import numpy as np
 from av.container import InputContainer
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
-from numpy.typing import NDArray
 
 from pipeline.core.datatypes import Frame
 from pipeline.core.errors import InputError
 from pipeline.sources.base import Clock, FrameSource
+from pipeline.sources.picture import PictureConverter
 from pipeline.sources.presentation_times import PresentationTimes
 
 VIDEO_SUFFIXES = frozenset(
@@ -77,13 +76,13 @@ class VideoSource(FrameSource):
         self._by_index = frame_rate is not None or (self._is_avi and self._stream.codec_context.has_b_frames)
         self._first = first
         self._damage_seen = False
-        height, width = _upright_bgr(first).shape[:2]
+        self._converter = PictureConverter(self._stream.sample_aspect_ratio, f"camera {camera_id}: {path}")
         super().__init__(
             camera_id,
             path,
             frame_count=self._frame_count(),
             frame_rate=frame_rate or self._file_rate,
-            size_wh=(width, height),
+            size_wh=self._converter.size_wh(first),
             start_utc=_creation_time(self._container.metadata.get("creation_time")),
             clock=clock,
         )
@@ -134,7 +133,7 @@ class VideoSource(FrameSource):
                     time_s = self._times.time_s(self._stamp_s(picture), following_s)
                     self._warn_of_times(index)
                 self._warn_of_damage(index, picture)
-                yield self._frame(index, time_s, _upright_bgr(picture))
+                yield self._frame(index, time_s, self._converter.bgr(picture))
         except av.FFmpegError as error:
             raise self._broken(index + 1, f"the video cannot be decoded further ({error.strerror})") from error
         self._check_complete(index + 1, picture)
@@ -240,15 +239,6 @@ class _Lookahead:
 def is_video_name(path: Path) -> bool:
     """Whether the file's name ends like a video's."""
     return path.suffix.lower() in VIDEO_SUFFIXES
-
-
-def _upright_bgr(picture: VideoFrame) -> NDArray[np.uint8]:
-    """The picture (H, W, 3) uint8 BGR as a player shows it: telephones record turned and note the angle."""
-    image = picture.to_ndarray(format="bgr24")
-    quarter_turns = round(picture.rotation / 90)
-    if quarter_turns:
-        image = np.rot90(image, quarter_turns)
-    return np.ascontiguousarray(image, dtype=np.uint8)
 
 
 def _creation_time(text: str | None) -> datetime | None:

@@ -15,7 +15,6 @@ import numpy as np
 from av.container import InputContainer
 from av.packet import Packet
 from av.video.frame import VideoFrame
-from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
@@ -24,6 +23,7 @@ from pipeline.core.stream_address import StreamAddress, is_device, is_stream
 from pipeline.live.cameras.damage import DamageWatch
 from pipeline.live.cameras.luma import luma_of
 from pipeline.live.cameras.problem import Reason, StreamProblem
+from pipeline.sources.picture import PictureConverter
 
 # So many packets in a row that cannot be decoded are no passing damage.
 _MAX_BAD_PACKETS = 250
@@ -125,7 +125,7 @@ class AvStream:
         except StreamProblem:
             self._container.close()
             raise
-        self._reformatter = VideoReformatter()
+        self._converter = PictureConverter(self._stream.sample_aspect_ratio, redact(address.url))
         self._damage = DamageWatch()
         self._wall: tuple[int, float] | None = None  # of the newest packet: pts, and its wall clock in s
 
@@ -176,18 +176,13 @@ class AvStream:
                 pts, at_s = self._wall
                 wall_s = at_s + float((frame.pts - pts) * frame.time_base)
         return Picture(
-            size_wh=(frame.width, frame.height),
+            size_wh=self._converter.size_wh(frame),
             stream_s=stream_s,
             wall_s=wall_s,
             corrupt=self._damage.is_damaged(frame),
-            to_bgr=lambda: self._bgr(frame),
+            to_bgr=lambda: self._converter.bgr(frame),
             luma=lambda: luma_of(frame),
         )
-
-    def _bgr(self, frame: VideoFrame) -> NDArray[np.uint8]:
-        # One reformatter for the stream: one for each frame costs memory and time. More threads make it slower.
-        image = self._reformatter.reformat(frame, format="bgr24", threads=1).to_ndarray()
-        return np.ascontiguousarray(image, dtype=np.uint8)
 
 
 def _open(address: StreamAddress, options: StreamOptions) -> InputContainer:

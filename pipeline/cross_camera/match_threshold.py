@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -36,6 +37,7 @@ class MatchThreshold:
         genuine_pairs, impostor_pairs: how many pairs of one and of two people were measured.
         of_places: where several places were measured, the false match rate at each; the other rates are then means over
             places.
+        of_left_out: the false match rate at places that took no part in finding the limit.
     """
 
     max_cosine_distance: float
@@ -45,6 +47,7 @@ class MatchThreshold:
     genuine_pairs: int
     impostor_pairs: int
     of_places: Mapping[str, float] = field(default_factory=dict)
+    of_left_out: Mapping[str, float] = field(default_factory=dict)
 
 
 def match_threshold(genuine: Distances, impostor: Distances, *, false_match_rate: float) -> MatchThreshold:
@@ -77,7 +80,10 @@ def match_threshold(genuine: Distances, impostor: Distances, *, false_match_rate
 
 
 def match_threshold_of_places(
-    places: Mapping[str, tuple[Distances, Distances]], *, false_match_rate: float
+    places: Mapping[str, tuple[Distances, Distances]],
+    *,
+    false_match_rate: float,
+    left_out: Mapping[str, tuple[Distances, Distances]] = MappingProxyType({}),
 ) -> MatchThreshold:
     """The largest threshold whose share of impostor pairs, as a mean over places, is at most `false_match_rate`.
 
@@ -86,6 +92,7 @@ def match_threshold_of_places(
 
     Args:
         places: name -> (G,) genuine and (M,) impostor distances.
+        left_out: other places; the limit does not depend on them.
 
     Raises:
         ValueError: a place has no pair of one side.
@@ -95,7 +102,8 @@ def match_threshold_of_places(
         for name, (genuine, impostor) in places.items()
     }
     if len(each) == 1:
-        return next(iter(each.values()))
+        (only,) = each.values()
+        return replace(only, of_left_out=_rates(left_out, only.max_cosine_distance))
     impostors = np.concatenate([impostor for _, impostor in places.values()])
     weights = np.concatenate(
         [np.full(len(impostor), 1 / len(impostor) / len(places)) for _, impostor in places.values()]
@@ -107,7 +115,7 @@ def match_threshold_of_places(
     first_out = float(ordered[min(allowed, len(ordered) - 1)])
     last_in = float(ordered[allowed - 1]) if allowed else first_out - 1e-6
     limit = float((first_out + last_in) / 2 if first_out > last_in else np.nextafter(first_out, -np.inf))
-    of_places = {name: float(np.mean(impostor <= limit)) for name, (_, impostor) in places.items()}
+    of_places = _rates(places, limit)
     return MatchThreshold(
         max_cosine_distance=limit,
         false_match_rate=float(np.mean(list(of_places.values()))),
@@ -116,7 +124,13 @@ def match_threshold_of_places(
         genuine_pairs=sum(one.genuine_pairs for one in each.values()),
         impostor_pairs=sum(one.impostor_pairs for one in each.values()),
         of_places=of_places,
+        of_left_out=_rates(left_out, limit),
     )
+
+
+def _rates(places: Mapping[str, tuple[Distances, Distances]], limit: float) -> dict[str, float]:
+    """The false match rate of the limit at each place."""
+    return {name: float(np.mean(impostor <= limit)) for name, (_, impostor) in places.items()}
 
 
 def equal_error_rate(genuine: Distances, impostor: Distances) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -61,6 +61,14 @@ def calibrate(
             help="Labelled crops of people that the model was not trained on; NAME=FOLDER, repeated, for several "
             "places, whose rates are averaged.",
             metavar="[NAME=]FOLDER",
+        ),
+    ] = None,
+    left_out: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Labelled crops of another place (repeatable): the limits do not depend on it, and how often they "
+            "take two people there for one is printed and stored.",
+            metavar="NAME=FOLDER",
         ),
     ] = None,
     layout: LayoutOption = "auto",
@@ -123,6 +131,8 @@ def calibrate(
     """
     if (not data) == (not tracklets):
         raise InputError("give either --data with labelled crops, or --tracklets with results of track")
+    if left_out and not data:
+        raise InputError("--left-out goes with --data: tracks of a site are one place")
     if site is not None and (data or checkpoint is not None):
         raise InputError(
             "a site file is calibrated with tracks of the site alone: give --site with --tracklets, without --data "
@@ -141,10 +151,13 @@ def calibrate(
     if data:
         model = load_embedding_model(weights, stated)
         learned = learned_identities(model.card) if isinstance(model, LoadedModel) else {}
-        folders = named_folders(data)
+        learning, judging = named_folders(data), named_folders(left_out or ())
+        if both := learning.keys() & judging.keys():
+            raise InputError(f"--data and --left-out are both named {min(both)!r}")
+        folders = {**learning, **judging}
         cameras_of = named_values("--cameras", cameras, folders)
         counts = named_values("--development-ids", development_ids, folders)
-        places = {
+        views_of = {
             name: _labelled_views(
                 model,
                 _labelled_crops(
@@ -154,11 +167,13 @@ def calibrate(
             )
             for name, folder in folders.items()
         }
-        source = f"labelled crops of {', '.join(name or folder.name for name, folder in folders.items())}"
+        places = {name: views_of[name] for name in learning}
+        others = {name: views_of[name] for name in judging}
+        source = f"labelled crops of {', '.join(name or folder.name for name, folder in learning.items())}"
     else:
         expected = None if checkpoint is None else embedding_hash(weights, stated)
         views = _site_views(tracklets or [], expected if site is None else load_site(site).embedding_hash)
-        places = {ONLY_SET: views}
+        places, others = {ONLY_SET: views}, {}
         source = f"tracks of {len({view.camera for view in views})} cameras"
     track_pairs, centred_pairs, crop_pairs, centred_crop_pairs = (
         {name: distances(views, config.linker) for name, views in places.items()}
@@ -167,17 +182,22 @@ def calibrate(
     for kind, pairs in (("two tracks", track_pairs), ("a crop and a track", crop_pairs)):
         for name, of_place in pairs.items():
             _require_pairs(kind, name, of_place)
-    centred = match_threshold_of_places(centred_pairs, false_match_rate=centred_false_match_rate)
+
+    def limit(pairs: Mapping[str, _Pairs], distances: _Distances, rate: float) -> MatchThreshold:
+        elsewhere = {name: distances(views, config.linker) for name, views in others.items()}
+        return match_threshold_of_places(pairs, false_match_rate=rate, left_out=elsewhere)
+
+    centred = limit(centred_pairs, _centred_tracks, centred_false_match_rate)
     calibration = Calibration(
-        crop=match_threshold_of_places(crop_pairs, false_match_rate=false_match_rate),
-        track=match_threshold_of_places(track_pairs, false_match_rate=false_match_rate),
-        centred_crop=match_threshold_of_places(centred_crop_pairs, false_match_rate=false_match_rate),
+        crop=limit(crop_pairs, _crops, false_match_rate),
+        track=limit(track_pairs, _tracks, false_match_rate),
+        centred_crop=limit(centred_crop_pairs, _centred_crops, false_match_rate),
         centred_track=centred,
         measured_on=f"{source}, false match rates {false_match_rate:g} and {centred_false_match_rate:g} (centred)",
     )
     console = Console()
     console.print(_table(calibration))
-    if calibration.track.of_places:
+    if calibration.track.of_places or calibration.track.of_left_out:
         console.print(_table_of_places(calibration))
     for name, (_, impostor) in track_pairs.items():
         if len(impostor) * false_match_rate < 1:
@@ -215,6 +235,7 @@ def calibrate(
 _FEWEST_PAIRS = 20
 
 _Pairs = tuple[Distances, Distances]
+_Distances = Callable[[Sequence[Views], LinkerSettings], _Pairs]
 
 
 def _tracks(views: Sequence[Views], linker: LinkerSettings) -> _Pairs:
@@ -382,4 +403,7 @@ def _table_of_places(calibration: Calibration) -> Table:
         table.add_column(name, justify="right")
     for place in calibration.track.of_places:
         table.add_row(place, *(f"{limit.of_places[place]:.2%}" for limit in _rows(calibration).values()))
+    for place in calibration.track.of_left_out:
+        rates = (f"{limit.of_left_out[place]:.2%}" for limit in _rows(calibration).values())
+        table.add_row(f"{place or 'a place'}, left out", *rates)
     return table

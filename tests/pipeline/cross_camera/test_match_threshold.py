@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -173,7 +175,18 @@ def test_one_place_is_as_no_place() -> None:
     pairs = (np.array([0.1, 0.2]), np.array([0.3, 0.4, 0.5]))
     alone = match_threshold_of_places({"shop": pairs}, false_match_rate=0.4)
     assert alone == match_threshold(*pairs, false_match_rate=0.4)
-    assert alone.of_places == {}
+    assert alone.of_places == alone.of_left_out == {}
+
+
+def test_a_place_that_is_left_out_is_measured_and_moves_nothing() -> None:
+    shop = (np.array([0.1, 0.2]), np.array([0.3, 0.4, 0.5]))
+    street = (np.array([0.1, 0.2]), np.array([0.3, 0.6, 0.7]))
+    elsewhere = {"square": (np.array([0.1]), np.array([0.1, 0.2, 0.3, 0.9]))}
+    for places in ({"shop": shop}, {"shop": shop, "street": street}):
+        alone = match_threshold_of_places(places, false_match_rate=0)
+        judged = match_threshold_of_places(places, false_match_rate=0, left_out=elsewhere)
+        assert judged.of_left_out == {"square": 0.5}
+        assert replace(judged, of_left_out={}) == alone
 
 
 @given(

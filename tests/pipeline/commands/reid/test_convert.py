@@ -69,7 +69,7 @@ def test_vehicle_models_keep_viewpoints_normalisation_and_shift(tmp_path: Path) 
     arguments += ["--image-size", "64x64", "--stride", "16"]
     arguments += ["--mean", "0.485,0.456,0.406", "--std", "0.229,0.224,0.225"]
     result = CliRunner().invoke(app, arguments, catch_exceptions=False)
-    assert "took 8 as the shift of the jigsaw" in result.output
+    assert "assumed 8 as the shift of the jigsaw" in result.output
     assert "normalises with mean 0.485,0.456,0.406 and deviation 0.229,0.224,0.225" in result.output
     loaded = load_checkpoint(target)
     assert loaded.view_names == tuple(f"v{view}" for view in range(8))

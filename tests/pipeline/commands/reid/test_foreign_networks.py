@@ -101,7 +101,7 @@ def test_means_alone_are_learned(
     assert built is not None
     assert built.model_hash == site.embedding_hash
     assert not built.unknown_cameras
-    assert "has no mean of yard: their embeddings stay as they are" in caplog.text
+    assert "has no mean for yard: their embeddings are not centred" in caplog.text
     embedder["input"] = "imagenet"
     with pytest.raises(
         InputError, match=r"the site file was learned for the model .*: adapt again with this network"

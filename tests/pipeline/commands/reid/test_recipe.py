@@ -99,7 +99,7 @@ def test_a_recipe_trains_in_its_time_and_measures_what_it_can(tmp_path: Path) ->
         assert line["figures"]["unknown_cameras"]["queries"] == 4 * 8
         assert [one["computed_by"].split(",")[0] for one in line["embedder"]] == ["torch"]
         assert all(rate > 0 for rate in line["embedder"][0]["crops_per_s"].values())
-        assert any("is no GPU" in reason for reason in line["left_out"])
+        assert any("is not a GPU" in reason for reason in line["left_out"])
         assert any("TensorRT" in reason for reason in line["left_out"])
         assert load_checkpoint(output / f"{name}.safetensors").model.config.num_classes == 0
     assert report["whole_run"]["camera_frames"] == 4

@@ -274,6 +274,18 @@ def test_several_places_calibrate_together(checkpoint: Path, people: Path, tmp_p
     assert list(rates) == ["shop", "street"]
     assert calibration.track.false_match_rate == pytest.approx(sum(rates.values()) / 2)
     assert 0 < calibration.track.false_match_rate <= 0.01
+    judged = run(
+        "calibrate", "--data", f"shop={people}", "--left-out", f"street={other}", "--checkpoint", checkpoint
+    )
+    assert "street, left out" in judged
+    alone = Calibration.from_card(load_checkpoint(checkpoint).card)
+    assert alone is not None
+    assert list(alone.track.of_left_out) == ["street"]
+    assert alone.track.impostor_pairs == 64 * 63 // 2 - 32
+    with pytest.raises(InputError, match="--data and --left-out are both named 'shop'"):
+        run("calibrate", *data, "--left-out", f"shop={other}", "--checkpoint", checkpoint)
+    with pytest.raises(InputError, match="--left-out goes with --data"):
+        run("calibrate", "--tracklets", tmp_path, "--left-out", f"street={other}")
     with pytest.raises(InputError, match="--cameras shoe=c1: --data has shop, street"):
         run("calibrate", *data, "--cameras", "shoe=c1", "--checkpoint", checkpoint)
     with pytest.raises(InputError, match="--development-ids many: expected a number"):

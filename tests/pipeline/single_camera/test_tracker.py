@@ -225,7 +225,7 @@ def test_empty_frames_are_ordinary() -> None:
 def test_time_must_go_forward(boxes: list[Box], time_s: float) -> None:
     tracker = make_tracker()
     tracker.update(make_frame(0, 1.0), make_detections(boxes))
-    with pytest.raises(ValueError, match=r"does not follow the one before, at 1\.000 s"):
+    with pytest.raises(ValueError, match=r"is not later than the previous one, at 1\.000 s"):
         tracker.update(make_frame(1, time_s), make_detections(boxes))
     with pytest.raises(ValueError, match="does not follow"):
         tracker.plan(make_frame(1, time_s), make_detections(boxes))

@@ -398,7 +398,7 @@ def _table(calibration: Calibration) -> Table:
 def _table_of_places(calibration: Calibration) -> Table:
     """One row a place: its false match rates."""
     table = Table(title="False matches at each place")
-    table.add_column("place")
+    table.add_column("place", no_wrap=True)
     for name in _rows(calibration):
         table.add_column(name, justify="right")
     for place in calibration.track.of_places:

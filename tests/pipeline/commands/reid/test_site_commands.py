@@ -277,7 +277,7 @@ def test_several_places_calibrate_together(checkpoint: Path, people: Path, tmp_p
     judged = run(
         "calibrate", "--data", f"shop={people}", "--left-out", f"street={other}", "--checkpoint", checkpoint
     )
-    assert "left out" in " ".join(judged.split())
+    assert "street, left out" in judged
     alone = Calibration.from_card(load_checkpoint(checkpoint).card)
     assert alone is not None
     assert list(alone.track.of_left_out) == ["street"]

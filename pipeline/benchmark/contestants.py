@@ -17,7 +17,7 @@ from pipeline.core.datatypes import Detections, Frame
 from pipeline.core.models import Detector, Models
 from pipeline.cross_camera.match_limits import MatchLimits
 from pipeline.files.track_boxes import TrackBoxes
-from pipeline.files.trajectory_boxes import TrajectoryBoxes, read_trajectories
+from pipeline.files.trajectory_boxes import TrajectoryBoxes, read_trajectory_boxes
 from pipeline.recorded.runner import run
 from pipeline.sources.base import FrameSource
 
@@ -54,7 +54,7 @@ def run_project(
     models = Models(detector, None, {}, embedder_hash)
     with tempfile.TemporaryDirectory() as folder:
         summary = run(config, limits, models, sources, Path(folder))
-        boxes = read_trajectories(Path(folder) / "trajectories.csv", interpolated=False)
+        boxes = read_trajectory_boxes(Path(folder) / "trajectories.csv", interpolated=False)
     busy_s = sum(summary.stage_s.get(stage, 0.0) for stage in ("track", "link", "second pass"))
     return Tracked(boxes, busy_s * 1000 / summary.frames)
 

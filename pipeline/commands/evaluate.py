@@ -1,4 +1,4 @@
-"""`mtmc evaluate`: how good are the trajectories?"""
+"""`mtmc evaluate`: scores trajectories against ground truth."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ def evaluate(
         typer.Option(
             "--ground-truth",
             "-g",
-            help="MOT ground truth of a camera; once for each camera.",
+            help="MOT ground truth of a camera; once per camera.",
             metavar="CAMERA=FILE",
         ),
     ],
     config: ConfigOption = None,
     class_name: Annotated[str, typer.Option(help="The class of the CSV to score.")] = "person",
-    iou: Annotated[float, typer.Option(help="From this overlap on a box is on a person (IDF1, MOTA).")] = 0.5,
+    iou: Annotated[float, typer.Option(help="Smallest overlap (IoU) at which a box matches a person (IDF1, MOTA).")] = 0.5,
     interpolated: Annotated[
         bool,
         typer.Option(
             "--interpolated/--observed-only",
-            help="Also score rows that interpolation filled in, which were not known at the moment.",
+            help="Also score interpolated rows, which were not known online.",
         ),
     ] = False,
     json_file: Annotated[
@@ -42,10 +42,10 @@ def evaluate(
 ) -> None:
     """Score a run against ground truth: each camera, and all cameras as one with global ids.
 
-    The score over all cameras is no mean of the cameras: a person who gets another id in another camera is an
-    error there and only there. Cameras that the configuration crops have their ground truth cropped alike. The second
-    table has the same tracks not linked and linked perfectly; what better boxes would bring needs the detections, and
-    is in the table of `mtmc benchmark trackers` ("perfect boxes").
+    The score over all cameras is not the mean of the cameras: a person with different ids in two cameras is an error
+    only there. If the configuration crops a camera, its ground truth is cropped as well. The second table shows the
+    same tracks without linking and with perfect linking. The effect of better boxes needs the detections, and is in the
+    table of `mtmc benchmark trackers` ("perfect boxes").
 
     Example:
 
@@ -53,12 +53,12 @@ def evaluate(
     """
     from pipeline.files.mot_files import read_ground_truth
     from pipeline.files.track_boxes import crop_ground_truth
-    from pipeline.files.trajectory_boxes import read_trajectories
+    from pipeline.files.trajectory_boxes import read_trajectory_boxes
     from pipeline.scoring.evaluation import score
     from pipeline.scoring.evaluation_tables import linking_table, scores_table
 
     files = camera_files("--ground-truth", ground_truth)
-    predicted = read_trajectories(trajectories, class_name=class_name, interpolated=interpolated)
+    predicted = read_trajectory_boxes(trajectories, class_name=class_name, interpolated=interpolated)
     truth = {camera: read_ground_truth(path) for camera, path in files.items()}
     if config is not None:
         for camera in load_config(config).cameras:

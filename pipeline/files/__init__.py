@@ -1,1 +1,1 @@
-"""Files that a run leaves: whole at every moment, locked while a command writes them."""
+"""Output files of a run: complete at every moment, locked while a command writes them."""

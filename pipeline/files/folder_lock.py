@@ -1,4 +1,4 @@
-"""One command at a time writes into an output folder, and while it does, no data is deleted there."""
+"""Locks an output folder: one command at a time writes into it, and no data is deleted there meanwhile."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from pipeline.core.errors import InputError
 
 try:
     import fcntl
-except ImportError:  # Windows has none, and recordings can be tracked there without
+except ImportError:  # not on Windows, where recordings can be tracked without a lock
     fcntl = None  # type: ignore[assignment]
 
 LOCK_NAME = "run.lock"
 
 
 class FolderLock:
-    """Holds a folder, which is made if need be, until `close`; a context manager.
+    """Locks a folder, which is created if needed, until `close`; a context manager.
 
-    A killed process leaves the file behind, but not the lock, which goes with the process.
+    A killed process leaves the file behind, but not the lock, which ends with the process.
 
     Args:
-        command: who holds it, for those who are refused: 'mtmc track'.
-        advice: for whoever is refused: what to do.
-        private: folder and file are for their owner alone; else the umask decides, as of all that `track` writes.
-        keep: leave the file, so that the folder can be held again on a full disk; else it is deleted at the end.
+        command: the command that holds the lock, such as 'mtmc track', for the message to others.
+        advice: what to do if another process holds the lock, for the message to the user.
+        private: folder and file are for their owner only; otherwise the umask decides, as for all files of `track`.
+        keep: keep the file, so that the folder can be locked again on a full disk; otherwise it is deleted at the end.
 
     Raises:
-        InputError: somebody else holds it, or it cannot be held.
+        InputError: another process holds the lock, or the folder cannot be locked.
     """
 
     def __init__(self, folder: Path, command: str, *, advice: str, private: bool, keep: bool = False) -> None:
@@ -43,13 +43,13 @@ class FolderLock:
             raise InputError(f"another {self._holder()}: {advice}") from error
         except OSError as error:
             raise InputError(f"output folder {folder} cannot be used: {error.strerror}") from error
-        with suppress(OSError):  # on a full disk the holder is just not named
+        with suppress(OSError):  # on a full disk, only the name of the holder is missing
             text = f"{command}\n{os.getpid()}\n".encode()
             os.write(self._descriptor, text)
             os.ftruncate(self._descriptor, len(text))
 
     def _hold(self, mode: int) -> bool:
-        """Whether the locked file is the one in the folder; else its holder has just deleted it."""
+        """Lock the file; return whether it is the one in the folder, or its holder has just deleted it (False)."""
         self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, mode)
         if fcntl is None:
             return True
@@ -66,7 +66,7 @@ class FolderLock:
         return False
 
     def _holder(self) -> str:
-        """As '`mtmc track` writes into results (process 17)', as far as the file says it."""
+        """Return '`mtmc track` writes into results (process 17)', as far as the file states it."""
         try:
             command, process = self._path.read_text(encoding="utf-8").splitlines()
         except (OSError, ValueError):
@@ -74,9 +74,9 @@ class FolderLock:
         return f"`{command}` writes into {self._path.parent} (process {process})"
 
     def close(self) -> None:
-        """Let others use the folder."""
+        """Release the folder."""
         if not self._keep:
-            with suppress(OSError):  # whoever comes next can use the file, too
+            with suppress(OSError):  # the next process can use the file, too
                 self._path.unlink()
         os.close(self._descriptor)
 

@@ -1,4 +1,4 @@
-"""Figures and tables that are written to a file on request."""
+"""Writes figures and tables to a file on request."""
 
 from __future__ import annotations
 

@@ -51,9 +51,9 @@ def read_ground_truth(path: Path, *, classes: Collection[int] = (PEDESTRIAN,)) -
         classes: class ids to keep.
 
     Raises:
-        InputError: no such file; a row with too few columns, or with text or NaN in it; a kept row whose
-            frame is below 1, whose id is negative or whose box has no area; an id twice in one frame.
-            The message names the line.
+        InputError: the file is missing; a row has too few columns, text or NaN; a kept row has a frame
+            below 1, a negative id or a box without area; an id occurs twice in one frame. The message
+            names the line.
     """
     table = _read_table(path)
     keep = np.ones(len(table), np.bool_)
@@ -69,7 +69,7 @@ def read_results(path: Path) -> TrackBoxes:
     """Read the tracking results of one camera; every row counts, whatever its confidence.
 
     Raises:
-        InputError: as `read_ground_truth`.
+        InputError: as for `read_ground_truth`.
     """
     table = _read_table(path)
     confidence = table[:, _FLAG].copy() if table.shape[1] > _FLAG else np.ones(len(table))
@@ -77,11 +77,11 @@ def read_results(path: Path) -> TrackBoxes:
 
 
 def result_line(frame_index: int, box_id: int, xyxy: Sequence[float], confidence: float) -> str:
-    """One box as a line of a result file, without the line end.
+    """Return one box as a line of a result file, without the line end.
 
     Args:
         frame_index: counted from 0; the line counts from 1.
-        box_id: who is in the box, not negative.
+        box_id: id of the person in the box, not negative.
         xyxy: left, top, right, bottom in pixels.
         confidence: in [0, 1].
     """
@@ -93,7 +93,7 @@ def result_line(frame_index: int, box_id: int, xyxy: Sequence[float], confidence
 
 
 def _read_table(path: Path) -> NDArray[np.float64]:
-    """The columns frame ... flag, and class where the file has one: (rows, 6 to 8), finite."""
+    """Read the columns frame ... flag, and class if the file has one: (rows, 6 to 8), finite."""
     columns = _count_columns(path)
     if columns == 0:
         return np.zeros((0, _REQUIRED_COLUMNS))
@@ -116,7 +116,7 @@ def _read_table(path: Path) -> NDArray[np.float64]:
 
 
 def _count_columns(path: Path) -> int:
-    """Columns of the first line that is not empty; 0 for an empty file."""
+    """Return the number of columns of the first line that is not empty; 0 for an empty file."""
     for number, line in numbered_lines(path):
         columns = line.count(",") + 1
         if columns < _REQUIRED_COLUMNS:
@@ -149,7 +149,7 @@ def _raise_for_bad_line(path: Path, columns: int, used: int, error: Exception | 
 def _track_boxes(
     path: Path, table: NDArray[np.float64], rows: IntArray, confidence: NDArray[np.float64]
 ) -> TrackBoxes:
-    """Convert `table`, the rows `rows` of the file: frames from 0, corners instead of sizes; and check it."""
+    """Convert `table`, the rows `rows` of the file, to frames from 0 and corners instead of sizes, and check it."""
 
     def line(row: int) -> int:
         return line_number(path, int(rows[row]))

@@ -1,4 +1,4 @@
-"""A number in a file that people edit."""
+"""Parses numbers in files that people edit."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pipeline.core.errors import InputError
 
 
 def parse_number(path: Path, line: int | None, name: str, text: str | None) -> float:
-    """`text` as a finite number; InputError with file, line (None if it has none) and the number's name otherwise."""
+    """Return `text` as a finite number; otherwise InputError with file, line (None if it has none) and `name`."""
     try:
         number = float(text or "")
     except ValueError:

@@ -1,4 +1,4 @@
-"""When and by which command a run was started, without secrets."""
+"""Records when and by which command a run was started, without secrets."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 from pipeline.core.redaction import Redactor
 from pipeline.core.stream_address import HIDDEN
 
-# KEY=VALUE of --set, and KEY: VALUE of YAML in it; password_file names a file, which is no secret.
+# KEY=VALUE of --set, and KEY: VALUE of YAML in it; password_file names a file, which is not secret.
 _SECRET = re.compile(
     r"""(?<![\w-])((?:username|password|passwd|pwd|token|api_?key)["']?\s*[=:]\s*)("[^"]*"|'[^']*'|[^\s,}&;]+)""",
     re.IGNORECASE,
@@ -20,7 +20,7 @@ _SECRET = re.compile(
 
 
 def origin(arguments: Sequence[str] | None = None) -> dict[str, Any]:
-    """For run.json: `started_utc` and `command`.
+    """Return `started_utc` and `command` for run.json.
 
     Args:
         arguments: of the command line; None takes those of this process.

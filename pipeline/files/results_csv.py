@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import csv
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
+from math import nan
 from pathlib import Path
 from types import TracebackType
 from typing import TextIO
@@ -18,6 +19,7 @@ from typing import TextIO
 from pipeline.core.datatypes import Link, LinkedRow, TrajectoryRow
 from pipeline.core.errors import InputError
 from pipeline.files.mot_files import result_line
+from pipeline.files.track_boxes import is_number
 from pipeline.files.whole_files import BufferedLines
 
 COLUMNS = (
@@ -124,52 +126,117 @@ def _quoted(text: str) -> str:
     return f'"{doubled}"'
 
 
-def read_trajectories(path: str | Path) -> Iterator[LinkedRow]:
+def read_trajectories(path: str | Path, *, strict: bool = False) -> Iterator[LinkedRow]:
     """The rows of a trajectories.csv in file order, one in memory at a time.
 
+    Columns may be in any order, and columns of others may stand between them. Without the columns of links, rows are
+    provisional with the confidence 1; without times, which scoring does not need, times are NaN.
+
+    Args:
+        strict: refuse what a finished run never leaves: a last line without its end, a box without an area, a negative
+            frame or id. Otherwise such a last line is left out with a warning, and boxes are given as they are.
+
     Raises:
-        InputError: no such file, other columns, or a bad value, with the line number.
+        InputError: no such file, a missing column, or a value that is no number, with the line.
     """
     path = Path(path)
+
+    def torn(number: int) -> None:
+        if strict:
+            raise InputError(f"{path}, line {number}: it has no end, so it may be cut off. End it, or remove it.")
+        _log.warning("%s was cut off while it was written; its last line is left out", path)
+
+    if not path.is_file():
+        raise InputError(f"{path}: cannot be read: it is not a file. Check the path.")
     try:
-        file = path.open(newline="", encoding="utf-8")
+        file = path.open(newline="", encoding="utf-8-sig")
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from error
     with file:
-        reader = csv.reader(_whole_lines(path, file))
+        reader = csv.reader(whole_lines(file, torn))
         header = next(reader, [])
-        if tuple(header) != COLUMNS:
-            raise InputError(f"{path}: is no trajectories.csv: its columns are {','.join(header) or 'none'}")
+        if not header:
+            raise InputError(
+                f"{path} is empty, without even a header line. Give a trajectories.csv of this program."
+            )
+        optional = _OPTIONAL | {"time_s"} if strict else _OPTIONAL
+        missing = [name for name in COLUMNS if name not in header and name not in optional]
+        if missing:
+            raise InputError(
+                f"{path}: the header has no column {', '.join(missing)}. Give a trajectories.csv of this program."
+            )
+        place = {name: header.index(name) for name in COLUMNS if name in header}
         for values in reader:
+            if not values:
+                continue
             try:
-                yield _linked_row(values)
+                if len(values) != len(header):
+                    raise ValueError(
+                        f"{len(values)} columns, but the header has {len(header)}. The file may be cut off; correct or "
+                        "remove the row."
+                    )
+                linked = _linked_row({name: values[at] for name, at in place.items()})
+                if strict:
+                    _check(linked)
             except ValueError as error:
                 raise InputError(f"{path}, line {reader.line_num}: {error}") from error
+            yield linked
 
 
-def _whole_lines(path: Path, file: TextIO) -> Iterator[str]:
-    """The lines of a file; one that a kill or a power cut has left without its end is not among them."""
-    for line in file:
+# What a CSV of another program need not have.
+_OPTIONAL = frozenset({"utc", "link_confidence", "link_state", "world_x_m", "world_y_m"})
+
+
+def whole_lines(file: TextIO, on_torn: Callable[[int], None] = lambda number: None) -> Iterator[str]:
+    """The lines of a file but a last one without its end, which is being written, or was when a run was killed.
+
+    Args:
+        on_torn: called with its number, from 1.
+    """
+    for number, line in enumerate(file, start=1):
         if not line.endswith("\n"):
-            _log.warning("%s was cut off while it was written; its last line is left out", path)
+            on_torn(number)
             return
         yield line
 
 
-def _linked_row(values: list[str]) -> LinkedRow:
-    if len(values) != len(COLUMNS):
-        raise ValueError(f"{len(values)} columns instead of {len(COLUMNS)}")
-    text = dict(zip(COLUMNS, values, strict=True))
+def _linked_row(text: Mapping[str, str]) -> LinkedRow:
+    def whole(name: str) -> int:
+        return int(_number(name, text[name], int))
+
+    def real(name: str) -> float:
+        return _number(name, text[name], float)
+
+    on_floor = bool(text.get("world_x_m"))
     row = TrajectoryRow(
         camera_id=text["camera_id"],
-        track_id=int(text["track_id"]),
-        frame_index=int(text["frame_index"]),
-        time_s=float(text["time_s"]),
+        track_id=whole("track_id"),
+        frame_index=whole("frame_index"),
+        time_s=real("time_s") if "time_s" in text else nan,
         class_name=text["class_name"],
-        xyxy=(float(text["x1"]), float(text["y1"]), float(text["x2"]), float(text["y2"])),
-        confidence=float(text["confidence"]),
-        world_xy_m=(float(text["world_x_m"]), float(text["world_y_m"])) if text["world_x_m"] else None,
-        interpolated=text["interpolated"] == "1",
+        xyxy=(real("x1"), real("y1"), real("x2"), real("y2")),
+        confidence=real("confidence"),
+        world_xy_m=(real("world_x_m"), real("world_y_m")) if on_floor else None,
+        interpolated=whole("interpolated") == 1,
     )
-    link = Link(int(text["global_id"]), float(text["link_confidence"]), text["link_state"] == "final")
-    return LinkedRow(row, link)
+    sure = real("link_confidence") if "link_confidence" in text else 1.0
+    return LinkedRow(row, Link(whole("global_id"), sure, text.get("link_state") == "final"))
+
+
+def _number(name: str, text: str, kind: type[int] | type[float]) -> float:
+    if not is_number(text, kind):
+        raise ValueError(
+            f"{name} is {text!r}, not a finite number of type {kind.__name__}. Correct or remove the row."
+        )
+    return kind(text)
+
+
+def _check(linked: LinkedRow) -> None:
+    """ValueError for what no finished run writes."""
+    x1, y1, x2, y2 = linked.row.xyxy
+    if linked.row.frame_index < 0:
+        raise ValueError(f"the frame is {-linked.row.frame_index} before the first. Renumber the frames.")
+    if linked.link.global_id < 0:
+        raise ValueError(f"global_id is {linked.link.global_id}, but ids are not negative. Renumber it.")
+    if x2 <= x1 or y2 <= y1:
+        raise ValueError(f"the box is {x2 - x1:g} px wide and {y2 - y1:g} px high. Correct or remove the row.")

@@ -1,4 +1,4 @@
-"""The files that a run leaves in its output folder: who may write there, what is cleared, what a kill leaves behind."""
+"""The output folder of a run: locks it, clears old results, and deletes what a killed run left behind."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from pipeline.core.errors import InputError
 from pipeline.files.folder_lock import FolderLock
 
-#: The folder of rows with their final ids until they take the place of the others; a kill leaves it behind.
+#: The folder of rows with final ids until they replace the others; it remains after a kill.
 REWRITING_NAME = "rewriting"
 #: Results of a recording, which --overwrite replaces.
 _RESULTS = (
@@ -20,8 +20,8 @@ _RESULTS = (
     "mot/*.txt",
     "detections/*.parquet",
 )
-#: Unfinished files, of recordings and of live runs. They hold what is in the files that they were to replace, people's
-#: features for example, and nothing else would ever read or delete them.
+#: Unfinished files of recordings and live runs. They hold what is in the files that they were to replace, for example
+#: embeddings of people, and nothing else reads or deletes them.
 _HALF_MADE = (
     ".*.purging",
     "mot/.*.purging",
@@ -37,25 +37,26 @@ _log = logging.getLogger(__name__)
 
 
 def hold_results(folder: Path, command: str) -> FolderLock:
-    """The folder, which is created if need be, for one command that writes results as recordings give them.
+    """Lock the folder, which is created if needed, for one command that writes results of recordings.
 
     Raises:
-        InputError: another command holds it.
+        InputError: another command holds the lock.
     """
     advice = "wait until that has ended, or choose another --output"
     return FolderLock(folder, command, advice=advice, private=False)
 
 
 def clear_results(folder: Path, overwrite: bool) -> None:
-    """Make room for a recording's files in `folder`, which is created if need be. What a kill left half made goes, too.
+    """Make room for a recording's files in `folder`, which is created if needed; also delete what a killed run left
+    unfinished.
 
     Raises:
-        InputError: results are there already and `overwrite` is False, or the folder cannot be made.
+        InputError: there are results already and `overwrite` is False, or the folder cannot be created.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise InputError(f"output folder {folder} cannot be made: {error.strerror}") from error
+        raise InputError(f"output folder {folder} cannot be created: {error.strerror}") from error
     present = [path for pattern in _RESULTS for path in sorted(folder.glob(pattern))]
     if present and not overwrite:
         raise InputError(f"{present[0]} already exists. Use --overwrite to replace the results in {folder}")
@@ -66,26 +67,26 @@ def clear_results(folder: Path, overwrite: bool) -> None:
 
 
 def half_made(folder: Path) -> list[Path]:
-    """What a kill left of files that were to be replaced."""
+    """Return the unfinished files that a killed run left."""
     return [path for pattern in _HALF_MADE for path in sorted(folder.glob(pattern))]
 
 
 def delete_leftovers(folder: Path) -> None:
-    """Delete what a kill left of files that were to be replaced. Nobody else may be writing into the folder; OSError if
-    one cannot be deleted."""
+    """Delete the unfinished files that a killed run left; OSError if one cannot be deleted. Nobody else may be writing
+    into the folder."""
     for path in half_made(folder):
         path.unlink()
-        _log.warning("%s was left by a kill, and deleted", path)
+        _log.warning("deleted %s, which a killed run had left", path)
     if (folder / REWRITING_NAME).is_dir():
         shutil.rmtree(folder / REWRITING_NAME)
-        _log.warning("%s was left by a kill, and deleted", folder / REWRITING_NAME)
+        _log.warning("deleted %s, which a killed run had left", folder / REWRITING_NAME)
 
 
 class OutputFolder:
     """A folder that one live run at a time writes into.
 
     Raises:
-        InputError: it cannot be made, or something else is using it.
+        InputError: it cannot be created, or something else is using it.
     """
 
     def __init__(self, path: Path) -> None:
@@ -95,5 +96,5 @@ class OutputFolder:
             _log.warning("%s can be read by others on this machine; chmod 700 keeps them out", path)
 
     def close(self) -> None:
-        """Let another run use it."""
+        """Release the folder for another run."""
         self._lock.close()

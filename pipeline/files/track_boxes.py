@@ -1,4 +1,4 @@
-"""Boxes of one camera with an identity each, and the checks that every file of such boxes must pass."""
+"""Boxes of one camera with an id each, and the checks that every file of such boxes must pass."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ class TrackBoxes:
 
     Attributes:
         frame_index: (N,) int64, counted from 0.
-        ids: (N,) int64, who is in the box; the same id in two cameras is the same person.
+        ids: (N,) int64, id of the person in the box; the same id in two cameras is the same person.
         xyxy: (N, 4) float64, left, top, right, bottom in pixels of the camera's image.
-        confidence: (N,) float64; 1 where the file has none.
+        confidence: (N,) float64; 1 if the file has none.
     """
 
     frame_index: IntArray
@@ -42,19 +42,19 @@ class TrackBoxes:
         return len(self.frame_index)
 
     def __getitem__(self, rows: NDArray[np.bool_] | IntArray) -> TrackBoxes:
-        """The boxes at `rows`, a boolean mask (N,) or integer indices."""
+        """Return the boxes at `rows`, a boolean mask (N,) or integer indices."""
         return TrackBoxes(self.frame_index[rows], self.ids[rows], self.xyxy[rows], self.confidence[rows])
 
     @classmethod
     def empty(cls) -> TrackBoxes:
-        """No box at all."""
+        """Return `TrackBoxes` without any box."""
         return cls(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros((0, 4)), np.zeros(0))
 
 
 def crop_ground_truth(boxes: TrackBoxes, crop_xyxy_px: Sequence[float]) -> TrackBoxes:
-    """Ground truth of a virtual camera that sees only a part of the picture.
+    """Return the ground truth of a virtual camera that sees only a part of the image.
 
-    A box is kept when at least half of its width and half of its height lie in that part. It is cut at the
+    A box is kept if at least half of its width and half of its height lie in that part. It is clipped at the
     borders and moved, so that (0, 0) is the upper left corner of the virtual camera's image.
 
     Args:
@@ -71,7 +71,7 @@ def crop_ground_truth(boxes: TrackBoxes, crop_xyxy_px: Sequence[float]) -> Track
 
 
 def check_boxes(boxes: TrackBoxes, fail: Callable[[int, str], NoReturn]) -> None:
-    """Call `fail(row, problem)` for the first row of `boxes` that cannot be right."""
+    """Call `fail(row, problem)` for the first invalid row of `boxes`."""
     finite = np.isfinite(boxes.xyxy).all(axis=1) & np.isfinite(boxes.confidence)
     size_wh = boxes.xyxy[:, 2:] - boxes.xyxy[:, :2]
     good = finite & (boxes.frame_index >= 0) & (boxes.ids >= 0) & (size_wh > 0).all(axis=1)
@@ -85,7 +85,7 @@ def check_boxes(boxes: TrackBoxes, fail: Callable[[int, str], NoReturn]) -> None
     if boxes.ids[row] < 0:
         fail(
             row,
-            f"id {boxes.ids[row]}, but ids are not negative; -1 marks detections that nobody tracked. "
+            f"id {boxes.ids[row]}, but ids are not negative; -1 marks detections without a track. "
             "Give a file of tracks.",
         )
     width, height = size_wh[row]
@@ -93,7 +93,7 @@ def check_boxes(boxes: TrackBoxes, fail: Callable[[int, str], NoReturn]) -> None
 
 
 def check_unique(keys: Sequence[IntArray], fail: Callable[[int, int], NoReturn]) -> None:
-    """Call `fail(first, second)` with two rows that agree in all `keys` (N,); of several, the earliest."""
+    """Call `fail(first, second)` with the earliest two rows that agree in all `keys` (N,), if there are any."""
     order = np.lexsort(tuple(reversed(keys)))
     same = np.ones(max(len(order) - 1, 0), np.bool_)
     for key in keys:
@@ -106,7 +106,7 @@ def check_unique(keys: Sequence[IntArray], fail: Callable[[int, int], NoReturn])
 
 
 def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
-    """(line number from 1, line without its end) of each line that is not empty.
+    """Yield (line number from 1, line without its end) of each line that is not empty.
 
     Raises:
         InputError: `path` is not a file.
@@ -120,7 +120,7 @@ def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
 
 
 def line_number(path: Path, row: int) -> int:
-    """Line number, from 1, of the `row`-th (from 0) line that is not empty."""
+    """Return the line number, from 1, of the `row`-th (from 0) line that is not empty."""
     for position, (number, _) in enumerate(numbered_lines(path)):
         if position == row:
             return number
@@ -128,7 +128,7 @@ def line_number(path: Path, row: int) -> int:
 
 
 def is_number(text: str, kind: type[int] | type[float]) -> bool:
-    """True when `text` reads as a finite number of that kind."""
+    """Return whether `text` is a finite number of that type."""
     try:
         return math.isfinite(kind(text))
     except (ValueError, OverflowError):

@@ -1,8 +1,8 @@
-"""Finished tracklets on disk, so that the second pass can run again and memory holds none of them.
+"""Stores finished tracklets on disk, so that the second pass can run again and memory holds none of them.
 
-The file is an Arrow IPC stream: what was written before a kill stays readable. Columns: camera_id, track_id,
-class_id, start_s, end_s, observations, embeddings (list of float16 vectors), floor_time_s, floor_xy_m (x and y in
-turn). Its metadata names the cameras in order, the class names and the embedding model's hash.
+The file is an Arrow IPC stream: after a kill, everything written before stays readable. Columns: camera_id, track_id,
+class_id, start_s, end_s, observations, embeddings (list of float16 vectors), floor_time_s, floor_xy_m (x and y
+alternating). Its metadata holds the cameras in order, the class names and the embedding model's hash.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _BATCH_ROWS = 32
 
 @dataclass(frozen=True)
 class TrackletFileInfo:
-    """What the file says of itself."""
+    """The metadata of a tracklet file."""
 
     camera_ids: tuple[str, ...]
     class_names: Mapping[int, str]
@@ -52,7 +52,7 @@ class TrackletWriter:
     """Appends tracklets to a new file; a context manager.
 
     Raises:
-        RunError: the disk is full or the file cannot be written; what was written before stays.
+        RunError: the disk is full or the file cannot be written; earlier content is kept.
     """
 
     def __init__(self, path: Path, info: TrackletFileInfo) -> None:
@@ -67,20 +67,20 @@ class TrackletWriter:
         with self._writing():
             self._file = pa.OSFile(str(path), "wb")
             self._stream = pa.ipc.new_stream(self._file, self._schema)
-            # The schema goes to the disk with the first batch, which may come long after the first rows of the CSV.
+            # An empty batch writes the schema now; the first tracklets may come long after the first rows of the CSV.
             self._stream.write_batch(pa.RecordBatch.from_pylist([], schema=self._schema))
         self._waiting: list[Tracklet] = []
         self.count = 0
 
     def write(self, tracklet: Tracklet) -> None:
-        """Add one; it is on disk after at most 31 more or `flush`."""
+        """Add a tracklet; it is on disk after `flush`, or after at most 31 more tracklets."""
         self._waiting.append(tracklet)
         self.count += 1
         if len(self._waiting) >= _BATCH_ROWS:
             self.flush()
 
     def flush(self) -> None:
-        """Write what is waiting."""
+        """Write the waiting tracklets."""
         if not self._waiting:
             return
         rows = [
@@ -102,7 +102,7 @@ class TrackletWriter:
             self._stream.write_batch(pa.RecordBatch.from_pylist(rows, schema=self._schema))
 
     def close(self) -> None:
-        """Write the rest and end the file."""
+        """Write the remaining tracklets and close the file."""
         with self._writing(), self._file, self._stream:
             self.flush()
 
@@ -126,7 +126,7 @@ class TrackletWriter:
 
 
 def read_info(path: Path) -> TrackletFileInfo:
-    """The file's metadata; InputError if it is no tracklet file."""
+    """Read the file's metadata; InputError if it is not a tracklet file."""
     with _open(path) as reader:
         metadata = json.loads(reader.schema.metadata[b"mtmc"])
     return TrackletFileInfo(
@@ -137,9 +137,9 @@ def read_info(path: Path) -> TrackletFileInfo:
 
 
 def read_tracklets(path: Path) -> Iterator[Tracklet]:
-    """The tracklets in the order in which they ended, a batch in memory at a time.
+    """Yield the tracklets in the order in which they ended, with one batch in memory at a time.
 
-    A file cut off by a kill gives all whole batches.
+    A file cut off by a kill yields all complete batches.
     """
     with _open(path) as reader:
         while True:
@@ -158,7 +158,7 @@ def read_tracklets(path: Path) -> Iterator[Tracklet]:
                     class_id=row["class_id"],
                     start_s=row["start_s"],
                     end_s=row["end_s"],
-                    # float16 on disk leaves the length a little off 1.
+                    # Because of float16 on disk, the length differs slightly from 1.
                     embeddings=unit(embeddings) if len(embeddings) else np.zeros((0, 0), np.float32),
                     floor_time_s=np.array(row["floor_time_s"], np.float64),
                     floor_xy_m=np.array(row["floor_xy_m"], np.float64).reshape(-1, 2),
@@ -168,7 +168,7 @@ def read_tracklets(path: Path) -> Iterator[Tracklet]:
 
 @dataclass(frozen=True)
 class TrackletFile:
-    """The tracklets of a file, to be gone through any number of times; see `read_tracklets`."""
+    """The tracklets of a file, which can be iterated any number of times; see `read_tracklets`."""
 
     path: Path
 
@@ -181,7 +181,7 @@ def _open(path: Path) -> pa.RecordBatchStreamReader:
         reader = pa.ipc.open_stream(pa.OSFile(str(path), "rb"))
     except (pa.ArrowInvalid, OSError) as error:
         raise InputError(
-            f"{path}: is no file of saved tracklets; `track` writes one as tracklets.arrow"
+            f"{path}: is not a file of saved tracklets; `track` writes one as tracklets.arrow"
         ) from error
     if not reader.schema.metadata or b"mtmc" not in reader.schema.metadata:
         raise InputError(f"{path}: is an Arrow file, but not one that `track` wrote as tracklets.arrow")

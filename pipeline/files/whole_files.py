@@ -1,4 +1,4 @@
-"""Files that are whole at every moment: replaced at one stroke, or grown by whole lines."""
+"""Files that are complete at every moment: replaced atomically, or extended by whole lines."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from pathlib import Path
 
 from pipeline.core.errors import RunError
 
-#: Of files and folders that hold data of people: for their owner alone.
+#: Permissions of files and folders with data of people: for their owner only.
 FILE_MODE = 0o600
 FOLDER_MODE = 0o700
-#: Of all other files; the umask takes away from it.
+#: Permissions of all other files, before the umask.
 SHARED_MODE = 0o666
 
 _FLUSH_INTERVAL_S = 0.5
@@ -23,17 +23,17 @@ _log = logging.getLogger(__name__)
 
 @contextmanager
 def replacing(path: Path, *, mode: int = SHARED_MODE, part: Path | None = None) -> Generator[Path, None, None]:
-    """A file to write that takes the place of `path` at one stroke when the block ends without an error.
+    """Yield a file to write, which replaces `path` atomically when the block ends without an error.
 
-    A reader finds the old file or the whole new one, also if the power fails. After an error the old one stays, and
-    the unfinished file is deleted.
+    A reader sees the old file or the complete new one, even after a power failure. After an error the old one stays,
+    and the unfinished file is deleted.
 
     Args:
         mode: permissions of a new file.
-        part: name of the unfinished file, which only a kill leaves behind; None takes PATH.part.
+        part: name of the unfinished file, which remains only after a kill; None takes PATH.part.
 
     Raises:
-        OSError: the disk is full, for example.
+        OSError: for example, the disk is full.
     """
     unfinished = path.with_name(path.name + ".part") if part is None else part
     try:
@@ -46,19 +46,19 @@ def replacing(path: Path, *, mode: int = SHARED_MODE, part: Path | None = None) 
             os.close(descriptor)
         os.replace(unfinished, path)
     finally:
-        with suppress(OSError):  # on a full disk the rest is in the way; the first error is the one to raise
+        with suppress(OSError):  # it would fill a full disk; the first error is the one to raise
             unfinished.unlink()
     sync_folder(path.parent)
 
 
 def write_whole(path: Path, data: bytes, *, mode: int = FILE_MODE) -> None:
-    """Replace the content of a file at one stroke; OSError leaves the old one."""
+    """Replace the content of a file atomically; after an OSError the old content stays."""
     with replacing(path, mode=mode) as part:
         part.write_bytes(data)
 
 
 def sync_folder(folder: Path) -> None:
-    """Force the names of the files in it to the disk."""
+    """Force the names of the files in the folder to disk."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -67,7 +67,7 @@ def sync_folder(folder: Path) -> None:
 
 
 def cut_torn_line(path: Path) -> bool:
-    """Remove what a kill or a power cut left of a last line; returns whether there was such a thing."""
+    """Remove an incomplete last line, left by a kill or a power cut; return whether there was one."""
     with path.open("r+b") as file:
         size = file.seek(0, os.SEEK_END)
         end = size
@@ -83,19 +83,19 @@ def cut_torn_line(path: Path) -> bool:
             return False
         file.truncate(end)
         os.fsync(file.fileno())
-    _log.warning("%s was cut off while it was written; its last, torn line was removed", path)
+    _log.warning("%s was cut off while it was written; its incomplete last line was removed", path)
     return True
 
 
 class WholeLines:
-    """Appends whole lines: what a failed write left of one is cut off before the error goes on.
+    """Appends whole lines: an incomplete line from a failed write is removed before the error is raised.
 
     Args:
         mode: permissions of a new file.
-        anew: empties a file that is there already.
+        anew: empty an existing file.
 
     Raises:
-        OSError: the file cannot be made.
+        OSError: the file cannot be created.
     """
 
     def __init__(self, path: Path, *, mode: int = FILE_MODE, anew: bool = False) -> None:
@@ -105,13 +105,13 @@ class WholeLines:
         self.bytes = os.fstat(self._descriptor).st_size
 
     def append(self, text: str, *, all_or_nothing: bool = True) -> None:
-        """Write lines, with their line ends.
+        """Write lines, which include their line ends.
 
         Args:
-            all_or_nothing: after an error no line is kept; else those are that were written whole.
+            all_or_nothing: after an error, no line is kept; otherwise the completely written lines are kept.
 
         Raises:
-            OSError: they cannot be written.
+            OSError: the lines cannot be written.
         """
         data = text.encode()
         written = 0
@@ -121,26 +121,26 @@ class WholeLines:
         except OSError:
             if not all_or_nothing:
                 self.bytes += data.rfind(b"\n", 0, written) + 1
-            with suppress(OSError):  # what cannot be written may be no file that can be cut
+            with suppress(OSError):  # not every file can be truncated
                 os.ftruncate(self._descriptor, self.bytes)
             raise
         self.bytes += written
 
     def sync(self) -> None:
-        """Force everything to the disk."""
+        """Force everything to disk."""
         os.fsync(self._descriptor)
 
     def close(self) -> None:
-        """Close it; without `sync` the last lines are lost if the power fails now."""
+        """Close the file; without `sync`, a power failure now loses the last lines."""
         os.close(self._descriptor)
 
 
 class BufferedLines:
-    """Whole lines that are gathered first: they reach the operating system at the latest half a second after they were
-    written, as long as `write_line` or `flush_if_due` is called. Replaces a file that is there already.
+    """Collects whole lines and passes them to the operating system at most half a second after they were written, as
+    long as `write_line` or `flush_if_due` is called. Replaces an existing file.
 
     Raises:
-        RunError: the disk is full or the file cannot be written; what was written before stays.
+        RunError: the disk is full or the file cannot be written; earlier lines are kept.
     """
 
     def __init__(self, path: Path) -> None:
@@ -158,12 +158,12 @@ class BufferedLines:
         self.flush_if_due()
 
     def flush_if_due(self) -> None:
-        """Flush if that was last done half a second ago."""
+        """Flush if the last flush was at least half a second ago."""
         if time.monotonic() - self._flushed_s >= _FLUSH_INTERVAL_S:
             self.flush()
 
     def flush(self) -> None:
-        """Hand all waiting lines to the operating system."""
+        """Pass all waiting lines to the operating system."""
         text, self._waiting = "".join(self._waiting), []
         self._flushed_s = time.monotonic()
         try:
@@ -172,7 +172,7 @@ class BufferedLines:
             raise self._failed(error) from error
 
     def close(self) -> None:
-        """Flush, and make sure that a power cut loses nothing."""
+        """Flush and close, so that a power cut loses nothing."""
         try:
             self.flush()
             self._file.sync()

@@ -1,9 +1,8 @@
-"""Which files of a run's output folder hold data of persons, read while a run may be writing them."""
+"""Finds and reads the files of an output folder that hold data of persons; a run may be writing them meanwhile."""
 
 from __future__ import annotations
 
 import csv
-import itertools
 import os
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -16,12 +15,12 @@ from typing import TextIO
 from pipeline.core.errors import InputError, RunError
 from pipeline.files import whole_files
 from pipeline.files.folder_lock import FolderLock
-from pipeline.files.results_csv import COLUMNS
+from pipeline.files.results_csv import COLUMNS, whole_lines
 from pipeline.files.whole_files import FILE_MODE
 from pipeline.live.output.manifest import recorded
 from pipeline.live.output.segments import REMAP_COLUMNS, REMAP_NAME, run_id_of, segments
 
-# What logrotate compresses with.
+# Suffixes of files that logrotate has compressed.
 _COMPRESSED = frozenset({".gz", ".bz2", ".xz", ".zst"})
 
 
@@ -30,7 +29,7 @@ class RunFolder:
     """The output folder of `mtmc live` or `mtmc track`.
 
     Raises:
-        InputError: there are no results in it.
+        InputError: it contains no results.
     """
 
     path: Path
@@ -47,19 +46,19 @@ class RunFolder:
 
     @property
     def json_lines(self) -> list[Path]:
-        """What JSON lines sinks wrote, here or elsewhere, with what logrotate made of it."""
+        """Files that JSON lines sinks wrote, here or elsewhere, including rotated ones but not compressed ones."""
         return [path for path in self._messages if path.suffix not in _COMPRESSED]
 
     @property
     def out_of_reach(self) -> list[str]:
-        """Where else rows of these runs are or were sent to, in words."""
+        """Other places where rows of these runs are or were sent, in words, including compressed files."""
         compressed = [str(path) for path in self._messages if path.suffix in _COMPRESSED]
         return compressed + list(recorded(self.path).receivers)
 
     def is_ours(self, path: Path, run_id: object) -> bool:
-        """Whether a message in a file of `json_lines` is of this folder's runs.
+        """Return whether a message in one of `json_lines` is from a run of this folder.
 
-        A file elsewhere may be shared with runs of other folders, whose ids are other people's.
+        A file elsewhere may be shared with runs of other folders, in which the same id means another person.
         """
         here = path.parent.resolve() == self.path.resolve()
         return here or run_id in self._run_ids
@@ -73,7 +72,7 @@ class RunFolder:
         found = {path.resolve() for path in self.path.glob("*.jsonl*")}
         for name in recorded(self.path).sink_files:
             path = Path(name)
-            # rows.jsonl, and what rotation makes of it: rows.jsonl.1, rows.jsonl-20260501.gz
+            # rows.jsonl and its rotated files: rows.jsonl.1, rows.jsonl-20260501.gz
             found |= {path.resolve()}
             if path.parent.is_dir():
                 found |= {
@@ -89,39 +88,39 @@ class RunFolder:
         return sorted([*self.path.glob("detections/*.parquet"), *self.path.glob("*.mp4")])
 
     def rows(self, path: Path) -> Iterator[list[str]]:
-        """Rows of one of the CSV files as texts, in the order of the columns; without a last line that was cut off.
-        None of a file that retention has deleted meanwhile.
+        """Yield the rows of a CSV file as texts, in the order of the columns, without an incomplete last line. Yield
+        nothing if retention has deleted the file meanwhile.
 
         Raises:
-            InputError: it is no such file.
+            InputError: the file has other columns.
         """
         return _rows(path, COLUMNS)
 
     def remaps(self) -> list[dict[str, str]]:
-        """Rows of remap.csv; none without the file."""
+        """Return the rows of remap.csv; none without the file."""
         path = self.path / REMAP_NAME
         if not path.exists():
             return []
         return [dict(zip(REMAP_COLUMNS, row, strict=True)) for row in _rows(path, REMAP_COLUMNS)]
 
     def locked(self) -> FolderLock:
-        """Nobody else writes here until it is closed.
+        """Lock the folder: nobody else writes to it until the lock is closed.
 
         Raises:
-            InputError: a run is doing so.
+            InputError: a run is writing to it.
         """
         advice = (
             "stop it first (Ctrl-C, or SIGTERM), and start it again afterwards. It holds people in memory, and would "
-            "write down again what is deleted now"
+            "write again what is deleted now"
         )
         return FolderLock(self.path, "mtmc person purge", advice=advice, private=True)
 
     @contextmanager
     def keeping_ids(self) -> Generator[None, None, None]:
-        """What is read inside is of one numbering: a recording's ids are other ones when they become final.
+        """Check that ids mean the same people during the whole block: a recording's ids change when they become final.
 
         Raises:
-            InputError: they did so meanwhile.
+            InputError: they changed meanwhile.
         """
         path = self.path / "trajectories.csv"
         with ExitStack() as held:
@@ -132,8 +131,8 @@ class RunFolder:
                 path.exists() and os.path.samestat(os.fstat(before.fileno()), path.stat())
             ):
                 raise InputError(
-                    f"{path} was written anew while it was read, so ids mean other people now: look up the person's "
-                    "id again"
+                    f"{path} was rewritten while it was read, so ids mean other people now: look up the person's id "
+                    "again"
                 )
 
 
@@ -142,8 +141,8 @@ def _rows(path: Path, columns: tuple[str, ...]) -> Iterator[list[str]]:
     if file is None:
         return
     with file:
-        # A line without its end is being written, or was when the run was killed; what comes after is no whole line.
-        reader = csv.reader(itertools.takewhile(lambda line: line.endswith("\n"), file))
+        # A line without its end is being written, or was when the run was killed; what follows is not a whole line.
+        reader = csv.reader(whole_lines(file))
         header = next(reader, [])
         if tuple(header) != columns:
             raise InputError(f"{path}: its columns are {','.join(header) or 'none'}, not those of a run")
@@ -154,7 +153,7 @@ def _rows(path: Path, columns: tuple[str, ...]) -> Iterator[list[str]]:
 
 
 def _opened(path: Path) -> TextIO | None:
-    """A file that was there when files were listed, also if it has lost its `.part` since; None if it was deleted."""
+    """Open a file from the list, also if it has lost its `.part` since; return None if it was deleted."""
     names = [path, path.with_suffix("")] if path.suffix == ".part" else [path]
     for name in names:
         try:
@@ -167,7 +166,7 @@ def _opened(path: Path) -> TextIO | None:
 
 
 def write_csv(file: TextIO, columns: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
-    """Rows with a header, as a run writes them; `file` is open with newline=''."""
+    """Write rows with a header, as a run does; `file` is open with newline=''."""
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(columns)
     writer.writerows(rows)
@@ -175,10 +174,10 @@ def write_csv(file: TextIO, columns: Iterable[str], rows: Iterable[Iterable[str]
 
 @contextmanager
 def replacing(path: Path) -> Generator[Path, None, None]:
-    """A file to write that takes the place of `path` when all went well, at one stroke and with the same times.
+    """Provide a file that replaces `path` atomically, and with the same times, if the block succeeds.
 
     Raises:
-        RunError: the disk is full, for example; then `path` is as it was.
+        RunError: for example, the disk is full; then `path` is unchanged.
     """
     try:
         before = path.stat()
@@ -190,6 +189,6 @@ def replacing(path: Path) -> Generator[Path, None, None]:
 
 
 def utc_of(row: list[str]) -> datetime | None:
-    """When a row's box was seen; None if the run knew no date."""
+    """Return the time of a row; None if the run had no dates."""
     text = row[COLUMNS.index("utc")]
     return datetime.fromisoformat(text).astimezone(UTC) if text else None

@@ -29,7 +29,7 @@ from pipeline.core.datatypes import IntArray
 from pipeline.core.errors import InputError
 from pipeline.files.mot_files import PEDESTRIAN, read_ground_truth
 from pipeline.files.track_boxes import TrackBoxes, check_unique
-from pipeline.files.trajectory_boxes import TrajectoryBoxes, read_trajectories
+from pipeline.files.trajectory_boxes import TrajectoryBoxes, read_trajectory_boxes
 
 
 @dataclass(frozen=True)
@@ -127,9 +127,9 @@ def evaluate(
         interpolated: also score rows that interpolation filled in, which no detector saw.
 
     Raises:
-        InputError: see `read_trajectories`, `read_ground_truth` and `score`.
+        InputError: see `read_trajectory_boxes`, `read_ground_truth` and `score`.
     """
-    predicted = read_trajectories(trajectories, class_name=class_name, interpolated=interpolated)
+    predicted = read_trajectory_boxes(trajectories, class_name=class_name, interpolated=interpolated)
     truth = {
         camera: read_ground_truth(path, classes=ground_truth_classes) for camera, path in ground_truth.items()
     }

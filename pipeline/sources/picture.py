@@ -52,7 +52,7 @@ class PictureConverter:
         image = self._reformatter.reformat(
             frame, width=width, height=height, format="bgr24", threads=1
         ).to_ndarray()
-        return np.ascontiguousarray(turned(image, _matrix(frame)), dtype=np.uint8)
+        return np.ascontiguousarray(turned(np.asarray(image, np.uint8), _matrix(frame)))
 
     def _square_wh(self, frame: VideoFrame) -> tuple[int, int]:
         return max(round(frame.width * self._ratio), 1), frame.height
@@ -94,7 +94,7 @@ def _matrix(frame: VideoFrame) -> Matrix | None:
     data = frame.side_data.get("DISPLAYMATRIX")
     if data is None:
         return None
-    values = bytes(data)
+    values = bytes(memoryview(data))  # type: ignore[arg-type]  # the stubs do not say that it is a buffer
     if len(values) < 36:
         return None
     a, b, _, c, d, _, _, _, _ = struct.unpack("=9i", values[:36])

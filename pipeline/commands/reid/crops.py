@@ -12,7 +12,7 @@ from pipeline.commands.arguments import camera_files
 from pipeline.commands.reid.crop_export import CropRules, write_crops
 from pipeline.core.errors import InputError
 from pipeline.files.mot_files import read_ground_truth
-from pipeline.files.trajectory_boxes import read_trajectories
+from pipeline.files.trajectory_boxes import read_trajectory_boxes
 from pipeline.sources.open import open_source
 
 
@@ -54,7 +54,7 @@ def crops(
     if (trajectories is None) == (not ground_truth):
         raise InputError("give either --ground-truth for every camera, or --trajectories")
     if trajectories is not None:
-        boxes = {camera: found.boxes for camera, found in read_trajectories(trajectories).items()}
+        boxes = {camera: found.boxes for camera, found in read_trajectory_boxes(trajectories).items()}
     else:
         boxes = {camera: read_ground_truth(path) for camera, path in camera_files("-g", ground_truth).items()}
     if missing := [camera for camera in videos if camera not in boxes]:

@@ -9,6 +9,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -165,7 +166,7 @@ def refusals(folder: Path, holder: str) -> Callable[..., None]:
 def after(first: Callable[..., None], monkeypatch: pytest.MonkeyPatch, name: str) -> list[str]:
     """Has `first` called before the function of this name is; the list gets its name then."""
     module, _, attribute = name.rpartition(".")
-    function = getattr(sys.modules[module], attribute)
+    function = getattr(import_module(module), attribute)
     called: list[str] = []
 
     def both(*arguments: object, **options: object) -> object:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pipeline.core.errors import InputError
 from pipeline.files.mot_files import read_ground_truth, read_results, result_line
 from pipeline.files.track_boxes import TrackBoxes, crop_ground_truth
-from pipeline.files.trajectory_boxes import read_trajectories
+from pipeline.files.trajectory_boxes import read_trajectory_boxes
 
 TRAJECTORY_HEADER = (
     "global_id,camera_id,track_id,frame_index,time_s,utc,class_name,x1,y1,x2,y2,confidence,link_confidence,"
@@ -121,7 +121,7 @@ def test_missing_file(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="is not a file"):
         read_ground_truth(tmp_path / "gt.txt")
     with pytest.raises(InputError, match="is not a file"):
-        read_trajectories(tmp_path / "trajectories.csv")
+        read_trajectory_boxes(tmp_path / "trajectories.csv")
 
 
 def test_first_repeat_in_the_file_is_named(tmp_path: Path) -> None:
@@ -190,27 +190,27 @@ def test_trajectories_by_camera(tmp_path: Path) -> None:
         trajectory_row(6, "hall", 3, 1, interpolated=1),
         trajectory_row(7, "yard", 1, 1, class_name="bicycle"),
     )
-    by_camera = read_trajectories(path)
+    by_camera = read_trajectory_boxes(path)
     assert list(by_camera) == ["door", "hall", "yard"]
     assert by_camera["hall"].boxes.ids.tolist() == [5, 6]
     assert by_camera["hall"].track_id.tolist() == [1, 3]
     assert by_camera["door"].boxes.xyxy.tolist() == [[1, 2, 3, 4.5]]
 
-    people = read_trajectories(path, class_name="person", interpolated=False)
+    people = read_trajectory_boxes(path, class_name="person", interpolated=False)
     assert people["hall"].boxes.ids.tolist() == [5]
     assert list(people) == ["door", "hall", "yard"], "a camera that only saw bicycles has seen no people"
     assert len(people["yard"].boxes) == 0
 
 
 def test_trajectories_without_rows(tmp_path: Path) -> None:
-    assert read_trajectories(write(tmp_path / "trajectories.csv", TRAJECTORY_HEADER)) == {}
+    assert read_trajectory_boxes(write(tmp_path / "trajectories.csv", TRAJECTORY_HEADER)) == {}
 
 
 def test_trajectories_of_several_read_blocks(tmp_path: Path) -> None:
     # 2 MB: more than the block of 1 MiB that pyarrow reads at once, each block with its own camera codes.
     rows = [trajectory_row(1, "b" if i > 20_000 else "a", 1, i) for i in range(30_000)]
     rows.append(trajectory_row(1, "a", 1, 30_000))
-    by_camera = read_trajectories(write(tmp_path / "trajectories.csv", TRAJECTORY_HEADER, *rows))
+    by_camera = read_trajectory_boxes(write(tmp_path / "trajectories.csv", TRAJECTORY_HEADER, *rows))
     assert by_camera["a"].boxes.frame_index.tolist() == [*range(20_001), 30_000]
     assert by_camera["b"].boxes.frame_index.tolist() == [*range(20_001, 30_000)]
 
@@ -241,17 +241,17 @@ def test_bad_trajectories_are_refused_with_their_line(tmp_path: Path, case: str,
         row,
     )
     with pytest.raises(InputError) as caught:
-        read_trajectories(path)
+        read_trajectory_boxes(path)
     assert f"{path}, {message}" in str(caught.value)
 
 
 def test_missing_columns_are_named(tmp_path: Path) -> None:
     path = write(tmp_path / "trajectories.csv", "global_id,camera_id,track_id,frame_index,class_name,x1,y1,x2,y2")
     with pytest.raises(InputError, match="no column confidence, interpolated"):
-        read_trajectories(path)
+        read_trajectory_boxes(path)
     path.write_text("")
     with pytest.raises(InputError, match="empty"):
-        read_trajectories(path)
+        read_trajectory_boxes(path)
 
 
 @pytest.mark.skipif("MTMC_DATA" not in os.environ, reason="MTMC_DATA (folder of recordings) is not set")

@@ -110,9 +110,11 @@ def test_time_and_utc_are_rounded_alike(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        pytest.param("", "is no trajectories.csv: its columns are none", id="empty"),
-        pytest.param("a,b\n1,2\n", "is no trajectories.csv: its columns are a,b", id="another file"),
-        pytest.param(",".join(COLUMNS) + "\n1,a,1\n", "line 2: 3 columns instead of 17", id="too few columns"),
+        pytest.param("", "is empty, without even a header line", id="empty"),
+        pytest.param("a,b\n1,2\n", "the header has no column global_id, camera_id", id="another file"),
+        pytest.param(
+            ",".join(COLUMNS) + "\n1,a,1\n", "line 2: 3 columns, but the header has 17", id="too few columns"
+        ),
         pytest.param(
             ",".join(COLUMNS) + "\nx,a,1,0,0.0,,person,1,2,3,4,0.9,0.5,final,0,,\n",
             "line 2: .*'x'",
@@ -139,6 +141,43 @@ def test_a_last_line_that_was_cut_off_is_left_out(tmp_path: Path, caplog: pytest
     path.write_text(path.read_text()[:-3])
     assert [linked.row.frame_index for linked in read_trajectories(path)] == [0, 1]
     assert "trajectories.csv was cut off" in caplog.text
+    with pytest.raises(InputError, match="line 4: it has no end, so it may be cut off"):
+        list(read_trajectories(path, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("values", "problem"),
+    [
+        pytest.param({"x2": "10.00"}, "the box is 0 px wide and 60 px high", id="no width"),
+        pytest.param({"y2": "19.00"}, "the box is 20 px wide and -1 px high", id="upside down"),
+        pytest.param({"frame_index": "-1"}, "the frame is 1 before the first", id="before the first"),
+        pytest.param({"global_id": "-1"}, "global_id is -1, but ids are not negative", id="nobody"),
+    ],
+)
+def test_what_a_finished_run_never_leaves_is_refused_where_it_matters(
+    tmp_path: Path, values: dict[str, str], problem: str
+) -> None:
+    path = write(tmp_path, [row(0)])
+    header, line = (text.split(",") for text in path.read_text().splitlines())
+    for name, value in values.items():
+        line[header.index(name)] = value
+    path.write_text(f"{','.join(header)}\n{','.join(line)}\n")
+    assert len(list(read_trajectories(path))) == 1
+    with pytest.raises(InputError, match=f"line 2: {problem}"):
+        list(read_trajectories(path, strict=True))
+
+
+def test_columns_in_another_order_and_of_others(tmp_path: Path) -> None:
+    rows = [row(0, world_xy_m=(1.5, 2.25)), row(3, camera_id="b", track_id=5, global_id=9, final=True)]
+    path = write(tmp_path, rows)
+    lines = [text.split(",") for text in path.read_text().splitlines()]
+    path.write_text("\ufeff" + "".join(",".join(["note", *reversed(line)]) + "\n\n" for line in lines))
+    assert list(read_trajectories(path, strict=True)) == rows
+    # Without the columns of links a row is somebody's, provisionally.
+    kept = [n for n, name in enumerate(lines[0]) if not name.startswith("link_")]
+    path.write_text("".join(",".join(line[n] for n in kept) + "\n" for line in lines))
+    links = [linked.link for linked in read_trajectories(path)]
+    assert [(link.global_id, link.confidence, link.final) for link in links] == [(1, 1.0, False), (9, 1.0, False)]
 
 
 def test_rows_reach_the_disk_within_half_a_second_also_if_no_more_come(tmp_path: Path) -> None:
@@ -227,7 +266,7 @@ def test_the_output_folder_is_made_with_its_parents(tmp_path: Path) -> None:
     clear_results(tmp_path / "deep" / "down", overwrite=False)
     assert (tmp_path / "deep" / "down").is_dir()
     (tmp_path / "file").touch()
-    with pytest.raises(InputError, match=r"output folder .*file cannot be made"):
+    with pytest.raises(InputError, match=r"output folder .*file cannot be created"):
         clear_results(tmp_path / "file", overwrite=False)
 
 

@@ -93,9 +93,9 @@ def test_a_file_cut_off_inside_a_batch_gives_the_batches_before(
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        pytest.param(b"", "is no file of saved tracklets; `track` writes one", id="empty"),
-        pytest.param(b"global_id,camera_id\n", "is no file of saved tracklets", id="text"),
-        pytest.param(None, "is no file of saved tracklets", id="missing"),
+        pytest.param(b"", "is not a file of saved tracklets; `track` writes one", id="empty"),
+        pytest.param(b"global_id,camera_id\n", "is not a file of saved tracklets", id="text"),
+        pytest.param(None, "is not a file of saved tracklets", id="missing"),
     ],
 )
 def test_other_files_are_refused(tmp_path: Path, content: bytes | None, message: str) -> None:

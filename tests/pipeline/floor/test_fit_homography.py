@@ -105,7 +105,7 @@ def test_a_table_saved_by_excel(tmp_path: Path) -> None:
     assert image.tolist() == [[1, 2]]
     assert floor.tolist() == [[3, 4]]
     path.write_bytes(text.encode("utf-16"))
-    with pytest.raises(InputError, match="no UTF-8 text"):
+    with pytest.raises(InputError, match="not UTF-8 text"):
         read_pairs(path)
 
 

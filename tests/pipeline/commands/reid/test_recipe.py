@@ -58,7 +58,7 @@ def test_quality_falls_until_all_data_sets_fit(tmp_path: Path) -> None:
 def test_a_file_that_is_no_pack_is_named(tmp_path: Path) -> None:
     (tmp_path / "shop.zip").write_bytes(b"none")
     for name in ("shop.zip", "street.zip"):
-        with pytest.raises(InputError, match=f"{name} is no file of"):
+        with pytest.raises(InputError, match=f"{name} is not a file of"):
             unpack(tmp_path / name, tmp_path)
 
 

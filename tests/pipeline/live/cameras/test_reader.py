@@ -146,7 +146,7 @@ def test_changes_of_a_cameras_clock_are_logged_once(caplog: pytest.LogCaptureFix
     assert [text for text in told if "jumped" not in text] == [
         "camera a: its clock is +20.0 s from this machine's, more than live.max_clock_offset_s; its times are "
         "corrected by that. Let camera and machine use the same time server",
-        "camera a: its clock is right again; its times are taken as they are",
+        "camera a: its clock is right again; its times are used unchanged",
     ]
 
 

@@ -83,7 +83,7 @@ def test_the_login_form_lets_in_whoever_has_the_token() -> None:
     with Browser(500, 700) as browser:
         browser.driver.get(server.url)
         browser.find("#token").send_keys("wrong", Keys.ENTER)
-        browser.until(lambda: "That was not the token" in browser.text(".alert"), "the refusal")
+        browser.until(lambda: "Wrong token" in browser.text(".alert"), "the refusal")
         browser.find("#token").send_keys(TOKEN, Keys.ENTER)
         browser.until(lambda: browser.text("#ready").startswith("● watching"), "the page")
         browser.find("#logout button").click()

@@ -196,7 +196,7 @@ def test_a_browser_logs_in_with_a_form_and_out_again() -> None:
         assert client.get("/login").status_code == 200
         refused = client.post("/login", data={"token": "wrong"})
         assert refused.status_code == 401
-        assert "That was not the token" in refused.text
+        assert "Wrong token" in refused.text
         assert COOKIE not in client.cookies
         entered = client.post("/login", data={"token": TOKEN})
         assert (entered.status_code, entered.headers["location"]) == (303, "/")

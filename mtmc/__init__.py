@@ -1,4 +1,4 @@
-"""Track people across several cameras: the interface for programs.
+"""Track people across several cameras: the Python interface.
 
     import mtmc
 
@@ -7,7 +7,7 @@
     for linked in mtmc.read_trajectories("results/trajectories.csv"):
         print(linked.link.global_id, linked.row.camera_id, linked.row.time_s, linked.row.xyxy)
 
-Everything is loaded at its first use, so that `import mtmc` costs nothing.
+Everything is loaded at its first use, so that `import mtmc` is fast.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def __dir__() -> list[str]:
 
 
 def hidden_by() -> dict[str, Path]:
-    """Packages of this project that others of the same name hide, and where those are."""
+    """Return the packages of this project that others of the same name hide, and the location of those others."""
     found = {}
     for package in ("pipeline", "reid", "detectors"):
         spec = find_spec(package)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def main() -> None:
-    """Run the command line. Packages of others that have the names of this project's stand back here."""
+    """Run the command line; the packages of this project take precedence over others of the same name."""
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
     from pipeline.cli import main as run
 

@@ -1,4 +1,4 @@
-"""Embeddings of pictures that each show one person."""
+"""Embeds images that each show one person."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from pipeline.sources.images import read_image
 
 
 def embed_images(paths: Iterable[str | Path], config: Config | None = None) -> NDArray[np.float32]:
-    """Embeddings (N, D) float32, L2-normalised, of N picture files that each show one person.
+    """Return the embeddings (N, D) float32, L2-normalised, of N image files that each show one person.
 
-    Two pictures show one person the more probably, the nearer 1 the product of their embeddings is.
+    The nearer the dot product of two embeddings is to 1, the more probably they show the same person.
 
     Args:
-        config: its `embedder` section says with what; None takes the shipped model.
+        config: its `embedder` section names the model; None takes the shipped model.
 
     Raises:
-        InputError: a file is no picture, or there is no embedder.
+        InputError: a file is not an image, or there is no embedder.
     """
     embedder = build_embedder(config or load_config())
     if embedder is None:
@@ -37,5 +37,5 @@ def _picture(path: Path) -> NDArray[np.uint8]:
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from error
     if image is None:
-        raise InputError(f"{path} is no picture, or is cut off")
+        raise InputError(f"{path} is not a picture, or is cut off")
     return image

@@ -1,4 +1,4 @@
-"""From a configuration to the parts of a run: the one place where everything is built."""
+"""Builds the parts of a run from a configuration."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ if TYPE_CHECKING:
 _NOTED_PACKAGES = ("torch", "openvino", "ultralytics", "timm", "numpy", "opencv-python", "av", "lap", "pyarrow")
 _log = logging.getLogger(__name__)
 
-# The first batch of a network can take many times as long as the others.
+# Image size of the warm-up: the first batch of a network can take many times as long as the others.
 _WARM_UP_WH = (1280, 720)
 
 
 def open_sources(config: Config) -> tuple[list[FrameSource], datetime | None]:
-    """All recordings, opened, and the date and time of second 0 of the clock they share (None if unknown).
+    """Open all recordings; return them, and the date and time of second 0 of the clock they share (None if unknown).
 
     Raises:
-        InputError: there is no camera, or a recording cannot be opened; those opened before are closed again.
+        InputError: there is no camera, or a recording cannot be opened; those already open are closed.
     """
     if not config.cameras:
         raise InputError("there is no camera: name a SOURCE, or cameras in the configuration")
@@ -55,13 +55,13 @@ def open_sources(config: Config) -> tuple[list[FrameSource], datetime | None]:
 
 
 def close_sources(sources: list[FrameSource]) -> None:
-    """Close them all."""
+    """Close all sources."""
     for source in sources:
         source.close()
 
 
 def build_detector(config: Config) -> Detector:
-    """The detector that `config.detector` describes."""
+    """Build the detector that `config.detector` describes."""
     from detectors.yolo import YoloDetector
 
     settings = config.detector
@@ -80,7 +80,8 @@ def build_detector(config: Config) -> Detector:
 
 
 def build_embedder(config: Config) -> NetworkEmbedder | None:
-    """The embedder that `config.embedder` describes, with each camera's row of its camera table; None without one."""
+    """Build the embedder that `config.embedder` describes, with each camera's row of its camera table; None if there
+    is none."""
     settings = config.embedder
     if settings.weights is None:
         return None
@@ -106,15 +107,15 @@ def build_embedder(config: Config) -> NetworkEmbedder | None:
 
 
 def build_live(config: Config) -> tuple[Models, MatchLimits]:
-    """The models of a live run, warmed up, so that no camera waits for them, and their limits.
+    """Return the models of a live run, warmed up so that no camera waits for them, and their match limits.
 
     Raises:
-        InputError: weights are missing or do not fit.
+        InputError: weights are missing or unsuitable.
     """
     detector, embedder = build_detector(config), build_embedder(config)
     width, height = _WARM_UP_WH
     blank = np.zeros((height, width, 3), np.uint8)
-    # The result is thrown away; nothing is ever tracked in a picture that no camera took.
+    # The result is discarded: nothing is tracked in an image that no camera took.
     count = min(max(len(config.cameras), 1), config.detector.max_batch)
     detector.detect([Frame("warm-up", 0, 0.0, _WARM_UP_WH, blank)] * count)
     if embedder is not None and config.cameras:
@@ -125,14 +126,14 @@ def build_live(config: Config) -> tuple[Models, MatchLimits]:
 
 
 def match_limits(config: Config, embedder_hash: str) -> MatchLimits:
-    """A number for each limit: from the configuration, else from the calibration of the site file, else of the
-    weights, if the run's embeddings are theirs.
+    """Return a number for each match limit: from the configuration, else from the calibration of the site file, else
+    from that of the weights, if they computed the run's embeddings.
 
     Args:
         embedder_hash: of the run's embeddings; '' if there are none.
     """
     if not wants_calibration(config):
-        return resolved_limits(config, None)  # without weights, which a run on saved embeddings does not need
+        return resolved_limits(config, None)  # does not need the weights, which a run on saved embeddings may lack
     settings = config.embedder
     calibration, site = None, None
     if embedder_hash and settings.site is not None:
@@ -141,7 +142,7 @@ def match_limits(config: Config, embedder_hash: str) -> MatchLimits:
         site = load_site(Path(settings.site))
         if site.embedding_hash == embedder_hash:
             calibration = Calibration.from_card(site.card)
-    # A site's file carries the hash of the model in front of its own.
+    # The hash of embeddings at a site begins with the hash of the model.
     if embedder_hash and calibration is None and embedder_hash.split("+")[0] == embeddings_hash(config):
         calibration = Calibration.from_card(_card(config))
         if calibration is not None and site is not None and site.means is not None:
@@ -150,17 +151,17 @@ def match_limits(config: Config, embedder_hash: str) -> MatchLimits:
     if embedder_hash and calibration is None:
         _log.warning(
             "the embedding model was never calibrated: two tracks up to the cosine distance %.2f count as one "
-            "person. 'mtmc reid calibrate' finds the right limit",
+            "person. 'mtmc reid calibrate' measures the right limit",
             limits.linker.cosine,
         )
     return limits
 
 
 def embeddings_hash(config: Config) -> str:
-    """The hash of what the embedding model computes, whatever its calibration and site; '' without a model.
+    """Return the hash of what the embedding model computes, whatever its calibration and site; '' without a model.
 
     Raises:
-        InputError: the file is missing or holds no such model.
+        InputError: the file is missing or does not hold an embedding model.
     """
     if config.embedder.weights is None:
         return ""
@@ -170,7 +171,7 @@ def embeddings_hash(config: Config) -> str:
 
 
 def _card(config: Config) -> Mapping[str, Any]:
-    """What is known of the embedding model; empty without one."""
+    """Return the card of the embedding model; empty without a model."""
     if config.embedder.weights is None:
         return {}
     from reid.embedding_model import embedding_card
@@ -179,7 +180,7 @@ def _card(config: Config) -> Mapping[str, Any]:
 
 
 def versions() -> dict[str, str]:
-    """Versions of this program, of Python and of the packages that results depend on."""
+    """Return the versions of this program, of Python and of the packages that results depend on."""
     found = {"python": platform.python_version()}
     for package in ("mtmc", *_NOTED_PACKAGES):
         try:
@@ -191,7 +192,7 @@ def versions() -> dict[str, str]:
 
 def _open(camera: CameraConfig, start_s: float) -> FrameSource:
     if is_stream(camera.source):
-        raise InputError(f"camera {camera.name}: {camera.source} is a live stream; `mtmc live` watches it")
+        raise InputError(f"camera {camera.name}: {camera.source} is a live stream; use `mtmc live` for it")
     source = open_source(
         camera.name,
         camera.source,

@@ -1,4 +1,4 @@
-"""The command line: which commands there are, and how errors become one line and an exit code."""
+"""The command line: its commands, and the conversion of errors to one line and an exit code."""
 
 from __future__ import annotations
 
@@ -60,15 +60,15 @@ def options(
             "--verbose",
             "-v",
             count=True,
-            help="Say more: -v what is done, -vv every detail; also after the command.",
+            help="Log more: -v progress, -vv every detail; may also follow the command.",
         ),
     ] = 0,
     quiet: Annotated[
-        bool, typer.Option("--quiet", "-q", help="Say errors and results alone; also after the command.")
+        bool, typer.Option("--quiet", "-q", help="Show only errors and results; may also follow the command.")
     ] = False,
     show_version: Annotated[
         bool,
-        typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and stop."),
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit."),
     ] = False,
 ) -> None:
     """Track people across several cameras."""
@@ -96,7 +96,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _global_options_first(arguments: Sequence[str]) -> list[str]:
-    """-v, -vv and -q may stand anywhere before a `--`; no command has options of these names."""
+    """Move -v, -vv and -q to the front: they may stand anywhere before a `--`, as no command has options of these
+    names."""
     end = arguments.index("--") if "--" in arguments else len(arguments)
     first = [text for text in arguments[:end] if _GLOBAL.fullmatch(text)]
     return [*first, *(text for text in arguments[:end] if not _GLOBAL.fullmatch(text)), *arguments[end:]]

@@ -16,7 +16,7 @@ from pipeline.commands.demo import DEMO_CONFIG
 from pipeline.config.config import load_config
 from pipeline.core.boxes import iou_matrix
 from pipeline.files.mot_files import read_ground_truth
-from pipeline.files.trajectory_boxes import read_trajectories
+from pipeline.files.trajectory_boxes import read_trajectory_boxes
 from tests.helpers.demo_clips import SCENE, cut, cut_ground_truth
 
 # 7 s in which people are in the overlap of two views and others walk from one view into another.
@@ -73,7 +73,7 @@ def test_people_stand_where_the_ground_truth_says(run_folder: Path) -> None:
             for row in csv.DictReader(file)
         }
     errors_m = []
-    for camera, tracks in read_trajectories(run_folder / "out/trajectories.csv").items():
+    for camera, tracks in read_trajectory_boxes(run_folder / "out/trajectories.csv").items():
         truth = read_ground_truth(SCENE / f"{camera}_gt.txt")
         with (run_folder / "out/trajectories.csv").open() as file:
             world = [(r["world_x_m"], r["world_y_m"]) for r in csv.DictReader(file) if r["camera_id"] == camera]

@@ -1,1 +1,1 @@
-"""From the detections of a tick to rows with global ids."""
+"""Turns the detections of a tick into rows with global ids."""

@@ -1,7 +1,7 @@
-"""From the detections of a tick to rows with global ids: plan, embed, track, link.
+"""Turns the detections of a tick into rows with global ids: plan, embed, track, link.
 
-This is all that happens between a detector and a file, for recordings and live video alike; it has no clock and no
-thread of its own.
+This covers everything between a detector and a file, for recordings and for live video; it has no clock and no thread
+of its own.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ from pipeline.single_camera.tracker import SingleCameraTracker, TrackedFrame
 
 DetectedFrame = tuple[Frame, Detections]
 
-# A camera with fewer frames than one in so many `max_silence_s` is one that stops again and again: rows of all
-# cameras wait for its tracks, and no such camera shows where people go.
+# Largest frame period of a camera, in units of `max_silence_s`. A slower camera counts as one that stops: rows of all
+# cameras would wait for its tracks, although it does not show where people go.
 _SLOWEST_PACE = 10
 
 
 @dataclass(frozen=True)
 class Associated:
-    """What a tick led to: rows that are ready to be written, and the tracks that ended."""
+    """The result of a tick: rows that are ready to be written, and the tracks that ended."""
 
     rows: list[LinkedRow]
     ended: list[Tracklet]
@@ -47,25 +47,26 @@ class Associator:
     """Holds the trackers of all cameras and the linker between them.
 
     Args:
-        geometries: by camera id; its order is the order of the cameras.
-        new_tracker: called once for each camera; a camera that comes back keeps its tracker, and so the count of its
-            track ids.
-        embedder: None when saved detections bring all the embeddings that there will be.
+        geometries: by camera id; their order is the order of the cameras.
+        new_tracker: called once for each camera. A camera that comes back keeps its tracker, so its track ids
+            continue.
+        embedder: None if the saved detections hold all embeddings that are used.
         class_names: of the detector.
-        hold_s: how long rows wait for the id that linking finds.
-        max_detections: boxes of a frame that are used, the most confident ones.
-        max_silence_s: the tracks of a camera that gives no frames for longer than this, and than its own pace
-            explains, end: it has stopped, or its recording is over. No pace explains more than 20 times this.
-        unconfirmed_wait_s: rows wait for tracks that are not confirmed yet, so that all rows come in order of time;
-            but not for those of a camera that has been silent for this long. Without a limit they wait until such
-            tracks end.
+        hold_s: how long rows are held back until linking has assigned their ids.
+        max_detections: number of boxes used in a frame, the most confident ones.
+        max_silence_s: a camera's tracks end when it gives no frames for longer than this and for longer than two of
+            its frame periods: it has stopped, or its recording is over. Two frame periods count as at most 20 times
+            this.
+        unconfirmed_wait_s: rows wait for tracks that are not confirmed yet, so that all rows come in order of time,
+            but not for tracks of a camera that has been silent for this long. If infinite, rows wait until these
+            tracks are confirmed or end.
 
     Attributes:
-        linker: between the cameras.
-        boxes: used, by camera.
-        people: confirmed tracks in the newest frame of each camera; 0 once it has been silent and they ended.
-        late_frames: left out because they were not later than the one before, by camera.
-        embedded_crops: in all.
+        linker: the linker between the cameras.
+        boxes: number of boxes used, by camera.
+        people: number of confirmed tracks in the newest frame of each camera; 0 after a silence that ended them.
+        late_frames: number of frames left out because they were not later than the previous one, by camera.
+        embedded_crops: number of crops with an embedding.
     """
 
     def __init__(
@@ -102,20 +103,19 @@ class Associator:
         self.embedded_crops = 0
 
     def live_tracks(self, camera_id: str) -> int:
-        """Tracks of a camera that are held in memory, in any state."""
+        """Return the number of tracks of a camera in memory, in any state."""
         return self._trackers[camera_id].live_tracks
 
     @property
     def rows_held(self) -> int:
-        """Rows that wait for their ids."""
+        """Number of rows that wait for their ids."""
         return len(self._rows)
 
     def process(self, tick: Sequence[DetectedFrame]) -> Associated:
-        """Take in one tick: at most one frame of a camera, ticks in order of time.
+        """Process one tick: at most one frame of each camera, ticks in order of time.
 
-        A frame that is not later than its camera's last one is left out and counted, and so are boxes that lie
-        outside the picture. The result does not depend on the order of the cameras in a tick, nor on that of the boxes
-        in a frame.
+        A frame that is not later than its camera's previous one is left out and counted. Boxes outside the image are
+        left out. The result does not depend on the order of the cameras in a tick or of the boxes in a frame.
         """
         tick = sorted(self._in_time(tick), key=lambda item: item[0].camera_id)
         ended = [record for frame, _ in tick for record in self._end_silent(frame.camera_id, frame.time_s)]
@@ -137,13 +137,13 @@ class Associator:
         return self._settled(begin_s, ended)
 
     def advance(self, now_s: float) -> Associated:
-        """No frame came until this time: give out the rows that need not wait any longer, end silent tracks, and
-        forget whom nobody has seen for too long."""
+        """Advance the time without a frame: release the rows that need not wait any longer, end the tracks of silent
+        cameras, and forget identities that no camera has seen for too long."""
         self.linker.forget(now_s)
         return self._settled(now_s, [])
 
     def set_camera(self, camera_id: str, geometry: CameraGeometry) -> Associated:
-        """A camera that is new, or whose picture is another now; the tracks that it had end."""
+        """Add a camera, or set the geometry of a camera whose image has changed; the tracks that it had end."""
         ended = self.end_tracks(camera_id)
         self._geometries[camera_id] = geometry
         if camera_id not in self._trackers:
@@ -152,7 +152,7 @@ class Associator:
         return ended
 
     def end_tracks(self, camera_id: str) -> Associated:
-        """The camera's tracks get no more boxes."""
+        """End all tracks of the camera."""
         tracker = self._trackers.get(camera_id)
         ended = [] if tracker is None else self.linker.end(camera_id, tracker.finish())
         self.people[camera_id] = 0
@@ -165,7 +165,7 @@ class Associator:
         return Associated(rows, [record.summary() for record in ended])
 
     def finish(self) -> Associated:
-        """End all tracks and give out all rows that are left."""
+        """End all tracks and release all remaining rows."""
         for tracker in self._trackers.values():
             tracker.finish()
         ended = self.linker.finish()
@@ -195,11 +195,11 @@ class Associator:
             pace.add(frame.time_s)
 
     def _last_s(self, camera_id: str, default_s: float) -> float:
-        """Time of the camera's newest frame; `default_s` before the first."""
+        """Return the time of the camera's newest frame; `default_s` before the first."""
         return self._pace[camera_id].last_s if camera_id in self._pace else default_s
 
     def _end_silent(self, camera_id: str, now_s: float) -> list[TrackRecord]:
-        """End the camera's tracks if it has given no frame for too long until now."""
+        """End the camera's tracks if it has given no frame for too long."""
         pace, tracker = self._pace.get(camera_id), self._trackers[camera_id]
         if pace is None or not tracker.live_tracks:
             return []
@@ -209,7 +209,7 @@ class Associator:
         return self.linker.end(camera_id, tracker.finish())
 
     def _settled_before(self, now_s: float) -> float:
-        """Rows before this time are complete: no track can still add one."""
+        """Return the time before which rows are complete: no track can still add one."""
         waiting = (
             tracker.oldest_unconfirmed_s
             for camera_id, tracker in self._trackers.items()
@@ -218,8 +218,8 @@ class Associator:
         return min(now_s - self._hold_s, min(waiting, default=np.inf))
 
     def _embed(self, frames: Sequence[DetectedFrame], wanted: Sequence[IntArray]) -> list[Detections]:
-        """The detections with embeddings at the wanted rows and nowhere else: saved ones if they came with the
-        detections, computed ones otherwise, in one batch for all cameras."""
+        """Return the detections with embeddings at the wanted rows only: saved ones if the detections have them,
+        otherwise computed in one batch for all cameras."""
         results = [_only(detections, rows) for (_, detections), rows in zip(frames, wanted, strict=True)]
         missing = [
             index
@@ -260,7 +260,7 @@ class Associator:
         return [record for tracked in tick for record in observed[tracked.camera_id].ended]
 
     def _add_early(self, record: TrackRecord, box: Observation) -> None:
-        """A box from before its track was confirmed."""
+        """Add a box from before its track was confirmed."""
         xyxy, confidence = box.xyxy[None], np.array([box.confidence])
         floor_xy_m = self._geometries[record.camera_id].floor_xy_m(xyxy)
         self._add(record.camera_id, [record], (box.frame_index, box.time_s), xyxy, confidence, floor_xy_m)
@@ -274,10 +274,10 @@ class Associator:
         confidence: NDArray[np.floating[Any]],
         floor_xy_m: NDArray[np.float64] | None,
     ) -> None:
-        """Boxes of one frame to rows, cut off at the border of the picture; those wholly outside are none.
+        """Add the boxes of one frame as rows, clipped to the image; boxes wholly outside are left out.
 
         Args:
-            records: of their tracks.
+            records: the records of their tracks.
             when: (frame_index, time_s).
             floor_xy_m: (N, 2), None without a homography.
         """
@@ -303,7 +303,8 @@ class Associator:
 
 
 def _only(detections: Detections, rows: IntArray) -> Detections:
-    """`detections` with embeddings at `rows` alone, so that replaying saved ones does what computing them does."""
+    """Return `detections` with embeddings at `rows` only, so that replaying saved ones gives the same result as
+    computing them."""
     if detections.embedded is None:
         return detections
     wanted = np.zeros(len(detections), np.bool_)
@@ -312,7 +313,7 @@ def _only(detections: Detections, rows: IntArray) -> Detections:
 
 
 def embed_all(embedder: Embedder, frames: Iterable[DetectedFrame]) -> list[DetectedFrame]:
-    """Every box of every frame with its embedding, for saving."""
+    """Embed every box of every frame, for saving."""
     pairs = list(frames)
     crops = embedder.embed([frame for frame, _ in pairs], [detections.xyxy for _, detections in pairs])
     return [

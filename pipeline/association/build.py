@@ -1,4 +1,4 @@
-"""The one builder of what stands between detections and rows, for recordings, live video and benchmarks."""
+"""Builds everything between detections and rows, for recordings, live video and benchmarks."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pipeline.cross_camera.second_pass import SecondPass
 from pipeline.floor.camera_geometry import CameraGeometry
 from pipeline.single_camera.tracker import SingleCameraTracker
 
-# Live rows wait for a track that is about to be confirmed; not for one of a camera that went silent meanwhile.
+# Live rows wait for a track that is about to be confirmed, but not if its camera has gone silent.
 _LIVE_UNCONFIRMED_WAIT_S = 0.5
 
 
@@ -30,12 +30,12 @@ def build_associator(
     clock: StageClock,
     on_correction: Callable[[Correction], None] | None = None,
 ) -> Associator:
-    """Trackers, linker and the rows that wait for ids.
+    """Build the trackers, the linker and the buffer of rows that wait for ids.
 
     Args:
         geometries: by camera, in the order of the cameras; live cameras may be added later.
-        on_correction: of a live run, where no second pass follows and the waiting times of `config.live` hold: called
-            with each correction of rows that were given out.
+        on_correction: given in a live run, where no second pass follows and the waiting times of `config.live` apply;
+            called with each correction of released rows.
     """
     live = on_correction is not None
     linker = OnlineLinker(
@@ -60,5 +60,5 @@ def build_associator(
 
 
 def build_second_pass(config: Config, limits: MatchLimits, camera_ids: Sequence[str]) -> SecondPass:
-    """The second pass over the tracklets of these cameras."""
+    """Build the second pass over the tracklets of these cameras."""
     return SecondPass(camera_ids, config.second_pass, config.linker, limits.second_pass)

@@ -1,11 +1,11 @@
-"""How fast a camera's frames follow one another, whatever gaps there are between some of them."""
+"""Estimates the time between two frames of a camera, whatever pauses there are between some of them."""
 
 from __future__ import annotations
 
 from collections import deque
 from statistics import median_low
 
-# Of so many gaps the middle one counts: up to two of them may be pauses, or bursts.
+# The median of this many gaps is used: up to two of them may be pauses, or bursts.
 _GAPS = 5
 
 
@@ -13,7 +13,7 @@ class FramePace:
     """The time between two frames of a camera, from its newest ones.
 
     Args:
-        slowest_s: a longer gap counts as this; and so does the pace as long as only one frame is known.
+        slowest_s: a longer gap counts as this; it is also the period while only one frame is known.
 
     Attributes:
         last_s: time of the newest frame.
@@ -25,7 +25,7 @@ class FramePace:
         self.last_s = first_s
 
     def add(self, time_s: float) -> None:
-        """Another frame, later than the one before."""
+        """Add a frame, later than the previous one."""
         self._gaps_s.append(min(time_s - self.last_s, self._slowest_s))
         self.last_s = time_s
 

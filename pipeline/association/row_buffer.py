@@ -1,4 +1,4 @@
-"""Holds rows back for a moment, so that they are written in order and with the id that linking finds."""
+"""Holds rows back briefly, so that they are written in order and with the id that linking assigns."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from pipeline.cross_camera.track_record import TrackRecord
 
 
 class RowBuffer:
-    """A queue of rows by time, camera and track.
+    """A queue of rows in order of time, camera and track.
 
     Args:
-        camera_ids: in the order in which rows of one time are written.
-        link_of: the current link of a track, asked when its row leaves the buffer.
+        camera_ids: in the order in which rows of the same time are written.
+        link_of: called with a track when its row leaves the buffer; returns the track's current link.
     """
 
     def __init__(self, camera_ids: list[str], link_of: Callable[[TrackRecord], Link]) -> None:
@@ -26,16 +26,16 @@ class RowBuffer:
         return len(self._waiting)
 
     def add_camera(self, camera_id: str) -> None:
-        """Another camera, after all others in order."""
+        """Add a camera, after all others in order."""
         self._camera_row.setdefault(camera_id, len(self._camera_row))
 
     def add(self, row: TrajectoryRow, record: TrackRecord) -> None:
-        """Take in a row of the track `record`."""
+        """Add a row of the track `record`."""
         self._waiting.append((row.time_s, self._camera_row[row.camera_id], row.track_id, row, record))
 
     def release(self, before_s: float) -> list[LinkedRow]:
-        """The rows with a time before `before_s`, in order, with the links their tracks have now."""
-        # What waited before is in order, and new rows nearly are: such a list is sorted in linear time.
+        """Return the rows with a time before `before_s`, in order, with the current links of their tracks."""
+        # Old rows are in order and new ones nearly so: sorting takes linear time.
         self._waiting.sort()
         end = bisect_left(self._waiting, before_s, key=lambda waiting: waiting[0])
         released = [LinkedRow(row, self._link_of(record)) for _, _, _, row, record in self._waiting[:end]]

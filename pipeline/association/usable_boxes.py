@@ -1,4 +1,4 @@
-"""Which detections can be people at all, whatever a detector or a file says."""
+"""Removes detections that cannot be people, whatever a detector or a file says."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ _FAR_PICTURES = 10
 
 
 def usable_boxes(detections: Detections, size_wh: tuple[int, int], max_detections: int) -> Detections:
-    """The boxes with an area inside the picture, from left to right; of too many the most confident ones. A box that
-    reaches further outside than ten pictures is none: the area of such a one could be beyond what float32 holds.
+    """Return the boxes with an area inside the image, from left to right; if there are too many, the most confident
+    ones. A box with a coordinate beyond ten image sizes is left out: its area could overflow float32.
 
-    The order makes ties break alike in whatever order a detector lists its boxes. The bound keeps a frame of noise from
-    taking time and memory that grow with the square of its boxes.
+    The fixed order makes ties independent of the order in which a detector lists its boxes. The limit keeps a frame of
+    noise from taking time and memory that grow with the square of its boxes.
 
     Args:
-        size_wh: (width, height) of the picture in pixels.
-        max_detections: how many are kept at most.
+        size_wh: (width, height) of the image in pixels.
+        max_detections: number of boxes that are kept at most.
     """
     left, top, right, bottom = detections.xyxy.T
     width, height = size_wh

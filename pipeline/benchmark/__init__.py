@@ -1,1 +1,1 @@
-"""The same saved detections through this project's trackers and those of others, scored alike."""
+"""Runs this project's trackers and those of others on the same saved detections, and scores all alike."""

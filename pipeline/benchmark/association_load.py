@@ -1,4 +1,4 @@
-"""What association costs when many cameras are full of people and many identities are remembered."""
+"""Measures the time of association with many crowded cameras and many known identities."""
 
 from __future__ import annotations
 
@@ -20,19 +20,20 @@ from pipeline.core.datatypes import Frame
 from pipeline.core.stage_clock import StageClock
 from pipeline.floor.camera_geometry import CameraGeometry
 
-# People of the simulated world keep their distance in a picture of this size.
+# In a picture of this size, people of the simulated world keep their distance.
 _SIZE_WH = (1920, 1080)
 _VIEW_S = 20.0
 
 
 @dataclass(frozen=True)
 class LoadFigures:
-    """What was measured.
+    """The measured figures.
 
     Attributes:
-        association_ms, peer_ms: per camera frame, of this project (linking included) and of the peer (one camera).
-        tracks: confirmed and visible per camera frame, on average.
-        identities, features: known at the end, and the mean number of features each has.
+        association_ms, peer_ms: milliseconds per camera frame, of this project (including linking) and of the peer (one
+            camera).
+        tracks: confirmed and visible tracks per camera frame, on average.
+        identities, features: identities known at the end, and the mean number of embeddings of each.
     """
 
     association_ms: float
@@ -53,12 +54,13 @@ def measure(
     warmup_s: float,
     measured_s: float,
 ) -> LoadFigures:
-    """Run simulated cameras, all seen by `people_in_view`, on one core; embedding is not part of the time.
+    """Run simulated cameras, each with `people_in_view` people, on one core; the time excludes embedding.
 
-    People walk from camera to camera; between two views so many are away that there are `identities` in all.
+    People walk from camera to camera. Between two views they are away for so long that there are `identities` in all.
 
     Args:
-        config: settings of tracker and linker; its cameras are not used, and limits are those without calibration.
+        config: settings of tracker and linker; its cameras are not used, and match limits are those without
+            calibration.
         peer: gets the boxes of the first camera.
         warmup_s: seconds of the world before measuring, until the identities are known.
     """
@@ -110,7 +112,7 @@ def _tick(world: SimulatedWorld, time_s: float, frame_index: int) -> list[Detect
     return list(zip(frames, world.detector().detect(frames), strict=True))
 
 
-# One black pixel stretched over the picture: it costs nothing.
+# One black pixel broadcast to the size of the picture, which takes no memory.
 _NO_PICTURE = np.broadcast_to(np.uint8(0), (_SIZE_WH[1], _SIZE_WH[0], 3))
 
 
@@ -127,7 +129,7 @@ def _peer_seconds(peer: Peer, frame_rate: float, ticks: list[list[DetectedFrame]
 
 @contextmanager
 def _one_core() -> Iterator[None]:
-    """Keep this thread on one core, where the system can."""
+    """Keep this thread on one core, if the system supports that."""
     if not hasattr(os, "sched_setaffinity"):
         yield
         return

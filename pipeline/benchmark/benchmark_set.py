@@ -1,4 +1,4 @@
-"""What a benchmark runs on: cameras as in any configuration, and their ground truth."""
+"""The input of a benchmark: cameras as in any configuration, and their ground truth."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ class BenchmarkSet:
     """Cameras that are scored together.
 
     Attributes:
-        name: of its file.
+        name: name of its file.
         config: cameras, detector and embedder; the tracking settings in it are the defaults.
         ground_truth: camera -> boxes with global ids, cropped as the camera is.
-        detections: camera -> saved detections, of sets without pictures; None where they are to be computed.
+        detections: camera -> saved detections, for sets without pictures; None if they are to be computed.
     """
 
     name: str
@@ -37,7 +37,7 @@ class BenchmarkSet:
 
 
 class _Rules(BaseModel):
-    """The keys of a set that are none of a configuration; see `read_benchmark_set`."""
+    """The keys of a set that a configuration does not have; see `read_benchmark_set`."""
 
     model_config = ConfigDict(strict=True)
 
@@ -49,21 +49,21 @@ class _Rules(BaseModel):
 
 
 def read_benchmark_set(path: Path, overrides: Mapping[str, Any] | None = None) -> BenchmarkSet:
-    """A configuration file with a few keys more: what the ground truth is, and by which rule it counts people.
+    """Read a configuration file with additional keys for the ground truth and its rule of counting people.
 
     - `ground_truth`: camera -> MOT ground truth (.txt).
-    - `identity_memory_s`: this ground truth gives people who come back after more seconds than this a new identity,
-      and so does the linker in this set. That is the rule of MOTChallenge; without the key people keep theirs.
+    - `identity_memory_s`: people who come back after more seconds than this have a new identity in the ground truth,
+      and get one from the linker in this set. That is the rule of MOTChallenge; without the key people keep theirs.
     - `same_person`: lists of ids of the ground truth that are one person.
     - `detections`: camera -> saved detections (.parquet); with them no pictures are needed.
-    - `config`: another configuration file to begin with.
+    - `config`: another configuration file to start from.
 
     Args:
-        overrides: as of `load_config`.
+        overrides: as in `load_config`.
 
     Raises:
-        InputError: the file or a ground truth cannot be read, a camera has none, two that `same_person` names are in
-            one picture, or other settings of tracking differ from the defaults: all sets are run with the same.
+        InputError: the file or a ground truth cannot be read, a camera has none, two ids of one `same_person` list are
+            in the same picture, or tracking settings differ from the defaults, which hold for all sets.
     """
     content = read_config_file(path)
     try:
@@ -106,7 +106,7 @@ def read_benchmark_set(path: Path, overrides: Mapping[str, Any] | None = None) -
 
 
 def _renamed(boxes: TrackBoxes, one_of: Mapping[int, int], path: Path, camera_id: str) -> TrackBoxes:
-    """The boxes under the ids that `one_of` gives to theirs; others keep theirs."""
+    """Return the boxes with the ids that `one_of` gives to theirs; other ids stay."""
     ids = np.array([one_of.get(i, i) for i in boxes.ids.tolist()], np.int64)
 
     def fail(first: int, second: int) -> NoReturn:

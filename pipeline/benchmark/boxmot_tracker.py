@@ -1,4 +1,4 @@
-"""BoT-SORT of boxmot with OSNet, in an environment of its own: its requirements differ from this project's."""
+"""BoT-SORT of boxmot with OSNet, in a separate environment: its requirements differ from those of this project."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ _MAJOR = "25"
 
 
 def boxmot_peer(python: Path, weights: Path) -> Peer:
-    """BoT-SORT with its package's defaults.
+    """Return BoT-SORT with the defaults of its package.
 
     Args:
         python: interpreter of an environment with boxmot 25.
-        weights: of the re-identification network, as boxmot names its files (osnet_x0_25_msmt17.pt or .onnx).
+        weights: of the re-identification network, named as boxmot names its files (osnet_x0_25_msmt17.pt or .onnx).
 
     Raises:
-        InputError: either is not there, or the environment has no boxmot, or another version of it.
+        InputError: a file is missing, or the environment has no boxmot, or another version of it.
     """
     for what, path in (("interpreter", python), ("weights", weights)):
         if not path.exists():
@@ -35,10 +35,10 @@ def boxmot_peer(python: Path, weights: Path) -> Peer:
     found = subprocess.run([python, "-c", ask], capture_output=True, text=True, check=False)
     if found.returncode:
         raise InputError(f"{python} cannot import boxmot: {found.stderr.strip().splitlines()[-1:]}")
-    version = found.stdout.split()[-1]  # the package may greet before
+    version = found.stdout.split()[-1]  # the package may print a greeting before
     if version.split(".")[0] != _MAJOR:
         raise InputError(
-            f"{python} has boxmot {version}, but {_MAJOR} is needed: others are called in other ways. "
+            f"{python} has boxmot {version}, but {_MAJOR} is needed: other versions have other interfaces. "
             f"Install 'boxmot=={_MAJOR}.*' there"
         )
     return Peer(f"boxmot {version} BoT-SORT + OSNet", partial(_Tracker, python, weights), needs_pictures=True)
@@ -46,7 +46,7 @@ def boxmot_peer(python: Path, weights: Path) -> Peer:
 
 class _Tracker(PeerTracker):
     def __init__(self, python: Path, weights: Path, frame_rate: float) -> None:
-        # Its settings file says 30 frames per second, whatever the video.
+        # The settings file of the package says 30 frames per second, whatever the video.
         command = [str(python), boxmot_worker.__file__, str(weights.resolve())]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
@@ -68,7 +68,7 @@ class _Tracker(PeerTracker):
     def close(self) -> None:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        with suppress(BrokenPipeError):  # a worker that died left unread bytes behind
+        with suppress(BrokenPipeError):  # a worker that died has left unread bytes
             self._process.stdin.close()
         self._process.wait(timeout=60)
         self._process.stdout.close()

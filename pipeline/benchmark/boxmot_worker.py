@@ -3,7 +3,7 @@
 Started by `pipeline.benchmark.boxmot_tracker`; imports nothing of this project. Frames come on standard input as two
 numpy arrays each, the picture (H, W, 3) uint8 BGR and the detections (N, 6) float32 (xyxy, confidence, class); tracks
 (M, 5) float64 (xyxy, id) go to standard output. Every array is in numpy's file format, after its length in bytes (8,
-little endian). Whatever else is printed goes to standard error.
+little endian). Everything else that is printed goes to standard error.
 """
 
 from __future__ import annotations

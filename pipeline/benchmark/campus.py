@@ -1,8 +1,8 @@
 """CAMPUS sequences (Xu et al., CVPR 2016) as a benchmark set: ground truth in Vatic's rows, saved detections, no video.
 
-A folder of the data set holds for each view `VIEW.txt.gz`, rows `track_id xmin ymin xmax ymax frame lost occluded
-generated label` with ids that all views share, and `VIEW-rendered.detections.json.gz`, the boxes of a detector as
-shares of the picture.
+A folder of the data set has two files per view: `VIEW.txt.gz` with rows `track_id xmin ymin xmax ymax frame lost
+occluded generated label`, whose ids are shared by all views, and `VIEW-rendered.detections.json.gz` with the boxes of
+a detector as shares of the picture size.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from pipeline.core.datatypes import Detections, Frame, IntArray
 from pipeline.core.errors import InputError
 
 _TRUTH, _DETECTIONS = ".txt.gz", "-rendered.detections.json.gz"
-# Where a box is cut off by the picture's lower border, its bottom is not where the person stands.
+# If the lower border of the picture cuts a box off, its bottom is not where the person stands.
 _BORDER_PX = 20
-# Views that share fewer boxes of one person in one frame are not taken to overlap.
+# Views that share fewer boxes of the same person in the same frame do not count as overlapping.
 _FEWEST_SHARED = 200
-# So many boxes say all about a camera.
+# Number of boxes that is enough to fit a camera.
 _SAMPLES = 300
 
 
@@ -44,9 +44,9 @@ class View:
         frame_rate: frames per second.
         ids, frame_index: (N,) of the visible boxes of the ground truth.
         xyxy: (N, 4) px.
-        found: frame index -> (M, 5) the detector's boxes xyxy in px and confidence.
-        frames: its length.
-        detections_hash: of the file they come from.
+        found: frame index -> (M, 5), the detector's boxes: xyxy in px and confidence.
+        frames: number of frames.
+        detections_hash: of the file with the detections.
     """
 
     name: str
@@ -62,8 +62,8 @@ class View:
 
 @dataclass(frozen=True)
 class Overlap:
-    """Two views that see the same floor, and how far apart they put people: medians in metres where the cameras were
-    fitted and in the rest."""
+    """Two views of the same floor, and the median distance in metres between their positions of the same people: in the
+    frames that were fitted, and in the rest."""
 
     views: tuple[str, str]
     fitted_m: float
@@ -71,7 +71,7 @@ class Overlap:
 
 
 def read_views(folder: Path) -> list[View]:
-    """All views of a sequence.
+    """Read all views of a sequence.
 
     Raises:
         InputError: a file is missing or has another form.
@@ -83,14 +83,14 @@ def read_views(folder: Path) -> list[View]:
 
 
 def fit_cameras(views: list[View], folder: Path, until: int) -> tuple[dict[str, Any], list[Overlap]]:
-    """Homographies of the views that overlap another, by the people of the frames before `until`.
+    """Fit homographies for the views that overlap another, using the people in the frames before `until`.
 
     Returns:
-        View -> (3, 3) pixel to floor in metres, and how well it fits. A view that overlaps several is fitted with the
-        one that shows most of its people.
+        View -> (3, 3) from pixels to the floor in metres, and how well they fit. A view that overlaps several is fitted
+        with the one that shares most people with it.
 
     Raises:
-        InputError: scene_metadata.xml is missing, or does not know a view that overlaps another.
+        InputError: scene_metadata.xml is missing, or does not have a view that overlaps another.
     """
     metadata = folder / "scene_metadata.xml"
     poses = read_poses(metadata)
@@ -123,10 +123,10 @@ def fit_cameras(views: list[View], folder: Path, until: int) -> tuple[dict[str, 
 
 
 def write_set(views: list[View], homographies: Mapping[str, Any], begin: int, folder: Path) -> Path:
-    """A benchmark set of the frames from `begin` on: set.yaml, ground truth and detections of each view.
+    """Write a benchmark set of the frames from `begin` on: set.yaml, ground truth and detections of each view.
 
     Returns:
-        The set's file.
+        The file of the set.
     """
     folder.mkdir(parents=True, exist_ok=True)
     cameras = []
@@ -160,7 +160,7 @@ def _read_view(folder: Path, name: str) -> View:
         frame_rate, frames = float(video["fps"]), int(video["total_frames"])
         found = {int(frame["frame_number"]): _boxes(frame["detections"], size_wh) for frame in content["frames"]}
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{folder}: {name} is no view of a CAMPUS sequence ({error})") from error
+        raise InputError(f"{folder}: {name} is not a view of a CAMPUS sequence ({error})") from error
     rows = rows[rows[:, 6] == 0]  # the others are marked as outside the picture
     return View(
         name=name,
@@ -190,7 +190,7 @@ def _usable(view: View) -> NDArray[np.bool_]:
 
 
 def _shared(first: View, second: View, begin: int, end: int) -> tuple[IntArray, IntArray]:
-    """Rows of the same people in the same frames, of boxes that show the feet."""
+    """Return the rows of the same people in the same frames, for boxes that show the feet."""
     keys = []
     for view in (first, second):
         rows = np.flatnonzero(_usable(view) & (view.frame_index >= begin) & (view.frame_index < end))

@@ -1,8 +1,8 @@
-"""Homographies of the CAMPUS views (Xu et al., CVPR 2016), from where their cameras stand and from what they show.
+"""Homographies of the CAMPUS views (Xu et al., CVPR 2016), from the positions of their cameras and the people in view.
 
-The data set says where its cameras stand and roughly where they look, but calibrates only two of them. People whom two
-views show at one time give the rest: their feet must be in one place on the floor, and they are about as tall as
-people are.
+The data set says where its cameras stand and roughly where they look, but calibrates only two of them. The rest follows
+from people whom two views show at the same time: their feet must be at one point of the floor, and they have about the
+height of a person.
 """
 
 from __future__ import annotations
@@ -23,16 +23,17 @@ from pipeline.floor.fit_homography import apply_homography
 Array = NDArray[np.float64]
 
 PERSON_HEIGHT_M = 1.7
-# How far what the data set and a guess say of focal length (log), azimuth and elevation (degrees) may be off.
+# Uncertainty of the first guess: focal length (log), azimuth and elevation (degrees).
 _PRIOR_SIGMA = np.array([0.4, 8.0, 4.0])
 _PRIOR_WEIGHT = 0.03
-# Guesses of focal lengths in widths of the picture: 90, 67 and 44 degrees across.
+# First guesses of the focal length, in picture widths: 90, 67 and 44 degrees across.
 _FOCAL_WIDTHS = (0.5, 0.75, 1.25)
 
 
 @dataclass(frozen=True)
 class CameraPose:
-    """Where a camera stands (m, z up) and where it looks: azimuth from the y axis towards -x, elevation, degrees."""
+    """Position of a camera (m, z up) and its direction in degrees: azimuth from the y axis towards -x, and
+    elevation."""
 
     position_m: tuple[float, float, float]
     azimuth_deg: float
@@ -41,14 +42,14 @@ class CameraPose:
 
 @dataclass(frozen=True, eq=False)
 class Standing:
-    """People whom a view shows: (N, 2) feet in px, and (N,) heights of their boxes in px."""
+    """People in a view: (N, 2) feet in px, and (N,) heights of their boxes in px."""
 
     feet_px: Array
     height_px: Array
 
 
 def read_poses(path: Path) -> dict[str, CameraPose]:
-    """scene_metadata.xml: view -> pose.
+    """Read scene_metadata.xml: view -> pose.
 
     Raises:
         InputError: the file is missing, or has another form.
@@ -76,7 +77,7 @@ def read_poses(path: Path) -> dict[str, CameraPose]:
 
 
 def projection(pose: CameraPose, focal_px: float, centre_px: tuple[float, float]) -> Array:
-    """(3, 4) of a camera without roll and distortion: world in metres to pixels."""
+    """Return the projection (3, 4) of a camera without roll and distortion: world in metres to pixels."""
     azimuth, elevation = np.radians([pose.azimuth_deg, pose.elevation_deg])
     forward = np.array(
         [-np.sin(azimuth) * np.cos(elevation), np.cos(azimuth) * np.cos(elevation), np.sin(elevation)]
@@ -88,7 +89,7 @@ def projection(pose: CameraPose, focal_px: float, centre_px: tuple[float, float]
 
 
 def to_floor(camera: Array) -> Array:
-    """(3, 3) pixels to the floor z = 0, of a projection (3, 4)."""
+    """Return the homography (3, 3) from pixels to the floor z = 0, for a projection (3, 4)."""
     return np.asarray(np.linalg.inv(camera[:, [0, 1, 3]]))
 
 
@@ -98,11 +99,11 @@ def fit_pair(
     together: tuple[Standing, Standing],
     alone: tuple[Standing, Standing],
 ) -> tuple[Array, Array]:
-    """Homographies (3, 3), pixel to floor in metres, of two views that overlap.
+    """Fit the homographies (3, 3), pixels to floor in metres, of two views that overlap.
 
-    Focal lengths, azimuths and elevations are moved; positions stay. Robust least squares over three things, all in
-    heights of the person's box: feet of one view against where the other view puts them, heads against people of
-    1.7 m, and the first guess.
+    Focal lengths, azimuths and elevations are fitted; positions are fixed. Robust least squares over three kinds of
+    errors: feet in one view against their position according to the other view, and the height of people against 1.7 m,
+    both relative to the height of the person's box, and the distance from the first guess.
 
     Args:
         size_wh: (width, height) of the pictures in px.
@@ -163,7 +164,7 @@ def fit_pair(
 def disagreement_m(
     homographies: Mapping[str, Array], views: tuple[str, str], together: tuple[Standing, Standing]
 ) -> Array:
-    """(N,) distances between where two views put the same people."""
+    """Return (N,), the distances between the positions that two views give to the same people."""
     first, second = (
         apply_homography(homographies[view], people.feet_px) for view, people in zip(views, together, strict=True)
     )

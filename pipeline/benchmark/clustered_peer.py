@@ -1,4 +1,4 @@
-"""A baseline for several cameras: another's tracks of each camera, joined by the mean of their embeddings."""
+"""A baseline for several cameras: another tracker's tracks in each camera, joined by their mean embeddings."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ from pipeline.sources.base import FrameSource
 #: Cosine distances among which the best is chosen afterwards.
 THRESHOLDS = tuple(round(0.05 * step, 2) for step in range(1, 21))
 
-# A tracker gives smoothed boxes; a detection that overlaps one less is of somebody else.
+# Trackers return smoothed boxes; a detection with a smaller overlap is of another person.
 _SAME_IOU = 0.5
 
 
 @dataclass(eq=False)
 class _Track:
-    """When a track was seen first and last, and the sum (D,) of its embeddings; None before the first."""
+    """The first and last time of a track, and the sum (D,) of its embeddings; None before the first."""
 
     start_s: float
     end_s: float
@@ -41,13 +41,13 @@ class _Track:
 
 
 class ClusteredPeer:
-    """The tracks of a peer in all cameras, to be joined by one threshold or another.
+    """The tracks of a peer in all cameras, which can be joined with different thresholds.
 
     Args:
-        sources: as of `run_peer`.
-        detector: gives an embedding for every box.
+        sources: as in `run_peer`.
+        detector: returns an embedding for every box.
         settings: which crops are good enough to count in the mean of a track.
-        identity_memory_s: who was seen nowhere for longer comes back as somebody new.
+        identity_memory_s: a person who was seen by no camera for longer gets a new identity.
     """
 
     def __init__(
@@ -65,14 +65,16 @@ class ClusteredPeer:
         self._keys = sorted(self._tracks, key=lambda key: (self._tracks[key].start_s, *key))
 
     def joined(self, max_cosine_distance: float) -> Tracked:
-        """Clusters up to this mean distance are one person; two tracks of a camera at one time never are."""
+        """Join clusters up to this mean distance into one person; two tracks of a camera at one time are never
+        joined."""
         began = time.perf_counter()
         labels = self._labels(max_cosine_distance)
         busy_ms = (time.perf_counter() - began) * 1000
         return Tracked(self._boxes(labels), self._tracked.ms_per_frame + busy_ms / max(self._frames, 1))
 
     def best_joined(self, ground_truth: Mapping[str, TrackBoxes]) -> Tracked:
-        """`joined` by that of `THRESHOLDS` which has the highest IDF1 over all cameras, of several the lowest."""
+        """Return `joined` for the value of `THRESHOLDS` with the highest IDF1 over all cameras; of several, the
+        lowest."""
         best, best_idf1, labels_before = None, -1.0, None
         for threshold in THRESHOLDS:
             labels = self._labels(threshold)
@@ -101,7 +103,7 @@ class ClusteredPeer:
                 track.total = embedding if track.total is None else track.total + embedding
 
     def _labels(self, max_cosine_distance: float) -> IntArray:
-        """(N,) of the tracks in the order of their keys."""
+        """Return (N,) labels of the tracks, in the order of their keys."""
         tracks = [self._tracks[key] for key in self._keys]
         start_s = np.array([track.start_s for track in tracks], np.float64)
         end_s = np.array([track.end_s for track in tracks], np.float64)
@@ -110,7 +112,7 @@ class ClusteredPeer:
         return split_at_absences(labels, start_s, end_s, self._memory_s)
 
     def _costs(self) -> NDArray[np.float64]:
-        """(N, N) cosine distances between the means of tracks; NaN where one has none."""
+        """Return (N, N) cosine distances between the mean embeddings of tracks; NaN where one has none."""
         totals = {
             row: total for row, key in enumerate(self._keys) if (total := self._tracks[key].total) is not None
         }
@@ -122,13 +124,13 @@ class ClusteredPeer:
         return cost
 
     def _together(self, start_s: NDArray[np.float64], end_s: NDArray[np.float64]) -> BoolArray:
-        """(N, N) pairs of tracks that a camera saw at one time."""
+        """Return (N, N), True for pairs of tracks that a camera saw at one time."""
         camera = np.array([camera_id for camera_id, _ in self._keys], np.str_)
         overlap = (start_s[:, None] <= end_s[None, :]) & (start_s[None, :] <= end_s[:, None])
         return np.asarray(overlap & (camera[:, None] == camera[None, :]))
 
     def _boxes(self, labels: IntArray) -> dict[str, TrajectoryBoxes]:
-        """The boxes of all cameras; global ids are labels from 1."""
+        """Return the boxes of all cameras; global ids are labels from 1."""
         global_id = dict(zip(self._keys, (labels + 1).tolist(), strict=True))
         result = {}
         for camera_id, found in self._tracked.boxes.items():

@@ -1,4 +1,4 @@
-"""Every tracker on the boxes of one set."""
+"""Runs and scores every tracker on the boxes of one set."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from pipeline.core.models import Detector
 from pipeline.scoring.evaluation import Scores, score
 from pipeline.sources.base import FrameSource
 
-#: Of saved detections, perhaps perturbed, with the frames they belong to.
+#: A run on saved detections, perhaps perturbed, with the frames they belong to.
 Run = Callable[[Detector, SavedRun], Tracked]
 
 
@@ -37,17 +37,17 @@ def compare(
     boxes: Mapping[str, Path] | None = None,
     on_step: Callable[[str], None] = lambda what: None,
 ) -> list[Contestant]:
-    """The scores of `others`, then of this project online and offline.
+    """Return the scores of `others`, then of this project online and offline.
 
     Args:
-        others: those that look at pictures are left out of sets that have none.
-        perturbations: repeat each on so many versions of the boxes with small errors.
-        cache: folder that keeps detections and embeddings.
-        every: use only each so many-th frame.
-        clustered: in sets of several cameras with embeddings also the tracks of this peer, joined by appearance.
-        name: what this project is called in the table.
-        boxes: saved boxes that are embedded in place of those that the detector finds.
-        on_step: told in words what is being done.
+        others: those that need pictures are left out in sets without.
+        perturbations: also run each on this many versions of the boxes with small errors.
+        cache: folder for saved detections and embeddings.
+        every: use only every n-th frame.
+        clustered: in sets of several cameras with embeddings, the tracks of this peer are also joined by appearance.
+        name: of this project in the table.
+        boxes: saved boxes to embed, instead of those that the detector would find.
+        on_step: called with a description of each step.
     """
     done = 0
 
@@ -78,7 +78,7 @@ def compare(
         return run_project(chosen.config, limits, sources, detector, embedder_hash, second_pass=second_pass)
 
     def clustering(first: Peer, detector: Detector, saved: SavedRun) -> tuple[ClusteredPeer, float]:
-        """With the limit for tracks that the model was calibrated to."""
+        """Return the peer's tracks, and the match limit for tracks to which the model was calibrated."""
         config = chosen.config
         limits = match_limits(config, saved.detector.embedder_hash)
         memory_s = config.linker.identity_memory_s

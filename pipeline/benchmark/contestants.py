@@ -1,4 +1,4 @@
-"""Runs of the same detections: through this project's whole way, or through a peer in each camera."""
+"""Runs on the same detections: of the whole pipeline of this project, or of a peer in each camera."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from pipeline.sources.base import FrameSource
 
 @dataclass(frozen=True, eq=False)
 class Tracked:
-    """What a run gave.
+    """Result of a run.
 
     Attributes:
         boxes: camera -> boxes with ids over all cameras.
-        ms_per_frame: milliseconds that association (and linking) of a frame of one camera took; no model.
+        ms_per_frame: milliseconds of association (and linking) per frame of one camera, without models.
     """
 
     boxes: Mapping[str, TrajectoryBoxes]
@@ -44,10 +44,10 @@ def run_project(
     *,
     second_pass: bool,
 ) -> Tracked:
-    """This project's trackers and linker on detections that bring their embeddings.
+    """Run this project's trackers and linker on detections with embeddings.
 
     Args:
-        second_pass: give final ids, which know the whole recording; else the ids are those of the moment.
+        second_pass: return final ids, which use the whole recording; otherwise the online ids.
     """
     offline = config.second_pass.model_copy(update={"enabled": second_pass})
     config = config.model_copy(update={"second_pass": offline})
@@ -65,11 +65,11 @@ def run_peer(
     detector: Detector,
     on_tracks: Callable[[Frame, Detections, PeerTracks], None] = lambda frame, detections, tracks: None,
 ) -> Tracked:
-    """A peer in each camera by itself: nobody has the same id in two cameras.
+    """Run a peer in each camera separately: no id occurs in two cameras.
 
     Args:
-        sources: with pictures where the peer needs them.
-        on_tracks: told of every frame what it was given and what it said; its time counts, too.
+        sources: with pictures if the peer needs them.
+        on_tracks: called with the frame, its detections and its tracks for each frame; its time counts as well.
     """
     boxes: dict[str, TrajectoryBoxes] = {}
     frames = busy_s = 0.0
@@ -98,7 +98,7 @@ def _without_embeddings(detections: Detections) -> Detections:
 
 
 def _camera_boxes(found: list[tuple[int, PeerTracks]], first_id: int) -> TrajectoryBoxes:
-    """The boxes of one camera, their ids renumbered from `first_id`."""
+    """Return the boxes of one camera, with ids renumbered from `first_id`."""
     number: dict[int, int] = defaultdict(lambda: first_id + len(number))
     frame_index = np.array([frame for frame, tracks in found for _ in tracks.ids], np.int64)
     track_id = np.array([i for _, tracks in found for i in tracks.ids.tolist()], np.int64)

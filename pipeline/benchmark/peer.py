@@ -1,4 +1,4 @@
-"""Trackers of one camera that others made, behind one call."""
+"""One interface for single-camera trackers of other projects."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ from pipeline.core.datatypes import Detections, Frame, IntArray
 
 @dataclass(frozen=True, eq=False)
 class PeerTracks:
-    """What a peer says of one frame: (M,) int64 ids of its own counting, and (M, 4) float64 xyxy in px."""
+    """The tracks of a peer in one frame: (M,) int64 ids in its own numbering, and (M, 4) float64 xyxy in px."""
 
     ids: IntArray
     xyxy: NDArray[np.float64]
 
     @classmethod
     def of(cls, ids: Any, xyxy: Any) -> PeerTracks:
-        """From anything that numpy takes for arrays."""
+        """Return the tracks, from anything that numpy takes for arrays."""
         return cls(np.asarray(ids, np.int64).reshape(-1), np.asarray(xyxy, np.float64).reshape(-1, 4))
 
 
 class PeerTracker(Protocol):
-    """Follows the people of one camera."""
+    """Tracks the people of one camera."""
 
     def update(self, frame: Frame, detections: Detections) -> PeerTracks:
         """Advance by one frame. Frames come in order, none is left out."""
 
     def close(self) -> None:
-        """Nothing more comes."""
+        """Release everything; no more frames follow."""
 
 
 @dataclass(frozen=True)
@@ -41,8 +41,8 @@ class Peer:
 
     Attributes:
         name: in tables.
-        start: a new tracker for a camera of this frame rate.
-        needs_pictures: whether it looks at the frames.
+        start: returns a new tracker for a camera with this frame rate.
+        needs_pictures: whether it uses the pictures of the frames.
     """
 
     name: str

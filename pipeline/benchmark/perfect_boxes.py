@@ -1,4 +1,4 @@
-"""The boxes of the ground truth in place of a detector's: what would better detections bring?"""
+"""The boxes of the ground truth in place of those of a detector, to measure the effect of better detections."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from pipeline.core.datatypes import Detections, Frame
 from pipeline.core.models import Detector
 from pipeline.files.track_boxes import TrackBoxes
 
-# A detection that overlaps a true box less does not show the same person well.
+# A detection with a smaller overlap does not show the same person well.
 _SAME_IOU = 0.5
 
 
 class PerfectBoxes:
-    """Finds everybody, with confidence 1.
+    """Detects everybody, with confidence 1.
 
-    True boxes and detections are paired one to one, by most overlap, at least half. A box has the embedding of its
-    detection: nobody gets the look of the person in front.
+    True boxes and detections are paired one to one, by the largest overlap, at least half. A box has the embedding of
+    its detection, so that nobody gets the appearance of a person in front.
     """
 
     def __init__(self, detector: Detector, ground_truth: Mapping[str, TrackBoxes]) -> None:
@@ -29,7 +29,7 @@ class PerfectBoxes:
         self.class_names = detector.class_names
         self.model_hash = detector.model_hash
         self.computation = detector.computation
-        # Rows of a frame lie side by side: first and last are looked up, not searched.
+        # Sorted by frame, so that the first and the last row of a frame can be looked up.
         self._order = {name: np.argsort(boxes.frame_index, kind="stable") for name, boxes in ground_truth.items()}
         self._frames = {name: boxes.frame_index[self._order[name]] for name, boxes in ground_truth.items()}
 

@@ -1,4 +1,4 @@
-"""Detections with small random errors: how much of a score is luck?"""
+"""Detections with small random errors, to measure how much a score depends on chance."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 from pipeline.core.datatypes import Detections, Frame
 from pipeline.core.models import Detector
 
-# About what a detector's box moves by when a pixel of the picture changes.
+# About how far the box of a detector moves when a pixel of the picture changes.
 EDGE_SIGMA = 0.01
 CONFIDENCE_SIGMA = 0.01
 
 
 class PerturbedDetector:
-    """Another detector's boxes, every edge moved by N(0, 1 % of the box's width or height), every confidence by
-    N(0, 0.01). The errors depend on seed, camera and frame alone: every tracker gets the same ones."""
+    """The boxes of another detector with errors: every edge is moved by N(0, 1 % of the box's width or height), every
+    confidence by N(0, 0.01). The errors depend only on seed, camera and frame, so every tracker gets the same ones."""
 
     def __init__(self, detector: Detector, seed: int) -> None:
         self._detector, self._seed = detector, seed

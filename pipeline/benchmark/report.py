@@ -16,12 +16,12 @@ class Contestant:
 
     Attributes:
         name: of the tracker.
-        scores: on the boxes as they are.
-        ms_per_frame: of association for one frame of one camera, models excluded; with the pictures' network where a
-            tracker cannot be called without.
+        scores: on the unchanged boxes.
+        ms_per_frame: milliseconds of association for one frame of one camera, without models; includes the appearance
+            network of trackers that cannot be called without it.
         perturbed: scores over all cameras on boxes with small random errors, one for each seed.
         perfect_boxes: scores over all cameras on the boxes of the ground truth; None if that was not run.
-        computed_by: what computed the boxes and embeddings, a sentence each; empty where it is not known.
+        computed_by: what computed the boxes and embeddings, one sentence each; empty if unknown.
     """
 
     name: str
@@ -32,7 +32,7 @@ class Contestant:
     computed_by: Sequence[str] = ()
 
     def to_dict(self) -> dict[str, Any]:
-        """For JSON."""
+        """Return the row for JSON."""
         return {
             "name": self.name,
             "ms_per_frame": self.ms_per_frame,
@@ -46,7 +46,7 @@ class Contestant:
 
 
 def set_table(name: str, contestants: Sequence[Contestant]) -> list[str]:
-    """Lines of a Markdown table: scores over all cameras of a set."""
+    """Return the lines of a Markdown table with the scores over all cameras of a set."""
     seeds = max((len(contestant.perturbed) for contestant in contestants), default=0)
     spread = [f"HOTA, IDF1 on {seeds} perturbed"] if seeds else []
     head = ["", "HOTA", "DetA", "AssA", "IDF1", "MOTA", "id switches", "ms a frame", *spread]
@@ -66,8 +66,9 @@ def set_table(name: str, contestants: Sequence[Contestant]) -> list[str]:
 
 
 def ladder_table(name: str, contestants: Sequence[Contestant]) -> list[str]:
-    """Lines of a Markdown table that shows where the loss is: the same tracks not linked, linked, linked perfectly, and
-    tracks of perfect boxes linked. "Gap closed" is the share in IDF1 between the first and the third."""
+    """Return the lines of a Markdown table that shows where the loss is: the same tracks not linked, linked, and linked
+    perfectly, and the linked tracks of perfect boxes. "Gap closed" is the share of the IDF1 gap between the first and
+    the third that the second closes."""
     lines = [
         f"**{name}**: where the loss is (HOTA / IDF1 over all cameras)",
         "",
@@ -97,7 +98,7 @@ def _percent(share: float | None) -> str:
 
 
 def _spread(values: Sequence[float | None]) -> str:
-    """Mean and standard deviation in percent."""
+    """Return mean and standard deviation in percent."""
     known = [100 * value for value in values if value is not None]
     if len(known) < 2:
         return "–"

@@ -1,4 +1,4 @@
-"""Detections and embeddings of a benchmark set, computed once and kept."""
+"""Detections and embeddings of a benchmark set, computed once and saved."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ from pipeline.sources.base import FrameSource
 
 @dataclass(frozen=True, eq=False)
 class SavedRun:
-    """Saved detections, opened.
+    """Opened saved detections.
 
     Attributes:
-        sources: frames without pictures, a source for each camera.
+        sources: frames without pictures, one source per camera.
         detector: replays the detections of a frame, with an embedding for every box.
     """
 
@@ -41,15 +41,15 @@ def saved_detections(
     on_frame: Callable[[str], None] = lambda camera_id: None,
     boxes: Mapping[str, Path] | None = None,
 ) -> Mapping[str, Path]:
-    """Files with the set's detections and, if it has an embedder, an embedding for every box; from `folder` if they are
-    there.
+    """Return the files with the set's detections and, if it has an embedder, an embedding for every box; from `folder`
+    if they are there.
 
     Args:
-        folder: where runs are kept, each under its `run_key`.
-        boxes: what `saved_boxes` gave for the same set: these are embedded, and nothing is detected.
+        folder: holds runs, each under its `run_key`.
+        boxes: result of `saved_boxes` for the same set: these are embedded, and nothing is detected.
 
     Raises:
-        InputError: as `track`.
+        InputError: as in `track`.
         RunError: a recording cannot be read to its end.
     """
     if chosen.detections is not None:
@@ -70,7 +70,7 @@ def saved_detections(
         )
         if summary.problems:
             raise RunError(
-                f"{chosen.name}: {'; '.join(summary.problems)}. The ground truth goes on, so nothing is scored: "
+                f"{chosen.name}: {'; '.join(summary.problems)}. The ground truth continues, so nothing is scored: "
                 "give recordings that can be read to the end"
             )
         (kept / "complete").touch()
@@ -80,14 +80,15 @@ def saved_detections(
 def saved_boxes(
     chosen: BenchmarkSet, folder: Path, on_frame: Callable[[str], None] = lambda camera_id: None
 ) -> Mapping[str, Path]:
-    """Files with the set's detections alone, for several embedders; as of `saved_detections`."""
+    """Return the files with the set's detections alone, for several embedders; see `saved_detections`."""
     settings = chosen.config.embedder.model_copy(update={"weights": None, "input": None, "site": None})
     without = chosen.config.model_copy(update={"embedder": settings})
     return saved_detections(replace(chosen, config=without), folder, on_frame)
 
 
 def computed_by(files: Mapping[str, Path]) -> dict[str, str]:
-    """What computed the saved detections and embeddings, in words; without those of other programs, or older ones."""
+    """Return what computed the saved detections and embeddings, in words; nothing for those of other programs or older
+    versions."""
     notes = {path.parents[1] / NOTE_NAME for path in files.values()}
     found: dict[str, str] = {}
     for note in notes:
@@ -98,12 +99,12 @@ def computed_by(files: Mapping[str, Path]) -> dict[str, str]:
 
 
 def run_key(config: Config) -> str:
-    """Digest of all that the saved detections and embeddings of a configuration depend on.
+    """Return the digest of everything that the saved detections and embeddings of a configuration depend on.
 
     Raises:
         InputError: weights or a MOTChallenge sequence cannot be read.
     """
-    # It matters what recordings show and what models compute, not where they lie or how they were calibrated.
+    # What matters is the content of recordings and the output of models, not their location or calibration.
     depends = {
         "cameras": [camera.model_dump(mode="json", exclude={"source"}) for camera in config.cameras],
         "sources": [source_stamp(camera.source) for camera in config.cameras],
@@ -120,7 +121,7 @@ def run_key(config: Config) -> str:
 
 @contextmanager
 def opened(files: Mapping[str, Path], confidence_min: float) -> Iterator[SavedRun]:
-    """The saved detections of all cameras, from their first frame on."""
+    """Open the saved detections of all cameras, from their first frame on."""
     with ExitStack() as stack:
         detector = ReplayDetector(files, confidence_min=confidence_min)
         stack.callback(detector.close)
@@ -133,7 +134,7 @@ def opened(files: Mapping[str, Path], confidence_min: float) -> Iterator[SavedRu
 
 
 def _stamp(weights: str | None) -> str:
-    """Tells one version of a file from another."""
+    """Return a text that differs between versions of a file."""
     if weights is None or not Path(weights).exists():
         return str(weights)
     return model_hash(Path(weights))

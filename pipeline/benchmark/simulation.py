@@ -1,7 +1,7 @@
-"""A made-up world with any number of people and cameras, for tests and benchmarks that need no model.
+"""A simulated world with any number of people and cameras, for tests and benchmarks without models.
 
-People enter one after the other at a steady pace and walk through all cameras in turn, with a blind stretch between
-two cameras. Everything is a function of the time, so a world of any length takes no memory.
+People enter one after the other at a constant rate and walk through all cameras in turn, with an unseen stretch between
+two cameras. Everything is a function of time, so a world of any length takes no memory.
 """
 
 from __future__ import annotations
@@ -18,21 +18,22 @@ from pipeline.core.vectors import unit
 from pipeline.sources.base import FrameSource
 
 _BOX_WH = (40.0, 100.0)
-# Nobody is cut off at the upper or lower border: such a crop is no good one.
+# Distance from the upper and lower border, because a crop that is cut off is not a good one.
 _MARGIN_PX = 10.0
 _LANE_PX = 35.0
 
 
 @dataclass(frozen=True)
 class SimulatedWorld:
-    """
+    """Simulated cameras and people.
+
     Attributes:
-        cameras: their number; they are called cam1, cam2, ...
-        people: so many are in the world at a time, once it has filled.
+        cameras: number of cameras, which are called cam1, cam2, ...
+        people: number of people in the world at a time, once it is full.
         frame_rate: of every camera.
         view_s, blind_s: how long a person is in a view, and between two views.
-        embedding_dim: of the appearance vectors.
-        embedding_noise: length of the random part of an embedding beside the person's own vector of length 1.
+        embedding_dim: length of the appearance vectors.
+        embedding_noise: length of the random part of an embedding, added to the person's own vector of length 1.
         seed: of the appearances.
     """
 
@@ -56,7 +57,7 @@ class SimulatedWorld:
         return self.cameras * (self.view_s + self.blind_s) / self.people
 
     def people_in(self, camera_id: str, time_s: float) -> list[tuple[int, FloatArray]]:
-        """(person, xyxy) of everybody in a view; persons count from 1, boxes are in px."""
+        """Return (person, xyxy) of everybody in a view; persons count from 1, boxes are in px."""
         leg = self.camera_ids.index(camera_id)
         enter_s = leg * (self.view_s + self.blind_s)
         last = int(np.floor((time_s - enter_s) / self._spacing_s))
@@ -67,7 +68,8 @@ class SimulatedWorld:
         ]
 
     def _box(self, person: int, progress: float) -> FloatArray:
-        """Across the picture in one of several lanes, every other person the other way."""
+        """Return the box of a person who crosses the picture in one of several lanes; every second person walks the
+        other way."""
         width, height = self.size_wh
         box_width, box_height = _BOX_WH
         share = progress if person % 2 == 0 else 1 - progress
@@ -77,16 +79,16 @@ class SimulatedWorld:
         return np.array([x, y, x + box_width, y + box_height], np.float32)
 
     def appearance(self, person: int) -> FloatArray:
-        """(D,) the person's own unit vector."""
+        """Return (D,), the person's own unit vector."""
         vector = np.random.default_rng((self.seed, person)).standard_normal(self.embedding_dim)
         return unit(vector).astype(np.float32)
 
     def sources(self, frames: int) -> list[FrameSource]:
-        """The cameras, `frames` long, without pictures."""
+        """Return the cameras, `frames` long, without pictures."""
         return [_SimulatedSource(self, camera_id, frames) for camera_id in self.camera_ids]
 
     def detector(self) -> FakeDetector:
-        """Finds everybody in every frame."""
+        """Return a detector that finds everybody in every frame."""
 
         def boxes_of(frame: Frame) -> Detections:
             boxes = [xyxy for _, xyxy in self.people_in(frame.camera_id, frame.time_s)]
@@ -101,7 +103,7 @@ class SimulatedWorld:
         return FakeDetector(boxes_of)
 
     def embedder(self) -> FakeEmbedder:
-        """The person's vector plus noise that depends on person, camera and frame alone."""
+        """Return an embedder: the person's vector plus noise that depends only on person, camera and frame."""
 
         def vectors_of(frame: Frame, xyxy: FloatArray) -> FloatArray:
             present = self.people_in(frame.camera_id, frame.time_s)
@@ -119,7 +121,7 @@ class SimulatedWorld:
 
 
 class _SimulatedSource(FrameSource):
-    """One camera of the world. Its picture is a single black pixel stretched to the full size, which costs nothing."""
+    """One camera of the world. Its picture is one black pixel broadcast to the full size, which takes no memory."""
 
     def __init__(self, world: SimulatedWorld, camera_id: str, frames: int) -> None:
         super().__init__(

@@ -1,4 +1,4 @@
-"""What tells one recording from another, wherever it lies."""
+"""Identifies a recording by its content, wherever it is stored."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from pipeline.sources.mot_sequence import SEQUENCE_FILE, read_mot_sequence
 
 
 def source_stamp(source: str) -> dict[str, Any]:
-    """A digest of the content of a video or of all pictures, and their frame rate where a file beside them has it; for
-    JSON. Reading the content takes far less time than detecting people in it.
+    """Return a digest of the content of a video or of all pictures, and their frame rate if a file beside them has it;
+    for JSON. Reading the content takes far less time than detecting people in it.
 
-    A source that does not exist has the digest of nothing.
+    A source that does not exist has the digest of no content.
 
     Raises:
-        InputError: as `read_mot_sequence`.
+        InputError: as in `read_mot_sequence`.
     """
     place = Path(source)
     if (place / SEQUENCE_FILE).is_file():

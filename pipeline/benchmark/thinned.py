@@ -1,4 +1,4 @@
-"""Every n-th frame of a recording: how do trackers degrade at low frame rates?"""
+"""Every n-th frame of a recording, to see how trackers degrade at low frame rates."""
 
 from __future__ import annotations
 
@@ -34,5 +34,5 @@ class ThinnedSource(FrameSource):
 
 
 def thinned_boxes(boxes: TrackBoxes, every: int) -> TrackBoxes:
-    """Those of the same frames."""
+    """Return the boxes of the same frames."""
     return boxes[boxes.frame_index % every == 0]

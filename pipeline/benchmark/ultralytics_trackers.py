@@ -27,18 +27,19 @@ TRACKERS: Mapping[str, str] = MappingProxyType(
 
 
 def ultralytics_peers() -> list[Peer]:
-    """All its trackers, without re-identification; motion of the camera is not looked for, the cameras are fixed."""
+    """Return all its trackers, without re-identification, and without compensation of camera motion because the cameras
+    are fixed."""
     return [Peer(f"Ultralytics {label}", partial(_Tracker, name)) for name, label in TRACKERS.items()]
 
 
 def bytetrack() -> Peer:
-    """ByteTrack alone."""
+    """Return ByteTrack."""
     return ultralytics_peers()[list(TRACKERS).index("bytetrack")]
 
 
 class _Tracker(PeerTracker):
     def __init__(self, name: str, frame_rate: float) -> None:
-        # Its buffers are counted in frames, whatever the frame rate.
+        # The package counts its buffers in frames, whatever the frame rate.
         import_ultralytics()
         from ultralytics.trackers.track import TRACKER_MAP
         from ultralytics.utils import YAML, IterableSimpleNamespace
@@ -61,4 +62,4 @@ class _Tracker(PeerTracker):
         return PeerTracks.of(tracks[:, 4], tracks[:, :4])
 
     def close(self) -> None:
-        """It holds nothing that outlives it."""
+        """Do nothing: there is nothing to release."""

@@ -1,1 +1,1 @@
-"""One file a command of `mtmc`."""
+"""The commands of `mtmc`, one module each."""

@@ -1,4 +1,4 @@
-"""Arguments that several commands share, and how their text is read."""
+"""Arguments shared by several commands, and how their text is parsed."""
 
 from __future__ import annotations
 
@@ -13,19 +13,21 @@ from pipeline.core.errors import InputError
 
 ConfigOption = Annotated[
     Path | None,
-    typer.Option("--config", "-c", help="YAML file with what differs from configs/default.yaml.", metavar="FILE"),
+    typer.Option(
+        "--config", "-c", help="YAML file with settings that differ from configs/default.yaml.", metavar="FILE"
+    ),
 ]
 SetOption = Annotated[
     list[str] | None,
     typer.Option(
-        "--set", "-s", help="One setting of the configuration, as tracker.max_lost_s=3.", metavar="KEY=VALUE"
+        "--set", "-s", help="One setting of the configuration, such as tracker.max_lost_s=3.", metavar="KEY=VALUE"
     ),
 ]
-OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace results that are already there.")]
+OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace existing results.")]
 
 
 def overrides_of(settings: Sequence[str] | None) -> dict[str, Any]:
-    """`section.key=value` texts as nested mappings; values are read as YAML."""
+    """Return `section.key=value` texts as nested mappings; values are read as YAML."""
     overrides: dict[str, Any] = {}
     for text in settings or ():
         key, equals, value = text.partition("=")
@@ -46,7 +48,8 @@ def overrides_of(settings: Sequence[str] | None) -> dict[str, Any]:
 
 
 def camera_files(option: str, texts: Sequence[str] | None) -> dict[str, Path]:
-    """`cam=FILE` texts as a mapping; InputError for another form, a camera named twice or a missing file."""
+    """Return `cam=FILE` texts as a mapping; raises InputError for another form, a camera named twice or a missing
+    file."""
     files: dict[str, Path] = {}
     for text in texts or ():
         name, equals, path = text.partition("=")

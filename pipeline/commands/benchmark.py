@@ -1,4 +1,4 @@
-"""`mtmc benchmark`: what the pipeline costs in time and memory."""
+"""`mtmc benchmark`: measures time and memory of the pipeline."""
 
 from __future__ import annotations
 
@@ -50,9 +50,9 @@ JsonOption = Annotated[Path | None, typer.Option("--json", help="Write the figur
 
 @app.callback(invoke_without_command=True)
 def everything(context: typer.Context) -> None:
-    """Measure time, memory, and identities against those of other trackers.
+    """Measure time and memory, and compare identities with those of other trackers.
 
-    Without a command it is `trackers` on all its sets.
+    Without a command, it runs `trackers` on all sets.
 
     Example:
 
@@ -65,17 +65,18 @@ def everything(context: typer.Context) -> None:
 @app.command()
 def speed(
     sources: Annotated[
-        list[str] | None, typer.Argument(help="As for `track`.", metavar="SOURCE...", show_default=False)
+        list[str] | None,
+        typer.Argument(help="Recordings, as for `track`.", metavar="SOURCE...", show_default=False),
     ] = None,
     config: ConfigOption = None,
     settings: SetOption = None,
     runs: Annotated[int, typer.Option(min=1, help="Repetitions; the median counts.")] = 3,
     json_file: JsonOption = None,
 ) -> None:
-    """Milliseconds per stage and camera frame, and how much of a run's time detection alone would take.
+    """Measure milliseconds per stage and camera frame, and the share of detection in the time of a run.
 
-    Every repetition decodes and detects once without and once with all that follows. Models are loaded and warmed
-    up before.
+    Every repetition decodes and detects once, and then does a complete run once. Models are loaded and warmed up
+    before.
 
     Example:
 
@@ -114,11 +115,11 @@ def memory(
     frames: Annotated[int, typer.Option(min=2, help="Length of each camera's recording.")] = 20_000,
     compare: Annotated[int, typer.Option(min=1, help="Compare with the memory at this frame.")] = 2_000,
     cameras: Annotated[int, typer.Option(min=1)] = 4,
-    people: Annotated[int, typer.Option(min=1, help="In the world at a time; new ones keep coming.")] = 20,
+    people: Annotated[int, typer.Option(min=1, help="People in the world at a time; new ones keep coming.")] = 20,
     limit_mb: Annotated[float, typer.Option(help="Fail if memory grows by more than this.")] = 20.0,
     json_file: JsonOption = None,
 ) -> None:
-    """Resident memory of a long run with a made-up world, the linker and the second pass included.
+    """Measure the resident memory of a long run in a simulated world, including the linker and the second pass.
 
     Example:
 
@@ -170,18 +171,18 @@ def association(
     config: ConfigOption = None,
     settings: SetOption = None,
     cameras: Annotated[int, typer.Option(min=1)] = 16,
-    people: Annotated[int, typer.Option(min=1, help="In each view.")] = 40,
-    identities: Annotated[int, typer.Option(min=1, help="Known to the linker.")] = 1000,
-    embedding_dim: Annotated[int, typer.Option(min=1, help="Values of an embedding.")] = 384,
+    people: Annotated[int, typer.Option(min=1, help="People in each view.")] = 40,
+    identities: Annotated[int, typer.Option(min=1, help="Identities known to the linker.")] = 1000,
+    embedding_dim: Annotated[int, typer.Option(min=1, help="Length of an embedding.")] = 384,
     seconds: Annotated[
-        float, typer.Option(min=0.1, help="Measured, after a warm-up that fills the banks.")
+        float, typer.Option(min=0.1, help="Measured seconds, after a warm-up in which embeddings are collected.")
     ] = 20.0,
-    warmup: Annotated[float, typer.Option(min=0.0, help="Seconds before that.")] = 40.0,
+    warmup: Annotated[float, typer.Option(min=0.0, help="Seconds of warm-up.")] = 40.0,
     json_file: JsonOption = None,
 ) -> None:
-    """Milliseconds that tracking and linking take for a frame of one camera, beside ByteTrack of Ultralytics.
+    """Measure milliseconds of tracking and linking per camera frame, compared with ByteTrack of Ultralytics.
 
-    The world is made up and walks at 10 frames per second; networks are not part of it. One core is used.
+    The world is simulated at 10 frames per second, without networks. One core is used.
 
     Example:
 
@@ -192,7 +193,7 @@ def association(
     overrides = overrides_of(settings)
     overrides.setdefault("cameras", [{"name": "simulated", "source": "simulated"}])
     embedder = overrides.setdefault("embedder", {})
-    if isinstance(embedder, dict):  # else loading says what is wrong with it
+    if isinstance(embedder, dict):  # otherwise loading reports the error
         embedder.setdefault("weights", None)
     loaded = load_config(config, overrides)
     console = Console()
@@ -215,7 +216,7 @@ def association(
 
 
 def resident_mb() -> float:
-    """Resident memory of this process in MB (2^20 bytes), from /proc on Linux."""
+    """Return the resident memory of this process in MB (2^20 bytes), from /proc on Linux."""
     try:
         pages = int(Path("/proc/self/statm").read_text().split()[1])
     except OSError as error:
@@ -224,14 +225,14 @@ def resident_mb() -> float:
 
 
 def peak_resident_mb() -> float:
-    """The most this process ever had resident, in MB."""
+    """Return the largest resident memory that this process has had, in MB."""
     import resource
 
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def _detection_only(config: Config, detector: Detector) -> float:
-    """Wall seconds of decoding and detection with the same threads and batches as in a whole run."""
+    """Return the wall seconds of decoding and detection, with the same threads and batches as in a whole run."""
     sources, _ = open_sources(config)
 
     def broken(error: BrokenSource) -> None:

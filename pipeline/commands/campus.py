@@ -18,7 +18,7 @@ def campus(
         float, typer.Option(min=0.01, max=0.9, help="Fit the cameras on this share of the frames, score the rest.")
     ] = 0.2,
 ) -> None:
-    """Prepare a CAMPUS sequence: homographies from the first part of its ground truth, the rest to be scored.
+    """Prepare a CAMPUS sequence: fit homographies to the first part of its ground truth, keep the rest for scoring.
 
     The data set has no videos here, so there is no appearance: cameras are linked by floor positions alone.
 
@@ -32,7 +32,7 @@ def campus(
     views = read_views(folder)
     begin = round(fit_share * max(view.frames for view in views))
     if (output / "set.yaml").exists():
-        raise InputError(f"{output} holds a set already; choose another folder or remove it")
+        raise InputError(f"{output} already holds a set; choose another folder or remove it")
     homographies, overlaps = fit_cameras(views, folder, begin)
     path = write_set(views, homographies, begin, output)
     for overlap in overlaps:

@@ -1,4 +1,4 @@
-"""`mtmc demo`: the whole way on the scene that the project ships."""
+"""`mtmc demo`: the whole pipeline on the scene that comes with the project."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pipeline.recorded.track import draw_video, track
 
 DEMO_CONFIG = PROJECT_ROOT / "configs" / "demo.yaml"
 SCENE = PROJECT_ROOT / "demo" / "scene"
-# Seconds into the scene of the still picture: people in all three views.
+# Time of the still picture in the scene, in seconds: people are in all three views.
 _STILL_S = 12.0
 
 
@@ -27,11 +27,11 @@ def demo(
     ),
     overwrite: OverwriteOption = False,
 ) -> None:
-    """Track the demo scene (three cameras, people made by a computer), score it, and draw the result.
+    """Track the demo scene (three cameras, rendered people), score it, and draw the result.
 
-    Leaves trajectories.csv, scores.json, demo.mp4 and still.png in DIR. Tracks the same detections a second time
-    without the scene's site file, to show what it is worth; that run is in DIR/without_site. What better boxes would
-    bring ("perfect boxes") is in the table of `mtmc benchmark trackers configs/benchmark/demo.yaml`.
+    Writes trajectories.csv, scores.json, demo.mp4 and still.png to DIR. Tracks the same detections a second time
+    without the scene's site file, to show its effect; that run is in DIR/without_site. The effect of better boxes
+    ("perfect boxes") is in the table of `mtmc benchmark trackers configs/benchmark/demo.yaml`.
 
     Example:
 
@@ -54,9 +54,7 @@ def demo(
         track(unadapted, output / "without_site", detections=detections, overwrite=overwrite)
     without = evaluate_files(output / "without_site" / "trajectories.csv", truth)
     write_json(output / "without_site" / "scores.json", without.to_dict())
-    console.print(
-        comparison_table({"with rows of its own for each camera": scores, "with the unknown row": without})
-    )
+    console.print(comparison_table({"with the site file": scores, "without the site file": without}))
     with console.status("drawing demo.mp4"):
         draw_video(config, output, still_s=_STILL_S)
     (output / "trajectories.mp4").replace(output / "demo.mp4")

@@ -1,4 +1,4 @@
-"""`mtmc benchmark embedders`: several networks on the same boxes, tracked and linked alike."""
+"""`mtmc benchmark embedders`: compares several networks on the same boxes, with the same tracker and linker."""
 
 from __future__ import annotations
 
@@ -24,28 +24,28 @@ if TYPE_CHECKING:
 def embedders(
     sets: Annotated[
         list[Path] | None,
-        typer.Argument(help="Benchmark sets (YAML); without any, those of configs/benchmark.", metavar="SET..."),
+        typer.Argument(help="Benchmark sets (YAML); by default those of configs/benchmark.", metavar="SET..."),
     ] = None,
     embedder: Annotated[
         list[str] | None,
         typer.Option(
-            help="A checkpoint, an export, or a network of others with its INPUT (as embedder.input). Repeatable.",
+            help="A checkpoint, an export, or a third-party network with its INPUT (as embedder.input). Repeatable.",
             metavar="NAME=FILE[,INPUT]",
         ),
     ] = None,
     settings: SetOption = None,
     perturbations: Annotated[
-        int, typer.Option(min=0, help="Repeat all on so many versions of the boxes with small errors.")
+        int, typer.Option(min=0, help="Also measure on this many versions of the boxes with small errors.")
     ] = 0,
-    every: Annotated[int, typer.Option(min=1, help="Use only every so many-th frame.")] = 1,
-    cache: Annotated[Path | None, typer.Option(help="Folder that keeps detections and embeddings.")] = None,
+    every: Annotated[int, typer.Option(min=1, help="Use only every n-th frame.")] = 1,
+    cache: Annotated[Path | None, typer.Option(help="Folder for saved detections and embeddings.")] = None,
     markdown: Annotated[Path | None, typer.Option(help="Write the tables to this file.", metavar="FILE")] = None,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write all figures to this file.")] = None,
 ) -> None:
-    """Compare embedding networks by the identities that come out.
+    """Compare embedding networks by the resulting identities.
 
-    People are detected once for each set; every network embeds the same boxes, and the same tracker and linker take
-    the limits to which that network was calibrated (`mtmc reid calibrate`). Site files are left out.
+    People are detected once for each set. Every network embeds the same boxes, and the same tracker and linker use the
+    match limits that were calibrated for this network (`mtmc reid calibrate`). Site files are not used.
 
     Example:
 
@@ -69,7 +69,7 @@ def embedders(
 
     def measure(chosen: BenchmarkSet, on_step: Callable[[str], None]) -> list[Contestant]:
         if chosen.detections is not None:
-            raise InputError(f"{chosen.name} has no pictures, so that no network can embed anybody in it")
+            raise InputError(f"{chosen.name} has no pictures, so no network can embed its people")
         on_step(f"{chosen.name}: detecting")
         boxes = saved_boxes(chosen, kept)
         sentences = [f"{model}: {text}" for model, text in computed_by(boxes).items()]
@@ -94,12 +94,12 @@ def embedders(
 
 
 def _check_calibrated(path: Path, network_input: NetworkInput | None) -> None:
-    """InputError for a network whose limits would be guessed: that would not be the network's own result."""
+    """Raise InputError for a network without calibrated match limits: guessed limits would distort its result."""
     from reid.embedding_model import embedding_card
     from reid.foreign_network import calibrate_command
 
     if Calibration.from_card(embedding_card(path, network_input)) is None:
         raise InputError(
-            f"{path} was never calibrated, and with guessed limits it cannot be compared: "
+            f"{path} was never calibrated, and cannot be compared with guessed limits: "
             f"{calibrate_command(path, network_input)}"
         )

@@ -28,7 +28,7 @@ def evaluate(
     ],
     config: ConfigOption = None,
     class_name: Annotated[str, typer.Option(help="The class of the CSV to score.")] = "person",
-    iou: Annotated[float, typer.Option(help="Smallest overlap (IoU) at which a box matches a person (IDF1, MOTA).")] = 0.5,
+    iou: Annotated[float, typer.Option(help="Overlap (IoU) at which a box matches a person (IDF1, MOTA).")] = 0.5,
     interpolated: Annotated[
         bool,
         typer.Option(

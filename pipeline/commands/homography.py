@@ -1,4 +1,4 @@
-"""`mtmc homography`: the floor seen by a camera."""
+"""`mtmc homography`: the homography from a camera to the floor."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ def homography(
     ] = None,
     max_error_m: Annotated[
         float | None,
-        typer.Option(help="Leave out pairs that are further off than this, which is above 0, as mistakes."),
+        typer.Option(help="Leave out pairs with a larger error than this as mistakes (metres, above 0)."),
     ] = None,
 ) -> None:
-    """Compute a camera's homography from pixels to the floor, ready to be pasted into the configuration.
+    """Compute a camera's homography from pixels to the floor, ready to paste into the configuration.
 
-    Floor positions are metres in any system that all cameras share. Take points on the floor itself, far apart, near
-    and far: the corners of tiles, feet of pillars, marks.
+    Floor positions are in metres, in any coordinate system that all cameras share. Choose points on the floor itself,
+    far apart, near and far: the corners of tiles, feet of pillars, marks.
 
     Example:
 
@@ -52,7 +52,7 @@ def homography(
             f"{fit.error_px[used].max():.1f})"
         )
         if used.sum() == 4:
-            console.print("Four pairs always fit: give more to learn how good it is.", style="yellow")
+            console.print("Four pairs always fit exactly: give more to measure the error.", style="yellow")
         matrix = fit.matrix
     else:
         assert camera is not None

@@ -1,4 +1,4 @@
-"""A group of commands whose modules are imported when a command runs: listing them costs no library of theirs."""
+"""A group of commands whose modules are imported when a command runs, so that listing them imports no large library."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from typer.core import TyperCommand, TyperGroup
 
 
 class Lazy(NamedTuple):
-    """Where a command is.
+    """Where to find a command.
 
     Attributes:
         module, name: of the function, or of the `typer.Typer` that is a group.
-        renamed: what an old name is called now, as `mtmc person purge`; it is not in the list any more.
+        renamed: for an old name, the new one, such as `mtmc person purge`; the old name is no longer in the list.
     """
 
     module: str
@@ -26,12 +26,12 @@ class Lazy(NamedTuple):
     renamed: str | None = None
 
     def load_target(self) -> Any:
-        """The function, or the `typer.Typer`."""
+        """Return the function, or the `typer.Typer`."""
         return getattr(import_module(self.module), self.name)
 
     @property
     def summary(self) -> str:
-        """The first paragraph of its docstring (of a group: of its callback's), read without importing the module."""
+        """First paragraph of the docstring (of a group: of its callback's), read without importing the module."""
         spec = find_spec(self.module)
         if spec is None or spec.origin is None:
             return ""
@@ -44,7 +44,7 @@ class Lazy(NamedTuple):
         return any(ast.unparse(one).startswith(f"{self.name}.callback(") for one in function.decorator_list)
 
     def load(self, command: str) -> Any:
-        """The command of typer's (or click's) under the name `command`."""
+        """Return the command, as an object of Typer or Click, under the name `command`."""
         target = self.load_target()
         if isinstance(target, typer.Typer):
             return typer.main.get_command(target)
@@ -54,7 +54,7 @@ class Lazy(NamedTuple):
 
 
 def new_app(**settings: Any) -> typer.Typer:
-    """A `typer.Typer` with this program's habits."""
+    """Return a `typer.Typer` with the settings that all groups of this program share."""
     return typer.Typer(
         no_args_is_help=True,
         add_completion=False,
@@ -65,7 +65,7 @@ def new_app(**settings: Any) -> typer.Typer:
 
 
 class LazyGroup(TyperGroup):
-    """A group of the commands in `lazy`, in its order; subclass it with them."""
+    """A group of the commands in `lazy`, in that order; subclasses define `lazy`."""
 
     lazy: ClassVar[Mapping[str, Lazy]] = {}
 
@@ -75,7 +75,7 @@ class LazyGroup(TyperGroup):
 
 
 class _Unloaded(TyperCommand):
-    """Stands for a command in a list, and becomes it when it is called."""
+    """Placeholder for a command in a list; loads the command when it is called."""
 
     def __init__(self, name: str, lazy: Lazy) -> None:
         super().__init__(name, hidden=lazy.renamed is not None, rich_markup_mode="markdown")
@@ -87,12 +87,12 @@ class _Unloaded(TyperCommand):
 
     @help.setter
     def help(self, text: str | None) -> None:
-        """Click sets none; the summary is read when a list shows it."""
+        """Ignore the text that Click sets; the summary is read when a list shows it."""
 
     def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
         if self._lazy.renamed is not None:
             typer.echo(
-                f"note: this command is `{self._lazy.renamed}` now; the old name goes with the next version",
+                f"note: this command is `{self._lazy.renamed}` now; the old name will be removed in the next version",
                 err=True,
             )
         return self._lazy.load(str(self.name)).make_context(info_name, args, parent, **extra)

@@ -1,4 +1,4 @@
-"""`mtmc link`: the pass between the cameras again, on the tracklets of a finished run."""
+"""`mtmc link`: links the cameras again, using the tracklets of a finished run."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from pipeline.recorded.run_note import NOTE_NAME, EarlierNote
 
 
 def link(
-    folder: Annotated[Path, typer.Argument(help="Output folder of a run of `track`.", metavar="DIR")],
+    folder: Annotated[Path, typer.Argument(help="Output folder of `track`.", metavar="DIR")],
     config: ConfigOption = None,
     settings: SetOption = None,
     output: Annotated[
@@ -35,10 +35,10 @@ def link(
     ] = None,
     overwrite: OverwriteOption = False,
 ) -> None:
-    """Link the cameras again with other settings: nothing is decoded and no model runs.
+    """Link the cameras again with other settings, without decoding and without running models.
 
-    Also gives final ids to a run that was interrupted. All settings that are not given here are those that the run
-    noted in run.json, unless --config names others.
+    Also gives final ids to a run that was interrupted. Settings that are not given here are those of the run, from its
+    run.json, or those of --config.
 
     Example:
 
@@ -54,7 +54,7 @@ def link(
             f"{folder / 'trajectories.csv'} already exists. Use --overwrite to replace it, or another --output"
         )
     with ExitStack() as held:
-        # A folder that nobody may write into needs no lock, and takes none.
+        # A folder without write permission needs no lock, and cannot have one.
         if in_place or os.access(folder, os.W_OK):
             held.enter_context(hold_results(folder, "mtmc link"))
         info = read_info(tracklet_file)
@@ -85,7 +85,7 @@ def link(
 
 
 def _config_of(note: EarlierNote, folder: Path, settings: Sequence[str] | None) -> Config:
-    """The configuration of the run in `folder`, with some settings changed."""
+    """Return the configuration of the run in `folder`, with some settings changed."""
     overrides = overrides_of(settings)
     try:
         load_config(None, note.linking)

@@ -1,4 +1,4 @@
-"""`mtmc live`: cameras in, rows out, for weeks."""
+"""`mtmc live`: tracks people in live cameras and writes rows."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 _TABLE_S = 0.5
 _WAIT_S = 0.1
-# Where there is no terminal, a line in the log now and then.
+# Without a terminal: seconds between two status lines in the log.
 _LINE_S = 60.0
 
 _log = logging.getLogger(__name__)
@@ -46,26 +46,27 @@ def live(
     ],
     settings: SetOption = None,
     output: Annotated[
-        Path, typer.Option("--output", "-o", help="Folder for the results; runs are added to it.", metavar="DIR")
+        Path,
+        typer.Option("--output", "-o", help="Folder for the results; every run adds its files.", metavar="DIR"),
     ] = Path("live"),
     simulate_live: Annotated[
-        bool, typer.Option("--simulate-live", help="Play cameras that are files at their own speed.")
+        bool, typer.Option("--simulate-live", help="Play video files at their own speed, as if they were live.")
     ] = False,
     duration: Annotated[
-        float | None, typer.Option(min=0.1, help="Stop after so many seconds.", metavar="S")
+        float | None, typer.Option(min=0.1, help="Stop after this many seconds.", metavar="S")
     ] = None,
     report: Annotated[
         bool,
-        typer.Option("--report", help="Measure how many of these cameras this machine holds; writes no rows."),
+        typer.Option("--report", help="Measure how many such cameras this machine holds; writes no rows."),
     ] = False,
     report_json: Annotated[
         Path | None, typer.Option("--json", help="Write the figures of --report to this file.", metavar="FILE")
     ] = None,
 ) -> None:
-    """Watch cameras, track people across them, and write rows while they appear; Ctrl-C ends it.
+    """Track people across live cameras, and write rows as they appear; Ctrl-C ends the run.
 
-    Cameras that freeze, reboot or never come up are tried again and again, without harm to the others. SIGHUP reads
-    the configuration again. docs/live.md explains states, files and what happens when something fails.
+    Cameras that freeze, reboot or never connect are retried without affecting the others. SIGHUP reloads the
+    configuration. docs/live.md explains states and files, and what happens when something fails.
 
     Example:
 
@@ -90,12 +91,12 @@ def _live(
     report_json: Path | None,
     redact: Redactor,
 ) -> None:
-    # Loading the networks is slow; nothing else of the command line needs them.
+    # Imported here because loading the network libraries is slow, and nothing else needs them.
     from pipeline.assembly import build_live
 
     overrides = overrides_of(settings)
     loaded = load_config(path, overrides)
-    camera_plans(loaded, simulate_live=simulate_live, redact=redact)  # what is wrong is told before models load
+    camera_plans(loaded, simulate_live=simulate_live, redact=redact)  # reports errors before models load
     sink_makers(loaded.live.sinks, run_id="")
     page = None if report else _page(loaded.live.web, redact)
     with Signals() as signals:
@@ -141,7 +142,7 @@ def _live(
 
 
 def _page(settings: WebSettings, redact: Redactor) -> WebServer | None:
-    """The page, its address taken but nothing served yet; None if it is off."""
+    """Return the page, which has its address but serves nothing yet; None if it is off."""
     if not settings.enabled:
         return None
     try:
@@ -154,11 +155,11 @@ def _page(settings: WebSettings, redact: Redactor) -> WebServer | None:
 
 
 def _ignore_age(camera_id: str, age_s: float) -> None:
-    """Without a page nobody asks for the ages of frames."""
+    """Do nothing: without a page, ages of frames are not needed."""
 
 
 def _watch(run: LiveRun, signals: Signals, duration: float | None, reloaded: Callable[[], Config]) -> None:
-    """Show the status until the end, and take over configurations."""
+    """Show the status until the end, and take over new configurations."""
     console = Console(stderr=True)
     end_s = float("inf") if duration is None else time.monotonic() + duration
     shown_s = float("-inf")
@@ -180,11 +181,10 @@ def _watch(run: LiveRun, signals: Signals, duration: float | None, reloaded: Cal
 
 
 def _stop(run: LiveRun, output: Path, *, at_once: bool) -> None:
-    """End the run, and the process with it where Python's own end is not waited for.
+    """End the run, and exit the process directly where the normal end of Python would not do.
 
-    Everything is on the disk then. Python's end takes seconds while it takes networks apart, so it is left out after
-    a signal (`at_once`); and a reader that hangs in the driver of a camera would keep Python from ending, or crash it
-    while it does.
+    Everything is on the disk by then. The normal end takes seconds to free the networks, so it is skipped after a
+    signal (`at_once`). It is also skipped if a reader hangs in the driver of a camera, which would block or crash it.
     """
     mistake = sys.exception()
     code = 0

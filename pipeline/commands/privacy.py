@@ -1,4 +1,4 @@
-"""`mtmc person`: what a run has stored of a person, deleted or handed out."""
+"""`mtmc person`: exports or deletes what a run has stored about a person."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from pipeline.privacy.export_person import export_person
 from pipeline.privacy.purge import purge_before, purge_person
 from pipeline.privacy.run_folder import RunFolder
 
-app = new_app(help="Hand out, or delete, what a run has stored of a person.")
+app = new_app(help="Export or delete what a run has stored about a person.")
 
 _RunArgument = Annotated[Path, typer.Argument(help="Output folder of `live` or `track`.", metavar="DIR")]
 
 
 @app.callback()
 def options() -> None:
-    """Hand out, or delete, what a run has stored of a person."""
+    """Export or delete what a run has stored about a person."""
 
 
 @app.command()
@@ -33,17 +33,19 @@ def purge(
     ] = None,
     before: Annotated[
         str | None,
-        typer.Option(help="Delete everything from before this date or time, as 2026-05-01 (UTC).", metavar="DATE"),
+        typer.Option(
+            help="Delete everything from before this date or time, such as 2026-05-01 (UTC).", metavar="DATE"
+        ),
     ] = None,
     delete_shared: Annotated[
         bool,
         typer.Option("--delete-shared", help="Also delete videos and saved detections, which show everybody."),
     ] = False,
 ) -> None:
-    """Delete a person's rows and features from all files of a run, under every id the person had.
+    """Delete a person's rows and embeddings from all files of a run, under every id of the person.
 
-    The run must be stopped. Files of JSON lines sinks are found by what the manifests say; what brokers hold, and
-    copies that you made, are not reached.
+    The run must be stopped. Files of JSON lines sinks are found through the manifests. Data in message brokers and your
+    own copies are not reached.
 
     Example:
 
@@ -75,7 +77,7 @@ def export(
         Path, typer.Option("--output", "-o", help="Folder for the two files.", metavar="DIR")
     ] = Path("export"),
 ) -> None:
-    """Hand out what a run has stored of a person, as person-N.csv and person-N.json; the run may go on meanwhile.
+    """Export what a run has stored about a person, as person-N.csv and person-N.json; the run may continue meanwhile.
 
     Example:
 

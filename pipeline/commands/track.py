@@ -1,4 +1,4 @@
-"""`mtmc track`: recordings in, trajectories out."""
+"""`mtmc track`: tracks people in recordings."""
 
 from __future__ import annotations
 
@@ -52,20 +52,21 @@ def track(
         bool, typer.Option("--save-detections", help="Keep the detections as detections/CAMERA.parquet.")
     ] = False,
     save_embeddings: Annotated[
-        bool, typer.Option("--save-embeddings", help="The same with an embedding of every box (slow).")
+        bool, typer.Option("--save-embeddings", help="Keep the detections with an embedding of every box (slow).")
     ] = False,
     video: Annotated[bool, typer.Option("--video", help="Draw the result as trajectories.mp4.")] = False,
     interpolate: Annotated[
         bool, typer.Option("--interpolate", help="Fill gaps inside tracks with rows marked interpolated.")
     ] = False,
     frame_rate: Annotated[
-        float | None, typer.Option(help="Frames per second of sources that do not say it, such as image folders.")
+        float | None,
+        typer.Option(help="Frames per second of sources without this information, such as image folders."),
     ] = None,
 ) -> None:
     """Track people through the recordings of one or several cameras.
 
-    Writes trajectories.csv (one row a box, the same global_id for a person in every camera), the same as MOT text
-    per camera, run.json and tracklets.arrow. The README explains the columns, configs/default.yaml the settings.
+    Writes trajectories.csv (one row per box, the same global_id for a person in every camera), the same as MOT text per
+    camera, run.json and tracklets.arrow. The README explains the columns, configs/default.yaml the settings.
 
     Example:
 
@@ -95,7 +96,8 @@ def track(
 def track_with_progress(
     config: Config, output: Path, detections: dict[str, Path], overwrite: bool, console: Console
 ) -> RunSummary:
-    """`pipeline.recorded.track.track` with a progress bar over all cameras, then the summary's tables."""
+    """Run `pipeline.recorded.track.track` with a progress bar over all cameras, then print the tables of its
+    summary."""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -142,8 +144,8 @@ def _overrides(
         overrides["cameras"] = cameras
     elif frame_rate is not None:
         raise InputError("--frame-rate goes with SOURCE arguments; in a configuration it is cameras.frame_rate")
-    # A flag that was not given leaves the configuration's word.
+    # A flag that is not given leaves the setting of the configuration.
     output = overrides.setdefault("output", {})
-    if isinstance(output, dict):  # else loading says what is wrong with it
+    if isinstance(output, dict):  # otherwise loading reports the error
         output.update({name: True for name, given in flags.items() if given})
     return overrides

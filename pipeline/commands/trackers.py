@@ -1,4 +1,4 @@
-"""`mtmc benchmark trackers`: this project and others on the same boxes."""
+"""`mtmc benchmark trackers`: compares this project with other trackers on the same boxes."""
 
 from __future__ import annotations
 
@@ -26,38 +26,39 @@ SETS = PROJECT_ROOT / "configs" / "benchmark"
 def trackers(
     sets: Annotated[
         list[Path] | None,
-        typer.Argument(help="Benchmark sets (YAML); without any, those of configs/benchmark.", metavar="SET..."),
+        typer.Argument(help="Benchmark sets (YAML); by default those of configs/benchmark.", metavar="SET..."),
     ] = None,
     settings: SetOption = None,
     perturbations: Annotated[
-        int, typer.Option(min=0, help="Repeat every tracker on so many versions of the boxes with small errors.")
+        int,
+        typer.Option(min=0, help="Also run every tracker on this many versions of the boxes with small errors."),
     ] = 0,
     every: Annotated[
         int,
-        typer.Option(min=1, help="Use only every so many-th frame: how do trackers degrade at low frame rates?"),
+        typer.Option(min=1, help="Use only every n-th frame, to see how trackers degrade at low frame rates."),
     ] = 1,
     peers: Annotated[bool, typer.Option(help="Run Ultralytics' trackers, and ByteTrack + clustering.")] = True,
     boxmot: Annotated[
         Path | None, typer.Option(help="Run boxmot's BoT-SORT with the Python of this environment.")
     ] = None,
-    boxmot_weights: Annotated[Path, typer.Option(help="Its re-identification network.")] = Path(
+    boxmot_weights: Annotated[Path, typer.Option(help="Re-identification network of boxmot.")] = Path(
         "osnet_x0_25_msmt17.pt"
     ),
-    cache: Annotated[Path | None, typer.Option(help="Folder that keeps detections and embeddings.")] = None,
+    cache: Annotated[Path | None, typer.Option(help="Folder for saved detections and embeddings.")] = None,
     markdown: Annotated[Path | None, typer.Option(help="Write the tables to this file.", metavar="FILE")] = None,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write all figures to this file.")] = None,
 ) -> None:
-    """Track the same saved detections with this project and with others, and score all alike.
+    """Track the same saved detections with this project and with other trackers, and score all of them.
 
-    Detections and embeddings are computed once for each set and kept. "Online" has the ids of the moment, "offline"
-    those of the second pass over the whole recording. Trackers of one camera get the cameras one by one; where there
-    are several, the tracks of ByteTrack are also joined by the mean of their embeddings.
+    Detections and embeddings are computed once for each set and saved. "Online" has the ids that are assigned while
+    frames come in, "offline" those of the second pass over the whole recording. Single-camera trackers process the
+    cameras one by one; in sets of several cameras, the tracks of ByteTrack are also joined by their mean embeddings.
 
     Example:
 
         mtmc benchmark trackers configs/benchmark/pets09.yaml --no-peers
     """
-    # These bring in TrackEval and what it needs, which no other command should wait for.
+    # Imported here because they load TrackEval and its dependencies, which no other command should wait for.
     from pipeline.benchmark.boxmot_tracker import boxmot_peer
     from pipeline.benchmark.comparison import compare
     from pipeline.benchmark.ultralytics_trackers import bytetrack, ultralytics_peers
@@ -92,8 +93,8 @@ def measure_sets(
     """Print and write the tables of all sets.
 
     Args:
-        sets: files, or all of configs/benchmark.
-        measure: from a set, and from what is to be told what is being done, to the rows of its table.
+        sets: files; by default all of configs/benchmark.
+        measure: called with a set and a function that takes progress messages; returns the rows of the set's table.
     """
     from pipeline.benchmark.benchmark_set import read_benchmark_set
     from pipeline.benchmark.report import ladder_table, set_table
@@ -102,7 +103,7 @@ def measure_sets(
     lines: list[str] = []
     figures: dict[str, object] = {}
     paths = sets or sorted(SETS.glob("*.yaml"))
-    # A fault in the last of them must not show after hours.
+    # All sets are read first, so that an error in the last one does not show after hours.
     chosen_sets = [read_benchmark_set(path, overrides_of(settings)) for path in paths]
     with console.status("") as status:
         for chosen, title in zip(chosen_sets, titles(paths, every), strict=True):
@@ -115,16 +116,16 @@ def measure_sets(
             figures[title] = [contestant.to_dict() for contestant in found]
             lines += [*table, ""]
             console.print(Markdown("\n".join(table)))
-            # What has been measured is kept, whatever happens to the next set.
+            # Written after every set, so that results are kept whatever happens to the next one.
             write_text(markdown, "\n".join(lines))
             write_json(json_file, figures)
 
 
 def titles(paths: Sequence[Path], every: int) -> list[str]:
-    """What each set is called in tables and figures: the name of its file, with the folder where names repeat.
+    """Return the title of each set in tables and figures: the name of its file, with the folder where names repeat.
 
     Args:
-        every: only each so many-th frame was used.
+        every: only every n-th frame was used.
     """
     names = [path.stem for path in paths]
     told = [

@@ -1,6 +1,6 @@
-"""The distances up to which the tracker and the linker take two views for one person, as they were measured.
+"""The measured match limits of the tracker and the linker.
 
-`mtmc reid calibrate` finds them and stores them in a checkpoint's or a site file's card; settings that say
+`mtmc reid calibrate` measures them and stores them in the card of a checkpoint or a site file; settings with the value
 `calibrated` are filled in from there.
 """
 
@@ -16,10 +16,10 @@ from pipeline.cross_camera.match_limits import LinkLimits, MatchLimits
 from pipeline.cross_camera.match_threshold import MatchThreshold
 from pipeline.cross_camera.settings import LinkerSettings, SecondPassSettings
 
-#: The key of a card that holds a calibration.
+#: The key under which a card holds a calibration.
 CARD_KEY = "calibration"
 
-# For embeddings that nobody calibrated: rather an id too many than two people with one.
+# For embeddings without a calibration. They are strict: an extra id is better than one id for two people.
 _FALLBACK_CROP, _FALLBACK_TRACK = 0.25, 0.35
 
 
@@ -32,7 +32,7 @@ class Calibration:
         track: for two tracks, by their feature banks.
         centred_crop, centred_track: the same after the mean of each camera was subtracted; None in older calibrations,
             and then the linker subtracts nothing.
-        measured_on: in words, for people.
+        measured_on: description of the data, for people.
     """
 
     crop: MatchThreshold
@@ -42,16 +42,16 @@ class Calibration:
     centred_track: MatchThreshold | None = None
 
     def of_centred_embeddings(self) -> Calibration:
-        """What holds for embeddings that come without their cameras' means."""
+        """Return the calibration for embeddings whose camera means are already subtracted."""
         return replace(self, crop=self.centred_crop or self.crop, track=self.centred_track or self.track)
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON holds it."""
+        """Return the calibration as JSON data."""
         return asdict(self)
 
     @classmethod
     def from_card(cls, card: Mapping[str, Any]) -> Calibration | None:
-        """The calibration in a checkpoint's or a site's card; None if it has none.
+        """Return the calibration in the card of a checkpoint or a site file; None if there is none.
 
         Raises:
             InputError: the entry is damaged.
@@ -76,15 +76,15 @@ class Calibration:
 
 
 def wants_calibration(config: Config) -> bool:
-    """Whether any limit is to be taken from a calibration."""
+    """Return whether any limit is to be taken from a calibration."""
     return any(
         getattr(getattr(config, name), key) == "calibrated" for name, keys in _LIMITS.items() for key in keys
     )
 
 
 def resolved_limits(config: Config, calibration: Calibration | None) -> MatchLimits:
-    """A number for every limit: that of the configuration, else that of the calibration, else one that is rather too
-    strict. Without a calibration, and with one that has no limit for it, no camera's mean is subtracted.
+    """Return a number for every limit: from the configuration, else from the calibration, else a strict default.
+    Without a calibration, or if it has no limit for centred embeddings, no camera mean is subtracted.
     """
     crop, track, centred = _FALLBACK_CROP, _FALLBACK_TRACK, None
     if calibration is not None:
@@ -109,7 +109,7 @@ def resolved_limits(config: Config, calibration: Calibration | None) -> MatchLim
 
 
 def with_numbers(config: Config, limits: MatchLimits) -> dict[str, Any]:
-    """The configuration as JSON holds it, with the limits that a run really used."""
+    """Return the configuration as JSON data, with the limits that a run actually used."""
     content = config.model_dump(mode="json", by_alias=True)
     content["tracker"]["max_cosine_distance"] = limits.tracker
     for name, used in (("linker", limits.linker), ("second_pass", limits.second_pass)):

@@ -35,7 +35,7 @@ Point = Annotated[list[float], Field(min_length=2, max_length=2)]
 
 
 def _start_utc(value: object) -> object:
-    """A date and time as YAML or ISO 8601 text gives it, in UTC; without a zone it is taken as UTC."""
+    """Convert a date and time, from YAML or ISO 8601 text, to UTC; without a time zone it is taken as UTC."""
     if value is None or value == "container":
         return value
     try:
@@ -58,7 +58,7 @@ class CameraConfig(Section):
     username: SecretStr | None = None
     password: SecretStr | None = None
     password_file: str | None = None
-    # What variables put into `source`; filled in by the reader of the file, and in no dump.
+    # Values of environment variables in `source`; filled in by the file reader, excluded from dumps.
     source_secrets: list[SecretStr] = Field(default_factory=list, exclude=True, repr=False)
     calibrated_size_wh: Annotated[list[Count], Field(min_length=2, max_length=2)] | None = None
     start_s: float = 0.0
@@ -78,7 +78,7 @@ class CameraConfig(Section):
     @model_validator(mode="before")
     @classmethod
     def _take_out_credentials(cls, values: object) -> object:
-        """User and password of a URL move to their own keys, so that `source` can be shown."""
+        """Move user and password of a URL to their own keys, so that `source` can be shown."""
         if not isinstance(values, dict) or not isinstance(values.get("source"), str):
             return values
         if not is_stream(values["source"]):
@@ -142,7 +142,7 @@ class OutputConfig(Section):
 
     @property
     def fill_gaps_s(self) -> float | None:
-        """Gaps up to this long are filled; None fills none."""
+        """Gaps up to this length are filled; None fills none."""
         return self.interpolate_max_gap_s if self.interpolate else None
 
 
@@ -152,7 +152,7 @@ class RuntimeConfig(Section):
 
 
 class Config(Section):
-    """Everything that `track` and `live` need to know."""
+    """The whole configuration of `track` and `live`."""
 
     cameras: list[CameraConfig]
     detector: DetectorConfig
@@ -183,8 +183,8 @@ def load_config(path: Path | None = None, overrides: Mapping[str, Any] | None = 
     """Read configs/default.yaml, then `path` over it, then `overrides` (nested, as in the file) over both.
 
     Raises:
-        InputError: naming the file, the key's path, the value and what was expected; the last file that was read,
-            where the fault may be in the overrides.
+        InputError: the message names the file, the path of the key, the value and what was expected. The file is the
+            last one read, even if the fault is in the overrides.
     """
     merged = read_config_file(DEFAULT_CONFIG)
     label = str(DEFAULT_CONFIG)
@@ -199,16 +199,16 @@ def load_config(path: Path | None = None, overrides: Mapping[str, Any] | None = 
 
 
 def named_sources(sources: Sequence[str]) -> list[dict[str, Any]]:
-    """Camera entries from `SOURCE` or `cam=SOURCE` arguments; without a name the file's name is taken.
+    """Return camera entries for `SOURCE` or `cam=SOURCE` arguments; without a name, the file's name is used.
 
-    The part before '=' is a name only when it looks like one and the whole is not itself a path.
+    The part before '=' is a name only if it looks like one and the whole argument is not an existing path.
     """
     cameras = []
     for index, text in enumerate(sources):
         name, equals, path = text.partition("=")
         if not (equals and re.fullmatch(r"[\w.-]+", name) and not Path(text).exists()):
             path = text
-            # A password in an address does not belong into a name, which is shown.
+            # Names are shown, so they must not contain a password from an address.
             shown = hide_login(StreamAddress.parse(text).url) if is_stream(text) else text
             stem = Path(shown).stem if Path(shown).suffix else Path(shown).name
             name = re.sub(r"[^\w.-]", "_", stem) or f"cam{index + 1}"

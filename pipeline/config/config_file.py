@@ -1,4 +1,4 @@
-"""Configuration files: YAML read strictly, merged, with paths and environment variables filled in."""
+"""Reads configuration files: strict YAML, with paths resolved and environment variables filled in."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _SHORTEST_SECRET = 6
 
 
 def read_config_file(path: Path) -> dict[str, Any]:
-    """The keys of a configuration file as they stand there, with all paths resolved; InputError if it is no YAML."""
+    """Read the keys of a configuration file, with all paths resolved; InputError if it is not valid YAML."""
     content = read_yaml(path)
     for section, key in (("detector", "weights"), ("embedder", "weights"), ("embedder", "site")):
         part = content.get(section)
@@ -40,7 +40,7 @@ def read_config_file(path: Path) -> dict[str, Any]:
 def _resolve_camera(camera: dict[str, Any], config: Path) -> None:
     source = camera.get("source")
     if isinstance(source, str) and is_stream(source):
-        # Taken apart before variables are filled in: a password from the environment may hold any character.
+        # Split before variables are filled in: a password from the environment may contain any character.
         address = StreamAddress.parse(source)
         if address.username is not None and camera.get("username") is None and camera.get("password") is None:
             camera |= {"username": address.username, "password": address.password}
@@ -66,7 +66,7 @@ def _resolve_output(section: dict[str, Any], config: Path) -> None:
 
 
 def fill_in(text: str, config: Path) -> str:
-    """`text` of the file `config` with ${NAME} replaced by the environment variable NAME."""
+    """Return `text` from the file `config` with ${NAME} replaced by the environment variable NAME."""
 
     def variable(match: re.Match[str]) -> str:
         value = os.environ.get(match[1])
@@ -79,10 +79,10 @@ def fill_in(text: str, config: Path) -> str:
 
 
 def _secrets_in(address: str) -> list[str]:
-    """What the environment puts into the path and the parameters of a URL.
+    """Return the values that environment variables put into the path and the parameters of a URL.
 
-    The host may be shown. So may values that are too short to be a secret: they would be hidden in every text that
-    happens to contain them. (A parameter such as password= is hidden by its name, whatever its value.)
+    The host may be shown. So may values that are too short to be a secret, because they would be hidden in every text
+    that happens to contain them. (A parameter such as password= is hidden by its name, whatever its value.)
     """
     host = re.match(r"\w+://[^/?#]*", address)
     rest = address[host.end() :] if host else ""
@@ -91,8 +91,8 @@ def _secrets_in(address: str) -> list[str]:
 
 
 def resolve_path(text: str, config: Path) -> str:
-    """A path that stands in the file `config`: environment variables are filled in, then it is taken relative to that
-    file's folder; a bare name that is not there stays bare."""
+    """Resolve a path from the file `config`: fill in environment variables, then take it relative to that file's
+    folder. A bare name that does not exist there is returned unchanged."""
     text = fill_in(text, config)
     resolved = Path(os.path.normpath(config.resolve().parent / text))
     if Path(text).name == text and not resolved.exists():

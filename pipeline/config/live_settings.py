@@ -11,7 +11,7 @@ from pipeline.core.section import Count, NotNegative, Positive, Section
 
 
 class LiveSettings(Section):
-    """How streams are read, how long things may take, and how output is kept."""
+    """Settings of reading streams, of waiting times, and of the output."""
 
     max_fps: Positive
     max_age_s: Positive

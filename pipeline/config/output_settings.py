@@ -1,4 +1,4 @@
-"""What a live run gives out besides its CSV, as sections of the configuration; configs/default.yaml has the units."""
+"""Settings of the outputs of a live run besides its CSV; configs/default.yaml has the units."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class JsonLinesSink(Section):
 
 
 class _Login(Section):
-    """How to reach a server, and as whom."""
+    """The address of a server, and the login."""
 
     host: str
     username: str | None = None
@@ -41,7 +41,7 @@ class _Login(Section):
 
     @property
     def secret(self) -> str | None:
-        """The password, from the file if one is named; InputError if that cannot be read."""
+        """The password, read from the file if one is named; InputError if the file cannot be read."""
         return read_secret(self.password, self.password_file)
 
 
@@ -67,7 +67,7 @@ SinkSettings = Annotated[JsonLinesSink | MqttSink | RedisSink, Field(discriminat
 
 
 class WebSettings(Section):
-    """The page, the metrics and the health checks."""
+    """Settings of the web page, the metrics and the health checks."""
 
     enabled: bool
     host: str
@@ -107,7 +107,7 @@ class WebSettings(Section):
 
     @property
     def secret(self) -> str | None:
-        """The token, from the file if one is named; InputError if it cannot be read or is too short."""
+        """The token, read from the file if one is named; InputError if it cannot be read or is too short."""
         token = read_secret(self.token, self.token_file)
         if token is not None and (len(token) < _SHORTEST_TOKEN or not token.isascii()):
             raise InputError(
@@ -126,17 +126,17 @@ class RetentionSettings(Section):
 
 
 def read_secret(value: SecretStr | None, file: str | None) -> str | None:
-    """A secret that stands in the configuration, or in the first line of a file; None if there is neither.
+    """Return a secret from the configuration or from the first line of a file; None if there is neither.
 
     Raises:
-        InputError: the file cannot be read or has no such line.
+        InputError: the file cannot be read, or its first line is empty.
     """
     if file is None:
         return None if value is None else value.get_secret_value()
     try:
         lines = Path(file).read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "is no text in UTF-8"
+        reason = error.strerror if isinstance(error, OSError) else "is not UTF-8 text"
         raise InputError(f"{file}: cannot be read ({reason})") from error
     if not lines or not lines[0].strip():
         raise InputError(f"{file}: its first line must be the secret, but it is empty")

@@ -1,1 +1,1 @@
-"""The ground: types that pass between the parts, geometry of boxes, errors, the protocols of models."""
+"""Shared basics: the types that pass between the parts, box geometry, errors, and the protocols of the models."""

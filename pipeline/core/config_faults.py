@@ -1,4 +1,4 @@
-"""What a validation found wrong with a configuration, in words that may be shown."""
+"""Turns validation errors of a configuration into messages that are safe to show."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from pydantic import ValidationError
 
 from pipeline.core.stream_address import StreamAddress, hide_login, is_stream
 
-# Their values are not shown.
+# The values of these keys are not shown.
 _SECRET_KEYS = frozenset({"username", "password", "token", "source_secrets"})
-# The tags by which pydantic tells the members of a union apart in an error's path.
+# Tags that pydantic puts into an error's path to name the member of a union.
 _UNION_MEMBER = re.compile(r"bool|int|str|datetime|none|literal\[.*")
 
 
 def describe(error: ValidationError) -> str:
-    """The first few faults of a validation, each with its key path and value, on one line."""
+    """Return the first five faults of a validation on one line, each with its key path and value."""
     faults = []
     for fault in error.errors()[:5]:
         parts = [str(part) for part in fault["loc"]]
@@ -32,7 +32,7 @@ def describe(error: ValidationError) -> str:
 
 
 def _without_secrets(value: object) -> object:
-    """A faulty value as it may be shown."""
+    """Return a faulty value with its secrets hidden."""
     if isinstance(value, Mapping):
         return {key: "***" if key in _SECRET_KEYS else _without_secrets(item) for key, item in value.items()}
     if isinstance(value, str) and is_stream(value):

@@ -1,4 +1,4 @@
-"""The types that pass between the stages: numpy only, knowing no model, file or configuration."""
+"""The types that pass between the stages. They use numpy only and know no model, file or configuration."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Frame:
         time_s: seconds on the clock that all cameras of the run share.
         size_wh: (width, height) in pixels.
         image: (H, W, 3) uint8, BGR, values 0..255; None when saved detections and embeddings are replayed
-            and nobody looks at the pixels.
+            and no pixels are needed.
     """
 
     camera_id: str
@@ -58,12 +58,12 @@ class Frame:
 
 @dataclass(frozen=True, eq=False)
 class Detections:
-    """The boxes found in one frame, as parallel arrays. A frame without people has N = 0.
+    """The detections of one frame, as parallel arrays. A frame without people has N = 0.
 
     Attributes:
         xyxy: (N, 4) float32, left, top, right, bottom in pixels of the full image; may reach outside it.
         confidence: (N,) float32 in [0, 1].
-        class_id: (N,) int64, an index of the detector's `class_names`.
+        class_id: (N,) int64, keys of the detector's `class_names`.
         embeddings: (N, D) float32, each row L2-normalised, or all zero where `embedded` is False;
             None when no row has an embedding.
         embedded: (N,) bool, which rows of `embeddings` hold one.
@@ -80,7 +80,7 @@ class Detections:
         check_array("Detections", "xyxy", self.xyxy, (n, 4), np.float32)
         check_array("Detections", "confidence", self.confidence, (n,), np.float32)
         check_array("Detections", "class_id", self.class_id, (n,), np.int64)
-        # A box that is no number would disappear silently: no comparison with it holds.
+        # A box with NaN would disappear silently: every comparison with it is false.
         if not np.isfinite(self.xyxy).all():
             raise ValueError(f"Detections.xyxy must be finite, but has {self.xyxy[~np.isfinite(self.xyxy)]}")
         if not ((self.confidence >= 0) & (self.confidence <= 1)).all():
@@ -95,7 +95,7 @@ class Detections:
         return len(self.xyxy)
 
     def __getitem__(self, rows: BoolArray | IntArray) -> Detections:
-        """The detections at `rows`, a boolean mask (N,) or integer indices."""
+        """Return the detections at `rows`, a boolean mask (N,) or integer indices."""
         return Detections(
             xyxy=self.xyxy[rows],
             confidence=self.confidence[rows],
@@ -106,7 +106,7 @@ class Detections:
 
     @classmethod
     def empty(cls) -> Detections:
-        """No detection at all."""
+        """Return `Detections` without any box (N = 0)."""
         return cls(
             xyxy=np.zeros((0, 4), np.float32),
             confidence=np.zeros(0, np.float32),
@@ -114,7 +114,7 @@ class Detections:
         )
 
     def with_embeddings(self, rows: IntArray, embedded: EmbeddedCrops) -> Detections:
-        """The same boxes, with the embeddings of the crops at `rows` (K,) filled in."""
+        """Return the same boxes with the embeddings of the crops at `rows` (K,) filled in."""
         if len(rows) != len(embedded):
             raise ValueError(f"{len(rows)} rows but {len(embedded)} embedded crops")
         n, dim = len(self), embedded.embeddings.shape[1]
@@ -127,7 +127,7 @@ class Detections:
 
 @dataclass(frozen=True, eq=False)
 class EmbeddedCrops:
-    """What an embedder returns for the boxes of one frame.
+    """The result of an embedder for the boxes of one frame.
 
     Attributes:
         embeddings: (N, D) float32, L2-normalised rows; a row is all zero where `valid` is False.
@@ -147,14 +147,14 @@ class EmbeddedCrops:
 
 @dataclass(frozen=True, eq=False)
 class Tracklet:
-    """One person in one camera from appearing to leaving, summed up for linking between cameras.
+    """The summary of a track that has ended, for linking between cameras.
 
     Attributes:
-        camera_id, track_id: the track it sums up; track ids count from 1 in each camera.
-        class_id: of the detector's `class_names`.
+        camera_id, track_id: the track; track ids count from 1 in each camera.
+        class_id: a key of the detector's `class_names`.
         start_s, end_s: time of the first and the last observed box, on the run's clock.
-        embeddings: (K, D) float32, K >= 0 diverse good views, L2-normalised rows.
-        floor_time_s: (P,) float64, ascending; when the floor positions were taken.
+        embeddings: (K, D) float32, K >= 0 diverse embeddings of good crops, L2-normalised rows.
+        floor_time_s: (P,) float64, ascending; the times of the floor positions.
         floor_xy_m: (P, 2) float64, positions on the floor in metres; P = 0 without a homography.
         observations: number of observed boxes.
     """
@@ -181,7 +181,7 @@ class Link:
 
     Attributes:
         global_id: counted from 1 over all cameras of the run.
-        confidence: in [0, 1]; of having joined this identity, or of being new.
+        confidence: in [0, 1]; how sure it is that the track belongs to this identity, or is a new one.
         final: True once the second pass has confirmed or corrected it.
     """
 
@@ -190,8 +190,8 @@ class Link:
     final: bool = False
 
 
-class TrajectoryRow(NamedTuple):  # made for every box: a frozen dataclass takes four times as long
-    """One observed (or filled) box of one person: a row of trajectories.csv without its link."""
+class TrajectoryRow(NamedTuple):  # created for every box; a frozen dataclass takes four times as long
+    """One observed or interpolated box of one person: a row of trajectories.csv without its link."""
 
     camera_id: str
     track_id: int
@@ -213,17 +213,17 @@ class LinkedRow(NamedTuple):
 
 @dataclass(frozen=True)
 class Correction:
-    """Rows that were written with a provisional id belong to somebody known.
+    """A message that rows with a provisional id belong to another identity.
 
-    It holds for all rows of `provisional_id`; that id was given to one track alone and is used for nobody else. When a
-    run was killed, the next one says which provisional ids stand: both ids are the same then.
+    It applies to all rows of `provisional_id`; that id is used for one track only. After a killed run, the next run
+    confirms the provisional ids that stay valid: both ids are then the same.
 
     Attributes:
-        time_s: when it was decided, on the run's clock (Unix seconds in a live run).
+        time_s: time of the decision, on the run's clock (Unix seconds in a live run).
         camera_id, track_id: the track whose rows have the provisional id.
-        provisional_id, global_id: the id in those rows, and the one that counts.
+        provisional_id, global_id: the id in those rows, and the correct one.
         confidence: of the link, in [0, 1].
-        run_id: of the earlier run that wrote the rows; '' for the run that goes on.
+        run_id: the earlier run that wrote the rows; '' for the current run.
     """
 
     time_s: float

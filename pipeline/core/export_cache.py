@@ -1,4 +1,4 @@
-"""Networks that were exported for a faster runtime, kept from run to run in the user's cache folder."""
+"""Keeps networks that were exported for a faster runtime in the user's cache folder, for later runs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ logger = logging.getLogger(__name__)
 
 
 def cache_folder() -> Path:
-    """The folder that MTMC_CACHE names, else mtmc in XDG_CACHE_HOME, else ~/.cache/mtmc."""
+    """Return the folder that MTMC_CACHE names, else mtmc in XDG_CACHE_HOME, else ~/.cache/mtmc."""
     if named := os.environ.get(CACHE_VARIABLE):
         return Path(named)
     base = os.environ.get("XDG_CACHE_HOME")
@@ -25,22 +25,22 @@ def cache_folder() -> Path:
 
 
 def cached_export(what: str, key: Mapping[str, str], make: Callable[[Path], None]) -> Path:
-    """The folder that `make` filled for this key, now or in an earlier run.
+    """Return the folder that `make` filled for this key, now or in an earlier run.
 
-    An entry appears at once, by renaming: a reader finds it whole or not at all, and of two runs that make it at
-    the same time the later one takes the entry of the earlier. Where the cache cannot be written, the entry lives
-    in a temporary folder until the process ends.
+    An entry appears by renaming, so a reader sees it complete or not at all. If two runs create it at the same
+    time, the later one uses the entry of the earlier. If the cache cannot be written, the entry is in a temporary
+    folder until the process ends.
 
     Args:
-        what: the network in the words of the message, such as a file's name.
-        key: all that the result depends on: hash of the weights, versions, precision.
-        make: fills the empty folder it is given.
+        what: name of the network for the log message, such as a file name.
+        key: everything that the result depends on: hash of the weights, versions, precision.
+        make: called with an empty folder, which it fills.
     """
     text = "\n".join(f"{name}={value}" for name, value in sorted(key.items()))
     entry = cache_folder() / hashlib.sha256(text.encode()).hexdigest()[:32]
     if entry.is_dir():
         return entry
-    logger.warning("preparing %s for the CPU, once: kept in %s", what, entry)
+    logger.warning("preparing %s for the CPU, once; the result is kept in %s", what, entry)
     try:
         entry.parent.mkdir(parents=True, exist_ok=True)
         partial = Path(tempfile.mkdtemp(prefix=f"{entry.name}.", suffix=".partial", dir=entry.parent))
@@ -53,7 +53,7 @@ def cached_export(what: str, key: Mapping[str, str], make: Callable[[Path], None
     except OSError as error:
         if entry.is_dir():  # another run was faster
             return entry
-        shutil.rmtree(partial, ignore_errors=True)  # makes room where the disk is full
+        shutil.rmtree(partial, ignore_errors=True)  # frees space if the disk is full
         return _temporary(error, make)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
@@ -62,7 +62,7 @@ def cached_export(what: str, key: Mapping[str, str], make: Callable[[Path], None
 
 def _temporary(error: OSError, make: Callable[[Path], None]) -> Path:
     logger.warning(
-        "the cache %s cannot be written (%s), so the next run prepares again; %s names another folder",
+        "the cache %s cannot be written (%s), so the next run prepares it again; set %s to another folder",
         cache_folder(),
         error.strerror or error,
         CACHE_VARIABLE,

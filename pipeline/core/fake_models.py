@@ -1,4 +1,4 @@
-"""A detector and an embedder that need no network: functions give boxes and vectors."""
+"""A detector and an embedder without a network: functions supply the boxes and the vectors."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pipeline.core.inference_runtime import Computation
 
 
 class FakeDetector:
-    """Returns the boxes that a function gives for a frame: runs the whole pipeline without a model."""
+    """Returns the boxes that a function gives for a frame, so that the whole pipeline runs without a model."""
 
     model_hash = "fake"
     computation: Computation | None = None
@@ -29,7 +29,7 @@ class FakeDetector:
 class FakeEmbedder:
     """Returns the vectors that a function gives for a frame and its boxes (N, 4) -> (N, D), L2-normalised.
 
-    A row that is zero or not finite is reported as a rejected crop.
+    A vector that is zero or not finite is reported as a rejected crop.
     """
 
     model_hash = "fake"

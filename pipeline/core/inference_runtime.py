@@ -1,4 +1,4 @@
-"""Which library computes a network: torch, or on a CPU OpenVINO, which is faster there; and what then did."""
+"""Chooses the library that runs a network (torch, or OpenVINO, which is faster on a CPU) and records what was used."""
 
 from __future__ import annotations
 
@@ -13,19 +13,20 @@ from pipeline.core.errors import InputError
 
 Runtime = Literal["auto", "torch", "openvino"]
 
-# OpenVINO's names of types that processors compute in.
+# OpenVINO's names of the types that processors compute in.
 _OPENVINO_TYPES = {"f32": "fp32", "f16": "fp16", "bf16": "bf16"}
 
 
 @dataclass(frozen=True)
 class Computation:
-    """What really computes a network.
+    """What actually runs a network.
 
     Attributes:
         library: torch, OpenVINO, ONNX Runtime or TensorRT.
-        precision: of its arithmetic: fp32, fp16, bf16, or int8 with that of what is left in floating point.
+        precision: of the arithmetic: fp32, fp16, bf16, or int8 together with the precision of the parts that stay
+            in floating point.
         device: as the library calls it.
-        processor: the name of that device's make.
+        processor: model name of that device.
     """
 
     library: str
@@ -38,7 +39,7 @@ class Computation:
 
     @classmethod
     def of_openvino(cls, core: Any, compiled: Any, device: str, stored: str) -> Computation:
-        """Of a network that OpenVINO compiled; the floating point type is the processor's choice, not the file's.
+        """Describe a network that OpenVINO compiled; the processor, not the file, determines the floating point type.
 
         Args:
             core, compiled: an `openvino.Core` and its `CompiledModel`.
@@ -57,7 +58,7 @@ class Computation:
 
 @cache
 def cpu_name() -> str:
-    """The make of this machine's CPU."""
+    """Return the model name of this machine's CPU."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
@@ -67,14 +68,14 @@ def cpu_name() -> str:
 
 
 def choose_runtime(runtime: Runtime, device_type: str) -> Literal["torch", "openvino"]:
-    """What computes the project's own weights (.pt, .safetensors) on a device.
+    """Choose what runs the project's own weights (.pt, .safetensors) on a device.
 
     Args:
         runtime: "auto" is OpenVINO on a CPU where the package is installed, otherwise torch.
         device_type: as torch calls it: cpu, cuda, mps, ...
 
     Raises:
-        InputError: OpenVINO is asked for where it cannot be had.
+        InputError: OpenVINO is requested but not available.
     """
     if runtime == "torch":
         return "torch"

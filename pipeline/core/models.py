@@ -1,6 +1,6 @@
-"""The protocols of a detector and an embedder: whatever fulfils them can take part in a run.
+"""The protocols of a detector and an embedder: any class that implements them can be used in a run.
 
-A class that names a protocol as its base inherits what it does not say itself; one that does not has to have it all.
+A class that derives from a protocol inherits the defaults; any other class must define every member.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from pipeline.core.inference_runtime import Computation
 
 
 class Detector(Protocol):
-    """Finds objects in frames of any cameras and sizes; one call is one batch."""
+    """Detects objects in frames of any camera and size; one call is one batch."""
 
     @property
     def class_names(self) -> Mapping[int, str]:
-        """Names of the class ids that `detect` can return; {0: "person"} unless a class says otherwise."""
+        """Names of the class ids that `detect` can return; {0: "person"} by default."""
         return {0: "person"}
 
     @property
@@ -28,16 +28,16 @@ class Detector(Protocol):
 
     @property
     def computation(self) -> Computation | None:
-        """What computes it; None where nothing is computed, as with saved detections, or nothing is known."""
+        """What runs the network; None if no network runs, as with saved detections, or it is not known."""
         return None
 
     def detect(self, frames: Sequence[Frame]) -> list[Detections]:
-        """One `Detections` per frame, in the order of `frames`; boxes in pixels of the full image."""
+        """Return one `Detections` per frame, in the order of `frames`; boxes in pixels of the full image."""
         ...
 
 
 class Embedder(Protocol):
-    """Turns boxes into appearance vectors; one call is one batch over all cameras."""
+    """Computes the embeddings of boxes; one call is one batch over all cameras."""
 
     @property
     def dim(self) -> int:
@@ -52,17 +52,17 @@ class Embedder(Protocol):
 
     @property
     def computation(self) -> Computation | None:
-        """What computes it; None where no network is, or nothing is known."""
+        """What runs the network; None if there is no network or it is not known."""
         return None
 
     @property
     def rejected_crops(self) -> int:
-        """Boxes so far that gave no embedding, because they are empty or outside the image."""
+        """Number of boxes so far that got no embedding because they are empty or outside the image."""
         return 0
 
     @property
     def unknown_cameras(self) -> Mapping[str, str]:
-        """Cameras that the model's camera table does not know, and what they get instead."""
+        """Cameras without a row in the model's camera table, and what is used instead."""
         return {}
 
     def embed(self, frames: Sequence[Frame], xyxy: Sequence[FloatArray]) -> list[EmbeddedCrops]:
@@ -79,9 +79,9 @@ class Models:
     """The models of a run.
 
     Attributes:
-        embedder: None links by floor positions alone.
-        versions: of the packages, for the note of the run.
-        replayed_hash: of the model whose saved embeddings are replayed; '' if none are.
+        embedder: None links by floor positions only.
+        versions: of the packages, for run.json.
+        replayed_hash: hash of the model whose saved embeddings are replayed; '' if none are replayed.
     """
 
     detector: Detector
@@ -91,12 +91,12 @@ class Models:
 
     @property
     def embedder_hash(self) -> str:
-        """Of the one model that all embeddings of the run are of; '' without any."""
+        """Hash of the model that computed all embeddings of the run; '' if there are none."""
         return self.replayed_hash if self.embedder is None else self.embedder.model_hash
 
     @property
     def computed_by(self) -> dict[str, Computation]:
-        """What computes each model; without those for which nothing is computed."""
+        """What runs each model; models that run no network are left out."""
         found = {
             "detector": self.detector.computation,
             "embedder": None if self.embedder is None else self.embedder.computation,

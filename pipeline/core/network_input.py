@@ -1,4 +1,4 @@
-"""What the pixels of a network's input are: stated in the configuration for networks that do not say it themselves."""
+"""The pixel format of a network's input, set in the configuration for networks that do not state it themselves."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ class NetworkInput(Section):
 
     Attributes:
         channels: the order of the network's channels.
-        scale: values run from 0 to this.
+        scale: pixel values range from 0 to this.
         mean, std: on that scale, in the order of `channels`.
-        size_hw: [height, width] in pixels, of a network that takes any size; None: as the network says.
+        size_hw: [height, width] in pixels, for a network that accepts any size; None: as the network states.
     """
 
     channels: Literal["rgb", "bgr"]
@@ -37,21 +37,21 @@ class NetworkInput(Section):
     size_hw: Annotated[list[Count], Field(min_length=2, max_length=2)] | None = None
 
     def pixels_of(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Images (N, H, W, 3) uint8 RGB to the network's (N, 3, H, W) float32."""
+        """Convert images (N, H, W, 3) uint8 RGB to the network's input (N, 3, H, W) float32."""
         ordered = images[..., ::-1] if self.channels == "bgr" else images
         scaled = (ordered * (self.scale / 255) - np.array(self.mean)) / np.array(self.std)
         return np.ascontiguousarray(scaled.transpose(0, 3, 1, 2), np.float32)
 
     @property
     def name(self) -> str:
-        """As a command line or a configuration takes it: the preset, or a YAML mapping."""
+        """The value for a command line or a configuration: the name of a preset, or a YAML mapping."""
         for name, preset in INPUT_PRESETS.items():
             if preset == self:
                 return name
         return json.dumps(self.model_dump(exclude_none=True)).replace('"', "")
 
 
-#: By the names that `embedder.input`, `--input` and `--peer` take.
+#: Presets by the names that `embedder.input`, `--input` and `--peer` accept.
 INPUT_PRESETS: Mapping[str, NetworkInput] = MappingProxyType(
     {
         # Intel's Open Model Zoo: BGR, 0 to 255
@@ -65,7 +65,7 @@ INPUT_PRESETS: Mapping[str, NetworkInput] = MappingProxyType(
 
 
 def from_preset(value: object) -> object:
-    """The preset that a text names, as pydantic's validators call it; anything else stays as it is."""
+    """Return the preset that a text names, and any other value unchanged; a validator for pydantic."""
     if not isinstance(value, str):
         return value
     if value not in INPUT_PRESETS:
@@ -77,7 +77,7 @@ def from_preset(value: object) -> object:
 
 
 def parse_network_input(option: str, text: str) -> NetworkInput:
-    """The preset or the YAML mapping that `option` of a command line was given; InputError if it is neither."""
+    """Parse the preset or YAML mapping given to `option` of a command line; InputError if it is neither."""
     try:
         value: Any = from_preset(yaml.safe_load(text))
         return value if isinstance(value, NetworkInput) else NetworkInput.model_validate(value)

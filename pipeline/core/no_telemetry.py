@@ -1,8 +1,8 @@
-"""No call home: importing this keeps OpenVINO and NNCF from sending usage statistics.
+"""Disables telemetry: importing this module keeps OpenVINO and NNCF from sending usage statistics.
 
-Both send them through the package openvino_telemetry, to Google Analytics, and write a client id into the user's home.
-They do without the package when it cannot be imported, which an entry of None in `sys.modules` brings about. It must
-stand there before either is imported, so the packages of this project import this module first.
+Both send them to Google Analytics through the package openvino_telemetry, and write a client id into the user's home
+folder. They work without that package if it cannot be imported, which an entry of None in `sys.modules` ensures. The
+entry must exist before either is imported, so the packages of this project import this module first.
 """
 
 import sys

@@ -1,7 +1,7 @@
 """Keeps passwords out of everything that is written or shown.
 
-FFmpeg's errors, and even the repr of its containers, have the whole URL with user and password in them; so texts are
-cleaned where they leave the program, not where they arise.
+FFmpeg's errors, and even the repr of its containers, contain the whole URL with user and password. Texts are therefore
+cleaned where they leave the program, not where they are created.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from urllib.parse import quote, quote_plus
 from pipeline.core.stream_address import HIDDEN, hide_login
 
 _URL_USER = re.compile(r"(?<=://)[^\s'\"<>]*@(?=[^\s'\"<>@/]+)")
-# Shorter secrets would tear holes into every text; their URLs are hidden all the same.
+# Hiding shorter secrets would damage ordinary text; logins in URLs are hidden anyway.
 _SHORTEST_SECRET = 3
 
 
 class Redactor:
-    """Hides the given secrets, in plain and in percent-encoded form, the users of all URLs, and the values of
-    parameters such as password=."""
+    """Hides the given secrets (plain and percent-encoded), the logins in all URLs, and the values of parameters such
+    as password=."""
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         self._secrets: set[str] = set()
@@ -30,7 +30,7 @@ class Redactor:
         self.add(secrets)
 
     def add(self, secrets: Iterable[str]) -> None:
-        """More secrets; empty ones are none."""
+        """Add secrets; empty and very short ones are ignored."""
         for secret in secrets:
             if len(secret) >= _SHORTEST_SECRET:
                 self._secrets |= {secret, quote(secret, safe=""), quote(secret), quote_plus(secret)}
@@ -39,12 +39,12 @@ class Redactor:
             self._pattern = re.compile("|".join(re.escape(secret) for secret in longest_first))
 
     def __call__(self, text: str) -> str:
-        """The text without secrets."""
+        """Return the text without secrets."""
         text = hide_login(_URL_USER.sub(f"{HIDDEN}@", text))
         return text if self._pattern is None else self._pattern.sub(HIDDEN, text)
 
     def values(self, content: Any) -> Any:
-        """Mappings, lists and texts with every text in them cleaned, for writing them as JSON."""
+        """Return mappings, lists and texts with every text in them cleaned, for writing as JSON."""
         match content:
             case str():
                 return self(content)
@@ -56,7 +56,7 @@ class Redactor:
 
 
 class RedactingFilter(logging.Filter):
-    """Cleans log records whole: message, arguments and traceback."""
+    """Cleans whole log records: message, arguments and traceback."""
 
     def __init__(self, redact: Redactor) -> None:
         super().__init__()
@@ -71,7 +71,7 @@ class RedactingFilter(logging.Filter):
 
 
 def install(redact: Redactor) -> RedactingFilter:
-    """Put the filter on all handlers that write the program's log; it stays until `uninstall`."""
+    """Add the filter to all handlers of the program's log; it stays until `uninstall`."""
     installed = RedactingFilter(redact)
     for handler in logging.getLogger().handlers:
         handler.addFilter(installed)
@@ -79,6 +79,6 @@ def install(redact: Redactor) -> RedactingFilter:
 
 
 def uninstall(installed: RedactingFilter) -> None:
-    """Take the filter off again."""
+    """Remove the filter."""
     for handler in logging.getLogger().handlers:
         handler.removeFilter(installed)

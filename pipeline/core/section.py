@@ -1,4 +1,4 @@
-"""What every section of the configuration is made of."""
+"""Base classes and field types for the sections of the configuration."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How long each stage of a run worked."""
+"""Measures how long each stage of a run works."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class StageClock:
 
     @contextmanager
     def measure(self, stage: str) -> Generator[None, None, None]:
-        """Count the time of the with-block."""
+        """Add the time of the with-block to `stage`."""
         began = time.perf_counter()
         try:
             yield
@@ -30,7 +30,7 @@ class StageClock:
                 self.seconds[stage] = self.seconds.get(stage, 0.0) + took
 
     def measure_each(self, stage: str, items: Iterable[Item]) -> Generator[Item, None, None]:
-        """Yield `items`, counting the time that each takes to come."""
+        """Yield `items`, and add the time that it takes to get each one to `stage`."""
         iterator = iter(items)
         while True:
             with self.measure(stage):

@@ -1,4 +1,4 @@
-"""Addresses of live streams, with user and password kept apart."""
+"""Addresses of live streams, with user and password kept separate."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from urllib.parse import quote, unquote
 
 _STREAM = re.compile(r"(rtsps?|rtmps?|https?|udp|tcp|srt)://", re.IGNORECASE)
 _DEVICE = re.compile(r"/dev/video\d+")
-# Cheap cameras want users and passwords among the parameters, also without a '?': rtsp://host/user=a&password=b.
+# Some cameras take user and password as parameters, even without a '?': rtsp://host/user=a&password=b.
 _LOGIN_PARAMETER = re.compile(
     r"(?<=[?&;/])((?:user(?:name)?|usr|login|pass(?:word|wd)?|pwd|psw|token|access_token|api_?key)=)"
     r"[^&;\s'\"<>]+",
@@ -18,27 +18,27 @@ HIDDEN = "***"
 
 
 def is_stream(source: str) -> bool:
-    """Whether a camera's source is a live stream: a URL, or a USB camera such as /dev/video0."""
+    """Return whether a camera's source is a live stream: a URL, or a USB camera such as /dev/video0."""
     return bool(_STREAM.match(source) or _DEVICE.fullmatch(source))
 
 
 def is_device(source: str) -> bool:
-    """Whether the source is a USB camera."""
+    """Return whether the source is a USB camera."""
     return bool(_DEVICE.fullmatch(source))
 
 
 def hide_login(text: str) -> str:
-    """A URL, or any text, with the values of parameters such as user=, password= and token= hidden."""
+    """Return a URL, or any text, with the values of parameters such as user=, password= and token= hidden."""
     return _LOGIN_PARAMETER.sub(rf"\1{HIDDEN}", text)
 
 
 @dataclass(frozen=True)
 class StreamAddress:
-    """A URL in which the user and the password do not stand.
+    """A URL without its user and password, which are separate.
 
     Attributes:
-        url: without them; may be shown after `hide_login`, as its parameters may hold others.
-        username, password: as the camera wants them, not percent-encoded.
+        url: show it only after `hide_login`, because its parameters may hold another login.
+        username, password: as the camera expects them, not percent-encoded.
     """
 
     url: str
@@ -47,10 +47,11 @@ class StreamAddress:
 
     @classmethod
     def parse(cls, text: str) -> StreamAddress:
-        """Cut a URL into its parts.
+        """Split a URL into its parts.
 
-        Passwords are often pasted without percent-encoding, with '@', '/', '#' or ':' in them. The last '@' before
-        the first '/' ends them; if there is none, the last '@' does, unless what stands first can be a host.
+        Passwords are often pasted without percent-encoding and contain '@', '/', '#' or ':'. The login ends at the
+        last '@' before the first '/'. If there is none, it ends at the last '@', unless the text begins with a
+        possible host.
         """
         scheme, separator, rest = text.partition("://")
         if not separator:
@@ -65,7 +66,7 @@ class StreamAddress:
         return cls(url, unquote(user), unquote(password) if colon else None)
 
     def with_credentials(self) -> str:
-        """The URL for the decoder; secret."""
+        """Return the URL with its login, for the decoder; it is secret."""
         if self.username is None:
             return self.url
         scheme, _, rest = self.url.partition("://")

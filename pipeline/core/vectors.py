@@ -1,4 +1,4 @@
-"""Vectors of length 1, and the mean of a camera: how embeddings are normalised and centred everywhere."""
+"""Normalising and centring of embeddings: vectors of length 1, and camera means."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.floating[Any]]
 F = TypeVar("F", bound=np.floating[Any])
-# Shorter vectors have no direction worth speaking of; they are not made longer.
+# Shorter vectors have no meaningful direction; they are not brought to length 1.
 _SHORTEST = 1e-12
 
 
 def unit(vectors: NDArray[F]) -> NDArray[F]:
-    """(..., D) `vectors` at length 1; a vector of zeros stays one."""
-    if vectors.ndim == 1:  # many times as quick as along an axis
+    """Return `vectors` (..., D) at length 1; a zero vector stays zero."""
+    if vectors.ndim == 1:  # much faster than the norm along an axis
         scaled = vectors / max(sqrt(float(vectors @ vectors)), _SHORTEST)
     else:
         scaled = vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), _SHORTEST)
@@ -24,15 +24,15 @@ def unit(vectors: NDArray[F]) -> NDArray[F]:
 
 
 def centred(vectors: NDArray[F], mean: NDArray[F]) -> NDArray[F]:
-    """(..., D) `vectors` without `mean`, which is broadcast to them, at length 1 again."""
+    """Subtract `mean`, broadcast, from `vectors` (..., D) and bring them to length 1 again."""
     return unit(vectors - mean)
 
 
 def track_means(vectors: Array, track: NDArray[np.int64], tracks: int) -> NDArray[np.float32]:
-    """(T, D) mean of the vectors (N, D) of each of T tracks, each of which has one at least.
+    """Return the (T, D) mean of the vectors (N, D) of each of T tracks; every track has at least one.
 
     Args:
-        track: (N,) of each vector, from 0.
+        track: (N,) track of each vector, from 0.
     """
     sums = np.zeros((tracks, vectors.shape[1]), np.float32)
     np.add.at(sums, track, vectors)
@@ -40,11 +40,11 @@ def track_means(vectors: Array, track: NDArray[np.int64], tracks: int) -> NDArra
 
 
 def camera_means(of_tracks: Array, camera: NDArray[np.int64], cameras: int) -> NDArray[np.float32]:
-    """(C, D) mean of each of C cameras: of the means (T, D) of its tracks, each of which counts the same, so that a
-    person who stands still does not become the camera. Zero for a camera without tracks.
+    """Return the (C, D) mean of each of C cameras: the mean over its track means (T, D). Every track counts the same,
+    so that a person who stands still does not dominate. Zero for a camera without tracks.
 
     Args:
-        camera: (T,) of each track, from 0.
+        camera: (T,) camera of each track, from 0.
     """
     means = np.zeros((cameras, of_tracks.shape[1]), np.float32)
     for number in range(cameras):

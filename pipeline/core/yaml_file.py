@@ -1,4 +1,4 @@
-"""YAML files of settings: read strictly, laid over one another."""
+"""Reads YAML files of settings strictly, and merges them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pipeline.core.errors import InputError
 
 
 def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """`over` on top of `base`: mappings key by key, all else replaced."""
+    """Return `base` updated with `over`: mappings are merged key by key, all other values are replaced."""
     merged = dict(base)
     for key, value in over.items():
         below = merged.get(key)
@@ -24,7 +24,7 @@ def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
 
 
 class _UniqueKeyLoader(yaml.SafeLoader):
-    """SafeLoader that refuses a key given twice, which YAML would resolve silently."""
+    """SafeLoader that rejects a key given twice, which YAML would accept silently."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen = set()
@@ -39,7 +39,7 @@ class _UniqueKeyLoader(yaml.SafeLoader):
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
-    """A YAML file whose top level is a mapping; InputError otherwise, with file and line."""
+    """Read a YAML file whose top level is a mapping; InputError otherwise, with file and line."""
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:

@@ -1,1 +1,1 @@
-"""Tracks of all cameras in, global identities out: online while the video runs, then a second pass."""
+"""Links the tracks of all cameras to identities: online while the video runs, then in a second pass."""

@@ -1,8 +1,8 @@
-"""What the people of a camera have in common in their embeddings, so that it can be taken away.
+"""Learns camera means: the mean embedding of each camera, which is subtracted from the embeddings of its people.
 
-Light, height and background of a camera make all of its crops alike, and those of two cameras unlike. Subtracting the
-mean embedding of each camera leaves more of what tells people apart (docs/site.md has the figures). The mean of a few
-people is more of those people than of the camera, so that a camera counts the less the fewer tracks it has shown.
+Light, height and background make all crops of a camera similar, and those of two cameras different. Subtracting the
+camera mean leaves more of what distinguishes people (docs/site.md has the figures). The mean of a few people describes
+them more than the camera, so only a share of it is subtracted, which grows with the number of tracks.
 """
 
 from __future__ import annotations
@@ -16,21 +16,21 @@ from numpy.typing import NDArray
 from pipeline.core.datatypes import FloatArray, Tracklet
 from pipeline.core.vectors import centred
 
-# A camera's mean counts half when it comes from so many tracks.
+# Half of a camera mean is subtracted when it comes from this many tracks.
 _HALF_TRACKS = 10
-# Beyond so many tracks the mean follows the newest: light changes over the day.
+# Beyond this many tracks the mean follows the newest ones: light changes over the day.
 _MEMORY_TRACKS = 500
-# A centre in use is replaced when what has been learned since moved it this far; embeddings have length 1.
+# The vector in use is replaced when learning has moved it by this distance; embeddings have length 1.
 _NOTICEABLE = 0.03
 
 
 @dataclass(frozen=True, eq=False)
 class CentreState:
-    """What `CameraCentres` has learned of C cameras (D values an embedding).
+    """What `CameraCentres` has learned about C cameras (D values per embedding).
 
     Attributes:
-        mean: (C, D) float32 mean embeddings; D is 0 before the first.
-        embeddings, tracks: (C,) float64, how many the mean comes from.
+        mean: (C, D) float32 mean embeddings; D is 0 before the first embedding.
+        embeddings, tracks: (C,) float64, the number of embeddings and tracks that the mean comes from.
     """
 
     mean: FloatArray
@@ -39,12 +39,12 @@ class CentreState:
 
 
 class CameraCentres:
-    """Learns the centre of each camera, cameras being numbered from 0.
+    """Learns the mean embedding of each camera; cameras are numbered from 0.
 
     Args:
-        enabled: else nothing is learned and nothing is ever subtracted.
-        borrow: what a camera has not shown itself yet is taken from the mean of all of them, so that the people of a
-            camera that has just been added can be compared with those of cameras that are long known.
+        enabled: if False, nothing is learned and nothing is subtracted.
+        borrow: a camera with few tracks also uses the mean of all cameras, so that the people of a new camera can be
+            compared with those of cameras that have been known for long.
     """
 
     def __init__(self, cameras: int, *, enabled: bool = True, borrow: bool = False) -> None:
@@ -60,7 +60,7 @@ class CameraCentres:
     def of(
         cls, tracklets: Iterable[Tracklet], camera_row: Mapping[str, int], *, enabled: bool = True
     ) -> CameraCentres:
-        """The centres of finished tracklets, in use."""
+        """Return the camera means of finished tracklets, ready for use."""
         centres = cls(len(camera_row), enabled=enabled)
         for tracklet in tracklets:
             for number, embedding in enumerate(tracklet.embeddings):
@@ -69,7 +69,7 @@ class CameraCentres:
         return centres
 
     def add_camera(self) -> None:
-        """Another camera, after all others."""
+        """Add a camera, after all others."""
         self._mean = np.concatenate([self._mean, np.zeros((1, self._mean.shape[1]))])
         self._used = np.concatenate([self._used, np.zeros((1, self._used.shape[1]), np.float32)])
         self._embeddings = np.append(self._embeddings, 0.0)
@@ -77,7 +77,7 @@ class CameraCentres:
         self._used_weight = np.append(self._used_weight, 0.0)
 
     def add(self, camera: int, embedding: FloatArray, *, new_track: bool) -> None:
-        """Learn from an embedding (D,); `new_track`: it is the first of its track."""
+        """Learn from an embedding (D,); `new_track` says that it is the first of its track."""
         if not self._enabled:
             return
         if self._mean.shape[1] == 0:
@@ -93,7 +93,7 @@ class CameraCentres:
         self._mean[camera] += (embedding - self._mean[camera]) / self._embeddings[camera]
 
     def refresh(self) -> bool:
-        """Use what has been learned so far; whether that changes any camera's centre noticeably."""
+        """Use what has been learned so far; return whether that changes any camera noticeably."""
         own, all_tracks = self._tracks / (self._tracks + _HALF_TRACKS), self._tracks.sum()
         borrowed = (1 - own) * (all_tracks / (all_tracks + _HALF_TRACKS) if self._borrow else 0.0)
         grand = (self._tracks @ self._mean) / max(all_tracks, 1.0)
@@ -107,11 +107,11 @@ class CameraCentres:
         return True
 
     def weight(self, camera: int) -> float:
-        """Which share of the camera's mean, borrowed or its own, is subtracted, in [0, 1)."""
+        """Return the share of the camera mean, its own or borrowed, that is subtracted, in [0, 1)."""
         return float(self._used_weight[camera])
 
     def centred(self, embeddings: FloatArray, camera: int | NDArray[np.int64]) -> FloatArray:
-        """(..., D) embeddings without what is common to their camera, of length 1 again.
+        """Subtract the camera mean from embeddings (..., D) and bring them to length 1 again.
 
         Args:
             embeddings: (..., D), L2-normalised.
@@ -122,11 +122,11 @@ class CameraCentres:
         return centred(embeddings, self._used[camera])
 
     def state(self) -> CentreState:
-        """A copy of what has been learned."""
+        """Return a copy of what has been learned."""
         return CentreState(self._mean.astype(np.float32), self._embeddings.copy(), self._tracks.copy())
 
     def restore(self, state: CentreState, cameras: list[int]) -> None:
-        """Go on from `state`, whose cameras have the numbers `cameras` here."""
+        """Continue from `state`, whose cameras have the numbers `cameras` here."""
         if not self._enabled or not state.mean.size:
             return
         self._mean = np.zeros((len(self._mean), state.mean.shape[1]))

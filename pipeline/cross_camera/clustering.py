@@ -1,4 +1,4 @@
-"""Agglomerative clustering in which some pairs must never meet, and the stays of each cluster."""
+"""Agglomerative clustering with forbidden pairs, and splitting of clusters into stays."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from pipeline.core.datatypes import BoolArray, IntArray
 
 
 class Evidence(Protocol):
-    """What says how likely two clusters are one; N of them, at first with one member each."""
+    """Gives the cost of merging two of N clusters, which have one member each at first."""
 
     def costs(self, a: int) -> NDArray[np.float64]:
-        """(N,) of joining cluster `a` with each; +inf where nothing is known."""
+        """Return the (N,) costs of merging cluster `a` with each cluster; +inf where nothing is known."""
 
     def merge(self, a: int, b: int) -> None:
-        """The members of cluster `b` go to `a`."""
+        """Move the members of cluster `b` to `a`."""
 
 
 class AverageCosts:
-    """Average linkage: the mean over all pairs of members.
+    """Average linkage: the mean cost over all pairs of members.
 
     Args:
-        cost: (N, N) symmetric; NaN where nothing is known about a pair, which then does not count in the mean.
+        cost: (N, N) symmetric; NaN where nothing is known about a pair, which is then left out of the mean.
     """
 
     def __init__(self, cost: NDArray[np.float64]) -> None:
@@ -45,13 +45,13 @@ class AverageCosts:
 
 
 def add_row(matrix: NDArray[np.float64], a: int, b: int) -> None:
-    """Row and column `b` of a symmetric (N, N) matrix are added to those of `a`."""
+    """Add row and column `b` of a symmetric (N, N) matrix to those of `a`."""
     matrix[a] += matrix[b]
     matrix[:, a] = matrix[a]
 
 
 def constrained_linkage(evidence: Evidence, forbidden: BoolArray, max_cost: float) -> IntArray:
-    """Merge the two clusters of least cost again and again, until that is above `max_cost`.
+    """Merge the two clusters of least cost repeatedly, until the least cost is above `max_cost`.
 
     Two clusters that hold a forbidden pair never merge. Ties go to the first pair in row order.
 
@@ -86,11 +86,11 @@ def constrained_linkage(evidence: Evidence, forbidden: BoolArray, max_cost: floa
 def split_at_absences(
     labels: IntArray, start_s: NDArray[np.float64], end_s: NDArray[np.float64], max_absence_s: float
 ) -> IntArray:
-    """A label of its own for each stay of a cluster: what comes more than `max_absence_s` after all before it has ended
-    is another stay.
+    """Give each stay of a cluster a label of its own: a member that begins more than `max_absence_s` after all earlier
+    members have ended begins another stay.
 
     Args:
-        labels: (N,) of `constrained_linkage`.
+        labels: (N,) from `constrained_linkage`.
         start_s, end_s: (N,) when each member was seen first and last.
 
     Returns:

@@ -1,4 +1,4 @@
-"""How unlike two people look and how far apart they are; both in units of their limit, so that 1 is the border."""
+"""Costs of appearance and of floor distance between two people, each in units of its limit: 1 is the threshold."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ Array = NDArray[np.floating[Any]]
 
 # Floor positions jump when feet are hidden; fewer shared time slots than this prove nothing.
 MIN_SHARED_SLOTS = 3
-# How steeply a distance turns into a probability: at half the limit a link is 95 % sure (see `posterior`).
+# Steepness of the conversion from cost to probability: at half the limit a link is 95 % sure (see `posterior`).
 _SHARPNESS = 6.0
 
 
 def mean_look(embeddings: FloatArray) -> FloatArray:
-    """(D,) mean of (K, D) embeddings, of length 1; empty if there is none.
+    """Return the (D,) mean of (K, D) embeddings, of length 1; empty if there is none.
 
-    The mean of views from different sides tells people apart far better than the most similar pairs of single views do
+    The mean of views from different sides distinguishes people far better than the most similar pairs of single views
     (docs/benchmark.md has the figures).
     """
     if not len(embeddings):
@@ -30,8 +30,8 @@ def mean_look(embeddings: FloatArray) -> FloatArray:
 
 
 def look_distances(looks: Array, others: Array) -> Array:
-    """(Q, I) cosine distances in [0, 2] of mean looks (Q, D) to others (I, D), of any length; +inf where one is 0,
-    which says that nothing is known."""
+    """Return the (Q, I) cosine distances in [0, 2] between mean embeddings (Q, D) and others (I, D), of any length;
+    +inf where one is 0, which means that it is unknown."""
     if not looks.size or not others.size:
         return np.full((len(looks), len(others)), np.inf)
     length, other_length = np.linalg.norm(looks, axis=1), np.linalg.norm(others, axis=1)
@@ -48,14 +48,14 @@ def combined_cost(
     max_floor_distance_m: float,
     floor_weight: float,
 ) -> Array:
-    """Appearance and floor distance as one cost; up to 1 means the same person.
+    """Combine appearance and floor distance into one cost; up to 1 means the same person.
 
     Args:
         appearance: cosine distances, +inf where unknown.
         floor_m: distances on the floor at the same time in metres, NaN where unknown.
 
     Returns:
-        The same shape; +inf where nothing is known or the floor positions exclude it.
+        Costs of the same shape; +inf where nothing is known or the floor positions exclude a match.
     """
     look = appearance / max_cosine_distance
     place = floor_m / max_floor_distance_m
@@ -65,7 +65,7 @@ def combined_cost(
 
 
 def posterior(cost: float, rivals: Array) -> float:
-    """How sure a choice is, in [0, 1]: its weight among all alternatives, each exp(-6 x cost).
+    """Return how sure a choice is, in [0, 1]: its weight among all alternatives, where a weight is exp(-6 x cost).
 
     Args:
         cost: of the chosen alternative; staying alone (being new) has cost 1, the limit.

@@ -1,4 +1,4 @@
-"""A small set of embeddings that shows a person from different sides."""
+"""A small set of embeddings that show a person from different sides."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from pipeline.core.datatypes import FloatArray
 class FeatureBank:
     """Keeps at most `capacity` diverse embeddings.
 
-    A new embedding enters unless it is nearly the same as a kept one (PoseTrack keeps its banks diverse the same
-    way); a full bank first gives up one of its two most similar members, the older.
+    A new embedding is added unless it is nearly the same as a kept one (PoseTrack keeps its banks diverse in the same
+    way). A full bank then drops the older one of the two most similar embeddings.
 
     Attributes:
-        kept: how many embeddings have entered so far.
+        kept: number of embeddings added so far.
     """
 
     def __init__(self, capacity: int, max_similarity: float) -> None:
@@ -34,7 +34,7 @@ class FeatureBank:
         return self._rows[: self._count]
 
     def add(self, embedding: FloatArray) -> bool:
-        """Offer an L2-normalised embedding (D,); True if it was kept."""
+        """Offer an L2-normalised embedding (D,); return True if it was kept."""
         if not self._count:
             self._rows = np.empty((self._capacity, len(embedding)), np.float32)
         elif float((self.embeddings @ embedding).max()) > self._max_similarity:

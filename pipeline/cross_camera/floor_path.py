@@ -1,23 +1,23 @@
-"""Where a track was on the floor, sampled in time slots that all cameras share."""
+"""The path of a track on the floor, sampled in time slots that all cameras share."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-# Two cameras never take a picture at the same instant; inside one slot a walking person moves about 0.35 m.
+# Two cameras never take a frame at the same instant; inside one slot a walking person moves about 0.35 m.
 SLOT_S = 0.25
 
 
 def slot_of(time_s: float) -> int:
-    """The number of the time slot that holds `time_s`."""
+    """Return the number of the time slot that contains `time_s`."""
     return int(np.floor(time_s / SLOT_S))
 
 
 class FloorPath:
     """Mean floor position of each time slot in which the person was seen.
 
-    A path of more than `capacity` slots is thinned: it keeps its whole length at half the detail, again and again.
+    A path of more than `capacity` slots is thinned, as often as needed: it keeps its whole length at half the detail.
     """
 
     def __init__(self, capacity: int) -> None:
@@ -31,7 +31,7 @@ class FloorPath:
         return len(self._slots)
 
     def add(self, time_s: float, xy_m: tuple[float, float]) -> None:
-        """Add a position; times must not go backwards by more than the slot they are in."""
+        """Add a position; its time must not lie before the newest slot."""
         slot = slot_of(time_s)
         if self._slots and self._slots[-1] == slot:
             self._sums[-1] = self._sums[-1] + np.asarray(xy_m)
@@ -44,7 +44,7 @@ class FloorPath:
             self._thin()
 
     def _thin(self) -> None:
-        """Keep the first slot of every `stride` ones, so that paths of several cameras keep the same ones."""
+        """Keep the first of every `stride` slots, so that the paths of several cameras keep the same ones."""
         while True:
             buckets = np.array(self._slots) // self._stride
             keep = np.flatnonzero(np.diff(buckets, prepend=buckets[0] - 1)).tolist()

@@ -1,4 +1,4 @@
-"""What is known of people, apart from the run that learned it."""
+"""The identities of a linker as data, independent of the run that learned them."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from pipeline.cross_camera.camera_centres import CentreState
 
 @dataclass(frozen=True, eq=False)
 class Gallery:
-    """The identities that a linker holds (I identities, C cameras, F features each, D values each).
+    """The identities that a linker holds (I identities, C cameras, F features of D values per identity).
 
     Attributes:
         camera_ids: C names.
-        next_id: the first global id that was never given to anybody.
+        next_id: the first global id that was never used.
         global_id, class_id: (I,) int64.
         last_seen_s: (I, C) float64 on the run's clock, -inf where never seen.
         features: (I, F, D) float32, not centred; rows without a feature are arbitrary.
         has_feature: (I, F) bool.
         feature_camera: (I, F) int64, the camera that saw each feature.
-        centres: what is known of the cameras' centres.
+        centres: the learned camera means.
         last_floor_s, last_floor_xy_m: (I,) and (I, 2), NaN without a floor position.
     """
 

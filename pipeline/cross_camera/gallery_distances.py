@@ -1,4 +1,4 @@
-"""How unlike undecided tracks and the known identities look, computed once and kept up to date."""
+"""Distances between the embeddings of undecided tracks and of known identities, computed once and kept up to date."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pipeline.cross_camera.track_record import TrackRecord
 
 @dataclass(eq=False)
 class _Kept:
-    """distance: (I,). embeddings, stamp, generation: of the track's bank and of the table when it was computed."""
+    """distance: (I,). embeddings: `kept` of the track's bank, stamp, generation: of the table, when it was computed."""
 
     distance: Array
     embeddings: int
@@ -24,11 +24,12 @@ class _Kept:
 
 
 class GalleryDistances:
-    """The tracks of all cameras of a tick share one pass over a large gallery, and a track that waits is compared anew
-    only with identities that changed.
+    """Caches the distances of tracks to all identities. The tracks of a tick share one pass over a large gallery, and a
+    waiting track is compared again only with identities that changed.
 
     Args:
-        look_of: (D,) mean look of a track, centred as those of the table; empty without embeddings.
+        look_of: called with a track; returns its (D,) mean embedding, centred like those of the table, or an empty
+            array if the track has no embeddings.
     """
 
     def __init__(self, identities: IdentityTable, look_of: Callable[[TrackRecord], FloatArray]) -> None:
@@ -37,7 +38,7 @@ class GalleryDistances:
         self._kept: dict[TrackRecord, _Kept] = {}
 
     def prepare(self, records: Sequence[TrackRecord]) -> None:
-        """Compute what is missing for these tracks in one pass."""
+        """Compute the missing distances of these tracks in one pass."""
         missing = [record for record in records if not self._is_usable(record)]
         if not missing:
             return
@@ -46,7 +47,7 @@ class GalleryDistances:
             self._kept[record] = _Kept(distance, record.bank.kept, known.stamp, known.generation)
 
     def of(self, record: TrackRecord) -> Array:
-        """(I,) distances of a track, as of `distances.look_distances`."""
+        """Return the (I,) distances of a track, as from `distances.look_distances`."""
         self.prepare([record])
         kept, known = self._kept[record], self._identities
         if kept.stamp < known.stamp:
@@ -58,11 +59,11 @@ class GalleryDistances:
         return kept.distance
 
     def drop(self, record: TrackRecord) -> None:
-        """The track is decided."""
+        """Remove a track whose link is decided."""
         self._kept.pop(record, None)
 
     def _distances(self, records: Sequence[TrackRecord], others: FloatArray) -> Array:
-        """(R, len(others)) of tracks with or without embeddings."""
+        """Return the (R, len(others)) distances of tracks with or without embeddings."""
         looks = np.zeros((len(records), others.shape[1]), np.float32)
         for row, record in enumerate(records):
             look = self._look_of(record)

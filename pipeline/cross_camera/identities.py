@@ -1,4 +1,4 @@
-"""The identities that a track can join: their features, places and times, as arrays over all of them."""
+"""The identities that a track can join: their features, floor positions and times, as arrays over all of them."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from pipeline.cross_camera.gallery import Gallery
 # Time slots of floor positions kept for each identity: the last 10 s.
 _FLOOR_SLOTS = 40
 _NO_SLOT = np.iinfo(np.int64).min
-# Growing a row at a time would copy everything for every new person.
+# Rows added at a time: adding one by one would copy everything for every new person.
 _GROWTH_ROWS = 64
 
 
 @dataclass(eq=False)
 class _Columns:
-    """Arrays with a row for each identity and room for more; see `IdentityTable`.
+    """Arrays with a row for each identity and spare rows; see `IdentityTable`.
 
-    feature, centred: (I, F, D) as they came and without the means of their cameras. feature_camera: (I, F).
-    look: (I, D), mean of the centred ones.
+    feature, centred: (I, F, D), embeddings as given and with their camera means subtracted. feature_camera: (I, F).
+    look: (I, D), mean of the centred features.
     floor_slot, floor_xy_m: (I, S) and (I, S, 2), the time slot of each position.
     """
 
@@ -64,11 +64,11 @@ class _Columns:
 
     @property
     def room(self) -> int:
-        """Rows that there is room for."""
+        """Number of rows, with the spare ones."""
         return len(self.global_id)
 
     def resize(self, rows: int) -> None:
-        """Make room for `rows` identities; the first ones stay."""
+        """Make room for `rows` identities; the first ones are kept."""
         for column in fields(self):
             old = getattr(self, column.name)
             new = np.zeros((rows, *old.shape[1:]), old.dtype)
@@ -76,24 +76,24 @@ class _Columns:
             setattr(self, column.name, new)
 
     def move(self, source: IntArray, target: IntArray) -> None:
-        """Rows `source` replace rows `target`."""
+        """Copy the rows `source` to the rows `target`."""
         for column in fields(self):
             array = getattr(self, column.name)
             array[target] = array[source]
 
 
 class IdentityTable:
-    """Bounded in number and, through `forget`, in time; row order is of no meaning.
+    """The table of identities. `forget` limits their number and age; the order of rows has no meaning.
 
-    Attributes (I identities, C cameras, F features each, D values each):
+    Attributes (I identities, C cameras, F features of D values per identity):
         global_id: (I,) int64.  class_id: (I,) int64.
         last_seen_s: (I, C) float64, -inf where never seen.
-        features: (I, F, D) float32, centred for their cameras; rows without a feature are arbitrary.
-        look: (I, D) float32, their mean, of length 1; 0 without features.
+        features: (I, F, D) float32, centred with their camera means; rows without a feature are arbitrary.
+        look: (I, D) float32, the mean of the features, of length 1; 0 without features.
         has_feature: (I, F) bool, which features exist.
         changed: (I,) int64, the value of `stamp` after the identity's features last changed.
-        stamp: counts the changes of features, new identities included.
-        generation: counts the times that rows moved, or all features were centred anew.
+        stamp: counts the changes of features, including new identities.
+        generation: counts how often rows moved or all features were centred again.
         last_floor_s, last_floor_xy_m: (I,) and (I, 2), NaN without a floor position.
     """
 
@@ -147,7 +147,7 @@ class IdentityTable:
         return self._columns.last_floor_xy_m[: len(self)]
 
     def centre(self) -> None:
-        """The cameras' centres have changed: all features are centred anew."""
+        """Centre all features again, after the camera means have changed."""
         columns = self._columns
         columns.centred = self._centres.centred(columns.feature, columns.feature_camera).copy()
         for row in np.flatnonzero(self.has_feature.any(axis=1)).tolist():
@@ -159,13 +159,13 @@ class IdentityTable:
         columns.look[row] = mean_look(columns.centred[row][columns.has_feature[row]])
 
     def add_camera(self) -> None:
-        """Another camera, after all others; it has seen nobody yet."""
+        """Add a camera, after all others; it has seen nobody yet."""
         columns = self._columns
         never = np.full((columns.room, 1), -np.inf)
         columns.last_seen_s = np.concatenate([columns.last_seen_s, never], axis=1)
 
     def add(self, global_id: int, class_id: int) -> None:
-        """A new identity, without features yet."""
+        """Add a new identity, without features."""
         columns, row = self._columns, len(self)
         if row == columns.room:
             columns.resize(row + _GROWTH_ROWS)
@@ -182,13 +182,13 @@ class IdentityTable:
         columns.floor_slot[row] = _NO_SLOT
 
     def see(self, global_ids: Sequence[int], camera: int, time_s: float) -> None:
-        """These identities have a box in camera number `camera`."""
+        """Record that these identities have a box in camera number `camera`."""
         self.last_seen_s[[self._row_of[global_id] for global_id in global_ids], camera] = time_s
 
     def add_floor(self, global_id: int, time_s: float, xy_m: tuple[float, float]) -> None:
-        """The identity stands at `xy_m`."""
+        """Record that the identity stands at `xy_m`."""
         row, slot, columns = self._row_of[global_id], slot_of(time_s), self._columns
-        # The past of a track that joined late does not replace what is newer.
+        # The past of a track that joined late must not replace newer positions.
         if slot >= columns.floor_slot[row, slot % _FLOOR_SLOTS]:
             columns.floor_slot[row, slot % _FLOOR_SLOTS] = slot
             columns.floor_xy_m[row, slot % _FLOOR_SLOTS] = xy_m
@@ -197,8 +197,8 @@ class IdentityTable:
             self.last_floor_xy_m[row] = xy_m
 
     def add_feature(self, global_id: int, embedding: FloatArray, camera: int) -> None:
-        """Keep an embedding (D,) of camera number `camera` unless a kept one is nearly the same; when full, the most
-        similar one goes."""
+        """Keep an embedding (D,) of camera number `camera` unless a kept one is nearly the same; if there is no room,
+        it replaces the most similar one."""
         columns = self._columns
         if columns.feature.shape[2] == 0:
             columns.feature = np.zeros((*columns.feature.shape[:2], len(embedding)), np.float32)
@@ -219,7 +219,7 @@ class IdentityTable:
         self._see_look(row)
 
     def gallery(self, camera_ids: Sequence[str], next_id: int) -> Gallery:
-        """A copy of everything that is of use after a restart."""
+        """Return a copy of everything that is needed after a restart."""
         return Gallery(
             camera_ids=tuple(camera_ids),
             next_id=next_id,
@@ -235,7 +235,7 @@ class IdentityTable:
         )
 
     def restore(self, gallery: Gallery, columns: Sequence[int]) -> None:
-        """Add the identities of `gallery`, whose cameras have the numbers `columns` here; this table is empty."""
+        """Add the identities of `gallery`, whose cameras have the numbers `columns` here; this table must be empty."""
         for row, global_id in enumerate(gallery.global_id.tolist()):
             self.add(global_id, int(gallery.class_id[row]))
             self.last_seen_s[row, columns] = gallery.last_seen_s[row]
@@ -248,7 +248,7 @@ class IdentityTable:
             self.last_floor_xy_m[row] = gallery.last_floor_xy_m[row]
 
     def floor_distance_m(self, slots: IntArray, xy_m: NDArray[np.float64]) -> tuple[NDArray[np.float64], IntArray]:
-        """How far each identity was from a path at the same times.
+        """Return how far each identity was from a path at the same times.
 
         Args:
             slots, xy_m: (P,) time slots and (P, 2) positions of the path.
@@ -269,7 +269,7 @@ class IdentityTable:
         return np.where(count > 0, median, np.nan), count
 
     def forget(self, now_s: float, memory_s: float, max_count: int, keep: set[int]) -> None:
-        """Drop identities unseen for `memory_s`, then the longest unseen beyond `max_count`; none in `keep`."""
+        """Drop identities unseen for `memory_s`, then the longest unseen beyond `max_count`; never those in `keep`."""
         seen = self.last_seen_s.max(axis=1, initial=-np.inf)
         kept = np.isin(self.global_id, list(keep))
         stay = kept | (seen >= now_s - memory_s)
@@ -279,7 +279,7 @@ class IdentityTable:
             stay[candidates[np.argsort(seen[candidates], kind="stable")[:surplus]]] = False
         if stay.all():
             return
-        # The last rows move to where others go, so that not everything is copied.
+        # The last rows fill the gaps, so that not everything is copied.
         count, columns = int(stay.sum()), self._columns
         columns.move(count + np.flatnonzero(stay[count:]), np.flatnonzero(~stay[:count]))
         self._row_of = {global_id: row for row, global_id in enumerate(columns.global_id[:count].tolist())}

@@ -1,4 +1,4 @@
-"""From which distance on two tracks are two people: thresholds with the errors that they mean."""
+"""Distance thresholds that decide whether two tracks are one person, with their error rates."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from pipeline.cross_camera.feature_bank import FeatureBank
 
 Distances = NDArray[np.floating[Any]]
 
-# A rate of one in ten thousand is then told by a thousand pairs, and a set of distances takes 80 MB.
+# A rate of one in ten thousand then rests on a thousand pairs, and a set of distances takes 80 MB.
 MAX_IMPOSTOR_PAIRS = 10_000_000
 
 logger = logging.getLogger(__name__)
@@ -26,16 +26,16 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class MatchThreshold:
-    """A limit on cosine distances, and how it errs.
+    """A limit on cosine distances, and its error rates.
 
     Attributes:
         max_cosine_distance: pairs up to this distance count as one person.
-        false_match_rate: share of pairs of two people that it takes for one.
-        false_non_match_rate: share of pairs of one person that it takes for two.
-        equal_error_rate: the error where both rates are the same, whatever the threshold: how well the features
-            tell people apart.
-        genuine_pairs, impostor_pairs: how many pairs of one and of two people were measured.
-        of_places: where several places were measured, the false match rate at each; the other rates are then means over
+        false_match_rate: share of pairs of two people that count as one.
+        false_non_match_rate: share of pairs of one person that count as two.
+        equal_error_rate: the error at the threshold where both rates are equal; it measures how well the features
+            distinguish people.
+        genuine_pairs, impostor_pairs: number of measured pairs of one person and of two people.
+        of_places: if several places were measured, the false match rate of each; the other rates are then means over
             places.
         of_left_out: the false match rate at places that took no part in finding the limit.
     """
@@ -51,7 +51,7 @@ class MatchThreshold:
 
 
 def match_threshold(genuine: Distances, impostor: Distances, *, false_match_rate: float) -> MatchThreshold:
-    """The largest threshold whose share of impostor pairs at or below it is at most `false_match_rate`.
+    """Return the largest threshold whose share of impostor pairs at or below it is at most `false_match_rate`.
 
     Args:
         genuine: (G,) distances between two views of one person.
@@ -59,13 +59,13 @@ def match_threshold(genuine: Distances, impostor: Distances, *, false_match_rate
         false_match_rate: in [0, 1).
 
     Raises:
-        ValueError: one side has no pair.
+        ValueError: there are no genuine or no impostor pairs.
     """
     if not len(genuine) or not len(impostor):
         raise ValueError(f"a threshold needs pairs of both kinds, not {len(genuine)} and {len(impostor)}")
     ordered = np.sort(impostor)
     allowed = int(false_match_rate * len(ordered) + 1e-9)
-    # The first impostor that must stay out is beyond the threshold; halfway to it generalises best.
+    # The threshold lies halfway between the last impostor below it and the first above it: that generalises best.
     first_out = float(ordered[min(allowed, len(ordered) - 1)])
     last_in = float(ordered[allowed - 1]) if allowed else first_out - 1e-6
     limit = (first_out + last_in) / 2 if first_out > last_in else np.nextafter(first_out, -np.inf)
@@ -85,17 +85,17 @@ def match_threshold_of_places(
     false_match_rate: float,
     left_out: Mapping[str, tuple[Distances, Distances]] = MappingProxyType({}),
 ) -> MatchThreshold:
-    """The largest threshold whose share of impostor pairs, as a mean over places, is at most `false_match_rate`.
+    """Return the largest threshold whose share of impostor pairs, as a mean over places, is at most `false_match_rate`.
 
-    People are compared with those of their own place: others are told apart by the light alone. Places count alike,
-    however many pairs they have.
+    People are compared only within their place: the light alone distinguishes people of different places. All places
+    count the same, however many pairs they have.
 
     Args:
         places: name -> (G,) genuine and (M,) impostor distances.
         left_out: other places; the limit does not depend on them.
 
     Raises:
-        ValueError: a place has no pair of one side.
+        ValueError: a place has no genuine or no impostor pairs.
     """
     each = {
         name: match_threshold(genuine, impostor, false_match_rate=false_match_rate)
@@ -110,7 +110,7 @@ def match_threshold_of_places(
     )
     order = np.argsort(impostors, kind="stable")
     ordered, shares = impostors[order], np.cumsum(weights[order])
-    # as in `match_threshold`: the first that must stay out, and halfway to it
+    # as in `match_threshold`: halfway between the last impostor below and the first above
     allowed = int(np.searchsorted(shares, false_match_rate + 1e-9, side="right"))
     first_out = float(ordered[min(allowed, len(ordered) - 1)])
     last_in = float(ordered[allowed - 1]) if allowed else first_out - 1e-6
@@ -129,14 +129,14 @@ def match_threshold_of_places(
 
 
 def _rates(places: Mapping[str, tuple[Distances, Distances]], limit: float) -> dict[str, float]:
-    """The false match rate of the limit at each place."""
+    """Return the false match rate of the limit at each place."""
     return {name: float(np.mean(impostor <= limit)) for name, (_, impostor) in places.items()}
 
 
 def equal_error_rate(genuine: Distances, impostor: Distances) -> float:
-    """The error rate at the threshold where false matches and false non-matches are equally frequent.
+    """Return the error rate at the threshold where false matches and false non-matches are equally frequent.
 
-    Between two thresholds that jump over that point, the mean of both rates at the nearer one.
+    If no threshold meets that point, return the mean of both rates at the nearest one.
     """
     limits = np.unique(np.concatenate([genuine, impostor]))
     false_match = np.searchsorted(np.sort(impostor), limits, side="right") / len(impostor)
@@ -150,10 +150,10 @@ class Views:
     """Embeddings of one person in one camera, in order of time.
 
     Attributes:
-        person: who; the same number is the same person.
-        camera: where.
+        person: number of the person; the same number is the same person.
+        camera: name of the camera.
         embeddings: (K, D) float32, L2-normalised.
-        not_persons: numbers of others who certainly are somebody else; None where all others are.
+        not_persons: numbers of the persons who are certainly different; None if all others are.
     """
 
     person: int
@@ -163,7 +163,7 @@ class Views:
 
 
 def centred_views(views: Sequence[Views]) -> list[Views]:
-    """The same views without the mean of the persons' mean embeddings in their camera, of length 1 again."""
+    """Return the same views with their camera mean (of the persons' mean embeddings) subtracted, at length 1 again."""
     if not views:
         return []
     names = sorted({view.camera for view in views})
@@ -178,10 +178,10 @@ def centred_views(views: Sequence[Views]) -> list[Views]:
 def track_distances(
     views: Sequence[Views], *, features_per_track: int, max_similarity: float
 ) -> tuple[Distances, Distances]:
-    """Distances as the linker measures them: between the means of the feature banks of two tracks.
+    """Return distances as the linker measures them: between the means of the feature banks of two tracks.
 
-    Pairs of one person are those of two cameras; where nobody was seen by two, the two halves of each person's views.
-    Pairs of two people are all that are certain, or a seeded sample of about MAX_IMPOSTOR_PAIRS, which is logged.
+    Pairs of one person come from two cameras; if nobody was seen by two, from the two halves of each person's views.
+    Pairs of two people are all certain pairs, or a seeded sample of about MAX_IMPOSTOR_PAIRS, which is logged.
 
     Returns:
         (G,) genuine and (M,) impostor distances.
@@ -208,10 +208,10 @@ def track_distances(
 
 
 def crop_distances(views: Sequence[Views]) -> tuple[Distances, Distances]:
-    """Distances as the tracker measures them inside a camera: between a new crop and the mean of a track's others.
+    """Return distances as the tracker measures them inside a camera: between a crop and the mean of a track's others.
 
     Returns:
-        (G,) genuine and (M,) impostor distances; of these as many as of `track_distances`.
+        (G,) genuine and (M,) impostor distances; the latter are sampled as in `track_distances`.
     """
     labels = _Labels(views)
     rivals = [labels.differing(row) & labels.in_camera_of(row) for row in range(len(views))]
@@ -232,7 +232,7 @@ def crop_distances(views: Sequence[Views]) -> tuple[Distances, Distances]:
 
 
 class _Labels:
-    """Who and where of many views, as arrays to compare one with all by."""
+    """The persons and cameras of many views as arrays, for comparing one view with all."""
 
     def __init__(self, views: Sequence[Views]) -> None:
         self._views = views
@@ -240,23 +240,23 @@ class _Labels:
         _, self._cameras = np.unique([view.camera for view in views], return_inverse=True)
 
     def differing(self, row: int) -> BoolArray:
-        """(N,) whether each is certainly somebody else than view `row`, as `Views.not_persons` has it."""
+        """Return (N,) whether each view certainly shows a different person than view `row`; see `Views.not_persons`."""
         known = self._views[row].not_persons
         if known is None:
             return np.asarray(self._persons != self._persons[row])
         return np.isin(self._persons, np.array(sorted(known - {self._views[row].person}), np.int64))
 
     def in_camera_of(self, row: int) -> BoolArray:
-        """(N,) whether each is of the camera of view `row`."""
+        """Return (N,) whether each view is from the camera of view `row`."""
         return np.asarray(self._cameras == self._cameras[row])
 
     def same_person_elsewhere(self, row: int) -> BoolArray:
-        """(N,) whether each is the person of view `row` in another camera."""
+        """Return (N,) whether each view shows the person of view `row` in another camera."""
         return np.asarray((self._persons == self._persons[row]) & ~self.in_camera_of(row))
 
 
 class _Drawn:
-    """All of `total` distances, or, where they are too many to keep, a sample that is the same every time."""
+    """Keeps all of `total` distances or, if they are too many, a sample that is the same every time."""
 
     def __init__(self, total: int) -> None:
         self._share = MAX_IMPOSTOR_PAIRS / total if total > MAX_IMPOSTOR_PAIRS else 1.0
@@ -270,12 +270,12 @@ class _Drawn:
             )
 
     def of(self, distances: Distances) -> Distances:
-        """Those of the next `distances` (M,) that are in the sample."""
+        """Return those of the next `distances` (M,) that are in the sample."""
         return distances if self._share == 1 else distances[self._rng.random(len(distances)) < self._share]
 
 
 def _joined(parts: Sequence[Distances]) -> Distances:
-    """One array (M,) float64: a limit between two neighbouring float32 would round to one of them."""
+    """Return one array (M,) float64: a limit between two neighbouring float32 values would round to one of them."""
     return np.concatenate([np.zeros(0), *parts])
 
 

@@ -1,4 +1,4 @@
-"""What members and clusters of the second pass look like on the whole, and how far apart they were."""
+"""Mean embeddings of the members and clusters of the second pass, and the floor distances between them."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ Array = NDArray[np.float64]
 
 
 class MeanLooks:
-    """Centroid linkage: clusters are compared by the means of what their members look like, which grow better with
-    every member, and by the mean of the floor distances between their members.
+    """Centroid linkage: clusters are compared by the mean embeddings of their members, which improve with every member,
+    and by the mean of the floor distances between their members.
 
     Args:
-        look: (N, D) sums of the mean looks of each member's tracklets, each of these of length 1; 0 without any.
-        tracklets: (N,) how many.
-        cosine_limit: (N,) for them.
+        look: (N, D) sum of the mean embeddings of each member's tracklets, each of length 1; 0 without any.
+        tracklets: (N,) number of tracklets of each member.
+        cosine_limit: (N,) match limit of each member.
         floor_m: (N, N) floor distances at the same times, NaN where unknown.
-        direct: (N, N) pairs that say something about one another; two clusters without any are not compared.
-        max_floor_distance_m, floor_weight: as of `combined_cost`.
+        direct: (N, N) pairs with direct evidence about one another; two clusters without such a pair are not compared.
+        max_floor_distance_m, floor_weight: as in `combined_cost`.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class MeanLooks:
         self._max_floor_distance_m, self._floor_weight = max_floor_distance_m, floor_weight
 
     def tightened(self, factor: Array) -> MeanLooks:
-        """The same with limits times `factor` (N,)."""
+        """Return a copy with the limits multiplied by `factor` (N,)."""
         result = deepcopy(self)
         result._limit *= factor
         return result
@@ -56,7 +56,7 @@ class MeanLooks:
         """See `clustering.Evidence`.
 
         Args:
-            limit_factor: on the limit of every pair.
+            limit_factor: applied to the limit of every pair.
         """
         limit = limit_factor * (self._limit[a] + self._limit) / 2
         place = _mean(self._floor_total[a], self._placed[a])
@@ -73,11 +73,11 @@ class MeanLooks:
             add_row(matrix, a, b)
 
     def with_clusters(self, labels: IntArray) -> Array:
-        """(N, N) cost of each member with each cluster, in the column of its label, without the member itself in its
-        own; +inf where nothing is known. Before any merging.
+        """Return the (N, N) cost of each member with each cluster, in the column of the cluster's label; +inf where
+        nothing is known. A member is left out of its own cluster. Call this before any merging.
 
         Args:
-            labels: (N,) each the lowest member's index.
+            labels: (N,), each the index of the cluster's lowest member.
         """
         count = len(labels)
         rows = np.arange(count)
@@ -107,5 +107,5 @@ class MeanLooks:
 
 
 def _mean(total: Array, pairs: Array) -> Array:
-    """NaN without pairs."""
+    """Return the mean over pairs; NaN without pairs."""
     return np.asarray(np.where(pairs > 0, total / np.maximum(pairs, 1), np.nan))

@@ -1,13 +1,13 @@
-"""Which tracks of different cameras are one person, decided while the video runs.
+"""Links tracks of different cameras to identities while the video runs.
 
-In every camera the tracks that are ready and undecided are matched to the known identities by the Hungarian
-method, with staying alone as the other choice. One assignment a camera, not one over all: two overlapping cameras
+In each camera, the tracks that are ready and undecided are matched to the known identities by the Hungarian
+method; a track can also stay alone. There is one assignment per camera, not one over all: two overlapping cameras
 must be able to give the same person the same identity at the same time.
 
-Hard constraints come first: one identity at most once per camera at a time, transit times, floor positions that
-cannot be one person. Then appearance, and the floor distance where both views see the floor, decide. A track
-with two candidates that are nearly as good waits for more crops, and one whose candidate has a lost track in the
-same camera waits for that to end: it might come back.
+Hard constraints come first: an identity at most once per camera at a time, transit times, floor positions that
+cannot be one person. Then appearance decides, with the floor distance where both views see the floor. A track
+with two nearly equal candidates waits for more crops. A track whose candidate has a lost track in the same camera
+waits until that track ends, because it may be recovered.
 """
 
 from __future__ import annotations
@@ -38,15 +38,15 @@ Array = NDArray[np.floating[Any]]
 
 # Slots of a live track's path: enough for `MIN_SHARED_SLOTS` with every camera, and a summary of a long stay.
 _PATH_SLOTS = 64
-# Beyond its limit by this factor, a candidate will not come back with more crops: the person is new.
+# A candidate whose cost exceeds the limit by this factor will not match with more crops either: the person is new.
 _HOPELESS_COST = 1.25
-# Forgetting walks through all live tracks; once a second is soon enough.
+# Forgetting goes through all live tracks; once a second is often enough.
 _FORGET_INTERVAL_S = 1.0
 
 
 @dataclass(frozen=True, eq=False)
 class ObservedTracks:
-    """The records of the tracks that a frame showed, in the order of its track_ids, and of those that ended."""
+    """The records of the tracks in a frame, in the order of its track_ids, and of the tracks that ended."""
 
     seen: list[TrackRecord]
     ended: list[TrackRecord]
@@ -54,13 +54,13 @@ class ObservedTracks:
 
 @dataclass(frozen=True, eq=False)
 class _Choices:
-    """What R tracks of a camera may join.
+    """The identities that R tracks of a camera may join.
 
     Attributes:
-        cost: (R, I) of joining each identity, relative to the track's limit; +inf where that is impossible.
-        placed: (R, I), where floor positions at the same time took part in the cost.
+        cost: (R, I) cost of joining each identity, relative to the track's limit; +inf where that is impossible.
+        placed: (R, I), whether floor positions at the same time are part of the cost.
         held: (R,) least cost among the identities that only a lost track of this camera still holds.
-        limit: (R,) on cosine distances.
+        limit: (R,) match limits on cosine distances.
     """
 
     cost: Array
@@ -70,11 +70,12 @@ class _Choices:
 
 
 class OnlineLinker:
-    """Gives tracks global ids, counted from 1 by this object.
+    """Gives tracks global ids, counted from 1.
 
     Args:
-        decisions_are_final: no second pass will look at them again; links say so.
-        on_correction: told when a track whose rows may carry an id of its own has joined somebody known.
+        decisions_are_final: no second pass follows, so links are marked as final.
+        on_correction: called with a correction for each track that joins a known identity after its rows may have been
+            released with a provisional id.
     """
 
     def __init__(
@@ -105,27 +106,27 @@ class OnlineLinker:
 
     @property
     def known_identities(self) -> int:
-        """Identities held in memory."""
+        """Number of identities in memory."""
         return len(self._identities)
 
     @property
     def features_per_identity(self) -> float:
-        """How many embeddings an identity in memory has on average."""
+        """Mean number of embeddings of an identity in memory."""
         return float(self._identities.has_feature.sum()) / max(len(self._identities), 1)
 
     @property
     def people(self) -> int:
-        """People told apart so far; those forgotten since are counted too, ids that undecided tracks had are not."""
+        """Number of people distinguished so far, including forgotten ones; ids of undecided tracks do not count."""
         return self._people
 
     @property
     def in_view(self) -> int:
-        """People that some track follows at the moment, as far as they are known."""
+        """Number of known people that a track follows at the moment."""
         return len(self._active())
 
     def set_cameras(self, camera_ids: Sequence[str], windows: Sequence[TransitWindow]) -> None:
-        """More cameras, or other transit times. Cameras that are left out only give no more frames: people that
-        they saw are remembered."""
+        """Add cameras, or change transit times. Cameras that are left out only give no more frames: the people they
+        saw are remembered."""
         for camera_id in camera_ids:
             if camera_id not in self._camera_row:
                 self._camera_row[camera_id] = len(self._camera_row)
@@ -136,11 +137,11 @@ class OnlineLinker:
         self._transit = TransitTimes(list(self._camera_row), known)
 
     def gallery(self) -> Gallery:
-        """A copy of what is known of people, to be kept over a restart."""
+        """Return a copy of what is known of people, to be kept over a restart."""
         return self._identities.gallery(list(self._camera_row), self._next_id)
 
     def restore(self, gallery: Gallery) -> None:
-        """Know the people of `gallery` again, and give nobody an id that was used before. Before the first frame."""
+        """Load the people of `gallery` and reuse no id that was used before. Call this before the first frame."""
         self.set_cameras(gallery.camera_ids, self._settings.transit_windows)
         columns = [self._camera_row[camera_id] for camera_id in gallery.camera_ids]
         self._centres.restore(gallery.centres, columns)
@@ -150,14 +151,14 @@ class OnlineLinker:
     def observe(
         self, frames: Sequence[tuple[TrackedFrame, NDArray[np.float64] | None]]
     ) -> dict[str, ObservedTracks]:
-        """Take in one tick: a frame of each camera that has one; ticks must come in order of time.
+        """Process one tick: a frame of each camera that has one; ticks must come in order of time.
 
         Args:
             frames: from each camera's tracker, with the (M, 2) floor positions of its tracks in metres, None without a
                 homography.
 
         Returns:
-            By camera id. It does not depend on the order of `frames`.
+            The records by camera id. They do not depend on the order of `frames`.
         """
         frames = sorted(frames, key=lambda frame: frame[0].camera_id)
         seen = {tracked.camera_id: self._take_in(tracked, floor_xy_m) for tracked, floor_xy_m in frames}
@@ -182,7 +183,7 @@ class OnlineLinker:
         return result
 
     def end(self, camera_id: str, track_ids: Sequence[int]) -> list[TrackRecord]:
-        """These tracks get no more boxes; their records."""
+        """End these tracks and return their records."""
         live = self._live[camera_id]
         records = [live.pop(track_id) for track_id in track_ids if track_id in live]
         for record in records:
@@ -190,8 +191,8 @@ class OnlineLinker:
         return records
 
     def link_of(self, record: TrackRecord) -> Link:
-        """The track's link as it stands now. A track that is still undecided gets an id of its own, which it keeps
-        if it turns out to be new, and which is used for nobody else if not."""
+        """Return the track's current link. A track that is still undecided gets an id of its own. It keeps that id if
+        it turns out to be new; otherwise the id is used for nobody else."""
         if record.link is not None:
             return record.link
         if record not in self._undecided_ids:
@@ -199,13 +200,13 @@ class OnlineLinker:
         return Link(self._undecided_ids[record], 0.0)
 
     def finish(self) -> list[TrackRecord]:
-        """End all live tracks, at the end of the recording."""
+        """End all live tracks, at the end of the recording; return their records."""
         return [r for camera_id, live in self._live.items() for r in self.end(camera_id, list(live))]
 
-    # -- taking in ----------------------------------------------------------------------------------------
+    # -- observing ----------------------------------------------------------------------------------------
 
     def _take_in(self, tracked: TrackedFrame, floor_xy_m: NDArray[np.float64] | None) -> list[TrackRecord]:
-        """The records of the tracks that a frame shows, up to date."""
+        """Update and return the records of the tracks in a frame."""
         live = self._live[tracked.camera_id]
         seen = []
         embeddings, fit = tracked.detections.embeddings, _describing(tracked)
@@ -240,7 +241,7 @@ class OnlineLinker:
         )
 
     def _stand(self, record: TrackRecord, time_s: float, floor_xy_m: NDArray[np.float64]) -> None:
-        # Above the horizon there is no floor: such positions are NaN.
+        # Above the horizon there is no floor: positions are NaN.
         if not np.isfinite(floor_xy_m).all():
             return
         position = (float(floor_xy_m[0]), float(floor_xy_m[1]))
@@ -260,7 +261,7 @@ class OnlineLinker:
         return mean_look(self._centres.centred(record.bank.embeddings, self._camera_row[record.camera_id]))
 
     def forget(self, now_s: float) -> None:
-        """Drop people whom nobody has seen for longer than the memory lasts; at most once a second."""
+        """Drop people whom no camera has seen for longer than the memory lasts; at most once a second."""
         if now_s - self._forgot_s < _FORGET_INTERVAL_S:
             return
         self._forgot_s = now_s
@@ -271,13 +272,13 @@ class OnlineLinker:
         return {r.link.global_id for tracks in self._live.values() for r in tracks.values() if r.link}
 
     def _settle(self, record: TrackRecord) -> None:
-        """A track that ended without a decision is a new identity."""
+        """Make a track that ended without a decision a new identity."""
         if record.link is not None:
             return
         if len(record.bank) or len(record.floor):
             self._found(record, 0.0)
         else:
-            # Nothing is known that another track could be compared with.
+            # There is nothing that another track could be compared with.
             record.link = Link(self._own_id(record), 0.0, self._decisions_are_final)
             self._distances.drop(record)
             self._people += 1
@@ -309,12 +310,12 @@ class OnlineLinker:
                 self._found(record, posterior(1.0, others))
 
     def _is_ready(self, record: TrackRecord, now_s: float) -> bool:
-        """Whether enough is known of a track. On a calibrated floor that is its place: looks alone could join it to
-        somebody who stands elsewhere at that moment."""
+        """Return whether enough is known of a track. On a calibrated floor that is its position: appearance alone could
+        join it to somebody who stands elsewhere at that moment."""
         if now_s - record.start_s >= self._settings.max_wait_s:
             return True
         if len(record.floor):
-            # The newest slot has only begun: another camera may not have shown it yet.
+            # The newest slot is not complete: another camera may not have reported it yet.
             return len(record.floor) > MIN_SHARED_SLOTS
         return len(record.bank) >= self._settings.linkable_crops
 
@@ -332,7 +333,7 @@ class OnlineLinker:
             allowed &= self._in_transit_time(record, camera)
             apart_m, shared = known.floor_distance_m(record.floor.slots, record.floor.xy_m)
             proven = shared >= MIN_SHARED_SLOTS
-            # A median over shared slots says more than the first position, at the border of the picture.
+            # A median over shared slots is more reliable than the first position, at the image border.
             allowed &= proven | self._reachable(record)
             look = self._distances.of(record)
             if len(record.bank) < settings.linkable_crops:
@@ -353,8 +354,8 @@ class OnlineLinker:
         return _Choices(costs, placed, held, limit)
 
     def _in_transit_time(self, record: TrackRecord, camera: int) -> BoolArray:
-        """(I,) whether nobody walked here faster than transit times allow from any camera that saw them, or slower
-        from the camera that saw them last."""
+        """Return (I,) whether each identity can have come here within the transit times: not faster than allowed from
+        any camera that saw it, and not slower from the camera that saw it last."""
         known = self._identities
         if not len(known):
             return np.zeros(0, np.bool_)
@@ -365,18 +366,18 @@ class OnlineLinker:
         return np.asarray(~early & ~late)
 
     def _reachable(self, record: TrackRecord) -> BoolArray:
-        """(I,) whether each identity can have walked between where it was last seen and where the track began."""
+        """Return (I,) whether each identity can have walked between its last position and the start of the track."""
         known, settings = self._identities, self._settings
         reachable = np.ones(len(known), np.bool_)
         if not len(record.floor) or not len(known):
             return reachable
         began_s = record.floor.slots[0] * SLOT_S
-        # Whichever was first. Positions of one slot may be a slot apart.
+        # Either may be the first. Positions of one slot may be a slot apart.
         gap_s = np.maximum(np.abs(began_s - known.last_floor_s), SLOT_S)
         distance_m = np.linalg.norm(known.last_floor_xy_m - record.floor.xy_m[0], axis=1)
-        # Both positions may be wrong by as much as two views of one person may differ.
+        # The positions may be wrong by as much as two views of one person may differ.
         needed_s = (distance_m - settings.max_floor_distance_m) / settings.max_speed_m_s
-        return np.asarray(~(needed_s > gap_s))  # NaN where an identity has no place
+        return np.asarray(~(needed_s > gap_s))  # NaN where an identity has no position
 
     def _join(self, record: TrackRecord, column: int, confidence: float) -> None:
         global_id = int(self._identities.global_id[column])
@@ -389,7 +390,7 @@ class OnlineLinker:
         self._attach(record, Link(global_id, confidence, self._decisions_are_final))
 
     def _own_id(self, record: TrackRecord) -> int:
-        """A new id, or the one that the record's rows already carry."""
+        """Return a new id, or the one that the record's rows already carry."""
         return self._undecided_ids.pop(record, None) or self._take_id()
 
     def _attach(self, record: TrackRecord, link: Link) -> None:
@@ -421,7 +422,7 @@ class OnlineLinker:
 
 
 def _describing(tracked: TrackedFrame) -> list[bool]:
-    """For each track, whether it has an embedding from a crop fit to describe the person."""
+    """Return for each track whether it has an embedding of a crop that is good enough to describe the person."""
     embedded = tracked.detections.embedded
     if embedded is None:
         return [False] * len(tracked.track_ids)

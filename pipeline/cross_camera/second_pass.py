@@ -1,12 +1,13 @@
-"""The final ids of a recording: all finished tracklets together, clustered under the same hard constraints.
+"""The final ids of a recording: all finished tracklets are clustered together, under the same hard constraints.
 
-Looking back, every tracklet is known whole, so that one bad crop weighs less than it did online. Everybody is found
-again after any time, and only then do those who were away for longer than the memory lasts get another id for each
-stay: what somebody looks like is better known from all stays. Recordings with
-very many tracklets are clustered in windows: what has been joined so far goes on as one member with a mean
-look. People who left the window are remembered as long as online linking remembers them, and in the same
-number, and found again one to one. Looks and floor positions are held of the window and of those people; of the
-rest of the recording there are just the ids and times of its tracklets.
+The tracklets are complete, so one bad crop weighs less than it did online. The clustering uses centroid linkage (see
+`MeanLooks`). It first joins a person's tracklets over any absence, because the embeddings of all stays describe the
+person better. Then a person who was away for longer than the memory lasts gets another id for each stay.
+
+Recordings with very many tracklets are clustered in windows: tracklets that are joined continue as one member with a
+mean embedding. People who left the window are remembered for as long as in online linking, and in the same number,
+and are matched one to one. Memory holds embeddings and floor positions of the window and of these people only; of the
+rest of the recording it holds ids and times.
 """
 
 from __future__ import annotations
@@ -30,19 +31,20 @@ from pipeline.cross_camera.settings import LinkerSettings, SecondPassSettings
 from pipeline.cross_camera.transit import TransitTimes
 
 TrackKey = tuple[str, int]
-# Floor positions that a member keeps when it is joined with others: the newest four minutes and more.
+# Floor positions that a member keeps when it is joined with others: the newest four minutes or more.
 _MEMBER_SLOTS = 1024
-# And when it has left the window: where it was last.
+# The same for a member that has left the window: its last positions.
 _LEFT_SLOTS = 40
 
 
 @dataclass(eq=False)
 class _Member:
-    """A tracklet, or what earlier windows joined.
+    """A tracklet, or several that were joined in earlier windows.
 
-    look: (D,) sum of its tracklets' mean looks, centred for their cameras; empty without any. cosine_limit: for it.
-    spans: (camera row, start_s, end_s) of its tracklets. first: (start_s, camera row, track id) of the earliest.
-    slots, xy_m: (P,) and (P, 2), floor positions, slots rising. keys: the tracklets that carry this member's identity.
+    look: (D,) sum of its tracklets' mean embeddings, centred with their camera means; empty without any.
+    cosine_limit: its match limit. spans: (camera row, start_s, end_s) of its tracklets.
+    first: (start_s, camera row, track id) of the earliest. slots, xy_m: (P,) and (P, 2), floor positions, slots
+    ascending. keys: the tracklets of this member's identity.
     """
 
     class_id: int
@@ -64,7 +66,7 @@ class _Member:
 
 
 class SecondPass:
-    """Takes tracklets in any order of their ends and gives each a final link."""
+    """Gives each finished tracklet its final link."""
 
     def __init__(
         self,
@@ -80,14 +82,14 @@ class SecondPass:
         self._transit = TransitTimes(camera_ids, linker.transit_windows)
 
     def link(self, tracklets: Iterable[Tracklet]) -> dict[TrackKey, Link]:
-        """Final links of all tracklets, given in the order in which they ended; global ids count from 1 in the
-        order in which people first appear.
+        """Return the final links of all tracklets, given in the order in which they ended; global ids count from 1 in
+        the order in which people first appear.
 
         Args:
-            tracklets: gone through twice: first to learn what is common to each camera.
+            tracklets: iterated twice, first to learn the camera means.
         """
         if iter(tracklets) is tracklets:
-            raise TypeError("tracklets are gone through twice: give a list or a TrackletFile, no iterator")
+            raise TypeError("tracklets are iterated twice: give a list or a TrackletFile, not an iterator")
         enabled = self._limits.centred_cosine is not None
         centres = CameraCentres.of(tracklets if enabled else (), self._camera_row, enabled=enabled)
         window: list[_Member] = []
@@ -127,7 +129,7 @@ class SecondPass:
         )
 
     def _cluster(self, members: list[_Member], confidence: dict[TrackKey, float]) -> list[_Member]:
-        """Join the members that are one person; the newest `confidence` of every key is filled in."""
+        """Join the members that are one person, and set the newest `confidence` of every key."""
         # The result must not depend on the order in which tracks happened to end.
         members = sorted(members, key=lambda member: member.first)
         evidence, forbidden = self._evidence(members)
@@ -154,7 +156,7 @@ class SecondPass:
                 if len(rows) > 1:
                     sure = posterior(between[row, label], np.append(rivals, 1.0))
                 elif len(members[row].keys) > 1:
-                    continue  # joined in an earlier window and untouched in this one
+                    continue  # joined in an earlier window and unchanged in this one
                 else:
                     sure = posterior(1.0, rivals)
                 confidence.update(dict.fromkeys(members[row].keys, sure))
@@ -164,8 +166,8 @@ class SecondPass:
     def _find_again(
         self, members: list[_Member], left: list[_Member], confidence: dict[TrackKey, float]
     ) -> tuple[list[_Member], list[_Member]]:
-        """Join members of the window with who left it and came back, by the Hungarian method; the members, and those
-        who are still away. The newest `confidence` of every key is filled in."""
+        """Join members of the window with people who left it and came back, by the Hungarian method. Return the members
+        and the people who are still away; set the newest `confidence` of every key."""
         if not left:
             return members, left
         cost = self._costs_between(members, left)
@@ -180,15 +182,15 @@ class SecondPass:
         return found, [member for column, member in enumerate(left) if column not in known]
 
     def _costs_between(self, members: list[_Member], left: list[_Member]) -> NDArray[np.float64]:
-        """(M, L) costs, +inf where nothing is known and for pairs that must not be one person. As many at once as are
-        clustered at once."""
+        """Return the (M, L) costs, +inf where nothing is known and for pairs that must not be one person. They are
+        computed in blocks no larger than a window."""
         few = self._costs_at(members, left, np.ones(len(members)))
         return self._costs_at(members, left, self._limits.crowd_factors(np.isfinite(few).sum(axis=1)))
 
     def _costs_at(
         self, members: list[_Member], left: list[_Member], limit_factor: NDArray[np.float64]
     ) -> NDArray[np.float64]:
-        """As `_costs_between`, with limits times `limit_factor` (M,)."""
+        """Return the costs as `_costs_between`, with the limits multiplied by `limit_factor` (M,)."""
         block = max(self._settings.max_tracklets_at_once // 2, 1)
         result = np.full((len(members), len(left)), np.inf)
         for top in range(0, len(members), block):
@@ -205,7 +207,7 @@ class SecondPass:
         return result
 
     def _forget(self, left: list[_Member], now_s: float) -> tuple[list[_Member], list[_Member]]:
-        """Those who have been away for too long or are too many, and the others, by the time when they left."""
+        """Return the people to forget (away for too long, or too many) and the others, in the order of leaving."""
         left = sorted(left, key=lambda member: member.end_s)
         oldest_s = now_s - self._linker.identity_memory_s
         keep = min(sum(member.end_s >= oldest_s for member in left), self._linker.max_identities)
@@ -215,7 +217,7 @@ class SecondPass:
         if len(members) == 1:
             return members[0]
         looks = [member.look for member in members if len(member.look)]
-        # Positions of one slot may come from several cameras; each is one view of where the person stood.
+        # Positions of one slot may come from several cameras; each is an estimate of where the person stood.
         slots, place = np.unique(np.concatenate([member.slots for member in members]), return_inverse=True)
         xy_m = np.zeros((len(slots), 2))
         np.add.at(xy_m, place, np.concatenate([member.xy_m for member in members]))
@@ -238,12 +240,12 @@ class SecondPass:
     # -- costs and constraints ----------------------------------------------------------------------------
 
     def _evidence(self, members: list[_Member]) -> tuple[MeanLooks, BoolArray]:
-        """What is known of N members, and (N, N) pairs that must not be one person."""
+        """Return what is known of N members, and the (N, N) pairs that must not be one person."""
         class_id = np.array([member.class_id for member in members], np.int64)
         forbidden = class_id[:, None] != class_id[None, :]
         impossible, too_slow = self._span_constraints(members)
         floor_m = _floor_distances_m(members)
-        # A median over shared slots says more than single positions, at the border of the picture.
+        # A median over shared slots is more reliable than single positions at the image border.
         forbidden = forbidden | impossible | (np.isnan(floor_m) & self._too_fast(members))
         forbidden |= floor_m > self._linker.max_floor_distance_m
         look = np.zeros((len(members), max((len(member.look) for member in members), default=0)))
@@ -263,8 +265,8 @@ class SecondPass:
         return evidence, np.asarray(forbidden)
 
     def _span_constraints(self, members: list[_Member]) -> tuple[BoolArray, BoolArray]:
-        """(N, N) pairs seen twice at one time in a camera or faster elsewhere than transit times allow, and pairs
-        whose only connection is slower than they allow."""
+        """Return the (N, N) impossible pairs (in one camera at the same time, or in another camera sooner than transit
+        times allow), and the pairs whose only connection is slower than they allow."""
         count = len(members)
         owner = np.array([row for row, member in enumerate(members) for _ in member.spans], np.int64)
         camera, start_s, end_s = _columns([span for member in members for span in member.spans])
@@ -273,8 +275,8 @@ class SecondPass:
             spans = np.flatnonzero(camera == there)
             spans = spans[np.argsort(start_s[spans], kind="stable")]
             same = camera == there
-            # Spans there that begin in [start, end] of one in the same camera, or in [start, end + shortest transit)
-            # of one in another.
+            # Spans there that begin in [start, end] of a span in the same camera, or in [start, end + shortest
+            # transit) of a span in another.
             begin_s = start_s[spans]
             first = np.searchsorted(begin_s, start_s, "left")
             after = np.searchsorted(begin_s, end_s + self._transit.min_s[camera, there], "left")
@@ -282,7 +284,7 @@ class SecondPass:
             rows, places = _ranges(first, after)
             impossible[owner[rows], owner[spans[places]]] = True
         np.fill_diagonal(impossible, False)
-        # Another camera may have seen the person in between, so a long time only takes away the direct evidence.
+        # Another camera may have seen the person in between, so a long time only removes the direct evidence.
         single = [row for row, member in enumerate(members) if len(member.spans) == 1]
         camera, start_s, end_s = _columns([members[row].spans[0] for row in single])
         gap_s = start_s[None, :] - end_s[:, None]
@@ -292,7 +294,7 @@ class SecondPass:
         return impossible | impossible.T, slow
 
     def _too_fast(self, members: list[_Member]) -> BoolArray:
-        """(N, N) pairs between whose floor positions nobody could have walked in time."""
+        """Return the (N, N) pairs between whose floor positions nobody could have walked in time."""
         placed = [row for row, member in enumerate(members) if len(member.slots)]
         result = np.zeros((len(members), len(members)), np.bool_)
         if not placed:
@@ -301,7 +303,7 @@ class SecondPass:
         last = np.array([members[row].slots[-1] for row in placed]) * SLOT_S
         first_xy = np.stack([members[row].xy_m[0] for row in placed])
         last_xy = np.stack([members[row].xy_m[-1] for row in placed])
-        # Whichever was first. Positions of one slot may be a slot apart.
+        # Either may be the first. Positions of one slot may be a slot apart.
         gap_s = np.maximum(np.abs(first[None, :] - last[:, None]), SLOT_S)
         distance_m = np.linalg.norm(last_xy[:, None] - first_xy[None, :], axis=-1)
         needed_s = (distance_m - self._linker.max_floor_distance_m) / self._linker.max_speed_m_s
@@ -312,7 +314,7 @@ class SecondPass:
 
 
 def _people_to_choose_from(members: list[_Member], labels: IntArray, forbidden: BoolArray) -> IntArray:
-    """(N,) how many clusters with a look each member may belong to, its own counted.
+    """Return the (N,) number of clusters with an embedding that each member may belong to, including its own.
 
     Args:
         labels: (N,) clusters.
@@ -325,20 +327,20 @@ def _people_to_choose_from(members: list[_Member], labels: IntArray, forbidden: 
 
 
 def _last_seen(member: _Member) -> _Member:
-    """The member without the places where it was before."""
+    """Return the member with its last floor positions only."""
     return replace(member, slots=member.slots[-_LEFT_SLOTS:].copy(), xy_m=member.xy_m[-_LEFT_SLOTS:].copy())
 
 
 def _columns(
     spans: list[tuple[int, float, float]],
 ) -> tuple[IntArray, NDArray[np.float64], NDArray[np.float64]]:
-    """Camera rows, starts and ends of S spans, each (S,)."""
+    """Return the camera rows, starts and ends of S spans, each (S,)."""
     table = np.array(spans, np.float64).reshape(-1, 3)
     return table[:, 0].astype(np.int64), table[:, 1], table[:, 2]
 
 
 def _ranges(first: IntArray, after: IntArray) -> tuple[IntArray, IntArray]:
-    """Every (row, place) with first[row] <= place < after[row], as two arrays."""
+    """Return every (row, place) with first[row] <= place < after[row], as two arrays."""
     lengths = np.maximum(after - first, 0)
     rows = np.repeat(np.arange(len(first)), lengths)
     begins = np.cumsum(lengths) - lengths
@@ -346,7 +348,7 @@ def _ranges(first: IntArray, after: IntArray) -> tuple[IntArray, IntArray]:
 
 
 def _floor_distances_m(members: list[_Member]) -> NDArray[np.float64]:
-    """(N, N) median distances at the same times, NaN with too few shared time slots."""
+    """Return the (N, N) median distances at the same times, NaN with too few shared time slots."""
     count = len(members)
     distances = np.full((count, count), np.nan)
     slots = np.concatenate([member.slots for member in members]) if members else np.zeros(0, np.int64)
@@ -356,7 +358,7 @@ def _floor_distances_m(members: list[_Member]) -> NDArray[np.float64]:
     slots = slots[order]
     owner = np.repeat(np.arange(count), [len(member.slots) for member in members])[order]
     xy_m = np.concatenate([member.xy_m for member in members])[order]
-    # Positions of one slot now lie side by side: neighbours, next but one, and so on up to the fullest slot.
+    # Positions of one slot are now adjacent: compare neighbours, then next but one, and so on up to the fullest slot.
     pairs, apart_m = [], []
     for step in range(1, len(slots)):
         left = np.flatnonzero(slots[step:] == slots[:-step])

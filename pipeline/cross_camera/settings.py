@@ -12,7 +12,7 @@ from pipeline.core.section import CosineLimit, Count, MatchingSection, NotNegati
 
 
 class _LinkSection(MatchingSection):
-    """Settings of a part that compares embeddings after the mean of their camera was subtracted."""
+    """Settings of a part that compares embeddings with their camera mean subtracted."""
 
     max_centred_cosine_distance: CosineLimit | None
     crowd_tightening: Share
@@ -39,13 +39,13 @@ class TransitWindow(Section):
 
     @property
     def directions(self) -> list[tuple[str, str]]:
-        """(from, to) pairs of cameras that the window holds for."""
+        """(from, to) pairs of cameras that the window applies to."""
         there = (self.from_camera, self.to_camera)
         return [there] if self.one_way else [there, there[::-1]]
 
 
 class LinkerSettings(_LinkSection):
-    """Linking between cameras while the video runs."""
+    """Settings of linking between cameras while the video runs."""
 
     margin: NotNegative
     linkable_crops: Count
@@ -71,14 +71,14 @@ class LinkerSettings(_LinkSection):
 
 
 class SecondPassSettings(_LinkSection):
-    """Linking of finished tracklets."""
+    """Settings of linking finished tracklets."""
 
     enabled: bool
     max_tracklets_at_once: Annotated[int, Field(ge=2)]
 
 
 def check_windows(windows: Sequence[TransitWindow], camera_ids: Sequence[str]) -> None:
-    """InputError if a window is of a camera that is none of these."""
+    """Raise InputError if a window names a camera that is not among `camera_ids`."""
     for window in windows:
         for name in (window.from_camera, window.to_camera):
             if name not in camera_ids:

@@ -1,4 +1,4 @@
-"""What is known about one track of one camera while it lives, as far as linking needs it."""
+"""What linking knows about one track of one camera while the track is active."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pipeline.cross_camera.floor_path import SLOT_S, FloorPath
 
 @dataclass(eq=False)
 class TrackRecord:
-    """Grows with every observed box; rows of the output hold on to it to learn their global id.
+    """Updated with every observed box; output rows keep a reference to it to learn their global id.
 
     Attributes:
         camera_id, track_id, class_id: of the track.
@@ -35,7 +35,7 @@ class TrackRecord:
     link: Link | None = None
 
     def summary(self) -> Tracklet:
-        """The finished track, for the second pass."""
+        """Return the tracklet of the finished track, for the second pass."""
         embeddings = self.bank.embeddings
         return Tracklet(
             camera_id=self.camera_id,

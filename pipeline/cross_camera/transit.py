@@ -1,4 +1,4 @@
-"""Which moves between cameras the configured transit times allow."""
+"""The transit times between cameras that the configuration allows."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pipeline.cross_camera.settings import TransitWindow
 class TransitTimes:
     """Shortest and longest time from leaving one camera to entering another; (C, C) seconds, from row to column.
 
-    A pair without a window allows everything. A window with a negative minimum allows cameras that overlap.
+    A pair without a window is unrestricted. A window with a negative minimum allows cameras whose views overlap.
     """
 
     def __init__(self, camera_ids: Sequence[str], windows: Sequence[TransitWindow]) -> None:

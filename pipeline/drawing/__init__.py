@@ -1,1 +1,1 @@
-"""Boxes and ids drawn on frames, and videos of them."""
+"""Draws boxes and ids on frames, and writes videos of them."""

@@ -1,4 +1,4 @@
-"""The second pass over the pictures: the final trajectories drawn into a mosaic of all cameras, as a video."""
+"""Draws the final trajectories into a mosaic video of all cameras, reading the recordings again."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ from pipeline.sources.base import BrokenSource
 logger = logging.getLogger(__name__)
 
 _TIME_TOLERANCE_S = 0.002
-"""The CSV rounds times; a frame and its rows are this near to each other."""
+"""The CSV rounds times; the times of a frame and its rows differ by at most this."""
 
 
 @dataclass(frozen=True)
 class MosaicSettings:
-    """How the mosaic looks.
+    """The layout of the mosaic.
 
     Attributes:
-        fps: pictures per second of video time, which runs as fast as the cameras' clock.
+        fps: images per second of video time, which runs as fast as the cameras' clock.
         tile_wh: (width, height) of a camera's tile in pixels.
         columns: tiles in a row; None chooses.
-        trail_s: so many seconds of each person's way are drawn; 0 for none.
+        trail_s: duration of each person's drawn path in seconds; 0 for none.
         max_frame_age_s: a camera without a new frame for longer shows `no frame`.
     """
 
@@ -60,19 +60,19 @@ def render_mosaic_video(
 ) -> int:
     """Write the annotated mosaic of a run.
 
-    Pictures and trajectories are read side by side, a moment at a time: memory does not grow with their length.
+    Frames and trajectories are read side by side in order of time, so memory does not grow with their length.
 
     Args:
-        sources: camera id -> its frames in order of time, with pictures; the order is that of the tiles.
+        sources: camera id -> its frames in order of time, with images; the order is that of the tiles.
         trajectories: the final trajectories.csv, in order of time. Rows of other cameras are left out.
         output: the video, *.mp4.
-        settings: see there.
-        start_s, end_s: first and last moment on the cameras' clock; without them from the first frame of any
-            camera to the last of all.
-        still: (time in seconds, PNG file): also save the picture of that moment, or the last one before it.
+        settings: see `MosaicSettings`.
+        start_s, end_s: first and last moment on the cameras' clock; by default from the first frame of any camera
+            to the last of all.
+        still: (time in seconds, PNG file): also save the image of that moment, or the last one before it.
 
     Returns:
-        Number of pictures in the video.
+        Number of images in the video.
 
     Raises:
         InputError: the trajectories are not in order of time, or a row cannot be read.
@@ -99,7 +99,7 @@ def mosaic_images(
     start_s: float | None = None,
     end_s: float | None = None,
 ) -> Iterator[tuple[float, Image]]:
-    """The annotated mosaics (time in seconds, picture) one after the other; see `render_mosaic_video`."""
+    """Yield the annotated mosaics (time in seconds, image) one after the other; see `render_mosaic_video`."""
     settings = settings or MosaicSettings()
     renderer = MosaicRenderer(list(sources), tile_wh=settings.tile_wh, columns=settings.columns)
     cameras = {camera_id: _Camera(camera_id, frames) for camera_id, frames in sources.items()}
@@ -131,7 +131,7 @@ def mosaic_images(
 
 
 class _Camera:
-    """The frames of one camera, one of which is the newest at a given moment."""
+    """The frames of one camera, of which it returns the newest at a given time."""
 
     def __init__(self, camera_id: str, frames: Iterable[Frame]) -> None:
         self._camera_id = camera_id
@@ -145,14 +145,14 @@ class _Camera:
         return None if self._next is None else self._next.time_s
 
     def frame_at(self, time_s: float) -> Frame | None:
-        """The newest frame that is not later than `time_s`, which may only rise from call to call."""
+        """Return the newest frame that is not later than `time_s`, which must not fall from call to call."""
         while self._next is not None and self._next.time_s <= time_s + _TIME_TOLERANCE_S:
             self._newest = self._next
             self._read()
         return self._newest
 
     def ended_before(self, time_s: float) -> bool:
-        """True when the last frame was earlier than `time_s`."""
+        """Return whether the last frame was earlier than `time_s`."""
         if self._next is not None:
             return False
         return self._newest is None or self._newest.time_s < time_s - _TIME_TOLERANCE_S
@@ -166,17 +166,17 @@ class _Camera:
 
 
 class _Tracks:
-    """The rows of the trajectories around the present moment."""
+    """The rows of the trajectories around the current time."""
 
     def __init__(self, rows: Iterator[LinkedRow], cameras: Iterable[str], *, keep_s: float) -> None:
-        """`rows` in order of time; rows older than `keep_s` are forgotten."""
+        """Take `rows` in order of time; rows older than `keep_s` are forgotten."""
         self._rows = rows
         self._keep_s = keep_s
         self._next = next(rows, None)
         self._recent: dict[str, deque[LinkedRow]] = {camera_id: deque() for camera_id in cameras}
 
     def advance(self, time_s: float) -> None:
-        """Read up to `time_s`, forget what is too old then."""
+        """Read up to `time_s`, and forget the rows that are too old then."""
         oldest_s = time_s - self._keep_s
         while self._next is not None and self._next.row.time_s <= time_s + 2 * _TIME_TOLERANCE_S:
             if self._next.row.camera_id in self._recent and self._next.row.time_s >= oldest_s:
@@ -187,7 +187,7 @@ class _Tracks:
                 recent.popleft()
 
     def view(self, frame: Frame, trail_s: float) -> CameraView:
-        """The picture of `frame` with the boxes of its rows, and the ways that led to them."""
+        """Return the image of `frame` with the boxes of its rows and the paths that led to them."""
         if frame.image is None:
             raise ValueError(f"frame {frame.frame_index} of camera {frame.camera_id} has no picture")
         recent = self._recent[frame.camera_id]
@@ -214,7 +214,7 @@ def _xyxy_array(boxes: list[tuple[float, float, float, float]]) -> NDArray[np.fl
 
 
 def _in_order_of_time(path: Path) -> Iterator[LinkedRow]:
-    """The rows of a trajectories.csv one by one; InputError where the time falls."""
+    """Yield the rows of a trajectories.csv one by one; InputError if the time falls."""
     previous_s = -math.inf
     for linked in read_trajectories(path):
         row = linked.row

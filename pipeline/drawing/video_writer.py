@@ -1,4 +1,4 @@
-"""Write pictures as a video that every browser plays: H.264, yuv420p, mp4."""
+"""Writes images as a video that every browser plays: H.264, yuv420p, mp4."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ _KEY_FRAME_INTERVAL_S = 2
 
 
 class VideoWriter:
-    """Encodes pictures with a constant frame rate; a context manager.
+    """Encodes images with a constant frame rate; a context manager.
 
-    While it is written, the mp4 is fragmented: each stretch of about 2 s stands for itself, so that after a kill
-    or a crash everything but the last seconds plays. An ordinary mp4 has its index at the end, and without that
-    nothing plays. `close` copies the pictures, without encoding them again, to an ordinary mp4 with the index in
-    front ("faststart"), because players seek better in it and know its length before they have read all of it.
+    While it is written, the mp4 is fragmented: each part of about 2 s is independent, so that after a kill or a
+    crash everything but the last seconds plays. An ordinary mp4 has its index at the end and does not play without
+    it. `close` copies the images, without encoding them again, to an ordinary mp4 with the index in front
+    ("faststart"), because players seek better in it and know its length before they have read all of it.
 
-    The file appears with the first picture, replacing an existing one; without pictures there is none. It is
-    closed, and kept, also when the context is left by an exception.
+    The file appears with the first image and replaces an existing one; without images there is no file. It is also
+    closed and kept if an exception leaves the context.
     """
 
     def __init__(self, path: Path, *, fps: Fraction | float, crf: int = 23) -> None:
@@ -34,8 +34,8 @@ class VideoWriter:
 
         Args:
             path: the file, ending in .mp4.
-            fps: pictures per second, above 0.
-            crf: constant rate factor of x264, 0 (lossless) to 51; 6 more is half the size.
+            fps: images per second, above 0.
+            crf: constant rate factor of x264, 0 (lossless) to 51; 6 more halves the size.
         """
         if not fps > 0:
             raise ValueError(f"fps must be above 0, but is {fps}")
@@ -59,13 +59,13 @@ class VideoWriter:
 
     @property
     def frames(self) -> int:
-        """Number of pictures written."""
+        """Number of images written."""
         return self._frames
 
     def write(self, image_bgr: NDArray[np.uint8]) -> None:
-        """Append a picture (H, W, 3) uint8, BGR; all must have the size of the first.
+        """Append an image (H, W, 3) uint8, BGR; all must have the size of the first.
 
-        yuv420p needs even sizes: an odd last column or row is doubled.
+        yuv420p needs even sizes: an odd last column or row is duplicated.
         """
         height, width = image_bgr.shape[:2]
         if self._stream is None:
@@ -109,7 +109,7 @@ class VideoWriter:
         context.gop_size = max(1, round(_KEY_FRAME_INTERVAL_S * self._fps))
         context.max_b_frames = 0  # a fragmented mp4 with B-frames would begin two frames late
         context.options = {"crf": str(self._crf), "preset": "veryfast"}
-        # BT.709 as HD television; said in the file, because players guess differently by size.
+        # BT.709, as in HD television; stored in the file, because players guess by size, each differently.
         context.colorspace = Colorspace.ITU709
         context.color_primaries = ColorPrimaries.BT709
         context.color_trc = ColorTrc.BT709
@@ -124,7 +124,7 @@ class VideoWriter:
 
 
 def _index_in_front(path: Path) -> None:
-    """Replace a fragmented mp4 by an ordinary one with the same pictures and its index before them."""
+    """Replace a fragmented mp4 by an ordinary one with the same images and the index in front."""
     copy = path.with_suffix(".part.mp4")
     try:
         with (
@@ -134,7 +134,7 @@ def _index_in_front(path: Path) -> None:
             stream = source.streams.video[0]
             output = target.add_stream_from_template(stream)
             for packet in source.demux(stream):
-                if packet.dts is not None:  # the last, empty one asks a decoder to finish
+                if packet.dts is not None:  # the last one is empty and only flushes a decoder
                     packet.stream = output
                     target.mux(packet)
         copy.replace(path)

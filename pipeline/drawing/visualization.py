@@ -1,4 +1,4 @@
-"""Draw people with their global ids, and several cameras as tiles of one picture."""
+"""Draws people with their global ids, and several cameras as tiles of one image."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ _GREY: Bgr = (160, 160, 160)
 _BAR: Bgr = (45, 45, 45)
 _GAP_PX = 4  # between the columns of a mosaic
 _GOLDEN_RATIO = (math.sqrt(5) - 1) / 2
-# (saturation, value), taken in turn. Four, because ids 3, 5, 13, 21, 34 or 55 apart have nearly the same hue, and
-# none of these numbers is a multiple of four.
+# (saturation, value), used in turn. There are four, because ids that differ by 3, 5, 13, 21, 34 or 55 have nearly the
+# same hue, and none of these numbers is a multiple of four.
 _STRENGTHS = ((0.45, 1.00), (0.90, 1.00), (0.50, 0.75), (0.90, 0.60))
 
 
 def id_colour(global_id: int) -> Bgr:
-    """The colour of an identity: always the same, and unlike those of the ids next to it.
+    """Return the colour of an identity: always the same, and different from those of the neighbouring ids.
 
     Hues step by the golden ratio, which spreads any run of ids evenly over the circle.
     """
@@ -51,13 +51,13 @@ def draw_tracks(
     interpolated: BoolArray | None = None,
     trails: Mapping[int, Boxes] | None = None,
 ) -> Image:
-    """A copy of the picture with a box and a label for each person, sizes of lines and text fitting it.
+    """Return a copy of the image with a box and a label for each person; lines and text scale with the image.
 
     Args:
         image_bgr: (H, W, 3) uint8.
-        xyxy: (N, 4), pixels; may reach outside the picture.
-        global_ids: (N,), the labels, and what gives the colours.
-        interpolated: (N,), boxes that no detector saw are dashed.
+        xyxy: (N, 4), pixels; may reach outside the image.
+        global_ids: (N,), the labels, which also determine the colours.
+        interpolated: (N,), boxes that no detector saw; they are dashed.
         trails: global id -> (P, 2) foot points in pixels, oldest first, drawn as a line in the id's colour.
     """
     if len(xyxy) != len(global_ids):
@@ -72,7 +72,7 @@ def draw_tracks(
     for box, global_id, dash in zip(xyxy, global_ids, dashed, strict=True):
         _draw_box(image, box, id_colour(int(global_id)), thickness, dashed=bool(dash))
     plates: list[Plate] = []
-    for box, global_id in zip(xyxy, global_ids, strict=True):  # last, so that no box crosses one
+    for box, global_id in zip(xyxy, global_ids, strict=True):  # last, so that no box crosses a label
         text = str(global_id)
         plates.append(_label_plate(image, box, text, font_scale, plates))
         _draw_label(image, plates[-1], text, id_colour(int(global_id)), font_scale)
@@ -81,7 +81,7 @@ def draw_tracks(
 
 @dataclass(frozen=True, eq=False)
 class CameraView:
-    """What one tile of a mosaic shows; boxes and trails as in `draw_tracks`, in pixels of `image_bgr`."""
+    """The content of one tile of a mosaic; boxes and trails as in `draw_tracks`, in pixels of `image_bgr`."""
 
     image_bgr: Image
     xyxy: Boxes
@@ -91,10 +91,10 @@ class CameraView:
 
 
 class MosaicRenderer:
-    """Puts the pictures of several cameras side by side, as a grid of equal tiles.
+    """Puts the images of several cameras side by side, as a grid of equal tiles.
 
-    A picture is scaled to fit into its tile, with black margins where the proportions differ; a bar above the
-    tile has the camera's name and the time. The tiles are in the order of `camera_ids`, row by row.
+    An image is scaled to fit into its tile, with black margins if the proportions differ; a bar above the tile
+    shows the camera's name and the time. The tiles are in the order of `camera_ids`, row by row.
     """
 
     def __init__(
@@ -103,9 +103,9 @@ class MosaicRenderer:
         """Plan the grid.
 
         Args:
-            camera_ids: which cameras, at least one.
+            camera_ids: the cameras, at least one.
             tile_wh: (width, height) of a tile without its bar, in pixels.
-            columns: tiles in a row; without it a grid about as many tiles wide as high.
+            columns: tiles in a row; by default the grid is about as many tiles wide as high.
         """
         if not camera_ids:
             raise ValueError("a mosaic needs at least one camera")
@@ -129,7 +129,7 @@ class MosaicRenderer:
         )
 
     def render(self, views: Mapping[str, CameraView], time_s: float) -> Image:
-        """The mosaic (H, W, 3) uint8 BGR of one moment; a camera that is not in `views` has no frame then."""
+        """Return the mosaic (H, W, 3) uint8 BGR of one moment; a camera that is not in `views` has no frame then."""
         width, height = self._tile_wh
         mosaic = np.zeros((*self.size_wh[::-1], 3), np.uint8)
         for index, camera_id in enumerate(self._camera_ids):
@@ -149,7 +149,7 @@ class MosaicRenderer:
         image_height, image_width = view.image_bgr.shape[:2]
         scale = min(width / image_width, height / image_height)
         fitted_wh = (max(1, round(image_width * scale)), max(1, round(image_height * scale)))
-        # INTER_AREA does not flicker where pixels are left out.
+        # INTER_AREA does not flicker when an image is shrunk.
         interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
         fitted = np.asarray(cv2.resize(view.image_bgr, fitted_wh, interpolation=interpolation), np.uint8)
         scale_xy = np.array([fitted_wh[0] / image_width, fitted_wh[1] / image_height])
@@ -165,7 +165,7 @@ class MosaicRenderer:
 
 
 def format_time(time_s: float) -> str:
-    """Hours, minutes, seconds and tenths, as 0:01:23.4."""
+    """Return hours, minutes, seconds and tenths, as 0:01:23.4."""
     tenths = round(abs(time_s) * 10)
     minutes, tenths = divmod(tenths, 600)
     hours, minutes = divmod(minutes, 60)
@@ -178,7 +178,7 @@ def _line_thickness(height_px: int) -> int:
 
 
 def _font_scale(height_px: int) -> float:
-    """0.5 (capitals about 11 px high) for pictures up to 350 px high, growing with higher ones."""
+    """Return 0.5 (capitals about 11 px high) for images up to 350 px high, and more for higher ones."""
     return max(0.5, height_px / 700)
 
 
@@ -192,7 +192,7 @@ def _draw_box(image: Image, xyxy: NDArray[Any], colour: Bgr, thickness: int, *, 
         cv2.rectangle(image, (left, top), (right, bottom), colour, thickness)
         return
     dash = 4 * thickness
-    # Only what is in the picture: a box far outside it would take forever to dash.
+    # Only the part inside the image: dashing a box that reaches far outside would take too long.
     first_x, last_x = max(left, 0), min(right, image.shape[1])
     first_y, last_y = max(top, 0), min(bottom, image.shape[0])
     for x in range(first_x, last_x, 2 * dash):
@@ -204,10 +204,10 @@ def _draw_box(image: Image, xyxy: NDArray[Any], colour: Bgr, thickness: int, *, 
 
 
 def _label_plate(image: Image, xyxy: NDArray[Any], text: str, font_scale: float, taken: Sequence[Plate]) -> Plate:
-    """Where the label of a box goes: above it, and out of the way of other labels if there is room.
+    """Return where the label of a box goes: above it, without overlapping other labels if there is room.
 
-    Tried in turn: above its left end, above its right end, below its left end, below its right end; each moved
-    into the picture.
+    Tried in this order: above its left end, above its right end, below its left end, below its right end; each
+    moved into the image.
     """
     width, height, depth = _text_size(text, font_scale)
     margin = _label_margin(height)
@@ -248,7 +248,7 @@ def _bar_height(tile_height_px: int) -> int:
 
 
 def _draw_bar(bar: Image, left_text: str, right_text: str, font_scale: float) -> None:
-    """A text at either end of the bar; the left one is cut off where there is no room."""
+    """Draw a text at either end of the bar; the left one is cut off if there is no room."""
     bar[:] = _BAR
     height, width = bar.shape[:2]
     right_width, text_height, depth = _text_size(right_text, font_scale)
@@ -266,13 +266,13 @@ def _draw_centred(image: Image, text: str, font_scale: float) -> None:
 
 
 def _text_size(text: str, font_scale: float) -> tuple[int, int, int]:
-    """Width and height above the base line, and depth below it, in pixels."""
+    """Return width and height above the base line, and depth below it, in pixels."""
     (width, height), depth = cv2.getTextSize(text, _FONT, font_scale, 1)
     return width, height, depth
 
 
 def _put_text(image: Image, text: str, bottom_left_xy: tuple[int, int], colour: Bgr, font_scale: float) -> None:
-    # cv2 draws into a copy of what is not contiguous in memory, such as a part of a larger picture.
+    # cv2 draws into a copy of an array that is not contiguous in memory, such as a part of a larger image.
     part = np.ascontiguousarray(image)
     cv2.putText(part, text, bottom_left_xy, _FONT, font_scale, colour, 1, cv2.LINE_AA)
     if part is not image:

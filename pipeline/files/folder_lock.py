@@ -49,7 +49,7 @@ class FolderLock:
             os.ftruncate(self._descriptor, len(text))
 
     def _hold(self, mode: int) -> bool:
-        """Lock the file; return whether it is the one in the folder, or its holder has just deleted it (False)."""
+        """Lock the file; return False if it is no longer the one in the folder, because its holder has deleted it."""
         self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, mode)
         if fcntl is None:
             return True

@@ -11,12 +11,12 @@ from pipeline.core.errors import InputError
 
 
 def write_json(path: Path | None, figures: Mapping[str, Any]) -> None:
-    """Write `figures` to `path`, if one was given; InputError if that cannot be done."""
+    """Write `figures` as JSON to `path`, if one was given; InputError if that fails."""
     write_text(path, json.dumps(figures, indent=1) + "\n")
 
 
 def write_text(path: Path | None, text: str) -> None:
-    """Write `text` to `path`, if one was given; InputError if that cannot be done."""
+    """Write `text` to `path`, if one was given; InputError if that fails."""
     if path is None:
         return
     try:

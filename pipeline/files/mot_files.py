@@ -1,10 +1,10 @@
-"""MOTChallenge text: ground truth and tracking results of one camera, one box a line.
+"""MOTChallenge text: ground truth and tracking results of one camera, one box per line.
 
 The text counts frames from 1, everything in memory counts from 0; only this module converts.
 
 Columns: frame, id, left, top, width, height, flag or confidence, then
   - class, visibility (8 or 9 columns): MOT16, MOT17 and MOT20 ground truth;
-  - world x, y, z (10 columns): MOT15 ground truth, and results, which hold -1 there. These have no class, all
+  - world x, y, z (10 columns): MOT15 ground truth, and results, which have -1 there. Neither has a class; all
     their boxes are people.
 Sources: L. Leal-Taixé et al., MOTChallenge 2015, arXiv 1504.01942; A. Milan et al., MOT16, arXiv 1603.00831.
 """

@@ -1,7 +1,7 @@
-"""trajectories.csv and the MOT text beside it: the columns, how rows are written, and how they are read again.
+"""Writes and reads trajectories.csv, and writes the MOT text beside it.
 
-While a run goes on, rows carry the online ids and are appended whole; at its end the files are rewritten with the
-final ids. Either way every file on disk is complete up to its last line.
+During a run, whole rows with online ids are appended; at its end the files are rewritten with the final ids. At any
+time, every file on disk is complete up to its last line.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class TrajectoryWriter:
 
     Args:
         folder: receives the files; files of the same names are replaced.
-        camera_ids: each gets a MOT file, also when nobody is ever seen there.
+        camera_ids: each gets a MOT file, even if nobody is seen there.
         epoch_utc: date and time of second 0 of the run's clock; None leaves the column utc empty.
     """
 
@@ -71,7 +71,8 @@ class TrajectoryWriter:
         )
 
     def flush_if_due(self) -> None:
-        """To be called while no rows come: half a second after the last ones they are on disk."""
+        """Flush if the last flush was half a second ago; call this while no rows come, so that the last ones reach the
+        disk."""
         for file in (self._csv, *self._mot.values()):
             file.flush_if_due()
 
@@ -91,11 +92,11 @@ class TrajectoryWriter:
 
 
 def csv_line(linked: LinkedRow, epoch_utc: datetime | None) -> str:
-    """The row as a line of trajectories.csv, without its line end; without `epoch_utc` the column utc is empty."""
+    """Return the row as a line of trajectories.csv, without line end; without `epoch_utc` the column utc is empty."""
     row, link = linked.row, linked.link
     utc = ""
     if epoch_utc is not None:
-        # Rounded like time_s; isoformat would cut the rest off.
+        # Rounded like time_s; isoformat would truncate.
         moment = epoch_utc + timedelta(seconds=round(row.time_s, 3))
         utc = moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     world = ("", "") if row.world_xy_m is None else tuple(f"{value:.3f}" for value in row.world_xy_m)
@@ -119,7 +120,7 @@ def csv_line(linked: LinkedRow, epoch_utc: datetime | None) -> str:
 
 
 def _quoted(text: str) -> str:
-    """A field as RFC 4180 wants it: detectors name their classes as they like, camera names hold no commas."""
+    """Quote a field as RFC 4180 requires: class names can hold any character, while camera names hold no commas."""
     if not any(character in text for character in ',"\r\n'):
         return text
     doubled = text.replace('"', '""')
@@ -127,17 +128,17 @@ def _quoted(text: str) -> str:
 
 
 def read_trajectories(path: str | Path, *, strict: bool = False) -> Iterator[LinkedRow]:
-    """The rows of a trajectories.csv in file order, one in memory at a time.
+    """Yield the rows of a trajectories.csv in file order, with one in memory at a time.
 
-    Columns may be in any order, and columns of others may stand between them. Without the columns of links, rows are
-    provisional with the confidence 1; without times, which scoring does not need, times are NaN.
+    Columns may be in any order, and there may be other columns. Without the columns of links, rows are provisional with
+    the confidence 1; without times, which scoring does not need, times are NaN.
 
     Args:
-        strict: refuse what a finished run never leaves: a last line without its end, a box without an area, a negative
-            frame or id. Otherwise such a last line is left out with a warning, and boxes are given as they are.
+        strict: refuse what a finished run never writes: a last line without its end, a box without area, a negative
+            frame or id. Otherwise an incomplete last line is left out with a warning, and boxes are not checked.
 
     Raises:
-        InputError: no such file, a missing column, or a value that is no number, with the line.
+        InputError: the file or a column is missing, or a value is not a number (the message gives the line).
     """
     path = Path(path)
 
@@ -183,15 +184,16 @@ def read_trajectories(path: str | Path, *, strict: bool = False) -> Iterator[Lin
             yield linked
 
 
-# What a CSV of another program need not have.
+# Columns that a CSV of another program may lack.
 _OPTIONAL = frozenset({"utc", "link_confidence", "link_state", "world_x_m", "world_y_m"})
 
 
 def whole_lines(file: TextIO, on_torn: Callable[[int], None] = lambda number: None) -> Iterator[str]:
-    """The lines of a file but a last one without its end, which is being written, or was when a run was killed.
+    """Yield the lines of a file, without a last line that is incomplete: it is being written, or was when the run was
+    killed.
 
     Args:
-        on_torn: called with its number, from 1.
+        on_torn: called with the number, from 1, of an incomplete last line.
     """
     for number, line in enumerate(file, start=1):
         if not line.endswith("\n"):
@@ -232,7 +234,7 @@ def _number(name: str, text: str, kind: type[int] | type[float]) -> float:
 
 
 def _check(linked: LinkedRow) -> None:
-    """ValueError for what no finished run writes."""
+    """Raise ValueError for a row that no finished run writes."""
     x1, y1, x2, y2 = linked.row.xyxy
     if linked.row.frame_index < 0:
         raise ValueError(f"the frame is {-linked.row.frame_index} before the first. Renumber the frames.")

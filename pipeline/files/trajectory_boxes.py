@@ -1,4 +1,4 @@
-"""The boxes of a written trajectories.csv, camera by camera, for evaluation."""
+"""Reads the boxes of a trajectories.csv, camera by camera, for evaluation."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pipeline.files.track_boxes import TrackBoxes, check_unique, line_number
 
 @dataclass(frozen=True, eq=False)
 class TrajectoryBoxes:
-    """What one camera contributed to trajectories.csv.
+    """The boxes of one camera in trajectories.csv.
 
     Attributes:
         boxes: N boxes; their ids are the global ids.
@@ -40,12 +40,12 @@ def read_trajectory_boxes(
         interpolated: False leaves out the boxes that no detector saw.
 
     Returns:
-        Camera id -> its boxes, cameras in alphabetical order. A camera whose rows were all left out stays,
+        Camera id -> its boxes, cameras in alphabetical order. A camera whose rows were all left out is included,
         with no boxes.
 
     Raises:
-        InputError: what `read_trajectories(strict=True)` refuses, and a global id twice in one frame of a camera. The
-            message names the line. All rows are checked, also those that are then left out.
+        InputError: as for `read_trajectories(strict=True)`, or a global id occurs twice in one frame of a camera. The
+            message names the line. All rows are checked, including those that are then left out.
     """
     rows: list[TrajectoryRow] = []
     ids: list[int] = []

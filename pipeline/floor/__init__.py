@@ -1,1 +1,1 @@
-"""Where people stand: homographies from pictures to the floor, and the files they come from."""
+"""Floor positions: homographies from images to the floor, and the files they come from."""

@@ -1,4 +1,4 @@
-"""The homography of a calibrated camera, from the files that calibration programs write."""
+"""Reads the homography of a calibrated camera from files that calibration programs write."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from pipeline.files.number_text import parse_number
 
 Array = NDArray[np.float64]
 
-# As OpenCV's programs and those around it call them, and how many there can be.
+# Names of the coefficients in files of OpenCV and related programs, and how many there can be.
 _DISTORTION_NAMES = ("distortion_coefficients", "dist_coeffs", "D")
 _DISTORTION_COUNTS = (4, 5, 8, 12, 14)
 _log = logging.getLogger(__name__)
 
 
 def read_camera(path: Path) -> Array:
-    """The homography of a calibrated camera to its world's plane z = 0.
+    """Read the homography of a calibrated camera to the plane z = 0 of its world.
 
-    No homography can hold the distortion of a lens; one that moves the corner of the picture by a pixel or more is told
-    with a warning.
+    A homography cannot represent lens distortion; distortion that moves the image corner by a pixel or more is logged
+    as a warning.
 
     - .yml, .yaml, .json or .xml as OpenCV's FileStorage writes them: camera_matrix, and either rvec and tvec, or R
       and T, world to camera, in metres.
-    - .xml as of PETS 2009: Tsai's parameters, world in millimetres.
+    - .xml as in PETS 2009: Tsai's parameters, world in millimetres.
 
     Raises:
         InputError: the file is neither, or a parameter is missing.
@@ -62,7 +62,7 @@ def _tsai(path: Path, root: ElementTree.Element) -> Array:
         [[focal * sx / dpx, 0, value(inner, "cx")], [0, focal / dpy, value(inner, "cy")], [0, 0, 1.0]]
     )
     if inner.get("kappa1") is not None:
-        # Of the picture's first corner, in millimetres on the sensor: it is imaged so far off.
+        # Distance of the image's first corner from the principal point, in millimetres on the sensor.
         radius = float(np.hypot(value(inner, "cx") * dpx / sx, value(inner, "cy") * dpy))
         kappa1 = value(inner, "kappa1")
         _tell_distortion(path, f"kappa1 = {kappa1:g}", abs(kappa1) * radius**3 / dpy)
@@ -89,7 +89,7 @@ def _opencv(path: Path) -> Array:
         rotation = found["R"]
         if rotation is None and found["rvec"] is not None:
             rotation = cv2.Rodrigues(found["rvec"])[0]
-    except (cv2.error, SystemError) as error:  # in a constructor, OpenCV's error arrives as Python's SystemError
+    except (cv2.error, SystemError) as error:  # in a constructor, OpenCV's error becomes a SystemError
         raise InputError(
             f"{path}: OpenCV cannot read it ({getattr(error, 'err', 'no YAML, JSON or XML')})"
         ) from error
@@ -124,10 +124,10 @@ def _check_distortion(path: Path, name: str, coefficients: Array, camera: Array)
 
 
 def _tell_distortion(path: Path, what: str, corner_px: float) -> None:
-    if not corner_px < 1:  # also where it is not even finite
+    if not corner_px < 1:  # also if it is not finite
         _log.warning(
-            "%s: the lens distortion %s, %.0f px at a corner of the picture, is left out: places on the floor will be "
-            "wrong towards the borders. Undistort the recording, or give --pairs of points on the floor",
+            "%s: the lens distortion %s, %.0f px at a corner of the image, is ignored: floor positions will be wrong "
+            "towards the borders. Undistort the recording, or give --pairs of points on the floor",
             path,
             what,
             corner_px,
@@ -135,9 +135,9 @@ def _tell_distortion(path: Path, what: str, corner_px: float) -> None:
 
 
 def _plane_homography(path: Path, camera: Array, rotation: Array, translation: Array) -> Array:
-    """Of the plane z = 0: columns 1 and 2 of the rotation, and the translation."""
+    """Return the homography of the plane z = 0, from columns 1 and 2 of the rotation and the translation."""
     to_image = np.asarray(camera, np.float64) @ np.column_stack([rotation[:, 0], rotation[:, 1], translation])
     if abs(np.linalg.det(to_image / np.linalg.norm(to_image, axis=0))) < 1e-12:
-        raise InputError(f"{path}: the camera looks along the floor, which is then a line in its picture")
+        raise InputError(f"{path}: the camera looks along the floor, which is then a line in its image")
     matrix = np.linalg.inv(to_image)
     return np.asarray(matrix / np.linalg.norm(matrix))

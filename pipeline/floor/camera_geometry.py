@@ -1,4 +1,4 @@
-"""What the configuration says of one camera's picture: its region of interest and its floor."""
+"""The region of interest and the floor of one camera, from the configuration."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from pipeline.core.boxes import Boxes, foot_points
 from pipeline.core.datatypes import Detections
 from pipeline.floor.homography import FloorHomography
 
-# A box that comes so near to the lower border of the picture is cut off there: its bottom is not where the person
-# stands. Boxes of a detector end a pixel or two off.
+# A box this near to the lower image border is cut off there: its bottom is not where the person stands. Boxes of a
+# detector may end a pixel or two before the border.
 _BORDER_PX = 3
 
 
@@ -31,7 +31,7 @@ class CameraGeometry:
         self._region = None if region_px is None else np.array(region_px, np.float32).reshape(-1, 1, 2)
 
     def inside(self, detections: Detections) -> Detections:
-        """The detections whose foot point is inside the region or on its border."""
+        """Return the detections whose foot point is inside the region or on its border."""
         if self._region is None or not len(detections):
             return detections
         feet = foot_points(detections.xyxy)
@@ -39,8 +39,8 @@ class CameraGeometry:
         return detections[np.array(keep, np.bool_)]
 
     def floor_xy_m(self, xyxy: Boxes) -> NDArray[np.float64] | None:
-        """(N, 2) where the people in the boxes stand in metres; None if not calibrated. NaN above the horizon, and for
-        boxes that the lower border of the picture cuts off: their feet are outside it."""
+        """Return the (N, 2) floor positions in metres of the people in the boxes; None if not calibrated. NaN above the
+        horizon, and for boxes that the lower image border cuts off: the feet are outside the image."""
         if self._homography is None:
             return None
         floor = self._homography.to_floor(foot_points(xyxy))
@@ -51,12 +51,12 @@ class CameraGeometry:
 def geometry_of(
     camera: CameraConfig, size_wh: tuple[int, int], first_size_wh: tuple[int, int] | None = None
 ) -> CameraGeometry:
-    """The geometry of a camera for pictures of `size_wh`.
+    """Return the geometry of a camera for images of `size_wh`.
 
     A camera that sends another resolution shows the same view at another scale, so homography and region are scaled.
 
     Args:
-        first_size_wh: of the camera's first picture, whose pixels the configuration means where it does not say
+        first_size_wh: size of the camera's first image, to which the configuration refers if it has no
             `calibrated_size_wh`; None takes `size_wh`.
     """
     width, height = camera.calibrated_size_wh or first_size_wh or size_wh

@@ -1,4 +1,4 @@
-"""Homographies from pixels to the floor that pairs of points have, and how well they fit."""
+"""Fits homographies from pixels to the floor to pairs of points, and measures their errors."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ Array = NDArray[np.float64]
 
 _PAIR_COLUMNS = ("image_x_px", "image_y_px", "floor_x_m", "floor_y_m")
 _FEWEST_PAIRS = 4
-# Of the numbers below in coordinates of size 1: rounding makes 1e-16 of what is 0, a fitted homography 1e-9 or more.
+# Singular values up to this count as 0, in coordinates of size 1: rounding turns 0 into 1e-16, a fit into 1e-9 or more.
 _NOTHING = 1e-6
 
 
 @dataclass(frozen=True, eq=False)
 class FloorFit:
-    """A homography and how well it explains the points that it was computed from.
+    """A homography and its errors at the points that it was computed from.
 
     Attributes:
         matrix: (3, 3), pixel (x, y, 1) -> floor (x, y, 1) in metres, up to scale.
-        error_m: (N,) distance of each pair's floor point from where the homography puts its image point.
-        error_px: (N,) the same the other way.
-        used: (N,) bool, pairs that took part; the others were taken for mistakes.
+        error_m: (N,) distance on the floor of each pair's floor point from its mapped image point.
+        error_px: (N,) distance in the image of each pair's image point from its mapped floor point.
+        used: (N,) bool, pairs that took part; the others were treated as mistakes.
     """
 
     matrix: Array
@@ -39,16 +39,16 @@ class FloorFit:
 
 
 def fit_homography(image_px: Array, floor_m: Array, *, max_error_m: float | None = None) -> FloorFit:
-    """The homography of least squares on the floor, normalised DLT then Levenberg-Marquardt (OpenCV).
+    """Fit the homography with least squares on the floor: normalised DLT, then Levenberg-Marquardt (OpenCV).
 
     Args:
-        image_px, floor_m: (N, 2) each, N >= 4; if all but one lay on a line, the floor could be anything.
+        image_px, floor_m: (N, 2) each, N >= 4; if all but one lie on a line, the homography is not determined.
         max_error_m: above 0; pairs further off than this are mistakes and left out (RANSAC); None uses all.
 
     Raises:
-        InputError: too few pairs, or all of them, or all but one, lie on a line; or `max_error_m` is not above 0.
+        InputError: there are too few pairs; all of them, or all but one, lie on a line; `max_error_m` is not above 0.
     """
-    # OpenCV would take 3 in its place.
+    # OpenCV would use 3 instead.
     if max_error_m is not None and not max_error_m > 0:
         raise InputError(f"max_error_m must be above 0, but is {max_error_m:g}: every pair is off by a little")
     if len(image_px) < _FEWEST_PAIRS:
@@ -63,7 +63,7 @@ def fit_homography(image_px: Array, floor_m: Array, *, max_error_m: float | None
     fitted: Array = np.asarray(matrix, np.float64)
     if _undetermined(image_px[used], floor_m[used], fitted):
         raise InputError(
-            "all but one of the points lie on a line, in the picture or on the floor; add points off that line"
+            "all but one of the points lie on a line, in the image or on the floor; add points off that line"
         )
     inverse: Array = np.asarray(np.linalg.inv(fitted), np.float64)
     return FloorFit(
@@ -75,17 +75,17 @@ def fit_homography(image_px: Array, floor_m: Array, *, max_error_m: float | None
 
 
 def apply_homography(matrix: Array, points: Array) -> Array:
-    """(N, 2) points through a (3, 3) homography."""
+    """Map (N, 2) points with a (3, 3) homography."""
     mapped = np.column_stack([points, np.ones(len(points))]) @ matrix.T
     return np.asarray(mapped[:, :2] / mapped[:, 2:])
 
 
 def read_pairs(path: Path) -> tuple[Array, Array]:
-    """Image points in px and floor points in metres, (N, 2) each, of a CSV with the columns image_x_px, image_y_px,
-    floor_x_m and floor_y_m.
+    """Read image points in px and floor points in metres, (N, 2) each, from a CSV with the columns image_x_px,
+    image_y_px, floor_x_m and floor_y_m.
 
     Raises:
-        InputError: with the line.
+        InputError: the file cannot be read, a column is missing, or a value is not a number (with its line).
     """
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
@@ -99,22 +99,22 @@ def read_pairs(path: Path) -> tuple[Array, Array]:
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from error
     except UnicodeDecodeError as error:
-        raise InputError(f"{path}: is no UTF-8 text; save the table as CSV in UTF-8") from error
+        raise InputError(f"{path}: is not UTF-8 text; save the table as CSV in UTF-8") from error
     table = np.array(rows, np.float64).reshape(-1, 4)
     return table[:, :2], table[:, 2:]
 
 
 def _flat(points: Array) -> bool:
-    """Whether the points lie on a line: their spread across is less than a thousandth of that along."""
+    """Return whether the points lie on a line: their spread across it is at most a thousandth of that along it."""
     spread = np.linalg.svd(points - points.mean(axis=0), compute_uv=False)
     return bool(spread[1] <= 1e-3 * spread[0])
 
 
 def _undetermined(image_px: Array, floor_m: Array, matrix: Array) -> bool:
-    """Whether another homography explains the pairs as well, or this one has no inverse.
+    """Return whether another homography fits the pairs as well, or this one has no inverse.
 
-    The equations are those of the DLT (Hartley and Zisserman, Multiple View Geometry, 4.1): of rank 8 if there is one
-    solution only.
+    The equations are those of the DLT (Hartley and Zisserman, Multiple View Geometry, 4.1); their rank is 8 if there is
+    only one solution.
     """
     to_small = [_normalisation(points) for points in (image_px, floor_m)]
     image, floor = (
@@ -134,7 +134,7 @@ def _undetermined(image_px: Array, floor_m: Array, matrix: Array) -> bool:
 
 
 def _normalisation(points: Array) -> Array:
-    """(3, 3) that moves points (N, 2) to their centre and scales them to size 1."""
+    """Return the (3, 3) matrix that moves the centre of points (N, 2) to 0 and scales them to size 1."""
     centre = points.mean(axis=0)
     size = float(np.abs(points - centre).max())
     return np.array([[1 / size, 0, -centre[0] / size], [0, 1 / size, -centre[1] / size], [0, 0, 1.0]])

@@ -1,4 +1,4 @@
-"""From pixels to the floor: the homography of one camera."""
+"""Maps pixels of one camera to the floor with a homography."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from pipeline.core.errors import InputError
 
-# Of three unit vectors; rounding makes 1e-16 of dependent ones, map coordinates far from their origin 1e-11.
+# Smallest volume of three independent unit vectors: rounding gives dependent ones 1e-16, while map coordinates far from
+# their origin lead to volumes of 1e-11.
 _SMALLEST_VOLUME = 1e-14
 
 
@@ -20,11 +21,11 @@ class FloorHomography:
     Args:
         camera_id: for messages.
         matrix: 3x3, pixel (x, y, 1) -> floor (x, y, 1) in metres, up to scale.
-        size_wh: of the image; the middle of its lower border is taken to show the floor, which tells the floor's
-            side of the horizon from the other.
+        size_wh: of the image; the middle of its lower border is assumed to show the floor, which determines the
+            floor's side of the horizon.
 
     Raises:
-        InputError: if the matrix cannot be inverted.
+        InputError: the matrix cannot be inverted.
     """
 
     def __init__(self, camera_id: str, matrix: Sequence[Sequence[float]], size_wh: tuple[int, int]) -> None:
@@ -36,7 +37,7 @@ class FloorHomography:
         self._floor_side = np.sign(self._matrix[2] @ np.array([width / 2, height, 1.0]))
 
     def to_floor(self, points_px: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
-        """(N, 2) image points to (N, 2) floor positions in metres; NaN for points on or above the horizon."""
+        """Map (N, 2) image points to (N, 2) floor positions in metres; NaN for points on or above the horizon."""
         projected = np.column_stack([points_px, np.ones(len(points_px))]) @ self._matrix.T
         below_horizon = projected[:, 2] * self._floor_side > 0
         scale = np.where(below_horizon, projected[:, 2], np.nan)
@@ -44,6 +45,6 @@ class FloorHomography:
 
 
 def _invertible(matrix: NDArray[np.float64]) -> bool:
-    """Whether the rows are independent, whatever their lengths: floors may be in map coordinates of 10^6 metres."""
+    """Return whether the rows are independent, whatever their lengths: map coordinates may be 10^6 metres."""
     lengths = np.linalg.norm(matrix, axis=1, keepdims=True)
     return bool((lengths > 0).all()) and abs(np.linalg.det(matrix / lengths)) > _SMALLEST_VOLUME

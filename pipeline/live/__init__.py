@@ -1,1 +1,1 @@
-"""Live cameras: reading streams that fail, tracking the freshest frames, and output that survives."""
+"""Live cameras: read unreliable streams, track the newest frames, and write output that survives failures."""

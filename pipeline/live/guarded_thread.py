@@ -1,4 +1,4 @@
-"""A thread of a live run whose failure is noticed."""
+"""A thread that logs and keeps the exception that ends it."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ _log = logging.getLogger(__name__)
 
 
 class GuardedThread(threading.Thread):
-    """Logs a mistake that ends it and keeps it: a run ends then, rather than going on for weeks without a part.
+    """Logs and keeps an exception that ends it, so that the run stops instead of continuing without this part.
 
     Attributes:
-        error: None while all is well.
+        error: the exception; None while the thread works.
     """
 
     def __init__(self, work: Callable[[], None], name: str) -> None:
@@ -21,7 +21,7 @@ class GuardedThread(threading.Thread):
         self.error: BaseException | None = None
 
     def run(self) -> None:
-        """Work until the end or a mistake."""
+        """Call the work function; log and keep its exception."""
         try:
             super().run()
         except BaseException as error:

@@ -7,17 +7,17 @@ from typing import Protocol
 
 
 class LiveClock(Protocol):
-    """Time for everything in a live run; a test can turn it."""
+    """The time source of a live run; tests replace it."""
 
     def monotonic_s(self) -> float:
-        """Seconds of a clock that only runs forward, for ages and limits."""
+        """Return seconds of a monotonic clock, for ages and limits."""
 
     def utc_s(self, monotonic_s: float | None = None) -> float:
-        """Unix seconds of that moment, or of now."""
+        """Return the Unix time in seconds at `monotonic_s`, or now."""
 
 
 class HostClock:
-    """This machine's clock, read once: when somebody sets it, the run goes on evenly."""
+    """The clock of this machine, read once at the start: setting it during the run has no effect."""
 
     def __init__(self) -> None:
         self._utc_at_zero_s = time.time() - time.monotonic()

@@ -1,7 +1,7 @@
 """The two threads between the readers and the writer: one detects, one associates.
 
-The detector takes the freshest frame of every camera that is up, in one batch; while it works on the next batch, the
-tracks of this one are continued.
+The detector takes the newest frame of every camera that is up, in one batch. While it works on the next batch, the
+other thread updates the tracks with this one.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ from pipeline.live.host_clock import LiveClock
 from pipeline.live.telling.preview import PreviewFeed
 from pipeline.live.tracking_core import Output, TrackingCore
 
-# Rows move on while no frame comes.
+# Waiting rows are also released while no frame arrives, at this interval.
 _IDLE_S = 0.1
-# A detector that fails is not asked at once again; doubled at each failure in a row, up to the longest.
+# Pause after a failure of the detector, doubled at each further failure in a row, up to the longest.
 _FIRST_PAUSE_S = 0.05
 _LONGEST_PAUSE_S = 2.0
-# Weight of the newest batch in the mean figures of the status.
+# Weight of the newest batch in the running means of the status.
 _NEWEST = 0.1
 
-# Ages are those of the last so many frames.
+# Number of frames whose ages are kept.
 _AGES = 20_000
 
 Crops = Mapping[str, tuple[int, int, int, int] | None]
@@ -45,7 +45,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class _Plan:
-    """What is cut out of the pictures; numbered, so that frames of an earlier one can be told."""
+    """The crops of all cameras; the number tells frames that were cropped by an earlier plan."""
 
     number: int
     crops: Crops
@@ -53,20 +53,21 @@ class _Plan:
 
 @dataclass(frozen=True)
 class _Batch:
-    """Frames that were taken while a plan held; perhaps it holds no more."""
+    """Frames with their detections, and the plan by which they were cropped, which may be out of date."""
 
     plan: _Plan
     detected: list[DetectedFrame]
 
 
 class InferenceLoop:
-    """
+    """Detects and associates the frames of all cameras.
+
     Args:
-        core_lock: held while the core works.
-        crops: the part of each camera's picture that counts, left, top, right, bottom in px.
-        record_of: counters of a camera.
-        emit: takes what is to be written; must not wait.
-        on_frame_age: told of every frame how many seconds after it was taken its tracking was done.
+        core_lock: held while the core is used.
+        crops: part of each camera's picture that is used: left, top, right, bottom in px; None for the whole picture.
+        record_of: returns the counters of a camera.
+        emit: called with the rows and corrections to write; must not block.
+        on_frame_age: called with the camera and the seconds from capture to the end of tracking, for each frame.
     """
 
     def __init__(
@@ -92,7 +93,7 @@ class InferenceLoop:
         self._core_lock = core_lock
         self._settings = settings
         self._plan = _Plan(0, crops)
-        # Number of the first plan whose frames count, of cameras that were changed meanwhile.
+        # For cameras that were changed: the number of the first plan whose frames are still used.
         self._first_plan: dict[str, int] = {}
         self._record_of = record_of
         self._emit = emit
@@ -103,16 +104,16 @@ class InferenceLoop:
         self._redact = redact
         self._stop = threading.Event()
         self._detected: queue.Queue[_Batch | None] = queue.Queue(maxsize=1)
-        # Batches that were taken and that are done; the first is of the detecting thread, the others of both.
+        # Numbers of batches: taken and empty are counted by the detecting thread, processed by the other.
         self._taken = self._empty = self._processed = 0
         self._failures = 0
-        self._unconverted: dict[str, str] = {}  # why, by camera
+        self._unconverted: dict[str, str] = {}  # last reason, by camera
         self._ages: deque[tuple[float, float]] = deque(maxlen=_AGES)
         self._ages_lock = threading.Lock()
         self._means: dict[str, float] = {}
         self.batch_size = 0.0
         self.detector_problem = ""
-        self.rows_lost = 0  # that waited for their ids when a mistake kept them from being handed out
+        self.rows_lost = 0  # rows that waited for ids when an exception prevented their output
         self.error: BaseException | None = None
         self._threads = [
             threading.Thread(target=self._guarded, args=(target,), name=name, daemon=True)
@@ -120,50 +121,51 @@ class InferenceLoop:
         ]
 
     def start(self) -> None:
-        """Begin to take frames."""
+        """Start both threads."""
         for thread in reversed(self._threads):
             thread.start()
 
     def set_crops(self, crops: Crops, changed: Iterable[str]) -> None:
-        """Other crops, and frames of `changed` cameras that were taken before are left out: they are of the old
-        picture. To be called while holding the core's lock, after the old readers were stopped."""
+        """Replace the crops, and drop earlier frames of the `changed` cameras, which show the old picture. Call it with
+        the core's lock held, after the old readers were stopped."""
         self._plan = _Plan(self._plan.number + 1, crops)
         self._first_plan |= dict.fromkeys(changed, self._plan.number)
 
     def stop(self, within_s: float) -> bool:
-        """Finish the batch that is being worked on, end all tracks, emit everything; whether that was done in time."""
+        """Finish the current batch, end all tracks and emit everything; return whether that was done in time."""
         self._stop.set()
         self._board.close()
         until_s = self._clock.monotonic_s() + within_s
         detect, associate = self._threads
         if associate.is_alive() and detect.ident is None:
-            self._hand_over(None)  # the detecting thread could not be started, so it does not say that it ends
+            self._hand_over(None)  # the detecting thread was never started, so it does not send the end mark
         for thread in [thread for thread in self._threads if thread.ident is not None]:
             thread.join(max(until_s - self._clock.monotonic_s(), 0.0))
         return not any(thread.is_alive() for thread in self._threads)
 
     @property
     def idle(self) -> bool:
-        """Nothing is being worked on."""
+        """Whether no batch is being processed."""
         return self._taken == self._empty + self._processed
 
     @property
     def stage_latency_s(self) -> dict[str, float]:
-        """Mean seconds of the last batches, by stage."""
+        """Running mean of the seconds per batch, by stage."""
         return dict(self._means)
 
     def ages(self) -> list[tuple[float, float]]:
-        """When the last frames were done, on the monotonic clock, and how old they were then."""
+        """Return (end of tracking on the monotonic clock, age at that moment) in s of the last frames."""
         with self._ages_lock:
             return list(self._ages)
 
     def frame_age_s(self) -> dict[float, float]:
-        """Median and 99th percentile of how old the last frames were when they were done."""
+        """Return the median and the 99th percentile of the ages of the last frames at the end of tracking."""
         ages = [age_s for _, age_s in self.ages()]
         return {share: float(np.quantile(ages, share)) for share in (0.5, 0.99)} if ages else {}
 
     def _guarded(self, work: Callable[[], None]) -> None:
-        """A mistake in the program ends the run, with what there is written, rather than going on without a part."""
+        """Run `work`; an exception ends the run, after known rows are written, instead of continuing without this
+        thread."""
         try:
             work()
         except BaseException as error:
@@ -177,7 +179,7 @@ class InferenceLoop:
         try:
             while not self._stop.is_set():
                 settings = self._settings
-                plan = self._plan  # before the frames: one that changes meanwhile leaves them out
+                plan = self._plan  # read before the frames are taken: if it changes meanwhile, they are dropped
                 began_s = self._clock.monotonic_s()
                 taken = self._board.take(
                     wait_s=_IDLE_S, batch_wait_s=settings.batch_wait_s, max_age_s=settings.max_age_s
@@ -221,11 +223,11 @@ class InferenceLoop:
         return list(zip(frames, detections, strict=True))
 
     def _frame(self, live: LiveFrame, crop: tuple[int, int, int, int] | None) -> Frame | None:
-        """The frame with its pixels, cut to the part that counts."""
+        """Convert a frame and crop it; return None if that is impossible."""
         try:
             image = live.to_bgr()
         except Exception as error:
-            # Once for each reason; how often it happens is counted.
+            # Logged once per reason; every case is counted.
             if self._unconverted.get(live.camera_id) != str(error):
                 self._unconverted[live.camera_id] = str(error)
                 _log.warning("camera %s: a picture cannot be converted (%s)", live.camera_id, error)
@@ -254,7 +256,7 @@ class InferenceLoop:
     def _associate(self) -> None:
         try:
             self._associate_batches()
-        finally:  # also after a mistake: the rows that wait for their ids are known
+        finally:  # after an exception as well: rows that wait for their ids are then still written
             with self._core_lock:
                 try:
                     output = self._core.finish()
@@ -299,7 +301,7 @@ class InferenceLoop:
         self._pass_on(output)
 
     def _current(self, batch: _Batch) -> list[DetectedFrame]:
-        """Without the frames of cameras that are read or cut differently by now."""
+        """Return the batch without frames of cameras that are read or cropped differently by now."""
         current = []
         for frame, detections in batch.detected:
             if self._first_plan.get(frame.camera_id, 0) <= batch.plan.number:

@@ -1,5 +1,7 @@
-"""How many cameras this machine holds, measured: the whole live pipeline on played recordings, beside the bare
-detector on the same frames."""
+"""Measures how many cameras this machine holds.
+
+The whole live pipeline runs on recordings, and is compared with the detector alone on the same frames.
+"""
 
 from __future__ import annotations
 
@@ -31,29 +33,29 @@ from pipeline.sources.video import VideoSource
 SIZE_WH = (1280, 720)
 FRAME_RATE = 10
 MAX_AGE_S = 0.5
-# Cameras are held while this share of their frames is tracked in time.
+# A number of cameras is held if at least this share of their frames is tracked in time.
 _HELD_SHARE = 0.95
-# Networks and caches are cold at first; nothing of that time counts.
+# Warm-up of networks and caches, which is not measured.
 _SETTLE_S = 2.0
 _CLIP_S = 30
 _BARE_BATCHES = (1, 2, 4, 8, 16)
 _BARE_S = 5.0
-# Frames of each recording for the bare detector; 2.8 MB each.
+# Frames of each recording for the detector alone; 2.8 MB each.
 _BARE_FRAMES = 20
 
 
 @dataclass(frozen=True)
 class Trial:
-    """One run with so many cameras.
+    """One run with a given number of cameras.
 
     Attributes:
-        frames_per_s: that were tracked, all cameras together.
-        tracked_share: of the frames that came.
-        age_s: from taking a frame to the end of its tracking; the quantiles 0.5 and 0.99.
-        row_latency_s: from taking a frame to its rows in the file; the same.
-        held: enough frames were tracked, 99 of 100 not later than `MAX_AGE_S`.
-        bare_frames_per_s: of the detector alone, the mean of just before and just after: machines whose processors
-            are shared change their pace within minutes.
+        frames_per_s: tracked frames per second, all cameras together.
+        tracked_share: tracked frames as a share of those that the cameras should deliver.
+        age_s: seconds from capture to the end of tracking; the quantiles 0.5 and 0.99.
+        row_latency_s: seconds from capture to the rows in the file; the same quantiles.
+        held: enough frames were tracked, 99 % of them within `MAX_AGE_S`.
+        bare_frames_per_s: of the detector alone, the mean of just before and just after the run, because the speed of
+            shared processors changes within minutes.
     """
 
     cameras: int
@@ -66,31 +68,33 @@ class Trial:
 
     @property
     def share(self) -> float:
-        """Of the bare detector's pace that is left."""
+        """Speed of the pipeline as a share of the speed of the detector alone."""
         return self.frames_per_s / self.bare_frames_per_s
 
 
 @dataclass(frozen=True)
 class LoadFigures:
-    """
+    """Result of a measurement.
+
     Attributes:
-        trials: in the order in which they were run; one at least.
+        trials: in the order in which they were run; at least one.
     """
 
     trials: tuple[Trial, ...]
 
     @property
     def cameras(self) -> int:
-        """The most cameras that were held."""
+        """The largest number of cameras that was held."""
         return max((trial.cameras for trial in self.trials if trial.held), default=0)
 
     @property
     def fullest(self) -> Trial:
-        """In which the whole pipeline came nearest to the bare detector, also with more cameras than it could hold."""
+        """The trial in which the pipeline came closest to the detector alone, including trials with too many
+        cameras."""
         return max(self.trials, key=lambda trial: trial.share)
 
     def to_dict(self) -> dict[str, Any]:
-        """For a JSON file."""
+        """Return the figures for a JSON file."""
         return {
             "cameras": self.cameras,
             "bare_frames_per_s": round(self.fullest.bare_frames_per_s, 2),
@@ -100,7 +104,7 @@ class LoadFigures:
         }
 
     def table(self) -> Table:
-        """For the terminal."""
+        """Return the figures as a table for the terminal."""
         width, height = SIZE_WH
         table = Table(
             "cameras",
@@ -144,17 +148,17 @@ def measure_load(
     stop: threading.Event,
     max_cameras: int = 256,
 ) -> LoadFigures | None:
-    """Play the recordings of `config`, scaled, as more and more cameras until they are not held any more.
+    """Play the recordings of `config`, scaled, as more and more cameras until they are no longer held.
 
     Args:
-        duration_s: of each trial.
-        stop: ends the measurement; a trial that is running then does not count.
+        duration_s: length of each trial.
+        stop: set it to end the measurement; an unfinished trial does not count.
 
     Returns:
-        None if it was stopped before the first trial was over.
+        None if it was stopped before the end of the first trial.
 
     Raises:
-        InputError: a camera is no recording.
+        InputError: there is no camera, or one is not a recording.
     """
     with tempfile.TemporaryDirectory(prefix="mtmc-load-") as name:
         folder = Path(name)
@@ -177,7 +181,7 @@ def measure_load(
             return trial.held
 
         _search(held, max(int(0.85 * at_first / FRAME_RATE), 1), max_cameras, stop)
-        # What the pipeline does when it gets more than it can hold tells its full pace.
+        # A run with more cameras than are held shows the full speed of the pipeline.
         flooded = min(math.ceil(1.3 * at_first / FRAME_RATE) + 1, max_cameras)
         if not stop.is_set() and all(trial.cameras < flooded for trial in trials):
             held(flooded)
@@ -185,7 +189,7 @@ def measure_load(
 
 
 def _search(held: Callable[[int], bool], first: int, most: int, stop: threading.Event) -> None:
-    """Call `held` with numbers of cameras until the largest one that is held is known, to a twentieth."""
+    """Call `held` with numbers of cameras until the largest number that is held is known, to within 5 %."""
     low, high, cameras = 0, most + 1, min(first, most)
     while high - low > max(1, low // 20) and not stop.is_set():
         if held(cameras):
@@ -199,7 +203,7 @@ def _search(held: Callable[[int], bool], first: int, most: int, stop: threading.
 
 
 def _clip(camera: CameraConfig, target: Path, duration_s: float, stop: threading.Event) -> Path:
-    """The recording, scaled and at the pace of the measurement, long enough for a trial unless `stop` is set."""
+    """Write the recording, scaled and at `FRAME_RATE`, long enough for a trial unless `stop` is set."""
     if is_stream(camera.source):
         raise InputError(f"camera {camera.name}: --report plays recordings, but {camera.source} is a live stream")
     width, height = SIZE_WH
@@ -229,13 +233,13 @@ def _clip(camera: CameraConfig, target: Path, duration_s: float, stop: threading
 
 
 class _BareDetector:
-    """The detector alone, with frames that are ready, at the best of several batch sizes.
+    """Measures the detector alone, on decoded frames, at the fastest of several batch sizes.
 
     Args:
-        stop: ends the measuring; what was found until then holds.
+        stop: set it to end the measurement; figures measured until then are kept.
 
     Attributes:
-        frames_per_s: as measured last.
+        frames_per_s: the last measured speed.
     """
 
     def __init__(self, detector: Detector, clips: Sequence[Path], stop: threading.Event) -> None:
@@ -244,19 +248,19 @@ class _BareDetector:
         for clip in clips:
             with VideoSource(clip.stem, str(clip)) as source:
                 frames += [frame for frame, _ in zip(source, range(_BARE_FRAMES), strict=False)]
-        # Neighbours in a batch are of different cameras, as in a live run.
+        # Neighbouring frames in a batch come from different cameras, as in a live run.
         self._frames = [frames[row] for row in np.arange(len(frames)).reshape(len(clips), -1).T.ravel()]
         paces = {size: self._pace(size) for size in _BARE_BATCHES}
         self._size = max(paces, key=lambda size: paces[size])
         self.frames_per_s = paces[self._size]
 
     def measure(self) -> float:
-        """Frames a second, anew."""
+        """Measure the frames per second again and return them."""
         self.frames_per_s = self._pace(self._size) or self.frames_per_s
         return self.frames_per_s
 
     def _pace(self, size: int) -> float:
-        """Frames a second in batches of `size`; 0 if it was stopped before the first one."""
+        """Return the frames per second in batches of `size`; 0 if stopped before the first batch."""
         frames = self._frames
         if not self._stop.is_set():
             self._detector.detect(frames[:size])
@@ -279,7 +283,7 @@ def _trial(
     bare: _BareDetector,
     stop: threading.Event,
 ) -> Trial | None:
-    """None if `stop` was set before its end."""
+    """Run one trial; return None if `stop` was set before its end."""
     bare_before = bare.frames_per_s
     played = _played(config, clips, cameras)
     redact = Redactor()
@@ -303,7 +307,7 @@ def _trial(
     if stop.is_set():
         return None
     tracked = sum(camera.inferred for camera in after.cameras) - sum(camera.inferred for camera in before.cameras)
-    # Counted by the clock: frames that did not even come in time are missing, too.
+    # Relative to the elapsed time, so that frames that did not arrive in time count as missing.
     share = tracked / (took_s * FRAME_RATE * cameras)
     age_s = {q: float(np.quantile(ages, q)) for q in (0.5, 0.99)} if ages else {}
     return Trial(
@@ -318,7 +322,8 @@ def _trial(
 
 
 def _played(config: Config, clips: Sequence[Path], cameras: int) -> Config:
-    """The configuration with so many cameras that play the clips in turn; settings in pixels do not fit them."""
+    """Return the configuration with this number of cameras, which play the clips in turn. Settings in pixels are left
+    out because they do not fit the scaled clips."""
     names = [f"load{number + 1}" for number in range(cameras)]
     sources = [str(clips[number % len(clips)]) for number in range(cameras)]
     return config.model_copy(

@@ -1,4 +1,4 @@
-"""What of a new configuration can be taken over while the run goes on."""
+"""Determines which changes of the configuration a running process can apply."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from pipeline.live.cameras.fleet import CameraPlan
 
 @dataclass(frozen=True)
 class Changes:
-    """Names of cameras.
+    """Names of the cameras that a new configuration affects.
 
     Attributes:
         added, removed: there is no connection to keep.
-        reconnect: they are opened differently, if only because another password stands in the same file.
-        changed: only what is done with the pictures changed.
+        reconnect: they are opened differently, for example with a new password from the same file.
+        changed: the connection stays; only the use of the pictures changed.
     """
 
     added: tuple[str, ...]
@@ -27,7 +27,7 @@ class Changes:
 
     @property
     def new_picture(self) -> tuple[str, ...]:
-        """Cameras whose earlier frames are not to be mixed with the new ones."""
+        """Cameras whose earlier frames must not be mixed with the new ones."""
         return (*self.added, *self.reconnect, *self.changed)
 
     def __str__(self) -> str:
@@ -38,13 +38,13 @@ class Changes:
 def changes(
     before: Config, after: Config, plans_before: Sequence[CameraPlan], plans_after: Sequence[CameraPlan]
 ) -> Changes:
-    """How the cameras differ.
+    """Return how the cameras of two configurations differ.
 
     Args:
         plans_before, plans_after: how the cameras of each configuration are opened.
 
     Raises:
-        InputError: something differs that a running process cannot take over; it says what.
+        InputError: a setting changed that needs a restart; the message names it.
     """
     _check_fixed(before, after)
     old = {camera.name: camera for camera in before.cameras}
@@ -64,7 +64,7 @@ def changes(
 
 
 def _check_fixed(before: Config, after: Config) -> None:
-    """Everything but the cameras and the transit times is part of what was built at the start."""
+    """Raise InputError if anything but cameras and transit times changed, because the rest is built at the start."""
     old, new = before.model_dump(), after.model_dump()
     for section in old:
         if section == "cameras":

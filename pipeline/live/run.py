@@ -1,4 +1,4 @@
-"""A live run as a whole: cameras, detector, tracking, output, and what is told about them.
+"""A live run as a whole: cameras, detector, tracking, output and status.
 
 readers -> board -> detect -> associate -> row writer, sinks, preview
 supervise (readers), housekeeping (identities, manifest)
@@ -45,31 +45,32 @@ from pipeline.live.telling.status import CameraStatus, LiveStatus
 from pipeline.live.tolerant_embedder import TolerantEmbedder
 from pipeline.live.tracking_core import Output, TrackingCore
 
-# Stopping takes at most 2 s altogether: the batch under way, the rows, the sinks, the readers.
+# Stopping takes at most 2 s in total, for the current batch, the rows, the sinks and the readers.
 _STOP_WORK_S = 1.2
 _STOP_WRITE_S = 0.4
-# Sinks work while rows and identities are written: until so long after the stop began, but at least so long.
+# Sinks work while rows and identities are written: until the first time after the stop began, but at least for the
+# second.
 _STOP_SINKS_UNTIL_S = 1.6
 _STOP_SINKS_S = 0.15
 _STOP_READERS_S = 0.1
 _MANIFEST_INTERVAL_S = 30.0
 _HOUSEKEEPING_S = 0.2
-_CHECKPOINT_RETRY_S = 1.0  # after one that failed
+_CHECKPOINT_RETRY_S = 1.0  # after a failed checkpoint
 
 _log = logging.getLogger(__name__)
 
 
 class LiveRun:
-    """Watches cameras until it is stopped; implements `StatusSource`.
+    """Tracks live cameras until it is stopped; implements `StatusSource`.
 
     Args:
-        plans_of: how the cameras of a configuration are opened.
-        more_sinks: a name and a maker of each, besides those of the configuration.
-        on_frame_age: told of every frame how many seconds after it was taken its tracking was done.
+        plans_of: returns how the cameras of a configuration are opened.
+        more_sinks: (name, factory) of sinks besides those of the configuration.
+        on_frame_age: called with the camera and the seconds from capture to the end of tracking, for each frame.
         folder: receives the files; locked until `stop`.
 
     Raises:
-        InputError: something is wrong with the configuration or the folder.
+        InputError: the configuration or the folder cannot be used.
     """
 
     def __init__(
@@ -107,10 +108,10 @@ class LiveRun:
         more_sinks: Sequence[tuple[str, Callable[[], Sink]]],
         on_frame_age: Callable[[str, float], None],
     ) -> None:
-        """All parts, in the folder that is this run's; those that have threads of their own come last.
+        """Build all parts; those that start threads come last.
 
         Args:
-            undo: told how to let go of what was built, if something cannot be.
+            undo: receives the clean-up of each part, in case a later part cannot be built.
         """
         config, models, folder, redact = self._config, self._models, self._folder.path, self._redact
         self.run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(2)}"
@@ -189,7 +190,7 @@ class LiveRun:
             self._sinks[-1].submit([], self._last_words)
 
     def start(self) -> None:
-        """Connect to the cameras and begin; if that fails, `stop` lets go of what has begun."""
+        """Connect to the cameras and start tracking; if that fails, `stop` cleans up."""
         self._checkpoint(closing=False)
         self._write_manifest("running")
         self._inference.start()
@@ -199,13 +200,13 @@ class LiveRun:
 
     @property
     def finished(self) -> bool:
-        """Nothing more will come: all cameras are files that ended, or the program has a mistake."""
+        """Whether nothing more will come: all cameras are files that ended, or a thread has failed."""
         if self._mistake is not None:
             return True
         return self._fleet.ended and self._fleet.board.empty and self._inference.idle
 
     def utc_s(self) -> float:
-        """Unix seconds on the run's clock, which does not follow when this machine's is set."""
+        """Return Unix seconds on the run's clock, which ignores changes of the machine's clock."""
         return self._clock.utc_s()
 
     def cameras(self) -> tuple[CameraStatus, ...]:
@@ -241,14 +242,15 @@ class LiveRun:
         )
 
     def frame_ages(self, since_s: float) -> list[float]:
-        """Seconds from taking a frame to the end of its tracking, of the frames since then on the monotonic clock."""
+        """Return the seconds from capture to the end of tracking, of frames tracked since `since_s` (monotonic
+        clock)."""
         return [age_s for done_s, age_s in self._inference.ages() if done_s >= since_s]
 
     def reload(self, load: Callable[[], Config]) -> None:
-        """Take over another configuration, or none of it; either is logged.
+        """Apply a new configuration as a whole or not at all, and log which.
 
         Args:
-            load: reads and validates it; may raise InputError.
+            load: called to read and validate it; may raise InputError.
         """
         with self._reload_lock:
             try:
@@ -257,23 +259,23 @@ class LiveRun:
                 differences = changes(self._config, config, self._plans, plans)
             except ValueError as error:
                 self._reload_problem = self._redact(str(error))
-                _log.error("the new configuration was not taken over, nothing has changed: %s", error)
+                _log.error("the new configuration was not taken over; the old one stays in use: %s", error)
                 return
             with self._core_lock:
-                # Old readers first: a frame of theirs after that would be taken for one of the new picture.
+                # Old readers stop first: a later frame of theirs would be taken for one of the new picture.
                 self._fleet.set_cameras(plans, restart=set(differences.reconnect))
                 self._core.set_cameras(config.cameras, config.linker.transit_windows)
                 self._inference.set_crops(crops_of(config.cameras), differences.new_picture)
             self._config, self._plans = config, plans
             self._reloads += 1
             self._reload_problem = ""
-            _log.warning("the new configuration holds: %s", differences)
+            _log.warning("the new configuration is in use: %s", differences)
 
     def stop(self) -> None:
-        """Write everything that is known and let go of all; within 2 s.
+        """Write everything and release all resources, within 2 s.
 
         Raises:
-            RunError: rows were lost, or the program has a mistake.
+            RunError: rows were lost, a thread has failed, or the detector did not return in time.
         """
         sinks_until_s = time.monotonic() + _STOP_SINKS_UNTIL_S
         self._stopping.set()
@@ -297,7 +299,7 @@ class LiveRun:
         if mistake is not None:
             raise RunError(f"the program failed: {self._redact(repr(mistake))}")
         if not worked:
-            raise RunError("the detector did not come back in time; the rows of its last batch are missing")
+            raise RunError("the detector did not return in time; the rows of its last batch are missing")
         if lost:
             raise RunError(f"{lost} rows could not be written and are lost ({self._writer.problem})")
 
@@ -307,7 +309,7 @@ class LiveRun:
 
     @property
     def _mistake(self) -> BaseException | None:
-        """What ended one of the threads."""
+        """The exception that ended one of the threads; None if there is none."""
         errors = (self._inference.error, self._fleet.error, self._writer.error, self._kept.error)
         return next((error for error in errors if error is not None), None)
 
@@ -338,7 +340,7 @@ class LiveRun:
                 interval_s if self._checkpointed else min(interval_s, _CHECKPOINT_RETRY_S)
             ):
                 checkpoint_s = now_s
-                # Without new rows nobody was seen; but people are forgotten, on the disk, too.
+                # Without new rows nobody was seen, but old identities still have to be removed from the file.
                 written = self._writer.rows_written + self._writer.rows_waiting
                 if written != rows or self._identities[2] or not self._checkpointed:
                     rows = written
@@ -353,7 +355,7 @@ class LiveRun:
 
     def _checkpoint(self, *, closing: bool) -> None:
         if not self._core_lock.acquire(timeout=0.5):
-            return  # the next one will do
+            return  # the next checkpoint is enough
         try:
             gallery = self._core.gallery()
         finally:
@@ -371,12 +373,12 @@ class LiveRun:
         )
 
     def _tell(self, problem: str, work: Callable[[], None]) -> bool:
-        """Do what can wait for a better moment; say once that it does. Whether it was done."""
+        """Run `work`, which can be repeated later; log an OSError once per problem. Return whether it succeeded."""
         try:
             work()
         except OSError as error:
             if problem not in self._told:
-                _log.error("%s (%s); it is tried again", problem, error.strerror)
+                _log.error("%s (%s); trying again", problem, error.strerror)
             self._told.add(problem)
             return False
         self._told.discard(problem)
@@ -384,5 +386,5 @@ class LiveRun:
 
 
 def default_plans(simulate_live: bool, redact: Redactor) -> Callable[[Config], list[CameraPlan]]:
-    """Cameras as their sources say."""
+    """Return the function that plans how the cameras of a configuration are opened."""
     return lambda config: camera_plans(config, simulate_live=simulate_live, redact=redact)

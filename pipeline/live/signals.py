@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM end a run, a second one at once; SIGHUP asks for the configuration to be read again."""
+"""SIGINT and SIGTERM end a run, a second one immediately; SIGHUP reloads the configuration."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ import threading
 from types import FrameType, TracebackType
 from typing import Any
 
-# What a shell says of a process that a signal ended.
+# Exit code of a process that a signal ended: this plus the number of the signal.
 _KILLED_BY = 128
 
 
 class Signals:
-    """A context manager; while it is open, signals set these events.
+    """Context manager during which signals set these events.
 
     Attributes:
-        stop: the run is to end.
-        reload: the configuration is to be read again; clear it then.
+        stop: end the run.
+        reload: read the configuration again, and clear the event.
     """
 
     def __init__(self) -> None:
@@ -26,8 +26,8 @@ class Signals:
         self._before: dict[int, Any] = {}
 
     def wait(self, timeout_s: float) -> None:
-        """Return when a signal came, or after that time."""
-        # Not for both: a handler runs in this thread, at the latest when this short wait is over.
+        """Wait until a signal stops the run, or for `timeout_s`."""
+        # Only for `stop`: the handler of SIGHUP runs in this thread, at the latest when this short wait ends.
         self.stop.wait(timeout_s)
 
     def __enter__(self) -> Signals:

@@ -1,4 +1,4 @@
-"""An embedder that fails now and then must not end a run of weeks."""
+"""An embedder whose occasional failures do not end a long run."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _log = logging.getLogger(__name__)
 
 
 class TolerantEmbedder:
-    """Gives no embedding for the crops of a batch that failed; the tracker asks for them again in a moment.
+    """Returns no embeddings for the crops of a failed batch; the tracker requests them again soon.
 
     Attributes:
-        failures: batches that failed so far.
+        failures: number of failed batches so far.
     """
 
     def __init__(self, embedder: Embedder) -> None:

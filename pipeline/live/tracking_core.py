@@ -1,4 +1,4 @@
-"""Live tracking without threads and without a clock of its own: detections of a batch in, rows and corrections out."""
+"""Live tracking without threads or a clock of its own: detections of a batch in, rows and corrections out."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from pipeline.floor.camera_geometry import CameraGeometry, geometry_of
 
 @dataclass(frozen=True)
 class Output:
-    """What is to be written, rows first."""
+    """Rows and corrections to write, rows first."""
 
     rows: list[LinkedRow]
     corrections: list[Correction]
 
 
 class TrackingCore:
-    """The trackers of all cameras and the linker between them; one thread at a time may use it.
+    """The trackers of all cameras and the linker between them; used by one thread at a time.
 
     Args:
-        config: of cameras, waiting times, tracker and linker.
-        class_names: of the detector.
-        gallery: of an earlier run, whose people are known again.
+        config: settings of cameras, waiting times, tracker and linker.
+        class_names: class names of the detector.
+        gallery: identities of an earlier run, which are recognised again.
         stages: measures the stages embed, track and link.
     """
 
@@ -64,7 +64,7 @@ class TrackingCore:
         self.set_cameras(config.cameras, config.linker.transit_windows)
 
     def set_cameras(self, cameras: Sequence[CameraConfig], windows: Sequence[TransitWindow]) -> None:
-        """Other cameras, or other settings of theirs. The tracks of cameras that changed or went end."""
+        """Replace the cameras and their settings; end the tracks of changed and removed cameras."""
         self._linker.set_cameras([camera.name for camera in cameras], windows)
         before, self._cameras = self._cameras, {camera.name: camera for camera in cameras}
         for camera in cameras:
@@ -77,35 +77,35 @@ class TrackingCore:
 
     @property
     def people(self) -> dict[str, int]:
-        """How many are in view of each camera."""
+        """Number of people in view of each camera."""
         return dict(self._associator.people)
 
     @property
     def rows_held(self) -> int:
-        """Rows that wait for their ids."""
+        """Number of rows that wait for their ids."""
         return self._associator.rows_held
 
     @property
     def identities_in_view(self) -> int:
-        """People whom some camera follows at the moment."""
+        """Number of identities that are in view of a camera now."""
         return self._linker.in_view
 
     @property
     def identities_total(self) -> int:
-        """People told apart since the start."""
+        """Number of identities since the start."""
         return self._linker.people
 
     @property
     def identities_known(self) -> int:
-        """People who would be known again."""
+        """Number of identities that can be recognised again."""
         return self._linker.known_identities
 
     def gallery(self) -> Gallery:
-        """A copy of what is known of people."""
+        """Return a copy of the stored identities."""
         return self._linker.gallery()
 
     def process(self, batch: Sequence[DetectedFrame]) -> Output:
-        """The detections of at most one frame of each camera, in order of time."""
+        """Process the detections of at most one frame of each camera, in order of time."""
         present = [(frame, detections) for frame, detections in batch if frame.camera_id in self._cameras]
         for frame, _ in present:
             if self._size_wh.get(frame.camera_id) != frame.size_wh:
@@ -113,16 +113,16 @@ class TrackingCore:
         return self._output(self._associator.process(present))
 
     def idle(self, now_s: float) -> Output:
-        """No frame came for a moment; `now_s` are Unix seconds on the run's clock."""
+        """Advance the time to `now_s` (Unix seconds on the run's clock) while no frame arrives."""
         return self._output(self._associator.advance(now_s))
 
     def finish(self) -> Output:
-        """End all tracks; everything that waited."""
+        """End all tracks and return everything that waited."""
         return self._output(self._associator.finish())
 
     def _new_size(self, camera_id: str, size_wh: tuple[int, int]) -> None:
-        """Boxes in other pixels are no continuation of the old ones: tracks end, people are found again by their
-        looks."""
+        """End the tracks of a camera whose picture size changed: its old and new boxes cannot be compared. People are
+        recognised again by appearance."""
         first_size_wh = self._first_size_wh.setdefault(camera_id, size_wh)
         geometry = geometry_of(self._cameras[camera_id], size_wh, first_size_wh)
         self._associator.set_camera(camera_id, geometry)

@@ -1,1 +1,1 @@
-"""A person's data in the output of a run: finding, handing out, and deleting it."""
+"""A person's data in the output of a run: find it, export it, delete it."""

@@ -1,4 +1,4 @@
-"""Hands out what a run has stored of a person."""
+"""Exports what a run has stored about a person."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from pipeline.privacy.run_folder import RunFolder, write_csv
 
 
 def export_person(folder: RunFolder, global_id: int, output: Path) -> dict[str, Any]:
-    """Write person-ID.csv, the rows as they stand in the run, and person-ID.json, the same with a summary, the
-    corrections and the features. A run may be writing meanwhile.
+    """Write person-ID.csv with the person's rows of the run, and person-ID.json with the rows, a summary, the
+    corrections and the embeddings. A run may be writing meanwhile.
 
     Returns:
-        What the JSON file holds.
+        The content of the JSON file.
 
     Raises:
-        InputError: nobody has this id, or a recording's ids became final meanwhile.
+        InputError: nobody has this id, or the ids of a recording became final meanwhile.
         RunError: the files cannot be written.
     """
     with folder.keeping_ids():
@@ -61,11 +61,11 @@ def export_person(folder: RunFolder, global_id: int, output: Path) -> dict[str, 
 
 
 def _visits(rows: Sequence[Sequence[str]]) -> list[dict[str, Any]]:
-    """A summary of each track, in order of time."""
+    """Return a summary of each track, in order of time."""
     visits: dict[tuple[str, str, str], dict[str, Any]] = {}
     for row in rows:
         text = dict(zip(COLUMNS, row, strict=True))
-        # Track ids begin again with each run; the id of the person does not.
+        # Track ids start from 1 again in each run; global ids do not.
         key = (text["global_id"], text["camera_id"], text["track_id"])
         visit = visits.setdefault(
             key,

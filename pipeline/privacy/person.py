@@ -1,9 +1,9 @@
-"""The ids under which one person's rows may stand.
+"""Finds all ids under which the rows of one person are stored.
 
-A track is one person from its first row to its last, in online ids as in final ones, and no other track of its run and
-camera has its number. Rows that were written before linking knew the person carry an id of the track's own, though.
-A live run says in remap.csv whose that is; a recording never does, and a run that was killed did not come to it. So
-what a track's rows say counts as well: whoever has the later id has the earlier one.
+A track is one person from its first row to its last, with online ids as with final ones, and its number is unique in
+its run and camera. Rows that were written before the person was known carry a provisional id, though. A live run says
+in remap.csv whose id that is; a recording does not, and a killed run may not have done so. Therefore the rows of a
+track count as well: an earlier id of a track belongs to the person with its later id.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ class PersonIds:
     """All ids of a person.
 
     Attributes:
-        global_id: the one that counts.
-        all: that one and every one that leads to it.
-        unwritten: of live runs, the corrections that only rows say and remap.csv does not.
+        global_id: the current id.
+        all: this id and all earlier ids that lead to it.
+        unwritten: for live runs, the corrections that follow from rows but are not in remap.csv.
     """
 
     global_id: int
@@ -37,10 +37,10 @@ class PersonIds:
 
 
 def person_ids(folder: RunFolder, global_id: int) -> PersonIds:
-    """Everything that rows and remap.csv say about an id, whether it is an earlier one or the one that counts."""
+    """Return all ids of a person, from rows and remap.csv; `global_id` is an earlier id or the current one."""
     in_rows = list(_corrections_in_rows(folder))
     told = {int(row["provisional_id"]): int(row["global_id"]) for row in folder.remaps()}
-    # A last word that lets an id stand says only that nothing else was known; rows may know more.
+    # A last correction that confirms an id only means that nothing else was known; rows may tell more.
     told = {earlier: later for earlier, later in told.items() if earlier != later}
     leads_to = {one.provisional_id: one.global_id for one in in_rows} | told
     counts = _end(global_id, leads_to)
@@ -50,7 +50,7 @@ def person_ids(folder: RunFolder, global_id: int) -> PersonIds:
 
 
 def _corrections_in_rows(folder: RunFolder) -> Iterator[Correction]:
-    """One wherever the id of a track changes."""
+    """Yield a correction wherever the id of a track changes."""
     last: dict[tuple[str, str, str], tuple[str, str]] = {}
     for path in folder.csv_files:
         run_id = run_id_of(path)

@@ -1,7 +1,7 @@
 """Deletes a person, or everything before a date, from all files of a run.
 
-Every file is replaced at one stroke. Files that lead to others are changed last, so that a purge that was cut off can
-simply be run again: features, then files that show everybody, then rows, then the corrections that say which rows are
+Every file is replaced atomically. Files that are needed to find others are changed last, so that an interrupted purge
+can be run again: embeddings, then files that show everybody, then rows, then the corrections that say which rows are
 whose. Rows are read and written one by one.
 """
 
@@ -40,10 +40,10 @@ class Purged:
     """What was deleted.
 
     Attributes:
-        rows: of the CSV files.
+        rows: rows of the CSV files.
         messages: lines of JSON lines files.
         identities: people in the gallery.
-        tracklets: summaries of tracks, with their features.
+        tracklets: summaries of tracks, with their embeddings.
         corrections: rows of remap.csv.
         files: names of files that were deleted as a whole.
     """
@@ -57,21 +57,21 @@ class Purged:
 
     @property
     def anything(self) -> bool:
-        """Whether there was something to delete."""
+        """Whether anything was deleted."""
         return bool(
             self.rows or self.messages or self.identities or self.tracklets or self.corrections or self.files
         )
 
 
 def purge_person(folder: RunFolder, global_id: int, *, delete_shared: bool) -> Purged:
-    """Delete a person's rows and features under all ids that the person had.
+    """Delete a person's rows and embeddings under all ids of the person.
 
     Args:
         delete_shared: also delete the files that show everybody without saying who is who.
 
     Raises:
-        InputError: a run is writing into the folder, nobody has this id, or there are shared files and they are not
-            to be deleted; nothing has changed then.
+        InputError: a run is writing to the folder, nobody has this id, or there are shared files and `delete_shared` is
+            False; nothing has changed then.
         RunError: a file cannot be written.
     """
     with folder.locked():
@@ -90,7 +90,7 @@ def purge_person(folder: RunFolder, global_id: int, *, delete_shared: bool) -> P
             message=lambda content: not ids.isdisjoint({content.get("global_id"), content.get("provisional_id")}),
             identity=lambda known_id, last_seen_s: known_id in ids,
         )
-        # Before the rows: while there are some, the purge can be run again.
+        # Before the rows: as long as rows exist, the purge can be run again.
         if delete_shared and (rows or purged.anything):
             purged.files += _delete(folder.shared_files)
         _purge_rows(
@@ -105,11 +105,11 @@ def purge_person(folder: RunFolder, global_id: int, *, delete_shared: bool) -> P
 
 
 def purge_before(folder: RunFolder, moment: datetime, *, delete_shared: bool) -> Purged:
-    """Delete all rows and features from before a moment; whoever was seen since then stays known.
+    """Delete all rows and embeddings from before a moment; people seen since then stay in the gallery.
 
     Args:
         moment: with its time zone.
-        delete_shared, Raises: as of `purge_person`; also InputError if the run knew no dates.
+        delete_shared, Raises: as in `purge_person`; also InputError if the rows have no dates.
     """
     moment = moment.astimezone(UTC)
 
@@ -138,7 +138,8 @@ def purge_before(folder: RunFolder, moment: datetime, *, delete_shared: bool) ->
 
 
 def _note(folder: RunFolder, corrections: Sequence[Correction]) -> None:
-    """Into remap.csv, which is changed last: what only rows say would be lost if the purge were cut off among them."""
+    """Write corrections that only follow from rows to remap.csv, which is changed last: an interrupted purge would lose
+    them with the rows."""
     if not corrections:
         return
     path = folder.path / REMAP_NAME
@@ -151,7 +152,7 @@ def _note(folder: RunFolder, corrections: Sequence[Correction]) -> None:
 
 
 def _time_s(content: dict[str, object]) -> float:
-    """When a message's box was seen; one that does not say it is kept."""
+    """Return the time of a message in Unix seconds; +inf if it has none, so that it is kept."""
     time_s = content.get("time_s")
     return float(time_s) if isinstance(time_s, int | float) else math.inf
 
@@ -161,8 +162,8 @@ def _check_shared(folder: RunFolder, delete_shared: bool) -> None:
     if shared and not delete_shared:
         names = ", ".join(str(path.relative_to(folder.path)) for path in shared)
         raise InputError(
-            f"{names} in {folder.path} show everybody without saying who is who, so one person cannot be taken out: "
-            "give --delete-shared to delete these files, too"
+            f"{names} in {folder.path} show everybody without saying who is who, so one person cannot be removed: "
+            "give --delete-shared to delete these files as well"
         )
 
 
@@ -173,12 +174,12 @@ def _purge_descriptions(
     message: Callable[[dict[str, object]], bool],
     identity: Callable[[int, float], bool],
 ) -> tuple[Purged, int]:
-    """Delete what is not rows of the CSV files; and how many of those there are to delete."""
+    """Delete everything but rows and corrections; return what was deleted, and the number of rows to delete."""
     purged = Purged()
     rows, gone = _scan(folder, row)
     if (folder.path / GALLERY_NAME).exists():
         purged.identities = keep_people(folder.path / GALLERY_NAME, lambda *known: not identity(*known))
-    # Nobody can say who is in these.
+    # It is not known who is in these.
     purged.files += _delete(path for name in ASIDE_NAMES if (path := folder.path / name).exists())
     purged.tracklets = _purge_tracklets(folder.path / "tracklets.arrow", gone)
     for path in folder.json_lines:
@@ -197,7 +198,7 @@ def _purge_rows(
     row: Callable[[Row], bool],
     correction: Callable[[dict[str, str]], bool],
 ) -> None:
-    """Delete rows, then the corrections that say which rows are whose; counted in `purged`."""
+    """Delete rows, then the corrections that say which rows are whose; count both in `purged`."""
     for path in folder.csv_files:
         count, empty = _purge_csv(folder, path, row)
         purged.rows += count
@@ -207,7 +208,7 @@ def _purge_rows(
 
 
 def _scan(folder: RunFolder, is_gone: Callable[[Row], bool]) -> tuple[int, set[TrackKey]]:
-    """How many rows go, and the tracks that have none left then."""
+    """Return the number of rows to delete, and the tracks that have no row left then."""
     rows = 0
     gone: set[TrackKey] = set()
     left: set[TrackKey] = set()
@@ -220,7 +221,7 @@ def _scan(folder: RunFolder, is_gone: Callable[[Row], bool]) -> tuple[int, set[T
 
 
 def _purge_csv(folder: RunFolder, path: Path, is_gone: Callable[[Row], bool]) -> tuple[int, bool]:
-    """How many rows went, and whether none is left in a file that is one of many."""
+    """Return the number of deleted rows, and whether the file is one of many and now empty."""
     gone = left = 0
     for row in folder.rows(path):
         if is_gone(row):
@@ -237,14 +238,14 @@ def _purge_csv(folder: RunFolder, path: Path, is_gone: Callable[[Row], bool]) ->
 
 
 def _is_torn(path: Path) -> bool:
-    """Whether a kill has cut off the last line."""
+    """Return whether the last line is incomplete, after a kill."""
     with path.open("rb") as file:
         file.seek(-1, os.SEEK_END)
         return file.read() != b"\n"
 
 
 def _write_mot(folder: RunFolder, rows: Iterable[Row]) -> None:
-    """The MOT texts say the same as the CSV and are made from what is left of it."""
+    """Rewrite the MOT texts, which say the same as the CSV, from the remaining rows."""
     with ExitStack() as stack:
         files = {}
         for path in sorted((folder.path / "mot").glob("*.txt")):
@@ -273,7 +274,7 @@ def _purge_tracklets(path: Path, gone: set[TrackKey]) -> int:
             except StopIteration:
                 break
             except (pa.ArrowInvalid, OSError):
-                torn = True  # by a kill, and nobody can say whose features are in the rest
+                torn = True  # by a kill; whose embeddings are in the rest is not known
                 break
             keys = zip(batch["camera_id"].to_pylist(), batch["track_id"].to_pylist(), strict=True)
             stay = [key not in gone for key in keys]
@@ -297,7 +298,7 @@ def _purge_json_lines(path: Path, is_gone: Callable[[dict[str, object]], bool]) 
 
 
 def _judged(path: Path, is_gone: Callable[[dict[str, object]], bool]) -> Iterator[tuple[bytes, bool]]:
-    """Each line, and whether it is to go; a last one that a kill cut off is."""
+    """Yield each line, and whether to delete it; an incomplete last line is deleted."""
     with path.open("rb") as file:
         for number, line in enumerate(file, 1):
             if not line.endswith(b"\n"):
@@ -306,7 +307,7 @@ def _judged(path: Path, is_gone: Callable[[dict[str, object]], bool]) -> Iterato
             try:
                 content = json.loads(line)
             except ValueError as error:
-                raise InputError(f"{path}, line {number}: is no JSON; move the file away or mend it") from error
+                raise InputError(f"{path}, line {number}: is not JSON; move the file away or repair it") from error
             yield line, isinstance(content, dict) and is_gone(content)
 
 

@@ -1,1 +1,1 @@
-"""Tracking recordings from their first to their last frame."""
+"""Tracks recordings from their first to their last frame."""

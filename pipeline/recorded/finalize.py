@@ -1,4 +1,4 @@
-"""Rewriting the trajectories of a finished recording with their final ids, gaps filled if wanted."""
+"""Rewrites the trajectories of a finished recording with their final ids, optionally with filled gaps."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pipeline.core.errors import RunError
 from pipeline.files.results_csv import TrajectoryWriter, read_trajectories
 from pipeline.files.run_folder import REWRITING_NAME
 
-# Times in the file are rounded to milliseconds; a gap of just the limit is filled whichever way they fell.
+# Times in the file are rounded to milliseconds; a gap of exactly the limit is filled however they were rounded.
 _ROUNDING_S = 0.0015
 
 
@@ -27,15 +27,16 @@ def rewrite(
     interpolate_max_gap_s: float | None,
     output: Path | None = None,
 ) -> int:
-    """Give the rows of `folder`/trajectories.csv their final ids; the number of rows written.
+    """Give the rows of `folder`/trajectories.csv their final ids; return the number of rows written.
 
-    Rows are read and written one by one. The new files take the place of the old ones only when they are whole.
+    Rows are read and written one by one. The new files replace the old ones only when they are complete.
 
     Args:
-        links: final link of every (camera_id, track_id); None keeps the ids as they are. Tracks without one, whose
-            end a killed run did not write, are told apart by their online ids and get numbers above all others.
-        interpolate_max_gap_s: fill gaps inside a track up to this long; None fills none.
-        output: where the new files go; the same folder if None.
+        links: final link of every (camera_id, track_id); None keeps the ids as they are. Tracks without a link, whose
+            tracklets a killed run did not write, are distinguished by their online ids and get numbers above all
+            others.
+        interpolate_max_gap_s: fill gaps inside a track up to this length; None fills none.
+        output: folder of the new files; the same folder if None.
     """
     output = output or folder
     part = output / REWRITING_NAME
@@ -75,11 +76,11 @@ def _relinked(rows: Iterable[LinkedRow], links: Mapping[tuple[str, int], Link]) 
 
 
 def interpolated(rows: Iterable[LinkedRow], max_gap_s: float, camera_ids: list[str]) -> Iterator[LinkedRow]:
-    """`rows` in order of time, with the missing frames of each track filled in along straight lines.
+    """Yield `rows` in order of time, with the missing frames of each track filled in by linear interpolation.
 
     Args:
         rows: in order of time, then of `camera_ids`.
-        max_gap_s: a track unseen for longer gets no boxes in between.
+        max_gap_s: longer gaps in a track are not filled.
     """
     camera_row = {name: index for index, name in enumerate(camera_ids)}
     last: dict[tuple[str, int], TrajectoryRow] = {}

@@ -1,4 +1,4 @@
-"""An iterator that works ahead in a thread of its own."""
+"""An iterator that computes items ahead in its own thread."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _POLL_S = 0.1
 
 
 class _End:
-    """Put in the queue last, with the error that ended the work, if one did."""
+    """The last entry of the queue, with the error that ended the work, if any."""
 
     def __init__(self, error: BaseException | None) -> None:
         self.error = error
@@ -45,7 +45,7 @@ def prefetch(items: Iterable[Item], depth: int, name: str) -> Generator[Item, No
         except BaseException as raised:
             error = raised
         finally:
-            # A generator's own clean-up belongs into the thread that ran it.
+            # A generator must be closed in the thread that ran it.
             if isinstance(items, Generator):
                 items.close()
         put(_End(error))

@@ -1,4 +1,4 @@
-"""Tracking frame by frame: rows come out while frames go in, and nothing is written."""
+"""Tracks frame by frame: yields rows while frames are read, and writes nothing."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ def track_rows(
     detector: Detector | None = None,
     embedder: Embedder | None = None,
 ) -> Iterator[list[LinkedRow]]:
-    """Rows with online ids, in order of time: a list for each tick, and a last one for all that waited.
+    """Yield rows with online ids, in order of time: a list for each tick, and a last one with all remaining rows.
 
-    Rows wait `config.linker.hold_s` for their ids and come late by that. Ids are those of the moment: no second pass
-    follows. Recordings, if any, are closed when the generator ends or is closed.
+    Rows wait `config.linker.hold_s` for their ids, so they come with that delay. The ids are online ones: no second
+    pass follows. Recordings, if any, are closed when the generator ends or is closed.
 
     Args:
-        ticks: at most one frame of each camera of `config` at a time, in order of time, with images; None reads the
+        ticks: each with at most one frame of each camera of `config`, in order of time, with images; None reads the
             recordings of `config`.
-        detector, embedder: in place of those that `config` describes, as of `track`.
+        detector, embedder: replace those that `config` describes, as in `track`.
 
     Raises:
-        InputError: something is wrong with the configuration, a recording, or a frame's camera.
-        BrokenSource: a recording cannot be read any further; the rows before it have come out.
+        InputError: the configuration, a recording, or a frame's camera is wrong.
+        BrokenSource: a recording cannot be read any further; the rows before it have been yielded.
     """
     with ExitStack() as stack:
         sources: list[FrameSource] = []

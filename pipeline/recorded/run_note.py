@@ -1,4 +1,4 @@
-"""run.json: what was run, with what, and how it ended."""
+"""Writes and reads run.json: what was run, with what, and how it ended."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from pipeline.recorded.run_summary import RunSummary
 from pipeline.sources.base import FrameSource
 
 NOTE_NAME = "run.json"
-# With the embedder's section, a limit can be set back to `calibrated`.
+# The embedder's section is needed to set a limit back to `calibrated`.
 _LINKING = ("embedder", "linker", "second_pass", "output")
 
 
 class RunNote:
-    """run.json while `track` runs and when it ends; at every moment a whole file."""
+    """Writes run.json while `track` runs and when it ends; the file is complete at every moment."""
 
     def __init__(
         self,
@@ -33,7 +33,7 @@ class RunNote:
     ) -> None:
         """
         Args:
-            origin: further keys, as of `pipeline.files.origin.origin`.
+            origin: further keys, as from `pipeline.files.origin.origin`.
         """
         self._path = path
         self._fixed = {
@@ -55,7 +55,7 @@ class RunNote:
         """Replace the file; `state` is running, complete, incomplete, interrupted or failed.
 
         Raises:
-            RunError: it cannot be written; the one before stays.
+            RunError: it cannot be written; the previous file stays.
         """
         cameras = {
             camera_id: {**self._recordings[camera_id], **vars(counts)}
@@ -79,15 +79,15 @@ class RunNote:
 
 
 class EarlierNote:
-    """The note of a run that is over.
+    """The run.json of a run that has ended.
 
     Attributes:
         epoch_utc: date and time of second 0 of the run's clock, None if it is unknown.
-        linking: the sections of its configuration that linking again needs, as in a configuration file; limits that
-            were calibrated are numbers. A run without a noted configuration has none.
+        linking: the sections of its configuration that are needed to link again, as in a configuration file; limits
+            that were calibrated are numbers. Empty if the file has no configuration.
 
     Raises:
-        InputError: it is missing or damaged.
+        InputError: the file is missing or damaged.
     """
 
     def __init__(self, path: Path) -> None:
@@ -101,14 +101,14 @@ class EarlierNote:
             raise InputError(f"{path} is missing or damaged, so the start of the recording is unknown") from error
 
     def write_linked(self, path: Path, used: Mapping[str, Any], *, global_ids: int, rows: int) -> None:
-        """The same run with other final ids.
+        """Write the run.json of the same run with other final ids.
 
         Args:
-            used: the configuration that gave them, as JSON holds it.
-            global_ids, rows: how many there are now.
+            used: the configuration that gave these ids, as JSON data.
+            global_ids, rows: the new numbers.
 
         Raises:
-            RunError: `path` cannot be written; what was there stays.
+            RunError: `path` cannot be written; the previous file stays.
         """
         noted = self._content.get("config", {})
         changed = {name: {**noted.get(name, {}), **used[name]} for name in ("linker", "second_pass")}

@@ -1,4 +1,4 @@
-"""What a run did, as numbers and as a table for people."""
+"""The figures of a run, as numbers and as tables for the terminal."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from pipeline.core.inference_runtime import Computation
 
 @dataclass
 class CameraCounts:
-    """Counts of one camera; `problem` says why its recording could not be read to the end, `late_frames` how many
-    frames were left out because their time was not after that of the frame before."""
+    """Counts of one camera. `problem` says why its recording could not be read to the end; `late_frames` is the number
+    of frames left out because they were not later than the previous one."""
 
     frames: int = 0
     boxes: int = 0
@@ -28,14 +28,14 @@ class RunSummary:
 
     Attributes:
         cameras: by name.
-        global_ids: people told apart over all cameras, with the final ids where there are some.
+        global_ids: number of people distinguished over all cameras, by final ids if there are any.
         rows: rows of trajectories.csv.
         wall_s: seconds from the first frame to the last file.
         stage_s: seconds by stage; stages overlap, so their sum can exceed `wall_s`.
-        embedded_crops, rejected_crops: crops sent to the embedder, and those it could not use.
-        unknown_cameras: cameras without a row of their own in the embedding model, and what stands in.
+        embedded_crops, rejected_crops: number of crops sent to the embedder, and of those it could not use.
+        unknown_cameras: cameras without a row in the embedding model's camera table, and what is used instead.
         hashes: of the models.
-        computed_by: library, precision and device of the detector and the embedder, where they computed anything.
+        computed_by: library, precision and device of the detector and the embedder, if they ran a network.
     """
 
     cameras: dict[str, CameraCounts] = field(default_factory=dict)
@@ -56,16 +56,16 @@ class RunSummary:
 
     @property
     def detector_share(self) -> float:
-        """Detector seconds by wall seconds."""
+        """Share of the wall time that the detector took."""
         return self.stage_s.get("detect", 0.0) / self.wall_s if self.wall_s else 0.0
 
     @property
     def problems(self) -> list[str]:
-        """Why recordings ended early, a line each."""
+        """Why recordings ended early, one line each."""
         return [counts.problem for counts in self.cameras.values() if counts.problem]
 
     def tables(self) -> Group:
-        """For the terminal."""
+        """Return tables for the terminal."""
         boxes = sum(counts.boxes for counts in self.cameras.values())
         people = Table(title="Cameras")
         for column in ("camera", "frames", "boxes", "tracks"):
@@ -93,7 +93,7 @@ class RunSummary:
         late = {name: counts.late_frames for name, counts in self.cameras.items() if counts.late_frames}
         if late:
             told = ", ".join(f"{frames} of {name}" for name, frames in late.items())
-            lines.append(f"Frames left out because time did not go on: {told}")
+            lines.append(f"Frames left out because they were not later than the previous one: {told}")
         if self.unknown_cameras:
             by_stand_in: dict[str, list[str]] = {}
             for camera_id, stand_in in self.unknown_cameras.items():

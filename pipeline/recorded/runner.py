@@ -1,10 +1,10 @@
-"""The whole way of a recording: frames -> detections -> crops -> embeddings -> tracks -> identities -> CSV.
+"""Runs the whole pipeline on recordings: frames -> detections -> crops -> embeddings -> tracks -> identities -> CSV.
 
     sources --prefetch--> synchronise --> detect --prefetch--> associate (plan, embed, track, link) --> CSV
                                                                   ended tracks --> tracklets.arrow --> second pass
 
-Every camera decodes in a thread of its own and detection runs ahead in another, so that decoding, detection and
-the rest overlap; the order of frames, and with it the result, does not depend on their timing.
+Each camera is decoded in its own thread and detection runs ahead in another, so that decoding, detection and the rest
+overlap; the order of frames, and thus the result, does not depend on their timing.
 """
 
 from __future__ import annotations
@@ -57,13 +57,13 @@ def run(
     Args:
         sources: of the cameras of `config`, in their order.
         epoch_utc: date and time of second 0 of the clock that all cameras share, None if unknown.
-        origin: noted in run.json.
+        origin: further entries for run.json.
         save_tick: called with the detections of every tick, with embeddings of all boxes if
-            `config.output.save_embeddings`; tracking uses no more of them than without.
-        on_frame: called with the camera of every frame that is done.
+            `config.output.save_embeddings`; tracking uses only those that it would use otherwise.
+        on_frame: called with the camera of each processed frame.
 
     Raises:
-        RunError: it was interrupted or the disk is full; the results so far, with the online ids, are in `folder`.
+        RunError: the run was interrupted or the disk is full; the results so far, with online ids, are in `folder`.
     """
     recording = _Recording(config, limits, models, sources, folder, epoch_utc)
     clock = StageClock()
@@ -88,7 +88,7 @@ def run(
         ) from interrupt
     except BaseException:
         _close(summary, models, clock, began)
-        # On a full disk the note fails like the rows did; the first error is the one to tell.
+        # On a full disk run.json cannot be written either; the first error is the one to raise.
         with suppress(RunError):
             note.write("failed", summary)
         raise
@@ -99,7 +99,7 @@ def run(
 
 @dataclass(frozen=True)
 class _Recording:
-    """What a run works on; see `run`."""
+    """The inputs of a run; see `run`."""
 
     config: Config
     limits: MatchLimits
@@ -120,7 +120,7 @@ def _online(
     save_tick: TickSink | None,
     on_frame: Callable[[str], None],
 ) -> None:
-    """Frames to rows with online ids and to finished tracklets, both on disk."""
+    """Turn frames into rows with online ids and into finished tracklets, both on disk."""
     config, models, folder = recording.config, recording.models, recording.folder
     associator = build_associator(
         config,
@@ -163,7 +163,7 @@ def _online(
                     summary.cameras[frame.camera_id].frames += 1
                     on_frame(frame.camera_id)
         except RunError:
-            raise  # a disk that is full takes no further rows
+            raise  # a full disk takes no further rows
         except BaseException:
             write(associator.finish())
             raise
@@ -186,10 +186,10 @@ def detected_ticks(
     stack: ExitStack,
     on_broken: Callable[[BrokenSource], None],
 ) -> Iterator[list[DetectedFrame]]:
-    """Decoding in one thread a camera, detection in another; closed by `stack`, detection first.
+    """Decode in one thread per camera and detect in another; `stack` closes the threads, detection first.
 
     Args:
-        on_broken: told of a recording that cannot be read to its end; the other cameras go on.
+        on_broken: called with the error of a recording that cannot be read to its end; the other cameras continue.
     """
     ahead = config.runtime
     cameras = [
@@ -213,11 +213,11 @@ def detected_ticks(
 
 
 def _detections(detector: Detector, tick: Tick) -> list[Detections]:
-    """What the detector finds; its ValueError, as of a box that is no number, says where."""
+    """Return the detections of a tick; add the frames to a ValueError of the detector, as for a box with NaN."""
     try:
         return detector.detect(tick)
     except InputError:
-        raise  # a file, which the message names
+        raise  # its message names a file
     except ValueError as error:
         places = ", ".join(f"{frame.frame_index} of camera {frame.camera_id}" for frame in tick)
         raise ValueError(f"the detector failed at frame index {places}: {error}") from error

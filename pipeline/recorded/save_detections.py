@@ -1,4 +1,4 @@
-"""Keeping the detections of a run, a Parquet file a camera."""
+"""Saves the detections of a run, one Parquet file per camera."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class DetectionSaver:
     """Writes detections/<camera>.parquet in `folder`; a context manager.
 
     Args:
-        embedder: whose embeddings the detections bring; None to save boxes alone.
+        embedder: the embedder of the detections' embeddings; None to save boxes only.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Frames of cameras with different rates and starts, put in one order of time."""
+"""Puts frames of cameras with different rates and starts in one order of time."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ def synchronise(
     window_s: float,
     on_broken: Callable[[BrokenSource], None],
 ) -> Iterator[Tick]:
-    """Group frames of several cameras that lie close in time, so that they share one batch.
+    """Group frames of several cameras that are close in time, so that they share one batch.
 
     A tick holds at most one frame of a camera, in order of time and then of the cameras; no frame of a later tick
-    is earlier than the first frame of this one. A camera that has ended, or has not begun, is simply not in it.
+    is earlier than the first frame of this one. A camera that has ended, or has not begun, is not in it.
 
     Args:
         cameras: each in order of time.
-        window_s: a tick spans at most this; at most the shortest time between two frames of a camera, so that
-            no tick has to wait.
-        on_broken: told of a camera whose recording breaks; the others go on.
+        window_s: maximum time span of a tick; at most the shortest time between two frames of a camera, so that no
+            tick has to wait.
+        on_broken: called with the error of a camera whose recording breaks; the others continue.
     """
     waiting: list[tuple[float, int, Frame]] = []
 
@@ -49,7 +49,7 @@ def synchronise(
             _, row, frame = heapq.heappop(waiting)
             tick.append(frame)
             rows.append(row)
-        # Not before the tick is used: it need not wait for frames that come after it.
+        # The next frames are read only after the tick is used, so that it need not wait for them.
         yield tick
         for row in rows:
             pull(row)

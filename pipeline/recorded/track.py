@@ -1,4 +1,4 @@
-"""Tracking from Python: a configuration in, results in a folder."""
+"""Tracks recordings from Python: takes a configuration and writes results into a folder."""
 
 from __future__ import annotations
 
@@ -45,34 +45,33 @@ def track(
     on_start: Callable[[Sequence[FrameSource]], None] = lambda sources: None,
     on_frame: Callable[[str], None] = lambda camera_id: None,
 ) -> RunSummary:
-    """Track people through the recordings of `config` and write the results into the folder `output`.
+    """Track people in the recordings of `config` and write the results into the folder `output`.
 
     Args:
         config: from `pipeline.config.config.load_config`.
-        detector: in place of the one that `config.detector` describes.
-        embedder: in place of the one that `config.embedder` describes. Limits that `config` leaves to a calibration
-            are then guesses, which are told; give numbers for `tracker`, `linker` and `second_pass`.
-        detections: camera -> saved detections (.parquet, or MOT det.txt) that are replayed in place of the
-            detector. If all of them hold embeddings, no video is decoded and no model runs.
-        overwrite: replace results that are there already.
-        on_start, on_frame: told of the opened recordings, then of every frame that is done.
+        detector: replaces the one that `config.detector` describes.
+        embedder: replaces the one that `config.embedder` describes. Limits that `config` leaves to a calibration are
+            then defaults, and a warning says so; give numbers for `tracker`, `linker` and `second_pass`.
+        detections: camera -> saved detections (.parquet, or MOT det.txt) that replace the detector. If all of them
+            hold embeddings, no video is decoded and no model runs.
+        overwrite: replace existing results.
+        on_start: called with the opened recordings.
+        on_frame: called with the camera of each processed frame.
 
     Raises:
-        InputError: something is wrong with the configuration or an input, or another command is writing into
-            `output`; nothing was written.
-        RunError: it failed half way; what was done until then is in `output`.
+        InputError: the configuration or an input is wrong, or another command is writing into `output`; nothing was
+            written.
+        RunError: the run failed half way; the results so far are in `output`.
     """
     output = Path(output)
     files = dict(detections or {})
     if files and detector is not None:
-        raise InputError(
-            "saved detections take the place of a detector: give `detections` or `detector`, not both"
-        )
+        raise InputError("saved detections replace the detector: give `detections` or `detector`, not both")
     with ExitStack() as held, ExitStack() as stack:
         replay = _replay(config, files)
         if replay is not None:
             stack.callback(replay.close)
-        # Saved embeddings need no pictures, and saved detections alone have none.
+        # Saved embeddings need no images, and saved detections without recordings have none.
         blind = replay is not None and (all(replay.embedder_hashes.values()) or not config.cameras)
         if config.output.video and not config.cameras:
             raise InputError("a video needs the pictures: name the SOURCE of each camera, too")
@@ -119,14 +118,14 @@ def track(
             save_tick=None if saver is None else saver.save,
             on_frame=on_frame,
         )
-        stack.close()  # the recordings, which drawing opens again, and the saved detections
+        stack.close()  # closes the recordings, which drawing opens again, and the saved detections
         if config.output.video:
             draw_video(config, output)
     return summary
 
 
 def draw_video(config: Config, output: Path, still_s: float | None = None) -> None:
-    """trajectories.mp4 from the results in `output`; with `still_s` also the picture of that moment, still.png."""
+    """Draw trajectories.mp4 from the results in `output`; with `still_s` also still.png, the image of that moment."""
     from pipeline.drawing.mosaic_video import MosaicSettings, render_mosaic_video
 
     sources, _ = open_sources(config)
@@ -157,7 +156,7 @@ def _replay(config: Config, files: Mapping[str, Path]) -> ReplayDetector | None:
 
 
 def _saved_frames(config: Config, files: Mapping[str, Path]) -> tuple[list[FrameSource], datetime | None]:
-    """Frames without pictures, with the times of the run that saved the detections."""
+    """Return frames without images, with the times of the run that saved the detections."""
     from detectors.saved import SavedFrames
 
     text = [str(path) for path in files.values() if path.suffix.lower() != ".parquet"]
@@ -169,7 +168,7 @@ def _saved_frames(config: Config, files: Mapping[str, Path]) -> tuple[list[Frame
 
 
 def _with_cameras(config: Config, sources: Sequence[FrameSource]) -> Config:
-    """The configuration with a camera for each source, also when only saved detections were named."""
+    """Return the configuration with a camera for each source, also if only saved detections were named."""
     if config.cameras:
         return config
     cameras = [CameraConfig(name=source.camera_id, source=source.path) for source in sources]
@@ -178,7 +177,7 @@ def _with_cameras(config: Config, sources: Sequence[FrameSource]) -> Config:
 
 
 def _embedder_hash(config: Config, replay: ReplayDetector | None, embedder: Embedder | None) -> str:
-    """The one model that all embeddings of the run are of; '' if there are none."""
+    """Return the hash of the model that computes all embeddings of the run; '' if there are none."""
     saved = "" if replay is None else replay.embedder_hash
     if embedder is None:
         return saved

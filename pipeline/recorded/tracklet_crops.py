@@ -1,4 +1,4 @@
-"""Crops of the tracks of a finished run, cut out of its recordings: what adaptation and calibration learn from."""
+"""Cuts the crops of a finished run's tracks out of its recordings, for adaptation and calibration."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ class CropChoice:
     """Which boxes of a track are cut out.
 
     Attributes:
-        crops_per_track: at most so many, evenly spread over the track.
+        crops_per_track: at most this many, evenly spread over the track.
         min_crops: tracks with fewer good boxes are left out.
-        max_tracks_per_camera: of more, the longest are taken.
+        max_tracks_per_camera: if there are more, those with the most good boxes are taken.
     """
 
     crops_per_track: int = 8
@@ -42,7 +42,7 @@ class _Box:
 
 @dataclass
 class _Track:
-    """Its good boxes, and when it was seen, whatever its boxes were like."""
+    """The good boxes of a track, and when it was seen in any box."""
 
     start_s: float
     end_s: float
@@ -57,17 +57,17 @@ def tracklet_crops(
     choice: CropChoice,
     resize: Resize = resize_antialiased,
 ) -> SiteCrops:
-    """Crops of the tracks in `folder`, which `track` wrote with the same `config`.
+    """Return the crops of the tracks in `folder`, which `track` wrote with the same `config`.
 
-    Good boxes only, by the same rules as for a track's features: confident, high enough, not cut off by the border
-    of the image, not covered by others.
+    Only good boxes are used, by the same rules as for a track's features: confident, high enough, not cut off by the
+    image border, not covered by others.
 
     Args:
         size_hw: (height, width) of the crops.
-        resize: as of `crop_boxes`.
+        resize: as in `crop_boxes`.
 
     Raises:
-        InputError: no camera shows a track with enough good boxes.
+        InputError: no camera has a track with enough good boxes.
     """
     sources, _ = open_sources(config)
     try:
@@ -116,7 +116,7 @@ def tracklet_crops(
 def _chosen_tracks(
     config: Config, trajectories: Path, sizes: dict[str, tuple[int, int]], choice: CropChoice
 ) -> dict[tuple[str, int], _Track]:
-    """By camera and track id, each with the boxes that are to be cut out."""
+    """Return the chosen tracks by camera and track id, each with the boxes to cut out."""
     frames: dict[tuple[str, int], list[tuple[int, float, _Box]]] = defaultdict(list)
     tracks: dict[tuple[str, int], _Track] = {}
     for linked in read_trajectories(trajectories):
@@ -150,7 +150,7 @@ def _chosen_tracks(
 
 
 def _spread(boxes: Sequence[_Box], count: int) -> list[_Box]:
-    """At most `count` of the boxes, evenly spaced, the first and the last among them."""
+    """Return at most `count` of the boxes, evenly spaced, including the first and the last."""
     if len(boxes) <= count:
         return list(boxes)
     return [boxes[round(index * (len(boxes) - 1) / (count - 1))] for index in range(count)]

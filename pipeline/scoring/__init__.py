@@ -1,1 +1,1 @@
-"""Tracking measured against ground truth."""
+"""Scores tracking results against ground truth."""

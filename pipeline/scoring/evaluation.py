@@ -1,14 +1,14 @@
 """Scores of trajectories against ground truth, per camera and over all cameras with global ids.
 
 All cameras together are one sequence whose time steps are the pairs (camera, frame): an identity counts as right
-only if it carries one global id in every camera (E. Ristani et al., arXiv 1609.01775, section 4). The scores of
-the cameras are never averaged, because the average hides wrong links: people who are followed without a fault
-in each of three cameras, but get a new id in each, have IDF1 1.0 in every camera and 0.33 over all.
+only if it has one global id in every camera (E. Ristani et al., arXiv 1609.01775, section 4). The scores of the
+cameras are never averaged, because the average hides wrong links: people who are tracked without error in each of
+three cameras, but get a new id in each, have IDF1 1.0 in every camera and 0.33 over all.
 
 HOTA, DetA and AssA: J. Luiten et al., arXiv 2009.07736; means over the IoU thresholds 0.05, 0.10 ... 0.95.
 MOTA and its counts: K. Bernardin and R. Stiefelhagen, EURASIP 2008. All are computed by the library TrackEval.
 
-Three figures tell where the errors come from: the same tracks `not linked` (every track has an id of its own),
+Three figures show where the errors come from: the same tracks `not linked` (every track has an id of its own),
 with the ids of this run, and with `perfect linking` (every track has the id of the person it follows most).
 """
 
@@ -34,17 +34,17 @@ from pipeline.files.trajectory_boxes import TrajectoryBoxes, read_trajectory_box
 
 @dataclass(frozen=True)
 class SequenceScores:
-    """Scores of one camera, or of all; shares in [0, 1], None where nothing is there to be scored.
+    """Scores of one camera, or of all; shares in [0, 1], None if there is nothing to score.
 
     Attributes:
         hota, det_a, ass_a: higher order tracking accuracy, and its parts for boxes and for identities.
         idf1, idp, idr: F1, precision and recall of the boxes with the right identity.
         mota: 1 - (false positives + false negatives + id switches) / ground-truth boxes; may be negative.
-        id_switches: how often a person's id differs from the one before. Over all cameras, the cameras are
+        id_switches: how often a person's id differs from the previous one. Over all cameras, the cameras are
             visited in alphabetical order and a change from one to the next counts: this count and MOTA depend
             on the order, HOTA and IDF1 do not.
         false_positives, false_negatives: predicted boxes without a person, people without a predicted box.
-        ground_truth_boxes, predicted_boxes, ground_truth_ids, predicted_ids: how many there are.
+        ground_truth_boxes, predicted_boxes, ground_truth_ids, predicted_ids: the number of each.
     """
 
     hota: float | None
@@ -72,8 +72,8 @@ class Scores:
         all_cameras: one sequence over all cameras, with global ids.
         not_linked: as `all_cameras`, but every track of every camera has an id of its own.
         perfect_linking: as `all_cameras`, but every track has the id of the person it follows in most frames.
-        iou_threshold: from which a predicted box is on a person, for IDF1, MOTA and perfect linking.
-        warnings: what may make the scores mean something else than expected.
+        iou_threshold: least IoU at which a predicted box is on a person, for IDF1, MOTA and perfect linking.
+        warnings: reasons why the scores may not mean what is expected.
     """
 
     cameras: Mapping[str, SequenceScores]
@@ -85,15 +85,15 @@ class Scores:
 
     @property
     def gap_closed(self) -> float | None:
-        """Which share of the gap in IDF1 between `not_linked` and `perfect_linking` the linking closes; below 0 where
-        it does harm, None where there is no gap."""
+        """The share of the gap in IDF1 between `not_linked` and `perfect_linking` that linking closes; below 0 if it
+        does harm, None if there is no gap."""
         low, reached, high = self.not_linked.idf1, self.all_cameras.idf1, self.perfect_linking.idf1
         if low is None or reached is None or high is None or high <= low:
             return None
         return (reached - low) / (high - low)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain dictionaries, lists and numbers, as for JSON."""
+        """Return plain dictionaries, lists and numbers, as for JSON."""
         return {
             "iou_threshold": self.iou_threshold,
             "cameras": {camera: asdict(scores) for camera, scores in self.cameras.items()},
@@ -123,8 +123,8 @@ def evaluate(
         iou_threshold: in (0, 1], see `Scores`.
         class_name: the class of the CSV that is scored; None for all.
         ground_truth_classes: the MOT16/17/20 class ids that are scored. Unlike the official protocol of those
-            challenges, boxes on people of other classes (reflections, static persons) are not forgiven.
-        interpolated: also score rows that interpolation filled in, which no detector saw.
+            challenges, boxes on people of other classes (reflections, static persons) count as errors.
+        interpolated: also score rows filled in by interpolation, which no detector saw.
 
     Raises:
         InputError: see `read_trajectory_boxes`, `read_ground_truth` and `score`.
@@ -142,14 +142,14 @@ def score(
     *,
     iou_threshold: float = 0.5,
 ) -> Scores:
-    """Score boxes in memory; as `evaluate`.
+    """Score boxes in memory; see `evaluate`.
 
-    Only cameras with ground truth are scored. A camera of the ground truth without any predicted box is a
-    camera in which everybody was missed.
+    Only cameras with ground truth are scored. If a camera of the ground truth has no predicted box, everybody in
+    it counts as missed.
 
     Raises:
-        InputError: no ground truth at all; predicted boxes, but none in a camera of the ground truth; an id or a
-            track twice in one frame of a camera; a threshold outside (0, 1].
+        InputError: there is no ground truth; there are predicted boxes, but none in a camera of the ground truth; an
+            id or a track occurs twice in one frame of a camera; the threshold is outside (0, 1].
     """
     if not 0 < iou_threshold <= 1:
         raise InputError(f"the IoU threshold is {iou_threshold}. Give one above 0, and at most 1.")
@@ -157,14 +157,14 @@ def score(
         raise InputError("there is no ground truth. Name at least one camera and its file.")
     if predicted and not set(predicted) & set(ground_truth):
         raise InputError(
-            f"the ground truth is of {_names(ground_truth)}, the trajectories are of {_names(predicted)}: no "
-            "camera in common. Name the ground truth as the cameras of the run."
+            f"the ground truth is of {_names(ground_truth)}, the trajectories are of {_names(predicted)}: "
+            "they have no camera in common. Use the camera names of the run for the ground truth."
         )
     for camera, boxes in ground_truth.items():
         _check_once(f"the ground truth of camera {camera!r}", "id", boxes, boxes.ids)
     for camera, track in predicted.items():
-        _check_once(f"what was tracked in camera {camera!r}", "id", track.boxes, track.boxes.ids)
-        _check_once(f"what was tracked in camera {camera!r}", "track", track.boxes, track.track_id)
+        _check_once(f"the tracking result of camera {camera!r}", "id", track.boxes, track.boxes.ids)
+        _check_once(f"the tracking result of camera {camera!r}", "track", track.boxes, track.track_id)
     cameras = sorted(ground_truth)
     truth = [ground_truth[camera] for camera in cameras]
     nothing = TrajectoryBoxes(TrackBoxes.empty(), np.zeros(0, np.int64))
@@ -189,7 +189,7 @@ def score(
 
 
 def _check_once(whose: str, what: str, boxes: TrackBoxes, ids: IntArray) -> None:
-    """InputError if two boxes of one frame have the same of `ids` (N,)."""
+    """Raise InputError if two boxes of one frame have the same id in `ids` (N,)."""
 
     def fail(first: int, second: int) -> NoReturn:
         raise InputError(
@@ -204,7 +204,7 @@ def _check_once(whose: str, what: str, boxes: TrackBoxes, ids: IntArray) -> None
 class _TimeStep:
     """One frame of one camera.
 
-    truth_rows (G,) and predicted_rows (P,) are rows of the arrays of all cameras, iou is (G, P).
+    truth_rows (G,) and predicted_rows (P,) are rows of the arrays of all cameras; iou is (G, P).
     """
 
     camera: int
@@ -215,13 +215,13 @@ class _TimeStep:
 
 @dataclass(frozen=True, eq=False)
 class _Sequence:
-    """Time steps in order: camera by camera, frame by frame. Frames without any box have none."""
+    """Time steps in order: camera by camera, frame by frame. Frames without any box have no step."""
 
     steps: Sequence[_TimeStep]
 
     @classmethod
     def of(cls, truth: Sequence[TrackBoxes], predicted: Sequence[TrackBoxes]) -> _Sequence:
-        """From the boxes of each camera; rows count on from one camera to the next."""
+        """Build the sequence from the boxes of each camera; row numbers continue from one camera to the next."""
         steps = []
         first_truth = first_predicted = 0
         for camera, (real, found) in enumerate(zip(truth, predicted, strict=True)):
@@ -236,7 +236,7 @@ class _Sequence:
         return cls(steps)
 
     def of_camera(self, camera: int) -> _Sequence:
-        """The time steps of one camera."""
+        """Return the time steps of one camera."""
         return _Sequence([step for step in self.steps if step.camera == camera])
 
 
@@ -249,7 +249,7 @@ def _rows_by_frame(boxes: TrackBoxes) -> dict[int, IntArray]:
 def _score(
     sequence: _Sequence, truth_ids: IntArray, predicted_ids: IntArray, iou_threshold: float
 ) -> SequenceScores:
-    """Scores of the boxes in `sequence`, with ids given for the rows of all cameras."""
+    """Score the boxes in `sequence`, with ids given for the rows of all cameras."""
     truth, truth_count = _dense_ids(truth_ids, [step.truth_rows for step in sequence.steps])
     found, found_count = _dense_ids(predicted_ids, [step.predicted_rows for step in sequence.steps])
     boxes, found_boxes = sum(len(ids) for ids in truth), sum(len(ids) for ids in found)
@@ -290,7 +290,7 @@ def _score(
 
 
 def _dense_ids(ids: IntArray, rows: Sequence[IntArray]) -> tuple[list[IntArray], int]:
-    """The ids at the rows of each time step, renumbered 0, 1 ... without gaps, and how many there are."""
+    """Return the ids at the rows of each time step, renumbered 0, 1 ... without gaps, and their number."""
     if not rows:
         return [], 0
     distinct, dense = np.unique(ids[np.concatenate(rows)], return_inverse=True)
@@ -299,7 +299,7 @@ def _dense_ids(ids: IntArray, rows: Sequence[IntArray]) -> tuple[list[IntArray],
 
 
 def _track_ids(tracks: Sequence[TrajectoryBoxes]) -> IntArray:
-    """An id for each pair (camera, track), at the rows of all cameras."""
+    """Return an id for each pair (camera, track), at the rows of all cameras."""
     parts, first = [], 0
     for track in tracks:
         distinct, dense = np.unique(track.track_id, return_inverse=True)
@@ -309,11 +309,11 @@ def _track_ids(tracks: Sequence[TrajectoryBoxes]) -> IntArray:
 
 
 def _perfect_ids(sequence: _Sequence, truth_ids: IntArray, track_ids: IntArray, iou_threshold: float) -> IntArray:
-    """The ids that the best linker could give to whole tracks, at the rows of all cameras.
+    """Return the ids that the best linker could give to whole tracks, at the rows of all cameras.
 
-    A track gets the person on whom it is in most frames (then the larger sum of IoU, then the smaller id). One
-    person cannot have two tracks of a camera in one frame: the track with fewer frames on the person then keeps
-    an id of its own, as does a track that is on nobody.
+    A track gets the id of the person it is on in most frames (if equal, the larger sum of IoU, then the smaller
+    id). One person cannot have two tracks of a camera in one frame: the track with fewer frames on the person then
+    keeps an id of its own, as does a track that is on nobody.
     """
     frames_on: dict[int, dict[int, int]] = defaultdict(lambda: defaultdict(int))
     iou_on: dict[int, dict[int, float]] = defaultdict(lambda: defaultdict(float))

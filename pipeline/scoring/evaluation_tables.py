@@ -29,7 +29,8 @@ _COUNTS = {
 
 
 def scores_table(scores: Scores, note: str | None = None) -> Table:
-    """One column a camera and one for all cameras, one row a metric; shares in percent; `note` below."""
+    """Return a table with one column per camera and one for all cameras, one row per metric; shares are in percent,
+    `note` is below."""
     columns = {**scores.cameras, "all cameras": scores.all_cameras}
     table = Table("", *columns, caption=note)
     for column in table.columns[1:]:
@@ -43,8 +44,8 @@ def scores_table(scores: Scores, note: str | None = None) -> Table:
 
 
 def linking_table(scores: Scores) -> Table:
-    """The same tracks not linked, linked by this run, and linked perfectly: scores over all cameras, and which share of
-    the gap between the first and the last the linking closes."""
+    """Return a table of the scores over all cameras for the same tracks not linked, linked by this run, and linked
+    perfectly, and the share of the gap between the first and the last that linking closes."""
     closed = scores.gap_closed
     caption = None if closed is None else f"linking closes {100 * closed:.0f} % of the gap in IDF1"
     table = Table("all cameras", "HOTA %", "AssA %", "IDF1 %", caption=caption)
@@ -60,7 +61,7 @@ def linking_table(scores: Scores) -> Table:
 
 
 def comparison_table(runs: Mapping[str, Scores]) -> Table:
-    """Scores over all cameras of several runs, by name."""
+    """Return a table of the scores over all cameras of several runs, by name."""
     table = Table("all cameras", "HOTA %", "AssA %", "IDF1 %")
     for column in table.columns[1:]:
         column.justify = "right"

@@ -1,1 +1,1 @@
-"""Detections of one camera in, tracks of that camera out."""
+"""Tracks people within one camera: detections in, tracks out."""

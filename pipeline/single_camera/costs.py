@@ -1,4 +1,4 @@
-"""What it costs to say that a track and a detection are the same person."""
+"""Costs of matching a track to a detection."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pipeline.core.datatypes import BoolArray, FloatArray
 
 
 def gate_distance(tracks_xyxy: Boxes, detections_xyxy: Boxes) -> NDArray[np.floating[Any]]:
-    """(T, N) distance of the centres in heights of the track's box."""
+    """Return the (T, N) distances of the box centres, in heights of the track's box."""
     tracks_centre = (tracks_xyxy[:, :2] + tracks_xyxy[:, 2:]) / 2
     detections_centre = (detections_xyxy[:, :2] + detections_xyxy[:, 2:]) / 2
     heights = np.maximum(tracks_xyxy[:, 3] - tracks_xyxy[:, 1], 1.0)
@@ -24,7 +24,8 @@ def gate_distance(tracks_xyxy: Boxes, detections_xyxy: Boxes) -> NDArray[np.floa
 def cosine_distance(
     appearances: list[FloatArray | None], embeddings: FloatArray | None, embedded: BoolArray | None
 ) -> NDArray[np.floating[Any]] | None:
-    """(T, N) 1 - cosine similarity, +inf where the track or the detection has no embedding; None if none has."""
+    """Return (T, N) 1 - cosine similarity, +inf where the track or the detection has no embedding; None if no track
+    or no detection has one."""
     if embeddings is None or embedded is None or not embedded.any():
         return None
     known = [row for row, appearance in enumerate(appearances) if appearance is not None]
@@ -32,7 +33,7 @@ def cosine_distance(
         return None
     distance = np.full((len(appearances), len(embeddings)), np.inf)
     stacked = np.stack([appearance for appearance in appearances if appearance is not None])
-    # Few boxes of a frame are embedded.
+    # Only few boxes of a frame are embedded.
     distance[np.ix_(np.array(known), np.flatnonzero(embedded))] = 1 - stacked @ embeddings[embedded].T
     return distance
 
@@ -46,10 +47,10 @@ def fused_cost(
     max_cosine_distance: float,
     max_gate_distance: float,
 ) -> NDArray[np.floating[Any]]:
-    """(T, N) the smaller of overlap and gated appearance (BoT-SORT, section 3.4), each relative to its own limit.
+    """Return (T, N) the smaller of overlap and gated appearance (BoT-SORT, section 3.4), each relative to its limit.
 
-    A cost up to 1 is acceptable. Appearance counts only up to its limit and for boxes whose centres are near, so
-    it can find a person again whose box jumped, and never joins two places of the image.
+    A cost up to 1 is acceptable. Appearance counts only up to its limit and for boxes whose centres are near: it
+    recovers a person whose box jumped, and never joins two distant parts of the image.
     """
     cost = iou_cost / max_iou_distance
     if appearance is None:

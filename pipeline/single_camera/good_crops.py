@@ -1,4 +1,4 @@
-"""Which detections show a person well enough to remember the look."""
+"""Selects the detections that show a person well enough to keep the embedding."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pipeline.single_camera.settings import TrackerSettings
 def good_crops(
     xyxy: FloatArray, confidence: FloatArray, size_wh: tuple[int, int], settings: TrackerSettings
 ) -> BoolArray:
-    """Confident, high enough, not cut off by the border of the image, not covered by others.
+    """Return which boxes are confident, high enough, not cut off by the image border and not covered by others.
 
     Args:
         xyxy: (N, 4) all boxes of a frame, pixels.

@@ -2,8 +2,8 @@
 
 The four box values (centre x, centre y, width, height) move independently with nearly constant velocity and
 white-noise acceleration (Bar-Shalom, Li & Kirubarajan 2001, section 6.2.2). The noise of the continuous model
-grows with the time that really passed, so 1 and 30 frames per second behave alike. Every standard deviation is
-in box heights, because a near person moves more pixels than a far one.
+grows with the elapsed time, so 1 and 30 frames per second behave alike. Every standard deviation is in box
+heights, because a near person moves by more pixels than a far one.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class KalmanFilter:
         self._measurement = measurement_noise
 
     def start(self, cxcywh: Array) -> tuple[Array, Array]:
-        """States for T newly measured boxes (T, 4), at rest."""
+        """Return the states of T newly measured boxes (T, 4), at rest."""
         mean = np.stack([cxcywh, np.zeros_like(cxcywh)], axis=-1)
         height = cxcywh[:, 3:4]
         covariance = np.zeros((*cxcywh.shape, 3))
@@ -41,11 +41,11 @@ class KalmanFilter:
         return mean, covariance
 
     def predict(self, mean: Array, covariance: Array, elapsed_s: Array) -> tuple[Array, Array]:
-        """States after `elapsed_s` (T,) seconds."""
+        """Return the states after `elapsed_s` (T,) seconds."""
         dt = elapsed_s[:, None]
         moved = mean.copy()
         moved[..., 0] += dt * mean[..., 1]
-        # A shrinking box never turns inside out.
+        # A shrinking box must keep a positive size.
         moved[:, 2:, 0] = np.maximum(moved[:, 2:, 0], 1.0)
         density = (self._process * np.maximum(mean[:, 3:4, 0], 1.0)) ** 2
         value, cross, velocity = covariance[..., 0], covariance[..., 1], covariance[..., 2]
@@ -56,7 +56,7 @@ class KalmanFilter:
         return moved, grown
 
     def update(self, mean: Array, covariance: Array, cxcywh: Array) -> tuple[Array, Array]:
-        """States after measuring the boxes (T, 4)."""
+        """Return the states after measuring the boxes (T, 4)."""
         value, cross, velocity = covariance[..., 0], covariance[..., 1], covariance[..., 2]
         noise = (self._measurement * np.maximum(cxcywh[:, 3:4], 1.0)) ** 2
         gain_value = value / (value + noise)

@@ -10,7 +10,7 @@ from pipeline.core.section import Count, MatchingSection, NotNegative, Positive,
 
 
 class TrackerSettings(MatchingSection):
-    """Association inside one camera."""
+    """Settings of the association inside one camera."""
 
     high_confidence: Share
     low_confidence: Share

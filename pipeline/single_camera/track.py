@@ -1,4 +1,4 @@
-"""One person followed in one camera."""
+"""The state of one track in one camera."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import numpy as np
 from pipeline.core.datatypes import FloatArray
 from pipeline.core.vectors import unit
 
-# Weight of the past in the running appearance. Embeddings come about once a second, so this forgets in seconds.
+# Weight of the past in the running mean embedding. Embeddings come about once a second, so it follows within seconds.
 _APPEARANCE_MOMENTUM = 0.7
 
 
 class TrackState(Enum):
-    """A track's life: TENTATIVE -> CONFIRMED <-> LOST -> ENDED, or TENTATIVE -> ENDED.
+    """The states of a track: TENTATIVE -> CONFIRMED <-> LOST -> ENDED, or TENTATIVE -> ENDED.
 
-    TENTATIVE: started by a confident box that no track claimed; ends at its first missed frame.
+    TENTATIVE: started by a confident box that matched no track; ends at its first missed frame.
     CONFIRMED: two or more boxes over `confirm_after_s`; seen in the last frame.
     LOST: confirmed, but not seen in the last frame; ends when unseen for `max_lost_s`.
     ENDED: gives no more boxes; its id is never used again.
@@ -41,19 +41,20 @@ class Observation:
 
 @dataclass(eq=False)
 class Track:
-    """The live object inside the tracker, which also keeps the Kalman states of all its tracks.
+    """A track inside the tracker, which also keeps the Kalman states of all its tracks.
 
     Attributes:
-        track_id: from 1, given when confirmed; 0 before.
+        track_id: from 1, given when the track is confirmed; 0 before.
         first_s, last_s: time of the first and the last observed box.
-        embedded_s: when its appearance was last taken, -inf before the first time.
+        embedded_s: time of its last embedding; -inf before the first.
         appearance: (D,) running mean of its embeddings, L2-normalised; None before the first.
-        good_crops: how many embeddings of good crops it has had.
-        hidden: a box that was no good crop has come since the last embedding of one: covered by others, say. Somebody
-            else may be in its place by now.
-        suspected: since it was hidden, a good crop looked like somebody else; another one decides.
-        doubted: somebody else was found in its place. Overlap says nothing about it until it is found by its look.
-        unconfirmed: the boxes before confirmation, handed out with it.
+        good_crops: number of embeddings of good crops so far.
+        hidden: since the last embedding of a good crop, a box was not a good crop, for example covered by others.
+            Another person may have taken its place by now.
+        suspected: after it was hidden, a good crop looked like another person; the next good crop decides.
+        doubted: another person was detected in its place. Overlap alone matches no box to the track until its
+            appearance has matched again.
+        unconfirmed: the boxes before confirmation, returned when the track is confirmed.
     """
 
     class_id: int
@@ -71,14 +72,14 @@ class Track:
     unconfirmed: list[Observation] = field(default_factory=list)
 
     def looks_apart(self, embedding: FloatArray) -> float:
-        """Cosine distance of the running appearance from an embedding (D,); 0 before the first."""
+        """Return the cosine distance of the running mean embedding from an embedding (D,); 0 before the first."""
         return 0.0 if self.appearance is None else 1 - float(self.appearance @ embedding)
 
     def blend_appearance(self, embedding: FloatArray, time_s: float) -> None:
-        """Move the running appearance towards a new embedding (D,)."""
+        """Move the running mean embedding towards a new embedding (D,)."""
         self.embedded_s = time_s
         if self.appearance is None:
-            # A row of a larger array would keep all of it in memory.
+            # A view of a larger array would keep the whole array in memory.
             self.appearance = embedding.copy()
             return
         blended = _APPEARANCE_MOMENTUM * self.appearance + (1 - _APPEARANCE_MOMENTUM) * embedding

@@ -1,11 +1,11 @@
 """Tracking by detection inside one camera: two-stage association with overlap and appearance.
 
-Boxes of high confidence are matched to all tracks first, weak ones only continue tracks that are still without a
-box (ByteTrack, Zhang et al., ECCV 2022). Where appearance was computed it can stand in for overlap within a gate
-(BoT-SORT, Aharon et al. 2022), and a track that was hidden does not go on with whom appearance says to be somebody
-else. All life times are in seconds.
+Boxes of high confidence are matched to all tracks first; weak ones only continue tracks that have no box yet
+(ByteTrack, Zhang et al., ECCV 2022). If there is an embedding, appearance can replace overlap within a gate
+(BoT-SORT, Aharon et al. 2022), and a track that was hidden is not continued with a person of different appearance.
+All durations are in seconds.
 
-A frame takes two calls, because embeddings are computed only where they matter:
+A frame takes two calls, because embeddings are computed only where they are needed:
 `plan` says which boxes should be embedded, `update` takes the detections with those embeddings.
 """
 
@@ -27,21 +27,21 @@ from pipeline.single_camera.kalman_filter import KalmanFilter
 from pipeline.single_camera.settings import TrackerSettings
 from pipeline.single_camera.track import Observation, Track, TrackState
 
-# Times of frames are sums and products of binary fractions: 0.3 s after 0.2 s is a little less than 0.1 s later.
+# Frame times are rounded binary fractions: 0.3 - 0.2 is slightly less than 0.1.
 _TIME_ROUNDING_S = 1e-6
 
 
 @dataclass(frozen=True, eq=False)
 class TrackedFrame:
-    """What one frame did to the tracks of its camera.
+    """The tracks of one camera after a frame.
 
     Attributes:
         camera_id, frame_index, time_s: of the frame.
         track_ids: (M,) int64, the confirmed tracks observed in this frame, ascending.
         detections: M rows, the box and, where computed, the embedding of each.
-        good_crop: (M,) bool, rows whose embedding comes from a crop fit to describe the person; not while another one
-            is to decide whether it is somebody else.
-        earlier: for each track confirmed in this frame, its boxes from before.
+        good_crop: (M,) bool, rows whose crop is good enough to describe the person; False while the track may be
+            another person and the next good crop decides.
+        earlier: for each track confirmed in this frame, its earlier boxes.
         ended: ids of tracks that ended in this frame.
     """
 
@@ -57,11 +57,11 @@ class TrackedFrame:
 
 @dataclass(frozen=True, eq=False)
 class _Scene:
-    """A frame's N detections beside the T tracks as predicted for its time; `plan` and `update` both need it.
+    """The N detections of a frame and the T tracks as predicted for its time; used by `plan` and `update`.
 
     mean, covariance: (T, 4, 2) and (T, 4, 3). tracks_xyxy: (T, 4). same_class: (T, N). iou: (T, N).
-    good: (N,), detections whose crops are fit to describe a person. gap_s: since the frame before, 0 for the first one.
-    sparse: that is so long that people may have walked out of their boxes.
+    good: (N,), detections whose crops are good enough to describe a person. gap_s: seconds since the previous frame,
+    0 for the first one. sparse: whether gap_s is so long that people may have walked out of their boxes.
     """
 
     time_s: float
@@ -77,10 +77,10 @@ class _Scene:
 
 
 class SingleCameraTracker:
-    """Gives the people of one camera track ids, counted from 1 by this object.
+    """Assigns track ids, counted from 1, to the people of one camera.
 
     Args:
-        max_cosine_distance: up to which a crop may be of the person of a track.
+        max_cosine_distance: up to this distance a crop may show the person of a track.
     """
 
     def __init__(self, settings: TrackerSettings, max_cosine_distance: float) -> None:
@@ -90,7 +90,7 @@ class SingleCameraTracker:
             process_noise=settings.process_noise, measurement_noise=settings.measurement_noise
         )
         self._tracks: list[Track] = []
-        # The state of each track, at the time of the newest frame.
+        # The Kalman state of each track, at the time of the newest frame.
         self._mean, self._covariance = self._filter.start(np.zeros((0, 4)))
         self._next_id = 1
         self._now_s = -np.inf
@@ -98,22 +98,23 @@ class SingleCameraTracker:
 
     @property
     def live_tracks(self) -> int:
-        """Tracks held in memory, in any state."""
+        """Number of tracks in memory, in any state."""
         return len(self._tracks)
 
     @property
     def oldest_unconfirmed_s(self) -> float:
-        """Time of the earliest box that may still be handed out with a confirmation; +inf if there is none."""
+        """Time of the earliest box that may still be returned when its track is confirmed; +inf if there is none."""
         return min((t.first_s for t in self._tracks if t.state is TrackState.TENTATIVE), default=np.inf)
 
     def plan(self, frame: Frame, detections: Detections) -> IntArray:
-        """Rows (K,) of `detections` whose embedding would help: a track is due for one or doubted, a box could belong
-        to two tracks, or a confident box belongs to none while lost tracks are waiting to be found. In sparse frames
-        (`sparse_frames_s`) that is every confident box that belongs to none, after a long gap (`overlap_trusted_s`)
-        every confident one.
+        """Return the rows (K,) of `detections` whose embedding would help.
+
+        These are boxes of a track that is doubted or due for an embedding, boxes that could belong to two tracks, and
+        confident boxes without a track while lost tracks may be recovered. In sparse frames (`sparse_frames_s`) all
+        confident boxes without a track are included, after a long gap (`overlap_trusted_s`) all confident boxes.
 
         Raises:
-            ValueError: if the frame is not later than the one given to `update` before.
+            ValueError: the frame is not later than the previous one given to `update`.
         """
         settings = self._settings
         scene = self._look(frame, detections)
@@ -143,13 +144,13 @@ class SingleCameraTracker:
         return np.flatnonzero(wanted & high)
 
     def update(self, frame: Frame, detections: Detections) -> TrackedFrame:
-        """Advance all tracks to the frame's time and give each at most one of its detections.
+        """Advance all tracks to the frame's time and assign at most one of its detections to each.
 
         Args:
-            detections: of this frame, with embeddings where `plan` asked for them.
+            detections: of this frame, with embeddings at the rows that `plan` returned.
 
         Raises:
-            ValueError: if the frame is not later than the one before.
+            ValueError: the frame is not later than the previous one.
         """
         settings = self._settings
         scene = self._look(frame, detections)
@@ -181,7 +182,7 @@ class SingleCameraTracker:
         return _tracked_frame(frame, observed, detections, scene.good, ended)
 
     def finish(self) -> tuple[int, ...]:
-        """End all tracks, at the end of the recording; the ids of those that were confirmed."""
+        """End all tracks, at the end of the recording; return the ids of the confirmed ones."""
         ended = tuple(sorted(track.track_id for track in self._tracks if track.track_id))
         self._keep(np.zeros(len(self._tracks), np.bool_))
         return ended
@@ -189,15 +190,15 @@ class SingleCameraTracker:
     # -- matching ------------------------------------------------------------------------------------------
 
     def _look(self, frame: Frame, detections: Detections) -> _Scene:
-        """The scene of this frame; computed once for `plan` and `update`."""
+        """Return the scene of this frame; it is computed once for `plan` and `update`."""
         scene = self._scene
-        # `Detections.with_embeddings` keeps the array of boxes.
+        # `Detections.with_embeddings` keeps the same array of boxes.
         if scene is not None and scene.time_s == frame.time_s and scene.detections_xyxy is detections.xyxy:
             return scene
         elapsed_s = frame.time_s - self._now_s
         if not elapsed_s > 0:
             raise ValueError(
-                f"frame at {frame.time_s:.3f} s does not follow the one before, at {self._now_s:.3f} s"
+                f"frame at {frame.time_s:.3f} s is not later than the previous one, at {self._now_s:.3f} s"
             )
         mean, covariance = self._filter.predict(
             self._mean, self._covariance, np.full(len(self._tracks), elapsed_s)
@@ -225,7 +226,7 @@ class SingleCameraTracker:
         settings = self._settings
         if not len(tracks) or not len(rows):
             return [], tracks, rows
-        # Overlap with an unsure box counts for less (ByteTrack's score fusion).
+        # Overlap with a less confident box counts less (ByteTrack's score fusion).
         cost = 1 - scene.iou[np.ix_(tracks, rows)] * detections.confidence[None, rows]
         appearance = None
         if detections.embeddings is not None and detections.embedded is not None:
@@ -249,7 +250,7 @@ class SingleCameraTracker:
             appearance = np.full(cost.shape, np.inf)
         doubted = np.array([self._tracks[track].doubted for track in tracks])
         cost[doubted[:, None] & np.isinf(appearance)] = np.inf
-        # Whoever comes out where somebody was hidden overlaps the track as well as its own person would.
+        # A person who appears where another was hidden overlaps the track as much as its own person would.
         suspected = np.array([self._tracks[track].suspected for track in tracks])
         far = np.isfinite(appearance) & (appearance > self._somebody_else_distance)
         refused = suspected[:, None] & scene.good[rows] & far & (cost <= 1)
@@ -259,7 +260,7 @@ class SingleCameraTracker:
             self._tracks[track].doubted = True
         return pairs, left_tracks, left_rows
 
-    # -- the life of tracks --------------------------------------------------------------------------------
+    # -- the states of tracks ------------------------------------------------------------------------------
 
     def _observe(
         self, pairs: list[tuple[int, int]], frame: Frame, detections: Detections, good: BoolArray
@@ -291,7 +292,7 @@ class SingleCameraTracker:
         track.hidden |= not good[row]
         if detections.embeddings is None or detections.embedded is None or not detections.embedded[row]:
             return
-        # A covered or cut-off crop shows somebody else's clothes too; it only helped to choose the box.
+        # A covered or cut-off crop may show another person too; its embedding is only used to choose the box.
         if not good[row]:
             return
         embedding = detections.embeddings[row]
@@ -311,7 +312,7 @@ class SingleCameraTracker:
                 track.state = TrackState.ENDED
                 continue
             track.state = TrackState.LOST
-            # Without a box the size says nothing new; letting it run on would blow up or shrink the box.
+            # Without a measurement the box keeps its size: extrapolating would inflate or shrink it.
             self._mean[row, 2:, 1] = 0.0
             if time_s - track.last_s > self._settings.max_lost_s:
                 track.state = TrackState.ENDED
@@ -336,9 +337,9 @@ class SingleCameraTracker:
             self._tracks.append(track)
 
     def _end_duplicates(self) -> list[int]:
-        """A lost track ends where its predicted box lies on the box of a track that began after it was lost: both
-        follow one person. Two tracks that were seen at one time are two people, one behind the other, and so are a
-        track that is doubted and who was found in its place."""
+        """End each lost track whose predicted box lies on the box of a track that began after it was lost: both follow
+        one person. Two tracks that were seen at the same time are two people, one behind the other; so are a doubted
+        track and the person detected in its place. Return the ids of the ended tracks."""
         lost = [row for row, track in enumerate(self._tracks) if track.state is TrackState.LOST]
         lost_since_s = min((self._tracks[row].last_s for row in lost), default=np.inf)
         seen = [
@@ -365,13 +366,13 @@ class SingleCameraTracker:
         return self._settings.somebody_else_factor * self._max_cosine_distance
 
     def _keep(self, stay: BoolArray) -> None:
-        """Drop all tracks but those where `stay` (T,) is True."""
+        """Drop all tracks except those where `stay` (T,) is True."""
         self._scene = None
         if not stay.all():
             self._tracks = [track for track, kept in zip(self._tracks, stay, strict=True) if kept]
             self._mean, self._covariance = self._mean[stay], self._covariance[stay]
 
-    # -- small views of the tracks -------------------------------------------------------------------------
+    # -- helpers -------------------------------------------------------------------------------------------
 
     def _due(self, track: Track, time_s: float) -> bool:
         settings = self._settings
@@ -411,7 +412,7 @@ def _tracked_frame(
 
 
 def _measured(detections: Detections, rows: IntArray) -> NDArray[np.float64]:
-    """(K, 4) cxcywh of the detections at `rows`, in the filter's precision."""
+    """Return the (K, 4) cxcywh of the detections at `rows`, in the filter's precision."""
     return xyxy_to_cxcywh(detections.xyxy[rows]).astype(np.float64)
 
 
@@ -427,7 +428,7 @@ def _matched(
     scene: _Scene, tracks: IntArray, rows: IntArray, cost: NDArray[np.floating[Any]], max_cost: float
 ) -> tuple[list[tuple[int, int]], IntArray, IntArray]:
     """Match the tracks numbered `tracks` to the detections at `rows` by `cost` (len(tracks), len(rows)), never
-    across classes; the (track, row) pairs, the tracks left over and the rows left over."""
+    across classes. Return the (track, row) pairs, the unmatched tracks and the unmatched rows."""
     pairs = assign(np.where(scene.same_class[np.ix_(tracks, rows)], cost, np.inf), max_cost)
     left_tracks, left_rows = np.ones(len(tracks), np.bool_), np.ones(len(rows), np.bool_)
     left_tracks[pairs[:, 0]], left_rows[pairs[:, 1]] = False, False

@@ -1,1 +1,1 @@
-"""Where frames come from: one file per kind of recording, all behind `FrameSource`."""
+"""Sources of frames: one module per kind of recording, all behind `FrameSource`."""

@@ -1,4 +1,4 @@
-"""What every source of frames has in common: the clock, the size check, and how a source breaks."""
+"""The base of all frame sources: the clock, the size check, and the error of a broken source."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pipeline.core.errors import RunError
 
 
 class BrokenSource(RunError):
-    """A recording cannot be read any further; the frames before `frame_index` were delivered."""
+    """A recording cannot be read any further; the frames before `frame_index` were returned."""
 
     def __init__(self, camera_id: str, path: str, frame_index: int, problem: str) -> None:
         super().__init__(f"camera {camera_id}: {path}, frame index {frame_index}: {problem}")
@@ -28,7 +28,7 @@ class BrokenSource(RunError):
 
 @dataclass(frozen=True)
 class Clock:
-    """Turns a recording's own time into the time that all cameras of the run share.
+    """Converts a recording's own time to the time that all cameras of the run share.
 
     Attributes:
         start_s: shared time of the recording's first frame, in seconds.
@@ -39,20 +39,20 @@ class Clock:
     rate: float = 1.0
 
     def time_s(self, source_time_s: float) -> float:
-        """Shared time of what lies `source_time_s` after the recording's first frame."""
+        """Return the shared time of the moment `source_time_s` after the recording's first frame."""
         return self.start_s + source_time_s * self.rate
 
 
 class FrameSource(ABC):
-    """The frames of one camera in order, read while they are asked for; iterate it once.
+    """The frames of one camera in order, read on demand; iterate it once.
 
     Attributes:
         camera_id: name of the camera, as in the configuration.
         path: what was opened.
-        frame_count: number of frames as far as it is known beforehand; an estimate, for a progress bar.
-        frame_rate: frames per second of the recording; the mean where it varies.
+        frame_count: number of frames if known beforehand; an estimate, for a progress bar.
+        frame_rate: frames per second of the recording; the mean if it varies.
         size_wh: (width, height) of every frame in pixels.
-        start_utc: when the recording began, where it says so.
+        start_utc: when the recording began, if it states so.
     """
 
     def __init__(
@@ -76,7 +76,7 @@ class FrameSource(ABC):
         self._used = False
 
     def __iter__(self) -> Iterator[Frame]:
-        """The frames from first to last.
+        """Return the frames from first to last.
 
         Raises:
             BrokenSource: a frame cannot be read, or has another size than the first.
@@ -91,7 +91,7 @@ class FrameSource(ABC):
         """Read the recording; `__iter__` calls this once."""
 
     def close(self) -> None:
-        """Release what is open; closing twice is harmless. Not while another thread reads."""
+        """Release open resources; closing twice is harmless. Do not call this while another thread reads."""
         self._used = True
 
     def __enter__(self) -> Self:
@@ -106,7 +106,7 @@ class FrameSource(ABC):
         self.close()
 
     def _frame(self, frame_index: int, source_time_s: float, image: NDArray[np.uint8]) -> Frame:
-        """The frame of one picture (H, W, 3) uint8 BGR, after checking its size."""
+        """Return the frame of one image (H, W, 3) uint8 BGR, after checking its size."""
         height, width = image.shape[:2]
         if (width, height) != self.size_wh:
             raise self._broken(

@@ -1,4 +1,4 @@
-"""A part of another source's picture, as a camera of its own."""
+"""A part of another source's image, as a camera of its own."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class CroppedSource(FrameSource):
     """The pixels inside `crop_xyxy_px` (left, top, right, bottom; right and bottom excluded) of `source`.
 
     Raises:
-        InputError: the crop reaches outside the picture.
+        InputError: the crop reaches outside the image.
     """
 
     def __init__(self, source: FrameSource, crop_xyxy_px: Sequence[int]) -> None:

@@ -1,4 +1,4 @@
-"""Pictures in a folder or matching a pattern, in natural order."""
+"""Image files in a folder or matching a pattern, in natural order."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ IMAGE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".
 
 
 class ImageSource(FrameSource):
-    """Pictures as frames: time = index / frame_rate.
+    """Image files as frames: time = index / frame_rate.
 
     Args:
-        files: the pictures in order, at least one.
+        files: the images in order, at least one.
 
     Raises:
-        InputError: the first picture cannot be read.
+        InputError: the first image cannot be read.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class ImageSource(FrameSource):
 
 
 def read_image(file: Path) -> NDArray[np.uint8] | None:
-    """The picture (H, W, 3) uint8 BGR, or None if the file holds none that can be read whole."""
+    """Read an image (H, W, 3) uint8 BGR; None if the file holds no complete image."""
     # Not cv2.imread: on Windows it opens only names in the system's code page.
     data = np.fromfile(file, np.uint8)
     if len(data) == 0:
@@ -63,17 +63,18 @@ def read_image(file: Path) -> NDArray[np.uint8] | None:
 
 
 def image_files(folder: Path) -> list[Path]:
-    """The pictures directly in `folder`, in natural order."""
+    """Return the image files directly in `folder`, in natural order."""
     return natural_sorted(
         file for file in folder.iterdir() if file.suffix.lower() in IMAGE_SUFFIXES and file.is_file()
     )
 
 
 def natural_sorted(files: Iterable[Path]) -> list[Path]:
-    """Sorted by name with numbers compared as numbers: frame 2 comes before frame 10."""
+    """Sort by name with numbers compared as numbers: frame 2 comes before frame 10."""
     return sorted(files, key=lambda file: [_key(part) for part in re.split(r"(\d+)", str(file))])
 
 
 def _key(part: str) -> tuple[int, str]:
-    """Orders one run of digits or of other characters; `str.isdecimal` holds just where `\\d` does."""
+    """Return the sort key of one run of digits or of other characters; `str.isdecimal` is true exactly where `\\d`
+    matches."""
     return (int(part), part) if part.isdecimal() else (0, part.lower())

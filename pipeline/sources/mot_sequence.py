@@ -1,4 +1,4 @@
-"""MOTChallenge sequence folders: seqinfo.ini, and the frames as pictures or as one video."""
+"""MOTChallenge sequence folders: seqinfo.ini, and the frames as image files or as one video."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ SEQUENCE_FILE = "seqinfo.ini"
 
 @dataclass(frozen=True)
 class MotSequence:
-    """What a sequence folder holds.
+    """The content of a sequence folder.
 
     Attributes:
         name: from seqinfo.ini, or the folder's name.
-        frame_rate: frames per second from seqinfo.ini, None if it does not say.
-        images: the pictures in order; empty if `video` is set.
-        video: the video that stands in place of the pictures.
+        frame_rate: frames per second from seqinfo.ini, None if it does not state them.
+        images: the image files in order; empty if `video` is set.
+        video: the video that replaces the image files.
     """
 
     name: str
@@ -33,8 +33,8 @@ class MotSequence:
 def read_mot_sequence(folder: Path) -> MotSequence:
     """Read `folder`/seqinfo.ini and find the frames.
 
-    Pictures in imDir (img1 by default) come before a video in the folder. seqLength is not read: cut-down copies
-    of sequences keep the original's.
+    Image files in imDir (img1 by default) take precedence over a video in the folder. seqLength is not read: shortened
+    copies of sequences keep the original value.
 
     Raises:
         InputError: seqinfo.ini cannot be read, or there are no frames, or more than one video.
@@ -45,7 +45,7 @@ def read_mot_sequence(folder: Path) -> MotSequence:
         parser.read_string(file.read_text(encoding="utf-8-sig"))
         section = parser["Sequence"]
     except (configparser.Error, UnicodeDecodeError, KeyError) as error:
-        raise InputError(f"{file} is no MOTChallenge seqinfo.ini with a [Sequence] section: {error}") from error
+        raise InputError(f"{file} is not a MOTChallenge seqinfo.ini with a [Sequence] section: {error}") from error
     image_folder = folder / section.get("imDir", "img1")
     images = image_files(image_folder) if image_folder.is_dir() else []
     videos = [] if images else sorted(entry for entry in folder.iterdir() if is_video_name(entry))

@@ -1,4 +1,4 @@
-"""Open a recording of one camera: a video, pictures, or a MOTChallenge sequence."""
+"""Opens a recording of one camera: a video, image files, or a MOTChallenge sequence."""
 
 from __future__ import annotations
 
@@ -23,17 +23,18 @@ def open_source(
     clock_rate: float = 1.0,
     frame_rate: float | None = None,
 ) -> FrameSource:
-    """Open a recording; its first frame is read here, so that what cannot work fails before anything runs.
+    """Open a recording; its first frame is read here, so that unreadable input fails before anything runs.
 
     A frame's `time_s` is start_s + (time in the recording) * clock_rate.
 
     Args:
         camera_id: name of the camera, as in the configuration.
-        path: a video file, a folder of pictures, a pattern such as "cam1/*.jpg", or a MOTChallenge sequence folder
-            (seqinfo.ini with pictures in imDir, or with one video in their place).
+        path: a video file, a folder of image files, a pattern such as "cam1/*.jpg", or a MOTChallenge sequence folder
+            (seqinfo.ini with image files in imDir, or with one video instead).
         start_s: when the recording begins on the clock that all cameras share, in seconds.
         clock_rate: seconds of that clock per second of the recording; other than 1 for a camera that drifts.
-        frame_rate: frames per second in place of what the recording says; needed for pictures without seqinfo.ini.
+        frame_rate: replaces the frames per second that the recording states; needed for image files without
+            seqinfo.ini.
 
     Raises:
         InputError: there is nothing to read at `path`, or a number is out of range.

@@ -1,7 +1,7 @@
-"""The one way from a decoded frame to the picture that a player shows: upright, not mirrored, square pixels, BGR.
+"""Converts a decoded frame to the image that a player shows: upright, not mirrored, square pixels, BGR.
 
-Telephones and some cameras store pictures as the sensor gives them, and note in a matrix how to turn or mirror them.
-Recorders store pictures with pixels that are wider than high, and note the ratio.
+Phones and some cameras store images as the sensor delivers them, with a matrix that states how to rotate or mirror
+them. Recorders store images with pixels that are wider than high, and state the ratio.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
-# Ratios beyond are damage, not pixels.
+# Ratios beyond this are damaged values.
 _WIDEST_PIXEL = 4.0
-# A ratio this near to 1 is rounding of a recorder.
+# A ratio this near to 1 is a rounding error of the recorder.
 _NEARLY_SQUARE = 0.01
 _log = logging.getLogger(__name__)
 
@@ -25,10 +25,10 @@ Matrix = tuple[int, int, int, int]
 
 
 class PictureConverter:
-    """Converts the frames of one stream; for one thread at a time.
+    """Converts the frames of one stream; use it in one thread at a time.
 
     Args:
-        pixel_ratio: width of a pixel by its height, as the stream says; None or 0 if it says nothing.
+        pixel_ratio: width of a pixel divided by its height, as the stream states; None or 0 if it does not.
         name: of the stream, for a warning.
     """
 
@@ -38,16 +38,16 @@ class PictureConverter:
             _log.warning("%s says that a pixel is %.3g times as wide as high; it is taken as square", name, ratio)
             ratio = 1.0
         self._ratio = 1.0 if abs(ratio - 1) < _NEARLY_SQUARE else ratio
-        # One for the stream: one for each frame costs memory and time. More threads make it slower.
+        # One for the whole stream: one per frame costs memory and time. More threads make it slower.
         self._reformatter = VideoReformatter()
 
     def size_wh(self, frame: VideoFrame) -> tuple[int, int]:
-        """(width, height) in pixels of the picture that `bgr` gives."""
+        """Return (width, height) in pixels of the image that `bgr` returns."""
         width, height = self._square_wh(frame)
         return (height, width) if _is_transposed(_matrix(frame)) else (width, height)
 
     def bgr(self, frame: VideoFrame) -> NDArray[np.uint8]:
-        """(H, W, 3) uint8, BGR."""
+        """Return the image (H, W, 3) uint8, BGR."""
         width, height = self._square_wh(frame)
         image = self._reformatter.reformat(
             frame, width=width, height=height, format="bgr24", threads=1
@@ -59,11 +59,12 @@ class PictureConverter:
 
 
 def turned(image: NDArray[np.uint8], matrix: Matrix | None) -> NDArray[np.uint8]:
-    """The image (H, W, 3) as its display matrix wants it: turned by quarters and mirrored; None leaves it.
+    """Return the image (H, W, 3) rotated by quarter turns and mirrored according to its display matrix; None leaves it
+    unchanged.
 
     Args:
-        matrix: (a, b, c, d); a pixel at (x, y) is shown at (a x + c y, b x + d y), up to scale and shift. Other angles
-            than quarters are taken as the nearest quarter.
+        matrix: (a, b, c, d); a pixel at (x, y) is shown at (a x + c y, b x + d y), up to scale and shift. Angles are
+            rounded to quarter turns.
     """
     if matrix is None:
         return image
@@ -79,7 +80,7 @@ def turned(image: NDArray[np.uint8], matrix: Matrix | None) -> NDArray[np.uint8]
 
 
 def _is_transposed(matrix: Matrix | None) -> bool:
-    """Whether width and height change places."""
+    """Return whether width and height are exchanged."""
     if matrix is None:
         return False
     a, b, c, d = matrix
@@ -87,7 +88,7 @@ def _is_transposed(matrix: Matrix | None) -> bool:
 
 
 def _matrix(frame: VideoFrame) -> Matrix | None:
-    """FFmpeg's display matrix without shift and perspective; None if the frame has none, or a damaged one.
+    """Return FFmpeg's display matrix without shift and perspective; None if the frame has none, or a damaged one.
 
     The side data are nine int32: a, b, u, c, d, v, x, y, w.
     """

@@ -1,27 +1,28 @@
-"""The time of each frame of a recording, from the time stamps of its file as far as they can be believed."""
+"""The time of each frame of a recording, from the time stamps of its file where they are plausible."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-# A step of more than this, and of more than so many frame periods, is a gap in the recording or a wrong stamp.
+# A step of more than this time and more than this many frame periods is a gap in the recording or a wrong stamp.
 _FAR_S, _FAR_PERIODS = 1.0, 10
-# No gap inside a file is longer.
+# A longer step is never a gap in a file.
 _LONGEST_GAP_S = 86_400.0
 
 
 class PresentationTimes:
-    """Times that rise from frame to frame; those of the file wherever that is possible.
+    """Times that rise from frame to frame, taken from the file wherever possible.
 
-    A stamp that is missing or does not rise counts as one frame period after the frame before. So does one that is
-    far ahead while the next frame's is not: a recording with a gap goes on behind the gap. Where all stamps from some
-    frame on are earlier, or later by more than a day, the clock was set there, and time goes on without that step.
+    A stamp that is missing or does not rise counts as one frame period after the previous frame. So does a stamp that
+    is far ahead while the next frame's is not; after a gap in the recording, the next one is far ahead too. If all
+    stamps from some frame on are earlier, or later by more than a day, the clock was set there, and time continues
+    without that step.
 
     Args:
         period_s: the mean time between two frames.
 
     Attributes:
-        repaired: stamps that were not believed, without those that are missing or only a little off.
+        repaired: number of implausible stamps, without those that are missing or only slightly off.
     """
 
     def __init__(self, period_s: float) -> None:
@@ -32,11 +33,11 @@ class PresentationTimes:
         self.repaired = 0
 
     def time_s(self, stamp_s: float | None, following_s: Callable[[], float | None]) -> float:
-        """The time of the next frame in seconds; the first frame's is 0.
+        """Return the time of the next frame in seconds; the first frame's is 0.
 
         Args:
             stamp_s: its time stamp after the first frame's, None if it has none.
-            following_s: asked for the time stamp of the frame after it; None at the end.
+            following_s: called for the time stamp of the frame after it; returns None at the end.
         """
         even_s = self._time_s + self._period_s
         self._time_s = even_s if stamp_s is None else self._believed_s(stamp_s, even_s, following_s)
@@ -48,13 +49,13 @@ class PresentationTimes:
         if abs(step_s) <= self._far_s:
             return time_s if step_s > 0 else even_s
         following = following_s()
-        # Between the frame before and this one lies the next only if this one's stamp is wrong.
+        # The next frame lies between the previous one and this one only if this stamp is wrong.
         between = following is not None and self._time_s < following + self._offset_s < time_s
         if 0 < step_s <= _LONGEST_GAP_S and not between:
             return time_s
         self.repaired += 1
         if following is not None:
-            # Otherwise this stamp alone is wrong.
+            # If the next stamp does not stay with this one, only this stamp is wrong.
             stays = following >= stamp_s if step_s > 0 else following + self._offset_s <= self._time_s
             if stays:
                 self._offset_s = even_s - stamp_s

@@ -1,4 +1,4 @@
-"""Video files, decoded with FFmpeg through PyAV; the GIL is free while it decodes."""
+"""Video files, decoded with FFmpeg through PyAV, which releases the GIL."""
 
 from __future__ import annotations
 
@@ -30,16 +30,15 @@ logger = logging.getLogger(__name__)
 class VideoSource(FrameSource):
     """One video file.
 
-    A frame's time is its presentation time after the first frame's, so a variable frame rate comes out right.
-    Where that is missing, does not rise or cannot be true (see `PresentationTimes`), the frame counts as one frame
-    period after the one before it. A given `frame_rate` replaces the file's times altogether: time = index /
-    frame_rate.
+    A frame's time is its presentation time after the first frame's, so a variable frame rate is handled correctly.
+    If that is missing, does not rise or cannot be true (see `PresentationTimes`), the frame counts as one frame
+    period after the previous one. A given `frame_rate` replaces all times of the file: time = index / frame_rate.
 
     Attributes:
-        repaired_times: how many time stamps could not be true so far.
+        repaired_times: number of time stamps so far that cannot be true.
 
     Raises:
-        InputError: the file is no video, has no frames, or no frame rate is known.
+        InputError: the file is not a video, has no frames, or no frame rate is known.
     """
 
     def __init__(
@@ -49,7 +48,7 @@ class VideoSource(FrameSource):
             self._container: InputContainer = av.open(path)
         except av.FFmpegError as error:
             raise InputError(
-                f"camera {camera_id}: {path} cannot be opened as a video ({error.strerror}): it is no video, or "
+                f"camera {camera_id}: {path} cannot be opened as a video ({error.strerror}): it is not a video, or "
                 "was cut off before its index was written; check that it plays, or record it again"
             ) from error
         try:
@@ -72,7 +71,7 @@ class VideoSource(FrameSource):
         except InputError:
             self._container.close()
             raise
-        # An AVI has no presentation times; with pictures stored out of order, the guess of the first is wrong.
+        # An AVI has no presentation times; if frames are stored out of order, the guess for the first is wrong.
         self._by_index = frame_rate is not None or (self._is_avi and self._stream.codec_context.has_b_frames)
         self._first = first
         self._damage_seen = False
@@ -101,9 +100,9 @@ class VideoSource(FrameSource):
         return ", ".join(sorted({stream.type for stream in self._container.streams})) or "no streams"
 
     def _decoded_frames(self) -> Iterator[VideoFrame]:
-        """Every frame that the decoder gives out.
+        """Yield every frame that the decoder returns.
 
-        What precedes the first frame may fail: a recording that begins between two key frames is ordinary.
+        Errors before the first frame are ignored: recordings often begin between two key frames.
         """
         begun = False
         for packet in self._container.demux(self._stream):
@@ -139,7 +138,7 @@ class VideoSource(FrameSource):
         self._check_complete(index + 1, picture)
 
     def _stamp_s(self, picture: VideoFrame) -> float | None:
-        """Presentation time after the first frame's, in seconds of the file."""
+        """Return the presentation time after the first frame's, in seconds of the file."""
         if picture.pts is None or self._first.pts is None or picture.time_base is None:
             return None
         return float((picture.pts - self._first.pts) * picture.time_base)
@@ -149,19 +148,19 @@ class VideoSource(FrameSource):
         return self._times.repaired
 
     def _warn_of_times(self, index: int) -> None:
-        """Say at the first of them that a time stamp of the file cannot be true."""
+        """Warn at the first time stamp of the file that cannot be true."""
         if self._times.repaired and not self._times_told:
             self._times_told = True
             logger.warning(
-                "camera %s: %s has time stamps that cannot be true, the first at frame index %d; there, time goes on "
-                "by one frame period. Give frame_rate if all of its times are wrong",
+                "camera %s: %s has time stamps that cannot be true, the first at frame index %d; one frame period "
+                "after the previous frame is used instead. Give frame_rate if all of its times are wrong",
                 self.camera_id,
                 self.path,
                 index,
             )
 
     def _warn_of_damage(self, index: int, picture: VideoFrame) -> None:
-        """Say at the first of them that the decoder had to guess parts of a picture."""
+        """Warn at the first frame of which the decoder had to guess parts."""
         if picture.is_corrupt and not self._damage_seen:
             self._damage_seen = True
             logger.warning(
@@ -169,7 +168,7 @@ class VideoSource(FrameSource):
             )
 
     def _check_complete(self, frames: int, last: VideoFrame) -> None:
-        """Raise when the file ended before the end that it declares, or in the middle of a picture."""
+        """Raise if the file ended before its declared end, or in the middle of a frame."""
         declared_s = self._declared_duration_s()
         last_s = self._stamp_s(last)
         if last_s is None:
@@ -177,7 +176,7 @@ class VideoSource(FrameSource):
         else:
             shown_s = float(last.duration * last.time_base) if last.duration and last.time_base else 0.0
             end_s = last_s + max(shown_s, 1 / self._file_rate)
-        # Declared durations are rounded, and not every container says how long the last frame is shown.
+        # Declared durations are rounded, and not every container states how long the last frame is shown.
         if declared_s is not None and not self._times.repaired and end_s < 0.99 * declared_s - 1.0:
             raise self._broken(
                 frames, f"the video ends after {end_s:.1f} s, but declares {declared_s:.1f} s: it was cut off"
@@ -186,12 +185,12 @@ class VideoSource(FrameSource):
             raise self._broken(frames, "the video ends in the middle of a picture: it was cut off")
 
     def _declared_duration_s(self) -> float | None:
-        """How long the file says that it lasts; None if it does not say."""
+        """Return the duration that the file declares; None if it declares none."""
         if self._is_avi:
-            # The duration of an AVI without its closing index is a guess from its length.
+            # FFmpeg guesses the duration of an AVI without its closing index.
             return self._stream.frames / self._file_rate
         if "matroska" in self._container.format.name:
-            # One duration for all streams, the sound too, counted from time 0 and not from the first frame.
+            # One duration for all streams, including audio, counted from time 0 and not from the first frame.
             if len(self._container.streams) > 1 or not self._container.duration:
                 return None
             return self._container.duration / av.time_base - float(
@@ -209,7 +208,7 @@ class VideoSource(FrameSource):
 
 
 class _Lookahead:
-    """Pictures one after the other, with a look at the next one; an error comes when its picture's turn comes."""
+    """An iterator over frames that can peek at the next one; a decoding error is raised when its frame is due."""
 
     def __init__(self, pictures: Iterator[VideoFrame]) -> None:
         self._pictures = pictures
@@ -217,7 +216,7 @@ class _Lookahead:
         self._error: av.FFmpegError | None = None
 
     def peek(self) -> VideoFrame | None:
-        """The picture that comes next; None if there is none, or none that can be decoded."""
+        """Return the next frame without consuming it; None if there is none or it cannot be decoded."""
         if not self._next and self._error is None:
             try:
                 self._next = list(islice(self._pictures, 1))
@@ -237,12 +236,12 @@ class _Lookahead:
 
 
 def is_video_name(path: Path) -> bool:
-    """Whether the file's name ends like a video's."""
+    """Return whether the file's name has the suffix of a video."""
     return path.suffix.lower() in VIDEO_SUFFIXES
 
 
 def _creation_time(text: str | None) -> datetime | None:
-    """The container's creation_time as UTC; None if it is absent or in no ISO 8601 form."""
+    """Return the container's creation_time as UTC; None if it is absent or not in ISO 8601 form."""
     if text is None:
         return None
     try:

@@ -56,5 +56,5 @@ def test_other_classes_have_no_mean(person: Path, tmp_path: Path) -> None:
 
 
 def test_exports_have_no_mean(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"no \.pt checkpoint"):
+    with pytest.raises(InputError, match=r"not a \.pt checkpoint"):
         average(["a.onnx", "b.onnx"], tmp_path / "mean.pt")

@@ -156,9 +156,9 @@ class TestEvaluate:
     def test_sets_of_other_classes(self, tmp_path: Path, names: str) -> None:
         YoloDataset(tmp_path).add("val", "A_000001", GREY, boxes(PERSON))
         (tmp_path / "data.yaml").write_text(f"train: images/train\nval: images/val\nnames: {names}\n")
-        with pytest.raises(InputError, match="but what is looked for is person"):
+        with pytest.raises(InputError, match="but only person is expected"):
             evaluate([tmp_path / "data.yaml"], "none.pt")
-        with pytest.raises(InputError, match="but what is looked for is person"):
+        with pytest.raises(InputError, match="but only person is expected"):
             train(tmp_path / "data.yaml", "none.pt", tmp_path / "run")
 
     def test_a_part_without_pictures(self, tmp_path: Path) -> None:

@@ -137,7 +137,7 @@ def test_a_failed_comparison_is_one_line_and_writes_nothing(
 @pytest.mark.parametrize(
     ("output", "options", "message"),
     [
-        ("a.xml", {"format": "openvino"}, "must end in _openvino_model, by which the runtime is known"),
+        ("a.xml", {"format": "openvino"}, "must end in _openvino_model, which names the runtime"),
         ("a.pt", {"format": "onnx"}, r"must end in \.onnx"),
         ("a_openvino_model", {"format": "openvino", "precision": "int8"}, "needs frames to calibrate with"),
         ("a.onnx", {"format": "onnx", "weights": "tiny.yaml"}, r"only \.pt checkpoints can be exported"),

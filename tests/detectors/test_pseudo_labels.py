@@ -131,7 +131,7 @@ class TestAddPseudoLabelled:
             )
 
     def test_exports_are_refused(self, clip: Path, tmp_path: Path) -> None:
-        with pytest.raises(InputError, match="cannot look at several scales"):
+        with pytest.raises(InputError, match="cannot detect at several scales"):
             add_pseudo_labelled(str(clip), tmp_path, weights="yolo.onnx")
 
     @pytest.mark.parametrize("changes", [{"every": 0}, {"doubtful": 0.0}, {"doubtful": 0.6}, {"confident": 1.1}])

@@ -258,12 +258,12 @@ class TestRefused:
     def test_a_file_that_was_not_finished(self, tmp_path: Path) -> None:
         path = save(tmp_path / "a.parquet", [(0, boxes((1, 1, 5, 5, 0.9)))])
         path.write_bytes(path.read_bytes()[:-20])
-        with pytest.raises(InputError, match="no complete Parquet file"):
+        with pytest.raises(InputError, match="not a complete Parquet file"):
             SavedDetections(path)
 
     def test_an_empty_file(self, tmp_path: Path) -> None:
         (tmp_path / "a.parquet").touch()
-        with pytest.raises(InputError, match="no complete Parquet file"):
+        with pytest.raises(InputError, match="not a complete Parquet file"):
             SavedDetections(tmp_path / "a.parquet")
 
     def test_a_parquet_file_of_something_else(self, tmp_path: Path) -> None:

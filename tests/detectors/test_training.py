@@ -199,5 +199,5 @@ class TestCommandLine:
         assert result.is_file()
 
     def test_exports_cannot_be_trained(self, data: Path, tmp_path: Path) -> None:
-        with pytest.raises(InputError, match=r"no \.pt checkpoint"):
+        with pytest.raises(InputError, match=r"not a \.pt checkpoint"):
             train(data, "yolo11n.onnx", tmp_path)

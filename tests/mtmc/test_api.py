@@ -150,7 +150,7 @@ def test_pictures_of_people_are_embedded(tmp_path: Path) -> None:
     assert embeddings[0] @ embeddings[1] > embeddings[0] @ embeddings[2]
     assert mtmc.embed_images([]).shape == (0, embeddings.shape[1])
     (tmp_path / "text.png").write_text("no picture")
-    with pytest.raises(mtmc.InputError, match=r"text\.png is no picture"):
+    with pytest.raises(mtmc.InputError, match=r"text\.png is not a picture"):
         mtmc.embed_images([tmp_path / "text.png"])
     with pytest.raises(mtmc.InputError, match=r"none\.png: cannot be read"):
         mtmc.embed_images([tmp_path / "none.png"])

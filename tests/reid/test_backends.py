@@ -266,12 +266,12 @@ def _text(name: str) -> Callable[[Path], Path]:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (_foreign_onnx, "is no re-identification network of this project: its metadata_props have no mtmc_reid"),
-        (_foreign_openvino, "is no re-identification network of this project: its rt_info has no mtmc_reid"),
+        (_foreign_onnx, "not a re-identification network of this project: its metadata_props have no mtmc_reid"),
+        (_foreign_openvino, "is not a re-identification network of this project: its rt_info has no mtmc_reid"),
         (_text("a.onnx"), "a.onnx is not a readable ONNX network"),
         (_text("a.xml"), "a.xml is not a readable OpenVINO network"),
-        (_text("a.engine"), "a.engine is no re-identification engine of this project"),
-        (_text("a.pt"), "a.pt is no exported network; those end in .onnx, .xml, .engine"),
+        (_text("a.engine"), "a.engine is not a re-identification engine of this project"),
+        (_text("a.pt"), "a.pt is not an exported network; those end in .onnx, .xml, .engine"),
         (lambda folder: folder, "is a folder with 0 .xml files"),
         (lambda folder: folder / "none.onnx", "there is no weights file .*none.onnx"),
     ],
@@ -293,7 +293,10 @@ def test_damaged_headers_are_refused(written: Callable[[str], Path], tmp_path: P
         ("{", "has damaged metadata"),
         (json.dumps({**good, "version": 99}), "format 99, but this one reads 1; export it again"),
         (json.dumps({**good, "colour": "red"}), "has damaged metadata"),
-        (json.dumps({**good, "views": 1}), "has the inputs cameras, images, views, but images, cameras belong"),
+        (
+            json.dumps({**good, "views": 1}),
+            "has the inputs cameras, images, views, but its metadata describes images, cameras",
+        ),
     ):
         entry.value = text
         onnx.save(network, path)

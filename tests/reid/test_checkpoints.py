@@ -210,10 +210,10 @@ def test_other_files_are_refused(tmp_path: Path, model: TransReID) -> None:
         with pytest.raises(InputError, match=r"cut\.safetensors is not a readable safetensors file"):
             load_checkpoint(tmp_path / "cut.safetensors")
     save_file({"weight": torch.zeros(2)}, path)
-    with pytest.raises(InputError, match=r"m\.safetensors is no checkpoint of this project.*mtmc reid convert"):
+    with pytest.raises(InputError, match=r"m\.safetensors is not a checkpoint of this project.*mtmc reid convert"):
         load_checkpoint(path)
     torch.save({}, tmp_path / "m.pth")
-    with pytest.raises(InputError, match=r"m\.pth is no checkpoint of this project.*mtmc reid convert"):
+    with pytest.raises(InputError, match=r"m\.pth is not a checkpoint of this project.*mtmc reid convert"):
         load_checkpoint(tmp_path / "m.pth")
 
 

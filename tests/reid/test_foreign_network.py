@@ -138,7 +138,7 @@ def test_the_input_is_stated_for_networks_of_others_and_for_no_other(tmp_path: P
     write_openvino(own, tmp_path / "own.xml")  # type: ignore[arg-type]
     for name in ("own.safetensors", "own.xml"):
         assert load_embedding_model(tmp_path / name, None)
-        with pytest.raises(InputError, match=rf"is for networks of others.*, but .*{name} says itself"):
+        with pytest.raises(InputError, match=rf"is for third-party networks.*, but .*{name} says itself"):
             load_embedding_model(tmp_path / name, BGR)
 
 
@@ -160,7 +160,7 @@ def test_a_card_belongs_to_one_network_and_one_input(tmp_path: Path) -> None:
     assert embedding_card(path, BGR) == {"calibration": {"measured_on": "nothing"}}
     half = INPUT_PRESETS["half"]
     again = rf"mtmc reid calibrate --data CROPS --checkpoint {path} --input half"
-    with pytest.raises(InputError, match=rf"is of the network .*a\.onnx with the input half is .*{again}"):
+    with pytest.raises(InputError, match=rf"belongs to the network .*a\.onnx with the input half is .*{again}"):
         embedding_card(path, half)
     odd = half.model_copy(update={"scale": 255})
     with pytest.raises(
@@ -168,10 +168,10 @@ def test_a_card_belongs_to_one_network_and_one_input(tmp_path: Path) -> None:
     ):
         embedding_card(path, odd)
     write_onnx(path, only_one=True)
-    with pytest.raises(InputError, match=r"is of the network .* write it anew: mtmc reid calibrate"):
+    with pytest.raises(InputError, match=r"belongs to the network .* write it anew: mtmc reid calibrate"):
         embedding_card(path, BGR)
     file.write_text("{}")
-    with pytest.raises(InputError, match="is no readable calibration"):
+    with pytest.raises(InputError, match="is not a readable calibration"):
         embedding_card(path, BGR)
 
 

@@ -1,4 +1,4 @@
-"""`mtmc detectors`: build data sets, fine-tune a detector, measure one."""
+"""`mtmc detectors`: builds data sets, fine-tunes a detector, evaluates one."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from detectors.yolo_dataset import DATA_FILE, count_pictures
 from pipeline.commands.detectors.export import export
 from pipeline.commands.lazy import new_app
 
-app = new_app(help="Build data sets for detectors, fine-tune one, measure one.")
+app = new_app(help="Build data sets for detectors, fine-tune a detector, evaluate one.")
 
 
 @app.callback()
 def options() -> None:
-    """Build data sets for detectors, fine-tune one, measure one."""
+    """Build data sets for detectors, fine-tune a detector, evaluate one."""
 
 
 _DEFAULTS = training.TrainingSettings()
@@ -35,9 +35,9 @@ _LABEL = PseudoLabelSettings()
 
 DataOption = Annotated[Path, typer.Option(help="data.yaml of a data set in YOLO layout with one class.")]
 WeightsOption = Annotated[str, typer.Option(help="A .pt checkpoint, or a name that Ultralytics downloads.")]
-ClassOption = Annotated[str, typer.Option("--class", help="The class to keep and to find.")]
+ClassOption = Annotated[str, typer.Option("--class", help="The class to keep and to detect.")]
 SizeOption = Annotated[int, typer.Option(min=32, help="Longer side of the network's input, in pixels.")]
-DeviceOption = Annotated[str, typer.Option(help="cpu, cuda, cuda:1, ...; auto takes a GPU if there is one.")]
+DeviceOption = Annotated[str, typer.Option(help="cpu, cuda, cuda:1, ...; auto uses a GPU if there is one.")]
 
 
 @app.command()
@@ -49,15 +49,16 @@ def dataset(
         ),
     ],
     output: Annotated[Path, typer.Option(help="Folder of the data set; sequences are added to what is there.")],
-    every: Annotated[int, typer.Option(min=1, help="Take every how many-th frame.")] = 10,
+    every: Annotated[int, typer.Option(min=1, help="Take every n-th frame.")] = 10,
     train_share: Annotated[
-        float, typer.Option(min=0, max=1, help="The first part in time, for training; the rest is for validation.")
+        float,
+        typer.Option(min=0, max=1, help="Share for training, the earliest frames; the rest is for validation."),
     ] = 0.5,
     until: Annotated[
-        float, typer.Option(min=0, max=1, help="Leave out what comes after this share in time.")
+        float, typer.Option(min=0, max=1, help="Leave out the frames after this share of the time.")
     ] = 1.0,
     min_visibility: Annotated[
-        float, typer.Option(min=0, max=1, help="Leave out people of whom less can be seen, where it is known.")
+        float, typer.Option(min=0, max=1, help="Leave out people with a smaller visible share, where it is known.")
     ] = 0.25,
     class_name: ClassOption = "person",
 ) -> None:
@@ -84,26 +85,26 @@ def dataset(
 
 @app.command()
 def pseudo_label(
-    sources: Annotated[list[Path], typer.Argument(help="Recordings without ground truth: videos, folders, ....")],
+    sources: Annotated[list[Path], typer.Argument(help="Recordings without ground truth: videos, folders, ...")],
     weights: WeightsOption,
     output: Annotated[Path, typer.Option(help="Folder of the data set; frames are added to its training part.")],
     image_size: Annotated[
         int, typer.Option(min=32, help="Longer side of the network's input, in pixels.")
     ] = _LABEL.image_size_px,
     augment: Annotated[
-        bool, typer.Option(help="Look at three scales, one of them mirrored, and join what is found.")
+        bool, typer.Option(help="Detect at three scales, one of them mirrored, and merge the boxes.")
     ] = _LABEL.augment,
     confident: Annotated[
-        float, typer.Option(min=0, max=1, help="Boxes from this confidence on become labels.")
+        float, typer.Option(min=0, max=1, help="Boxes with at least this confidence become labels.")
     ] = _LABEL.confident,
     doubtful: Annotated[
-        float, typer.Option(min=0, max=1, help="Boxes from here to --confident are greyed out of the picture.")
+        float, typer.Option(min=0, max=1, help="Boxes between this confidence and --confident are greyed out.")
     ] = _LABEL.doubtful,
-    every: Annotated[int, typer.Option(min=1, help="Take every how many-th frame.")] = _LABEL.every,
+    every: Annotated[int, typer.Option(min=1, help="Take every n-th frame.")] = _LABEL.every,
     device: DeviceOption = _LABEL.device,
     class_name: ClassOption = _LABEL.class_name,
 ) -> None:
-    """Label unlabelled recordings with a model that looks closely, and add them to a training set.
+    """Label recordings with a large input size and several scales, and add them to a training set.
 
     Example: `mtmc detectors pseudo-label cam1.mp4 cam2.mp4 --weights yolo11n.pt --output data --every 30`
     """
@@ -132,18 +133,21 @@ def train(
     output: Annotated[Path, typer.Option(help="Folder for the result and the records of the run.")],
     epochs: Annotated[int, typer.Option(min=1, help="Passes over the training pictures.")] = _DEFAULTS.epochs,
     image_size: SizeOption = _DEFAULTS.image_size_px,
-    batch: Annotated[int, typer.Option(min=1, help="Pictures a step.")] = _DEFAULTS.batch,
-    learning_rate: Annotated[float, typer.Option(help="At the start.")] = _DEFAULTS.learning_rate,
-    freeze: Annotated[int, typer.Option(min=0, help="So many of the first layers stay.")] = _DEFAULTS.freeze,
+    batch: Annotated[int, typer.Option(min=1, help="Pictures per step.")] = _DEFAULTS.batch,
+    learning_rate: Annotated[float, typer.Option(help="Learning rate at the start.")] = _DEFAULTS.learning_rate,
+    freeze: Annotated[
+        int, typer.Option(min=0, help="Number of first layers that are not trained.")
+    ] = _DEFAULTS.freeze,
     mosaic: Annotated[
-        float, typer.Option(min=0, max=1, help="Share of pictures put together from four.")
+        float, typer.Option(min=0, max=1, help="Share of pictures that are composed of four.")
     ] = _DEFAULTS.mosaic,
     workers: Annotated[int, typer.Option(min=0, help="Processes that load pictures.")] = _DEFAULTS.workers,
-    seed: Annotated[int, typer.Option(help="Of everything that is drawn.")] = _DEFAULTS.seed,
+    seed: Annotated[int, typer.Option(help="Seed of all random choices.")] = _DEFAULTS.seed,
     device: DeviceOption = _DEFAULTS.device,
     class_name: ClassOption = "person",
 ) -> None:
-    """Reduce a checkpoint to one class and fine-tune it; with figures before and after, if pictures are kept for that.
+    """Reduce a checkpoint to one class and fine-tune it; prints figures before and after if there are validation
+    pictures.
 
     Example: `mtmc detectors train --data data/data.yaml --weights yolo11n.pt --output run --epochs 8`
     """
@@ -172,7 +176,7 @@ def average(
     output: Annotated[Path, typer.Option(help="The .pt file to write.")],
     image_size: SizeOption = _DEFAULTS.image_size_px,
 ) -> None:
-    """Write the mean of several fine-tunings of one checkpoint.
+    """Write the mean of several fine-tuned versions of one checkpoint.
 
     Example: `mtmc detectors average street/person_yolo11n.pt hall/person_yolo11n.pt --output person_yolo11n.pt`
     """
@@ -188,7 +192,7 @@ def evaluate(
     ],
     image_size: SizeOption = _DEFAULTS.image_size_px,
     split: Annotated[str, typer.Option(help="train or val.")] = "val",
-    json_file: Annotated[Path | None, typer.Option("--json", help="Write the figures to this file, too.")] = None,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Also write the figures to this file.")] = None,
     device: DeviceOption = _DEFAULTS.device,
     class_name: ClassOption = "person",
 ) -> None:
@@ -216,7 +220,7 @@ app.command()(export)
 
 
 def _print_scores(scores: dict[str, dict[str, evaluation.DetectionScores]]) -> None:
-    """One row for each sequence and weights; weights that are compared stand below one another."""
+    """Print one row per sequence and weights; compared weights are below one another."""
     names = (Column(header, overflow="fold") for header in ("sequence", "weights"))
     figures = (Column(header, no_wrap=True) for header in ("pictures", "objects", "AP50", "AP", "P", "R"))
     table = Table(*names, *figures, caption="P and R: precision and recall where their harmonic mean is best")
@@ -229,5 +233,5 @@ def _print_scores(scores: dict[str, dict[str, evaluation.DetectionScores]]) -> N
 
 
 def _json(scores: evaluation.DetectionScores) -> dict[str, float | int | None]:
-    """The figures by name; JSON has no NaN."""
+    """Return the figures by name, with None for NaN, which JSON does not have."""
     return {key: None if isinstance(v, float) and math.isnan(v) else v for key, v in asdict(scores).items()}

@@ -29,24 +29,26 @@ def export(
     output: Annotated[
         Path, typer.Option(help="What to write: NAME.onnx, the folder NAME_openvino_model, or NAME.engine.")
     ],
-    format: Annotated[Format, typer.Option(help="Library that is to compute it.")] = "openvino",
-    precision: Annotated[Precision, typer.Option(help="Of its numbers; int8 is calibrated with frames.")] = "fp32",
+    format: Annotated[Format, typer.Option(help="Library that will compute it.")] = "openvino",
+    precision: Annotated[
+        Precision, typer.Option(help="Numeric precision; int8 is calibrated with frames.")
+    ] = "fp32",
     weights: Annotated[
-        Path | None, typer.Option(help="A .pt checkpoint; without it the configuration's detector.weights.")
+        Path | None, typer.Option(help="A .pt checkpoint; by default the configuration's detector.weights.")
     ] = None,
     data: Annotated[
         Path | None,
-        typer.Option(help="data.yaml with a val part to calibrate and compare with; without it the demo scene's."),
+        typer.Option(help="data.yaml with a val part to calibrate and compare with; by default the demo scene."),
     ] = None,
     image_size: Annotated[int, typer.Option(min=32, help="Longer side of the network's input, in pixels.")] = 640,
-    frames: Annotated[int, typer.Option(min=1, help="How many frames to compare the outputs on.")] = 8,
+    frames: Annotated[int, typer.Option(min=1, help="Number of frames on which outputs are compared.")] = 8,
     class_name: Annotated[str, typer.Option("--class", help="The class of the data set's boxes.")] = "person",
 ) -> None:
-    """Write a checkpoint as a network that another library computes, and compare both on the same frames.
+    """Export a checkpoint to a network that another library computes, and compare both on the same frames.
 
-    A network in 16 or 32 bit is only written if the cosines between its boxes and confidences and torch's are at least
-    .999 in every frame. Every second frame calibrates an int8 network, and what it loses in AP on the others is
-    printed.
+    A network in 16 or 32 bit is only written if the cosine similarities between its boxes and confidences and torch's
+    are at least .999 in every frame. Every second frame calibrates an int8 network, and its loss of AP on the other
+    frames is printed.
 
     Example: `mtmc detectors export --format onnx --output person.onnx`
     """
@@ -56,7 +58,7 @@ def export(
     if output.exists():
         raise InputError(f"{output} exists already; remove it, or choose another --output")
     with tempfile.TemporaryDirectory(dir=output.parent) as folder:
-        every = 5 if precision == "int8" else 10  # where half of the frames calibrate, twice as many
+        every = 5 if precision == "int8" else 10  # twice as many if half of the frames calibrate
         data_file = data or _demo_frames(Path(folder) / "frames", class_name, every)
         calibrating, compared = (
             halve_split(data_file, "val", Path(folder) / "halves")
@@ -88,7 +90,7 @@ def export(
 
 
 def _demo_frames(folder: Path, class_name: str, every: int) -> Path:
-    """Every `every`-th frame of the demo scene as the val part of a data set."""
+    """Build a data set whose val part is every `every`-th frame of the demo scene."""
     for video in sorted(DEMO_SCENE.glob("*.mp4")):
         add_sequence(video, folder, every=every, train_share=0, class_name=class_name)
     return folder / DATA_FILE

@@ -46,45 +46,47 @@ def adapt(
     crops: Annotated[
         Path | None,
         typer.Option(
-            help="Learn from a folder of crops instead: persons count as tracks of each camera, never across cameras."
+            help="Learn from a folder of crops instead: a person counts as one track per camera, never across cameras."
         ),
     ] = None,
     layout: LayoutOption = "auto",
-    cameras: Annotated[str | None, typer.Option(help="With --crops: use these cameras only, as c3,c4.")] = None,
+    cameras: Annotated[
+        str | None, typer.Option(help="With --crops: use these cameras only, such as c3,c4.")
+    ] = None,
     checkpoint: Annotated[
         Path | None,
         typer.Option(
-            help="Checkpoint to adapt, or a network of others, of which the cameras' means are measured; without it "
+            help="Checkpoint to adapt, or a third-party network, for which only camera means are measured; by default "
             "the configuration's embedder.weights."
         ),
     ] = None,
     network_input: InputOption = None,
     rounds: Annotated[
-        int, typer.Option(min=0, help=f"Of {_DEFAULTS.steps_per_round} batches each; 0 only measures the means.")
+        int, typer.Option(min=0, help=f"Rounds of {_DEFAULTS.steps_per_round} batches; 0 only measures the means.")
     ] = _DEFAULTS.rounds,
-    learning_rate: Annotated[float, typer.Option(help="Of Adam.")] = _DEFAULTS.learning_rate,
+    learning_rate: Annotated[float, typer.Option(help="Learning rate of Adam.")] = _DEFAULTS.learning_rate,
     means: Annotated[
-        bool, typer.Option(help="Also store each camera's mean feature, which is then subtracted.")
+        bool, typer.Option(help="Also store the camera means, which are then subtracted.")
     ] = _DEFAULTS.subtract_means,
     norms: Annotated[
         bool,
         typer.Option(
             "--norms",
-            help="Also learn weights and biases of the layer norms, for all cameras of the site alike.",
+            help="Also learn weights and biases of the layer norms, shared by all cameras of the site.",
         ),
     ] = _DEFAULTS.learn_norms,
-    crops_per_track: Annotated[int, typer.Option(min=2, help="Cut out of a recording.")] = (
+    crops_per_track: Annotated[int, typer.Option(min=2, help="Crops per track of a recording.")] = (
         CropChoice.crops_per_track
     ),
-    seed: Annotated[int, typer.Option(help="Of the order of the crops.")] = _DEFAULTS.seed,
+    seed: Annotated[int, typer.Option(help="Seed for the order of the crops.")] = _DEFAULTS.seed,
     device: DeviceOption = "auto",
 ) -> None:
-    """Learn the cameras of a site from its own recordings, without labels: one row of side information each.
+    """Learn one SIE row per camera of a site from its own recordings, without labels.
 
-    The recordings are tracked, good crops of every track are cut out, and rows are learned so that crops of one track,
-    and of tracks of two cameras that are surely one person, come together. The network itself does not change; what
-    --norms learns is part of the result.
-    A network of others has no side information: of it the cameras' means alone are measured.
+    The recordings are tracked and good crops of every track are cut out. Rows are learned so that crops of one track,
+    and of tracks of two cameras that are surely one person, get similar embeddings. The network itself does not change;
+    what --norms learns is part of the result.
+    A third-party network has no side information: only its camera means are measured.
     The pipeline loads the result through `embedder.site`.
 
     Example:
@@ -99,7 +101,7 @@ def adapt(
         raise InputError(f"{weights} is an export: adapt the .safetensors checkpoint that it was written from")
     if isinstance(model, ForeignNetwork) and (norms or not means):
         raise InputError(
-            f"of {weights}, a network of others, means alone can be learned: leave out --norms and --no-means"
+            f"{weights} is a third-party network, of which means alone can be learned: leave out --norms and --no-means"
         )
     size_hw, resize = header_of(model).image_size, resize_of(model)
     prepare_output(output)
@@ -118,9 +120,7 @@ def adapt(
         f"{len(site_crops.camera_names)} cameras ({', '.join(site_crops.camera_names)})"
     )
     if isinstance(model, ForeignNetwork):
-        console.print(
-            f"{weights.name} has no side information to learn: the mean feature of each camera is all that is stored."
-        )
+        console.print(f"{weights.name} has no side information to learn: only the camera means are stored.")
         site = measure_means(model, build_backend(model, device=device, half=False), site_crops)
     else:
         settings = AdaptationSettings(
@@ -134,7 +134,7 @@ def adapt(
 def _learned(
     loaded: LoadedModel, crops: SiteCrops, settings: AdaptationSettings, device: str, console: Console
 ) -> Site:
-    """What `learn_site` learns, with a progress bar."""
+    """Run `learn_site` with a progress bar."""
     with loss_progress("learning", console) as progress:
         task = progress.add_task("", total=None, loss=0.0)
 
@@ -147,7 +147,7 @@ def _learned(
 def _site_config(
     path: Path | None, videos: Sequence[str], checkpoint: Path | None, network_input: str | None
 ) -> Config:
-    """The configuration of the site, with the model and the recordings to learn from."""
+    """Return the configuration of the site, with the model and the recordings to learn from."""
     embedder: dict[str, Any] = {"site": None}
     if checkpoint is not None:
         embedder |= {"weights": str(checkpoint), "input": None}
@@ -170,7 +170,7 @@ def _site_config(
 def _recorded(
     config: Config, size_hw: tuple[int, int], crops_per_track: int, resize: Resize, console: Console
 ) -> SiteCrops:
-    """Crops of the tracks that the pipeline finds in the recordings of the site."""
+    """Return crops of the tracks that the pipeline finds in the recordings of the site."""
     with tempfile.TemporaryDirectory() as folder:
         track_with_progress(config, Path(folder), {}, True, console)
         return tracklet_crops(

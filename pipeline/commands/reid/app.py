@@ -1,4 +1,4 @@
-"""`mtmc reid`: which commands there are."""
+"""`mtmc reid`: the list of its commands."""
 
 from __future__ import annotations
 

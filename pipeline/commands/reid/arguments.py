@@ -1,4 +1,4 @@
-"""Options that several commands share."""
+"""Options shared by several commands."""
 
 from __future__ import annotations
 
@@ -30,23 +30,23 @@ InputOption = Annotated[
     str | None,
     typer.Option(
         "--input",
-        help=f"What the pixels of a network of others (.onnx, OpenVINO .xml) are: {', '.join(INPUT_PRESETS)}, or a "
-        "mapping as of embedder.input; without it the configuration's embedder.input, if the configuration names the "
+        help=f"Pixel format of a third-party network (.onnx, OpenVINO .xml): {', '.join(INPUT_PRESETS)}, or a "
+        "mapping as in embedder.input; by default the configuration's embedder.input, if the configuration names the "
         "network.",
         metavar="INPUT",
     ),
 ]
-DeviceOption = Annotated[str, typer.Option(help="cpu, cuda, cuda:1, ...; auto takes a GPU if there is one.")]
+DeviceOption = Annotated[str, typer.Option(help="cpu, cuda, cuda:1, ...; auto uses a GPU if there is one.")]
 
 
 def chosen_model(
     checkpoint: Path | None, text: str | None, configured: EmbedderConfig
 ) -> tuple[Path, NetworkInput | None]:
-    """The file of the embedding model and the input of one of others: of --checkpoint and --input, else of the
-    configuration.
+    """Return the file of the embedding model, and the input of a third-party network: from --checkpoint and --input,
+    otherwise from the configuration.
 
     Raises:
-        InputError: there is no model, or `text` is no input.
+        InputError: there is no model, or `text` is not a valid input.
     """
     stated = None if text is None else parse_network_input("--input", text)
     if checkpoint is not None:
@@ -57,10 +57,10 @@ def chosen_model(
 
 
 def named_values(option: str, texts: Sequence[str] | None, names: Collection[str]) -> dict[str, str]:
-    """Values of [NAME=]VALUE by name, of those in `names`; a VALUE alone is of all.
+    """Return the values of [NAME=]VALUE texts by name; a VALUE without NAME holds for all `names`.
 
     Raises:
-        InputError: a NAME that is not among `names`, or two values of one.
+        InputError: a NAME is not in `names`, or has two values.
     """
     values: dict[str, str] = {}
     for text in texts or ():
@@ -76,12 +76,12 @@ def named_values(option: str, texts: Sequence[str] | None, names: Collection[str
 
 
 def named_folders(options: Sequence[str]) -> dict[str, Path]:
-    """Folders by name of --data NAME=FOLDER; one without a name is called "".
+    """Return the folders of --data NAME=FOLDER by name; the name of a folder without one is "".
 
-    A folder that exists is taken as it stands, also when there is a = in its path.
+    An existing folder is used as it is, even if there is a = in its path.
 
     Raises:
-        InputError: two of one name.
+        InputError: two folders have the same name.
     """
     folders: dict[str, Path] = {}
     for option in options:

@@ -66,8 +66,8 @@ def calibrate(
     left_out: Annotated[
         list[str] | None,
         typer.Option(
-            help="Labelled crops of another place (repeatable): the limits do not depend on it, and how often they "
-            "take two people there for one is printed and stored.",
+            help="Labelled crops of another place (repeatable), which does not affect the limits; their false match "
+            "rate there is printed and stored.",
             metavar="NAME=FOLDER",
         ),
     ] = None,
@@ -75,7 +75,7 @@ def calibrate(
     cameras: Annotated[
         list[str] | None,
         typer.Option(
-            help="With --data: the crops of these cameras only, as c1,c2; NAME=c1,c2 for one of several places.",
+            help="With --data: the crops of these cameras only, such as c1,c2; NAME=c1,c2 for one of several places.",
             metavar="[NAME=]NAMES",
         ),
     ] = None,
@@ -86,8 +86,8 @@ def calibrate(
     checkpoint: Annotated[
         Path | None,
         typer.Option(
-            help="The model, in whose file the result is stored, or in a card beside a network of others; without it "
-            "the configuration's embedder.weights is measured and left as it is."
+            help="The model; the result is stored in its file, or in a card beside a third-party network. By default "
+            "the configuration's embedder.weights is measured and left unchanged."
         ),
     ] = None,
     network_input: InputOption = None,
@@ -97,8 +97,8 @@ def calibrate(
     development_ids: Annotated[
         list[str] | None,
         typer.Option(
-            help="With --data: of its training part, use the identities that training held out; NAME=COUNT for one of "
-            "several places.",
+            help="With --data: how many identities training held out; only these are used, from the training part. "
+            "NAME=COUNT for one of several places.",
             metavar="[NAME=]COUNT",
         ),
     ] = None,
@@ -110,20 +110,20 @@ def calibrate(
         typer.Option(
             min=0,
             max=0.5,
-            help="The same for tracks whose cameras' means were subtracted. What is measured then holds better for "
-            "other footage, so that more can be afforded.",
+            help="The same for tracks from which camera means were subtracted. This limit transfers better to other "
+            "footage, so a higher rate is acceptable.",
         ),
     ] = 0.003,
     plot: Annotated[Path | None, typer.Option(help="Draw both histograms of distances (.png).")] = None,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the figures to this file.")] = None,
     device: DeviceOption = "auto",
 ) -> None:
-    """Find the distances up to which two views are one person, and store them where the pipeline takes them from.
+    """Measure the match limits, up to which two views are one person, and store them where the pipeline reads them.
 
-    From labelled crops: genuine pairs show one person in two cameras. From tracks of a site: impostors are people whom
-    a camera saw at one time, genuine pairs the two halves of a track. The result is kept in the file that --checkpoint
-    or --site names; without either it is only shown. Settings `max_cosine_distance: calibrated` of the tracker, the
-    linker and the second pass use the result.
+    With labelled crops, genuine pairs show one person in two cameras. With tracks of a site, impostor pairs are people
+    whom a camera saw at the same time, and genuine pairs are the two halves of a track. The result is stored in the
+    file of --checkpoint or --site; without either it is only shown. Settings `max_cosine_distance: calibrated` of the
+    tracker, the linker and the second pass use the result.
 
     Example:
 
@@ -228,10 +228,10 @@ def calibrate(
     stored = site
     if checkpoint is not None:
         stored = _store(weights, stated, calibration)
-    console.print(f"Stored in {stored}" if stored else "Stored nowhere: name a file by --checkpoint or --site")
+    console.print(f"Stored in {stored}" if stored else "Stored nowhere: name a file with --checkpoint or --site")
 
 
-# Below, a share of one in a thousand says nothing.
+# With fewer pairs, a rate of one in a thousand means nothing.
 _FEWEST_PAIRS = 20
 
 _Pairs = tuple[Distances, Distances]
@@ -276,7 +276,7 @@ def _count(text: str | None) -> int:
 
 
 def _labelled_crops(data: Path, layout: str, cameras: str | None, development_ids: int, learned: str) -> CropSet:
-    """Crops of people whom the model did not learn; `learned` is the digest of those it did, "" if not known."""
+    """Return crops of people who were not in the training; `learned` is the digest of those who were, "" if unknown."""
     dataset = read_dataset(data, layout)
     crops = dataset.train if development_ids else dataset.people
     if cameras is not None:
@@ -305,7 +305,7 @@ def _labelled_crops(data: Path, layout: str, cameras: str | None, development_id
 
 
 def _labelled_views(model: EmbeddingModel, crops: CropSet, device: str) -> list[Views]:
-    """The crops of each person in each camera, embedded in 32 bit as those of an unknown camera."""
+    """Return the embeddings of each person in each camera, computed in 32 bit as for an unknown camera."""
     if isinstance(model, LoadedModel):
         transform = EvaluationTransform(model.model.config.image_size, model.input_mean, model.input_std)
         chosen = choose_device(device)
@@ -325,7 +325,7 @@ def _labelled_views(model: EmbeddingModel, crops: CropSet, device: str) -> list[
 
 
 def _store(weights: Path, stated: NetworkInput | None, calibration: Calibration) -> Path:
-    """Put the calibration into the card of a checkpoint, or beside a network of others; returns which file that is."""
+    """Store the calibration in the card of a checkpoint, or beside a third-party network; return the file."""
     if stated is not None and is_foreign(weights):
         return write_network_card(weights, stated, {CARD_KEY: calibration.to_dict()})
     _, card = read_card(weights)
@@ -334,7 +334,7 @@ def _store(weights: Path, stated: NetworkInput | None, calibration: Calibration)
 
 
 def _site_views(folders: Sequence[Path], expected_hash: str | None) -> list[Views]:
-    """The tracks of finished runs; tracks of one camera that overlap in time are two people."""
+    """Return the tracks of finished runs; tracks of one camera that overlap in time are two people."""
     views: list[Views] = []
     hashes: dict[str, Path] = {}
     for folder in folders:
@@ -380,7 +380,7 @@ def _rows(calibration: Calibration) -> dict[str, MatchThreshold]:
 
 
 def _table(calibration: Calibration) -> Table:
-    table = Table(title="One person up to a cosine distance")
+    table = Table(title="Match limits: one person up to a cosine distance")
     for column in ("of", "distance", "false matches", "missed matches", "equal error rate", "pairs"):
         table.add_column(column, justify="left" if column == "of" else "right")
     for name, limit in _rows(calibration).items():
@@ -396,7 +396,7 @@ def _table(calibration: Calibration) -> Table:
 
 
 def _table_of_places(calibration: Calibration) -> Table:
-    """One row a place: its false match rates."""
+    """Return the false match rates, one row per place."""
     table = Table(title="False matches at each place")
     table.add_column("place", no_wrap=True)
     for name in _rows(calibration):

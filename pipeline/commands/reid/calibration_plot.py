@@ -1,4 +1,4 @@
-"""The distances of genuine and of impostor pairs as two histograms, with the threshold between them."""
+"""Plots the distances of genuine and of impostor pairs as two histograms, with the match limit between them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _BINS = 60
 
 
 def plot_distances(path: Path, kinds: Mapping[str, tuple[Distances, Distances, MatchThreshold]]) -> None:
-    """Write a picture with one panel a kind of pair: (genuine distances, impostor distances, threshold)."""
+    """Write a picture with one panel per kind of pair: (genuine distances, impostor distances, threshold)."""
     figure = Figure(figsize=(5.5 * len(kinds), 3.6), layout="constrained")
     FigureCanvasAgg(figure)
     panels = np.atleast_1d(figure.subplots(1, len(kinds)))

@@ -1,4 +1,4 @@
-"""Labelled crops from recordings with known identities, in the plain layout of `reid.datasets`."""
+"""Cuts labelled crops out of recordings with known identities, in the plain layout of `reid.datasets`."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ class CropRules:
     """Which boxes become crops.
 
     Attributes:
-        interval_s: least time between two crops of a person in a camera.
-        height_min_px: boxes that are lower inside the image are left out.
-        overlap_max: boxes of which another box covers a greater share are left out.
+        interval_s: shortest time between two crops of a person in a camera.
+        height_min_px: boxes with a smaller height inside the picture are left out.
+        overlap_max: boxes covered by another box by more than this share are left out.
     """
 
     interval_s: float = 1.0
@@ -37,9 +37,9 @@ def write_crops(
     """Write the boxes of one camera as `PPPP_cC_KK.jpg`; ids become person ids.
 
     Args:
-        frames: of the camera, with images.
+        frames: frames of the camera, with images.
         boxes: in pixels of those images.
-        folder: exists.
+        folder: an existing folder.
         camera_number: C of the names.
 
     Returns:
@@ -59,7 +59,7 @@ def write_crops(
         for person, (left, top, right, bottom) in zip(
             here.ids[good].tolist(), corners[good].tolist(), strict=True
         ):
-            # half a millisecond, so that rounded times of frames do not stretch the interval by a frame
+            # minus half a millisecond, so that rounded times of frames do not lengthen the interval by a frame
             if frame.time_s - last_time_s.get(person, -np.inf) < rules.interval_s - 0.0005:
                 continue
             last_time_s[person] = frame.time_s

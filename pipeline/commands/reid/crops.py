@@ -19,7 +19,7 @@ from pipeline.sources.open import open_source
 def crops(
     video: Annotated[
         list[str],
-        typer.Option(help="Recording of a camera; once for each. The first becomes c1.", metavar="CAMERA=FILE"),
+        typer.Option(help="Recording of a camera; once per camera. The first becomes c1.", metavar="CAMERA=FILE"),
     ],
     output: Annotated[Path, typer.Option(help="Folder for the crops; new or empty.")],
     ground_truth: Annotated[
@@ -33,17 +33,17 @@ def crops(
     ] = None,
     trajectories: Annotated[
         Path | None,
-        typer.Option("--trajectories", "-t", help="Or trajectories.csv of a run whose ids somebody has checked."),
+        typer.Option("--trajectories", "-t", help="Or trajectories.csv of a run with verified ids."),
     ] = None,
     interval_s: Annotated[
         float, typer.Option(min=0, help="Seconds between two crops of a person in a camera.")
     ] = 1.0,
-    height_min_px: Annotated[float, typer.Option(min=1, help="Leave out lower boxes.")] = 64.0,
+    height_min_px: Annotated[float, typer.Option(min=1, help="Leave out boxes with a smaller height.")] = 64.0,
     overlap_max: Annotated[
-        float, typer.Option(min=0, max=1, help="Leave out boxes of which another covers more than this share.")
+        float, typer.Option(min=0, max=1, help="Leave out boxes covered by another by more than this share.")
     ] = 0.4,
 ) -> None:
-    """Cut labelled crops out of recordings: a data set for evaluate, calibrate or train from one's own cameras.
+    """Cut labelled crops out of recordings: a data set from your own cameras for evaluate, calibrate or train.
 
     Example:
 

@@ -55,37 +55,37 @@ def evaluate(
     checkpoint: Annotated[
         Path | None,
         typer.Option(
-            help="A checkpoint of this project, an export of one, or a network of others; the one that comes with it "
-            "otherwise."
+            help="A checkpoint of this project, an export of one, or a third-party network; by default the model that "
+            "comes with the project."
         ),
     ] = None,
     network_input: InputOption = None,
     cameras: Annotated[
-        str | None, typer.Option(help="Use the crops of these cameras only, as c3,c4.", metavar="NAMES")
+        str | None, typer.Option(help="Use the crops of these cameras only, such as c3,c4.", metavar="NAMES")
     ] = None,
     rows: Annotated[
         CameraRows,
         typer.Option(
-            help="Side information of each camera: the row of its own name, the row trained for unknown cameras, the "
-            "mean of all rows, a wrong one (the next camera's), or none."
+            help="SIE row of each camera: the row of its own name, the row trained for unknown cameras, the mean of "
+            "all rows, a wrong one (the next camera's), or none."
         ),
     ] = CameraRows.OWN,
     site: Annotated[
         Path | None,
         typer.Option(
-            help="Site file of `adapt`: its cameras get their learned rows, and their mean features are subtracted "
-            "if it has any.",
+            help="Site file of `adapt`: its cameras get their learned rows, and their camera means are subtracted if "
+            "it has any.",
             metavar="FILE",
         ),
     ] = None,
     centre_cameras: Annotated[
         bool,
         typer.Option(
-            "--centre-cameras", help="Subtract each camera's mean feature before comparing; needs no labels."
+            "--centre-cameras", help="Subtract each camera's mean embedding before comparing; needs no labels."
         ),
     ] = False,
     rerank: Annotated[
-        bool, typer.Option("--rerank", help="Print the figures after k-reciprocal re-ranking, too.")
+        bool, typer.Option("--rerank", help="Also print the figures after k-reciprocal re-ranking.")
     ] = False,
     k1: Annotated[int, typer.Option(min=1, help="Re-ranking: neighbours that may be reciprocal.")] = 20,
     k2: Annotated[int, typer.Option(min=1, help="Re-ranking: crops over which encodings are averaged.")] = 6,
@@ -95,7 +95,7 @@ def evaluate(
     peer: Annotated[
         list[str] | None,
         typer.Option(
-            help="Another network (OpenVINO .xml or .onnx), measured on the same crops. INPUT is as of --input. "
+            help="Another network (OpenVINO .xml or .onnx), measured on the same crops. INPUT as in --input. "
             "Repeatable.",
             metavar="NAME=FILE,INPUT",
         ),
@@ -105,29 +105,31 @@ def evaluate(
     ] = None,
     ranked_list_file: Annotated[
         Path | None,
-        typer.Option("--ranked-lists", help="Draw queries and what they find to this file.", metavar="FILE.png"),
+        typer.Option(
+            "--ranked-lists", help="Draw queries and their ranked matches to this file.", metavar="FILE.png"
+        ),
     ] = None,
     ranked_count: Annotated[int, typer.Option(min=1, help="Queries in that picture.")] = 8,
     attention_file: Annotated[
         Path | None,
-        typer.Option("--attention", help="Draw where the model looks to this file.", metavar="FILE.png"),
+        typer.Option("--attention", help="Draw attention maps of the model to this file.", metavar="FILE.png"),
     ] = None,
     attention_count: Annotated[int, typer.Option(min=1, help="Crops in that picture.")] = 8,
-    batch: Annotated[int, typer.Option(min=1, help="Crops at once.")] = 64,
+    batch: Annotated[int, typer.Option(min=1, help="Crops per batch.")] = 64,
     half: Annotated[
         bool,
         typer.Option(
             "--half",
-            help="Compute exports, and networks of others with --checkpoint, in half precision where the processor "
-            "can, as the pipeline does; otherwise all is computed in 32 bit.",
+            help="Compute exports, and third-party networks of --checkpoint, in half precision where the processor "
+            "can, as the pipeline does; otherwise in 32 bit.",
         ),
     ] = False,
     device: DeviceOption = "auto",
 ) -> None:
     """Measure mAP, CMC and mINP: every query is searched among the crops of other cameras.
 
-    Figures are given for all crops, for each camera's queries in each other camera, and for each two cameras as the
-    mean of both directions. In a folder without queries every crop is a query once.
+    Figures are given for all crops, for the queries of each camera in each other camera, and for every two cameras as
+    the mean of both directions. In a folder without queries, every crop is a query once.
 
     Example:
 
@@ -234,7 +236,7 @@ def evaluate(
 
 
 def _load(path: Path, rows: CameraRows, site: Site | None, cameras: Sequence[str]) -> LoadedModel:
-    """The model with the wished rows for `cameras`."""
+    """Return the model with the requested rows for `cameras`."""
     loaded = load_checkpoint(path)
     if site is None:
         return with_camera_rows(loaded, rows, cameras)
@@ -246,7 +248,7 @@ def _load(path: Path, rows: CameraRows, site: Site | None, cameras: Sequence[str
 def _check_options(
     path: Path, rows: CameraRows, site: Path | None, attention_file: Path | None, *, takes_site: bool
 ) -> None:
-    """InputError for options that change or look into a network that is not a checkpoint."""
+    """Raise InputError for options that only a checkpoint can fulfil."""
     for option, given in (
         (f"--rows {rows}", rows is not CameraRows.OWN),
         ("--site", site is not None and not takes_site),
@@ -257,7 +259,7 @@ def _check_options(
 
 
 def _export_notes(header: ModelHeader, cameras: Sequence[str]) -> list[str]:
-    """What a user should know of the rows that an exported network uses."""
+    """Return notes on the rows that an exported network uses."""
     notes = ["The viewpoint of every crop is taken as unknown."] if header.views > 1 else []
     strangers = [name for name in cameras if name not in header.camera_names]
     if header.cameras and strangers:
@@ -267,7 +269,7 @@ def _export_notes(header: ModelHeader, cameras: Sequence[str]) -> list[str]:
 
 
 def _notes(loaded: LoadedModel, rows: CameraRows, site: Site | None, cameras: Sequence[str]) -> list[str]:
-    """Which row each camera was given, where that goes by name."""
+    """Return notes on the row of each camera, where rows are chosen by name."""
     if rows is not CameraRows.OWN or not loaded.camera_names:
         return []
     of_site = [name for name in cameras if site is not None and name in site.camera_names]
@@ -288,7 +290,7 @@ def _notes(loaded: LoadedModel, rows: CameraRows, site: Site | None, cameras: Se
 
 
 def _draws(dataset: ReidDataset, cameras: str | None, data: Path) -> list[tuple[CropSet, CropSet]]:
-    """Query and gallery of each repetition of the protocol, only of the cameras that were named."""
+    """Return query and gallery of each repetition of the protocol, restricted to the named cameras."""
     draws = list(dataset.draws) or [(dataset.query, dataset.gallery)]
     if cameras is None:
         return draws
@@ -326,7 +328,7 @@ def _centred(
     embed: Callable[[CropSet], NDArray[Any]],
     means: Mapping[str, NDArray[np.float32]] | None,
 ) -> NDArray[np.float32]:
-    """Features minus `means`, or minus their own camera's mean if that is None."""
+    """Return features minus `means`, or minus the mean of their own camera if that is None."""
     features = embed(crops)
     return centred_features(crops, features, camera_means(crops, features) if means is None else means)
 

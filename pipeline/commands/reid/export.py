@@ -32,23 +32,25 @@ def export(
     output: Annotated[
         Path, typer.Option(help="File to write: .onnx, .xml (OpenVINO, with a .bin beside it) or .engine.")
     ],
-    format: Annotated[Format, typer.Option(help="Library that is to compute it.")] = "openvino",
-    precision: Annotated[Precision, typer.Option(help="Of its numbers; int8 is calibrated with crops.")] = "fp32",
+    format: Annotated[Format, typer.Option(help="Library that will compute it.")] = "openvino",
+    precision: Annotated[
+        Precision, typer.Option(help="Numeric precision; int8 is calibrated with crops.")
+    ] = "fp32",
     checkpoint: Annotated[
-        Path | None, typer.Option(help="The model; without it the configuration's embedder.weights.")
+        Path | None, typer.Option(help="The model; by default the configuration's embedder.weights.")
     ] = None,
     data: Annotated[
         Path | None,
-        typer.Option(help="Folder of labelled crops to calibrate and compare with; without it the demo scene's."),
+        typer.Option(help="Folder of labelled crops to calibrate and compare with; by default the demo scene's."),
     ] = None,
     layout: LayoutOption = "auto",
-    crops: Annotated[int, typer.Option(min=1, help="How many of them, evenly spaced.")] = 128,
+    crops: Annotated[int, typer.Option(min=1, help="Number of crops to use, evenly spaced.")] = 128,
 ) -> None:
-    """Write a checkpoint as a network that another library computes, and compare both on the same crops.
+    """Export a checkpoint to a network that another library computes, and compare both on the same crops.
 
-    A network in 16 or 32 bit is only written if the cosine between its feature and torch's is at least .999 for every
-    crop. The features of an int8 network cannot be compared with others: the crops of every second person calibrate
-    it, and what it loses in mAP on those of the others is printed.
+    A network in 16 or 32 bit is only written if the cosine similarity between its embedding and torch's is at least
+    .999 for every crop. The embeddings of an int8 network cannot be compared with others: the crops of every second
+    person calibrate it, and its loss of mAP on the crops of the other people is printed.
 
     Example: `mtmc reid export --format onnx --precision fp16 --output embedder.onnx`
     """
@@ -66,7 +68,7 @@ def export(
     with tempfile.TemporaryDirectory(dir=output.parent) as folder:
         written = Path(folder) / output.name
         _write(loaded, written, format, precision, calibrating)
-        # What the file computes, not what bfloat16 of this processor makes of it; only an engine needs a GPU for that.
+        # In the precision of the file, not in bfloat16 of this processor; only an engine needs a GPU for that.
         device = "cuda" if format == "tensorrt" else "cpu"
         backend = build_backend(load_export(written), device=device, half=False)
         check = check_export(loaded, backend, compared)

@@ -1,4 +1,4 @@
-"""Files that a command writes at the end of its work: whether that will be possible is seen before it."""
+"""Checks before a command starts its work that it can write its output files at the end."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 
 
 def prepare_output(path: Path | None, suffixes: Sequence[str] = ()) -> None:
-    """Make the folder of `path`, if one was given, and see that a file can be written there.
+    """Create the folder of `path`, if one was given, and check that a file can be written there.
 
     Args:
-        suffixes: with which the name may end; empty for any.
+        suffixes: allowed ends of the name; empty for any.
 
     Raises:
-        InputError: it cannot; names the path and why.
+        InputError: the file cannot be written; the message names the path and the reason.
     """
     if path is None:
         return

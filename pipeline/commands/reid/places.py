@@ -38,35 +38,36 @@ MEAN = "mean"
 
 def leave_places_out(
     config: Annotated[Path, typer.Option(help="YAML file of a training with data.sets.")],
-    data: Annotated[list[str], typer.Option(help="Folder of each of data.sets, repeated.", metavar="NAME=FOLDER")],
-    output: Annotated[Path, typer.Option(help="Folder for the runs, one a place, and places.json.")],
+    data: Annotated[
+        list[str], typer.Option(help="Folder for each of data.sets, repeated.", metavar="NAME=FOLDER")
+    ],
+    output: Annotated[Path, typer.Option(help="Folder for the runs, one per place, and places.json.")],
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", "-s", help="One setting of the configuration.", metavar="KEY=VALUE"),
     ] = None,
     init: Annotated[
-        str | None, typer.Option(help="Weights to start from, as of `train`; a checkpoint is measured, too.")
+        str | None, typer.Option(help="Weights to start from, as in `train`; a checkpoint is also measured.")
     ] = None,
     teacher: Annotated[
-        list[str] | None, typer.Option(help="Network to learn from, as of `train`.", metavar="FILE[,INPUT]")
+        list[str] | None, typer.Option(help="Network to learn from, as in `train`.", metavar="FILE[,INPUT]")
     ] = None,
     place: Annotated[
         list[str] | None,
         typer.Option(
-            help="Leave out this one of data.sets; may be repeated. Otherwise each in turn.", metavar="NAME"
+            help="Leave out this one of data.sets; may be repeated. By default each in turn.", metavar="NAME"
         ),
     ] = None,
     peer: Annotated[
         list[str] | None,
         typer.Option(help="Another network, measured at the same places. Repeatable.", metavar="NAME=FILE,INPUT"),
     ] = None,
-    people: Annotated[int, typer.Option(min=2, help="Measure with up to this many people of a place.")] = 300,
+    people: Annotated[int, typer.Option(min=2, help="Measure with at most this many people of a place.")] = 300,
     device: DeviceOption = "auto",
 ) -> None:
-    """Train without a place and measure on it, for every place: the figures to choose a recipe by.
+    """Train without one place and measure on it, for every place: the figures for choosing a recipe.
 
-    Crops have the side information of an unknown camera. Runs that were stopped go on when the same command is given
-    again.
+    Crops are embedded as those of an unknown camera. Stopped runs continue when the same command is given again.
 
     Example:
 
@@ -134,7 +135,7 @@ def leave_places_out(
 
 
 def _table(figures: dict[str, dict[str, PlaceFigures]]) -> Table:
-    """One row a network: rank-1 / mAP at each place, over all crops and between cameras."""
+    """Return a table with one row per network: rank-1 / mAP at each place, over all crops and between cameras."""
     table = Table(title="rank-1 / mAP in %, unknown cameras: all | between cameras", title_justify="left")
     table.add_column("network")
     names = list(next(iter(figures.values())))

@@ -37,19 +37,23 @@ from reid.training.trainer import CHECKPOINT_NAME
 
 DEMO = PROJECT_ROOT / "configs" / "demo.yaml"
 _TRIAL_BATCHES = 20
-_RESERVE = 0.8  # of the time is planned; progress is measured once, and machines change their pace
+_RESERVE = 0.8  # share of the time that is planned; speed is measured once, and may change
 
 
 def pack_crops(
     config: Annotated[
         list[Path], typer.Option(help="Training configuration whose data.sets are packed; repeatable.")
     ],
-    data: Annotated[list[str], typer.Option(help="Folder of each of data.sets, repeated.", metavar="NAME=FOLDER")],
-    output: Annotated[Path, typer.Option(help="Folder for NAME.zip of each.")],
-    size: Annotated[str, typer.Option(help="Crops are made as small as this, height x width.")] = "128x64",
-    max_mb: Annotated[float, typer.Option(min=1, help="All files together; decides the JPEG quality.")] = 40,
+    data: Annotated[
+        list[str], typer.Option(help="Folder for each of data.sets, repeated.", metavar="NAME=FOLDER")
+    ],
+    output: Annotated[Path, typer.Option(help="Folder for NAME.zip of each set.")],
+    size: Annotated[str, typer.Option(help="Size to which crops are reduced, height x width.")] = "128x64",
+    max_mb: Annotated[
+        float, typer.Option(min=1, help="Limit for all files together; decides the JPEG quality.")
+    ] = 40,
 ) -> None:
-    """Make data sets small, to take to another machine: `recipe` reads them there."""
+    """Reduce the size of data sets, to take them to another machine: `recipe` reads them there."""
     folders = named_folders(data)
     sets: dict[str, CropSet] = {}
     for path in config:
@@ -75,10 +79,10 @@ def recipe(
     ],
     packed: Annotated[Path, typer.Option(help="Folder of `pack`.")],
     output: Annotated[Path, typer.Option(help="Folder for NAME.safetensors of each line and report.json.")],
-    minutes: Annotated[float, typer.Option(min=0.01, help="For all trainings together.")] = 8,
-    init: Annotated[str | None, typer.Option(help="Weights to start from, as of `train`.")] = None,
+    minutes: Annotated[float, typer.Option(min=0.01, help="Time for all trainings together.")] = 8,
+    init: Annotated[str | None, typer.Option(help="Weights to start from, as in `train`.")] = None,
     teacher: Annotated[
-        list[str] | None, typer.Option(help="Network to learn from, as of `train`.", metavar="FILE[,INPUT]")
+        list[str] | None, typer.Option(help="Network to learn from, as in `train`.", metavar="FILE[,INPUT]")
     ] = None,
     settings: Annotated[
         list[str] | None,
@@ -92,10 +96,10 @@ def recipe(
     ] = DEMO,
     device: DeviceOption = "auto",
 ) -> None:
-    """Train in a given time, then measure how many crops a second the results embed.
+    """Train in a given time, then measure how many crops per second the results embed.
 
-    Each training is tried for some batches first; as many epochs as fit are then run. What cannot be measured on
-    this machine is said in the report.
+    Each training is first tried for some batches; then it runs for as many epochs as fit. The report says what cannot
+    be measured on this machine.
     """
     where, console = choose_device(device), Console()
     report: dict[str, Any] = {"processor": processor_name(where), "torch": torch.__version__, "lines": {}}
@@ -162,9 +166,10 @@ def _fitted(
     budget_s: float,
     began_s: float,
 ) -> tuple[TrainingConfig, float]:
-    """The configuration with as many epochs as fit, and seconds a batch, both by a trial of some batches.
+    """Return the configuration with as many epochs as fit, and the seconds per batch, both from a trial of some
+    batches.
 
-    What the trial decoded and embedded stays in `folder`, where the training is to run.
+    What the trial decoded and embedded stays in `folder`, where the training will run.
     """
     times: list[float] = []
 
@@ -185,7 +190,7 @@ def _fitted(
             on_iteration=enough,
         )
     (folder / STATE_NAME).unlink()
-    half = len(times) // 2  # the first batches wait for kernels to be chosen
+    half = len(times) // 2  # the first batches wait for the choice of kernels
     batch_s = (times[-1] - times[half]) / max(len(times) - 1 - half, 1)
     left_s = _RESERVE * budget_s - (time.monotonic() - began_s)
     per_epoch = config.schedule.batches_per_epoch or _TRIAL_BATCHES
@@ -201,7 +206,8 @@ def _fitted(
 
 
 def _whole_run(weights: Path, scene: Path, device: torch.device, folder: Path) -> dict[str, Any]:
-    """Speed of the pipeline on a scene, as `mtmc benchmark speed` measures it; "left_out" where it cannot."""
+    """Return the speed of the pipeline on a scene, as `mtmc benchmark speed` measures it; "left_out" says why there is
+    none."""
     missing = [name for name in ("ultralytics", "av") if find_spec(name) is None]
     if missing:
         return {"left_out": f"this machine lacks the packages {' and '.join(missing)}"}

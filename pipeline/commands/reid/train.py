@@ -31,7 +31,7 @@ def train(
     settings: Annotated[
         list[str] | None,
         typer.Option(
-            "--set", "-s", help="One setting of the configuration, as model.jigsaw=true.", metavar="KEY=VALUE"
+            "--set", "-s", help="One setting of the configuration, such as model.jigsaw=true.", metavar="KEY=VALUE"
         ),
     ] = None,
     init: Annotated[
@@ -45,22 +45,22 @@ def train(
     teacher: Annotated[
         list[str] | None,
         typer.Option(
-            help="Network to learn from beside the identities, may be repeated: a checkpoint of this project, or an "
+            help="Network to learn from besides the identities, may be repeated: a checkpoint of this project, or an "
             "OpenVINO or ONNX network, with its input unless that is bgr255.",
             metavar="FILE[,INPUT]",
         ),
     ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --output.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue the run in --output.")] = False,
     device: DeviceOption = "auto",
 ) -> None:
-    """Train a model; a run that was stopped, or killed at any moment, goes on with --resume.
+    """Train a model; --resume continues a run that was stopped, or killed at any moment.
 
     Example:
 
         mtmc reid train --config configs/reid/vit_small_128x64.yaml --data crops --output runs/reid
         --init timm:vit_small_patch16_224.dino --set schedule.epochs=20
 
-    On several GPUs: torchrun --nproc-per-node 4 -m reid train ... (the same batch is then shared by four processes).
+    On several GPUs: torchrun --nproc-per-node 4 -m reid train ... (the four processes then share the same batch).
     """
     with joined_processes(choose_device(device)) as (processes, own_device):
         run_training(

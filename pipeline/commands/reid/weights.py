@@ -1,4 +1,4 @@
-"""`mtmc reid strip`, `convert` and `start`: weights files from one form into another."""
+"""`mtmc reid strip`, `convert` and `start`: convert weights files."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ def strip(
         bool,
         typer.Option(
             "--global-only",
-            help="Leave out the jigsaw and its local features: an embedding of a fifth of the length.",
+            help="Leave out the jigsaw and its local features; the embedding has a fifth of the length then.",
         ),
     ] = False,
 ) -> None:
-    """Keep of a trained checkpoint what inference uses, in half precision: the file to give to others."""
+    """Reduce a trained checkpoint to what inference uses, in half precision: the file for distribution."""
     prepare_output(output, (".safetensors",))
     loaded = load_checkpoint(source)
     if global_only and not loaded.model.config.jpm:
@@ -55,9 +55,9 @@ def convert(
     source: Annotated[Path, typer.Argument(help="State dict of the official TransReID code (.pth).")],
     output: Annotated[Path, typer.Argument(help="Checkpoint of this project to write (.safetensors).")],
     cameras: Annotated[
-        str | None, typer.Option(help="Names for the rows of its camera table, in order, as c1,c2,c3.")
+        str | None, typer.Option(help="Names for the rows of its camera table, in order, such as c1,c2,c3.")
     ] = None,
-    image_size: Annotated[str | None, typer.Option(help="Input height x width, as 256x128.")] = None,
+    image_size: Annotated[str | None, typer.Option(help="Input height x width, such as 256x128.")] = None,
     stride: Annotated[int | None, typer.Option(help="Step between patches in pixels.")] = None,
     views: Annotated[int | None, typer.Option(help="Number of viewpoints in its side information.")] = None,
     shift: Annotated[int, typer.Option(help="SHIFT_NUM of its configuration: 5 for persons, 8 for vehicles.")] = 5,
@@ -66,11 +66,11 @@ def convert(
     ] = _numbers_text(INPUT_MEAN),
     std: Annotated[str, typer.Option(help="INPUT.PIXEL_STD of its configuration.")] = _numbers_text(INPUT_STD),
 ) -> None:
-    """Turn an official TransReID state dict into a checkpoint that the pipeline loads.
+    """Convert an official TransReID state dict to a checkpoint that the pipeline loads.
 
-    Architecture, image size and stride are read from the tensors' shapes; where shapes leave a choice, the
-    message lists the candidates. Viewpoints are named v0, v1, ... The vehicle models with DeiT's weights need
-    --shift 8 --mean 0.485,0.456,0.406 --std 0.229,0.224,0.225.
+    Architecture, image size and stride are read from the shapes of the tensors; if shapes are ambiguous, the message
+    lists the candidates. Viewpoints are named v0, v1, ... The vehicle models with DeiT's weights need --shift 8 --mean
+    0.485,0.456,0.406 --std 0.229,0.224,0.225.
     """
     prepare_output(output, (".safetensors",))
     input_mean, input_std = _rgb("--mean", mean), _rgb("--std", std)
@@ -108,11 +108,11 @@ def start(
     blocks: Annotated[int, typer.Option(min=1, help="Transformer blocks on top of that network.")] = 4,
     width: Annotated[int, typer.Option(min=1, help="Length of a token, and of the embedding.")] = 384,
     heads: Annotated[int, typer.Option(min=1, help="Attention heads of a block; they divide the width.")] = 6,
-    seed: Annotated[int, typer.Option(min=0, help="Of what is random: the blocks but for their last layers.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the random blocks, whose last layers are zero.")] = 0,
 ) -> None:
-    """Put a transformer that adds nothing yet on top of a convolutional network of others: a start for `train --init`.
+    """Add a transformer that does nothing yet to a third-party convolutional network: a start for `train --init`.
 
-    Its embeddings are as good as the network's own, and training goes on from there.
+    Its embeddings are as good as those of the network, and training continues from there.
     """
     prepare_output(output, (".safetensors",))
     torch.manual_seed(seed)
@@ -120,8 +120,8 @@ def start(
     save_checkpoint(output, model, card={"made_from": source.name})
     size = model.config.image_size
     print(
-        f"wrote {output}: the trunk of {source.stem} and {blocks} quiet blocks of width {width}, for crops of "
-        f"{size[0]}x{size[1]} (height x width)"
+        f"wrote {output}: the trunk of {source.stem} and {blocks} blocks of width {width} that do nothing yet, for "
+        f"crops of {size[0]}x{size[1]} (height x width)"
     )
 
 

@@ -1,1 +1,1 @@
-"""Live cameras: connecting, decoding, reconnecting, the newest frame of each."""
+"""Live cameras: connect, decode, reconnect, and provide the newest frame of each."""

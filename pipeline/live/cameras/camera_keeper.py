@@ -13,15 +13,15 @@ from pipeline.live.cameras.reader import Reader
 from pipeline.live.cameras.retry import RetrySchedule, RetryTimes
 from pipeline.live.telling.status import CameraState
 
-# FFmpeg's own limit for opening should end a try; a reader that is not back so much later hangs.
+# FFmpeg's own limit should end an attempt to open; a reader that has not returned this much later hangs.
 _OPEN_GRACE_S = 2.0
-# Packets come, but no picture: it is not only a long way to the next key frame.
+# If packets arrive without a picture for this long, the cause is not just a distant key frame.
 _FIRST_PICTURE_S = 15.0
-# A camera that was up and has shown nothing for so long, and for so many of its frame periods, is not up; long before
-# anything is given up.
+# A camera that was up counts as stalled after this time, and this number of its frame periods, without a picture. Its
+# connection is given up much later.
 _QUIET_S = 1.2
 _QUIET_PERIODS = 4
-# So many readers of one camera may hang at a time.
+# Maximum number of hanging readers of one camera.
 _MAX_HANGING = 8
 
 _log = logging.getLogger(__name__)
@@ -32,7 +32,7 @@ class KeeperSettings:
     """See `live` in configs/default.yaml.
 
     Attributes:
-        ends: the source is a file, whose end is no fault.
+        ends: whether the source is a file, whose end is not a fault.
     """
 
     retry: RetryTimes
@@ -42,11 +42,11 @@ class KeeperSettings:
 
 
 class CameraKeeper:
-    """`tick` is called many times a second and never waits.
+    """Supervises one camera; `tick` is called many times a second and never blocks.
 
     Args:
         start_reader: starts a connection in a thread of its own.
-        on_down: told when frames of the camera are not to be expected any more.
+        on_down: called when no more frames of the camera are expected.
     """
 
     def __init__(
@@ -69,11 +69,11 @@ class CameraKeeper:
 
     @property
     def ended(self) -> bool:
-        """A file that was played to its end."""
+        """Whether the camera is a file that was played to its end."""
         return self._record.state is CameraState.ENDED
 
     def tick(self, now_s: float) -> None:
-        """Do what is due at this moment of the monotonic clock."""
+        """Do what is due at `now_s` on the monotonic clock."""
         if self.ended:
             return
         self._hanging = [reader for reader in self._hanging if reader.alive]
@@ -89,7 +89,7 @@ class CameraKeeper:
             self._watch(self._reader, now_s)
 
     def stop(self) -> list[Reader]:
-        """End; the readers that may still be alive."""
+        """Stop, and return the readers that may still be alive."""
         if self._reader is not None:
             self._leave(self._reader)
         self._on_down()
@@ -150,7 +150,7 @@ class CameraKeeper:
         self._tell(state, problem)
 
     def _tell(self, state: CameraState, text: str) -> None:
-        """Log a state when it is news: a camera that is away for days is told once."""
+        """Log a state if it is new, so that a camera that is away for days is logged once."""
         news = (state, text.partition(" for ")[0])
         if news != self._told:
             self._told = news

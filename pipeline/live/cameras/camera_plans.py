@@ -1,4 +1,4 @@
-"""From the cameras of the configuration to how each is opened; the only place where passwords are read."""
+"""Plans how the cameras of the configuration are opened; the only place that reads their passwords."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from pipeline.live.cameras.fleet import CameraPlan
 from pipeline.live.cameras.stream import AvOpener, StreamOptions
 from pipeline.sources.video import is_video_name
 
-# Any size serves to see whether a homography can be inverted.
+# Any size is suitable to check whether a homography can be inverted.
 _SOME_SIZE_WH = (1280, 720)
 
 
 def camera_plans(config: Config, *, simulate_live: bool, redact: Redactor) -> list[CameraPlan]:
-    """How each camera is opened; its secrets are made known to `redact`.
+    """Return how each camera is opened, and register its secrets with `redact`.
 
     Raises:
-        InputError: there is no camera, a file without `simulate_live`, or something that cannot be watched.
+        InputError: there is no camera, a file is given without `simulate_live`, or a source cannot be used.
     """
     if not config.cameras:
         raise InputError("there is no camera: name some in the configuration (cameras)")
@@ -43,7 +43,7 @@ def camera_plans(config: Config, *, simulate_live: bool, redact: Redactor) -> li
 
 
 def crops_of(cameras: Sequence[CameraConfig]) -> dict[str, tuple[int, int, int, int] | None]:
-    """The part of each camera's picture that counts."""
+    """Return the part of each camera's picture that is used: left, top, right, bottom in px; None for all of it."""
     crops: dict[str, tuple[int, int, int, int] | None] = {}
     for camera in cameras:
         if camera.crop_xyxy_px is None:
@@ -66,7 +66,7 @@ def _check(camera: CameraConfig, simulate_live: bool) -> None:
     path = Path(camera.source)
     if not simulate_live:
         raise InputError(
-            f"camera {camera.name}: {camera.source} is no live stream; --simulate-live plays files at their own "
+            f"camera {camera.name}: {camera.source} is not a live stream; --simulate-live plays files at their own "
             "speed, and `mtmc track` tracks them without losing a frame"
         )
     if not path.is_file() or not is_video_name(path):

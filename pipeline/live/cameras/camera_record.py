@@ -1,4 +1,4 @@
-"""What is counted about one camera; written by its readers and the detector, read by the status."""
+"""Counters of one camera: written by its readers and the detector, read by the status."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from pipeline.live.cameras.frame_board import LiveFrame
 from pipeline.live.host_clock import LiveClock
 from pipeline.live.telling.status import CameraState, CameraStatus, TimestampSource
 
-# Frames per second are counted over so long.
+# Window over which frames per second are counted.
 _RATE_WINDOW_S = 5.0
-# The first frames of a connection may come all at once.
+# Shortest window, because the first frames of a connection may arrive all at once.
 _LEAST_RATE_WINDOW_S = 1.0
-# A stream whose times jump all the time says so once in so long.
+# Shortest time between two log messages about time jumps of a stream.
 _TELL_JUMPS_S = 60.0
 
 _log = logging.getLogger(__name__)
@@ -40,7 +40,7 @@ class CameraRecord:
         self._corrected = False
         self._people = 0
         self._problem = ""
-        self._newest: tuple[float, float] | None = None  # age at arrival, arrival
+        self._newest: tuple[float, float] | None = None  # (age at arrival, arrival)
         self._source: TimestampSource | None = None
         self._offset_s: float | None = None
         self._size_wh: tuple[int, int] | None = None
@@ -48,16 +48,16 @@ class CameraRecord:
 
     @property
     def state(self) -> CameraState:
-        """What the camera does at the moment."""
+        """The current state of the camera."""
         return self._state
 
     @property
     def problem(self) -> str:
-        """The last one, in words; '' if there was none since the camera came up."""
+        """Description of the last problem; empty if there was none since the camera came up."""
         return self._problem
 
     def set_state(self, state: CameraState, problem: str | None = None) -> None:
-        """A new state; `problem` None keeps the text, '' clears it."""
+        """Set the state; `problem` None keeps the text, an empty one clears it."""
         with self._lock:
             self._state = state
             if problem is not None:
@@ -66,12 +66,12 @@ class CameraRecord:
                 self._people = 0
 
     def packet(self) -> None:
-        """A packet came."""
+        """Count a received packet."""
         with self._lock:
             self._received += 1
 
     def frame(self, frame: LiveFrame, offset_s: float | None, jumped: bool) -> None:
-        """A frame was decoded."""
+        """Count a decoded frame, and keep its times and size."""
         with self._lock:
             self._decoded += 1
             self._arrivals.append(frame.arrived_s)
@@ -83,11 +83,11 @@ class CameraRecord:
         self._tell_clock(frame, offset_s, jumped)
 
     def _tell_clock(self, frame: LiveFrame, offset_s: float | None, jumped: bool) -> None:
-        """Log what changes about the camera's clock; from the thread that reads the camera."""
+        """Log changes of the camera's clock; called in the thread that reads the camera."""
         if jumped and frame.arrived_s - self._jump_told_s >= _TELL_JUMPS_S:
             self._jump_told_s = frame.arrived_s
             _log.warning(
-                "camera %s: its clock or the times of its stream jumped (%d times so far); times of rows go on evenly",
+                "camera %s: its clock or the times of its stream jumped (%d times so far); row times continue evenly",
                 self.name,
                 self._jumps,
             )
@@ -105,47 +105,47 @@ class CameraRecord:
                 -(offset_s or 0.0),
             )
         else:
-            _log.warning("camera %s: its clock is right again; its times are taken as they are", self.name)
+            _log.warning("camera %s: its clock is right again; its times are used unchanged", self.name)
 
     def still(self, seconds: float) -> None:
-        """The picture has not changed for so long."""
+        """Set for how many seconds the picture has not changed."""
         with self._lock:
             self._still_s = seconds
 
     def inferred(self) -> None:
-        """A frame went through the detector."""
+        """Count a frame that went through the detector."""
         with self._lock:
             self._inferred += 1
 
     def people(self, count: int) -> None:
-        """How many are in view."""
+        """Set the number of people in view."""
         with self._lock:
             self._people = count
 
     def dropped(self, cause: str) -> None:
-        """A frame did not go through the detector."""
+        """Count a frame that did not go through the detector."""
         with self._lock:
             self._dropped[cause] += 1
 
     def disconnected(self, reason: str) -> None:
-        """A connection ended or could not be made."""
+        """Count a connection that ended or could not be made."""
         with self._lock:
             self._reconnects[reason] += 1
 
     def abandoned(self) -> None:
-        """A reader did not return and was replaced."""
+        """Count a reader that did not return and was replaced."""
         with self._lock:
             self._abandoned += 1
 
     def status(self) -> CameraStatus:
-        """All of it, at this moment."""
+        """Return all figures at this moment."""
         now_s = self._clock.monotonic_s()
         with self._lock:
             while self._arrivals and now_s - self._arrivals[0] > _RATE_WINDOW_S:
                 self._arrivals.popleft()
             fps = 0.0
             if len(self._arrivals) > 1:
-                # Until now, not until the newest: the rate of a silent camera falls.
+                # Measured until now, not until the newest frame, so that the rate of a silent camera falls.
                 fps = (len(self._arrivals) - 1) / max(now_s - self._arrivals[0], _LEAST_RATE_WINDOW_S)
             return CameraStatus(
                 name=self.name,

@@ -1,4 +1,4 @@
-"""When a frame was taken, on the clock that all cameras of the run share."""
+"""Determines when a frame was taken, on the clock that all cameras of the run share."""
 
 from __future__ import annotations
 
@@ -6,24 +6,25 @@ from dataclasses import dataclass
 
 from pipeline.live.telling.status import TimestampSource
 
-# A camera's clock that is ahead of all that was seen before by more than this has been set.
+# A camera's clock that is ahead of everything seen before by more than this has been set.
 _JUMP_S = 1.0
-# Cheap clocks drift by up to 100 parts in a million; the smallest delay may grow with that.
+# Cheap clocks drift by up to 100 parts in a million; the smallest difference may grow at this rate.
 _DRIFT = 1e-4
-# Frames of one camera are at least so far apart: a tracker needs times that rise.
+# Smallest step between the times of two frames of a camera: the tracker needs rising times.
 _LEAST_STEP_S = 0.001
 
 
 @dataclass(frozen=True)
 class CaptureTime:
-    """
+    """When a frame was taken.
+
     Attributes:
         time_s: Unix seconds, rising from frame to frame.
-        source: whose clock it is.
-        age_s: seconds between taking and arrival, as far as they can be known.
-        late_s: of these, how long it was held up beyond the camera's least delay: what a fresher frame may be spared,
-            and no error of the camera's clock is in.
-        jumped: the stream's time jumped at this frame.
+        source: the clock that it comes from.
+        age_s: seconds between capture and arrival, as far as they can be known.
+        late_s: the part of `age_s` beyond the smallest delay of the camera. A newer frame may avoid it, and errors of
+            the camera's clock do not affect it.
+        jumped: whether the stream's time jumped at this frame.
     """
 
     time_s: float
@@ -34,13 +35,13 @@ class CaptureTime:
 
 
 class CaptureClock:
-    """Turns the times of one camera into those of the run.
+    """Converts the times of one camera to those of the run.
 
-    The difference between arrival and the camera's time is smallest for a frame that was not held up; that smallest
-    difference (allowed to grow slowly, because clocks drift) is the offset between the clocks, and what a frame has
-    beyond it is delay. A camera's wall clock is believed while the offset is small. A clock that is wrong by more is
-    corrected by the offset, which leaves the error of one way through the network. Without a wall clock the times of
-    the stream are placed on the host's clock in the same way. A clock that is set, forward or back, starts anew.
+    The difference between arrival and the camera's time is smallest for a frame that was not delayed. This smallest
+    difference (which may grow slowly, because clocks drift) is the offset between the clocks; the rest is delay. A
+    camera's wall clock is trusted while the offset is small. A clock that is wrong by more is corrected by the offset,
+    which leaves an error of one network delay. Without a wall clock, the times of the stream are placed on the host's
+    clock in the same way. When a clock is set, forward or back, the offset is measured anew.
 
     Args:
         max_offset_s: a wall clock that differs by more from the host's is corrected.
@@ -57,19 +58,20 @@ class CaptureClock:
 
     @property
     def offset_s(self) -> float | None:
-        """The host's clock minus the camera's wall clock; None without one."""
+        """The host's clock minus the camera's wall clock in s; None without a wall clock."""
         return self._offset_s if self._source is TimestampSource.RTCP else None
 
     def reconnected(self) -> None:
-        """A new connection: what was known of the camera's clock may not hold any more."""
+        """Forget the offset: it may not hold for a new connection."""
         self._source = None
         self._offset_s = None
 
     def stamp(self, stream_s: float | None, wall_s: float | None, arrived_s: float) -> CaptureTime:
-        """The time of the next frame.
+        """Return the time of the next frame.
 
         Args:
-            stream_s: on the stream's own clock. wall_s: on the camera's wall clock. None where unknown.
+            stream_s: time on the stream's own clock; None if unknown.
+            wall_s: time on the camera's wall clock; None if unknown.
             arrived_s: Unix seconds on the run's clock.
         """
         source = TimestampSource.HOST if wall_s is None else TimestampSource.RTCP
@@ -91,7 +93,7 @@ class CaptureClock:
         return CaptureTime(time_s, source, late_s, late_s, jumped)
 
     def _follow(self, source: TimestampSource, camera_s: float, arrived_s: float) -> bool:
-        """Update the offset; whether the camera's clock was set."""
+        """Update the offset; return whether the camera's clock was set."""
         sample_s = arrived_s - camera_s
         if source is not self._source or self._offset_s is None:
             self._source, self._offset_s, jumped = source, sample_s, False

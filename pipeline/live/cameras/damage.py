@@ -1,4 +1,4 @@
-"""Which pictures of a stream do not show what the camera saw."""
+"""Detects pictures of a stream that do not show what the camera saw."""
 
 from __future__ import annotations
 
@@ -7,27 +7,27 @@ from av.video.frame import VideoFrame
 
 from pipeline.live.cameras.luma import luma_of
 
-# A decoder that has lost what a picture is predicted from begins with mid-grey: 128 in 8 bits, a little more or less
-# after the changes that came on top. No camera's picture is half of that.
+# A decoder that has lost the reference picture starts from mid-grey: 128 in 8 bits, slightly different after the
+# changes that follow. Half of a real picture never has this value.
 _GREY = 128
 _GREY_RANGE = 4
 _GREY_SHARE = 0.5
-# Every so many rows and columns of a picture are looked at.
+# Step between the rows and columns that are checked.
 _STEP_PX = 8
 
 
 class DamageWatch:
-    """Watches the pictures of one stream, in their order.
+    """Checks the pictures of one stream, in their order.
 
-    FFmpeg marks a picture that has parts missing. Pictures that are predicted from it are not marked, until the next
-    key picture: most are good enough to see people in, and stay; those that are mere grey do not.
+    FFmpeg marks a picture with missing parts. It does not mark the pictures predicted from it, up to the next key
+    picture. Most of them are good enough to see people in and are kept; those that are mostly grey are dropped.
     """
 
     def __init__(self) -> None:
         self._damaged = False
 
     def is_damaged(self, frame: VideoFrame) -> bool:
-        """Whether this picture, the next one, is to be left out."""
+        """Return whether this picture, the next one, must be dropped."""
         if frame.is_corrupt:
             self._damaged = True
             return True

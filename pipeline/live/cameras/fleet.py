@@ -1,4 +1,4 @@
-"""All cameras of a live run: their readers, keepers and records, and the thread that watches over them."""
+"""All cameras of a live run: their readers, keepers and records, and the thread that supervises them."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ class CameraPlan:
     """How one camera is read.
 
     Attributes:
-        opener: equal to that of another plan if it opens the same.
-        is_file: played once at its own speed; its end is no fault.
-        offset_s: of a file: how much later than the first file of the run it begins.
+        opener: equal to the opener of another plan that opens the same stream.
+        is_file: whether it is a file, which is played once at its own speed and whose end is not a fault.
+        offset_s: for a file: how many seconds later than the first file of the run it begins.
     """
 
     name: str
@@ -43,7 +43,7 @@ class CameraPlan:
 
 
 class CameraFleet:
-    """Cameras may be added, taken out and restarted while it runs; none of that touches the others."""
+    """Runs the cameras. They can be added, removed and restarted without affecting the others."""
 
     def __init__(self, settings: LiveSettings, clock: LiveClock, redact: Redactor) -> None:
         self._settings = settings
@@ -51,7 +51,7 @@ class CameraFleet:
         self._redact = redact
         self._lock = threading.Lock()
         self._cameras: dict[str, _Camera] = {}
-        # Numbers of frames go on when a camera is taken out and comes back.
+        # Kept when a camera is removed, so that its frame numbers continue if it comes back.
         self._records: dict[str, tuple[CameraRecord, Iterator[int], CaptureClock]] = {}
         self._left: list[Reader] = []
         self._stop = threading.Event()
@@ -65,7 +65,7 @@ class CameraFleet:
         self._thread.start()
 
     def set_cameras(self, plans: Sequence[CameraPlan], restart: set[str]) -> None:
-        """Let go of cameras that are not in `plans`, connect to new ones, and reconnect those in `restart`."""
+        """Disconnect cameras that are not in `plans`, connect to new ones, and reconnect those in `restart`."""
         if self._file_start_s is None:
             self._file_start_s = self._clock.monotonic_s()
         with self._lock:
@@ -82,26 +82,26 @@ class CameraFleet:
             }
 
     def record(self, name: str) -> CameraRecord:
-        """What is counted about a camera, also one that was taken out."""
+        """Return the counters of a camera, including a removed one."""
         return self._records[name][0]
 
     def status(self) -> tuple[CameraStatus, ...]:
-        """Of the cameras that there are now, in the order of the configuration."""
+        """Return the status of the current cameras, in the order of the configuration."""
         return tuple(camera.record.status() for camera in list(self._cameras.values()))
 
     @property
     def error(self) -> BaseException | None:
-        """The mistake that ended the watching; None while all is well."""
+        """The exception that ended the supervising thread; None while it works."""
         return self._thread.error
 
     @property
     def ended(self) -> bool:
-        """All cameras are files that were played to their end."""
+        """Whether all cameras are files that were played to their end."""
         cameras = list(self._cameras.values())
         return bool(cameras) and all(camera.keeper.ended for camera in cameras)
 
     def stop(self, within_s: float) -> bool:
-        """Let go of all cameras; whether all readers came to an end in that time."""
+        """Disconnect all cameras; return whether all readers ended within `within_s`."""
         self._stop.set()
         if self._thread.is_alive():
             self._thread.join()

@@ -1,4 +1,4 @@
-"""Between the readers and the detector: the freshest frame of every camera, and nothing older."""
+"""Passes frames from the readers to the detector: the newest frame of every camera, and nothing older."""
 
 from __future__ import annotations
 
@@ -15,16 +15,17 @@ from pipeline.live.telling.status import TimestampSource
 
 @dataclass(frozen=True, eq=False)
 class LiveFrame:
-    """A decoded frame whose pixels are made when somebody wants them.
+    """A decoded frame whose pixels are converted on demand.
 
     Attributes:
         camera_id, frame_index: the camera, and the number of its frame in this run, from 0.
         time_s: when it was taken, Unix seconds.
-        source: whose clock says so.
-        age_s: how old it was at `arrived_s`, which is on the monotonic clock.
-        late_s: how long it had been held up by then, beyond the camera's least delay.
+        source: the clock that `time_s` comes from.
+        age_s: age in s at `arrived_s`.
+        late_s: delay in s at `arrived_s`, beyond the smallest delay of the camera.
+        arrived_s: time of arrival on the monotonic clock.
         size_wh: (width, height) in pixels.
-        to_bgr: gives (H, W, 3) uint8 BGR.
+        to_bgr: returns (H, W, 3) uint8 BGR.
     """
 
     camera_id: str
@@ -38,19 +39,19 @@ class LiveFrame:
     to_bgr: Callable[[], NDArray[np.uint8]]
 
     def age_at(self, monotonic_s: float) -> float:
-        """Seconds since it was taken, at a moment of the monotonic clock."""
+        """Return the seconds since capture, at a time of the monotonic clock."""
         return self.age_s + (monotonic_s - self.arrived_s)
 
     def late_at(self, monotonic_s: float) -> float:
-        """How long it has been held up, at a moment of the monotonic clock: what a fresher frame would be spared."""
+        """Return the delay in s at a time of the monotonic clock. A newer frame would avoid it."""
         return self.late_s + (monotonic_s - self.arrived_s)
 
 
 class FrameBoard:
-    """One place for each camera. A frame that nobody took makes room for a fresher one.
+    """Holds at most one frame of each camera; a newer frame replaces one that was not taken.
 
     Args:
-        on_dropped: told (camera, cause) of every frame that was not taken.
+        on_dropped: called with (camera, cause) for each frame that was not taken.
     """
 
     def __init__(self, clock: LiveClock, on_dropped: Callable[[str, str], None]) -> None:
@@ -62,7 +63,7 @@ class FrameBoard:
         self._closed = False
 
     def put(self, frame: LiveFrame) -> None:
-        """Show a fresh frame; never waits."""
+        """Store a new frame; never blocks."""
         with self._changed:
             overwritten = frame.camera_id in self._frames
             self._frames[frame.camera_id] = frame
@@ -72,13 +73,13 @@ class FrameBoard:
             self._on_dropped(frame.camera_id, "overwritten")
 
     def do_not_expect(self, camera_id: str) -> None:
-        """The camera is down; batches do not wait for it until it shows a frame again."""
+        """Mark a camera as down: batches do not wait for it until it delivers a frame again."""
         with self._changed:
             self._expected.discard(camera_id)
             self._changed.notify()
 
     def forget(self, camera_id: str) -> None:
-        """Another connection takes the camera's place: what the old one showed last is dropped."""
+        """Drop the stored frame of a camera, because another connection replaces the one it came from."""
         with self._changed:
             dropped = self._frames.pop(camera_id, None)
             self._expected.discard(camera_id)
@@ -87,12 +88,12 @@ class FrameBoard:
             self._on_dropped(camera_id, "reload")
 
     def take(self, *, wait_s: float, batch_wait_s: float, max_age_s: float) -> list[LiveFrame]:
-        """Every frame that is there, in order of time.
+        """Take all stored frames, in order of time.
 
         Args:
-            wait_s: for the first one; an empty list after that.
-            batch_wait_s: then for the other cameras that are up.
-            max_age_s: frames that were held up for longer are dropped instead.
+            wait_s: longest wait for the first frame; after that the list is empty.
+            batch_wait_s: longest further wait for the other cameras that are up.
+            max_age_s: frames with a longer delay are dropped instead.
         """
         with self._changed:
             if not self._changed.wait_for(lambda: self._frames or self._closed, wait_s):
@@ -109,11 +110,11 @@ class FrameBoard:
 
     @property
     def empty(self) -> bool:
-        """No frame waits."""
+        """Whether no frame is stored."""
         return not self._frames
 
     def close(self) -> None:
-        """Nobody waits any more."""
+        """End all waiting."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()

@@ -1,4 +1,4 @@
-"""What can go wrong with a stream, as far as it decides about the next attempt."""
+"""What can go wrong with a stream, as far as it affects the next attempt."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class StreamProblem(Exception):
 
     Attributes:
         reason: see `Reason`.
-        text: in words, redacted.
+        text: description, redacted.
     """
 
     def __init__(self, reason: Reason, text: str) -> None:

@@ -18,9 +18,9 @@ from pipeline.live.cameras.stream import LiveStream, Picture, StreamOpener
 from pipeline.live.host_clock import LiveClock
 from pipeline.live.telling.status import TimestampSource
 
-# A stream with bursts (HLS) is played anew from here when it falls behind by more.
+# A stream that arrives in bursts (HLS) gets a new schedule when it falls behind by more than this.
 _MAX_REBUFFER_S = 1.0
-# Weight of the newest in the mean time between two pictures.
+# Weight of the newest interval in the running mean time between two pictures.
 _NEWEST = 0.1
 
 _log = logging.getLogger(__name__)
@@ -28,7 +28,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class ReaderSettings:
-    """Of one camera; see `live` in configs/default.yaml.
+    """Settings of one camera; see `live` in configs/default.yaml.
 
     Attributes:
         file_start_s: for a file: when its first frame is shown, on the monotonic clock; None for live streams.
@@ -41,15 +41,15 @@ class ReaderSettings:
 
 
 class Reader:
-    """Opens the stream and drains it, so that no buffer on the way fills up and makes frames old.
+    """Opens the stream and reads everything from it, so that no buffer on the way fills up and delays frames.
 
-    It ends by itself when the stream does, or at the next packet after `stop`. One that hangs in the driver cannot be
-    ended; the supervisor leaves it behind, and it touches nothing any more after that.
+    It ends when the stream ends, or at the next packet after `stop`. A reader that hangs in the driver cannot be ended:
+    the supervisor abandons it, and it changes nothing any more after that.
 
     Args:
-        frame_index: numbers for the frames, going on over connections.
-        capture_clock: of the camera; used by one reader at a time.
-        show: gives a frame to the detector.
+        frame_index: numbers for the frames, which continue across connections.
+        capture_clock: clock of the camera; used by one reader at a time.
+        show: called with each frame for the detector.
     """
 
     def __init__(
@@ -77,31 +77,32 @@ class Reader:
         self._next_due_s = float("-inf")
         self._late_since_s: float | None = None
         self._still = StillPicture()
-        self._pace: tuple[float, float] | None = None  # stream time and monotonic time that belong together
+        self._pace: tuple[float, float] | None = None  # a stream time and its monotonic time
         self.started_s = clock.monotonic_s()
-        self.progress_s = self.started_s  # the newest sign of life, on the monotonic clock
+        self.progress_s = self.started_s  # the last activity, on the monotonic clock
         self.opened = False
         self.first_picture_s: float | None = None
         self.picture_s: float | None = None
-        self.period_s = 0.0  # between two pictures, on average
+        self.period_s = 0.0  # mean time between two pictures
         self.problem: StreamProblem | None = None
         self._thread = threading.Thread(target=self._run, name=f"read-{record.name}", daemon=True)
         self._thread.start()
 
     @property
     def alive(self) -> bool:
-        """Whether it still works on the connection."""
+        """Whether the reader still works on the connection."""
         return self._thread.is_alive()
 
     def stop(self) -> None:
-        """End at the next packet; after this call no frame is shown any more."""
-        # Set before waiting: the reader takes the lock again and again, and would show more before this thread got it.
+        """End at the next packet; after this call no frame is shown."""
+        # Set before waiting for the lock: the reader takes it again and again, and could show more frames before this
+        # thread gets it.
         self._stop.set()
         with self._showing:
             pass
 
     def join(self, timeout_s: float) -> bool:
-        """Wait for its end; whether it came."""
+        """Wait for the end of the reader; return whether it came in time."""
         self._thread.join(timeout_s)
         return not self._thread.is_alive()
 
@@ -117,7 +118,7 @@ class Reader:
             self.problem = problem
         except Exception as error:
             text = self._redact(f"{type(error).__name__}: {error}")
-            # The same mistake at every attempt is told once.
+            # The same error at every attempt is logged once.
             if text != self._record.problem:
                 _log.exception("camera %s: the reader failed", self._record.name)
             self.problem = StreamProblem(Reason.NETWORK, text)
@@ -171,13 +172,13 @@ class Reader:
                 self._show(frame)
 
     def _why_not(self, frame: LiveFrame, picture: Picture) -> str | None:
-        """Why a frame is not for the detector; None if it is."""
+        """Return why a frame is dropped; None if it goes to the detector."""
         if picture.corrupt:
             return "corrupt"
         if frame.late_s > self._settings.max_age_s:
             return "too_old"
         period_s = 1 / self._settings.max_fps
-        # A quarter of a period early is jitter, not too fast.
+        # Up to a quarter of a period early is jitter, not a higher rate.
         if frame.time_s < self._next_due_s - period_s / 4:
             return "rate_limit"
         late = frame.time_s - self._next_due_s > period_s
@@ -192,7 +193,7 @@ class Reader:
             self._record.still(self._still.look(luma, now_s))
 
     def _check_lag(self, late_s: float, now_s: float) -> None:
-        """A stream that stays behind has a backlog somewhere; only a new connection is rid of it."""
+        """Raise StreamProblem for a stream that stays late: it has a backlog, which only a new connection removes."""
         if late_s <= self._settings.max_age_s:
             self._late_since_s = None
         elif self._late_since_s is None:
@@ -200,10 +201,10 @@ class Reader:
         elif now_s - self._late_since_s > self._settings.max_lag_s:
             raise StreamProblem(Reason.LAGGING, f"the stream stays {late_s:.1f} s behind")
 
-    # -- files and streams with bursts: played at the speed at which they were taken ---------------------------
+    # -- files and streams that arrive in bursts: played at the speed of capture --------------------------------
 
     def _wait_until_due(self, picture: Picture) -> bool:
-        """Whether to go on; False if it was stopped while waiting."""
+        """Wait until a picture is due; return False if stopped meanwhile."""
         due_s = self._due_s(picture)
         while (left_s := due_s - self._clock.monotonic_s()) > 0:
             self.progress_s = self._clock.monotonic_s()
@@ -228,7 +229,7 @@ class Reader:
     def _capture_time(self, picture: Picture, paced: bool, now_s: float) -> CaptureTime:
         if not paced or picture.stream_s is None or self._pace is None:
             return self._capture_clock.stamp(picture.stream_s, picture.wall_s, self._clock.utc_s(now_s))
-        # When it should have been shown; a file's other cameras keep the same time.
+        # The time at which it was due; the other cameras that play files follow the same schedule.
         due_s = self._pace[1] + picture.stream_s - self._pace[0]
         captured = self._capture_clock.stamp(None, None, self._clock.utc_s(due_s))
         is_file = self._settings.file_start_s is not None
@@ -238,5 +239,5 @@ class Reader:
 
 
 def frame_numbers() -> Iterator[int]:
-    """0, 1, 2, ...; one for each camera, kept over its connections."""
+    """Return 0, 1, 2, ...; one iterator for each camera, kept across its connections."""
     return itertools.count()

@@ -1,4 +1,4 @@
-"""When to try again."""
+"""Decides when to try to connect again."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from pipeline.live.cameras.problem import Reason
 
-# Attempts are spread by up to this share, so that many cameras behind one switch do not come back in step.
+# Attempts are spread by up to this share, so that many cameras behind one switch do not reconnect in step.
 _JITTER = 0.2
-# A connection that lasted so long was a good one: the next attempt after it comes quickly again.
+# After a connection that lasted this long, waiting times start from the shortest again.
 _STABLE_S = 10.0
 
 
@@ -23,11 +23,11 @@ class RetryTimes:
 
 
 class RetrySchedule:
-    """Exponential steps with jitter, for one camera.
+    """Exponential waiting times with jitter, for one camera.
 
-    Steps count from the start of an attempt, so an attempt that itself took long (a host that never answers) is
-    followed by the next one at once, and a camera that is back never waits for both. A camera that has not worked yet
-    is tried as often as one that has: after a restart of the program none has.
+    They count from the start of an attempt. An attempt that itself took long (a host that never answers) is therefore
+    followed by the next one after the shortest wait, and a camera that is back does not wait for both. A camera that
+    has never worked is tried as often as one that has: after a restart of the program, none has worked yet.
     """
 
     def __init__(self, times: RetryTimes, rng: random.Random) -> None:
@@ -37,13 +37,13 @@ class RetrySchedule:
         self._denials = 0
 
     def succeeded(self, lasted_s: float) -> None:
-        """A connection gave pictures, until now for so long."""
+        """Report a connection that has delivered pictures for `lasted_s` seconds."""
         self._denials = 0
         if lasted_s >= _STABLE_S:
             self._failures = 0
 
     def wait_s(self, reason: Reason, attempt_took_s: float) -> float:
-        """How long to wait from now, after an attempt or a connection that ended for `reason`."""
+        """Return the seconds to wait from now, after an attempt or a connection that ended for `reason`."""
         times = self._times
         if reason is Reason.DENIED:
             self._denials += 1

@@ -1,4 +1,4 @@
-"""For how long a camera's picture has not changed: an encoder that hangs goes on sending the same one."""
+"""Measures for how long a camera's picture has not changed: an encoder that hangs keeps sending the same one."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-# Changes are looked for so often, in the mean brightness of so many cells (width, height).
+# Interval of the comparisons, and number of cells (width, height) whose mean brightness is compared.
 INTERVAL_S = 1.0
 _CELLS_WH = (64, 36)
-# Codecs make a still picture flicker by less, of 255; somebody who fills a good part of a cell changes it by more.
+# Of 255. Codecs make a still picture flicker by less; a person who fills much of a cell changes it by more.
 _LEAST_CHANGE = 3
 
 
 class StillPicture:
-    """Compares the pictures of one camera with the first one that looked like them."""
+    """Compares the pictures of one camera with the first one since the last change."""
 
     def __init__(self) -> None:
         self._first: NDArray[np.int16] | None = None
@@ -22,11 +22,11 @@ class StillPicture:
         self._looked_s = float("-inf")
 
     def is_due(self, now_s: float) -> bool:
-        """Whether the next picture is to be looked at."""
+        """Return whether the next picture must be compared."""
         return now_s - self._looked_s >= INTERVAL_S
 
     def look(self, luma: NDArray[np.uint8], now_s: float) -> float:
-        """Seconds since the picture last changed.
+        """Return the seconds since the picture last changed.
 
         Args:
             luma: (H, W) uint8.

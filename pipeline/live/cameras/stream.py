@@ -1,7 +1,7 @@
-"""Opening and reading one live stream with FFmpeg through PyAV.
+"""Opens and reads one live stream with FFmpeg through PyAV.
 
-A packet of an RTSP stream carries the camera's own wall clock once the first RTCP sender report has come. Frames stay
-in the decoder's format until somebody asks for their pixels: most cameras send more frames than are looked at.
+A packet of an RTSP stream carries the camera's own wall clock once the first RTCP sender report has arrived. Frames
+stay in the decoder's format until their pixels are needed, because most cameras send more frames than are used.
 """
 
 from __future__ import annotations
@@ -25,21 +25,21 @@ from pipeline.live.cameras.luma import luma_of
 from pipeline.live.cameras.problem import Reason, StreamProblem
 from pipeline.sources.picture import PictureConverter
 
-# So many packets in a row that cannot be decoded are no passing damage.
+# More undecodable packets in a row than this are not a temporary fault.
 _MAX_BAD_PACKETS = 250
 
 
 @dataclass(frozen=True, eq=False)
 class Picture:
-    """A decoded picture, or None in its place for a packet that gave none.
+    """A decoded picture.
 
     Attributes:
         size_wh: (width, height) in pixels.
-        stream_s: its time on the stream's own clock in seconds, None if it has none.
-        wall_s: its time on the camera's wall clock, Unix seconds; None if the camera has not said it.
-        corrupt: parts of it are missing, or all of it is the decoder's grey.
-        to_bgr: gives (H, W, 3) uint8 BGR; to be called from one thread at a time.
-        luma: gives (H, W) uint8, or None for a format without.
+        stream_s: its time on the stream's own clock in seconds; None if it has none.
+        wall_s: its time on the camera's wall clock, Unix seconds; None if the camera has not sent it.
+        corrupt: whether parts are missing, or most of it is the decoder's grey.
+        to_bgr: returns (H, W, 3) uint8 BGR; call it from one thread at a time.
+        luma: returns (H, W) uint8, or None for a format without.
     """
 
     size_wh: tuple[int, int]
@@ -52,11 +52,11 @@ class Picture:
 
 @dataclass(frozen=True, eq=False)
 class Received:
-    """What one packet brought.
+    """The content of one packet.
 
     Attributes:
         pictures: none, one, or several.
-        lost: why it brought none, if something was wrong: 'corrupt' or 'no_keyframe'.
+        lost: why there is none, if something was wrong: 'corrupt' or 'no_keyframe'.
     """
 
     pictures: tuple[Picture, ...]
@@ -68,20 +68,20 @@ class LiveStream(Protocol):
 
     @property
     def paced(self) -> bool:
-        """True if pictures come faster than they were taken and must be held back: files, HLS."""
+        """True if pictures arrive faster than they were taken and must be held back: files, HLS."""
 
     def packets(self) -> Iterator[Received]:
-        """Packet by packet, as they come; ends when the stream does.
+        """Yield the content of each packet as it arrives, until the stream ends.
 
         Raises:
-            StreamProblem: it broke.
+            StreamProblem: the stream has failed.
         """
 
     def close(self) -> None:
-        """Let go of it; from the thread that reads."""
+        """Close the stream; called in the thread that reads it."""
 
 
-# Opens the stream, in the thread that then reads it; StreamProblem if that fails.
+# Opens the stream, in the thread that then reads it; raises StreamProblem if that fails.
 StreamOpener = Callable[[], LiveStream]
 
 
@@ -96,7 +96,7 @@ class StreamOptions:
 
 @dataclass(frozen=True)
 class AvOpener:
-    """Opens this address; equal to another that opens the same with the same user and password."""
+    """Opens this address; equal to another opener with the same address, options, user and password."""
 
     address: StreamAddress
     options: StreamOptions
@@ -139,7 +139,7 @@ class AvStream:
         try:
             for packet in self._container.demux(self._stream):
                 if packet.size == 0 and self._live:
-                    continue  # it would empty the decoder; what is left of a live stream is old by now
+                    continue  # it would flush the decoder, whose pictures are old by now for a live stream
                 self._note_wall(packet)
                 keyed = keyed or packet.is_keyframe or packet.size == 0
                 if not keyed:
@@ -196,7 +196,7 @@ def _open(address: StreamAddress, options: StreamOptions) -> InputContainer:
     if scheme in ("rtsp", "rtsps"):
         settings["rtsp_transport"] = options.transport
     if scheme in ("http", "https") and ".m3u8" not in address.url:
-        # MJPEG has no times of its own; FFmpeg would count 25 frames a second.
+        # MJPEG has no times of its own; FFmpeg would assume 25 frames a second.
         settings["use_wallclock_as_timestamps"] = "1"
     return av.open(
         address.with_credentials(),
@@ -207,16 +207,16 @@ def _open(address: StreamAddress, options: StreamOptions) -> InputContainer:
 
 def _video_stream(container: InputContainer) -> VideoStream:
     if not container.streams.video:
-        raise StreamProblem(Reason.CODEC, "the stream has no pictures in it")
+        raise StreamProblem(Reason.CODEC, "the stream contains no video")
     stream: VideoStream = container.streams.video[0]
-    # Threads by frame would hold back as many frames as there are threads.
+    # Frame threading would delay by as many frames as there are threads.
     stream.thread_type = "SLICE"
     stream.codec_context.thread_count = 1
     return stream
 
 
 def _problem(error: Exception, redact: Redactor, *, opening: bool) -> StreamProblem:
-    """FFmpeg's error as one of the reasons, its text without secrets and without the URL."""
+    """Convert an error of FFmpeg to a StreamProblem, whose text contains no secrets and no URL."""
     text = redact(getattr(error, "strerror", None) or str(error) or type(error).__name__)
     if isinstance(error, av.error.HTTPUnauthorizedError | av.error.HTTPForbiddenError | PermissionError):
         return StreamProblem(Reason.DENIED, f"access denied ({text}): check username and password")
@@ -227,7 +227,7 @@ def _problem(error: Exception, redact: Redactor, *, opening: bool) -> StreamProb
     if isinstance(error, av.error.ExitError | TimeoutError):
         return StreamProblem(Reason.TIMEOUT, "no answer in time" if opening else "no packet in time")
     if isinstance(error, av.error.InvalidDataError):
-        # A host that accepts and never answers ends like this, too.
+        # A host that accepts the connection and never answers also ends like this.
         reason = Reason.TIMEOUT if opening else Reason.CODEC
         return StreamProblem(reason, "no video came" if opening else f"the video cannot be decoded ({text})")
     if isinstance(error, av.error.DecoderNotFoundError):

@@ -1,1 +1,1 @@
-"""What a live run writes: segments, manifest, gallery; what it deletes again."""
+"""What a live run writes (segments, manifest, gallery), and what retention deletes."""

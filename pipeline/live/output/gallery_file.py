@@ -1,7 +1,7 @@
-"""The identities of a live run on disk, so that people are known again after a restart.
+"""The identities of a live run on disk, so that people are recognised after a restart.
 
-The file says which global ids may have been given out until it is written the next time; a run that starts from it
-begins after them, so that an id is never used for two people, also after a kill.
+The file says which global ids may be assigned until it is written again. A run that starts from it continues after
+them, so that no id is used for two people, even after a kill.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ from pipeline.files.whole_files import write_whole
 from pipeline.live.output.segments import segments
 
 GALLERY_NAME = "gallery.npz"
-# Where a file goes that cannot be used; it still holds features of people.
+# New names of a file that cannot be used; it still holds embeddings of people.
 DAMAGED_NAME = "gallery.damaged"
 OTHER_VERSION_NAME = "gallery.other_version"
 ASIDE_NAMES = (DAMAGED_NAME, OTHER_VERSION_NAME)
 _VERSION = 2
-# Ids that may be given out between two checkpoints.
+# Ids that may be assigned between two checkpoints.
 _RESERVED_IDS = 10_000
 
 _log = logging.getLogger(__name__)
@@ -44,7 +44,7 @@ class _OtherVersion(Exception):
     """The file was written by an older or a newer program.
 
     Attributes:
-        next_id: from which on ids are free; 1 if it does not say so in a way that is known here.
+        next_id: the first free id; 1 if the file does not say it in a known way.
     """
 
     def __init__(self, version: object, next_id: object) -> None:
@@ -53,11 +53,11 @@ class _OtherVersion(Exception):
 
 
 def save_gallery(path: Path, gallery: Gallery, embedder_hash: str, *, closing: bool = False) -> None:
-    """Replace the file; OSError leaves the one before.
+    """Replace the file; after an OSError the previous file remains.
 
     Args:
-        embedder_hash: of the model that the features come from.
-        closing: the run is over, so that no id is given out any more.
+        embedder_hash: of the model that computed the embeddings.
+        closing: the run is over, so that no more ids are assigned.
     """
     head = {
         "version": _VERSION,
@@ -85,14 +85,14 @@ def save_gallery(path: Path, gallery: Gallery, embedder_hash: str, *, closing: b
 
 
 def load_gallery(folder: Path, embedder_hash: str) -> Gallery | None:
-    """What an earlier run left in `folder`; None if there was none.
+    """Return the identities that an earlier run left in `folder`; None if there was no run.
 
-    Features of another model cannot be compared: then nobody is known again, but ids go on. A damaged file, or one of
-    another version of this format, is put aside until retention or a purge deletes it (`ASIDE_NAMES`); the ids go on
-    after the largest one that is known of.
+    Embeddings of another model cannot be compared: then nobody is recognised, but ids continue. A damaged file, or one
+    of another version of this format, is renamed (`ASIDE_NAMES`) until retention or a purge deletes it; ids continue
+    after the largest known one.
 
     Raises:
-        InputError: the file cannot be read because of its permissions, for example.
+        InputError: the file cannot be read, for example because of its permissions.
     """
     path = folder / GALLERY_NAME
     try:
@@ -106,7 +106,7 @@ def load_gallery(folder: Path, embedder_hash: str) -> Gallery | None:
     except _OtherVersion as error:
         os.replace(path, folder / OTHER_VERSION_NAME)
         _log.error(
-            "%s %s: people known so far are not known again and get new ids; it was put aside as %s, for a program "
+            "%s %s: people known so far are not recognised and get new ids; it was renamed to %s, for a program "
             "that reads it",
             path,
             error,
@@ -115,14 +115,12 @@ def load_gallery(folder: Path, embedder_hash: str) -> Gallery | None:
         return _only_ids(max(error.next_id, _largest_id(folder) + 1))
     except _UNREADABLE as error:
         os.replace(path, folder / DAMAGED_NAME)
-        _log.error(
-            "%s is damaged (%s); it was put aside as %s, and nobody is known again", path, error, DAMAGED_NAME
-        )
+        _log.error("%s is damaged (%s); it was renamed to %s, and nobody is recognised", path, error, DAMAGED_NAME)
         return _only_ids(_largest_id(folder) + 1)
-    # Where checkpoints failed and rows were written all the same, on a disk that is almost full.
+    # Rows can be newer than the file if checkpoints failed, for example on a disk that is almost full.
     newer = _largest_id(folder, since_ns=path.stat().st_mtime_ns) + 1
     if found_hash != embedder_hash:
-        _log.warning("%s is of another embedding model: nobody in it is known again", path)
+        _log.warning("%s is of another embedding model: nobody in it is recognised", path)
         return _only_ids(max(gallery.next_id, newer))
     return replace(gallery, next_id=max(gallery.next_id, newer))
 
@@ -165,13 +163,13 @@ def _only_ids(next_id: int) -> Gallery:
 
 
 def _largest_id(folder: Path, since_ns: int = 0) -> int:
-    """In the segments that were written to since then; 0 if there is none."""
+    """Return the largest global id in the segments that were modified since `since_ns`; 0 if there is none."""
     paths = [path for path in segments(folder) if path.stat().st_mtime_ns >= since_ns]
     return max((linked.link.global_id for path in paths for linked in read_trajectories(path)), default=0)
 
 
 def without_forgotten(gallery: Gallery, now_s: float, memory_s: float) -> Gallery:
-    """Only the people whom somebody has seen in the last `memory_s`."""
+    """Return the gallery without the people whom no camera has seen in the last `memory_s`."""
     stay = gallery.last_seen_s.max(axis=1, initial=-np.inf) >= now_s - memory_s
     return replace(
         gallery,
@@ -187,13 +185,14 @@ def without_forgotten(gallery: Gallery, now_s: float, memory_s: float) -> Galler
 
 
 def keep_people(path: Path, stay: Callable[[int, float], bool]) -> int:
-    """Rewrite the file with some of its people; their ids are not given out again either way.
+    """Rewrite the file without some of its people; their ids are not assigned again in any case.
 
     Args:
-        stay: asked with the global id and the time (Unix seconds) of the last sight of each.
+        stay: called with the global id and the time (Unix seconds) of the last sight of each person; says whether to
+            keep the person.
 
     Returns:
-        How many people went.
+        Number of deleted people.
 
     Raises:
         InputError: the file is damaged.
@@ -214,7 +213,7 @@ def keep_people(path: Path, stay: Callable[[int, float], bool]) -> int:
     try:
         before = path.stat()
         write_whole(path, buffer.getvalue())
-        # `load_gallery` goes by it: rows that are newer may have ids that the file does not know.
+        # `load_gallery` compares with this time: newer rows may have ids that are not in the file.
         os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
     except OSError as error:
         raise RunError(f"{path} cannot be written: {error.strerror}; it is as it was") from error
@@ -222,7 +221,7 @@ def keep_people(path: Path, stay: Callable[[int, float], bool]) -> int:
 
 
 def person_in(path: Path, global_id: int) -> dict[str, Any] | None:
-    """What the file holds of a person, for handing it out; None if it knows nobody of this id.
+    """Return what the file holds of a person, for an export; None if it has nobody with this id.
 
     Raises:
         InputError: the file is damaged.
@@ -247,6 +246,6 @@ def _arrays(path: Path) -> dict[str, np.ndarray[Any, Any]]:
         with np.load(path, allow_pickle=False) as file:
             return {name: file[name] for name in file.files}
     except _OtherVersion as error:
-        raise InputError(f"{path} {error}; delete it: then nobody is known again") from error
+        raise InputError(f"{path} {error}; delete it; then nobody is recognised") from error
     except (OSError, *_UNREADABLE) as error:
-        raise InputError(f"{path} is damaged ({error}); delete it: then nobody is known again") from error
+        raise InputError(f"{path} is damaged ({error}); delete it; then nobody is recognised") from error

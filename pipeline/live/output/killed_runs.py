@@ -1,8 +1,8 @@
-"""What becomes of the output of a run that was killed: whole files under their final names, and a last word on ids.
+"""Completes the output of a run that was killed: whole files under their final names, and last corrections.
 
-A run that goes on corrects a provisional id as soon as it knows better. One that was killed cannot, so the next run in
-the same folder says what can be known from the rows: the id that the same track had later, or, for a track that was
-still undecided, that it stays a person of its own.
+A run corrects a provisional id as soon as the person is known. A killed run cannot, so the next run in the same folder
+writes what follows from the rows: the id that the same track had later, or, for a track that was still undecided, that
+its id stays a separate identity.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pipeline.files.run_folder import delete_leftovers
 from pipeline.files.whole_files import cut_torn_line, sync_folder
 from pipeline.live.output.segments import REMAP_COLUMNS, REMAP_NAME, append_remaps, run_id_of, segments
 
-# A track is undecided for seconds only, so that its rows are in the last segment or at the end of the one before.
+# A track is undecided for seconds only, so its rows are in the last segment or at the end of the one before.
 _SEGMENTS = 2
 
 _log = logging.getLogger(__name__)
@@ -27,11 +27,11 @@ _log = logging.getLogger(__name__)
 
 @dataclass
 class _Track:
-    """What the rows say of one track.
+    """The rows of one track.
 
     Attributes:
-        provisional: the last row of each id that was provisional.
-        final: the last row whose id was final.
+        provisional: the last row of each provisional id.
+        final: the last row with a final id.
     """
 
     provisional: dict[int, LinkedRow] = field(default_factory=dict)
@@ -45,14 +45,14 @@ class _Track:
 
 
 def finish_killed_runs(folder: Path) -> list[Correction]:
-    """Write last words into remap.csv and give segments their final names, without a torn last line; delete halves of
-    files.
+    """Write last corrections to remap.csv, give segments their final names without an incomplete last line, and delete
+    partly written files.
 
     Returns:
-        The last words.
+        The last corrections.
 
     Raises:
-        OSError: the disk is full, for example; what is not done yet is done at the next call.
+        OSError: for example, the disk is full; the next call does the rest.
     """
     delete_leftovers(folder)
     parts = []
@@ -76,14 +76,14 @@ def finish_killed_runs(folder: Path) -> list[Correction]:
 
 
 def _last_words(folder: Path, run_id: str) -> list[Correction]:
-    """For each provisional id of which neither rows nor remap.csv say what became of it."""
+    """Return a correction for each provisional id that is not in remap.csv and is not the final id of its track."""
     tracks: dict[tuple[str, int], _Track] = {}
     for path in [path for path in segments(folder) if run_id_of(path) == run_id][-_SEGMENTS:]:
         try:
             for linked in read_trajectories(path):
                 tracks.setdefault((linked.row.camera_id, linked.row.track_id), _Track()).take(linked)
         except InputError as error:
-            _log.error("%s; what became of the provisional ids after that line is not known", error)
+            _log.error("%s; provisional ids after that line cannot be resolved", error)
     told = _corrected(folder)
     return [
         _word(run_id, track, last)
@@ -116,5 +116,5 @@ def _corrected(folder: Path) -> set[int]:
         try:
             corrected.add(int(line.split(",")[column]))
         except (IndexError, ValueError):
-            _log.error("%s, line %d is damaged: %r is no correction", path, number, line)
+            _log.error("%s, line %d is damaged: %r is not a correction", path, number, line)
     return corrected

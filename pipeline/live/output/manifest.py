@@ -1,4 +1,4 @@
-"""manifest-RUN.json: what a live run was, and what came of it. Always a whole file, without secrets."""
+"""manifest-RUN.json: settings and results of a live run. Always a whole file, without secrets."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from pipeline.files.origin import origin
 from pipeline.files.whole_files import write_whole
 from pipeline.live.telling.status import LiveStatus
 
-# Of the files of a live run; a reader can refuse what it does not know.
+# Version of the files of a live run; a reader can refuse unknown versions.
 SCHEMA_VERSION = 1
 
 
 @dataclass(frozen=True)
 class Recorded:
-    """What the manifests in a folder say of all runs so far.
+    """The content of the manifests in a folder, about all runs so far.
 
     Attributes:
         run_ids: in order of time.
@@ -39,7 +39,8 @@ class Recorded:
 
 
 def recorded(folder: Path) -> Recorded:
-    """Also of runs whose own manifest was deleted; a manifest that cannot be read says nothing."""
+    """Read the manifests, which also name runs whose own manifest was deleted; an unreadable one gives its run id
+    only."""
     found: dict[str, set[str]] = {key: set() for key in ("run_ids", "sink_files", "receivers")}
     for path in folder.glob("manifest-*.json"):
         found["run_ids"].add(path.stem.removeprefix("manifest-"))
@@ -55,7 +56,7 @@ def recorded(folder: Path) -> Recorded:
 
 
 def _destinations(settings: Sequence[SinkSettings]) -> tuple[set[str], set[str]]:
-    """Files of sinks, and other receivers."""
+    """Return the files of sinks, and the other receivers."""
     files, receivers = set(), set()
     for sink in settings:
         if not isinstance(sink, JsonLinesSink):
@@ -68,7 +69,8 @@ def _destinations(settings: Sequence[SinkSettings]) -> tuple[set[str], set[str]]
 
 
 class Manifest:
-    """
+    """Writes the manifest of a run.
+
     Args:
         versions, hashes: of the packages and of the models.
         computed_by: what computes the models.
@@ -98,14 +100,14 @@ class Manifest:
         }
 
     def write(self, state: str, config: Config, status: LiveStatus, segments: Sequence[str]) -> None:
-        """Replace the file; OSError leaves the one before.
+        """Replace the file; after an OSError the previous file remains.
 
         Args:
             state: running, complete, rows_lost or failed.
-            segments: names of the files that are finished.
+            segments: names of the finished files.
         """
-        # Most secrets are of a type that writes itself as stars. The others are hidden before this is JSON, whose
-        # escapes would keep them from being found.
+        # Most secrets are of a type that prints as stars. The others are hidden before the conversion to JSON, whose
+        # escapes would prevent finding them.
         settings = self._redact.values(config.model_dump(mode="json", by_alias=True))
         files, receivers = _destinations(config.live.sinks)
         content: dict[str, Any] = {
@@ -121,8 +123,9 @@ class Manifest:
             "config_sha256": hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest(),
             "config": settings,
         }
-        # Of earlier runs in this folder, too, whose manifests are deleted some day: for deleting a person's data. Names
-        # of files and runs are as they are: with a short password's letters hidden in them nobody could find them.
+        # Includes earlier runs in this folder, whose manifests are deleted some day: needed for deleting a person's
+        # data. Names of files and runs stay as they are: with the letters of a short password hidden, they could not be
+        # found.
         so_far = {
             "run_ids": sorted({*self._before.run_ids, self._run_id}),
             "sink_files": sorted(files.union(self._before.sink_files)),

@@ -16,22 +16,22 @@ from pipeline.live.output.gallery_file import ASIDE_NAMES
 from pipeline.live.output.segments import REMAP_COLUMNS, REMAP_NAME, segments
 
 _DAY_S = 86_400.0
-# Rows are some hundred bytes long.
+# Enough for the last row: rows have some hundred bytes.
 _TAIL_BYTES = 1 << 14
-# remap.csv is written anew for so much time at once, not at every check.
+# Corrections are deleted only when some are too old by this much, so that remap.csv is not rewritten at every check.
 _REMAP_SLACK = timedelta(hours=1)
-# Rows are in order of time up to the delays of the cameras, so that the first one need not be the oldest.
+# Rows are in order of time except for the delays of the cameras, so the first one may not be the oldest.
 _DISORDER = timedelta(minutes=1)
 
 _log = logging.getLogger(__name__)
 
 
 class Retention:
-    """Removes finished segments, the oldest first; the one that is being written stays in any case.
+    """Deletes finished segments, the oldest first; never the one that is being written.
 
     Args:
-        run_id: of the run that is going on; its manifest stays.
-        now_s: Unix seconds.
+        run_id: of the current run, whose manifest stays.
+        now_s: returns Unix seconds.
     """
 
     def __init__(self, folder: Path, run_id: str, settings: RetentionSettings, now_s: Callable[[], float]) -> None:
@@ -42,7 +42,7 @@ class Retention:
         self._told_full = False
 
     def enforce(self) -> None:
-        """Delete what is too old or too much; OSError if that cannot be done."""
+        """Delete what is too old or above the quota; raises OSError if that is impossible."""
         finished = [path for path in segments(self._folder) if path.suffix == ".csv"]
         if self._settings.max_age_days is not None:
             oldest_s = self._now_s() - self._settings.max_age_days * _DAY_S
@@ -55,7 +55,7 @@ class Retention:
         self._delete_lone_manifests()
 
     def prune_remaps(self) -> None:
-        """Delete corrections older than the retention time and than all rows that are left; nobody may have remap.csv
+        """Delete corrections that are older than the retention time and than all remaining rows; remap.csv must not be
         open meanwhile."""
         path = self._folder / REMAP_NAME
         if self._settings.max_age_days is None or not path.exists():
@@ -63,7 +63,7 @@ class Retention:
         oldest = datetime.fromtimestamp(self._now_s() - self._settings.max_age_days * _DAY_S, UTC)
         if _first_correction(path) > oldest - _REMAP_SLACK:
             return
-        # A segment goes with its last row: until then, its first ones need what was found out about them.
+        # A segment is deleted with its last row; until then, its first rows still need their corrections.
         first_s = min(map(first_row_s, segments(self._folder)), default=math.inf)
         if first_s < oldest.timestamp():
             oldest = datetime.fromtimestamp(max(first_s, 0.0), UTC) - _DISORDER
@@ -79,7 +79,7 @@ class Retention:
         limit = self._settings.max_bytes
         if limit is None:
             return
-        # Only segments count: for what else grows here, rows.jsonl for example, no row must go, as none would help.
+        # Only segments count: if other files grow here, such as rows.jsonl, deleting rows would not help.
         segments_bytes = sum(map(_bytes, segments(self._folder)))
         while segments_bytes > limit and finished:
             path = finished.pop(0)
@@ -91,8 +91,8 @@ class Retention:
             others = {path: size for path, size in sizes.items() if not path.name.startswith("traj-")}
             largest = max(others, key=others.__getitem__, default=self._folder)
             _log.warning(
-                "%s has %d bytes, more than its quota of %d, but only %d are segments of rows, which is what is "
-                "deleted; the largest other file is %s. Let logrotate see to that, shorten live.segment_s, or raise "
+                "%s has %d bytes, more than its quota of %d, but only segments of rows are deleted, and they have %d; "
+                "the largest other file is %s. Rotate it (logrotate), shorten live.segment_s, or raise "
                 "live.retention.max_bytes",
                 self._folder,
                 total,
@@ -103,7 +103,8 @@ class Retention:
         self._told_full = total > limit
 
     def _delete_galleries_put_aside(self) -> None:
-        """They hold features of people who were last seen when the file was last written, or before."""
+        """Delete renamed galleries that are too old: people in them were last seen when the file was written, or
+        earlier."""
         if self._settings.max_age_days is None:
             return
         oldest_s = self._now_s() - self._settings.max_age_days * _DAY_S
@@ -112,7 +113,7 @@ class Retention:
                 self._delete(path, f"is older than {self._settings.max_age_days:g} days")
 
     def _delete_lone_manifests(self) -> None:
-        """A run whose segments are all gone needs no note."""
+        """Delete old manifests of runs whose segments are all deleted."""
         if self._settings.max_age_days is None:
             return
         oldest_s = self._now_s() - self._settings.max_age_days * _DAY_S
@@ -128,7 +129,7 @@ class Retention:
 
 
 def _bytes(path: Path) -> int:
-    """Of a file; 0 for a folder, and for a file that was renamed or deleted meanwhile."""
+    """Return the size of a file; 0 for a folder, and for a file that was renamed or deleted meanwhile."""
     try:
         return path.stat().st_size if path.is_file() else 0
     except FileNotFoundError:
@@ -136,7 +137,8 @@ def _bytes(path: Path) -> int:
 
 
 def _first_correction(path: Path) -> datetime:
-    """When the oldest one was found, as they are in order of time; long ago if the line is damaged."""
+    """Return the time of the first correction, which is the oldest. It is the latest possible time if there is none,
+    and the earliest possible if the line is damaged."""
     with path.open(encoding="utf-8") as file:
         lines = list(itertools.islice(file, 2))
     if len(lines) < 2:
@@ -145,7 +147,7 @@ def _first_correction(path: Path) -> datetime:
 
 
 def _moment(text: str, *, otherwise: datetime) -> datetime:
-    """A time in UTC; `otherwise` for a damaged line, which is not for us to delete."""
+    """Return a time in UTC; `otherwise` for a damaged line, which must not be deleted."""
     try:
         return datetime.fromisoformat(text)
     except ValueError:
@@ -153,8 +155,8 @@ def _moment(text: str, *, otherwise: datetime) -> datetime:
 
 
 def first_row_s(path: Path) -> float:
-    """When the first box of a segment was seen, Unix seconds; +inf without a row, or without the file by now; 0 if the
-    row is damaged, and may be of any time."""
+    """Return the time of the first row of a segment, Unix seconds; +inf without a row or a file; 0 if the row is
+    damaged, because it may be of any time."""
     try:
         with path.open(encoding="utf-8", errors="replace") as file:
             lines = list(itertools.islice(file, 2))
@@ -169,7 +171,7 @@ def first_row_s(path: Path) -> float:
 
 
 def last_row_s(path: Path) -> float:
-    """When the last box of a segment was seen, Unix seconds; when the file was last written if it has no row."""
+    """Return the time of the last row of a segment, Unix seconds; the time of the last write if it has no row."""
     with path.open("rb") as file:
         size = file.seek(0, 2)
         file.seek(max(0, size - _TAIL_BYTES))

@@ -1,4 +1,4 @@
-"""Writes rows in a thread of its own, and keeps them in memory while the disk takes none."""
+"""Writes rows in a thread of its own, and keeps them in memory while the disk accepts none."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from pipeline.live.guarded_thread import GuardedThread
 from pipeline.live.host_clock import LiveClock
 from pipeline.live.output.segments import SegmentWriter, remap_line, row_line
 
-# How often a disk that took nothing is tried again.
+# Interval between attempts after a failed write.
 _RETRY_S = 0.5
 _TICK_S = 0.1
-# Latencies are those of the last so many rows.
+# Number of rows whose latencies are kept.
 _LATENCIES = 5000
 
 _log = logging.getLogger(__name__)
@@ -26,7 +26,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass
 class _Batch:
-    """What one tick gave: lines that are still to be written, and when their boxes were seen."""
+    """The output of one tick: lines that are still to be written, and the times of their boxes."""
 
     rows: list[str]
     remaps: list[str]
@@ -34,8 +34,8 @@ class _Batch:
 
 
 class RowWriter:
-    """`submit` never waits. Rows beyond `max_waiting_rows` are given up, the oldest first, and counted; corrections are
-    few and concern rows that may be in the files, so they stay."""
+    """Writes rows and corrections; `submit` never blocks. Above `max_waiting_rows`, the oldest rows are discarded and
+    counted. Corrections are few and may concern rows in the files, so they are kept."""
 
     def __init__(self, segments: SegmentWriter, run_id: str, clock: LiveClock, max_waiting_rows: int) -> None:
         self._segments = segments
@@ -57,7 +57,7 @@ class RowWriter:
         self._thread.start()
 
     def submit(self, rows: Sequence[LinkedRow], corrections: Sequence[Correction]) -> None:
-        """Hand rows over, and corrections of earlier ones."""
+        """Queue rows, and corrections of earlier rows."""
         if not rows and not corrections:
             return
         batch = _Batch(
@@ -73,7 +73,7 @@ class RowWriter:
             self._changed.notify()
 
     def replace_remap(self, work: Callable[[], None]) -> None:
-        """Have `work` done soon in the thread that writes, when it does not hold remap.csv open.
+        """Run `work` soon in the writing thread, while remap.csv is closed.
 
         Args:
             work: may replace that file; raises no OSError.
@@ -83,16 +83,17 @@ class RowWriter:
 
     @property
     def error(self) -> BaseException | None:
-        """The mistake that ended the writing; None while all is well, also on a full disk."""
+        """The exception that ended the writing thread; None while it works, also on a full disk."""
         return self._thread.error
 
     @property
     def since_sync_s(self) -> float:
-        """Seconds since all written rows were forced to the disk."""
+        """Seconds since all written rows were last forced to the disk."""
         return self._segments.since_sync_s
 
     def latency_s(self) -> dict[float, float]:
-        """From taking a frame to its rows in the file: median and 99th percentile of the last rows."""
+        """Return the median and the 99th percentile of the seconds from capture to the row in the file, of the last
+        rows."""
         with self._changed:
             latencies = list(self._latency_s)
         if not latencies:
@@ -100,7 +101,7 @@ class RowWriter:
         return {share: float(np.quantile(latencies, share)) for share in (0.5, 0.99)}
 
     def close(self, within_s: float) -> None:
-        """Write everything that waits, trying for at most `within_s`; what is left is counted as lost."""
+        """Write all waiting rows, trying for at most `within_s`; count the rest as lost."""
         with self._changed:
             self._closing_s = self._clock.monotonic_s() + within_s
             self._retry_s = float("-inf")
@@ -147,7 +148,7 @@ class RowWriter:
         return bool(self._pending) and self._clock.monotonic_s() >= self._retry_s
 
     def _write_pending(self) -> None:
-        """Batch by batch, so that a batch is one write and rows stand before their corrections."""
+        """Write batch by batch, with one write per batch, and rows before their corrections."""
         while True:
             with self._changed:
                 if not self._pending or self._clock.monotonic_s() < self._retry_s:
@@ -176,7 +177,7 @@ class RowWriter:
             self.rows_written += len(batch.rows)
             if self._pending and self._pending[0] is batch:
                 self.rows_waiting -= len(batch.rows)
-            else:  # given up while it was being written after all
+            else:  # discarded while it was being written
                 self.rows_lost -= len(batch.rows)
             batch.rows = []
             self._latency_s.extend(now_s - time_s for time_s in batch.times_s)

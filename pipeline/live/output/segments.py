@@ -1,6 +1,6 @@
-"""The CSV of a live run: a row of files, each complete up to its last line at every moment.
+"""The CSV files of a live run: numbered segments, each complete up to its last line at any time.
 
-`traj-RUN-0001.csv.part` is being written; it loses its `.part` when the next one begins or the run ends.
+`traj-RUN-0001.csv.part` is being written; it loses its `.part` when the next segment begins or the run ends.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ _log = logging.getLogger(__name__)
 
 
 def row_line(linked: LinkedRow) -> str:
-    """A row as a line of the CSV, with its line end."""
+    """Return a row as a line of the CSV, with its line end."""
     return csv_line(linked, EPOCH_UTC) + "\n"
 
 
 def remap_line(correction: Correction, run_id: str) -> str:
-    """A correction as a line of remap.csv, with its line end; `run_id` of the run that writes it."""
+    """Return a correction as a line of remap.csv, with its line end; `run_id` is that of the writing run."""
     moment = datetime.fromtimestamp(round(correction.time_s, 3), UTC)
     utc = moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
     return (
@@ -42,8 +42,8 @@ def remap_line(correction: Correction, run_id: str) -> str:
 class SegmentWriter:
     """Appends rows to the newest segment and corrections to remap.csv.
 
-    Every method may raise OSError, a full disk for example; what was to be written is then not in the files, and may
-    be given again.
+    Every method may raise OSError, for example on a full disk; the lines are then not in the files and can be passed
+    again.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class SegmentWriter:
 
     @property
     def since_sync_s(self) -> float:
-        """Seconds since everything that was written then was on the disk."""
+        """Seconds since all written lines were last forced to the disk."""
         return self._clock.monotonic_s() - self._synced_s
 
     def write_rows(self, lines: Sequence[str]) -> None:
@@ -84,7 +84,7 @@ class SegmentWriter:
         self._unsynced.add(self._segment)
 
     def write_remaps(self, lines: Sequence[str]) -> None:
-        """The same for corrections."""
+        """Append whole lines of corrections in one write."""
         if self._remap is None:
             self._remap = _headed(self._folder / REMAP_NAME, REMAP_COLUMNS)
         self._remap.append("".join(lines))
@@ -97,13 +97,13 @@ class SegmentWriter:
         self._rotate_if_due()
 
     def close(self) -> None:
-        """Everything on the disk, under its final name."""
+        """Force everything to the disk, under its final name."""
         self._end_segment()
         self._sync()
         self.release_remap()
 
     def release_remap(self) -> None:
-        """Let go of remap.csv, so that it can be replaced; it is opened again when there is something to write."""
+        """Close remap.csv, so that it can be replaced; it is opened again when there is something to write."""
         if self._remap is not None:
             if self._remap in self._unsynced:
                 self._remap.sync()
@@ -132,7 +132,7 @@ class SegmentWriter:
             self._end_segment()
 
     def _end_segment(self) -> None:
-        """May be called again after an error, which can come at any step."""
+        """End the segment; can be called again after an error, which can occur at any step."""
         segment, final = self._segment, self._path(".csv")
         if segment is None:
             return
@@ -154,14 +154,14 @@ class SegmentWriter:
 
 
 def _headed(path: Path, columns: Sequence[str]) -> WholeLines:
-    """A file for appending that begins with the names of its columns; it appears with them, not before."""
+    """Return a file for appending that starts with the names of its columns; a new file appears together with them."""
     if not path.exists():
         write_whole(path, (",".join(columns) + "\n").encode())
     return WholeLines(path)
 
 
 def append_remaps(folder: Path, corrections: Sequence[Correction]) -> None:
-    """Add corrections of earlier runs to remap.csv, and force them to the disk; OSError adds none."""
+    """Add corrections of earlier runs to remap.csv, and force them to the disk; after an OSError none is added."""
     file = _headed(folder / REMAP_NAME, REMAP_COLUMNS)
     try:
         file.append("".join(remap_line(correction, "") for correction in corrections))
@@ -171,18 +171,18 @@ def append_remaps(folder: Path, corrections: Sequence[Correction]) -> None:
 
 
 def run_id_of(segment: Path) -> str:
-    """The run in the name of a segment."""
+    """Return the run id in the name of a segment."""
     return segment.name.removeprefix("traj-").partition(".")[0].rpartition("-")[0]
 
 
 def segments(folder: Path) -> list[Path]:
-    """All segments of all runs in a folder, the one that is being written too, oldest first."""
-    # In this order, so that one whose `.part` is taken off meanwhile is found at least once; its final name counts.
+    """Return all segments of all runs in a folder, including the one being written, oldest first."""
+    # In this order, so that a segment that is renamed meanwhile is found at least once; its final name counts.
     found = [*folder.glob("traj-*.csv.part"), *folder.glob("traj-*.csv")]
     return sorted({path.name.removesuffix(".part"): path for path in found}.values(), key=_run_and_number)
 
 
 def _run_and_number(segment: Path) -> tuple[str, int, str]:
-    """Sorting key: number 10000 comes after 9999."""
+    """Return a sorting key, by which number 10000 comes after 9999."""
     number = segment.name.partition(".")[0].rpartition("-")[2]
     return run_id_of(segment), int(number) if number.isdecimal() else 0, segment.name

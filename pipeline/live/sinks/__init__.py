@@ -1,1 +1,1 @@
-"""Where rows go besides the CSV."""
+"""Receivers of live rows besides the CSV."""

@@ -1,4 +1,4 @@
-"""From the list `live.sinks` of the configuration to sinks."""
+"""Creates the sinks in `live.sinks` of the configuration."""
 
 from __future__ import annotations
 
@@ -14,20 +14,22 @@ from pipeline.live.sinks.transport import Transport
 
 
 def sink_makers(settings: Sequence[SinkSettings], run_id: str) -> list[tuple[str, Callable[[], Sink]]]:
-    """A name and a function for each sink. The function opens it, and is called again after a moment when that
-    fails: a broker that is down at the start is no reason not to start.
+    """Return a name and a factory for each sink.
+
+    The factory opens the sink. It is called again after a pause if that fails, so that a run can start while a broker
+    is down.
 
     Args:
-        run_id: noted in every message.
+        run_id: part of every message.
 
     Raises:
-        InputError: a package or the file of a password is missing.
+        InputError: a package or a password file is missing.
     """
     return [_maker(one, run_id) for one in settings]
 
 
 def secrets_of(settings: Sequence[SinkSettings]) -> list[str]:
-    """The passwords of the sinks, for hiding them."""
+    """Return the passwords of the sinks, for redaction."""
     logins = [one for one in settings if not isinstance(one, JsonLinesSink)]
     return [login.secret for login in logins if login.secret]
 

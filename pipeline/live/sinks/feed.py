@@ -1,4 +1,4 @@
-"""Feeds one sink in a thread of its own, so that it can fail or be slow without harm to anything else."""
+"""Feeds one sink in a thread of its own, so that a slow or failing sink affects nothing else."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from pipeline.live.telling.status import SinkStatus
 
 _RETRY_S = 1.0
 _FLUSH_S = 1.0
-# So many rows, or corrections, go out together, so that a receiver far away keeps up; fewer after a failure, which may
-# be that of a link too slow for so many.
+# Rows, or corrections, per call: enough for a distant receiver to keep up. Fewer after a failure, because the
+# connection may be too slow for that many.
 _AT_ONCE = 500
 
 _log = logging.getLogger(__name__)
@@ -31,12 +31,13 @@ class _Batch:
 
 
 class SinkFeed:
-    """Opens the sink, hands it what waits, and repeats what failed until it works.
+    """Opens the sink, passes waiting rows to it, and repeats failed calls until they succeed.
 
     Args:
-        make: opens the sink; called again when that fails.
-        max_waiting_rows: beyond these the oldest are given up and counted; so are corrections of rows that were.
-        retry_s: between two attempts.
+        make: opens the sink; called again if that fails.
+        max_waiting_rows: above this number, the oldest rows are discarded and counted; the same limit holds for the
+            corrections of discarded rows.
+        retry_s: seconds between two attempts.
     """
 
     def __init__(
@@ -66,7 +67,7 @@ class SinkFeed:
         self._thread.start()
 
     def submit(self, rows: Sequence[LinkedRow], corrections: Sequence[Correction]) -> None:
-        """Hand over rows and corrections of earlier ones; never waits."""
+        """Queue rows, and corrections of earlier rows; never blocks."""
         if not rows and not corrections:
             return
         with self._changed:
@@ -77,20 +78,20 @@ class SinkFeed:
             self._changed.notify()
 
     def status(self) -> SinkStatus:
-        """How it goes."""
+        """Return the counters and the current problem."""
         with self._changed:
             return SinkStatus(
                 self._redact(self._name), self._rows, self._errors, self._lost, self._problem, self._waiting_rows
             )
 
     def begin_close(self) -> None:
-        """Nothing more is handed over; returns at once."""
+        """Announce that no more rows follow; returns at once."""
         with self._changed:
             self._closing = True
             self._changed.notify()
 
     def close(self, within_s: float) -> None:
-        """Hand over what waits, for at most `within_s`; the rest is lost to this sink, and that is logged."""
+        """Deliver waiting rows, for at most `within_s`; the rest is lost for this sink, which is logged."""
         self.begin_close()
         self._thread.join(within_s)
         self._given_up.set()
@@ -109,14 +110,14 @@ class SinkFeed:
             )
 
     def _give_up_oldest(self) -> None:
-        """Its corrections stay: they may concern rows that were handed over."""
+        """Discard the oldest batch, but keep its corrections: they may concern delivered rows."""
         given_up = self._pending.popleft()
         self._waiting_rows -= len(given_up.rows)
         self._lost += len(given_up.rows)
         if self._pending:
             corrections = [*given_up.corrections, *self._pending[0].corrections]
             given_up.corrections = ()
-            # Nor may these grow for weeks: the oldest of more are given up, too.
+            # Corrections must not grow for weeks either: above the limit, the oldest are discarded.
             self._pending[0].corrections = corrections[-self._max_waiting_rows :]
             self._lost += max(0, len(corrections) - self._max_waiting_rows)
 
@@ -131,11 +132,11 @@ class SinkFeed:
                 self._failed(error)
                 self._given_up.wait(self._retry_s)
         if sink is not None:
-            with suppress(Exception):  # all that could be handed over was
+            with suppress(Exception):  # all that could be delivered was delivered
                 sink.close()
 
     def _feed(self, sink: Sink) -> bool:
-        """Hand over all that waits; True when the feed was closed and nothing is left."""
+        """Deliver what waits; return True if the feed was closed and nothing is left."""
         with self._changed:
             self._changed.wait_for(lambda: self._pending or self._closing, _FLUSH_S)
             batches = self._next()
@@ -154,13 +155,13 @@ class SinkFeed:
         self._went_well()
         with self._changed:
             for batch in batches:
-                # One that got corrections meanwhile, of a batch that was given up, stays for the next time.
+                # A batch that has received corrections of a discarded batch meanwhile stays for the next call.
                 if self._pending and self._pending[0] is batch and not batch.corrections:
                     self._pending.popleft()
         return False
 
     def _next(self) -> list[_Batch]:
-        """The oldest batches, as many as may go at once but at least one; none if none waits."""
+        """Return the oldest batches that fit into one call, at least one; none if none waits."""
         batches: list[_Batch] = []
         rows = 0
         for batch in self._pending:
@@ -176,7 +177,8 @@ class SinkFeed:
             return list(itertools.islice(waiting, self._at_once))
 
     def _corrected(self, batches: Sequence[_Batch], corrections: Sequence[Correction]) -> None:
-        """Those of batches that were given up meanwhile have moved on, and go out once more."""
+        """Remove corrections that were sent. Those of batches discarded meanwhile have moved on and are sent once
+        more."""
         sent = {id(correction) for correction in corrections}
         with self._changed:
             for batch in batches:
@@ -194,7 +196,7 @@ class SinkFeed:
                 self._rows += len(batch.rows)
                 if id(batch) in waiting:
                     self._waiting_rows -= len(batch.rows)
-                else:  # given up while it was under way
+                else:  # discarded during the delivery
                     self._lost -= len(batch.rows)
                 batch.rows = ()
 
@@ -206,4 +208,4 @@ class SinkFeed:
             news = not self._problem
             self._problem = text
         if news:
-            _log.warning("sink %s: %s; it is tried again", self._redact(self._name), text)
+            _log.warning("sink %s: %s; trying again", self._redact(self._name), text)

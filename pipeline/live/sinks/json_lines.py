@@ -1,4 +1,4 @@
-"""JSON lines into a file or to stdout."""
+"""Writes JSON lines to a file or to stdout."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from pathlib import Path
 from pipeline.live.sinks.transport import DeliveryError, Message
 
 _STDOUT = 1
-# A torn last line is looked for in so many bytes; lines are some hundred bytes long.
+# Bytes at the end of a file in which an incomplete last line is searched; lines have some hundred bytes.
 _TAIL_BYTES = 1 << 16
 
 
 class JsonLines:
-    """Appends one line a message; no line is ever cut off, also after a kill or on a full disk.
+    """Appends one line per message; no incomplete line remains, even after a kill or on a full disk.
 
-    A file that was moved or deleted meanwhile, as by logrotate, is made anew.
+    A file that was moved or deleted meanwhile, for example by logrotate, is created again.
 
     Args:
-        path: of the file or named pipe, made as a file with mode 0600 if need be; None writes to stdout.
+        path: file or named pipe; a missing file is created with mode 0600. None writes to stdout.
     """
 
     def __init__(self, path: Path | None) -> None:
@@ -29,16 +29,16 @@ class JsonLines:
         self._name = "stdout" if path is None else str(path)
         self._descriptor: int | None = None
         self._cuttable = False
-        # What is left of a line that a pipe took only in part; it goes out before everything else.
+        # The rest of a line that a pipe took only in part; it is sent before everything else.
         self._rest = b""
 
     def connect(self) -> None:
-        """Open the file; a last line without its end, left by a kill, is cut off."""
+        """Open the file, and remove an incomplete last line that a kill has left."""
         if self._path is None:
             self._descriptor = _STDOUT
             return
         try:
-            # A named pipe opened for both ways does not wait for a reader.
+            # A named pipe that is opened for reading and writing does not wait for a reader.
             self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
             self._cuttable = stat.S_ISREG(os.fstat(self._descriptor).st_mode)
             if self._cuttable:
@@ -48,7 +48,8 @@ class JsonLines:
             raise DeliveryError(f"{self._name} cannot be opened: {error.strerror}") from error
 
     def send(self, messages: Sequence[Message]) -> None:
-        """Write all lines, or, to a file, none; a pipe that took a part gets the rest of that line next time."""
+        """Write all lines. After an error, a file contains none of them; a pipe that took a part of a line gets the
+        rest at the next call."""
         if self._moved():
             self.close()
             self.connect()
@@ -61,7 +62,7 @@ class JsonLines:
                 written += os.write(self._descriptor, data[written:])
         except OSError as error:
             if self._cuttable:
-                with suppress(OSError):  # the error of the writing is the one to tell
+                with suppress(OSError):  # the error of the write is the one to report
                     os.ftruncate(self._descriptor, before)
             elif written:
                 self._rest = data[written : data.find(b"\n", written - 1) + 1]

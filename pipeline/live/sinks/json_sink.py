@@ -10,11 +10,11 @@ from pipeline.live.sinks.transport import Message, Transport
 
 
 class JsonSink:
-    """Connects when there is something to send, and anew after every failure.
+    """Connects when there is something to send, and again after every failure.
 
     Args:
         name: for logs and status, without secrets.
-        run_id: noted in every message.
+        run_id: part of every message.
     """
 
     def __init__(self, name: str, transport: Transport, run_id: str) -> None:
@@ -25,27 +25,27 @@ class JsonSink:
 
     @property
     def name(self) -> str:
-        """Its type and place."""
+        """Type and address of the sink."""
         return self._name
 
     def open(self) -> None:
-        """Connect now, rather than with the first rows; DeliveryError if that fails."""
+        """Connect now instead of with the first rows; raises DeliveryError if that fails."""
         self._send([])
 
     def write(self, rows: Sequence[LinkedRow]) -> None:
-        """Send rows, a message each.
+        """Send one message per row.
 
         Raises:
-            DeliveryError: the receiver does not have them all; some may come twice when they are sent again.
+            DeliveryError: the receiver does not have all messages; some may arrive twice when they are sent again.
         """
         self._send([row_message(linked, self._run_id) for linked in rows])
 
     def remap(self, corrections: Sequence[Correction]) -> None:
-        """Send corrections, a message each; errors as in `write`."""
+        """Send one message per correction; errors as in `write`."""
         self._send([remap_message(correction, self._run_id) for correction in corrections])
 
     def flush(self) -> None:
-        """Nothing waits here: every call returns when its messages are delivered."""
+        """Do nothing: every call returns when its messages are delivered."""
 
     def close(self) -> None:
         """Close the connection."""

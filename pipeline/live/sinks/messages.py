@@ -1,4 +1,4 @@
-"""The one JSON form of rows and corrections; `message.schema.json` beside this file describes it."""
+"""The JSON format of rows and corrections; `message.schema.json` beside this file describes it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SCHEMA_FILE = Path(__file__).with_name("message.schema.json")
 
 
 def row_message(linked: LinkedRow, run_id: str) -> Message:
-    """A row of the CSV; `row.time_s` are Unix seconds. Numbers are rounded as in the CSV."""
+    """Return the message for a row of the CSV; `row.time_s` is in Unix seconds. Numbers are rounded as in the CSV."""
     row, link = linked.row, linked.link
     content = {
         **_head("row", run_id, row.time_s),
@@ -34,7 +34,7 @@ def row_message(linked: LinkedRow, run_id: str) -> Message:
 
 
 def remap_message(remap: Correction, run_id: str) -> Message:
-    """A correction: all rows of `provisional_id` belong to `global_id`."""
+    """Return the message for a correction: all rows of `provisional_id` belong to `global_id`."""
     content = {
         **_head("remap", remap.run_id or run_id, remap.time_s),
         "provisional_id": remap.provisional_id,
@@ -47,7 +47,7 @@ def remap_message(remap: Correction, run_id: str) -> Message:
 
 
 def utc_text(unix_s: float) -> str:
-    """Unix seconds as ISO 8601 in UTC, rounded to milliseconds."""
+    """Return Unix seconds as ISO 8601 in UTC, rounded to milliseconds."""
     millis = round(unix_s * 1000)
     return f"{datetime.fromtimestamp(millis // 1000, UTC):%Y-%m-%dT%H:%M:%S}.{millis % 1000:03d}Z"
 

@@ -1,4 +1,4 @@
-"""MQTT: every message is published and acknowledged by the broker (QoS 1)."""
+"""Sends messages by MQTT; the broker acknowledges each of them (QoS 1)."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ _AT_LEAST_ONCE = 1
 
 
 class MqttTransport:
-    """Rows go to TOPIC/rows/CAMERA, corrections to TOPIC/remap; TOPIC/state is retained and says online or offline,
-    the latter also when this program dies.
+    """Publishes rows to TOPIC/rows/CAMERA and corrections to TOPIC/remap. TOPIC/state is retained and says online or
+    offline; offline also after this program dies.
 
     Args:
         password: None or '' for none; it appears in no error.
         tls: encrypt, with the system's certificates or those of `ca_file`.
-        timeout_s: for connecting, and for the acknowledgement of one batch.
+        timeout_s: limit for connecting, and for the acknowledgement of one batch.
     """
 
     def __init__(
@@ -48,10 +48,10 @@ class MqttTransport:
         self._client: paho.Client | None = None
 
     def connect(self) -> None:
-        """Log in; a new session each time, because what was not acknowledged is sent again anyway."""
+        """Connect with a new session each time, because unacknowledged messages are sent again anyway."""
         client = paho.Client(CallbackAPIVersion.VERSION2, reconnect_on_failure=False)
         client.connect_timeout = self._timeout_s
-        client.max_inflight_messages_set(0)  # the batches are the limit
+        client.max_inflight_messages_set(0)  # the batch size is the limit
         if self._username is not None:
             client.username_pw_set(self._username, self._password or None)
         client.will_set(f"{self._topic}/state", "offline", _AT_LEAST_ONCE, retain=True)
@@ -83,7 +83,7 @@ class MqttTransport:
         client.publish(f"{self._topic}/state", "online", _AT_LEAST_ONCE, retain=True)
 
     def send(self, messages: Sequence[Message]) -> None:
-        """Publish all, then wait until the broker has acknowledged each."""
+        """Publish all messages, then wait until the broker has acknowledged each."""
         assert self._client is not None, "connect first"
         deadline = time.monotonic() + self._timeout_s
         sent = []
@@ -102,7 +102,7 @@ class MqttTransport:
                 raise DeliveryError(f"{self._broker} {state}")
 
     def close(self) -> None:
-        """Say offline and leave."""
+        """Publish offline and disconnect."""
         client, self._client = self._client, None
         if client is None:
             return

@@ -1,4 +1,4 @@
-"""Redis Streams: every message is an entry of a stream with the fields kind and json."""
+"""Sends messages to Redis Streams: each is an entry of a stream, with the fields kind and json."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class RedisTransport:
 
     Args:
         password: None or '' for none; it appears in no error.
-        timeout_s: for connecting, and for each answer.
+        timeout_s: limit for connecting, and for each answer.
     """
 
     def __init__(
@@ -46,18 +46,18 @@ class RedisTransport:
             ssl_ca_certs=ca_file,
             socket_timeout=timeout_s,
             socket_connect_timeout=timeout_s,
-            retry=Retry(NoBackoff(), 0),  # whoever calls tries again
+            retry=Retry(NoBackoff(), 0),  # the caller retries
         )
 
     def connect(self) -> None:
-        """See that the server is there and lets us in."""
+        """Check that the server answers and accepts the login."""
         try:
             self._client.ping()
         except redis.RedisError as error:
             raise DeliveryError(f"{self._server} cannot be used: {error}") from error
 
     def send(self, messages: Sequence[Message]) -> None:
-        """All entries in one transaction: after an error that reached the server, none of them is there."""
+        """Add all entries in one transaction: after an error on the server, none of them is there."""
         try:
             with self._client.pipeline(transaction=True) as batch:
                 for message in messages:

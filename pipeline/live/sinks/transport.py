@@ -1,4 +1,4 @@
-"""What a sink needs of the system behind it: connect, send whole messages, close."""
+"""What a sink needs from the system behind it: connect, send whole messages, close."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from typing import Protocol
 
 
 class DeliveryError(Exception):
-    """The receiver did not take the messages; the text holds no secret and may be shown."""
+    """The receiver did not accept the messages; the text contains no secret and may be shown."""
 
 
 @dataclass(frozen=True)
 class Message:
-    """One JSON text on its way.
+    """One JSON message.
 
     Attributes:
         kind: row or remap.
-        camera_id: of a row; None for a remap, which concerns all cameras.
+        camera_id: camera of a row; None for a remap, which concerns all cameras.
         text: one line of JSON without its line end.
     """
 
@@ -27,10 +27,10 @@ class Message:
 
 
 class Transport(Protocol):
-    """Used by one thread only. Every call may block for a few seconds, but not without limit."""
+    """Used by one thread only. Every call may block for a few seconds, but not indefinitely."""
 
     def connect(self) -> None:
-        """Be ready to send; called again after each DeliveryError.
+        """Prepare for sending; called again after each DeliveryError.
 
         Raises:
             DeliveryError: the receiver cannot be reached or refuses.
@@ -40,8 +40,8 @@ class Transport(Protocol):
         """Return when the receiver has all messages; after an error the same messages are sent again.
 
         Raises:
-            DeliveryError: it does not have them all.
+            DeliveryError: the receiver does not have all messages.
         """
 
     def close(self) -> None:
-        """Give up the connection; no error if there is none."""
+        """Close the connection; no error if there is none."""

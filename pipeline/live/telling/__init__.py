@@ -1,1 +1,1 @@
-"""What a live run says of itself: status, metrics, previews, without secrets."""
+"""What a live run reports about itself, without secrets: status, metrics, previews."""

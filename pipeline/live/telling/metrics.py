@@ -1,4 +1,4 @@
-"""The status of a live run as Prometheus metrics. Cameras are labelled with their name; no URL is in any label."""
+"""The status of a live run as Prometheus metrics. Cameras are labelled with their names; no label contains a URL."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from prometheus_client.registry import Collector
 from pipeline.live.telling.status import CameraState, CameraStatus, LiveStatus, StatusSource, TimestampSource
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-# Frames are promised to be younger than 0.5 s; the buckets are closest around that.
+# Frames should be younger than 0.5 s, so the buckets are closest around that.
 _AGE_BUCKETS_S = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0, 2.0, 5.0)
 
 
 class Metrics:
-    """Reads the status at each scrape; only ages of frames are taken in one by one."""
+    """Reads the status at each scrape; only ages of frames are recorded one by one."""
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
         self._frame_age = Histogram(
             "mtmc_camera_frame_age_seconds",
-            "Age of a frame when its rows were handed on",
+            "Age of a frame when its tracking ended",
             ["camera"],
             buckets=_AGE_BUCKETS_S,
             registry=self._registry,
@@ -30,16 +30,16 @@ class Metrics:
         ProcessCollector(registry=self._registry)
 
     def watch(self, source: StatusSource) -> None:
-        """Give the status of this run, too, from now on; to be called once."""
+        """Report the status of this run as well, from now on; call it once."""
         self._registry.register(_StatusCollector(source))
 
     def observe_frame_age(self, camera: str, age_s: float) -> None:
-        """A frame of this camera has been through; it was taken `age_s` seconds ago."""
+        """Record a frame of this camera whose tracking ended `age_s` seconds after capture."""
         # A camera whose clock runs ahead must not make the sum of the ages fall.
         self._frame_age.labels(camera).observe(max(0.0, age_s))
 
     def text(self) -> bytes:
-        """All metrics in Prometheus' text format, whose type is `CONTENT_TYPE`."""
+        """Return all metrics in Prometheus' text format, whose type is `CONTENT_TYPE`."""
         return generate_latest(self._registry)
 
 
@@ -48,7 +48,7 @@ class _StatusCollector(Collector):
         self._source = source
 
     def describe(self) -> Iterable[Metric]:
-        """Nothing, so that registering does not ask for a status before there is one."""
+        """Return nothing, so that registering does not request a status before there is one."""
         return ()
 
     def collect(self) -> Iterator[Metric]:
@@ -63,24 +63,26 @@ def _camera_metrics(cameras: Iterable[CameraStatus]) -> Iterator[Metric]:
     )
     timestamps = GaugeMetricFamily(
         "mtmc_camera_timestamps",
-        "1 for the clock that says when frames were taken: rtcp is the camera's own, rtcp_corrected the same moved to "
-        "this machine's",
+        "1 for the clock that says when frames were taken: rtcp is the camera's own, rtcp_corrected the same "
+        "corrected to this machine's",
         labels=["camera", "source"],
     )
-    fps = GaugeMetricFamily("mtmc_camera_fps", "Frames per second that come", labels=["camera"])
+    fps = GaugeMetricFamily("mtmc_camera_fps", "Frames per second that arrive", labels=["camera"])
     age = GaugeMetricFamily(
-        "mtmc_camera_newest_frame_age_seconds", "Since the newest frame was taken", labels=["camera"]
+        "mtmc_camera_newest_frame_age_seconds", "Seconds since the newest frame was taken", labels=["camera"]
     )
     offset = GaugeMetricFamily(
         "mtmc_camera_clock_offset_seconds",
-        "The host's clock minus the camera's, including the way here",
+        "The host's clock minus the camera's, including the network delay",
         labels=["camera"],
     )
-    still = GaugeMetricFamily("mtmc_camera_still_seconds", "Since the picture last changed", labels=["camera"])
+    still = GaugeMetricFamily(
+        "mtmc_camera_still_seconds", "Seconds since the picture last changed", labels=["camera"]
+    )
     people = GaugeMetricFamily("mtmc_camera_people", "People in the newest frame", labels=["camera"])
     frames = CounterMetricFamily(
         "mtmc_camera_frames",
-        "Frames by the last stage that they are known to have reached",
+        "Frames that have reached a stage, by stage",
         labels=["camera", "stage"],
     )
     dropped = CounterMetricFamily(
@@ -118,22 +120,28 @@ def _camera_metrics(cameras: Iterable[CameraStatus]) -> Iterator[Metric]:
 
 
 def _run_metrics(status: LiveStatus) -> Iterator[Metric]:
-    yield GaugeMetricFamily("mtmc_ready", "1 while a camera is up and the disk takes rows", float(status.ready))
-    yield GaugeMetricFamily("mtmc_uptime_seconds", "Since the start of the run", status.uptime_s)
+    yield GaugeMetricFamily("mtmc_ready", "1 while a camera is up and the disk accepts rows", float(status.ready))
+    yield GaugeMetricFamily("mtmc_uptime_seconds", "Seconds since the start of the run", status.uptime_s)
     identities = GaugeMetricFamily(
-        "mtmc_identities", "People in view of some camera, and known in memory", labels=["where"]
+        "mtmc_identities", "Identities in view of some camera, and identities in memory", labels=["where"]
     )
     identities.add_metric(["in_view"], status.identities_now)
     identities.add_metric(["in_memory"], status.identities_known)
     yield identities
-    yield CounterMetricFamily("mtmc_people", "People told apart in this run", status.identities_total)
-    yield GaugeMetricFamily("mtmc_batch_frames", "Frames in a batch of the detector, lately", status.batch_size)
-    stages = GaugeMetricFamily("mtmc_stage_latency_seconds", "Of a batch, by stage, lately", labels=["stage"])
+    yield CounterMetricFamily("mtmc_people", "Identities in this run", status.identities_total)
+    yield GaugeMetricFamily(
+        "mtmc_batch_frames", "Frames in a batch of the detector, running mean", status.batch_size
+    )
+    stages = GaugeMetricFamily(
+        "mtmc_stage_latency_seconds", "Seconds per batch, by stage, running mean", labels=["stage"]
+    )
     for stage, seconds in status.stage_latency_s.items():
         stages.add_metric([stage], seconds)
     yield stages
     latency = GaugeMetricFamily(
-        "mtmc_row_latency_seconds", "From capture to the row in the file, lately", labels=["quantile"]
+        "mtmc_row_latency_seconds",
+        "Seconds from capture to the row in the file, of the last rows",
+        labels=["quantile"],
     )
     for quantile, seconds in status.row_latency_s.items():
         latency.add_metric([f"{quantile:g}"], seconds)
@@ -144,17 +152,19 @@ def _run_metrics(status: LiveStatus) -> Iterator[Metric]:
         status.embedder_failures,
     )
     yield CounterMetricFamily("mtmc_rows_written", "Rows in the CSV files", status.rows_written)
-    yield CounterMetricFamily("mtmc_rows_lost", "Rows that are in no file and will not be", status.rows_lost)
-    yield GaugeMetricFamily("mtmc_rows_waiting", "Rows in memory that the disk has not taken", status.rows_waiting)
-    yield GaugeMetricFamily("mtmc_writer_ok", "0 while the disk takes nothing", float(status.writer_ok))
-    fsync = GaugeMetricFamily("mtmc_since_fsync_seconds", "Since all rows were last forced to the disk")
+    yield CounterMetricFamily("mtmc_rows_lost", "Rows that are lost", status.rows_lost)
+    yield GaugeMetricFamily(
+        "mtmc_rows_waiting", "Rows in memory that are not yet in the files", status.rows_waiting
+    )
+    yield GaugeMetricFamily("mtmc_writer_ok", "0 while the disk accepts nothing", float(status.writer_ok))
+    fsync = GaugeMetricFamily("mtmc_since_fsync_seconds", "Seconds since all rows were last forced to the disk")
     if status.since_fsync_s is not None:
         fsync.add_metric([], status.since_fsync_s)
     yield fsync
-    rows = CounterMetricFamily("mtmc_sink_rows", "Rows handed to a sink", labels=["sink"])
+    rows = CounterMetricFamily("mtmc_sink_rows", "Rows delivered to a sink", labels=["sink"])
     errors = CounterMetricFamily("mtmc_sink_errors", "Failed attempts of a sink", labels=["sink"])
-    lost = CounterMetricFamily("mtmc_sink_lost_rows", "Rows that a sink gave up", labels=["sink"])
-    waiting = GaugeMetricFamily("mtmc_sink_rows_waiting", "Rows in memory for a sink", labels=["sink"])
+    lost = CounterMetricFamily("mtmc_sink_lost_rows", "Rows that were discarded for a sink", labels=["sink"])
+    waiting = GaugeMetricFamily("mtmc_sink_rows_waiting", "Rows that wait for a sink", labels=["sink"])
     for sink in status.sinks:
         waiting.add_metric([sink.name], sink.waiting)
         rows.add_metric([sink.name], sink.rows)
@@ -165,7 +175,7 @@ def _run_metrics(status: LiveStatus) -> Iterator[Metric]:
     yield GaugeMetricFamily(
         "mtmc_reload_failed", "1 if the last configuration was refused", float(bool(status.reload_problem))
     )
-    # The platform's own figure, for systems where the process metrics are not to be had.
+    # Also for systems that lack the metrics of `ProcessCollector`.
     yield GaugeMetricFamily("mtmc_memory_bytes", "Resident memory of the process", status.memory_bytes)
 
 

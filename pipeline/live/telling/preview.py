@@ -1,4 +1,4 @@
-"""Gives a preview a frame of each camera now and then, with the rows that it led to."""
+"""Passes a frame of each camera to the preview from time to time, with the rows of that frame."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ class _Waiting:
 
 
 class PreviewFeed:
-    """Holds one frame of each camera until its rows have their ids.
+    """Holds one frame of each camera until its rows have ids.
 
     Args:
-        wait_s: how long rows of a frame can take to come.
+        wait_s: longest time until the rows of a frame arrive.
     """
 
     def __init__(self, hook: PreviewHook | None, fps: float, wait_s: float) -> None:
@@ -35,7 +35,7 @@ class PreviewFeed:
         self._next_s: dict[str, float] = {}
 
     def offer(self, frame: Frame, xyxy: Boxes) -> None:
-        """A frame that the detector has seen, and its boxes (N, 4)."""
+        """Keep a frame with its detected boxes (N, 4), if the next preview of its camera is due."""
         if self._hook is None or frame.image is None or frame.camera_id in self._waiting:
             return
         if frame.time_s >= self._next_s.get(frame.camera_id, float("-inf")):
@@ -43,7 +43,7 @@ class PreviewFeed:
             self._waiting[frame.camera_id] = _Waiting(frame, xyxy)
 
     def rows(self, rows: Sequence[LinkedRow], now_s: float) -> None:
-        """Rows as they are written; `now_s` are Unix seconds."""
+        """Add rows as they are written, and show frames that have waited long enough; `now_s` is in Unix seconds."""
         if self._hook is None:
             return
         for linked in rows:

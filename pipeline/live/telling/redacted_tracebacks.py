@@ -1,4 +1,4 @@
-"""Tracebacks of mistakes, which nobody caught, without secrets."""
+"""Tracebacks of uncaught exceptions, without secrets."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pipeline.core.redaction import Redactor
 
 
 class RedactedTracebacks:
-    """A context manager: tracebacks that end the program or a thread are printed redacted."""
+    """Context manager during which tracebacks that end the program or a thread are printed redacted."""
 
     def __init__(self, redact: Redactor) -> None:
         self._redact = redact
@@ -26,7 +26,7 @@ class RedactedTracebacks:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        # A mistake on its way out is printed by the interpreter later, so the redacting hook stays for that.
+        # The interpreter prints an exception that passes here later, so the redacting hook stays for it.
         if kind is None or issubclass(kind, SystemExit):
             sys.excepthook = self._hook
         threading.excepthook = self._thread_hook

@@ -1,6 +1,6 @@
-"""What a live run tells about itself: to the terminal, to the web page and to the metrics.
+"""The status of a live run, for the terminal, the web page and the metrics.
 
-All texts here are redacted: no password and no user name of a URL is in any of them.
+All texts here are redacted: none contains a password or the user name of a URL.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from typing import Protocol
 
 
 class CameraState(StrEnum):
-    """What a camera does at the moment.
+    """The current state of a camera.
 
-    CONNECTING: the stream is being opened, or no picture has come yet.
-    UP: pictures come.
-    STALLED: it was up and has been silent for too long; the connection is being given up.
-    WAITING: not connected; the next attempt is due in a moment.
+    CONNECTING: the stream is being opened, or no picture has arrived yet.
+    UP: pictures arrive.
+    STALLED: it was up and has been silent for too long; if that lasts, the connection is given up.
+    WAITING: not connected; the next attempt follows soon.
     DENIED: not connected because of a wrong password or missing rights; attempts are far apart.
     ENDED: a file that was played to its end.
     """
@@ -32,10 +32,10 @@ class CameraState(StrEnum):
 
 
 class TimestampSource(StrEnum):
-    """Whose clock says when a frame was taken.
+    """The clock that says when a frame was taken.
 
-    RTCP: the camera's own wall clock. RTCP_CORRECTED: the same, moved to this machine's clock, from which it is too far
-    off. HOST: the time of arrival here. FILE: the recording's times, played from now.
+    RTCP: the camera's own wall clock. RTCP_CORRECTED: the same, corrected to this machine's clock because it differs
+    too much. HOST: the time of arrival here. FILE: the times of the recording, counted from the start of the run.
     """
 
     RTCP = "rtcp"
@@ -46,26 +46,27 @@ class TimestampSource(StrEnum):
 
 @dataclass(frozen=True)
 class CameraStatus:
-    """One camera.
+    """Status of one camera.
 
     Attributes:
         name: as in the configuration.
         state: see `CameraState`.
-        fps: frames per second that came, over the last few seconds.
-        frame_age_s: seconds since the newest frame was taken; it grows while nothing comes. None before the first.
-        received: packets of pictures that came.
-        decoded: pictures that they gave.
+        fps: frames per second that arrived, over the last few seconds.
+        frame_age_s: seconds since the newest frame was taken; it grows while nothing arrives. None before the first.
+        received: received packets of pictures.
+        decoded: pictures decoded from them.
         inferred: frames that went through the detector.
-        dropped: frames that were not looked at, by cause: overwritten (a fresher one came), too_old, corrupt,
-            no_keyframe, rate_limit, outside_crop, detector_error, reload (taken before the camera was changed).
-        reconnects: connections that ended or could not be made, by reason: refused, timeout, ended, denied,
-            not_found, stalled, lagging, codec, network, reload.
+        dropped: frames that did not go through the detector, by cause: overwritten (a newer one came), too_old,
+            corrupt, no_keyframe, rate_limit, outside_crop, detector_error, reload (taken before the camera was
+            changed).
+        reconnects: connections that ended or could not be made, by reason: refused, timeout, ended, denied, not_found,
+            stalled, lagging, codec, network, reload.
         abandoned: readers that did not return and were replaced.
-        people: in view in the newest frame.
+        people: people in view in the newest frame.
         timestamps: None before the first frame.
-        clock_offset_s: the host's clock minus the camera's, including the way here; None without a camera clock.
+        clock_offset_s: the host's clock minus the camera's, including the network delay; None without a camera clock.
         clock_jumps: how often the stream's times jumped.
-        problem: the last one, in words, '' if there was none since the camera came up.
+        problem: description of the last one; empty if there was none since the camera came up.
         size_wh: (width, height) of the newest frame in pixels; None before the first.
         still_s: seconds for which the picture has not changed; None while the camera is not up.
     """
@@ -91,15 +92,15 @@ class CameraStatus:
 
 @dataclass(frozen=True)
 class SinkStatus:
-    """One sink besides the CSV.
+    """Status of one sink besides the CSV.
 
     Attributes:
-        name: its type and place, without secrets.
-        rows: handed over so far.
+        name: its type and address, without secrets.
+        rows: rows delivered so far.
         errors: failed attempts.
-        lost: rows that were given up because too many waited.
-        problem: why the last attempt failed, '' while it works.
-        waiting: rows that are still to be handed over.
+        lost: rows that were discarded because too many waited.
+        problem: why the last attempt failed; empty while it works.
+        waiting: rows that wait for delivery.
     """
 
     name: str
@@ -112,30 +113,30 @@ class SinkStatus:
 
 @dataclass(frozen=True)
 class LiveStatus:
-    """The whole run.
+    """Status of the whole run.
 
     Attributes:
-        utc: when this was written down.
+        utc: time of this status.
         run_id: part of the names of the output files.
         uptime_s: seconds since the start.
         cameras: in the order of the configuration.
         identities_now: in view of some camera.
-        identities_total: people told apart in this run.
-        identities_known: held in memory, so that they can be found again.
-        rows_written, rows_waiting, rows_lost: in the files; in memory while the disk takes none; given up.
-        writer_ok: False while the disk takes nothing; then `writer_problem` says why.
-        since_fsync_s: since all written rows were last forced to the disk; None before the first time.
-        batch_size: frames in a batch of the detector, the mean of the last ones.
-        stage_latency_s: mean seconds of the last batches by stage: wait, detect, embed, track, link, write.
-        row_latency_s: from capture to the row in the file, the quantiles 0.5 and 0.99 of the last rows; empty
+        identities_total: identities in this run.
+        identities_known: held in memory, so that they can be recognised again.
+        rows_written, rows_waiting, rows_lost: in the files; in memory while the disk accepts none; discarded.
+        writer_ok: False while the disk accepts nothing; then `writer_problem` says why.
+        since_fsync_s: seconds since all written rows were last forced to the disk; None before the first time.
+        batch_size: frames in a batch of the detector, running mean.
+        stage_latency_s: running mean of the seconds per batch, by stage: wait, detect, embed, track, link, write.
+        row_latency_s: seconds from capture to the row in the file, the quantiles 0.5 and 0.99 of the last rows; empty
             before the first.
-        frame_age_s: from capture to the end of its tracking, the same quantiles of the last frames.
+        frame_age_s: seconds from capture to the end of tracking, the same quantiles of the last frames.
         memory_bytes: resident memory of the process.
-        detector_problem: why the last batch failed in the detector, '' if it did not.
+        detector_problem: why the last batch failed in the detector; empty if it did not.
         embedder_failures: batches whose crops got no embedding because the embedder failed.
         sinks: see `SinkStatus`.
-        reloads: configurations taken over since the start.
-        reload_problem: why the last configuration was not taken over, '' if it was.
+        reloads: number of configurations that were taken over since the start.
+        reload_problem: why the last configuration was not taken over; empty if it was.
     """
 
     utc: datetime
@@ -164,7 +165,7 @@ class LiveStatus:
 
     @property
     def ready(self) -> bool:
-        """Whether anything is being watched and kept: a camera is up and the disk takes rows."""
+        """Whether the run does its work: a camera is up and the disk accepts rows."""
         return self.writer_ok and any(camera.state is CameraState.UP for camera in self.cameras)
 
 
@@ -172,7 +173,7 @@ class StatusSource(Protocol):
     """Gives the status at any moment, from any thread, without waiting for the run."""
 
     def status(self) -> LiveStatus:
-        """The status as it is now."""
+        """Return the current status."""
 
     def cameras(self) -> tuple[CameraStatus, ...]:
-        """That part of it alone, which costs less."""
+        """Return the status of the cameras alone, which costs less."""

@@ -19,7 +19,7 @@ _STYLES = {
 
 
 def status_table(status: LiveStatus) -> Group:
-    """One row a camera, then what holds for the run."""
+    """Return a table with one row per camera, and below it the status line of the run."""
     table = Table(
         "camera", "state", "fps", "age, s", "people", "frames", "dropped", "reconnects", "time", "problem"
     )
@@ -41,7 +41,7 @@ def status_table(status: LiveStatus) -> Group:
 
 
 def status_line(status: LiveStatus) -> str:
-    """What holds for the run, on one line."""
+    """Return the status of the run on one line."""
     parts = [
         f"{status.identities_now} people in view, {status.identities_total} so far",
         f"{status.rows_written} rows",
@@ -62,6 +62,6 @@ def status_line(status: LiveStatus) -> str:
 
 
 def camera_line(camera: CameraStatus) -> str:
-    """One camera, on one line."""
+    """Return the status of one camera on one line."""
     text = f"{camera.name} {camera.state.value} {camera.fps:.1f} fps"
     return f"{text} ({camera.problem})" if camera.problem else text

@@ -1,1 +1,1 @@
-"""The page of a live run, its metrics and health checks."""
+"""The web page of a live run, its metrics and health checks."""

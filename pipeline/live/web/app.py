@@ -1,4 +1,4 @@
-"""The page's routes: what the browser, Prometheus and an orchestrator can ask of a live run."""
+"""Routes of the page: what a browser, Prometheus and an orchestrator can request from a live run."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ from pipeline.live.web.timeline import Timeline
 STATIC = Path(__file__).with_name("static")
 _LOGIN = (STATIC / "login.html").read_text(encoding="utf-8")
 _NO_PROBLEM = "<!-- problem -->"
-_WRONG_TOKEN = '<p class="alert" role="alert">That was not the token.</p>'
-# A form with a token has no more.
+_WRONG_TOKEN = '<p class="alert" role="alert">Wrong token.</p>'
+# Larger than any form with a token.
 _MAX_FORM_BYTES = 4096
 
 
@@ -50,14 +50,14 @@ def build_app(
     now_s: Callable[[], float],
     secure_cookie: bool = False,
 ) -> Starlette:
-    """The ASGI application.
+    """Return the ASGI application.
 
     Args:
-        preview: None shows no pictures.
-        allowed_hosts: names and addresses in the Host header that are answered; '*' for all.
-        timeline_s: what the timeline shows.
-        now_s: Unix seconds on the run's clock, which the times of rows are on.
-        secure_cookie: the page is served over TLS only.
+        preview: None for no pictures.
+        allowed_hosts: names and addresses that are accepted in the Host header; '*' for all.
+        timeline_s: seconds that the timeline shows.
+        now_s: returns Unix seconds on the run's clock, which also gives the times of rows.
+        secure_cookie: whether the page is served over TLS only.
     """
     page = _Page(source, metrics, timeline, preview, gate, timeline_s, secure_cookie, now_s)
     return Starlette(
@@ -184,7 +184,7 @@ class _Page:
 
 
 async def _form_value(request: Request, name: str) -> str:
-    """A field of a small urlencoded form; '' if it is not there or the body is too long."""
+    """Return a field of a small urlencoded form; empty if it is missing or the body is too long."""
     body = b""
     async for chunk in request.stream():
         body += chunk

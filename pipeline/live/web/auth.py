@@ -1,4 +1,4 @@
-"""Who may see the page: whoever has the token, as a bearer header or through the login form's cookie."""
+"""Access control of the page: the token is required, as a bearer header or through the cookie of the login form."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, RedirectRespons
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 COOKIE = "mtmc_session"
-# Without data of any person: the login form's look, and what orchestrators ask without a secret.
+# Paths without personal data: style of the login form, and checks by orchestrators, which have no secret.
 OPEN_PATHS = ("/login", "/healthz", "/readyz", "/static/style.css", "/static/icon.svg")
 SESSION_S = 12 * 3600.0
 _MAX_SESSIONS = 100
@@ -24,11 +24,11 @@ _MAX_ADDRESSES = 1000
 
 
 class TokenGate:
-    """Checks tokens in constant time and keeps the sessions of those who logged in, in memory only.
+    """Checks tokens in constant time, and keeps login sessions in memory only.
 
     Args:
-        token: None lets everybody in, for a page that only this machine can reach.
-        clock: seconds, monotonic.
+        token: None admits everybody, for a page that only this machine can reach.
+        clock: returns monotonic seconds.
     """
 
     def __init__(self, token: str | None, clock: Callable[[], float] = time.monotonic) -> None:
@@ -39,11 +39,11 @@ class TokenGate:
 
     @property
     def closed(self) -> bool:
-        """Whether a token is needed at all."""
+        """Whether a token is required."""
         return self._token is not None
 
     def check(self, candidate: str, address: str) -> bool:
-        """Whether this is the token; a wrong one counts against the address."""
+        """Return whether this is the token; count a wrong one against the address."""
         assert self._token is not None
         right = hmac.compare_digest(candidate.encode("utf-8", "replace"), self._token)
         if not right:
@@ -53,14 +53,14 @@ class TokenGate:
         return right
 
     def must_wait(self, address: str) -> bool:
-        """Whether an address has given too many wrong tokens within the last minute."""
+        """Return whether an address has sent too many wrong tokens within the last minute."""
         failures = self._failures.get(address)
         if failures is None or len(failures) < _MAX_FAILURES:
             return False
         return self._clock() - failures[0] < _FAILURE_WINDOW_S
 
     def open_session(self) -> str:
-        """A new session's secret, good for twelve hours."""
+        """Create a session and return its secret, which is valid for twelve hours."""
         now = self._clock()
         self._expires = {key: end for key, end in self._expires.items() if end > now}
         while len(self._expires) >= _MAX_SESSIONS:
@@ -70,23 +70,23 @@ class TokenGate:
         return session
 
     def in_session(self, session: str | None) -> bool:
-        """Whether this is the secret of a session that has not expired."""
+        """Return whether this is the secret of a session that has not expired."""
         return session is not None and self._expires.get(session, -1.0) > self._clock()
 
     def end_session(self, session: str | None) -> None:
-        """Log out."""
+        """End a session."""
         self._expires.pop(session or "", None)
 
 
 class TokenMiddleware:
-    """Answers 401, or sends a browser to the login form, unless the gate lets the request in."""
+    """Answers 401, or redirects a browser to the login form, unless the gate admits the request."""
 
     def __init__(self, app: ASGIApp, gate: TokenGate) -> None:
         self._app = app
         self._gate = gate
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Hand the request on or refuse it."""
+        """Pass the request on, or refuse it."""
         if scope["type"] == "http" and self._gate.closed and scope["path"] not in OPEN_PATHS:
             refusal = self._refusal(Request(scope))
             if refusal is not None:
@@ -114,7 +114,7 @@ class TokenMiddleware:
 
 
 def address_of(request: Request) -> str:
-    """The client's address, '' if the server does not know it."""
+    """Return the client's address; empty if the server does not know it."""
     return request.client.host if request.client else ""
 
 

@@ -1,4 +1,4 @@
-"""Headers that keep the page's data in the page."""
+"""Response headers that prevent the data of the page from leaving it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _HEADERS = {
     ),
     "x-content-type-options": "nosniff",
     "referrer-policy": "no-referrer",
-    # Data of persons is not to stay in caches.
+    # Personal data must not stay in caches.
     "cache-control": "no-store",
 }
 
@@ -25,7 +25,7 @@ class SecurityHeaders:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer with the headers."""
+        """Pass the request on, and add the headers to the response."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return

@@ -1,4 +1,4 @@
-"""The last picture of each camera, small, with boxes and with heads made unrecognisable."""
+"""The last picture of each camera, small, with boxes and with blurred heads."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from pipeline.drawing.visualization import draw_tracks
 Image = NDArray[np.uint8]
 """(H, W, 3) uint8, BGR."""
 
-# A standing person's head is the upper eighth of the box; twice that and some margin also covers who bends or sits,
-# and boxes that are a little off.
+# The head of a standing person is the upper eighth of the box. Twice that and a margin also covers people who bend or
+# sit, and boxes that are slightly off.
 HEAD_SHARE = 0.28
 _MARGIN_SHARE = 0.12
-# A head has at most so many blocks across: far fewer than recognising a face takes.
+# Maximum number of blocks across a head: far fewer than face recognition needs.
 _BLOCKS = 4
 _JPEG_QUALITY = 75
 
 
 def blur_heads(image_bgr: Image, xyxy: Boxes) -> Image:
-    """A copy of the picture in which the upper part of every box is a few flat blocks.
+    """Return a copy of the picture in which the upper part of every box consists of a few flat blocks.
 
     Args:
         image_bgr: (H, W, 3) uint8.
-        xyxy: (N, 4) boxes of people in pixels; may reach outside the picture.
+        xyxy: (N, 4) boxes of people in pixels; may extend beyond the picture.
     """
     image = image_bgr.copy()
     height, width = image.shape[:2]
@@ -58,11 +58,11 @@ class _Picture:
 
 
 class PreviewStore:
-    """Holds one picture a camera in memory and nothing on disk; used by several threads.
+    """Holds one picture per camera in memory and nothing on disk; used by several threads.
 
     Args:
-        blurred: whether heads are made unrecognisable, before the picture is kept.
-        width_px: pictures that are wider are made this wide.
+        blurred: whether heads are blurred before the picture is stored.
+        width_px: wider pictures are reduced to this width.
     """
 
     def __init__(self, *, blurred: bool, width_px: int) -> None:
@@ -78,7 +78,7 @@ class PreviewStore:
         Args:
             image_bgr: (H, W, 3) uint8.
             xyxy: (N, 4) boxes in pixels of the people in this very picture.
-            global_ids: (N,) their ids; 0 for a box that has none yet, whose head is blurred like the others.
+            global_ids: (N,) their ids; 0 for a box that has none yet, whose head is blurred as well.
         """
         scale = min(1.0, self._width_px / image_bgr.shape[1])
         size_wh = (max(1, round(image_bgr.shape[1] * scale)), max(1, round(image_bgr.shape[0] * scale)))
@@ -93,22 +93,22 @@ class PreviewStore:
             self._pictures[camera_id] = _Picture(small, 1 if before is None else before.number + 1)
 
     def hook(self, frame: Frame, xyxy: Boxes, rows: Sequence[LinkedRow]) -> None:
-        """Take a frame (with its image), all boxes (N, 4) of its detections, and its rows as a live run gives them."""
+        """Show a frame (with its image), given all boxes (N, 4) of its detections and its rows; see `PreviewHook`."""
         assert frame.image is not None
         of_rows = np.array([linked.row.xyxy for linked in rows], np.float32).reshape(-1, 4)
         ids = np.array([linked.link.global_id for linked in rows], np.int64)
-        # A row's box is one of the detector's, so a head is at most blurred twice.
+        # The box of a row is one of the detector's, so a head is blurred at most twice.
         boxes = np.concatenate([of_rows, xyxy])
         self.show(frame.camera_id, frame.image, boxes, np.concatenate([ids, np.zeros(len(xyxy), np.int64)]))
 
     def forget(self, camera_id: str) -> None:
-        """A camera that is gone shows nothing, rather than an old picture."""
+        """Delete the picture of a camera that is gone, so that no old picture is shown."""
         with self._lock:
             self._pictures.pop(camera_id, None)
             self._jpegs.pop(camera_id, None)
 
     def jpeg(self, camera_id: str) -> bytes | None:
-        """The camera's picture as JPEG, encoded once; None without one."""
+        """Return the camera's picture as JPEG, encoded once; None if there is none."""
         with self._lock:
             picture = self._pictures.get(camera_id)
             encoded = self._jpegs.get(camera_id)

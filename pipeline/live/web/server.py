@@ -24,14 +24,16 @@ _LOCAL_NAMES = ("127.0.0.1", "localhost", "::1", "[::1]")
 
 
 class WebServer:
-    """The page of one run. The run gives `timeline` its rows as a sink, `preview_hook` its frames and
-    `metrics.observe_frame_age` their ages; then the page is started.
+    """The page of one run.
+
+    The run passes its rows to `timeline` (a sink), its frames to `preview_hook` and their ages to
+    `metrics.observe_frame_age`; then `start` serves the page.
 
     Args:
-        secret: the token, None for none.
+        secret: the token; None for none.
 
     Raises:
-        InputError: the address cannot be used, or is open to others while there is no token.
+        InputError: the address cannot be used, or others can reach it and there is no token.
     """
 
     def __init__(self, settings: WebSettings, secret: str | None) -> None:
@@ -46,7 +48,7 @@ class WebServer:
             self._preview = PreviewStore(blurred=settings.preview == "blurred", width_px=settings.preview_width_px)
         if not settings.is_local and not self._tls:
             _log.warning(
-                "the page is open to others at %s without TLS: the token travels in the clear. Set tls_certificate "
+                "the page is open to others at %s without TLS: the token is sent unencrypted. Set tls_certificate "
                 "and tls_key of live.web, or put a proxy with TLS in front",
                 settings.host,
             )
@@ -58,14 +60,14 @@ class WebServer:
 
     @property
     def preview_hook(self) -> PreviewHook | None:
-        """For the run; None while pictures are off."""
+        """The hook for the run; None if pictures are off."""
         return None if self._preview is None else self._preview.hook
 
     def start(self, source: StatusSource, now_s: Callable[[], float]) -> None:
-        """Show this run from now on.
+        """Serve the page of this run from now on.
 
         Args:
-            now_s: Unix seconds on the run's clock.
+            now_s: returns Unix seconds on the run's clock.
 
         Raises:
             InputError: the TLS files cannot be used.
@@ -96,7 +98,7 @@ class WebServer:
         )
         try:
             config.load()
-        except OSError as error:  # also what ssl raises
+        except OSError as error:  # includes the errors of ssl
             raise InputError(
                 f"live.web: {settings.tls_certificate} and {settings.tls_key} cannot be used for TLS ({error})"
             ) from error
@@ -109,7 +111,7 @@ class WebServer:
         if self._server is None or self._thread is None:
             self._socket.close()
             return
-        self._server.should_exit = True  # it closes the socket, too
+        self._server.should_exit = True  # this closes the socket as well
         self._thread.join(within_s)
 
     @property
@@ -124,8 +126,8 @@ class WebServer:
 
 
 def _allowed_hosts(settings: WebSettings) -> Sequence[str]:
-    """A page that needs no token answers to its own names alone: another site could have its name resolve to this
-    machine, and read the page with the visitor's browser."""
+    """Return the accepted Host headers. A page without a token answers to its own names only: another site could let
+    its name resolve to this machine, and read the page through the browser of a visitor."""
     if settings.is_local:
         return [*_LOCAL_NAMES, settings.host, *settings.allowed_hosts]
     return [settings.host, *_LOCAL_NAMES, *settings.allowed_hosts] if settings.allowed_hosts else ["*"]
@@ -143,7 +145,7 @@ def _bound(host: str, port: int) -> socket.socket:
         if bound is not None:
             bound.close()
         raise InputError(
-            f"live.web: {host}:{port} cannot be used ({error.strerror}); another program may have it, choose another "
+            f"live.web: {host}:{port} cannot be used ({error.strerror}); if another program uses it, choose another "
             "live.web.port"
         ) from error
     return bound

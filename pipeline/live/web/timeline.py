@@ -1,4 +1,4 @@
-"""Who was in front of which camera during the last minutes, in memory and bounded."""
+"""Keeps who was in view of which camera during the last minutes, in limited memory."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from typing import Any
 
 from pipeline.core.datatypes import Correction, LinkedRow
 
-# Positions on the floor are kept this far apart in time, and so many of one stay; then every other one goes.
+# Shortest time between two stored floor positions, and largest number per visit; above it, every second one is deleted.
 _PLACE_INTERVAL_S = 0.5
 _MAX_PLACES = 240
-# Looking for old visits at every row would be waste.
+# Interval between deletions of old visits; at every row they would waste time.
 _PRUNE_INTERVAL_S = 5.0
 
 
 @dataclass
 class Visit:
-    """One track: a person in front of one camera, from the first to the last box.
+    """One track: a person in view of one camera, from the first to the last box.
 
     Attributes:
         start_s, end_s: Unix seconds.
@@ -37,7 +37,7 @@ class Visit:
     places: list[tuple[float, float, float]] = field(default_factory=list)
 
     def as_json(self) -> dict[str, Any]:
-        """Without the places."""
+        """Return the visit without its places, for JSON."""
         return {
             "camera_id": self.camera_id,
             "track_id": self.track_id,
@@ -53,8 +53,8 @@ class Timeline:
     """A sink that keeps visits; written by one thread and read by others.
 
     Args:
-        memory_s: visits that ended longer ago are forgotten.
-        max_visits: beyond these, the one that ended first is forgotten.
+        memory_s: visits that ended longer ago are deleted.
+        max_visits: above this number, the visit that ended first is deleted.
     """
 
     name = "page"
@@ -63,20 +63,20 @@ class Timeline:
         self._memory_s = memory_s
         self._max_visits = max_visits
         self._lock = threading.Lock()
-        # In the order of their last box, so that the first one is the next to be forgotten.
+        # In the order of their last box: the first one is the next to be deleted.
         self._visits: OrderedDict[tuple[str, int], Visit] = OrderedDict()
         self._newest_s = float("-inf")
         self._pruned_s = float("-inf")
 
     def write(self, rows: Sequence[LinkedRow]) -> None:
-        """Take in rows; `row.time_s` are Unix seconds."""
+        """Add rows; `row.time_s` is in Unix seconds."""
         with self._lock:
             for linked in rows:
                 self._take(linked)
             self._prune()
 
     def remap(self, corrections: Sequence[Correction]) -> None:
-        """All visits with a provisional id get the one that counts."""
+        """Give the corrected id to all visits with a provisional id."""
         with self._lock:
             for correction in corrections:
                 for visit in self._visits.values():
@@ -85,19 +85,20 @@ class Timeline:
                         visit.confidence = correction.confidence
 
     def flush(self) -> None:
-        """Nothing waits."""
+        """Do nothing: no data is buffered."""
 
     def close(self) -> None:
-        """Nothing is open; what is known stays to be read."""
+        """Do nothing: nothing is open, and the visits can still be read."""
 
     def visits(self, now_s: float) -> list[Visit]:
-        """Visits of the last `memory_s` before `now_s` (Unix seconds), in order of their beginning, without places."""
+        """Return the visits of the last `memory_s` before `now_s` (Unix seconds), in order of their start, without
+        places."""
         with self._lock:
             recent = [replace(visit, places=[]) for visit in self._visits.values() if self._recent(visit, now_s)]
         return sorted(recent, key=_begin)
 
     def of(self, global_id: int, now_s: float) -> list[Visit]:
-        """The same of one person, with places."""
+        """Return the same visits of one person, with places."""
         with self._lock:
             recent = [
                 replace(visit, places=list(visit.places))

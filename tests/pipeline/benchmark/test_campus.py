@@ -128,7 +128,7 @@ def test_another_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"expected the files of a CAMPUS sequence"):
         read_views(tmp_path)
     (tmp_path / "view-A.txt.gz").write_bytes(gzip.compress(b"1 2 3"))
-    with pytest.raises(InputError, match="view-A is no view"):
+    with pytest.raises(InputError, match="view-A is not a view"):
         read_views(tmp_path)
 
 
@@ -139,7 +139,7 @@ def test_detections_that_do_not_say_what_they_are_of(folder: Path, tmp_path: Pat
     del content["video_info"][missing]
     (tmp_path / name).write_bytes(gzip.compress(json.dumps(content).encode()))
     (tmp_path / "view-A.txt.gz").write_bytes((folder / "view-A.txt.gz").read_bytes())
-    with pytest.raises(InputError, match=f"view-A is no view .*{missing}"):
+    with pytest.raises(InputError, match=f"view-A is not a view .*{missing}"):
         read_views(tmp_path)
 
 

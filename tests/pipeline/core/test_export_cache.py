@@ -39,7 +39,7 @@ def test_made_once_for_each_key(folder: Path, caplog: pytest.LogCaptureFixture) 
         (target / "network").write_text(f"made {len(made)}")
 
     first = cached_export("a.pt", KEY, make)
-    assert caplog.messages == [f"preparing a.pt for the CPU (only once, the result is kept in {first})"]
+    assert caplog.messages == [f"preparing a.pt for the CPU, once; the result is kept in {first}"]
     assert cached_export("a.pt", dict(reversed(KEY.items())), make) == first
     other = cached_export("a.pt", {**KEY, "openvino": "2"}, make)
     assert [(path / "network").read_text() for path in (first, other)] == ["made 1", "made 2"]

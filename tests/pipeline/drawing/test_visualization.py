@@ -328,8 +328,8 @@ def test_pictures_and_rows_are_read_as_they_are_needed(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("case", "content", "message"),
     [
-        ("column", "global_id,camera_id\n1,a\n", "is no trajectories.csv"),
-        ("text", f"{HEADER}\n{row(1, 'a', 0, 0, 'x,0,1,1')}\n", "line 2: could not convert string to float: 'x'"),
+        ("column", "global_id,camera_id\n1,a\n", "the header has no column track_id"),
+        ("text", f"{HEADER}\n{row(1, 'a', 0, 0, 'x,0,1,1')}\n", "line 2: x1 is 'x', not a finite number"),
         ("cut off", f"{HEADER}\n1,a,0,0,0\n", "line 2:"),
     ],
 )

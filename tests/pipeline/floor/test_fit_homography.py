@@ -166,7 +166,7 @@ def test_the_distortion_of_tsai_is_told_if_it_matters(
     messages = [record.getMessage() for record in caplog.records]
     # The corner is 2.5 mm from the centre, and 5e-3 x 2.5^3 mm are 15.6 px; 1e-5 makes a thirtieth of a pixel.
     assert len(messages) == (kappa1 == 5e-3)
-    assert all("kappa1 = 0.005, 16 px at a corner of the picture, is left out" in message for message in messages)
+    assert all("kappa1 = 0.005, 16 px at a corner of the image, is ignored" in message for message in messages)
 
 
 @pytest.mark.parametrize(

@@ -303,13 +303,13 @@ def test_warnings_and_refusals() -> None:
         pytest.param(
             boxes([(0, 1, 0)]),
             tracked([(3, 7, 0), (0, 7, 0), (0, 7, 1)], [1, 2, 3]),
-            "tracked in camera 'hall' has id 7 twice in frame_index 0",
+            "tracking result of camera 'hall' has id 7 twice in frame_index 0",
             id="a box twice would have IDF1 1",
         ),
         pytest.param(
             boxes([(0, 1, 0)]),
             tracked([(0, 7, 0), (0, 8, 30)], [2, 2]),
-            "tracked in camera 'hall' has track 2 twice in frame_index 0",
+            "tracking result of camera 'hall' has track 2 twice in frame_index 0",
             id="a track",
         ),
         pytest.param(

@@ -355,7 +355,7 @@ class TestRefused:
 
     def test_seqinfo_without_its_section(self, tmp_path: Path) -> None:
         (tmp_path / "seqinfo.ini").write_text("frameRate=5\n")
-        assert "is no MOTChallenge seqinfo.ini" in self.refused(tmp_path)
+        assert "is not a MOTChallenge seqinfo.ini" in self.refused(tmp_path)
 
     def test_seqinfo_without_frames(self, tmp_path: Path) -> None:
         assert "neither pictures in img1 nor a video" in self.refused(seqinfo(tmp_path / "seq", frameRate=5))

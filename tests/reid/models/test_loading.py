@@ -130,7 +130,7 @@ def test_architecture(shape: dict[str, int], expected: tuple[Any, ...]) -> None:
             {"image_size": (384, 128)},
             "image_size=(384, 128) with stride=12 or image_size=(384, 128) with stride=14",
         ),
-        (77, {}, "77 patches are not those of image_size=None, stride=None"),
+        (77, {}, "77 patches do not match image_size=None, stride=None"),
         (77, {"image_size": (256, 128), "stride": 16}, "give the image_size and stride of the training"),
     ],
 )
@@ -250,12 +250,12 @@ def changed(**changes: tuple[int, ...] | None) -> dict[str, Tensor]:
         ),
         pytest.param({"base.layers.0.weight": torch.zeros(3)}, r"lacks base.cls_token.*has base.layers.0", id="?"),
         pytest.param(changed(base__blocks__1__norm1__bias=None), "lacks base.blocks.1.norm1.bias", id="missing"),
-        pytest.param(changed(base__extra=(3, 2)), r"has besides base.extra \(3, 2\)", id="left over"),
+        pytest.param(changed(base__extra=(3, 2)), r"also has base.extra \(3, 2\)", id="left over"),
         pytest.param(
             changed(base__norm__bias=(65,)), r"base.norm.bias \(65,\) instead of \(64,\)", id="another shape"
         ),
         pytest.param(
-            released_state_dict(80, 2), "width of 80 does not tell the number of attention heads", id="80"
+            released_state_dict(80, 2), "width of 80 does not determine the number of attention heads", id="80"
         ),
     ],
 )

@@ -118,7 +118,7 @@ def test_another_network_is_no_start(tmp_path: Path) -> None:
     crops = openvino.opset13.parameter([1, 3, 256, 128], np.float32)
     openvino.save_model(openvino.Model([openvino.opset13.relu(crops)], [crops]), tmp_path / "other.xml")
     for name, message in (
-        ("other.xml", "is no person-reidentification-retail"),
+        ("other.xml", "is not person-reidentification-retail"),
         ("none.xml", "there is no network"),
     ):
         with pytest.raises(InputError, match=message):

@@ -48,7 +48,7 @@ def test_every_tensor_of_the_backbone_is_taken() -> None:
     assert report == [
         "skipped head.weight, head.bias",
         "resized the position embedding from 14x14 to 16x8 patches",
-        "took 42 tensors of 3 blocks of width 16",
+        "copied 42 tensors of 3 blocks of width 16",
     ]
 
 
@@ -98,7 +98,7 @@ def test_a_grid_that_is_the_models_own_is_kept() -> None:
 def test_a_fixed_position_embedding_stays() -> None:
     model = TransReID(replace(TINY, position_embedding="sincos"))
     before = model.base.pos_embed.clone()
-    assert "left out the position embedding: the model's is a fixed one" in init_backbone(model, timm_state_dict())
+    assert "left out the position embedding: the model has a fixed one" in init_backbone(model, timm_state_dict())
     assert torch.equal(model.base.pos_embed, before)
 
 
@@ -114,7 +114,7 @@ def changed(key: str, value: Tensor | None) -> dict[str, Tensor]:
 @pytest.mark.parametrize(
     ("source", "message"),
     [
-        pytest.param({"conv1.weight": torch.zeros(3)}, "no vision transformer of timm's layout", id="network"),
+        pytest.param({"conv1.weight": torch.zeros(3)}, "not a vision transformer in timm's layout", id="network"),
         pytest.param(timm_state_dict(depth=4), "no place for blocks.3.attn.proj.bias", id="a block too many"),
         pytest.param(timm_state_dict(depth=2), "nothing for base.blocks.2.attn.proj.bias", id="a block too few"),
         pytest.param(changed("blocks.0.ls1.gamma", torch.ones(16)), "no place for blocks.0.ls1", id="layer scale"),
@@ -125,7 +125,7 @@ def changed(key: str, value: Tensor | None) -> dict[str, Tensor]:
         ),
         pytest.param(
             changed("pos_embed", torch.zeros(1, 91, 16)),
-            "the 90 position embeddings are no square grid and not the model's 16x8 one",
+            "the 90 position embeddings are neither a square grid nor the model's 16x8 grid",
             id="a grid that cannot be told",
         ),
     ],
@@ -145,4 +145,4 @@ def test_real_weights() -> None:
     model = TransReID.uninitialised(replace(architecture("vit_small"), jpm=True, stride=12))
     report = init_backbone(model, path)
     assert "resized the position embedding from 14x14 to 21x10 patches" in report
-    assert "took 150 tensors of 12 blocks of width 384" in report
+    assert "copied 150 tensors of 12 blocks of width 384" in report

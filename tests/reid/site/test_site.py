@@ -88,7 +88,7 @@ def test_a_wrong_file_is_named(tmp_path: Path, content: bytes | None, words: str
 def test_a_checkpoint_is_no_site_file(tmp_path: Path) -> None:
     path = tmp_path / "model.safetensors"
     save_checkpoint(path, TransReID(TINY), camera_names=["c1", "c2"])
-    with pytest.raises(InputError, match="is no site file"):
+    with pytest.raises(InputError, match="is not a site file"):
         load_site(path)
 
 

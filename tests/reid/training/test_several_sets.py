@@ -118,7 +118,7 @@ def test_shares_are_rounded_to_whole_identities(
         ({"sets": {"a": {"share": 1.0}}}, "each set has layout, cameras and development_ids of its own"),
         (
             {"sets": {"a": {"share": 0.9}, "b": {"share": 0.1}}, "development_ids": 0},
-            "gives b less than two identities",
+            "gives b fewer than two identities",
         ),
         ({"sets": {"a/b": {"share": 1.0}}, "development_ids": 0}, "data.sets.a/b"),
     ],
@@ -181,7 +181,7 @@ def test_a_run_on_several_sets_learns_from_teachers_measures_each_and_resumes(
     ]
     result = CliRunner().invoke(app, [*arguments, "--teacher", str(network)])
     assert result.exit_code == 0, result.output
-    assert "of the network's own pace" in result.output
+    assert "of the time in the network" in result.output
     entries = [entry for entry in TrainingLog(tmp_path / "run").entries() if entry["kind"] == "epoch"]
     assert list(entries[-1]["sets"]) == ["shop"]
     assert entries[-1]["sets"]["shop"]["unknown_cameras"] == entries[-1]["unknown_cameras"]

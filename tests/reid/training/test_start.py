@@ -66,7 +66,7 @@ def test_other_identities_begin_with_new_classifiers(tmp_path: Path, identities:
     report = start_from(model, path, RowNames(("c1", "c2"), (), identities))
     assert model.state_dict()["classifier.weight"].equal(before)
     assert model.base.cls_token.equal(source.base.cls_token)
-    assert "left out the classifiers, which are of other identities" in report
+    assert "left out the classifiers, which are for other identities" in report
     assert "newly initialised: classifier.weight" in report
 
 
@@ -77,7 +77,7 @@ def test_a_checkpoint_that_does_not_name_its_identities(tmp_path: Path, classes:
     model = make_model(2, num_classes=classes)
     report = start_from(model, path, RowNames(("c1", "c2"), (), "abc"))
     assert model.state_dict()["classifier.weight"].equal(source.state_dict()["classifier.weight"]) == kept
-    sentence = "kept the classifiers: of as many identities, though the weights do not say of which"
+    sentence = "kept the classifiers: the number of identities is the same, but the weights do not name them"
     assert (sentence in report) == kept
 
 
@@ -89,9 +89,7 @@ def test_camera_rows_go_by_name_and_new_cameras_begin_as_unknown_ones(tmp_path: 
     # the source's factor on its rows was 3.0
     for index, theirs in ((0, 2), (1, 1), (2, 0), (3, 2)):
         assert torch.allclose(row(model, index), 2.0 * row(source, theirs))
-    sentence = (
-        "took the side information of door, hall by name; of yard as of a camera that the weights do not know"
-    )
+    sentence = "copied the side information of door, hall by name; of yard as of an unknown camera"
     assert sentence in report
 
 
@@ -202,7 +200,7 @@ def test_an_official_table_that_may_be_of_views_is_left_out_or_taken(tmp_path: P
     assert row(with_views, 8 + 3).equal(row(source, 19 * 8 + 3))
     without = make_model(3, **sizes, cameras=2)
     report = start_from(without, tmp_path / "veri.pth", RowNames(("c1", "c20")))
-    assert report[0] == "left out 160 rows of side information: of cameras, or of cameras and viewpoints?"
+    assert report[0] == "left out 160 rows of side information: unclear if per camera or per camera and view"
     assert not without.base.sie_embed.any()
 
 
@@ -238,7 +236,7 @@ def test_a_model_that_timm_downloads(monkeypatch: pytest.MonkeyPatch) -> None:
     report = start_from(model, "timm:vit_small_patch16_224", RowNames(("c1", "c2")))
     assert asked == [("vit_small_patch16_224", {"pretrained": True, "num_classes": 0})]
     assert not model.base.cls_token.equal(before)
-    assert any(line.startswith("took ") for line in report)
+    assert any(line.startswith("copied ") for line in report)
     with pytest.raises(InputError, match=r"weights of vit_small_patch16_224\.dino \(ConnectionError: no route to"):
         start_from(model, "timm:vit_small_patch16_224.dino", RowNames())
     with pytest.raises(InputError, match=r"timm has no model 'vit_smaal'; it has, among others, .*vit_\w+"):
@@ -256,7 +254,7 @@ def test_a_longer_run_begins_with_all_that_a_shorter_one_learned(tmp_path: Path)
 
     others = draw_people(tmp_path / "others", 17)
     report = Trainer(config, {"": read_dataset(others)}, tmp_path, CPU).start_from(tmp_path / CHECKPOINT_NAME)
-    assert "left out the classifiers, which are of other identities" in report
+    assert "left out the classifiers, which are for other identities" in report
 
 
 @pytest.mark.parametrize(
@@ -282,7 +280,7 @@ def test_a_shallower_model_takes_some_blocks(tmp_path: Path, jigsaw: bool) -> No
                 name = name.replace(f"blocks.{ours}.", f"blocks.{of_source}.")
                 break
         assert tensor.equal(theirs[name]), name
-    assert "took 3 of 5 blocks: 1, 3, 5" in report
+    assert "copied 3 of 5 blocks: 1, 3, 5" in report
 
 
 def test_a_shallower_model_without_the_jigsaw_ends_in_the_global_branch(tmp_path: Path) -> None:

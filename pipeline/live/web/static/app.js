@@ -1,4 +1,4 @@
-// Shows the status and the timeline of a live run; asks for both again and again, and never while nobody looks.
+// Shows the status and the timeline of a live run; requests both repeatedly, but not while the page is hidden.
 import { cameraColour, idColour } from "./colours.js";
 import { drawFloor } from "./floor.js";
 
@@ -160,7 +160,7 @@ function showTimeline() {
   }
   const newest = (visits) => Math.max(...visits.map((visit) => visit.end_s));
   const begun = (visits) => Math.min(...visits.map((visit) => visit.start_s));
-  // Whoever is in view now stays where they are while others come and go.
+  // People in view keep their place in the list while others come and go.
   const inView = (visits) => newest(visits) > endS - 3;
   const ordered = [...people].sort(([, a], [, b]) =>
     inView(b) - inView(a) || (inView(a) ? begun(b) - begun(a) : newest(b) - newest(a)));
@@ -215,7 +215,7 @@ function newLane(id) {
   return element("li", { "data-id": id }, button);
 }
 
-// Visits at one time, in views that overlap, stand below each other; the others have the whole height.
+// Visits that overlap in time are drawn below each other; the others have the whole height.
 function inRows(visits) {
   const placed = [];
   let group = [];
@@ -364,7 +364,7 @@ async function repeat(work, periodMs) {
     } catch (error) {
       find("ready").textContent = "✕ no connection";
       find("ready").className = "badge bad";
-      alertOf("connection", `No answer from the tracker since ${clock(lastAnswer)}; what is shown is old. Trying again.`);
+      alertOf("connection", `No answer from the tracker since ${clock(lastAnswer)}; the figures shown are old. Trying again.`);
     }
   }
   setTimeout(repeat, periodMs, work, periodMs);

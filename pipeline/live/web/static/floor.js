@@ -1,4 +1,4 @@
-// Draws a person's way over the floor.
+// Draws a person's path over the floor.
 const SVG = "http://www.w3.org/2000/svg";
 const MARGIN_M = 1;
 
@@ -8,8 +8,8 @@ function shape(tag, attributes) {
   return made;
 }
 
-// Fills `svg` with the places (time, x, y in metres) of the visits; the width of a grid square in metres, or null
-// if there are no places.
+// Fills `svg` with the places (time, x, y in metres) of the visits; returns the width of a grid square in metres, or
+// null if there are fewer than two places.
 export function drawFloor(svg, visits, colourOf) {
   const places = visits.flatMap((visit) => visit.places);
   if (places.length < 2) return null;

@@ -77,7 +77,7 @@ def test_means_alone_are_learned(
 ) -> None:
     site_file = tmp_path / "site.safetensors"
     learn = ("adapt", "--crops", people, "--checkpoint", network, "--input", "half", "--output", site_file)
-    assert "the mean feature of each camera is all that is stored" in run(*learn)
+    assert "only the camera means are stored" in run(*learn)
     site = load_site(site_file)
     assert (site.camera_names, site.rows.shape) == (("c1", "c2"), (2, 0))
     assert site.means is not None

@@ -162,5 +162,5 @@ def test_hls_goes_on_while_its_list_moves_on(tmp_path: Path) -> None:
 
 def test_recordings_and_streams_have_commands_of_their_own() -> None:
     config = load_config(overrides={"cameras": [{"name": "a", "source": "rtsp://u:geheim@h/x"}]})
-    with pytest.raises(InputError, match="rtsp://h/x is a live stream; `mtmc live` watches it"):
+    with pytest.raises(InputError, match="rtsp://h/x is a live stream; use `mtmc live` for it"):
         open_sources(config)

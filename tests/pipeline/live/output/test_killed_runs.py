@@ -89,5 +89,5 @@ def test_a_damaged_line_ends_what_can_be_known_and_not_the_start(
     part.write_text(part.read_text() + "\0\0\0\n")
     (tmp_path / "remap.csv").write_text(",".join(REMAP_COLUMNS) + "\n\0\0\0\n")
     assert [word.provisional_id for word in finish_killed_runs(tmp_path)] == [10]
-    assert "is not known" in caplog.text
+    assert "cannot be resolved" in caplog.text
     assert "remap.csv, line 2 is damaged" in caplog.text

@@ -119,8 +119,8 @@ class ClusteredPeer:
         cost = np.full((len(self._keys), len(self._keys)), np.nan)
         if totals:
             rows = np.array(list(totals))
-            looks = unit(np.stack(list(totals.values())))
-            cost[np.ix_(rows, rows)] = 1 - looks @ looks.T
+            means = unit(np.stack(list(totals.values())))
+            cost[np.ix_(rows, rows)] = 1 - means @ means.T
         return cost
 
     def _together(self, start_s: NDArray[np.float64], end_s: NDArray[np.float64]) -> BoolArray:

@@ -18,7 +18,7 @@ MIN_SHARED_SLOTS = 3
 _SHARPNESS = 6.0
 
 
-def mean_look(embeddings: FloatArray) -> FloatArray:
+def mean_embedding(embeddings: FloatArray) -> FloatArray:
     """Return the (D,) mean of (K, D) embeddings, of length 1; empty if there is none.
 
     The mean of views from different sides distinguishes people far better than the most similar pairs of single views
@@ -29,15 +29,15 @@ def mean_look(embeddings: FloatArray) -> FloatArray:
     return unit(embeddings.mean(axis=0))
 
 
-def look_distances(looks: Array, others: Array) -> Array:
+def embedding_distances(means: Array, others: Array) -> Array:
     """Return the (Q, I) cosine distances in [0, 2] between mean embeddings (Q, D) and others (I, D), of any length;
     +inf where one is 0, which means that it is unknown."""
-    if not looks.size or not others.size:
-        return np.full((len(looks), len(others)), np.inf)
-    length, other_length = np.linalg.norm(looks, axis=1), np.linalg.norm(others, axis=1)
+    if not means.size or not others.size:
+        return np.full((len(means), len(others)), np.inf)
+    length, other_length = np.linalg.norm(means, axis=1), np.linalg.norm(others, axis=1)
     scale = np.maximum(length[:, None] * other_length[None, :], 1e-12)
     known = (length > 0)[:, None] & (other_length > 0)[None, :]
-    return np.asarray(np.where(known, np.clip(1 - looks @ others.T / scale, 0, 2), np.inf))
+    return np.asarray(np.where(known, np.clip(1 - means @ others.T / scale, 0, 2), np.inf))
 
 
 def combined_cost(
@@ -57,11 +57,11 @@ def combined_cost(
     Returns:
         Costs of the same shape; +inf where nothing is known or the floor positions exclude a match.
     """
-    look = appearance / max_cosine_distance
+    by_appearance = appearance / max_cosine_distance
     place = floor_m / max_floor_distance_m
     placed = ~np.isnan(place)
-    both = np.where(np.isinf(look), place, (1 - floor_weight) * look + floor_weight * place)
-    return np.where(placed, np.where(place > 1, np.inf, both), look)
+    both = np.where(np.isinf(by_appearance), place, (1 - floor_weight) * by_appearance + floor_weight * place)
+    return np.where(placed, np.where(place > 1, np.inf, both), by_appearance)
 
 
 def posterior(cost: float, rivals: Array) -> float:

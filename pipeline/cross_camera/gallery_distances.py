@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.core.datatypes import FloatArray
-from pipeline.cross_camera.distances import Array, look_distances
+from pipeline.cross_camera.distances import Array, embedding_distances
 from pipeline.cross_camera.identities import IdentityTable
 from pipeline.cross_camera.track_record import TrackRecord
 
@@ -28,13 +28,13 @@ class GalleryDistances:
     waiting track is compared again only with identities that changed.
 
     Args:
-        look_of: called with a track; returns its (D,) mean embedding, centred like those of the table, or an empty
+        embedding_of: called with a track; returns its (D,) mean embedding, centred like those of the table, or an empty
             array if the track has no embeddings.
     """
 
-    def __init__(self, identities: IdentityTable, look_of: Callable[[TrackRecord], FloatArray]) -> None:
+    def __init__(self, identities: IdentityTable, embedding_of: Callable[[TrackRecord], FloatArray]) -> None:
         self._identities = identities
-        self._look_of = look_of
+        self._embedding_of = embedding_of
         self._kept: dict[TrackRecord, _Kept] = {}
 
     def prepare(self, records: Sequence[TrackRecord]) -> None:
@@ -43,18 +43,18 @@ class GalleryDistances:
         if not missing:
             return
         known = self._identities
-        for record, distance in zip(missing, self._distances(missing, known.look), strict=True):
+        for record, distance in zip(missing, self._distances(missing, known.mean_embedding), strict=True):
             self._kept[record] = _Kept(distance, record.bank.kept, known.stamp, known.generation)
 
     def of(self, record: TrackRecord) -> Array:
-        """Return the (I,) distances of a track, as from `distances.look_distances`."""
+        """Return the (I,) distances of a track, as from `distances.embedding_distances`."""
         self.prepare([record])
         kept, known = self._kept[record], self._identities
         if kept.stamp < known.stamp:
             changed = np.flatnonzero(known.changed > kept.stamp)
             distance = np.full(len(known), np.inf)
             distance[: len(kept.distance)] = kept.distance
-            distance[changed] = self._distances([record], known.look[changed])[0]
+            distance[changed] = self._distances([record], known.mean_embedding[changed])[0]
             kept.distance, kept.stamp = distance, known.stamp
         return kept.distance
 
@@ -64,12 +64,12 @@ class GalleryDistances:
 
     def _distances(self, records: Sequence[TrackRecord], others: FloatArray) -> Array:
         """Return the (R, len(others)) distances of tracks with or without embeddings."""
-        looks = np.zeros((len(records), others.shape[1]), np.float32)
+        means = np.zeros((len(records), others.shape[1]), np.float32)
         for row, record in enumerate(records):
-            look = self._look_of(record)
-            if len(look) == looks.shape[1]:
-                looks[row] = look
-        return look_distances(looks, others)
+            mean = self._embedding_of(record)
+            if len(mean) == means.shape[1]:
+                means[row] = mean
+        return embedding_distances(means, others)
 
     def _is_usable(self, record: TrackRecord) -> bool:
         kept = self._kept.get(record)

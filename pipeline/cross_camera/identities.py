@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from pipeline.core.datatypes import BoolArray, FloatArray, IntArray
 from pipeline.cross_camera.camera_centres import CameraCentres
-from pipeline.cross_camera.distances import mean_look
+from pipeline.cross_camera.distances import mean_embedding
 from pipeline.cross_camera.floor_path import slot_of
 from pipeline.cross_camera.gallery import Gallery
 
@@ -26,7 +26,7 @@ class _Columns:
     """Arrays with a row for each identity and spare rows; see `IdentityTable`.
 
     feature, centred: (I, F, D), embeddings as given and with their camera means subtracted. feature_camera: (I, F).
-    look: (I, D), mean of the centred features.
+    mean_embedding: (I, D), mean of the centred features.
     floor_slot, floor_xy_m: (I, S) and (I, S, 2), the time slot of each position.
     """
 
@@ -35,7 +35,7 @@ class _Columns:
     last_seen_s: NDArray[np.float64]
     feature: FloatArray
     centred: FloatArray
-    look: FloatArray
+    mean_embedding: FloatArray
     feature_camera: IntArray
     has_feature: BoolArray
     changed: IntArray
@@ -52,7 +52,7 @@ class _Columns:
             last_seen_s=np.zeros((0, cameras)),
             feature=np.zeros((0, features, 0), np.float32),
             centred=np.zeros((0, features, 0), np.float32),
-            look=np.zeros((0, 0), np.float32),
+            mean_embedding=np.zeros((0, 0), np.float32),
             feature_camera=np.zeros((0, features), np.int64),
             has_feature=np.zeros((0, features), np.bool_),
             changed=np.zeros(0, np.int64),
@@ -89,7 +89,7 @@ class IdentityTable:
         global_id: (I,) int64.  class_id: (I,) int64.
         last_seen_s: (I, C) float64, -inf where never seen.
         features: (I, F, D) float32, centred with their camera means; rows without a feature are arbitrary.
-        look: (I, D) float32, the mean of the features, of length 1; 0 without features.
+        mean_embedding: (I, D) float32, the mean of the features, of length 1; 0 without features.
         has_feature: (I, F) bool, which features exist.
         changed: (I,) int64, the value of `stamp` after the identity's features last changed.
         stamp: counts the changes of features, including new identities.
@@ -127,8 +127,8 @@ class IdentityTable:
         return self._columns.centred[: len(self)]
 
     @property
-    def look(self) -> FloatArray:
-        return self._columns.look[: len(self)]
+    def mean_embedding(self) -> FloatArray:
+        return self._columns.mean_embedding[: len(self)]
 
     @property
     def has_feature(self) -> BoolArray:
@@ -151,12 +151,12 @@ class IdentityTable:
         columns = self._columns
         columns.centred = self._centres.centred(columns.feature, columns.feature_camera).copy()
         for row in np.flatnonzero(self.has_feature.any(axis=1)).tolist():
-            self._see_look(row)
+            self._update_mean(row)
         self.generation += 1
 
-    def _see_look(self, row: int) -> None:
+    def _update_mean(self, row: int) -> None:
         columns = self._columns
-        columns.look[row] = mean_look(columns.centred[row][columns.has_feature[row]])
+        columns.mean_embedding[row] = mean_embedding(columns.centred[row][columns.has_feature[row]])
 
     def add_camera(self) -> None:
         """Add a camera, after all others; it has seen nobody yet."""
@@ -174,7 +174,7 @@ class IdentityTable:
         columns.global_id[row] = global_id
         columns.class_id[row] = class_id
         columns.last_seen_s[row] = -np.inf
-        columns.look[row] = 0.0
+        columns.mean_embedding[row] = 0.0
         columns.has_feature[row] = False
         columns.changed[row] = self.stamp
         columns.last_floor_s[row] = np.nan
@@ -203,7 +203,7 @@ class IdentityTable:
         if columns.feature.shape[2] == 0:
             columns.feature = np.zeros((*columns.feature.shape[:2], len(embedding)), np.float32)
             columns.centred = columns.feature.copy()
-            columns.look = np.zeros((columns.room, len(embedding)), np.float32)
+            columns.mean_embedding = np.zeros((columns.room, len(embedding)), np.float32)
         row = self._row_of[global_id]
         similarity = np.where(columns.has_feature[row], columns.feature[row] @ embedding, -np.inf)
         if similarity.max() > self._max_similarity:
@@ -216,7 +216,7 @@ class IdentityTable:
         self.stamp += 1
         columns.changed[row] = self.stamp
         columns.has_feature[row, place] = True
-        self._see_look(row)
+        self._update_mean(row)
 
     def gallery(self, camera_ids: Sequence[str], next_id: int) -> Gallery:
         """Return a copy of everything that is needed after a restart."""

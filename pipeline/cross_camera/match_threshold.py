@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from pipeline.core.datatypes import BoolArray, FloatArray
 from pipeline.core.vectors import camera_means, centred, unit
-from pipeline.cross_camera.distances import look_distances, mean_look
+from pipeline.cross_camera.distances import embedding_distances, mean_embedding
 from pipeline.cross_camera.feature_bank import FeatureBank
 
 Distances = NDArray[np.floating[Any]]
@@ -186,24 +186,24 @@ def track_distances(
     Returns:
         (G,) genuine and (M,) impostor distances.
     """
-    banks = [mean_look(_bank(v.embeddings, features_per_track, max_similarity)) for v in views]
-    looks = np.zeros((len(views), max(map(len, banks), default=0)), np.float32)
-    for row, look in enumerate(banks):
-        looks[row, : len(look)] = look
+    banks = [mean_embedding(_bank(v.embeddings, features_per_track, max_similarity)) for v in views]
+    means = np.zeros((len(views), max(map(len, banks), default=0)), np.float32)
+    for row, mean in enumerate(banks):
+        means[row, : len(mean)] = mean
     labels = _Labels(views)
     drawn = _Drawn(sum(int(labels.differing(row)[row + 1 :].sum()) for row in range(len(views))))
     genuine: list[Distances] = []
     impostor: list[Distances] = []
     for row in range(len(views)):
-        distances = look_distances(looks[row : row + 1], looks[row + 1 :])[0]
+        distances = embedding_distances(means[row : row + 1], means[row + 1 :])[0]
         impostor.append(drawn.of(distances[labels.differing(row)[row + 1 :]]))
         genuine.append(distances[labels.same_person_elsewhere(row)[row + 1 :]])
     if not sum(map(len, genuine)):
         for view in views:
             half = len(view.embeddings) // 2
             if half:
-                halves = [mean_look(part)[None] for part in (view.embeddings[:half], view.embeddings[half:])]
-                genuine.append(look_distances(*halves)[0])
+                halves = [mean_embedding(part)[None] for part in (view.embeddings[:half], view.embeddings[half:])]
+                genuine.append(embedding_distances(*halves)[0])
     return _joined(genuine), _joined(impostor)
 
 

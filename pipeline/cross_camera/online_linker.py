@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from pipeline.core.assignment import assign
 from pipeline.core.datatypes import BoolArray, Correction, FloatArray, Link
 from pipeline.cross_camera.camera_centres import CameraCentres
-from pipeline.cross_camera.distances import MIN_SHARED_SLOTS, combined_cost, mean_look, posterior
+from pipeline.cross_camera.distances import MIN_SHARED_SLOTS, combined_cost, mean_embedding, posterior
 from pipeline.cross_camera.feature_bank import FeatureBank
 from pipeline.cross_camera.floor_path import SLOT_S, FloorPath
 from pipeline.cross_camera.gallery import Gallery
@@ -97,7 +97,7 @@ class OnlineLinker:
         self._identities = IdentityTable(
             len(camera_ids), settings.features_per_identity, settings.feature_max_similarity, self._centres
         )
-        self._distances = GalleryDistances(self._identities, self._centred_look)
+        self._distances = GalleryDistances(self._identities, self._centred_mean)
         self._live: dict[str, dict[int, TrackRecord]] = {camera_id: {} for camera_id in camera_ids}
         self._next_id = 1
         self._people = 0
@@ -219,7 +219,7 @@ class OnlineLinker:
             if floor_xy_m is not None:
                 self._stand(record, tracked.time_s, floor_xy_m[row])
             if embeddings is not None and fit[row]:
-                self._look(record, embeddings[row])
+                self._add_embedding(record, embeddings[row])
             seen.append(record)
         linked = [record.link.global_id for record in seen if record.link]
         self._identities.see(linked, self._camera_row[tracked.camera_id], tracked.time_s)
@@ -249,7 +249,7 @@ class OnlineLinker:
         if record.link is not None:
             self._identities.add_floor(record.link.global_id, time_s, position)
 
-    def _look(self, record: TrackRecord, embedding: FloatArray) -> None:
+    def _add_embedding(self, record: TrackRecord, embedding: FloatArray) -> None:
         if not record.bank.add(embedding):
             return
         camera = self._camera_row[record.camera_id]
@@ -257,8 +257,8 @@ class OnlineLinker:
         if record.link is not None:
             self._identities.add_feature(record.link.global_id, embedding, camera)
 
-    def _centred_look(self, record: TrackRecord) -> FloatArray:
-        return mean_look(self._centres.centred(record.bank.embeddings, self._camera_row[record.camera_id]))
+    def _centred_mean(self, record: TrackRecord) -> FloatArray:
+        return mean_embedding(self._centres.centred(record.bank.embeddings, self._camera_row[record.camera_id]))
 
     def forget(self, now_s: float) -> None:
         """Drop people whom no camera has seen for longer than the memory lasts; at most once a second."""
@@ -276,7 +276,7 @@ class OnlineLinker:
         if record.link is not None:
             return
         if len(record.bank) or len(record.floor):
-            self._found(record, 0.0)
+            self._create_identity(record, 0.0)
         else:
             # There is nothing that another track could be compared with.
             record.link = Link(self._own_id(record), 0.0, self._decisions_are_final)
@@ -307,7 +307,7 @@ class OnlineLinker:
                     continue
                 self._join(record, column, posterior(cost[row, column], np.append(others, 1.0)))
             elif not patient or (nearest_other > _HOPELESS_COST and len(record.bank) >= settings.linkable_crops):
-                self._found(record, posterior(1.0, others))
+                self._create_identity(record, posterior(1.0, others))
 
     def _is_ready(self, record: TrackRecord, now_s: float) -> bool:
         """Return whether enough is known of a track. On a calibrated floor that is its position: appearance alone could
@@ -335,14 +335,14 @@ class OnlineLinker:
             proven = shared >= MIN_SHARED_SLOTS
             # A median over shared slots is more reliable than the first position, at the image border.
             allowed &= proven | self._reachable(record)
-            look = self._distances.of(record)
+            appearance = self._distances.of(record)
             if len(record.bank) < settings.linkable_crops:
                 allowed &= proven
             elsewhere = proven & (apart_m > settings.max_floor_distance_m)
-            rivals = allowed & ~taken & ~elsewhere & np.isfinite(look)
+            rivals = allowed & ~taken & ~elsewhere & np.isfinite(appearance)
             limit[row] *= self._limits.crowd_factors(rivals.sum())
             cost = combined_cost(
-                look,
+                appearance,
                 np.where(proven, apart_m, np.nan),
                 max_cosine_distance=limit[row],
                 max_floor_distance_m=settings.max_floor_distance_m,
@@ -383,7 +383,7 @@ class OnlineLinker:
         global_id = int(self._identities.global_id[column])
         self._attach(record, Link(global_id, confidence, self._decisions_are_final))
 
-    def _found(self, record: TrackRecord, confidence: float) -> None:
+    def _create_identity(self, record: TrackRecord, confidence: float) -> None:
         global_id = self._own_id(record)
         self._identities.add(global_id, record.class_id)
         self._people += 1

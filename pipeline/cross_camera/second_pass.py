@@ -1,7 +1,7 @@
 """The final ids of a recording: all finished tracklets are clustered together, under the same hard constraints.
 
 The tracklets are complete, so one bad crop weighs less than it did online. The clustering uses centroid linkage (see
-`MeanLooks`). It first joins a person's tracklets over any absence, because the embeddings of all stays describe the
+`CentroidCosts`). It first joins a person's tracklets over any absence, because the embeddings of all stays describe the
 person better. Then a person who was away for longer than the memory lasts gets another id for each stay.
 
 Recordings with very many tracklets are clustered in windows: tracklets that are joined continue as one member with a
@@ -22,11 +22,11 @@ from numpy.typing import NDArray
 from pipeline.core.assignment import assign
 from pipeline.core.datatypes import BoolArray, FloatArray, IntArray, Link, Tracklet
 from pipeline.cross_camera.camera_centres import CameraCentres
+from pipeline.cross_camera.centroid_costs import CentroidCosts
 from pipeline.cross_camera.clustering import constrained_linkage, split_at_absences
-from pipeline.cross_camera.distances import MIN_SHARED_SLOTS, mean_look, posterior
+from pipeline.cross_camera.distances import MIN_SHARED_SLOTS, mean_embedding, posterior
 from pipeline.cross_camera.floor_path import SLOT_S, slot_of
 from pipeline.cross_camera.match_limits import LinkLimits
-from pipeline.cross_camera.mean_looks import MeanLooks
 from pipeline.cross_camera.settings import LinkerSettings, SecondPassSettings
 from pipeline.cross_camera.transit import TransitTimes
 
@@ -41,14 +41,14 @@ _LEFT_SLOTS = 40
 class _Member:
     """A tracklet, or several that were joined in earlier windows.
 
-    look: (D,) sum of its tracklets' mean embeddings, centred with their camera means; empty without any.
+    embedding_sum: (D,) sum of its tracklets' mean embeddings, centred with their camera means; empty without any.
     cosine_limit: its match limit. spans: (camera row, start_s, end_s) of its tracklets.
     first: (start_s, camera row, track id) of the earliest. slots, xy_m: (P,) and (P, 2), floor positions, slots
     ascending. keys: the tracklets of this member's identity.
     """
 
     class_id: int
-    look: FloatArray
+    embedding_sum: FloatArray
     cosine_limit: float
     slots: IntArray
     xy_m: NDArray[np.float64]
@@ -119,7 +119,7 @@ class SecondPass:
         camera = self._camera_row[tracklet.camera_id]
         return _Member(
             class_id=tracklet.class_id,
-            look=mean_look(centres.centred(tracklet.embeddings, camera)),
+            embedding_sum=mean_embedding(centres.centred(tracklet.embeddings, camera)),
             cosine_limit=self._limits.at(centres.weight(camera)),
             slots=np.array([slot_of(time_s) for time_s in tracklet.floor_time_s], np.int64),
             xy_m=tracklet.floor_xy_m,
@@ -216,7 +216,7 @@ class SecondPass:
     def _join(self, members: list[_Member]) -> _Member:
         if len(members) == 1:
             return members[0]
-        looks = [member.look for member in members if len(member.look)]
+        sums = [member.embedding_sum for member in members if len(member.embedding_sum)]
         # Positions of one slot may come from several cameras; each is an estimate of where the person stood.
         slots, place = np.unique(np.concatenate([member.slots for member in members]), return_inverse=True)
         xy_m = np.zeros((len(slots), 2))
@@ -224,7 +224,7 @@ class SecondPass:
         xy_m /= np.bincount(place, minlength=len(slots))[:, None]
         return _Member(
             class_id=members[0].class_id,
-            look=np.sum(looks, axis=0) if looks else members[0].look,
+            embedding_sum=np.sum(sums, axis=0) if sums else members[0].embedding_sum,
             cosine_limit=float(
                 np.average(
                     [member.cosine_limit for member in members], weights=[len(member.keys) for member in members]
@@ -239,7 +239,7 @@ class SecondPass:
 
     # -- costs and constraints ----------------------------------------------------------------------------
 
-    def _evidence(self, members: list[_Member]) -> tuple[MeanLooks, BoolArray]:
+    def _evidence(self, members: list[_Member]) -> tuple[CentroidCosts, BoolArray]:
         """Return what is known of N members, and the (N, N) pairs that must not be one person."""
         class_id = np.array([member.class_id for member in members], np.int64)
         forbidden = class_id[:, None] != class_id[None, :]
@@ -248,13 +248,13 @@ class SecondPass:
         # A median over shared slots is more reliable than single positions at the image border.
         forbidden = forbidden | impossible | (np.isnan(floor_m) & self._too_fast(members))
         forbidden |= floor_m > self._linker.max_floor_distance_m
-        look = np.zeros((len(members), max((len(member.look) for member in members), default=0)))
+        sums = np.zeros((len(members), max((len(member.embedding_sum) for member in members), default=0)))
         for row, member in enumerate(members):
-            look[row, : len(member.look)] = member.look
-        seen = np.asarray(look.any(axis=1))
+            sums[row, : len(member.embedding_sum)] = member.embedding_sum
+        seen = np.asarray(sums.any(axis=1))
         says_something = (seen[:, None] & seen[None, :]) | np.asarray(~np.isnan(floor_m))
-        evidence = MeanLooks(
-            look,
+        evidence = CentroidCosts(
+            sums,
             np.array([len(member.keys) for member in members], np.float64),
             np.array([member.cosine_limit for member in members]),
             floor_m,
@@ -320,7 +320,7 @@ def _people_to_choose_from(members: list[_Member], labels: IntArray, forbidden: 
         labels: (N,) clusters.
         forbidden: (N, N) pairs that must not be one person.
     """
-    described = np.array([len(member.look) > 0 for member in members], np.bool_)
+    described = np.array([len(member.embedding_sum) > 0 for member in members], np.bool_)
     clusters = np.unique(labels[described])
     member_of = (labels[:, None] == clusters[None, :]).astype(np.float64)
     return np.asarray((forbidden.astype(np.float64) @ member_of == 0).sum(axis=1))

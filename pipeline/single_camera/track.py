@@ -71,7 +71,7 @@ class Track:
     doubted: bool = False
     unconfirmed: list[Observation] = field(default_factory=list)
 
-    def looks_apart(self, embedding: FloatArray) -> float:
+    def appearance_distance(self, embedding: FloatArray) -> float:
         """Return the cosine distance of the running mean embedding from an embedding (D,); 0 before the first."""
         return 0.0 if self.appearance is None else 1 - float(self.appearance @ embedding)
 

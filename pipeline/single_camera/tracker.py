@@ -117,7 +117,7 @@ class SingleCameraTracker:
             ValueError: the frame is not later than the previous one given to `update`.
         """
         settings = self._settings
-        scene = self._look(frame, detections)
+        scene = self._scene_of(frame, detections)
         high = detections.confidence >= settings.high_confidence
         startable = detections.confidence >= settings.new_track_confidence
         if scene.gap_s >= settings.overlap_trusted_s:
@@ -153,7 +153,7 @@ class SingleCameraTracker:
             ValueError: the frame is not later than the previous one.
         """
         settings = self._settings
-        scene = self._look(frame, detections)
+        scene = self._scene_of(frame, detections)
         self._now_s, self._scene = frame.time_s, None
         self._mean, self._covariance = scene.mean, scene.covariance
         confidence = detections.confidence
@@ -189,7 +189,7 @@ class SingleCameraTracker:
 
     # -- matching ------------------------------------------------------------------------------------------
 
-    def _look(self, frame: Frame, detections: Detections) -> _Scene:
+    def _scene_of(self, frame: Frame, detections: Detections) -> _Scene:
         """Return the scene of this frame; it is computed once for `plan` and `update`."""
         scene = self._scene
         # `Detections.with_embeddings` keeps the same array of boxes.
@@ -296,7 +296,7 @@ class SingleCameraTracker:
         if not good[row]:
             return
         embedding = detections.embeddings[row]
-        if track.hidden and track.looks_apart(embedding) > self._somebody_else_distance:
+        if track.hidden and track.appearance_distance(embedding) > self._somebody_else_distance:
             track.suspected, track.embedded_s = True, time_s
             return
         track.blend_appearance(embedding, time_s)

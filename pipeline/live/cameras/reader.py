@@ -190,7 +190,7 @@ class Reader:
             return
         luma = picture.luma()
         if luma is not None:
-            self._record.still(self._still.look(luma, now_s))
+            self._record.still(self._still.measure(luma, now_s))
 
     def _check_lag(self, late_s: float, now_s: float) -> None:
         """Raise StreamProblem for a stream that stays late: it has a backlog, which only a new connection removes."""

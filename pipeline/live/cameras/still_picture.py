@@ -19,20 +19,20 @@ class StillPicture:
     def __init__(self) -> None:
         self._first: NDArray[np.int16] | None = None
         self._since_s = 0.0
-        self._looked_s = float("-inf")
+        self._measured_s = float("-inf")
 
     def is_due(self, now_s: float) -> bool:
         """Return whether the next picture must be compared."""
-        return now_s - self._looked_s >= INTERVAL_S
+        return now_s - self._measured_s >= INTERVAL_S
 
-    def look(self, luma: NDArray[np.uint8], now_s: float) -> float:
+    def measure(self, luma: NDArray[np.uint8], now_s: float) -> float:
         """Return the seconds since the picture last changed.
 
         Args:
             luma: (H, W) uint8.
             now_s: on the monotonic clock.
         """
-        self._looked_s = now_s
+        self._measured_s = now_s
         cells = cv2.resize(luma, _CELLS_WH, interpolation=cv2.INTER_AREA).astype(np.int16)
         if self._first is None or np.abs(cells - self._first).max() >= _LEAST_CHANGE:
             self._first, self._since_s = cells, now_s

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.cross_camera.distances import combined_cost, look_distances, mean_look, posterior
+from pipeline.cross_camera.distances import combined_cost, embedding_distances, mean_embedding, posterior
 
 NAN, INF = np.nan, np.inf
 
@@ -23,19 +23,19 @@ NAN, INF = np.nan, np.inf
     ],
 )
 def test_the_mean_look_of_several_views(views: list[tuple[float, float]], look: list[float]) -> None:
-    assert mean_look(np.array(views, np.float32).reshape(-1, 2)).tolist() == pytest.approx(look, abs=1e-4)
+    assert mean_embedding(np.array(views, np.float32).reshape(-1, 2)).tolist() == pytest.approx(look, abs=1e-4)
 
 
 def test_looks_are_compared_by_their_angle() -> None:
     looks = np.array([[1.0, 0.0], [0.0, 3.0], [0.0, 0.0]])
     others = np.array([[2.0, 0.0], [0.6, 0.8], [-1.0, 0.0], [0.0, 0.0]])
     expected = np.array([[0.0, 0.4, 2.0, INF], [1.0, 0.2, 1.0, INF], [INF, INF, INF, INF]])
-    assert look_distances(looks, others) == pytest.approx(expected)
+    assert embedding_distances(looks, others) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(("queries", "others", "dim"), [(0, 2, 8), (2, 0, 8), (2, 3, 0)])
 def test_without_anything_to_compare_nothing_is_known(queries: int, others: int, dim: int) -> None:
-    distances = look_distances(np.zeros((queries, dim)), np.zeros((others, dim)))
+    distances = embedding_distances(np.zeros((queries, dim)), np.zeros((others, dim)))
     assert distances.tolist() == [[INF] * others] * queries
 
 

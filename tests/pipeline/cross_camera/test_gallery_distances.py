@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from pipeline.cross_camera.camera_centres import CameraCentres
-from pipeline.cross_camera.distances import look_distances, mean_look
+from pipeline.cross_camera.distances import embedding_distances, mean_embedding
 from pipeline.cross_camera.feature_bank import FeatureBank
 from pipeline.cross_camera.floor_path import FloorPath
 from pipeline.cross_camera.gallery_distances import GalleryDistances
@@ -27,7 +27,7 @@ def test_kept_distances_follow_the_table_and_the_track() -> None:
     camera_row = {"a": 0, "b": 1}
 
     def look_of(record: TrackRecord) -> NDArray[np.float32]:
-        return mean_look(centres.centred(record.bank.embeddings, camera_row[record.camera_id]))
+        return mean_embedding(centres.centred(record.bank.embeddings, camera_row[record.camera_id]))
 
     table = IdentityTable(2, 3, 0.999, centres)
     distances = GalleryDistances(table, look_of)
@@ -52,7 +52,7 @@ def test_kept_distances_follow_the_table_and_the_track() -> None:
         if step % 2:
             distances.prepare(records[:2])
         for record in records:
-            known = [mean_look(row[has]) for row, has in zip(table.features, table.has_feature, strict=True)]
+            known = [mean_embedding(row[has]) for row, has in zip(table.features, table.has_feature, strict=True)]
             looks = [look if len(look) else np.zeros(8) for look in (look_of(record), *known)]
-            fresh = look_distances(np.stack(looks[:1]), np.stack(looks[1:]) if known else np.zeros((0, 8)))[0]
+            fresh = embedding_distances(np.stack(looks[:1]), np.stack(looks[1:]) if known else np.zeros((0, 8)))[0]
             assert distances.of(record) == pytest.approx(fresh, abs=1e-6)

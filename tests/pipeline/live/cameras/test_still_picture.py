@@ -18,22 +18,22 @@ def flickering(image: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
 
 def test_flicker_is_no_change_and_a_person_is_one() -> None:
     still = StillPicture()
-    assert [still.look(flickering(ROOM), float(second)) for second in range(5)] == [0.0, 1.0, 2.0, 3.0, 4.0]
+    assert [still.measure(flickering(ROOM), float(second)) for second in range(5)] == [0.0, 1.0, 2.0, 3.0, 4.0]
     person = ROOM.copy()
     person[300:380, 600:630] = 20  # 80 px tall, far away
-    assert still.look(flickering(person), 5.0) == 0.0
-    assert still.look(flickering(person), 6.0) == 1.0
+    assert still.measure(flickering(person), 5.0) == 0.0
+    assert still.measure(flickering(person), 6.0) == 1.0
 
 
 def test_another_size_does_not_matter() -> None:
     still = StillPicture()
-    still.look(np.full((240, 320), 90, np.uint8), 0.0)
-    assert still.look(np.full((1080, 1920), 90, np.uint8), 1.0) == 1.0
+    still.measure(np.full((240, 320), 90, np.uint8), 0.0)
+    assert still.measure(np.full((1080, 1920), 90, np.uint8), 1.0) == 1.0
 
 
 def test_one_look_a_second_is_enough() -> None:
     still = StillPicture()
     assert still.is_due(0.0)
-    still.look(ROOM, 0.0)
+    still.measure(ROOM, 0.0)
     assert not still.is_due(0.9)
     assert still.is_due(1.0)

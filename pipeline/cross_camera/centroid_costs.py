@@ -9,17 +9,17 @@ from numpy.typing import NDArray
 
 from pipeline.core.datatypes import BoolArray, IntArray
 from pipeline.cross_camera.clustering import add_row
-from pipeline.cross_camera.distances import combined_cost, look_distances
+from pipeline.cross_camera.distances import combined_cost, embedding_distances
 
 Array = NDArray[np.float64]
 
 
-class MeanLooks:
+class CentroidCosts:
     """Centroid linkage: clusters are compared by the mean embeddings of their members, which improve with every member,
     and by the mean of the floor distances between their members.
 
     Args:
-        look: (N, D) sum of the mean embeddings of each member's tracklets, each of length 1; 0 without any.
+        embedding_sum: (N, D) sum of the mean embeddings of each member's tracklets, each of length 1; 0 without any.
         tracklets: (N,) number of tracklets of each member.
         cosine_limit: (N,) match limit of each member.
         floor_m: (N, N) floor distances at the same times, NaN where unknown.
@@ -29,7 +29,7 @@ class MeanLooks:
 
     def __init__(
         self,
-        look: Array,
+        embedding_sum: Array,
         tracklets: Array,
         cosine_limit: Array,
         floor_m: Array,
@@ -38,7 +38,7 @@ class MeanLooks:
         max_floor_distance_m: float,
         floor_weight: float,
     ) -> None:
-        self._look, self._tracklets, self._limit = look.copy(), tracklets.copy(), cosine_limit.copy()
+        self._sum, self._tracklets, self._limit = embedding_sum.copy(), tracklets.copy(), cosine_limit.copy()
         placed = ~np.isnan(floor_m)
         np.fill_diagonal(placed, False)
         self._floor_total, self._placed = np.where(placed, floor_m, 0.0), placed.astype(np.float64)
@@ -46,7 +46,7 @@ class MeanLooks:
         np.fill_diagonal(self._direct, 0.0)
         self._max_floor_distance_m, self._floor_weight = max_floor_distance_m, floor_weight
 
-    def tightened(self, factor: Array) -> MeanLooks:
+    def tightened(self, factor: Array) -> CentroidCosts:
         """Return a copy with the limits multiplied by `factor` (N,)."""
         result = deepcopy(self)
         result._limit *= factor
@@ -60,7 +60,7 @@ class MeanLooks:
         """
         limit = limit_factor * (self._limit[a] + self._limit) / 2
         place = _mean(self._floor_total[a], self._placed[a])
-        cost = self._combined(look_distances(self._look[a : a + 1], self._look)[0], place, limit)
+        cost = self._combined(embedding_distances(self._sum[a : a + 1], self._sum)[0], place, limit)
         return np.asarray(np.where((self._direct[a] > 0) & ~np.isnan(cost), cost, np.inf))
 
     def merge(self, a: int, b: int) -> None:
@@ -68,7 +68,7 @@ class MeanLooks:
         one, other = self._tracklets[a], self._tracklets[b]
         self._limit[a] = (one * self._limit[a] + other * self._limit[b]) / (one + other)
         self._tracklets[a] += other
-        self._look[a] += self._look[b]
+        self._sum[a] += self._sum[b]
         for matrix in (self._floor_total, self._placed, self._direct):
             add_row(matrix, a, b)
 
@@ -83,13 +83,13 @@ class MeanLooks:
         rows = np.arange(count)
         member_of = np.zeros((count, count))
         member_of[rows, labels] = 1
-        look, size = member_of.T @ self._look, member_of.sum(axis=0)
+        embedding_sum, size = member_of.T @ self._sum, member_of.sum(axis=0)
         limit = member_of.T @ self._limit / np.maximum(size, 1)
-        distance: Array = np.asarray(look_distances(self._look, look), np.float64)
+        distance: Array = np.asarray(embedding_distances(self._sum, embedding_sum), np.float64)
         for row, label in enumerate(labels.tolist()):
-            distance[row, label] = look_distances(self._look[row][None], (look[label] - self._look[row])[None])[
-                0, 0
-            ]
+            distance[row, label] = embedding_distances(
+                self._sum[row][None], (embedding_sum[label] - self._sum[row])[None]
+            )[0, 0]
         place = _mean(self._floor_total @ member_of, self._placed @ member_of)
         cost = self._combined(distance, place, (self._limit[:, None] + limit[None, :]) / 2)
         return np.asarray(np.where((self._direct @ member_of > 0) & ~np.isnan(cost), cost, np.inf))

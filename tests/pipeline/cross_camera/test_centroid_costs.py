@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from pipeline.cross_camera.centroid_costs import CentroidCosts
 from pipeline.cross_camera.clustering import constrained_linkage
-from pipeline.cross_camera.mean_looks import MeanLooks
 
 NAN, INF = np.nan, np.inf
 # 0 and 1 look alike from one side, 1 and 2 from another.
@@ -20,9 +20,9 @@ def evidence(
     floor_m: NDArray[np.float64] | None = None,
     direct: NDArray[np.bool_] | None = None,
     limit: float = 0.4,
-) -> MeanLooks:
+) -> CentroidCosts:
     count = len(look)
-    return MeanLooks(
+    return CentroidCosts(
         look,
         np.ones(count),
         np.full(count, limit),
@@ -49,7 +49,7 @@ def test_a_cluster_looks_like_the_mean_of_its_members() -> None:
 
 
 def test_a_cluster_of_many_moves_less() -> None:
-    heavy = MeanLooks(
+    heavy = CentroidCosts(
         np.array([[3.0, 0.0], [0.0, 1.0], [1.0, 0.0]]),
         np.array([3.0, 1.0, 1.0]),
         np.array([0.2, 0.6, 0.3]),

@@ -27,13 +27,13 @@ def main() -> None:
 @app.command()
 def render(
     output: Annotated[Path, typer.Option(help="folder for videos, ground truth and calibration")],
-    people: Annotated[int | None, typer.Option(help="number of people, with random clothes and ways")] = None,
-    seed: Annotated[int | None, typer.Option(help="chooses clothes, ways and noise")] = None,
+    people: Annotated[int | None, typer.Option(help="number of people, with random clothes and paths")] = None,
+    seed: Annotated[int | None, typer.Option(help="random seed of clothes, paths and noise")] = None,
     seconds: Annotated[float | None, typer.Option(help="length of the scene in seconds")] = None,
-    hall_seed: Annotated[int | None, typer.Option(help="chooses colours and pictures of the hall")] = None,
-    width: Annotated[int | None, typer.Option(help="image width in pixels; height follows as 9:16")] = None,
+    hall_seed: Annotated[int | None, typer.Option(help="random seed of the hall's colours and pictures")] = None,
+    width: Annotated[int | None, typer.Option(help="image width in pixels; the height is 9/16 of it")] = None,
 ) -> None:
-    """Render a scene. Without --people and --seed these are the people and ways of demo/scene."""
+    """Render a scene. Without --people and --seed, it has the people and paths of demo/scene."""
     settings = demo_scene() if people is None and seed is None else SceneSettings()
     given = {"people": people, "seed": seed, "seconds": seconds, "hall_seed": hall_seed}
     try:
@@ -49,11 +49,11 @@ def render(
 @app.command()
 def training_set(
     output: Annotated[Path, typer.Option(help="folder of the data set in YOLO layout; pictures are added to it")],
-    scenes: Annotated[int, typer.Option(help="number of halls, each with a camera of its own")] = 16,
-    pictures: Annotated[int, typer.Option(help="pictures of each scene, with other people in other places")] = 8,
-    seed: Annotated[int, typer.Option(help="chooses everything")] = 1,
+    scenes: Annotated[int, typer.Option(help="number of halls, each with its own camera")] = 16,
+    pictures: Annotated[int, typer.Option(help="pictures per scene, each with other people in other places")] = 8,
+    seed: Annotated[int, typer.Option(help="random seed of everything")] = 1,
 ) -> None:
-    """Render labelled pictures to train a person detector on; nothing of demo/scene comes back in them."""
+    """Render labelled pictures for training a person detector; they reuse nothing of demo/scene but the bodies."""
     try:
         added = write_training_set(output, scenes=scenes, pictures=pictures, seed=seed)
     except InputError as error:
@@ -67,16 +67,16 @@ def reid_crops(
     avatars: Annotated[Path, typer.Option(help="folder of rigged .glb people: c-frame/valid-avatars-glb")],
     output: Annotated[Path, typer.Option(help="new folder for the crops")],
     people: Annotated[int, typer.Option(help="number of people")] = 4000,
-    crops_per_person: Annotated[int, typer.Option(help="crops of each, by two to six cameras")] = 8,
-    seed: Annotated[int, typer.Option(help="chooses everything")] = 0,
+    crops_per_person: Annotated[int, typer.Option(help="crops per person, from two to six cameras")] = 8,
+    seed: Annotated[int, typer.Option(help="random seed of everything")] = 0,
     workers: Annotated[int, typer.Option(help="processes; the crops do not depend on their number")] = 2,
-    panoramas: Annotated[
-        Path | None, typer.Option(help="folder of .exr or .hdr panoramas to stand before")
+    panoramas: Annotated[Path | None, typer.Option(help="folder of .exr panoramas for the background")] = None,
+    cache: Annotated[
+        Path | None, typer.Option(help="folder for unpacked avatars; default: beside the output")
     ] = None,
-    cache: Annotated[Path | None, typer.Option(help="unpacked avatars; beside the output if not given")] = None,
-    sheet: Annotated[Path | None, typer.Option(help="also write a picture (.png) of some of them")] = None,
+    sheet: Annotated[Path | None, typer.Option(help="also write a picture (.png) of some crops")] = None,
 ) -> None:
-    """Render crops of people who do not exist, to train re-identification on."""
+    """Render crops of people who do not exist, for training re-identification."""
     cache = cache or output.with_name(f"{output.name}.avatars")
     command = f"python -m demo reid-crops --people {people} --crops-per-person {crops_per_person} --seed {seed}"
     try:

@@ -1,6 +1,6 @@
-"""The empty scene as one camera sees it: a small ray caster with procedural surfaces.
+"""The empty scene from one camera: a small ray caster with procedural surfaces.
 
-Light is linear, 1 is about a white sheet under a lamp. Nothing is read from files.
+Light is linear; 1 is about a white sheet under a lamp. Nothing is read from files.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ CHUNK_RAYS = 1 << 16
 
 @dataclass(frozen=True, eq=False)
 class Background:
-    """What a camera sees of the empty hall.
+    """The empty hall from one camera.
 
     Attributes:
         image: (H, W, 3) float32, linear-light BGR.
-        distance_m: (H, W) float32, horizontal distance from the camera to what is seen; infinite on the floor,
+        distance_m: (H, W) float32, horizontal distance from the camera to the visible surface; infinite on the floor,
             which hides nobody.
-        floor_xy_m: (H, W, 2) float32, floor position of the pixel's middle; NaN above the horizon.
+        floor_xy_m: (H, W, 2) float32, floor position of the pixel's centre; NaN above the horizon.
         is_floor: (H, W) bool.
-        gloss: (H, W) float32, share of light that the floor mirrors; 0 elsewhere.
+        gloss: (H, W) float32, share of light that the floor reflects; 0 elsewhere.
     """
 
     image: Array
@@ -48,16 +48,16 @@ def render_background(
     """Cast the rays of one camera.
 
     Args:
-        hall: what stands in the scene.
-        lights: from `light_map` of the same hall.
-        camera: the view.
+        hall: the building with its furniture.
+        lights: `light_map` of the same hall.
+        camera: the camera.
         size_wh: image size in pixels.
-        supersampling: s x s rays a pixel.
+        supersampling: s, for s x s rays per pixel.
     """
     width, height = size_wh
     rays = camera.pixel_rays(size_wh, supersampling).reshape(-1, 3).astype(np.float32)
     origin = np.array(camera.position_m, np.float32)
-    rng = np.random.default_rng(7)  # of the floor's fine roughness only
+    rng = np.random.default_rng(7)  # only for the fine roughness of the floor
 
     colour = np.empty_like(rays)
     mirrored = np.zeros_like(rays)
@@ -110,7 +110,7 @@ def render_background(
 
 
 def _binned(image: NDArray[np.floating], size: int) -> Array:
-    """Mean of size x size pixels, (H * s, W * s, C) to (H, W, C) float32."""
+    """Average size x size pixels: (H * s, W * s, C) to (H, W, C) float32."""
     height, width, channels = image.shape
     blocks = image.reshape(height // size, size, width // size, size, channels)
     return np.ascontiguousarray(blocks.mean(axis=(1, 3)), dtype=np.float32)
@@ -119,7 +119,7 @@ def _binned(image: NDArray[np.floating], size: int) -> Array:
 def _shade(
     hall: Hall, lights: LightMap, points: Array, rays: Array, index: NDArray[np.int64], leaf_colour: Array
 ) -> Array:
-    """Light (N, 3), RGB, that leaves `points` (N, 3) against `rays`."""
+    """Return the light (N, 3), RGB, that leaves `points` (N, 3) against the direction of `rays`."""
     light = np.zeros_like(points)
     floor = index == FLOOR
     if floor.any():
@@ -166,7 +166,7 @@ def _solid_light(hall: Hall, lights: LightMap, points: Array, index: NDArray[np.
             surface = Surface(points[chosen], across, up, bounds[0], bounds[1], face[chosen])
             colour[chosen], glow[chosen] = painted_as(str(material), colour[chosen], surface, box.seed)
 
-    # lamps light the surfaces; no shadows here, nearness to the floor and to corners darkens instead
+    # light from the lamps, without shadows; instead, surfaces are darker close to the floor and in corners
     incoming = np.full(len(points), AMBIENT * 1.05, np.float32)
     for lamp in hall.lamps:
         centre = (np.array(lamp.low_m, np.float32) + np.array(lamp.high_m, np.float32)) / 2
@@ -185,7 +185,7 @@ def _solid_light(hall: Hall, lights: LightMap, points: Array, index: NDArray[np.
 
 
 def _hit_face(points: Array, low: Array, high: Array) -> tuple[NDArray[np.int64], Array]:
-    """Axis (N,) and sign (N,) of the outward normal of the box face on which a point lies."""
+    """Return axis (N,) and sign (N,) of the outward normal of the box face on which each point lies."""
     gaps = np.concatenate([np.abs(points - low), np.abs(points - high)], axis=1)
     nearest = np.argmin(gaps, axis=1)
     return nearest % 3, np.where(nearest < 3, -1.0, 1.0).astype(np.float32)

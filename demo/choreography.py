@@ -1,4 +1,4 @@
-"""The moving part of a scene: who is where at which time."""
+"""The people of a scene and their positions at any time."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ class Standing:
     Attributes:
         global_id: 1..people.
         position_m: (2,) floor position of the body's axis.
-        heading: (2,) unit vector.
-        phase_rad: of the gait cycle.
+        heading: (2,) unit vector of the walking direction.
+        phase_rad: phase of the gait cycle.
     """
 
     global_id: int
@@ -35,7 +35,7 @@ class Standing:
 
 @dataclass(frozen=True, eq=False)
 class Scene:
-    """The settings with every open choice made."""
+    """The settings, with clothes, heights and walks drawn."""
 
     settings: SceneSettings
     hall: Hall
@@ -45,9 +45,9 @@ class Scene:
 
     @classmethod
     def of(cls, settings: SceneSettings) -> Scene:
-        """Draw clothes, heights and walks from the seed, unless the settings give them."""
+        """Draw clothes, heights and walks from the seed, unless the settings specify them."""
         hall = build_hall(settings.hall_seed)
-        # separate streams: other walks do not change the clothes
+        # separate random streams, so that other walks do not change the clothes
         clothes_rng, body_rng, walk_rng = (np.random.default_rng([settings.seed, stream]) for stream in range(3))
         outfits = settings.outfits or tuple(random_outfits(clothes_rng, settings.people, settings.shared_tops))
         heights = tuple(float(h) for h in body_rng.uniform(*HEIGHT_M, settings.people))
@@ -57,11 +57,11 @@ class Scene:
         return cls(settings, hall, outfits, heights, tuple(Trajectory.of(walk) for walk in walks))
 
     def time_s(self, frame_index: int) -> float:
-        """Scene time of a frame, 0-based."""
+        """Return the scene time of a frame; frames count from 0."""
         return frame_index / self.settings.fps
 
     def people_at(self, time_s: float) -> list[Standing]:
-        """Everybody who is on the way at `time_s`, by ascending global id."""
+        """Return the people who are walking at `time_s`, by ascending global id."""
         found = []
         for number, trajectory in enumerate(self.trajectories):
             walked = trajectory.walked_m(time_s)

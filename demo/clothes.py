@@ -1,7 +1,7 @@
-"""Dressing a person in other clothes: finding the garments in a studio picture and recolouring them.
+"""Change the clothes of a person: segment the garments in a studio picture and recolour them.
 
-The studio pictures show everybody barefoot in a white shirt and light shorts. Shading is kept: a garment's new
-colour is multiplied by the brightness that its pixels had, relative to the garment's own bright parts.
+The studio pictures show everybody barefoot in a white shirt and light shorts. Shading is kept: a garment's new colour
+is multiplied by the original brightness of its pixels, relative to the bright parts of the garment.
 """
 
 from __future__ import annotations
@@ -45,17 +45,17 @@ PATTERNS: tuple[Pattern, ...] = ("plain", "hoops", "pinstripes", "checks", "bloc
 
 @dataclass(frozen=True)
 class Outfit:
-    """What one person wears; colours are sRGB, 0..255.
+    """The clothes of one person; colours are sRGB, 0..255.
 
     Attributes:
-        top, second: main and second colour of the shirt; `second` is used by every pattern but "plain".
-        pattern: of the shirt; "block" is a lower half, "band" a band across the chest, in the second colour.
+        top, second: main and second colour of the shirt; all patterns except "plain" use `second`.
+        pattern: pattern of the shirt, in the second colour; "block" is the lower half, "band" a band across the chest.
         long_sleeves: whether the shirt covers the arms.
         bottom: colour of trousers or shorts.
         trousers: long trousers instead of shorts.
         shoes: colour of the shoes.
-        backpack: colour of a backpack; None is none.
-        hair: multiplies the hair's brightness; 1 leaves it.
+        backpack: colour of a backpack; None for no backpack.
+        hair: factor on the brightness of the hair; 1 does not change it.
     """
 
     top: Rgb
@@ -83,15 +83,15 @@ class Regions:
 
 
 def random_outfits(rng: np.random.Generator, people: int, shared_tops: int = 2) -> list[Outfit]:
-    """Distinct outfits; `shared_tops` neighbours in the list wear the top of their predecessor.
+    """Draw distinct outfits; `shared_tops` pairs of neighbours in the list have the same top.
 
-    Two people never share both the shirt (colours and pattern) and the bottoms, so clothes identify a person,
-    but in the pairs with a shared top only the lower half of the body does.
+    Two people never share both the shirt (colours and pattern) and the bottoms, so clothes identify a person; in pairs
+    with the same top only the lower half of the body does.
 
     Args:
-        rng: source of all choices.
-        people: how many outfits, at least 0.
-        shared_tops: how many pairs share the whole shirt.
+        rng: random generator.
+        people: number of outfits, at least 0.
+        shared_tops: number of pairs with the same shirt.
     """
     tops, bottoms = list(TOP_COLOURS.values()), list(BOTTOM_COLOURS.values())
     outfits: list[Outfit] = []
@@ -135,11 +135,11 @@ def random_outfits(rng: np.random.Generator, people: int, shared_tops: int = 2) 
 
 
 def find_regions(image: NDArray[np.uint8], alpha: NDArray[np.float32]) -> Regions:
-    """Find garments and bare skin of a person in a light shirt and shorts.
+    """Segment garments and bare skin of a person in a light shirt and shorts.
 
     Args:
         image: (H, W, 3) uint8, BGR, the studio picture.
-        alpha: (H, W) float32 in 0..1, the person.
+        alpha: (H, W) float32 in 0..1, mask of the person.
     """
     body = alpha > 0.5
     rows = np.flatnonzero(body.any(axis=1))
@@ -157,11 +157,11 @@ def find_regions(image: NDArray[np.uint8], alpha: NDArray[np.float32]) -> Region
     shorts = _clean(body & ~skin & below_hem & (share < 0.72), 9)
     hanging = _clean(body & ~shirt & ~shorts & (share > 0.21) & (share < 0.565), 3)
     arms_and_hands = _reaching(hanging, int(top + 0.44 * height))
-    # fingers reach lower, but only under the hand, so that bare thighs stay legs
+    # fingers reach lower; only columns below the hand count, so that bare thighs remain legs
     hand_columns = (arms_and_hands & (share > 0.52)).any(axis=0)
     arms_and_hands |= body & ~shirt & ~shorts & (share >= 0.55) & (share < 0.605) & hand_columns
     wrist = share > 0.465
-    # half bright pixels where cloth meets skin or wall belong to the shirt
+    # pixels of medium brightness at the border of cloth and skin or wall belong to the shirt
     shirt = (
         (cv2.dilate(shirt.astype(np.uint8), np.ones((7, 7), np.uint8)) > 0)
         & body
@@ -169,7 +169,7 @@ def find_regions(image: NDArray[np.uint8], alpha: NDArray[np.float32]) -> Region
         & ((lightness > 45) | shirt)
     )
     arms, hands = arms_and_hands & ~wrist, arms_and_hands & wrist
-    # from the side, toes and the far foot stick out from under the ankle
+    # in side views, toes and the far foot extend beyond the ankle
     ankles = (
         cv2.dilate(body[int(top + 0.905 * height)].astype(np.uint8)[None, :], np.ones((1, 5), np.uint8))[0] > 0
     )
@@ -184,7 +184,8 @@ def find_regions(image: NDArray[np.uint8], alpha: NDArray[np.float32]) -> Region
 
 
 def _hem_share(lab: NDArray[np.float32], body: NDArray[np.bool_], share: NDArray[np.float32]) -> float:
-    """Where the shirt ends, as a share of body height: the strongest horizontal edge or fold near the middle."""
+    """Return the height of the shirt's hem as a share of body height: the strongest horizontal edge or fold near the
+    middle of the body."""
     columns = np.flatnonzero(body[np.argmin(np.abs(share - 0.4))])
     middle = slice(int(np.quantile(columns, 0.35)), int(np.quantile(columns, 0.65)) + 1)
     profile = np.median(lab[:, middle], axis=1)
@@ -203,14 +204,14 @@ def _clean(mask: NDArray[np.bool_], size_px: int) -> NDArray[np.bool_]:
 
 
 def _reaching(mask: NDArray[np.bool_], row: int) -> NDArray[np.bool_]:
-    """The parts of `mask` that reach down to `row`: an arm does, long hair does not."""
+    """Return the components of `mask` that reach down to `row`, which an arm does but long hair does not."""
     _, components = cv2.connectedComponents(mask.astype(np.uint8))
     reaching = np.unique(components[row])
     return np.isin(components, reaching[reaching > 0])
 
 
 def shading(lightness: NDArray[np.float32], region: NDArray[np.float32], contrast: float) -> NDArray[np.float32]:
-    """Brightness of a garment relative to its bright parts, (H, W) float32, about 0.3..1.15."""
+    """Return the brightness of a garment relative to its bright parts, (H, W) float32, about 0.3..1.15."""
     inside = lightness[region > 0.5]
     if len(inside) == 0:
         return np.ones_like(lightness)
@@ -220,12 +221,12 @@ def shading(lightness: NDArray[np.float32], region: NDArray[np.float32], contras
 
 
 def shirt_paint(outfit: Outfit, share: NDArray[np.float32], across: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Linear-light BGR of the shirt's cloth.
+    """Return the linear-light BGR colours of the shirt's cloth.
 
     Args:
         outfit: colours and pattern.
-        share: (H, 1) height on the body, 0 at the top of the head, 1 at the sole.
-        across: (1, W) sideways, as a share of body height, 0 in the middle.
+        share: (H, 1) vertical position on the body, 0 at the top of the head, 1 at the sole.
+        across: (1, W) horizontal position as a share of body height, 0 in the middle.
 
     Returns:
         (H, W, 3) float32.
@@ -247,11 +248,11 @@ def shirt_paint(outfit: Outfit, share: NDArray[np.float32], across: NDArray[np.f
 
 
 def linear_bgr(colour: Rgb) -> NDArray[np.float32]:
-    """sRGB 0..255 to linear-light BGR 0..1, (3,) float32 (gamma 2.2)."""
+    """Convert sRGB 0..255 to linear-light BGR 0..1, (3,) float32 (gamma 2.2)."""
     return np.asarray((np.array(colour[::-1], np.float32) / 255) ** np.float32(2.2), np.float32)
 
 
 def mix(image: NDArray[np.float32], paint: NDArray[np.float32], mask: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Cover `image` (H, W, 3) with `paint` where `mask` (H, W) is 1."""
+    """Blend `paint` over `image` (H, W, 3) by `mask` (H, W), 1 where the paint covers."""
     mixed: NDArray[np.float32] = image + mask[..., None] * (paint - image)
     return mixed

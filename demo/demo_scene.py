@@ -1,7 +1,7 @@
-"""The scene that is committed in demo/scene: twelve people and their ways, chosen by hand and by search.
+"""The scene in demo/scene: twelve people and their paths, chosen by hand and by search.
 
-The ways were picked from `paths.random_walk` so that at most six people are in one view at a time, everybody
-comes into at least two views, nobody is always in view, and people meet and cross.
+The paths were selected from results of `paths.random_walk` so that at most six people are in one view at a time,
+everybody enters at least two views, nobody is always in view, and people meet and cross.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from demo.settings import SceneSettings
 _TOP, _BOTTOM = TOP_COLOURS, BOTTOM_COLOURS
 _DARK, _LIGHT, _BROWN, _RED = (40, 36, 34), (208, 206, 200), (104, 70, 46), (140, 34, 36)
 
-# red, navy and green shirts come twice, with other bottoms; the last two people share a body with an earlier one
+# red, navy and green shirts occur twice, with other bottoms; the last two people share a body with an earlier one
 OUTFITS = (
     Outfit(_TOP["red"], _BOTTOM["indigo"], shoes=_LIGHT),
     Outfit(_TOP["mustard"], _BOTTOM["black"], long_sleeves=True, shoes=_BROWN),
@@ -305,5 +305,5 @@ WALKS = (
 
 
 def demo_scene() -> SceneSettings:
-    """Settings that render demo/scene again."""
+    """Return the settings that render demo/scene."""
     return SceneSettings(people=len(WALKS), source_ids=SOURCE_IDS, outfits=OUTFITS, walks=WALKS)

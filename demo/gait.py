@@ -1,8 +1,8 @@
-"""Walking: a still sprite of a person is bent into a step.
+"""Walking: deform a still sprite of a person into a step.
 
-Side views get two legs from one: the legs' pixels are drawn twice, bent at hip and knee in opposite phase, the
-far one darker. In front and back views the legs are split in the middle and shortened in turn. Every row of a
-leg moves sideways as a whole, so feet stay flat and the sprite stays sharp.
+In side views the legs' pixels are drawn twice, bent at hip and knee in opposite phase, the far leg darker. In front
+and back views the legs are split in the middle and shortened alternately. Every row of a leg moves sideways as a
+whole, so feet stay flat and the sprite stays sharp.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 
 from demo.people import BODY_PX, CANVAS_WH, FOOT_ROW, SpriteView, View
 
-HIP_SHARE, KNEE_SHARE, ANKLE_SHARE = 0.53, 0.735, 0.945  # heights on the body, 0 head, 1 sole
+HIP_SHARE, KNEE_SHARE, ANKLE_SHARE = 0.53, 0.735, 0.945  # vertical positions on the body, 0 head, 1 sole
 HIP_SWING_DEG = 21.0
 KNEE_FLEX_DEG = 52.0
 SWING_LEAD_DEG = 17.0  # the thigh leads while its foot is in the air
 ARM_SWING_DEG = 17.0
-FAR_LIMB_LIGHT = 0.62  # the limb on the far side of the body lies in its shadow
+FAR_LIMB_LIGHT = 0.62  # the limb on the far side of the body is in its shadow
 LEG_PX = BODY_PX * (1 - HIP_SHARE)
 HIP_ROW = FOOT_ROW - LEG_PX
 
@@ -28,19 +28,19 @@ Image = NDArray[np.float32]
 
 
 def step_length_m(height_m: float) -> float:
-    """Floor covered by one step (half a gait cycle), so that the standing foot does not slide."""
+    """Return the length of one step (half a gait cycle) at which the standing foot does not slide."""
     return 2 * height_m * (1 - HIP_SHARE) * math.sin(math.radians(HIP_SWING_DEG))
 
 
 def walk(sprite: SpriteView, view: View, phase_rad: float, obliqueness: float) -> Image:
-    """The sprite in the middle of a step.
+    """Deform the sprite into a step.
 
     Args:
         sprite: one view of a person.
-        view: which one it is.
-        phase_rad: of the gait cycle (two steps); at 0 one foot passes the other.
-        obliqueness: -1..1, sine of the angle between walking direction and the view's own direction, positive
-            when the person moves to the right of the image; front and back views swing legs sideways by it.
+        view: side of the person that it shows.
+        phase_rad: phase of the gait cycle (two steps); at 0 one foot passes the other.
+        obliqueness: -1..1, sine of the angle between walking direction and the view's own direction, positive if the
+            person moves to the right in the image; front and back views swing the legs sideways by it.
 
     Returns:
         (H, W, 4) float32, linear-light premultiplied BGRA, of CANVAS_WH; the lower foot stands on FOOT_ROW.
@@ -99,14 +99,14 @@ def _frontal_walk(sprite: SpriteView, phase_rad: float, toward_camera: bool, obl
 
 
 def over(front: Image, back: Image) -> Image:
-    """Porter-Duff `over` of premultiplied images (H, W, 4)."""
+    """Composite premultiplied images (H, W, 4) with the Porter-Duff operator `over`."""
     return front + back * (1 - front[..., 3:])
 
 
 def _bent_leg(
     body: Image, middle_px: float, thigh_rad: float, shank_rad: float, forward: float
 ) -> tuple[Image, float]:
-    """The rows below the hip, bent; also how far below the hip the sole reaches, in pixels."""
+    """Bend the rows below the hip; return the image and the distance from hip down to sole, in pixels."""
     along = np.arange(0, LEG_PX + 8, 1.0)  # pixels below the hip, on the straight leg
     knee, ankle = (BODY_PX * (share - HIP_SHARE) for share in (KNEE_SHARE, ANKLE_SHARE))
     bend = np.clip((along - knee) / 14 + 0.5, 0, 1)
@@ -118,7 +118,7 @@ def _bent_leg(
     rows = np.arange(CANVAS_WH[1], dtype=np.float64)
     source_along = np.interp(rows - HIP_ROW, down, along, left=-1, right=along[-1])
     shift = np.interp(source_along, along, aside)
-    width = 1 / np.interp(source_along, along, np.cos(angle))  # a tilted limb is cut wider by a row
+    width = 1 / np.interp(source_along, along, np.cos(angle))  # a row cuts a tilted limb at a greater width
     layer = _remapped(body, source_along + HIP_ROW, shift, width, middle_px)
     layer[: round(HIP_ROW)] = 0
     sole = float(np.interp(LEG_PX, along, down))
@@ -126,7 +126,7 @@ def _bent_leg(
 
 
 def _shortened_leg(half_body: Image, lift: float, aside: float) -> tuple[Image, float]:
-    """One leg of a frontal view, shortened by the share `lift` and leaning sideways by the slope `aside`."""
+    """Draw one leg of a frontal view, shortened by the share `lift` and leaning sideways by the slope `aside`."""
     rows = np.arange(CANVAS_WH[1], dtype=np.float64) - HIP_ROW
     reach = LEG_PX * (1 - lift)
     source_along = rows / (1 - lift)
@@ -140,7 +140,7 @@ def _swung_arm(arm: Image, shoulder_row: float, angle_rad: float, forward: float
     rows = np.arange(CANVAS_WH[1], dtype=np.float64) - shoulder_row
     elbow = 0.14 * BODY_PX
     slope = math.tan(angle_rad)
-    bent = max(0.0, slope) * 0.5 + 0.12  # the forearm swings forward more than the upper arm
+    bent = max(0.0, slope) * 0.5 + 0.12  # the forearm swings further forward than the upper arm
     shift = forward * (slope * np.clip(rows, 0, None) + bent * np.clip(rows - elbow, 0, None))
     return _remapped(arm, rows + shoulder_row, shift, np.ones_like(rows), 0.0)
 
@@ -152,7 +152,7 @@ def _remapped(
     width: NDArray[np.float64],
     middle_px: float,
 ) -> Image:
-    """Fetch every output row from `source_rows`, shifted right by `shift_px` and widened about the middle."""
+    """Take every output row from `source_rows`, shifted right by `shift_px` and widened about the middle."""
     columns = np.arange(CANVAS_WH[0], dtype=np.float64)[None, :]
     map_x = (columns - shift_px[:, None] - middle_px) / width[:, None] + middle_px
     map_y = np.broadcast_to(source_rows[:, None], map_x.shape)

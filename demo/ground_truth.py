@@ -1,4 +1,4 @@
-"""Files that say who is where: MOT boxes per camera, floor positions, calibration."""
+"""Ground truth files: MOT boxes per camera, floor positions, homographies."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import yaml
 
 from demo.cameras import Camera
 
-MIN_VISIBILITY = 0.35  # below, a person is not scored
-MIN_HEIGHT_PX = 20.0  # of a scored box
+MIN_VISIBILITY = 0.35  # a person below this is not scored
+MIN_HEIGHT_PX = 20.0  # a box below this is not scored
 
 
 @dataclass(frozen=True)
@@ -22,9 +22,9 @@ class TruthBox:
     Attributes:
         frame_index: 0-based.
         global_id: 1-based, the same in all cameras.
-        tlwh: left, top, width, height in pixels; inside the image, without what scenery hides, with what other
-            people hide.
-        visibility: share of the whole person that is inside the image and hidden by nothing, 0..1.
+        tlwh: left, top, width, height in pixels; clipped to the image, without parts hidden by scenery, but including
+            parts hidden by other people.
+        visibility: visible share of the whole person: inside the image and not hidden, 0..1.
     """
 
     frame_index: int
@@ -34,15 +34,15 @@ class TruthBox:
 
     @property
     def scored(self) -> bool:
-        """Whether a tracker must find it: not mostly hidden, not mostly outside the image, not tiny."""
+        """Whether the box counts in the evaluation: not mostly hidden, not mostly outside the image, not tiny."""
         return self.visibility >= MIN_VISIBILITY and self.tlwh[3] >= MIN_HEIGHT_PX
 
 
 def write_mot(path: Path, boxes: Iterable[TruthBox]) -> None:
     """Write a MOTChallenge gt.txt: frame (1-based), id, left, top, width, height, flag, class 1, visibility.
 
-    Flag 0 means not scored. Left and top are 0-based pixels of this project's image frame, that is without the
-    1 that MATLAB-made ground truth adds.
+    Flag 0 means not scored. Left and top are 0-based pixels of this project's image frame, without the 1 that ground
+    truth made with MATLAB adds.
     """
     with path.open("w", newline="\n") as file:
         for box in sorted(boxes, key=lambda b: (b.frame_index, b.global_id)):
@@ -63,7 +63,7 @@ def write_floor(path: Path, rows: Iterable[tuple[int, float, int, float, float]]
 
 
 def write_cameras(path: Path, cameras: Sequence[Camera], size_wh: tuple[int, int]) -> None:
-    """Write a configuration: of each camera name, source and homography, image (u, v, 1) to floor (x, y, 1)."""
+    """Write a configuration with name, source and homography of each camera, image (u, v, 1) to floor (x, y, 1)."""
     entries = [
         {
             "name": camera.name,
@@ -78,7 +78,7 @@ def write_cameras(path: Path, cameras: Sequence[Camera], size_wh: tuple[int, int
 
 
 def write_benchmark_set(path: Path, cameras: Sequence[Camera]) -> None:
-    """Write what `mtmc benchmark trackers` takes: the configuration `cameras.yaml` and the ground truth beside it."""
+    """Write the input of `mtmc benchmark trackers`: the configuration `cameras.yaml` and the ground truth files."""
     content = {
         "config": "cameras.yaml",
         "ground_truth": {camera.name: f"{camera.name}_gt.txt" for camera in cameras},

@@ -1,7 +1,7 @@
 """The building of the demo scene: walls, doors, furniture, plants and lamps, as boxes and leaves in metres.
 
-Plan (x to the right, y up). Lobby and gallery are rooms; no camera sees the passage that joins them. People
-also come and go through openings to the corridors in the north and west.
+Plan (x to the right, y up). Lobby and gallery are rooms; no camera sees the passage between them. People also come
+and go through openings to the corridors in the north and west.
 
     +----------------------------- north corridor ---------------------------------+
     |west +---    ----------------    ---cam2+            +-----------    ----cam3 |
@@ -41,8 +41,8 @@ class Box:
     Attributes:
         low_m, high_m: corners (x, y, z).
         colour: reflectance, or emitted light for "lamp" and "sky".
-        material: how the surface varies.
-        seed: varies the pattern of pictures and posters.
+        material: pattern of the surface.
+        seed: random seed of pictures and posters.
     """
 
     low_m: tuple[float, float, float]
@@ -54,7 +54,7 @@ class Box:
 
 @dataclass(frozen=True)
 class Plant:
-    """A potted plant; its leaves grow from the middle of the pot."""
+    """A potted plant, with leaves from the middle of the pot."""
 
     x_m: float
     y_m: float
@@ -65,7 +65,7 @@ class Plant:
 
 @dataclass(frozen=True)
 class Hall:
-    """Everything that stands still."""
+    """The building with everything that does not move."""
 
     boxes: tuple[Box, ...]
     plants: tuple[Plant, ...]
@@ -83,7 +83,7 @@ ACCENTS: tuple[Colour, ...] = (
 
 
 def build_hall(seed: int) -> Hall:
-    """The building; `seed` chooses colours, pictures and plants, never the plan."""
+    """Build the hall; `seed` determines colours, pictures and plants, but not the plan."""
     rng = np.random.default_rng(seed)
     accent = ACCENTS[seed % len(ACCENTS)]
     second = ACCENTS[(seed + 1 + int(rng.integers(len(ACCENTS) - 1))) % len(ACCENTS)]
@@ -171,7 +171,7 @@ def _bench(x: float, y: float, along_x: bool, seat: Colour, metal: Colour) -> li
 
 
 def _wall_pieces(rng: np.random.Generator) -> list[Box]:
-    """Doors, windows and pictures: thin boxes in front of the walls."""
+    """Return doors, windows and pictures as thin boxes in front of the walls."""
     door, frame = (0.24, 0.14, 0.07), (0.10, 0.10, 0.10)
     thin = 0.05
     pieces: list[Box] = []
@@ -216,7 +216,7 @@ def _wall_pieces(rng: np.random.Generator) -> list[Box]:
 
 
 def _lamps() -> tuple[Box, ...]:
-    """Ceiling panels; they are seen only as reflections in the floor."""
+    """Return the ceiling panels, which are visible only as reflections in the floor."""
     centres = [(x, y) for x in (1.7, 4.9, 8.0, 11.1, 14.3) for y in (1.7, 4.5, 7.3)]
     centres += [(x, y) for x in (21.6, 24.4, 27.2, 29.2) for y in (2.0, 6.6)]
     centres += [(x, 10.0) for x in (3.2, 10.2, 17.0, 23.4)] + [(-1.1, 3.0), (-1.1, 7.0), (18.0, 3.5)]
@@ -227,7 +227,7 @@ def _lamps() -> tuple[Box, ...]:
 
 
 def solid_boxes(hall: Hall) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Corners of all boxes, two arrays (N, 3) float32 in metres."""
+    """Return the corners of all boxes, two arrays (N, 3) float32 in metres."""
     low = np.array([box.low_m for box in hall.boxes], np.float32)
     high = np.array([box.high_m for box in hall.boxes], np.float32)
     return low, high

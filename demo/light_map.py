@@ -25,7 +25,7 @@ class LightMap:
     light: Array
 
     def at(self, x_m: Array, y_m: Array) -> Array:
-        """Bilinear lookup at floor positions of any common shape."""
+        """Interpolate bilinearly at floor positions; `x_m` and `y_m` have the same shape."""
         map_x = ((np.asarray(x_m) - FLOOR_MIN_M[0]) / LIGHT_CELL_M - 0.5).astype(np.float32)
         map_y = ((np.asarray(y_m) - FLOOR_MIN_M[1]) / LIGHT_CELL_M - 0.5).astype(np.float32)
         flat_x, flat_y = map_x.reshape(-1), map_y.reshape(-1)
@@ -42,7 +42,7 @@ class LightMap:
 
 
 def light_map(hall: Hall) -> LightMap:
-    """Light that lamps and walls throw on the floor, with soft shadows of walls and furniture."""
+    """Compute the light of lamps and surroundings on the floor, with soft shadows of walls and furniture."""
     columns = round((FLOOR_MAX_M[0] - FLOOR_MIN_M[0]) / LIGHT_CELL_M)
     rows = round((FLOOR_MAX_M[1] - FLOOR_MIN_M[1]) / LIGHT_CELL_M)
     x = FLOOR_MIN_M[0] + (np.arange(columns) + 0.5) * LIGHT_CELL_M

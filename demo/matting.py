@@ -1,4 +1,4 @@
-"""Cutting a person out of a studio picture with a plain, softly lit background."""
+"""Cut a person out of a studio picture with a plain, softly lit background."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 BORDER_COLUMNS = 0.10  # share of the picture's width, left and right, that shows only background
-SURE_PERSON_LAB = 26.0  # CIE76 distance to the background from which a pixel is certainly the person
+SURE_PERSON_LAB = 26.0  # minimum CIE76 distance to the background at which a pixel is certainly the person
 
-# rows of a studio picture, as shares of its height; the ten sheets are framed alike
+# rows of a studio picture, as shares of its height; all ten sheets have the same framing
 HEM = 0.49  # just above the shirt's hem
 CROTCH = 0.60
 LEGS_FROM = 0.60
@@ -20,8 +20,8 @@ MIN_GAP_PX = 6
 def background_plate(image: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Estimate the empty studio behind the person.
 
-    Each row is interpolated linearly between its left and right border, then smoothed over the rows:
-    the studio's light falls off slowly, and the person stands away from both borders.
+    Each row is interpolated linearly between its left and right border, then smoothed over the rows: the light of the
+    studio varies slowly, and the person does not touch the left and right borders.
 
     Args:
         image: (H, W, 3) uint8, BGR.
@@ -57,13 +57,13 @@ def guided_filter(
 
 
 def person_alpha(image: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Soft mask of the one standing person of a studio picture.
+    """Compute the soft mask of the standing person in a studio picture.
 
-    GrabCut (Rother et al., SIGGRAPH 2004) is started from the colour distance to the background plate and
-    keeps the largest component; a guided filter then makes the border soft.
+    GrabCut (Rother et al., SIGGRAPH 2004) is initialised with the colour distance to the background plate; the largest
+    component is kept, and a guided filter softens its border.
 
     Args:
-        image: (H, W, 3) uint8, BGR; the person stands in the middle, from top to bottom of the picture.
+        image: (H, W, 3) uint8, BGR; the person stands in the middle and fills the height of the picture.
 
     Returns:
         (H, W) float32 in 0..1.
@@ -72,7 +72,7 @@ def person_alpha(image: NDArray[np.uint8]) -> NDArray[np.float32]:
     lab = np.asarray(cv2.cvtColor(image.astype(np.float32) / 255, cv2.COLOR_BGR2LAB), np.float32)
     difference = lab - cv2.cvtColor(background_plate(image) / 255, cv2.COLOR_BGR2LAB)
     chroma = np.linalg.norm(difference[..., 1:], axis=2)
-    # the body darkens the grey wall and floor around the legs: there, darker without colour is no evidence
+    # the body darkens the grey wall and floor around the legs, so dark grey pixels there are not evidence of a person
     below_hips = np.arange(height)[:, None] > LEGS_FROM * height
     lightness = np.where(below_hips & (difference[..., 0] < 0), 0.2, 1.0) * np.abs(difference[..., 0])
     distance = np.hypot(np.where(below_hips, 1.6, 1.0) * chroma, lightness)
@@ -122,10 +122,10 @@ def person_alpha(image: NDArray[np.uint8]) -> NDArray[np.float32]:
 def _hips_and_gap(
     lab: NDArray[np.float32], person: NDArray[np.uint8]
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """The hips between the white shirt's hem and the bare thighs, and the gap between the thighs.
+    """Return masks of the hips, between the white shirt's hem and the bare thighs, and of the gap between the thighs.
 
-    Grey shorts look like the studio's wall, so colour alone leaves a hole there: the hips are drawn as a
-    quadrilateral, the gap as a triangle below the crotch (empty where one leg hides the other).
+    Grey shorts look like the wall of the studio, so colour alone leaves a hole there. The hips are therefore drawn as
+    a quadrilateral, the gap as a triangle below the crotch (empty if one leg hides the other).
     """
     height = len(person)
     hem, thigh, crotch = (int(share * height) for share in (HEM, THIGHS, CROTCH))
@@ -145,7 +145,7 @@ def _hips_and_gap(
 
 
 def _extents(rows: NDArray[np.uint8]) -> NDArray[np.int64]:
-    """(first, last) set column of every row that has one, (K, 2)."""
+    """Return (first, last) non-zero column of every row that has one, (K, 2)."""
     found = [np.flatnonzero(row)[[0, -1]] for row in rows if row.any()]
     return np.array(found, np.int64).reshape(-1, 2)
 
@@ -153,7 +153,7 @@ def _extents(rows: NDArray[np.uint8]) -> NDArray[np.int64]:
 def _fill_holes(mask: NDArray[np.uint8], max_area_px: int) -> NDArray[np.uint8]:
     """Fill enclosed holes of up to `max_area_px` pixels, and larger ones beside the hips.
 
-    Large gaps higher up stay open: there, between arm and waist, the wall shows.
+    Large gaps higher up stay open: they show the wall between arm and waist.
     """
     _, components, stats, _ = cv2.connectedComponentsWithStats(1 - mask)
     tops = stats[:, cv2.CC_STAT_TOP]
@@ -165,9 +165,9 @@ def _fill_holes(mask: NDArray[np.uint8], max_area_px: int) -> NDArray[np.uint8]:
 
 
 def extend_colours(image: NDArray[np.float32], inside: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """Give every pixel outside `inside` (H, W) the colour of the nearest pixel inside.
+    """Set every pixel outside `inside` (H, W) to the colour of the nearest pixel inside.
 
-    Removes the studio's colour from half transparent border pixels. `image` is (H, W, 3) float32.
+    This removes the colour of the studio from half-transparent border pixels. `image` is (H, W, 3) float32.
     """
     _, nearest = cv2.distanceTransformWithLabels(
         (~inside).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL

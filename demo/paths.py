@@ -1,7 +1,7 @@
-"""Where people walk: smooth ways through the hall at constant speed.
+"""Walks: smooth paths through the hall at constant speed.
 
-Floor coordinates x, y in metres, as in demo.cameras. A person exists from the first to the last point of a
-walk; walks start and end where no camera of the demo looks, in the corridors or in the passage.
+Floor coordinates x, y in metres, as in demo.cameras. A person exists from the first to the last point of a walk;
+walks start and end out of view of all cameras of the demo, in the corridors or in the passage.
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ from demo.hall import (
 Point = tuple[float, float]
 Room = Literal["lobby", "gallery"]
 
-CLEARANCE_M = 0.42  # from the middle of a walker to furniture
+CLEARANCE_M = 0.42  # from the axis of a person to furniture
 ROUNDING = 3  # rounds of corner cutting
-OUTSIDE_M = 1.0  # how far behind an opening's middle line a walker turns
+OUTSIDE_M = 1.0  # distance behind the middle of an opening at which a person turns
 
 
 @dataclass(frozen=True)
 class Walk:
-    """One person's way.
+    """The path of one person.
 
     Attributes:
         waypoints_m: at least two floor points; corners are rounded.
-        start_s: when the person is at the first point; may be negative.
+        start_s: time at the first point; may be negative.
         speed_m_s: walking speed.
     """
 
@@ -49,7 +49,7 @@ class Walk:
 
 @dataclass(frozen=True, eq=False)
 class Trajectory:
-    """A walk, ready to be asked for positions."""
+    """A walk as a polyline, for computing positions."""
 
     walk: Walk
     points_m: NDArray[np.float64]
@@ -57,7 +57,7 @@ class Trajectory:
 
     @classmethod
     def of(cls, walk: Walk) -> Trajectory:
-        """Round the corners (Chaikin's corner cutting) and measure the way."""
+        """Round the corners (Chaikin's corner cutting) and measure the length of the path."""
         points = np.array(walk.waypoints_m, np.float64)
         for _ in range(ROUNDING):
             near = 0.75 * points[:-1] + 0.25 * points[1:]
@@ -69,20 +69,20 @@ class Trajectory:
 
     @property
     def end_s(self) -> float:
-        """When the person is at the last point."""
+        """Time at the last point."""
         return self.walk.start_s + float(self.along_m[-1]) / self.walk.speed_m_s
 
     def walked_m(self, time_s: float) -> float | None:
-        """Length of way behind the person at `time_s`; None before the start and after the end."""
+        """Return the distance walked until `time_s`; None before the start and after the end."""
         walked = (time_s - self.walk.start_s) * self.walk.speed_m_s
         return walked if 0 <= walked <= self.along_m[-1] else None
 
     def position_m(self, walked_m: float) -> NDArray[np.float64]:
-        """Floor position (2,) after `walked_m` of the way."""
+        """Return the floor position (2,) after `walked_m` metres."""
         return np.array([np.interp(walked_m, self.along_m, self.points_m[:, axis]) for axis in (0, 1)])
 
     def heading(self, walked_m: float) -> NDArray[np.float64]:
-        """Unit walking direction (2,), over a step's length, so that it turns gently."""
+        """Return the unit walking direction (2,), smoothed over the length of a step."""
         length = float(self.along_m[-1])
         ahead = self.position_m(min(walked_m + 0.35, length))
         behind = self.position_m(max(walked_m - 0.35, 0.0))
@@ -93,17 +93,17 @@ class Trajectory:
 
 @dataclass(frozen=True)
 class Portal:
-    """A way into a room: points outside and inside of the opening, and its kind."""
+    """An opening of a room, with points outside and inside of it."""
 
     name: str
     room: Room
     outside_m: Point
     inside_m: Point
-    hidden_m: Point  # deeper outside, seen by no camera
+    hidden_m: Point  # further outside, visible to no camera
 
 
 def portals() -> tuple[Portal, ...]:
-    """The six openings of lobby and gallery."""
+    """Return the six openings of lobby and gallery."""
     found = []
     for number, (span, room) in enumerate(
         zip(NORTH_OPENINGS_M, ("lobby", "lobby", "gallery"), strict=True), start=1
@@ -125,7 +125,7 @@ def _room(name: str) -> Room:
 
 
 def is_clear(hall: Hall, start_m: Point, end_m: Point) -> bool:
-    """Whether a straight line keeps CLEARANCE_M to everything that stands on the floor."""
+    """Return whether a straight line keeps a distance of CLEARANCE_M from everything on the floor."""
     length = max(float(np.hypot(end_m[0] - start_m[0], end_m[1] - start_m[1])), 1e-6)
     share = np.linspace(0, 1, int(length / 0.15) + 2)[:, None]
     points = np.array(start_m) * (1 - share) + np.array(end_m) * share
@@ -140,16 +140,16 @@ def is_clear(hall: Hall, start_m: Point, end_m: Point) -> bool:
 
 
 def random_walk(rng: np.random.Generator, hall: Hall, seconds: float, speed_m_s: tuple[float, float]) -> Walk:
-    """A way through one or more rooms that is on foot at some time between 0 and `seconds`.
+    """Draw a walk through one or more rooms that overlaps the time between 0 and `seconds`.
 
-    The person enters a room, crosses it by way of one or two free points, leaves by another opening and goes on
-    into the room behind it, through the passage or the north corridor, or away.
+    The person enters a room, crosses it through one or two free points and leaves through another opening; then the
+    walk ends, or continues through the passage or the north corridor into the other room.
 
     Args:
-        rng: source of all choices.
-        hall: what stands in the way.
+        rng: random generator.
+        hall: contains the obstacles.
         seconds: length of the scene.
-        speed_m_s: slowest and fastest walker.
+        speed_m_s: lowest and highest speed.
     """
     doors = portals()
     door = doors[int(rng.integers(len(doors)))]
@@ -174,7 +174,7 @@ def random_walk(rng: np.random.Generator, hall: Hall, seconds: float, speed_m_s:
 
 
 def _behind(leave: Portal, doors: tuple[Portal, ...]) -> Portal | None:
-    """The next opening on the far side of the one by which somebody left."""
+    """Return the opening through which a person enters the next room after leaving by `leave`, or None."""
     named = {door.name: door for door in doors}
     onward = {
         "lobby mouth": "gallery mouth",
@@ -188,7 +188,7 @@ def _behind(leave: Portal, doors: tuple[Portal, ...]) -> Portal | None:
 
 
 def _between(rng: np.random.Generator, hall: Hall, enter: Portal, leave: Portal) -> list[Point]:
-    """One or two points in a room, with clear lines between them and the two openings."""
+    """Draw one or two points in a room, with clear lines between them and the two openings."""
     span = LOBBY_X_M if enter.room == "lobby" else GALLERY_X_M
     for _ in range(400):
         count = int(rng.integers(1, 3))
@@ -204,7 +204,7 @@ def _between(rng: np.random.Generator, hall: Hall, enter: Portal, leave: Portal)
 
 
 def _turn(a: Point, b: Point, c: Point) -> float:
-    """Cosine of the change of direction at `b`; negative is sharper than a right angle."""
+    """Return the cosine of the change of direction at `b`; it is negative for turns of more than 90 degrees."""
     first, second = np.subtract(b, a), np.subtract(c, b)
     scale = max(float(np.linalg.norm(first) * np.linalg.norm(second)), 1e-9)
     return float(first @ second) / scale

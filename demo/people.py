@@ -1,4 +1,4 @@
-"""Sprites of synthetic people: four views each, dressed, cut out and split into moving parts."""
+"""Sprites of synthetic people: four views each, cut out, dressed and split into moving parts."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from demo.clothes import Outfit, Regions, find_regions, linear_bgr, mix, shading
 from demo.matting import extend_colours, person_alpha
 from pipeline.core.errors import InputError
 
-View = Literal["front", "right", "back", "left"]  # which side of the image the person faces: right, left
+View = Literal["front", "right", "back", "left"]  # right and left: the side of the image that the person faces
 VIEWS: tuple[View, ...] = ("front", "right", "back", "left")
 
 # the four full-body pictures of a character sheet of 2400 x 1792 pixels: left edges, top edge and size
@@ -26,17 +26,17 @@ PANEL_FRAME_PX = 8
 
 BODY_PX = 256  # body height in a sprite
 CANVAS_WH = (240, 288)
-FOOT_ROW = 280.0  # the soles, in canvas pixels; leaves room below for nothing but antialiasing
+FOOT_ROW = 280.0  # row of the soles in the canvas; the rows below only hold antialiasing
 
 
 @dataclass(frozen=True, eq=False)
 class SpriteView:
     """One view of one person in a canvas of CANVAS_WH, body height BODY_PX, soles at FOOT_ROW.
 
-    All arrays are linear-light BGRA, (H, W, 4) float32, colours premultiplied with alpha.
+    All arrays are linear-light BGRA, (H, W, 4) float32, with colours premultiplied by alpha.
 
     Attributes:
-        body: everything, with the swinging arm of a side view replaced by cloth.
+        body: the person; in side views the swinging arm is replaced by cloth.
         arm: the near arm of a side view, from sleeve to hand; None in front and back views.
         middle_px: column of the vertical axis of the body.
         shoulder_row: row about which the arm swings.
@@ -60,20 +60,20 @@ class Person:
 
 @dataclass
 class Wardrobe:
-    """Loads studio pictures of `openpeople` and dresses the people in them; matting is done once a person.
+    """Loads studio pictures of `openpeople` and dresses the people in them; each person is cut out only once.
 
     Raises:
-        InputError: openpeople is not installed, lacks the asked person, or has sheets of another layout.
+        InputError: openpeople is not installed, does not have the person, or has sheets of another layout.
     """
 
     _panels: dict[str, dict[View, _Panel]] = field(default_factory=dict)
 
     def source_ids(self) -> list[str]:
-        """Ids of all people that openpeople offers, in its order."""
+        """Return the ids of all people in openpeople, in its order."""
         return [person.person_id for person in _openpeople().curated.list()]
 
     def dress(self, source_id: str, outfit: Outfit, height_m: float) -> Person:
-        """The person `source_id` in `outfit`, `height_m` metres tall."""
+        """Return the person `source_id` in `outfit`, `height_m` metres tall."""
         if source_id not in self._panels:
             self._panels[source_id] = _load_panels(source_id)
         views = {view: _dress_view(panel, outfit, view) for view, panel in self._panels[source_id].items()}
@@ -127,7 +127,7 @@ def _load_panels(source_id: str) -> dict[View, _Panel]:
         alpha = person_alpha(image)
         panels[label] = _Panel(image, alpha, find_regions(image, alpha))
 
-    # the sheets' labels "left" and "right" do not say reliably where the person looks: the toes do
+    # the labels "left" and "right" of the sheets are not reliable; the toes show where the person faces
     sides = [panels["left"], panels["right"]]
     facing_right = [panel for panel in sides if _toes_point_right(panel.alpha)]
     facing_left = [panel for panel in sides if not _toes_point_right(panel.alpha)]
@@ -154,7 +154,7 @@ def _mirrored(panel: _Panel) -> _Panel:
 
 
 def _dress_view(panel: _Panel, outfit: Outfit, view: View) -> SpriteView:
-    """Recolour one studio picture, add trousers, shoes and backpack, and bring it to canvas size."""
+    """Recolour one studio picture, add trousers, shoes and backpack, and resize it to the canvas."""
     alpha, regions = panel.alpha, panel.regions
     body = alpha > 0.5
     rows = np.flatnonzero(body.any(axis=1))
@@ -184,7 +184,7 @@ def _dress_view(panel: _Panel, outfit: Outfit, view: View) -> SpriteView:
     dressed = mix(dressed, shirt, regions.shirt)
     if outfit.trousers:
         covered = np.maximum(_widened(regions.legs, 0.011 * height, smooth_px=0.012 * height), regions.shorts)
-        # straight from the shorts down to the calf: no waist above the knee
+        # straight from the shorts down to the calf, not narrower above the knee
         tall = np.ones((round(0.10 * height), 1), np.uint8)
         closed = np.asarray(cv2.morphologyEx(covered, cv2.MORPH_CLOSE, tall), np.float32)
         leg_mask = np.where((share > 0.56) & (share < 0.955), closed, 0).astype(np.float32)
@@ -208,7 +208,7 @@ def _dress_view(panel: _Panel, outfit: Outfit, view: View) -> SpriteView:
         # below the arm: shirt down to the hem, then the bottoms
         under = np.where(share[..., None] < 0.5, sleeves, cloth(bottom_paint, regions.hands, 0.5))
         dressed = mix(dressed, np.asarray(under * 0.9, np.float32), arm_mask)
-        alpha = alpha * (1 - _before_hips(body, share, facing_right=view == "right"))  # there was only the hand
+        alpha = alpha * (1 - _before_hips(body, share, facing_right=view == "right"))  # only the hand was there
 
     if outfit.backpack is not None:
         dressed, alpha = _with_backpack(dressed, alpha, outfit.backpack, view, share, across)
@@ -224,7 +224,7 @@ def _dress_view(panel: _Panel, outfit: Outfit, view: View) -> SpriteView:
 
 
 def _before_hips(body: NDArray[np.bool_], share: NDArray[np.float32], facing_right: bool) -> NDArray[np.float32]:
-    """1 where a side view's pixels lie in front of waist and thigh, at the height of the hands; (H, W)."""
+    """Return (H, W), 1 for pixels of a side view in front of waist and thigh, at the height of the hands."""
     outside = np.zeros(body.shape, np.float32)
     waist, thigh = (int(np.argmin(np.abs(share - at))) for at in (0.45, 0.63))
     edges = [np.flatnonzero(body[row])[-1 if facing_right else 0] for row in (waist, thigh)]
@@ -246,7 +246,7 @@ def _resized(image: NDArray[np.float32], transform: NDArray[np.float64]) -> NDAr
 
 
 def _widened(mask: NDArray[np.float32], by_px: float, smooth_px: float) -> NDArray[np.float32]:
-    """Grow a mask sideways, for cloth that is wider than the limb, and smooth its outline along the limb."""
+    """Widen a mask, for cloth that is wider than the limb, and smooth its outline along the limb."""
     size = 2 * round(by_px) + 1
     grown = cv2.dilate(mask, np.ones((1, size), np.uint8))
     return np.asarray(cv2.GaussianBlur(grown, (0, 0), sigmaX=1.0, sigmaY=smooth_px), np.float32)
@@ -260,7 +260,7 @@ def _with_backpack(
     share: NDArray[np.float32],
     across: NDArray[np.float32],
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Draw a backpack: whole from behind, half from the side, as two straps from the front."""
+    """Draw a backpack: all of it from behind, half of it from the side, two straps from the front."""
     if view == "front":
         strap = (np.abs(np.abs(across) - 0.062) < 0.0095) & (share > 0.175) & (share < 0.33)
         mask = strap.astype(np.float32)

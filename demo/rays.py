@@ -1,4 +1,4 @@
-"""What the rays of a camera meet in the hall: floor, ceiling, boxes, leaves."""
+"""Intersect rays of a camera with the hall: floor, ceiling, boxes, leaves."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from demo.hall import CEILING_M, Hall, solid_boxes
 
 Array = NDArray[np.float32]
 
-FLOOR, CEILING, LEAF = -1, -2, -3  # in place of a box's index
+FLOOR, CEILING, LEAF = -1, -2, -3  # instead of the index of a box
 
 
 def blocked(origin: Array, towards: Array, low: Array, high: Array) -> NDArray[np.bool_]:
-    """Whether a box lies between `origin` (N, 3) and `origin + towards` (N, 3)."""
+    """Return whether a box lies between `origin` (N, 3) and `origin + towards` (N, 3)."""
     blocked = np.zeros(len(origin), bool)
     with np.errstate(divide="ignore", invalid="ignore"):
         inverse_t, origin_t = (
@@ -29,9 +29,9 @@ def blocked(origin: Array, towards: Array, low: Array, high: Array) -> NDArray[n
 def cast(
     hall: Hall, viewpoint: Array, origin: Array, direction: Array, with_leaves: bool
 ) -> tuple[Array, NDArray[np.int64], Array]:
-    """Nearest hit of every ray (N, 3): distance (N,), index of the box or FLOOR.., leaf colour (N, 3).
+    """Return the nearest hit of every ray (N, 3): distance (N,), index of the box or FLOOR.., leaf colour (N, 3).
 
-    All rays stay in the sector that `direction` spans around `viewpoint` (3,) on the plan.
+    On the plan, all rays must stay in the sector that `direction` spans around `viewpoint` (3,).
     """
     if len(direction) == 0:
         return np.zeros(0, np.float32), np.zeros(0, np.int64), np.zeros((0, 3), np.float32)
@@ -58,7 +58,7 @@ def cast(
 
 
 def _in_sector(hall: Hall, viewpoint: Array, direction: Array) -> list[int]:
-    """Numbers of the boxes that rays from `viewpoint` (3,) can meet, judged on the plan."""
+    """Return the indices of the boxes that rays from `viewpoint` (3,) can hit, judged on the plan."""
     low, high = solid_boxes(hall)
     axis = direction[:, :2].mean(axis=0)
     axis = axis / max(float(np.linalg.norm(axis)), 1e-9)
@@ -70,7 +70,7 @@ def _in_sector(hall: Hall, viewpoint: Array, direction: Array) -> list[int]:
     corners = np.stack([(a[:, 0], b[:, 1]) for a in (low, high) for b in (low, high)]).transpose(2, 0, 1)
     offset = corners - viewpoint[:2]
     ahead, beside = offset @ axis, offset @ side
-    # outside when all corners lie beyond one edge of the sector, or behind
+    # a box is outside if all its corners lie beyond one edge of the sector, or behind
     beyond_last = (beside * np.cos(last) - ahead * np.sin(last) > 0).all(axis=1)
     beyond_first = (beside * np.cos(first) - ahead * np.sin(first) < 0).all(axis=1)
     behind = (ahead < -0.5).all(axis=1)
@@ -90,7 +90,7 @@ def _cast_leaves(
     index: NDArray[np.int64],
     leaf_colour: Array,
 ) -> None:
-    """Update the hits with a plant's leaves, flat lens shapes that spread from its middle."""
+    """Update the hits with the leaves of a plant, which are flat lens shapes around its middle."""
     middle = np.array([x_m, y_m, (0.42 + height_m) / 2 + 0.1], np.float32)
     radius = height_m * 0.62
     offset = middle - origin
@@ -126,7 +126,7 @@ def _cast_leaves(
 
 
 def _slabs(low: Array, high: Array, origin: Array, inverse: Array) -> tuple[Array, Array]:
-    """Where rays enter and leave a box (Kay and Kajiya, SIGGRAPH 1986); a miss enters after it leaves.
+    """Return where rays enter and leave a box (Kay and Kajiya, SIGGRAPH 1986); for a miss, enter > leave.
 
     Args:
         low, high: (3,) corners.
@@ -134,7 +134,7 @@ def _slabs(low: Array, high: Array, origin: Array, inverse: Array) -> tuple[Arra
         inverse: (3, N) 1 / direction.
 
     Returns:
-        Two arrays (N,), in lengths of the direction.
+        Two arrays (N,), in multiples of the direction.
     """
     enter, leave = np.empty(0, np.float32), np.empty(0, np.float32)
     for axis in range(3):

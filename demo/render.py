@@ -1,4 +1,4 @@
-"""Draws a scene: background, shadows, people by depth, then what lens and sensor of each camera do."""
+"""Draw a scene: background, shadows, people by depth, then the effects of lens and sensor of each camera."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ from demo.settings import SceneSettings
 Array = NDArray[np.float32]
 
 CONTRAST = 1.12  # exponent on top of the sRGB curve
-NEAR_M = 0.8  # nearer people are not drawn: the camera would look at the top of a head
+NEAR_M = 0.8  # nearer people are not drawn: the camera would see the top of a head
 VIEW_OF_QUARTER: tuple[View, ...] = ("front", "right", "back", "left")
 VIEW_HYSTERESIS_DEG = 53.0  # a view is kept up to this angle from its axis, so that it does not flicker at 45
-SHOE_DEPTH_M: dict[View, float] = {"front": 0.11, "back": 0.11, "left": 0.05, "right": 0.05}  # half of it
+SHOE_DEPTH_M: dict[View, float] = {"front": 0.11, "back": 0.11, "left": 0.05, "right": 0.05}  # half the depth
 SIDE_TO_FRONT_WIDTH = 0.62  # body depth over body width
 VIDEO_QUALITY = "21"  # x264's crf
 
 
 @dataclass(frozen=True, eq=False)
 class _Drawn:
-    """A person's pixels in the image: premultiplied linear BGRA (h, w, 4) with its upper left corner."""
+    """The pixels of a person in the image: premultiplied linear BGRA (h, w, 4) with its top left corner."""
 
     standing: Standing
     view: View
@@ -45,8 +45,8 @@ class _Drawn:
     left: int
     top: int
     distance_m: float
-    whole_area: float  # sum of alpha, also of what lies outside the image
-    extent_xyxy: tuple[float, float, float, float]  # of the whole person, may reach outside
+    whole_area: float  # sum of alpha, including parts outside the image
+    extent_xyxy: tuple[float, float, float, float]  # of the whole person, may extend outside the image
     reflection: Array
 
 
@@ -55,10 +55,10 @@ class CameraRenderer:
     """Draws the frames of one camera in order.
 
     Attributes:
-        camera, size_wh: the view.
-        background: the empty hall.
+        camera, size_wh: the camera and its image size in pixels.
+        background: picture of the empty hall.
         lights: light on the floor.
-        hall: lamps, for the shadows.
+        hall: its lamps cast the shadows.
     """
 
     camera: Camera
@@ -71,7 +71,7 @@ class CameraRenderer:
     def draw(
         self, people: dict[int, Person], standing: list[Standing], frame_index: int, rng: np.random.Generator
     ) -> tuple[NDArray[np.uint8], list[TruthBox]]:
-        """One frame (H, W, 3) uint8 BGR, and the boxes of everybody of whom scenery leaves something to see."""
+        """Draw one frame (H, W, 3) uint8 BGR; return it with the boxes of all people not fully hidden by scenery."""
         drawn = [self._sprite(people[s.global_id], s) for s in standing]
         near_first = sorted((d for d in drawn if d is not None), key=lambda d: d.distance_m)
         boxes = self._measure(near_first, frame_index)
@@ -85,7 +85,7 @@ class CameraRenderer:
         return self._develop(image, rng), boxes
 
     def _sprite(self, person: Person, standing: Standing) -> _Drawn | None:
-        """Bring a person's sprite to its place in the image; None where nothing of it can be seen."""
+        """Warp the sprite of a person to its position in the image; None if it is not visible."""
         x, y = standing.position_m
         axis = np.array([[x, y, 0.0], [x, y, person.height_m], [x, y, person.height_m / 2], [x, y, -1.0]])
         pixels, depth = self.camera.project(axis, self.size_wh)
@@ -100,8 +100,8 @@ class CameraRenderer:
         if view in ("front", "back"):
             across *= math.hypot(math.sqrt(1 - obliqueness**2), SIDE_TO_FRONT_WIDTH * obliqueness)
         up = (head - foot) / np.linalg.norm(head - foot)
-        # The sprite stands upright in the world, parallel to the image's rows: rows stay rows, upright leans.
-        # Its middle column at FOOT_ROW comes to the foot.
+        # The sprite stands upright in the world, parallel to the rows of the image: its rows remain rows, its columns
+        # may lean. Its middle column at FOOT_ROW is mapped to the foot.
         linear = np.column_stack([np.array([across, 0.0]), -up * scale_up])
         origin = np.array([CANVAS_WH[0] / 2, FOOT_ROW])
         to_image = np.column_stack([linear, foot - linear @ origin])
@@ -142,7 +142,7 @@ class CameraRenderer:
         )
 
     def _view(self, standing: Standing) -> tuple[View, float]:
-        """Which side the camera sees, and the sine of the angle between the walking direction and that view."""
+        """Return the visible side, and the sine of the angle between the walking direction and that view."""
         line = standing.position_m - np.array(self.camera.position_m[:2])
         line /= np.linalg.norm(line)
         to_right = float(standing.heading @ np.array([line[1], -line[0]]))
@@ -156,7 +156,7 @@ class CameraRenderer:
         return view, to_right
 
     def _clip(self, item: _Drawn) -> tuple[slice, slice, slice, slice]:
-        """Rows and columns of the image, then of the layer, that they share."""
+        """Return the rows and columns that image and layer share, first of the image, then of the layer."""
         height, width = item.layer.shape[:2]
         rows = slice(max(item.top, 0), min(item.top + height, self.size_wh[1]))
         columns = slice(max(item.left, 0), min(item.left + width, self.size_wh[0]))
@@ -168,7 +168,7 @@ class CameraRenderer:
         )
 
     def _visible_alpha(self, item: _Drawn) -> tuple[slice, slice, Array]:
-        """Image rows and columns, and the person's alpha there that scenery does not hide."""
+        """Return image rows and columns, and the person's alpha there, 0 where scenery hides the person."""
         rows, columns, own_rows, own_columns = self._clip(item)
         in_front = self.background.distance_m[rows, columns] < item.distance_m
         alpha = np.where(in_front, 0, item.layer[own_rows, own_columns, 3])
@@ -187,7 +187,7 @@ class CameraRenderer:
             row_numbers = np.flatnonzero(solid.any(axis=1)) + rows.start
             column_numbers = np.flatnonzero(solid.any(axis=0)) + columns.start
             grid = (column_numbers[0], row_numbers[0], column_numbers[-1] + 1, row_numbers[-1] + 1)
-            # the outline is exact to parts of a pixel; the pixel grid tells where scenery cuts it
+            # the outline has subpixel accuracy; the pixel grid shows where scenery cuts it
             limits = (0, 0, self.size_wh[0], self.size_wh[1])
             exact = [min(max(outline, 0), limits[2 + side % 2]) for side, outline in enumerate(item.extent_xyxy)]
             left, top, right, bottom = (
@@ -212,7 +212,7 @@ class CameraRenderer:
         image[rows, columns] = image[rows, columns] * (1 - alpha[..., None]) + layer[..., :3] * shown
 
     def _reflect(self, image: Array, item: _Drawn) -> None:
-        """The person's mirror image on the polished floor, below the feet."""
+        """Draw the reflection of the person in the polished floor, below the feet."""
         x, y = item.standing.position_m
         foot, _ = self.camera.project(np.array([[x, y, 0.0]]), self.size_wh)
         top = round(float(foot[0, 1]) - 1)
@@ -224,7 +224,7 @@ class CameraRenderer:
         part = item.reflection[
             rows.start - top : rows.stop - top, columns.start - item.left : columns.stop - item.left
         ]
-        # where something hides the foot, it hides the mirror image too
+        # an object that hides the foot also hides the reflection
         foot_row = min(max(round(float(foot[0, 1])) - 1, 0), self.size_wh[1] - 1)
         in_sight = self.background.distance_m[foot_row, columns] >= item.distance_m
         fade = np.linspace(1, 0.25, height, dtype=np.float32)[rows.start - top : rows.stop - top, None]
@@ -235,7 +235,7 @@ class CameraRenderer:
         image[rows, columns] = np.maximum(image[rows, columns] + change, 0)
 
     def _shadow(self, image: Array, person: Person, item: _Drawn) -> None:
-        """Darken the floor under the feet, around the body, and away from the two nearest lamps."""
+        """Darken the floor under the feet, around the body, and in the shadows from the two nearest lamps."""
         standing = item.standing
         x, y = standing.position_m
         reach = 1.3
@@ -248,11 +248,11 @@ class CameraRenderer:
         rows = slice(max(low[1], 0), min(high[1], self.size_wh[1]))
         if rows.start >= rows.stop or columns.start >= columns.stop:
             return
-        # the lower edge of a sprite is the near edge of the shoes, the shadow's middle is under theirs
+        # the lower edge of a sprite is the near edge of the shoes; the middle of the shadow is under their middle
         line = standing.position_m - np.array(self.camera.position_m[:2])
         middle = standing.position_m + line / np.linalg.norm(line) * SHOE_DEPTH_M[item.view]
         offset = self.background.floor_xy_m[rows, columns] - middle.astype(np.float32)
-        # front and back views show the steps hardly at all, so the feet's shadows stay together as well
+        # front and back views hardly show the steps, so the shadows of the feet stay together as well
         apart = 0.15 if item.view in ("front", "back") else 1.0
         half_step = apart * step_length_m(person.height_m) / 2 * math.sin(standing.phase_rad)
         kept = 1 - 0.42 * _blob(offset, standing.heading, (0.0, 0.0), (0.42, 0.34))
@@ -275,7 +275,7 @@ class CameraRenderer:
         image[rows, columns] *= kept[..., None].astype(np.float32)
 
     def _develop(self, image: Array, rng: np.random.Generator) -> NDArray[np.uint8]:
-        """Lens blur, vignetting, exposure, colour cast, tone curve and noise; linear light to sRGB bytes."""
+        """Apply lens blur, vignetting, exposure, colour cast, tone curve and noise; linear light to sRGB bytes."""
         width, height = self.size_wh
         camera = self.camera
         blur = camera.blur_px * width / 640
@@ -290,7 +290,7 @@ class CameraRenderer:
             grey = exposed @ np.array([0.0722, 0.7152, 0.2126], np.float32)
             exposed = grey[..., None] + np.float32(camera.saturation) * (exposed - grey[..., None])
         exposed = np.maximum(exposed, 0)
-        # straight up to 0.6, then bent so that bright lamps do not clip hard
+        # linear up to 0.6, then compressed so that bright lamps do not clip
         knee = np.float32(0.6)
         bent = knee + (1 - knee) * (1 - np.exp(-(exposed - knee) / (1 - knee)))
         encoded = np.where(exposed > knee, bent, exposed) ** np.float32(CONTRAST / 2.2)
@@ -304,7 +304,7 @@ class CameraRenderer:
 def _blob(
     offset_m: Array, direction: NDArray[np.float64], middle_m: tuple[float, float], size_m: tuple[float, float]
 ) -> Array:
-    """A Gaussian on the floor, 1 in its middle, with axes along and across `direction`."""
+    """Return a Gaussian on the floor, 1 in its middle, with axes along and across `direction`."""
     along = offset_m[..., 0] * direction[0] + offset_m[..., 1] * direction[1] - middle_m[0]
     across = offset_m[..., 1] * direction[0] - offset_m[..., 0] * direction[1] - middle_m[1]
     blob: Array = np.exp(-0.5 * ((along / size_m[0]) ** 2 + (across / size_m[1]) ** 2) * 1.8)
@@ -314,8 +314,8 @@ def _blob(
 def _warped(
     picture: Array, linear: NDArray[np.float64], offset: NDArray[np.float64], size_wh: tuple[int, int]
 ) -> Array:
-    """Draw a sprite with an affine map between image frames whose (0, 0) is a pixel's corner."""
-    # warpAffine counts from the middles of pixels
+    """Warp a sprite by an affine map between image frames in which (0, 0) is the corner of a pixel."""
+    # in warpAffine, (0, 0) is the centre of a pixel
     shift = offset + linear @ [0.5, 0.5] - 0.5
     warped = cv2.warpAffine(
         picture, np.column_stack([linear, shift]), size_wh, flags=cv2.INTER_LINEAR, borderValue=0
@@ -325,13 +325,13 @@ def _warped(
 
 @dataclass(frozen=True, eq=False)
 class RenderedFrame:
-    """All cameras at one moment.
+    """The frames of all cameras at one moment.
 
     Attributes:
         frame_index: 0-based.
         images: one (H, W, 3) uint8 BGR per camera.
         boxes: the true boxes per camera.
-        standing: everybody in the hall.
+        standing: all people in the hall.
     """
 
     frame_index: int
@@ -345,10 +345,10 @@ def render_frames(settings: SceneSettings, wardrobe: Wardrobe | None = None) -> 
 
     Args:
         settings: the scene.
-        wardrobe: hand in the same one for several scenes to cut out each person only once.
+        wardrobe: pass the same one for several scenes to cut out each person only once.
 
     Raises:
-        InputError: openpeople is not installed, or lacks a person of `settings.source_ids`.
+        InputError: openpeople is not installed, or does not have a person of `settings.source_ids`.
     """
     scene = Scene.of(settings)
     wardrobe = wardrobe or Wardrobe()
@@ -379,7 +379,7 @@ def render_frames(settings: SceneSettings, wardrobe: Wardrobe | None = None) -> 
 
 
 class VideoFile:
-    """An H.264 file in yuv420p that is written frame by frame; a context manager."""
+    """Writes an H.264 file in yuv420p frame by frame; a context manager."""
 
     def __init__(self, path: Path, size_wh: tuple[int, int], fps: int) -> None:
         self._container = av.open(str(path), "w")
@@ -387,7 +387,7 @@ class VideoFile:
         stream.width, stream.height = size_wh
         stream.pix_fmt = "yuv420p"
         stream.codec_context.time_base = Fraction(1, fps)
-        # one thread: the bytes must not depend on the machine's number of cores
+        # one thread, so that the bytes do not depend on the number of cores
         stream.codec_context.thread_count = 1
         stream.options = {"crf": VIDEO_QUALITY, "preset": "slow"}
         self._stream = stream
@@ -410,14 +410,14 @@ def render_scene(settings: SceneSettings, output: Path, wardrobe: Wardrobe | Non
     """Render to files in `output`: NAME.mp4 and NAME_gt.txt of each camera, floor.csv, cameras.yaml, set.yaml.
 
     Raises:
-        InputError: as `render_frames`.
+        InputError: as in `render_frames`.
     """
     truth: list[list[TruthBox]] = [[] for _ in settings.cameras]
     floor: list[tuple[int, float, int, float, float]] = []
     with ExitStack() as stack:
         videos: list[VideoFile] = []
         for frame in render_frames(settings, wardrobe):
-            if not videos:  # opened only now, so that an error before the first frame leaves no files
+            if not videos:  # opened here, so that an error before the first frame leaves no files
                 output.mkdir(parents=True, exist_ok=True)
                 paths = [output / f"{camera.name}.mp4" for camera in settings.cameras]
                 videos = [stack.enter_context(VideoFile(path, settings.size_wh, settings.fps)) for path in paths]

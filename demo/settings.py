@@ -1,4 +1,4 @@
-"""What a rendered scene consists of; its cameras by default are those of the scene in demo/scene."""
+"""The settings of a rendered scene; by default it has the cameras of demo/scene."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pipeline.core.errors import InputError
 def look_from(
     x_m: float, y_m: float, height_m: float, azimuth_deg: float, down_deg: float
 ) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
-    """`position_m` and `look_at_m` of a camera; azimuth counts from the x axis towards y, `down` is downwards."""
+    """Return `position_m` and `look_at_m` of a camera; azimuth is from the x axis towards y, `down_deg` downwards."""
     azimuth, down = math.radians(azimuth_deg), math.radians(down_deg)
     target = (
         x_m + math.cos(azimuth) * math.cos(down),
@@ -59,26 +59,25 @@ DEMO_CAMERAS = (
 
 @dataclass(frozen=True)
 class SceneSettings:
-    """Everything that decides about a scene; the same settings give the same pixels.
+    """All settings of a scene; the same settings give the same pixels.
 
     Attributes:
-        size_wh: size of every camera's image in pixels, both even (the video's chroma has half of it).
-        fps: frames a second.
+        size_wh: image size of all cameras in pixels, both even (the chroma of the video has half the size).
+        fps: frames per second.
         seconds: length of the scene.
-        people: how many people, with global ids 1..people.
-        seed: chooses clothes, heights, walks and noise, where they are not given.
-        hall_seed: chooses the hall's colours and pictures.
+        people: number of people, with global ids 1..people.
+        seed: random seed of clothes, heights, walks and noise, unless they are given.
+        hall_seed: random seed of the hall's colours and pictures.
         cameras: any number, with distinct names.
-        source_ids: ids of `openpeople` people to draw from, in order, over again when there are more people;
-            None is all of them.
-        outfits: one for each person; None draws distinct ones.
-        shared_tops: how many pairs of people wear the same shirt (and different bottoms), where drawn.
-        walks: one for each person; None draws them.
-        speed_m_s: slowest and fastest walker, where drawn.
-        supersampling: rays a pixel of the background, in each direction.
+        source_ids: ids of the `openpeople` people to use, in order, repeated if there are more people; None for all.
+        outfits: one for each person; None to draw distinct ones.
+        shared_tops: number of pairs of people with the same shirt (and different bottoms), if outfits are drawn.
+        walks: one for each person; None to draw them.
+        speed_m_s: lowest and highest speed, if walks are drawn.
+        supersampling: rays per pixel of the background, in each direction.
 
     Raises:
-        InputError: a value makes no scene.
+        InputError: a value is invalid.
     """
 
     size_wh: tuple[int, int] = (640, 360)
@@ -103,7 +102,7 @@ class SceneSettings:
             if getattr(self, name) < 1:
                 raise InputError(f"{name} is {getattr(self, name)}: give 1 or more")
         if self.frame_count < 1:
-            raise InputError(f"seconds is {self.seconds}: at {self.fps} frames a second that is no frame")
+            raise InputError(f"seconds is {self.seconds}: at {self.fps} frames per second that gives no frame")
         if self.source_ids is not None and len(self.source_ids) == 0:
             raise InputError("source_ids is empty: name at least one person, or leave it out for all")
         names = [camera.name for camera in self.cameras]
@@ -116,5 +115,5 @@ class SceneSettings:
 
     @property
     def frame_count(self) -> int:
-        """Frames of each camera."""
+        """Number of frames of each camera."""
         return round(self.seconds * self.fps)

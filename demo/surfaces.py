@@ -1,4 +1,4 @@
-"""What the surfaces of the hall are painted with: reflectances that are computed, not read from files."""
+"""Reflectances of the surfaces of the hall, computed instead of read from files."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Surface:
     face: NDArray[np.int64]
 
     def shares(self) -> tuple[Array, Array]:
-        """Position on the face, (N,) and (N,), in 0..1."""
+        """Return the position on the face, (N,) and (N,), in 0..1."""
         axis = np.where(self.face == 0, 1, 0)
         rows = np.arange(len(self.face))
         low_a, high_a = self.low[rows, axis], self.high[rows, axis]
@@ -48,7 +48,7 @@ class Surface:
 
 
 def painted_as(material: str, colour: Array, surface: Surface, seed: int) -> tuple[Array, Array]:
-    """Reflectance (N, 3) and own light (N, 3) of a material."""
+    """Return reflectance (N, 3) and emitted light (N, 3) of a material."""
     across, up = surface.across, surface.up
     dark = np.zeros_like(colour)
     if material in ("plaster", "panel"):
@@ -119,7 +119,7 @@ def painted_as(material: str, colour: Array, surface: Surface, seed: int) -> tup
 
 
 def _noise(x: Array, y: Array, seed: int) -> Array:
-    """Value noise with cells of 1, (N,) in 0..1."""
+    """Return value noise with cells of size 1, (N,) in 0..1."""
     cell_x, cell_y = np.floor(x).astype(np.int64), np.floor(y).astype(np.int64)
     fx, fy = x - cell_x, y - cell_y
     fx, fy = fx * fx * (3 - 2 * fx), fy * fy * (3 - 2 * fy)
@@ -133,7 +133,7 @@ def _noise(x: Array, y: Array, seed: int) -> Array:
 
 
 def _hash(x: NDArray[np.int64], y: NDArray[np.int64], seed: int) -> Array:
-    """Pseudo-random numbers (N,) in 0..1 of integer cells."""
+    """Return pseudo-random numbers (N,) in 0..1 for integer cells."""
     with np.errstate(over="ignore"):
         mixed = (x.astype(np.uint32) * np.uint32(0x8DA6B343)) ^ (y.astype(np.uint32) * np.uint32(0xD8163841))
         mixed ^= np.uint32(seed * 0x9E3779B1 & 0xFFFFFFFF)
@@ -143,7 +143,7 @@ def _hash(x: NDArray[np.int64], y: NDArray[np.int64], seed: int) -> Array:
 
 
 def floor_colour(hall: Hall, points: Array) -> Array:
-    """Stone tiles in the lobby and the corridors, wooden planks in the gallery."""
+    """Return the reflectance of the floor: stone tiles in lobby and corridors, wooden planks in the gallery."""
     x, y = points[:, 0], points[:, 1]
     tint = np.array(hall.floor_tint, np.float32)
     size = 0.75
@@ -154,7 +154,7 @@ def floor_colour(hall: Hall, points: Array) -> Array:
     speck = _noise(x * 60, y * 60, 13)
     tone = 0.25 + 0.09 * cloud + 0.07 * (_hash(tile_x, tile_y, 3) - 0.5) + 0.05 * (speck - 0.5)
     tone = np.where(joint, 0.10, tone)
-    # a darker runner of tiles along the middle of the lobby
+    # a darker band of tiles along the middle of the lobby
     runner = (np.abs(y - 4.5) < 1.5) & (np.abs(y - 4.5) > 1.18) & (x < PASSAGE_X_M[0] + 3.7) & (x > 0)
     tone = np.where(runner & ~joint, tone * 0.45, tone)
     stone = tone[:, None] * np.array([1.0, 0.97, 0.92], np.float32) * tint

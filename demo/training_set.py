@@ -1,9 +1,8 @@
-"""Pictures of synthetic people with exact boxes, to train a person detector on.
+"""Pictures of synthetic people with exact boxes, for training a person detector.
 
-Nothing of the demo scene comes back in them: clothes near those of its people are drawn again, cameras near its
-cameras are drawn again, nobody walks a way (every picture places people anew, in mid-step), the furniture is moved
-and repainted, and every choice comes from random streams that no scene uses. The ten bodies of `openpeople` are the
-same, since the demo scene wears them all.
+They reuse nothing of the demo scene except the ten bodies of `openpeople`, all of which the demo scene uses. Clothes
+and cameras close to those of the demo are drawn again, every picture places the people independently, in mid-step,
+the furniture is moved and repainted, and all choices come from random streams that no scene uses.
 """
 
 from __future__ import annotations
@@ -32,24 +31,24 @@ from detectors.yolo_dataset import Split, YoloDataset
 from pipeline.core.errors import InputError
 
 STREAM = 0x7261  # first of three numbers that seed a scene; the streams of `demo.choreography` have two
-HALL_SEEDS = (1000, 1 << 20)  # the demo scene's is 0
+HALL_SEEDS = (1000, 1 << 20)  # the demo scene has 0
 SIZES_WH = ((640, 360), (640, 480), (768, 576), (960, 540))
-PEOPLE = ((0, 1), (1, 4), (4, 9), (9, 17))  # from, to (excluded); each as likely as the others, but nobody
-NOBODY_SHARE = 0.06
-LOOKS = 10  # people dressed anew for a scene
+PEOPLE = ((0, 1), (1, 4), (4, 9), (9, 17))  # from, to (excluded); equally likely, except the first
+NOBODY_SHARE = 0.06  # share of pictures without people
+LOOKS = 10  # people dressed for each scene
 PLACES_TRIED = 60
-LARGE_M = 1.3  # furniture that is moved has a shorter side below
+LARGE_M = 1.3  # boxes whose shorter side is below this are furniture that may be moved
 HEIGHT_M = (1.45, 2.0)
-MIN_COLOUR_DIFFERENCE = 24  # of the demo's garments, in the channel that differs most, 0..255
-MIN_CAMERA_DISTANCE_M, MIN_CAMERA_ANGLE_DEG = 1.5, 30.0  # one of both, from each of the demo's cameras
-MIN_VISIBILITY = 0.25  # people of whom less can be seen are taken out of the picture
-MIN_HEIGHT_PX = 14.0  # and those that are smaller
+MIN_COLOUR_DIFFERENCE = 24  # from the demo's garments, in the channel that differs most, 0..255
+MIN_CAMERA_DISTANCE_M, MIN_CAMERA_ANGLE_DEG = 1.5, 30.0  # at least one of both, from each camera of the demo
+MIN_VISIBILITY = 0.25  # people with a lower visible share are removed from the picture
+MIN_HEIGHT_PX = 14.0  # people with a lower box are removed as well
 NAME = "renders"  # names of pictures begin with it and the seed
 
 
 @dataclass(frozen=True, eq=False)
 class RenderedPicture:
-    """A picture (H, W, 3) uint8 BGR and everybody in it: xyxy (N, 4) float64 in pixels, inside the picture."""
+    """A picture (H, W, 3) uint8 BGR and the boxes of all people in it: xyxy (N, 4) float64 in pixels, clipped."""
 
     image: NDArray[np.uint8]
     xyxy: NDArray[np.float64]
@@ -57,13 +56,13 @@ class RenderedPicture:
 
 @dataclass(frozen=True, eq=False)
 class TrainingScene:
-    """One camera in one hall, with people to place before it.
+    """One camera in one hall, with people to place in front of it.
 
     Attributes:
         hall, lights, background: the empty hall, its light and its picture.
-        camera, size_wh: the view.
-        looks: people, dressed.
-        seed: of everything that is drawn for its pictures.
+        camera, size_wh: the camera and its image size in pixels.
+        looks: dressed people.
+        seed: random seed of its pictures.
     """
 
     hall: Hall
@@ -81,14 +80,15 @@ def write_training_set(
     """Add `scenes` x `pictures` rendered pictures to the training part of the data set in `output`.
 
     Args:
-        output: folder of the data set in YOLO layout; made if it is not there.
-        scenes: halls with a camera each.
-        pictures: of each scene, with other people in other places.
-        seed: the same one gives the same pictures.
-        wardrobe: hand in the same one for several sets to cut out each person only once.
+        output: folder of the data set in YOLO layout; created if necessary.
+        scenes: number of halls, with one camera each.
+        pictures: pictures per scene, each with other people in other places.
+        seed: the same seed gives the same pictures.
+        wardrobe: pass the same one for several data sets to cut out each person only once.
 
     Raises:
-        InputError: openpeople is not installed, a number is below 1, or the set holds pictures of this seed.
+        InputError: openpeople is not installed, a number is too low, or the data set already holds pictures of this
+            seed.
     """
     if scenes < 1 or pictures < 1 or seed < 0:
         raise InputError(
@@ -105,7 +105,7 @@ def write_training_set(
 
 
 def draw_scene(seed: int, scene: int, wardrobe: Wardrobe) -> TrainingScene:
-    """Choose hall, camera and people of one scene, and render the empty hall."""
+    """Draw hall, camera and people of one scene, and render the empty hall."""
     rng = np.random.default_rng([STREAM, seed, scene])
     hall = random_hall(rng)
     camera = random_camera(rng, hall)
@@ -121,10 +121,10 @@ def draw_scene(seed: int, scene: int, wardrobe: Wardrobe) -> TrainingScene:
 
 
 def render_pictures(scene: TrainingScene, count: int) -> Iterator[RenderedPicture]:
-    """`count` pictures of a scene.
+    """Yield `count` pictures of a scene.
 
-    Whoever is hidden or small beyond what a label should promise is taken away and the picture drawn again, so that
-    no picture shows anybody without a box.
+    People who are too hidden or too small for a label are removed and the picture is drawn again, so that no picture
+    shows a person without a box.
     """
     for number in range(count):
         rng = np.random.default_rng([*scene.seed, number])
@@ -143,7 +143,7 @@ def render_pictures(scene: TrainingScene, count: int) -> Iterator[RenderedPictur
 
 
 def random_outfit(rng: np.random.Generator) -> Outfit:
-    """Clothes in any colours but those of the demo scene's people."""
+    """Draw clothes in colours that differ from those in the demo scene."""
     garments = [outfit.top for outfit in OUTFITS], [outfit.bottom for outfit in OUTFITS]
     return Outfit(
         top=_colour_unlike(rng, garments[0]),
@@ -159,7 +159,7 @@ def random_outfit(rng: np.random.Generator) -> Outfit:
 
 
 def random_camera(rng: np.random.Generator, hall: Hall) -> Camera:
-    """A camera in one of the rooms that looks across it from eye level to the ceiling, unlike those of the demo."""
+    """Draw a camera in one of the rooms, between eye level and ceiling, that differs from those of the demo."""
     while True:
         span = LOBBY_X_M if rng.random() < 0.6 else GALLERY_X_M
         x, y = (float(rng.uniform(low + 0.4, high - 0.4)) for low, high in (span, ROOM_Y_M))
@@ -188,7 +188,7 @@ def random_camera(rng: np.random.Generator, hall: Hall) -> Camera:
 
 
 def random_hall(rng: np.random.Generator) -> Hall:
-    """The demo's building in other colours, with its furniture moved, left out or joined by crates and screens."""
+    """Draw the demo's building in other colours, with furniture moved or removed, and crates and screens added."""
     hall = build_hall(int(rng.integers(*HALL_SEEDS)))
     boxes = []
     for box in hall.boxes:
@@ -209,7 +209,7 @@ def random_hall(rng: np.random.Generator) -> Hall:
 
 
 def place_people(rng: np.random.Generator, scene: TrainingScene) -> list[Standing]:
-    """People in view, alone or beside one another, each in mid-step; at most as many as find a free place."""
+    """Place people in view, alone or in groups, each in mid-step; fewer if there are not enough free places."""
     low, high = PEOPLE[0] if rng.random() < NOBODY_SHARE else PEOPLE[int(rng.integers(1, len(PEOPLE)))]
     wanted, in_groups = int(rng.integers(low, high)), float(rng.uniform(0, 0.8))
     reach_m = float(rng.uniform(5, 18))
@@ -234,7 +234,7 @@ def place_people(rng: np.random.Generator, scene: TrainingScene) -> list[Standin
 
 
 def _place_in_view(rng: np.random.Generator, scene: TrainingScene, reach_m: float) -> NDArray[np.float64]:
-    """A floor position (2,) before the camera, at most `reach_m` away."""
+    """Draw a floor position (2,) in front of the camera, at most `reach_m` away."""
     camera = scene.camera
     towards = np.subtract(camera.look_at_m, camera.position_m)
     half = math.radians(camera.horizontal_fov_deg) / 2
@@ -247,14 +247,14 @@ def _unit(angle_rad: float) -> NDArray[np.float64]:
 
 
 def _alike(camera: Camera, known: Camera) -> bool:
-    """Whether two cameras stand close together and look in about the same direction."""
+    """Return whether two cameras are close together and look in about the same direction."""
     apart = math.dist(camera.position_m, known.position_m)
     cosine = float(camera.rotation()[2] @ known.rotation()[2])
     return apart < MIN_CAMERA_DISTANCE_M and cosine > math.cos(math.radians(MIN_CAMERA_ANGLE_DEG))
 
 
 def _colour(rng: np.random.Generator) -> Rgb:
-    """Any colour, dull ones more often than bright ones: hue is uniform, saturation mostly low."""
+    """Draw a colour, dull ones more often than bright ones: hue is uniform, saturation mostly low."""
     hsv = np.array([[[rng.uniform(0, 360), rng.beta(1.1, 1.6), rng.uniform(0.08, 0.9)]]], np.float32)
     red, green, blue = (round(255 * float(v)) for v in cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB)[0, 0])
     return (red, green, blue)
@@ -270,20 +270,20 @@ def _colour_unlike(rng: np.random.Generator, known: list[Rgb]) -> Rgb:
 
 
 def _repainted(rng: np.random.Generator, colour: Colour) -> Colour:
-    """Another brightness and a tint; reflectances stay below 0.9, windows may be brighter."""
+    """Change brightness and tint; reflectances are at most 0.9, except for windows, which may be brighter."""
     painted = np.array(colour) * rng.uniform(0.35, 1.5) * rng.uniform(0.75, 1.25, 3)
     limit = max(0.9, max(colour))
     return (float(min(painted[0], limit)), float(min(painted[1], limit)), float(min(painted[2], limit)))
 
 
 def _is_furniture(box: Box) -> bool:
-    """Whether a box stands free on the floor, so that it can be elsewhere: no wall, door, picture or seat."""
+    """Return whether a box stands free on the floor and can be moved: not a wall, door, picture or seat."""
     shorter_m = min(box.high_m[0] - box.low_m[0], box.high_m[1] - box.low_m[1])
     return box.low_m[2] == 0 and 0.3 < shorter_m < LARGE_M
 
 
 def _moved(rng: np.random.Generator, box: Box) -> Box:
-    """The box at another place of the two rooms; it may stand in another one, as cupboards in a corner do."""
+    """Move the box to another place in the two rooms; it may overlap another box, like cupboards in a corner."""
     span = LOBBY_X_M if rng.random() < 0.6 else GALLERY_X_M
     size = np.subtract(box.high_m, box.low_m)
     x = float(rng.uniform(span[0] + 0.3, span[1] - 0.3 - size[0]))
@@ -293,6 +293,6 @@ def _moved(rng: np.random.Generator, box: Box) -> Box:
 
 
 def _compressed(image: NDArray[np.uint8], quality: int) -> NDArray[np.uint8]:
-    """What a JPEG of this quality, 0..100, leaves of the picture."""
+    """Compress the picture as JPEG of this quality, 0..100, and decode it again."""
     _, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])
     return np.ascontiguousarray(cv2.imdecode(data, cv2.IMREAD_COLOR), np.uint8)

@@ -1,3 +1,3 @@
-"""Frames in, boxes out: one adapter per model, behind the protocol in `base`."""
+"""Detectors: frames in, boxes out; they satisfy the protocol `pipeline.core.models.Detector`."""
 
 import pipeline.core.no_telemetry  # noqa: F401 - before OpenVINO

@@ -1,4 +1,4 @@
-"""The mean of several fine-tunings of one checkpoint: it often does as well as each on what that one saw.
+"""Average several fine-tunings of one checkpoint: on the data of each, the mean is often as good as that fine-tuning.
 
 Source: M. Wortsman et al., Model soups, ICML 2022 (section 2, the uniform soup).
 """
@@ -20,13 +20,13 @@ def average(weights: Sequence[str], output: Path, *, image_size_px: int = 640) -
     """Write the mean of the weights of checkpoints that were fine-tuned from the same one.
 
     Args:
-        weights: at least two Ultralytics .pt checkpoints of one architecture with the same classes. That they come from
-            the same start is not checked; if they do not, the mean finds nothing.
+        weights: at least two Ultralytics .pt checkpoints of one architecture with the same classes. The function does
+            not check that they were fine-tuned from the same checkpoint; if they were not, the mean detects nothing.
         output: the .pt file, half precision, for inference only.
         image_size_px: the size the models were trained at.
 
     Raises:
-        InputError: fewer than two, one that is missing or no checkpoint, or networks that are not alike.
+        InputError: there are fewer than two, one is missing or not a checkpoint, or their networks differ.
     """
     if len(weights) < 2:
         raise InputError(f"{len(weights)} checkpoint given: name at least two to average")
@@ -35,7 +35,7 @@ def average(weights: Sequence[str], output: Path, *, image_size_px: int = 640) -
     for name, model in zip(weights[1:], models[1:], strict=True):
         if _signature(model) != _signature(first):
             raise InputError(
-                f"{name} is another network than {weights[0]}, or knows other classes: they have no mean"
+                f"{name} is another network than {weights[0]}, or has other classes: they cannot be averaged"
             )
     states = [model.float().state_dict() for model in models]
     mean = {
@@ -49,7 +49,7 @@ def average(weights: Sequence[str], output: Path, *, image_size_px: int = 640) -
 
 def _load(name: str) -> Any:
     if not name.endswith(".pt"):
-        raise InputError(f"{name} is no .pt checkpoint; exported models cannot be averaged")
+        raise InputError(f"{name} is not a .pt checkpoint; exported models cannot be averaged")
     return load_model(name).model
 
 

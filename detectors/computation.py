@@ -1,4 +1,4 @@
-"""What Ultralytics really computes a detector with."""
+"""Find out which library, precision and device Ultralytics actually uses for a detector."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _STORED = {8: "int8", 16: "fp16"}
 
 
 def computation_of(backend: Any) -> Computation:
-    """Of a detector that has run at least once.
+    """Return how a detector that has run at least once is computed.
 
     Args:
         backend: the `ultralytics.nn.autobackend.AutoBackend` of its predictor.

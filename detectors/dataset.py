@@ -23,26 +23,27 @@ def add_sequence(
     min_visibility: float = 0.25,
     class_name: str = "person",
 ) -> dict[str, Split]:
-    """Add the frames of a sequence to the data set in `output`, making it if it is not there.
+    """Add the frames of a sequence to the data set in `output`, creating the data set if necessary.
 
-    The first `train_share` of the recording in time goes to training, what follows up to `until` to validation:
-    neighbouring frames look alike, so a random choice would measure memory. Every `every`-th frame is taken, with the
-    ground truth; rows that are flagged 0 or show no walking person are left out, boxes are cut at the image's border.
+    The first `train_share` of the recording in time goes to training, the part after it up to `until` to validation:
+    neighbouring frames look alike, so with a random choice the validation would measure memorisation. Every `every`-th
+    frame is added with its ground truth. Rows that are flagged 0 or show no walking person are left out, and boxes are
+    clipped to the image.
 
     Args:
         sequence: MOTChallenge sequence folder (pictures or one video, gt/gt.txt, seqinfo.ini), or a video NAME.mp4
             with its ground truth in NAME_gt.txt beside it, as `python -m demo render` writes them.
         output: folder of the data set: images/{train,val}, labels/{train,val} and data.yaml.
-        every: take every how many-th frame of each part, from its first.
+        every: step between frames within each part, from its first frame.
         train_share, until: shares of the recording, 0 <= train_share <= until <= 1.
-        min_visibility: people of whom less than this share can be seen are no labels (MOT16 and later say so).
+        min_visibility: people with a lower visible share are not labelled (in MOT16 and later, which state it).
         class_name: name of the only class.
 
     Returns:
-        What was added to each split.
+        The numbers of pictures and boxes added to each split.
 
     Raises:
-        InputError: the sequence cannot be read, is in the data set already, or an argument is out of range.
+        InputError: the sequence cannot be read or is already in the data set, or an argument is out of range.
     """
     if every < 1 or not 0 <= train_share <= until <= 1:
         raise InputError(
@@ -69,20 +70,20 @@ def add_sequence(
 
 
 def _frame_count(name: str, sequence: Path) -> int:
-    """Of a recording: as it says, or counted where it does not, as a video whose recorder was cut off."""
+    """Return the number of frames of a recording: as it states, else counted (a video that was not finished)."""
     with open_source(name, str(sequence)) as source:
         return source.frame_count or sum(1 for _ in source)
 
 
 def _ground_truth(sequence: Path) -> Path:
-    """The MOTChallenge text of a sequence folder, or of a single video."""
+    """Return the path of the MOTChallenge text of a sequence folder or of a single video."""
     if sequence.is_file():
         return sequence.with_name(f"{sequence.stem}_gt.txt")
     return sequence / "gt" / "gt.txt"
 
 
 def _boxes_by_frame(ground_truth: Path, min_visibility: float) -> dict[int, NDArray[np.float64]]:
-    """Boxes xyxy (N, 4) of the people in each frame, frames counted from 0."""
+    """Return boxes xyxy (N, 4) of the people in each frame, frames counted from 0."""
     boxes = read_ground_truth(ground_truth)
     hidden = _hidden(ground_truth, min_visibility)
     keep = np.array(
@@ -93,7 +94,7 @@ def _boxes_by_frame(ground_truth: Path, min_visibility: float) -> dict[int, NDAr
 
 
 def _hidden(ground_truth: Path, min_visibility: float) -> set[tuple[int, int]]:
-    """(frame index from 0, id) of the rows whose visibility, the ninth of nine columns, is too low."""
+    """Return (frame index from 0, id) of the rows whose visibility, the ninth of nine columns, is too low."""
     rows = [line.split(",") for line in ground_truth.read_text().splitlines() if line.strip()]
     return {
         (int(float(row[0])) - 1, int(float(row[1])))

@@ -1,4 +1,4 @@
-"""Average precision of a detector, as the pipeline runs it, on data sets of one class."""
+"""Average precision of a detector on data sets of one class, with the detector run as in the pipeline."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ ALL = "all"
 """Key of the scores over all pictures."""
 
 IOU_THRESHOLDS = np.linspace(0.5, 0.95, 10)
-# As COCO measures: down to almost no confidence, and so many boxes a picture that none is missed for that.
+# As in COCO: an almost zero confidence threshold, and a limit of boxes per picture high enough to lose none.
 CONFIDENCE_MIN, NMS_IOU, MAX_DETECTIONS = 0.001, 0.7, 300
 
 
 @dataclass(frozen=True)
 class DetectionScores:
-    """How well a detector finds one class.
+    """Scores of a detector for one class.
 
     Attributes:
         ap50: average precision at IoU 0.5.
-        ap: mean of the average precisions at IoU 0.50, 0.55, ... 0.95, as COCO counts.
-        precision, recall: at IoU 0.5 and the confidence where their harmonic mean is best.
-        images, objects: how many were looked at, and for.
+        ap: mean of the average precisions at IoU 0.50, 0.55, ... 0.95, as in COCO.
+        precision, recall: at IoU 0.5 and the confidence with the highest harmonic mean of both.
+        images, objects: numbers of pictures and of true objects in them.
 
-    Where there is nothing to find, the four figures are NaN.
+    If there are no true objects, the four scores are NaN.
     """
 
     ap50: float
@@ -48,8 +48,8 @@ class DetectionScores:
 
 @dataclass(frozen=True, eq=False)
 class ScoredPicture:
-    """What was found in one picture: the confidence (N,) of every box, and whether it is right (N, 10) at each of
-    IOU_THRESHOLDS, beside the number of true boxes."""
+    """Detections in one picture: the confidence (N,) of every box, whether it is correct (N, 10) at each of
+    IOU_THRESHOLDS, and the number of true boxes."""
 
     confidence: NDArray[np.float64]
     correct: NDArray[np.bool_]
@@ -65,21 +65,21 @@ def evaluate(
     device: str = "auto",
     split: str = "val",
 ) -> dict[str, DetectionScores]:
-    """Measure how well a detector finds the class of single-class data sets.
+    """Evaluate a detector on data sets of one class.
 
     Args:
-        data: data.yaml of sets in YOLO layout.
-        weights: whatever `YoloDetector` loads: .pt, .onnx, an OpenVINO folder, .engine.
-        class_name: the class of the sets, as the model calls it; it may know others.
+        data: data.yaml of data sets in YOLO layout.
+        weights: anything that `YoloDetector` loads: .pt, .onnx, an OpenVINO folder, .engine.
+        class_name: the class of the data sets, as the model names it; the model may have more classes.
         image_size_px: longer side of the network's input.
-        device: auto takes a GPU where there is one; torch computes a checkpoint, exports have their own runtime.
+        device: auto is a GPU if there is one; torch computes a checkpoint, exports have their own runtime.
         split: train, val or test.
 
     Returns:
-        Scores of each sequence in order of appearance, then of `ALL` pictures of all sets together.
+        Scores of each sequence in order of appearance, then of `ALL` pictures of all data sets together.
 
     Raises:
-        InputError: data or weights are missing, the data has other classes, or the weights do not know the class.
+        InputError: data or weights are missing, the data has other classes, or the model does not have the class.
     """
     for file in data:
         require_class(file, class_name)
@@ -94,13 +94,13 @@ def evaluate(
         max_batch=1,
         max_detections=MAX_DETECTIONS,
         device=device,
-        runtime="torch",  # a checkpoint's own figures, not those of a network made from it
+        runtime="torch",  # evaluates the checkpoint itself, not an export of it
     )
     return scores_by_sequence(score_pictures(detector, data, split))
 
 
 def score_pictures(detector: Detector, data: Sequence[Path], split: str) -> dict[str, list[ScoredPicture]]:
-    """Run a detector over a part of data sets, and say of each box whether it is right; by sequence."""
+    """Run a detector on a part of data sets and match its boxes with the true ones; return the results by sequence."""
     pictures: dict[str, list[ScoredPicture]] = {}
     for file in data:
         for index, picture in enumerate(read_split(file, split)):
@@ -118,14 +118,14 @@ def score_pictures(detector: Detector, data: Sequence[Path], split: str) -> dict
 
 
 def match(found_xyxy: NDArray[np.float64], true_xyxy: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Which boxes are right: each in turn takes the free true box that it overlaps most, as COCO matches.
+    """Match boxes as COCO does: each in turn takes the free true box with the largest overlap.
 
     Args:
         found_xyxy: (N, 4) in pixels, most confident first.
         true_xyxy: (M, 4) in pixels.
 
     Returns:
-        (N, 10): whether the box found a true one at each of IOU_THRESHOLDS.
+        (N, 10): whether the box matched a true one at each of IOU_THRESHOLDS.
     """
     correct = np.zeros((len(found_xyxy), len(IOU_THRESHOLDS)), np.bool_)
     if len(true_xyxy) == 0:
@@ -141,13 +141,13 @@ def match(found_xyxy: NDArray[np.float64], true_xyxy: NDArray[np.float64]) -> ND
 
 
 def scores_by_sequence(pictures: Mapping[str, Sequence[ScoredPicture]]) -> dict[str, DetectionScores]:
-    """Scores of each sequence and of `ALL`."""
+    """Return the scores of each sequence and of `ALL`."""
     scores = {sequence: average_precision(scored) for sequence, scored in pictures.items()}
     return {**scores, ALL: average_precision([picture for scored in pictures.values() for picture in scored])}
 
 
 def average_precision(pictures: Sequence[ScoredPicture]) -> DetectionScores:
-    """Average precision with Ultralytics' interpolation at 101 recalls."""
+    """Compute the average precision with Ultralytics' interpolation at 101 recalls."""
     import_ultralytics()
     from ultralytics.utils.metrics import ap_per_class
 

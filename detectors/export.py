@@ -1,4 +1,4 @@
-"""A detector as a network file of another runtime: Ultralytics' exporter, kept away from the weights' own folder."""
+"""Export of a detector to a network file of another runtime, with Ultralytics' exporter in a temporary folder."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ _ULTRALYTICS_FORMAT = {"onnx": "onnx", "openvino": "openvino", "tensorrt": "engi
 _QUANTIZE = {"fp32": None, "fp16": 16, "int8": 8}
 _PACKAGES = {"onnx": ("onnx",), "openvino": ("openvino",), "tensorrt": ("onnx", "tensorrt")}
 
-#: The folder of a cached OpenVINO network; Ultralytics knows OpenVINO by the end of the name.
+#: The folder of a cached OpenVINO network; Ultralytics recognises OpenVINO by the end of the name.
 _CACHED_NAME = "detector_openvino_model"
 
 
 def output_name(weights: Path, format: Format) -> str:
-    """The name that the exported network should have: Ultralytics knows a runtime by the end of the name."""
+    """Return the name for the exported network: Ultralytics recognises a runtime by the end of the name."""
     return weights.stem + {"onnx": ".onnx", "openvino": "_openvino_model", "tensorrt": ".engine"}[format]
 
 
@@ -45,17 +45,18 @@ def export_network(
     max_batch: int = 16,
     data: Path | None = None,
 ) -> None:
-    """Write a .pt checkpoint as a network with dynamic batch, height and width.
+    """Export a .pt checkpoint to a network with dynamic batch, height and width.
 
     Args:
-        output: the file, or for OpenVINO the folder; named as `output_name` does.
-        precision: of its numbers; OpenVINO stores the weights in "fp16", what it computes in is the processor's choice.
-        image_size_px: longer side of the input that it is meant for.
-        max_batch: of a TensorRT engine, which reserves the memory for it.
-        data: for int8: data.yaml of a data set whose val split it is calibrated with.
+        output: the file, or for OpenVINO the folder; its name must end as `output_name` says.
+        precision: number format; for OpenVINO "fp16" is the format of the stored weights, and the precision of the
+            computation depends on the processor.
+        image_size_px: longer side of the input.
+        max_batch: largest batch of a TensorRT engine, which reserves memory for it.
+        data: for int8: data.yaml of a data set whose val split is used for calibration.
 
     Raises:
-        InputError: a package or a GPU is missing, or the arguments do not go together.
+        InputError: a package or a GPU is missing, or the arguments contradict each other.
     """
     _check(weights, output, format, precision, data)
     arguments: dict[str, Any] = {
@@ -68,7 +69,7 @@ def export_network(
         "verbose": False,
     }
     if format != "openvino":
-        arguments["simplify"] = False  # needs one more package, and the runtimes simplify by themselves
+        arguments["simplify"] = False  # needs another package, and the runtimes simplify the network themselves
     if precision == "int8":
         arguments["data"] = str(data)
     with tempfile.TemporaryDirectory() as folder:
@@ -80,7 +81,7 @@ def export_network(
 
 
 def cached_openvino(weights: Path, *, image_size_px: int) -> Path:
-    """The OpenVINO folder of a checkpoint in float32, made at its first use and kept."""
+    """Return the OpenVINO folder of a checkpoint in float32, exported at its first use and cached."""
     key = {
         "kind": "detector",
         "weights": sha256(weights),
@@ -97,13 +98,13 @@ def cached_openvino(weights: Path, *, image_size_px: int) -> Path:
 
 def _check(weights: Path, output: Path, format: Format, precision: Precision, data: Path | None) -> None:
     if weights.suffix != ".pt" or not weights.is_file():
-        raise InputError(f"only .pt checkpoints can be exported, and {weights} is none")
+        raise InputError(f"only .pt checkpoints can be exported, and {weights} is not one")
     if output.exists():
         raise InputError(f"{output} exists already; remove it, or choose another --output")
     expected = output_name(weights, format)
     ending = expected.removeprefix(weights.stem)
     if not output.name.endswith(ending):
-        raise InputError(f"--output {output} must end in {ending}, by which the runtime is known, as {expected}")
+        raise InputError(f"--output {output} must end in {ending}, which names the runtime, such as {expected}")
     if format == "tensorrt" and not torch.cuda.is_available():
         raise InputError("a TensorRT export needs an NVIDIA GPU, and torch sees none here")
     packages = _PACKAGES[format] + (("nncf",) if precision == "int8" and format == "openvino" else ())
@@ -117,7 +118,7 @@ def _check(weights: Path, output: Path, format: Format, precision: Precision, da
 
 @contextmanager
 def _without_warnings() -> Iterator[None]:
-    """Leave out what the exporters warn of inside each other."""
+    """Suppress the warnings that the exporters cause in one another."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield

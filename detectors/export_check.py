@@ -1,4 +1,4 @@
-"""Whether an exported detector computes what torch computes, on the same frames."""
+"""Check that an exported detector computes what torch computes, on the same frames."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from numpy.typing import NDArray
 from detectors.ultralytics_import import import_ultralytics
 from pipeline.core.errors import RunError
 
-#: Between the outputs for one frame, for 16 and 32 bit.
+#: Lowest allowed cosine between the outputs for a frame, for 16 and 32 bit.
 COSINE_MIN = 0.999
 
 
 @dataclass(frozen=True)
 class ExportCheck:
-    """How near the outputs of an export are to those of torch in float32.
+    """Comparison of the outputs of an export with those of torch in float32.
 
     Attributes:
-        frames: how many were looked at.
+        frames: number of frames.
         boxes_cosine_min: the lowest cosine between the boxes of one frame.
-        scores_cosine_min: the same of the confidences.
+        scores_cosine_min: the same for the confidences.
     """
 
     frames: int
@@ -33,7 +33,7 @@ class ExportCheck:
     scores_cosine_min: float
 
     def require_equal(self) -> None:
-        """Raise RunError when a cosine is below COSINE_MIN, or not a number."""
+        """Raise RunError if a cosine is below COSINE_MIN or not a number."""
         lowest = float(np.min([self.boxes_cosine_min, self.scores_cosine_min]))
         if not lowest >= COSINE_MIN:
             raise RunError(
@@ -49,7 +49,7 @@ def check_export(
 
     Args:
         images: (H, W, 3) uint8 BGR, at least one.
-        device: of the export; the checkpoint is computed on the CPU.
+        device: device of the export; the checkpoint runs on the CPU.
     """
     import_ultralytics()
     from ultralytics.data.augment import LetterBox
@@ -70,7 +70,7 @@ def check_export(
 
 
 def _output(network: Any, pixels: torch.Tensor) -> NDArray[np.float64]:
-    """(1, 4 + classes, anchors): boxes in pixels of the input, confidences of the classes."""
+    """Return (1, 4 + classes, anchors): boxes in pixels of the input, then confidences of the classes."""
     with torch.inference_mode():
         output = network(pixels)
     first = output[0] if isinstance(output, (list, tuple)) else output

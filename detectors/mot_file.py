@@ -17,14 +17,14 @@ _COLUMNS = range(6, 11)
 def read_mot_detections(path: str | Path) -> dict[int, Detections]:
     """Read rows `frame,id,left,top,width,height[,confidence[,x,y,z]]`, frames counted from 1 and in any order.
 
-    A confidence that is absent or -1 counts as 1. Coordinates are taken as they are: that MOTChallenge counts
-    pixels from 1 is less than the accuracy of its boxes, and its own evaluation leaves it out too.
+    A confidence that is absent or -1 counts as 1. Coordinates are not shifted although MOTChallenge counts pixels from
+    1: one pixel is less than the accuracy of its boxes, and its own evaluation ignores it as well.
 
     Returns:
         Detections of class 0 by frame index, counted from 0; frames without rows are absent.
 
     Raises:
-        InputError: the file is missing, or a row cannot be a box; names the line.
+        InputError: the file is missing, or a row is not a valid box; the message names the line.
     """
     file = Path(path)
     if not file.is_file():
@@ -57,7 +57,7 @@ def _numbers(where: str, line: str) -> list[float]:
 
 
 def _checked(where: str, values: list[float]) -> tuple[int, list[float]]:
-    """The frame (from 1) and left, top, width, height, confidence."""
+    """Check a row; return the frame (from 1) and [left, top, width, height, confidence]."""
     frame, _, left, top, width, height = values[:6]
     confidence = values[6] if len(values) > 6 and values[6] != -1 else 1.0
     if frame < 1 or frame != int(frame):

@@ -1,7 +1,7 @@
 """Detections of one camera as a Parquet file: the format, its writer and its reader.
 
 Rows are in frame order, one per detection. A frame without detections has one row whose detection columns are all
-null, so every frame that was looked at is in the file, with its time.
+null, so every processed frame is in the file, with its time.
 
 | column | type | |
 |---|---|---|
@@ -11,7 +11,7 @@ null, so every frame that was looked at is in the file, with its time.
 | confidence | float32 | in [0, 1] |
 | class_id | int16 | |
 | class_name | string | |
-| embedding | fixed_size_list<float16>[D] | L2-normalised; null for a box that was not embedded; the column is there only in files with embeddings |
+| embedding | fixed_size_list<float16>[D] | L2-normalised; null for a box that was not embedded; only files with embeddings have this column |
 
 The file's metadata has one entry "detections": a JSON object with the attributes of `FileInfo`.
 """  # noqa: E501
@@ -42,11 +42,11 @@ _BOX_COLUMNS = ("x1", "y1", "x2", "y2")
 
 @dataclass(frozen=True)
 class FileInfo:
-    """What a file says about itself.
+    """The metadata of a file.
 
     Attributes:
-        schema_version: of this format.
-        camera_id: name of the camera in the run that wrote it.
+        schema_version: version of the format.
+        camera_id: name of the camera in the run that wrote the file.
         size_wh: (width, height) of the frames in pixels.
         frame_rate: frames per second.
         frame_count: number of frames in the file.
@@ -68,9 +68,9 @@ class FileInfo:
 
 
 class DetectionWriter:
-    """Writes frames as they come, in row groups; the file can be read once it is closed.
+    """Writes frames one after another, in row groups; the file can be read after it is closed.
 
-    Used as a context manager it is closed also when the run fails, and then holds the frames up to there.
+    As a context manager it also closes the file when the run fails; the file then holds the frames up to that point.
     """
 
     def __init__(
@@ -106,9 +106,9 @@ class DetectionWriter:
         self._frame_count = 0
 
     def write(self, frame: Frame, detections: Detections) -> None:
-        """Append the detections of the next frame; frame indices must rise."""
+        """Append the detections of the next frame; frame indices must increase."""
         if frame.frame_index <= self._last_index:
-            raise ValueError(f"frame index {frame.frame_index} after {self._last_index}: they must rise")
+            raise ValueError(f"frame index {frame.frame_index} after {self._last_index}: they must increase")
         self._last_index = frame.frame_index
         self._pending.append((frame.frame_index, frame.time_s, detections))
         self._pending_rows += max(len(detections), 1)
@@ -117,7 +117,7 @@ class DetectionWriter:
             self._write_group()
 
     def close(self) -> None:
-        """Write the rest and the metadata; closing twice is harmless."""
+        """Write the remaining rows and the metadata; closing twice is harmless."""
         if not self._writer.is_open:
             return
         self._write_group()
@@ -143,7 +143,7 @@ class DetectionWriter:
 
     def _table(self) -> pa.Table:
         repeats = [max(len(detections), 1) for _, _, detections in self._pending]
-        # One row per detection, and a row of nulls for a frame without any.
+        # One row per detection, and one row of nulls for a frame without detections.
         absent = np.repeat([len(detections) == 0 for _, _, detections in self._pending], repeats)
 
         def column(values: list[NDArray[Any]], dtype: pa.DataType) -> pa.Array:
@@ -189,10 +189,10 @@ class SavedDetections:
     """Reads a file that `DetectionWriter` wrote; at most one row group is in memory.
 
     Attributes:
-        info: what the file says about itself.
+        info: the metadata of the file.
 
     Raises:
-        InputError: the file is missing, is not complete, or is not of this format.
+        InputError: the file is missing, incomplete, or of another format.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -205,7 +205,7 @@ class SavedDetections:
             self._file = pq.ParquetFile(self._path)
         except pa.ArrowInvalid as error:
             raise InputError(
-                f"{path} is no complete Parquet file: the run that wrote it was killed, or it is something else"
+                f"{path} is not a complete Parquet file: the run that wrote it was killed, or it is something else"
             ) from error
         self.info = self._read_info()
         groups = [self._file.metadata.row_group(i).column(0).statistics for i in range(self._file.num_row_groups)]
@@ -215,14 +215,14 @@ class SavedDetections:
 
     @property
     def path(self) -> str:
-        """The file."""
+        """Path of the file."""
         return str(self._path)
 
     def at(self, frame_index: int) -> Detections:
-        """The detections of a frame; quick where frames are asked for in order.
+        """Return the detections of a frame; fast if frames are requested in order.
 
         Raises:
-            InputError: the frame is not in the file, or its rows cannot be boxes.
+            InputError: the frame is not in the file, or its rows are not valid boxes.
         """
         group = int(np.searchsorted(self._group_ends, frame_index))
         if group < len(self._group_ends):
@@ -238,7 +238,7 @@ class SavedDetections:
         )
 
     def times(self) -> Iterator[tuple[int, float]]:
-        """(frame index, time in seconds) of every frame, in order."""
+        """Yield (frame index, time in seconds) of every frame, in order."""
         previous = -1
         for batch in self._file.iter_batches(columns=["frame_index", "time_s"]):
             for index, time_s in zip(batch["frame_index"].to_pylist(), batch["time_s"].to_pylist(), strict=True):
@@ -263,7 +263,7 @@ class SavedDetections:
         return FileInfo(**values)
 
     def _read_group(self, group: int) -> dict[str, NDArray[Any]]:
-        """The columns of a row group as arrays: xyxy (N, 4) float32, embedding (N, D) float32, ..."""
+        """Return the columns of a row group as arrays: xyxy (N, 4) float32, embedding (N, D) float32, ..."""
         table = self._file.read_row_group(group).combine_chunks()
         rows = {
             name: table[name].to_numpy(zero_copy_only=False)
@@ -283,12 +283,12 @@ class SavedDetections:
             before = sum(self._file.metadata.row_group(i).num_rows for i in range(group))
             raise InputError(
                 f"{self.path}, row {before + row} (from 0): {xyxy[row].tolist()} with confidence "
-                f"{confidence[row]} is no box xyxy with a confidence in 0..1; save the detections again"
+                f"{confidence[row]} is not a box xyxy with a confidence in 0..1; save the detections again"
             )
         if self.info.embedding_dim is not None:
             lists = table["embedding"].combine_chunks()
             rows["embedded"] = lists.is_valid().to_numpy(zero_copy_only=False)
-            # `flatten` leaves out nulls, so it gives just the rows that are embedded.
+            # `flatten` drops nulls, so it gives only the embedded rows.
             values = lists.flatten().to_numpy(zero_copy_only=False).reshape(-1, self.info.embedding_dim)
             rows["embedding"] = np.zeros((len(xyxy), self.info.embedding_dim), np.float32)
             rows["embedding"][rows["embedded"]] = unit(values.astype(np.float32))

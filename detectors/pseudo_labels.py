@@ -1,9 +1,9 @@
-"""Label unlabelled recordings with a detector that looks more closely than it will have to.
+"""Label unlabelled recordings with a detector in a slower, more accurate mode than in the pipeline.
 
-The same network finds more at a larger input and with test-time augmentation (three scales, one of them mirrored),
-and a network trained on what it finds then learns to find it at its own size. Sources: I. Radosavovic et al., Data
-Distillation, CVPR 2018 (one model, several views, hard labels); K. Sohn et al., STAC, arXiv 2005.04757 (confident
-boxes only).
+With a larger input and test-time augmentation (three scales, one of them mirrored) a network detects more people. A
+network trained on these detections learns to find the same people at its normal input size. Sources: I. Radosavovic
+et al., Data Distillation, CVPR 2018 (one model, several views, hard labels); K. Sohn et al., STAC, arXiv 2005.04757
+(confident boxes only).
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from pipeline.core.errors import InputError
 from pipeline.sources.open import open_source
 
 PADDING_GREY = 114
-"""The grey level with which Ultralytics pads pictures: a network that it trained knows it as nothing."""
+"""The grey level with which Ultralytics pads pictures: networks trained with it treat this grey as empty."""
 
-# A doubtful box of which a confident one covers this share shows a part of somebody who has a label.
+# A doubtful box that a confident box covers by this share shows a part of a person who is already labelled.
 PART_OF_SOMEBODY = 0.6
 
 
@@ -35,13 +35,13 @@ class PseudoLabelSettings:
 
     Attributes:
         image_size_px: longer side of the network's input.
-        augment: look at three scales, one of them mirrored, and join what is found.
+        augment: detect at three scales, one of them mirrored, and merge the results.
         confident: boxes of at least this confidence become labels.
-        doubtful: boxes between this confidence and `confident` are greyed out of the picture.
+        doubtful: boxes between this confidence and `confident` are painted grey in the picture.
         nms_iou: of two boxes that overlap more than this, the less confident is left out.
-        every: take every how many-th frame.
-        device: cpu, cuda, cuda:1, ...; auto takes a GPU where there is one.
-        class_name: the class to label, as the model calls it.
+        every: step between frames; 1 uses every frame.
+        device: cpu, cuda, cuda:1, ...; auto is a GPU if there is one.
+        class_name: the class to label, as the model names it.
 
     Raises:
         InputError: a value is out of range.
@@ -68,13 +68,13 @@ class PseudoLabelSettings:
 
 @dataclass(frozen=True)
 class PseudoLabelled:
-    """What labelling a recording gave.
+    """Result of labelling a recording.
 
     Attributes:
-        images: pictures that were added to the data set.
-        boxes: labels in them.
-        greyed: doubtful boxes that were greyed out of them.
-        left_out: frames in which nobody was found with confidence.
+        images: number of pictures added to the data set.
+        boxes: number of labels in them.
+        greyed: number of doubtful boxes painted grey in them.
+        left_out: number of frames without a confident box.
     """
 
     images: int
@@ -88,19 +88,19 @@ def add_pseudo_labelled(
 ) -> PseudoLabelled:
     """Add frames of a recording to the training part of the data set in `output`, labelled by a model.
 
-    A doubtful box is neither a person nor background for sure: as a label it would teach to see people in poles,
-    without one it would teach not to see them. Its pixels turn grey, so that nothing is taught about them; those that
-    confident boxes also cover stay. (Leaving the frame out instead would leave nothing of a crowd.) A frame without
-    any confident box is left out: it may show people who are too small for the model.
+    A doubtful box may be a person or background: labelled, it could teach the network to detect poles as people;
+    unlabelled, it could teach it to miss people. Its pixels are therefore painted grey, except those inside confident
+    boxes, so that the network learns nothing from them. (Leaving out the whole frame would remove most crowds.) A frame
+    without a confident box is left out: it may show people who are too small for the model.
 
     Args:
         source: a recording as `pipeline.sources.open.open_source` takes it.
-        output: folder of the data set in YOLO layout; made if it is not there.
+        output: folder of the data set in YOLO layout; created if necessary.
         weights: an Ultralytics .pt checkpoint or the name of one that Ultralytics downloads.
 
     Raises:
-        InputError: weights or source are missing, the weights do not know the class, or the data set holds frames of
-            the source already.
+        InputError: weights or source are missing, the model does not have the class, or the data set already holds
+            frames of the source.
     """
     settings = settings or PseudoLabelSettings()
     model = _load(weights, settings)
@@ -128,7 +128,7 @@ def add_pseudo_labelled(
 def grey_doubtful(
     image: NDArray[np.uint8], confident_xyxy: NDArray[np.float64], doubtful_xyxy: NDArray[np.float64]
 ) -> tuple[NDArray[np.uint8], int]:
-    """Paint doubtful boxes grey, but for the pixels inside confident boxes.
+    """Paint doubtful boxes grey, except the pixels inside confident boxes.
 
     Args:
         image: (H, W, 3) uint8 BGR; it is not changed.
@@ -136,8 +136,8 @@ def grey_doubtful(
         doubtful_xyxy: (M, 4) in pixels.
 
     Returns:
-        The painted picture, and how many doubtful boxes were painted. One that lies mostly inside a confident box is
-        not: it shows a part of the same person, or somebody behind, and painting it would cut into the label.
+        The painted picture, and the number of doubtful boxes painted. A box that lies mostly inside a confident box is
+        not painted: it shows a part of the same person or a person behind, and painting it would cut into the label.
     """
     if len(doubtful_xyxy) and len(confident_xyxy):
         shared = intersections(doubtful_xyxy, confident_xyxy).max(axis=1)
@@ -149,7 +149,7 @@ def grey_doubtful(
 
 
 def _covered(xyxy: NDArray[np.float64], size_hw: tuple[int, ...]) -> NDArray[np.bool_]:
-    """(H, W) mask of the pixels that any of the boxes (N, 4) touches."""
+    """Return the (H, W) mask of the pixels that any of the boxes (N, 4) touches."""
     mask = np.zeros(size_hw[:2], np.bool_)
     for left, top, right, bottom in xyxy:
         rows = slice(max(int(np.floor(top)), 0), max(int(np.ceil(bottom)), 0))
@@ -159,7 +159,7 @@ def _covered(xyxy: NDArray[np.float64], size_hw: tuple[int, ...]) -> NDArray[np.
 
 def _load(weights: str, settings: PseudoLabelSettings) -> Any:
     if not weights.endswith(".pt"):
-        raise InputError(f"{weights} is no .pt checkpoint; exported models cannot look at several scales")
+        raise InputError(f"{weights} is not a .pt checkpoint; exported models cannot detect at several scales")
     model = load_model(weights)
     if settings.class_name not in model.names.values():
         raise InputError(
@@ -171,7 +171,7 @@ def _load(weights: str, settings: PseudoLabelSettings) -> Any:
 def _find(
     model: Any, image: NDArray[np.uint8], settings: PseudoLabelSettings
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Boxes xyxy (N, 4) in pixels and their confidence (N,), down to the doubtful ones."""
+    """Return boxes xyxy (N, 4) in pixels and their confidence (N,), including the doubtful ones."""
     (class_id,) = [number for number, name in model.names.items() if name == settings.class_name]
     device = ("cuda:0" if torch.cuda.is_available() else "cpu") if settings.device == "auto" else settings.device
     (result,) = model.predict(

@@ -1,4 +1,4 @@
-"""Detections from files instead of a model, and frames without pictures to go with them."""
+"""Detections from files instead of a model, and the matching frames without pictures."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ __all__ = ["DetectionWriter", "FileInfo", "ReplayDetector", "SavedDetections", "
 
 
 class ReplayDetector:
-    """Returns the detections (and embeddings) that a file per camera holds for each frame.
+    """Returns saved detections (and embeddings) of each frame, from one file per camera.
 
     Args:
         files: for each camera id a .parquet file that `DetectionWriter` wrote, or a MOTChallenge det.txt.
-        class_name: what the boxes of a det.txt show.
-        confidence_min: boxes below are left out.
+        class_name: class of the boxes of a det.txt.
+        confidence_min: boxes with a lower confidence are left out.
 
     Attributes:
         class_names: names of the class ids of all files.
-        model_hash: identifies the files' content.
-        embedder_hash: `model_hash` of the embedder whose embeddings the files hold; empty if none holds any.
+        model_hash: hash of the files' content.
+        embedder_hash: `model_hash` of the embedder whose embeddings the files hold; empty without embeddings.
         embedder_hashes: the same for each camera.
         embedding_dim: D of those embeddings, or None.
 
     Raises:
-        InputError: a file is missing or bad, two files hold embeddings of different models, or give a class id
-            different names.
+        InputError: a file is missing or invalid, or two files hold embeddings of different models or different names
+            for a class id.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class ReplayDetector:
         self.model_hash = hashlib.sha256(contents.encode()).hexdigest()[:16]
 
     def detect(self, frames: Sequence[Frame]) -> list[Detections]:
-        """The saved detections of each frame, in the order of `frames`; images are not looked at."""
+        """Return the saved detections of each frame, in the order of `frames`; images are ignored."""
         return [self._of(frame) for frame in frames]
 
     def close(self) -> None:
@@ -98,7 +98,7 @@ class ReplayDetector:
         return names
 
     def _single_embedder(self) -> str:
-        """The embedder of all files; embeddings of different models cannot be compared."""
+        """Return the hash of the embedder of all files; embeddings of different models cannot be compared."""
         first, first_camera = "", ""
         for camera_id, embedder_hash in self.embedder_hashes.items():
             if embedder_hash and first and embedder_hash != first:
@@ -114,7 +114,7 @@ class ReplayDetector:
 class SavedFrames(FrameSource):
     """The frames of a .parquet file of saved detections, with their times but without pictures.
 
-    With it association can be run again without decoding a video. Times are those of the run that saved them.
+    They allow the association to run again without decoding a video. Times are those of the run that saved them.
     """
 
     def __init__(self, path: str | Path, camera_id: str | None = None) -> None:

@@ -1,4 +1,4 @@
-"""Turn a detector of many classes into one of a single class, without forgetting anything about it."""
+"""Reduce a detector of many classes to a single class, without changing its results for that class."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ def keep_class(model: Any, name: str) -> None:
     """Reduce an Ultralytics detection model to the class `name`, in place.
 
     The head ends in one 1x1 convolution per scale with a row of weights for each class. The row of the class is
-    kept and the others are dropped, so the confidences of that class stay exactly what they were. The layers
-    before keep their widths; a model that Ultralytics builds for one class from scratch has narrower ones, so the
-    result is to be loaded as it is and not rebuilt from its architecture.
+    kept and the others are dropped, so the confidences of that class stay exactly the same. The layers before keep
+    their widths; a model that Ultralytics builds for one class from scratch has narrower layers, so the result must be
+    loaded as stored and cannot be rebuilt from its architecture.
 
     Args:
         model: ultralytics.nn.tasks.DetectionModel.
         name: one of its class names.
 
     Raises:
-        InputError: the model has no such class, or is no detection model.
+        InputError: the model does not have the class, or is not a detection model.
     """
     head = model.model[-1]
     if not hasattr(head, "cv3") or not hasattr(head, "reg_max"):
@@ -35,7 +35,7 @@ def keep_class(model: Any, name: str) -> None:
     ids = [class_id for class_id, known in model.names.items() if known == name]
     if not ids:
         raise InputError(f"the model has no class {name!r}; its classes are: {', '.join(model.names.values())}")
-    # Models that need no NMS have a second head, which is a copy of the first one's shape.
+    # Models that need no NMS have a second head of the same shape.
     for branches in (head.cv3, getattr(head, "one2one_cv3", None)):
         for branch in branches or []:
             branch[-1] = _one_row(branch[-1], ids[0])
@@ -47,14 +47,14 @@ def keep_class(model: Any, name: str) -> None:
 
 
 def save_for_inference(model: Any, path: Path, *, image_size_px: int) -> None:
-    """Save a model as an Ultralytics checkpoint of half-precision weights and nothing else.
+    """Save a model as an Ultralytics checkpoint with only its weights, in half precision.
 
-    Optimizer, averages and the training's arguments, which hold paths of the machine, are left out.
+    Optimiser, averages and the arguments of the training, which contain paths of the machine, are left out.
 
     Args:
         model: ultralytics.nn.tasks.DetectionModel.
-        path: of the .pt file.
-        image_size_px: the size the model was trained at, which Ultralytics takes as its default.
+        path: path of the .pt file.
+        image_size_px: the size the model was trained at, which Ultralytics uses as default.
     """
     stripped = copy.deepcopy(model).cpu().half().eval().to(memory_format=torch.contiguous_format)
     arguments = {"task": "detect", "imgsz": image_size_px}
@@ -68,7 +68,7 @@ def save_for_inference(model: Any, path: Path, *, image_size_px: int) -> None:
 
 
 def _one_row(convolution: nn.Conv2d, row: int) -> nn.Conv2d:
-    """The same 1x1 convolution with one of its output channels."""
+    """Return the 1x1 convolution reduced to one of its output channels."""
     reduced = nn.Conv2d(convolution.in_channels, 1, kernel_size=1, bias=convolution.bias is not None)
     reduced.weight.data = convolution.weight.data[row : row + 1].clone()
     if reduced.bias is not None and convolution.bias is not None:

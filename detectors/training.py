@@ -20,18 +20,18 @@ from pipeline.core.errors import InputError
 
 @dataclass(frozen=True)
 class TrainingSettings:
-    """How to fine-tune; the defaults are for little data, and change a COCO model only a little.
+    """How to fine-tune; the defaults are for small data sets and change a COCO model only a little.
 
     Attributes:
-        epochs: passes over the training pictures; the weights after the last are the result, none are selected.
+        epochs: passes over the training pictures; the result is the weights after the last epoch, without selection.
         image_size_px: longer side of the network's input.
-        batch: pictures a step.
-        learning_rate: of AdamW, at the start; it falls to a tenth on a cosine.
-        freeze: so many of the first layers stay as they are (10: all of the backbone but its last two).
-        mosaic: share of training pictures that are put together from four; none in the last quarter.
-        device: cpu, cuda, cuda:1, ...; auto takes a GPU where there is one.
+        batch: pictures per step.
+        learning_rate: initial learning rate of AdamW; it falls to a tenth along a cosine.
+        freeze: number of first layers that are frozen (10: all of the backbone except its last two).
+        mosaic: share of training pictures that are composed of four; 0 in the last quarter of the epochs.
+        device: cpu, cuda, cuda:1, ...; auto is a GPU if there is one.
         workers: processes that load pictures; 0 loads them in the training process.
-        seed: of everything that is drawn.
+        seed: seed of all random numbers.
     """
 
     epochs: int = 20
@@ -48,19 +48,19 @@ class TrainingSettings:
 def train(
     data: Path, weights: str, output: Path, *, class_name: str = "person", settings: TrainingSettings | None = None
 ) -> Path:
-    """Reduce a checkpoint to one class and fine-tune it, with the means and variances of its batch normalisation.
+    """Reduce a checkpoint to one class and fine-tune it, keeping the means and variances of its batch normalisation.
 
     Args:
-        data: data.yaml of a set in YOLO layout with one class, as `detectors.dataset` builds.
+        data: data.yaml of a data set in YOLO layout with one class, as `detectors.dataset` builds.
         weights: an Ultralytics .pt checkpoint or the name of one that Ultralytics downloads.
         output: folder for the result and Ultralytics' records of the run.
 
     Returns:
-        The result, `output`/{class_name}_{name of the weights}.pt: half precision, for inference only.
+        The path of the result, `output`/{class_name}_{name of the weights}.pt: half precision, for inference only.
 
     Raises:
-        InputError: data or weights are missing, the data has other classes, no picture is there to train on, or the
-            weights do not know the class.
+        InputError: data or weights are missing, the data has other classes or no training pictures, or the model does
+            not have the class.
     """
     settings = settings or TrainingSettings()
     require_class(data, class_name)
@@ -72,18 +72,18 @@ def train(
     from ultralytics.models.yolo.detect import DetectionTrainer
 
     class FineTuner(DetectionTrainer):
-        """Trains the model that it is given: Ultralytics would build a new one and copy what fits, and the
-        single-class head does not (see `keep_class`)."""
+        """Trains the given model itself: Ultralytics would build a new one and copy the weights that fit, but those of
+        the single-class head do not (see `keep_class`)."""
 
         def get_model(self, cfg: Any = None, weights: Any = None, verbose: bool = True) -> Any:
             return weights
 
         def validate(self) -> tuple[dict[str, float], float]:
-            """Nothing is chosen by the validation pictures, so they are not looked at."""
+            """Do nothing: no choice depends on the validation pictures."""
             return {}, 0.0
 
         def final_eval(self) -> None:
-            """The result is measured by whoever wants to know, as it will be used."""
+            """Do nothing: `detectors.evaluation` measures the result as the pipeline runs it."""
 
     output.mkdir(parents=True, exist_ok=True)
     model.add_callback("on_train_batch_start", _keep_batch_statistics)
@@ -97,7 +97,7 @@ def train(
             epochs=settings.epochs,
             imgsz=settings.image_size_px,
             batch=settings.batch,
-            nbs=settings.batch,  # Ultralytics would add up gradients to 64 pictures: one step an epoch on little data
+            nbs=settings.batch,  # Ultralytics would sum gradients over 64 pictures: one step per epoch on little data
             optimizer="AdamW",
             lr0=settings.learning_rate,
             lrf=0.1,
@@ -113,7 +113,7 @@ def train(
             seed=settings.seed,
             deterministic=True,
             val=False,
-            split="train",  # a loader is built for it all the same, and there may be no other pictures
+            split="train",  # a loader is built even without validation, and there may be no other pictures
             plots=False,
             verbose=False,
         )
@@ -124,16 +124,16 @@ def train(
 
 
 def reduce(weights: str, output: Path, *, class_name: str = "person", image_size_px: int = 640) -> None:
-    """Write the checkpoint `weights` reduced to one class, without any training, to `output`."""
+    """Reduce the checkpoint `weights` to one class, without training, and write it to `output`."""
     model = _load(weights)
     _reduce(model, class_name)
     save_for_inference(model.model, output, image_size_px=image_size_px)
 
 
 def _load(weights: str) -> Any:
-    """An Ultralytics model that can be trained."""
+    """Load an Ultralytics model that can be trained."""
     if not weights.endswith(".pt"):
-        raise InputError(f"{weights} is no .pt checkpoint; exported models cannot be trained or reduced")
+        raise InputError(f"{weights} is not a .pt checkpoint; exported models cannot be trained or reduced")
     return load_model(weights)
 
 
@@ -143,11 +143,11 @@ def _reduce(model: Any, class_name: str) -> None:
 
 
 def _keep_batch_statistics(trainer: Any) -> None:
-    """Let the network normalise as it will when it is used.
+    """Make the network normalise as in inference, with the stored means and variances.
 
-    A few small batches estimate means and variances badly, and in a checkpoint whose batch normalisation was once
-    folded into the convolutions the stored ones are no estimates at all: with those of the batches in their place
-    such a model finds nobody any more.
+    A few small batches give bad estimates of means and variances. In a checkpoint whose batch normalisation was folded
+    into the convolutions, the stored values are not estimates at all, and replacing them by those of the batches would
+    make the model detect nothing.
     """
     for module in trainer.model.modules():
         if isinstance(module, nn.BatchNorm2d):
@@ -156,7 +156,7 @@ def _keep_batch_statistics(trainer: Any) -> None:
 
 @contextmanager
 def _progress_on() -> Iterator[None]:
-    """Let Ultralytics say how the training goes."""
+    """Let Ultralytics log the progress of the training."""
     logger = logging.getLogger("ultralytics")
     before = logger.level
     logger.setLevel(logging.INFO)

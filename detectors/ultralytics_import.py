@@ -1,4 +1,4 @@
-"""Import Ultralytics without what it does on the side."""
+"""Import Ultralytics without its side effects."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ import sys
 import tempfile
 from types import ModuleType
 
-# Loggers and trackers that Ultralytics' trainer starts by itself when their packages are installed.
+# Loggers and trackers that Ultralytics' trainer starts automatically if their packages are installed.
 _INTEGRATIONS = ("clearml", "comet", "dvc", "mlflow", "raytune", "tensorboard", "wandb")
 
 
 def import_ultralytics() -> ModuleType:
-    """The package `ultralytics`, imported so that a run depends on nothing but its arguments.
+    """Import the package `ultralytics` so that a run depends only on its arguments.
 
     - It installs no packages while running, sends no usage statistics and looks up no network addresses at import;
       its warnings go to the logging of the program instead of the standard output.
-    - Its settings live in a folder of this process, unless YOLO_CONFIG_DIR names one: the ones in the user's home
-      are shared by all programs of the user, and would decide where weights come from and what is switched on.
-    - Checkpoints are read with torch's restricted unpickler, which builds known classes only
+    - Its settings are in a temporary folder of this process, unless YOLO_CONFIG_DIR names one: the settings in the
+      user's home are shared by all programs of the user, and determine where weights come from and what is enabled.
+    - Checkpoints are read with torch's restricted unpickler, which builds only known classes
       (ULTRALYTICS_SAFE_LOAD=0 in the environment turns that off).
-    - The number of threads that torch uses stays as it is: Ultralytics would set it to 1 for the whole process.
-    - `PIL.Image.open` stays Pillow's own: Ultralytics' one answers a damaged picture by trying to install a package.
+    - The number of threads of torch does not change: Ultralytics would set it to 1 for the whole process.
+    - `PIL.Image.open` remains Pillow's own: Ultralytics' replacement tries to install a package for a damaged picture.
 
-    If the program imported Ultralytics before, all but the number of threads are as that import left them.
+    If the program imported Ultralytics earlier, the effects of that import remain; only logging and settings change.
     """
     import PIL.Image
     import torch  # before Ultralytics, which sets OMP_NUM_THREADS=1 for a torch that starts later
@@ -44,7 +44,7 @@ def import_ultralytics() -> ModuleType:
         import ultralytics
 
         PIL.Image.open = open_picture
-        # Offline was for the import only: a bare name such as yolo11n.pt is downloaded by Ultralytics.
+        # Offline only during the import: Ultralytics downloads weights given by a bare name such as yolo11n.pt.
         _restore("YOLO_OFFLINE", offline)
         _restore("OMP_NUM_THREADS", omp_threads)
         torch.set_num_threads(threads)
@@ -54,13 +54,13 @@ def import_ultralytics() -> ModuleType:
     LOGGER.handlers.clear()
     LOGGER.propagate = True
     LOGGER.setLevel(logging.WARNING)
-    # dict.update changes them for this process; SETTINGS.update would write them to the file.
+    # dict.update changes them only in this process; SETTINGS.update would write them to the file.
     dict.update(SETTINGS, sync=False, **dict.fromkeys(_INTEGRATIONS, False))
     return ultralytics
 
 
 def loads_safely() -> bool:
-    """Whether Ultralytics reads checkpoints with the restricted unpickler."""
+    """Return whether Ultralytics reads checkpoints with the restricted unpickler."""
     from ultralytics import utils
 
     return bool(getattr(utils, "SAFE_LOAD", False))

@@ -1,4 +1,4 @@
-"""Files of weights: whether they are there, what identifies them, and whether to trust them."""
+"""Weights files: their hashes, and whether they can be trusted."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from pathlib import Path
 
 from pipeline.core.paths import PROJECT_ROOT
 
-# `sha256sum` format; lists the checkpoints that this project made, wherever a copy of them lies.
+# `sha256sum` format; lists the checkpoints of this project, so that copies in any place are recognised.
 KNOWN_CHECKPOINTS = PROJECT_ROOT / "weights" / "SHA256SUMS"
 
 
 def sha256(path: Path) -> str:
-    """SHA-256 of a file, or of the files of a folder one after the other in sorted order; 64 hex digits."""
+    """Return the SHA-256 of a file, or of the files of a folder concatenated in sorted order; 64 hex digits."""
     digest = hashlib.sha256()
     files = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
     for file in files:
@@ -23,12 +23,12 @@ def sha256(path: Path) -> str:
 
 
 def model_hash(path: Path) -> str:
-    """The first 16 hex digits of `sha256`: identifies weights in run.json and in saved detections."""
+    """Return the first 16 hex digits of `sha256`, which identify weights in run.json and in saved detections."""
     return sha256(path)[:16]
 
 
 def is_own_checkpoint(path: Path) -> bool:
-    """Whether the file is byte for byte one that this project made (weights/SHA256SUMS)."""
+    """Return whether the file is byte for byte a checkpoint of this project (weights/SHA256SUMS)."""
     if not KNOWN_CHECKPOINTS.is_file():
         return False
     known = {line.split()[0] for line in KNOWN_CHECKPOINTS.read_text().splitlines() if line.strip()}

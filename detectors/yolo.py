@@ -20,35 +20,35 @@ from pipeline.core.datatypes import Detections, Frame
 from pipeline.core.errors import InputError
 from pipeline.core.inference_runtime import Runtime, choose_runtime
 
-# Tasks whose models give upright boxes with a class.
+# Tasks whose models return upright boxes with a class.
 _BOX_TASKS = frozenset({"detect", "segment", "pose"})
 
 logger = logging.getLogger(__name__)
 
 
 class YoloDetector:
-    """Finds objects of the chosen classes.
+    """Detects objects of the chosen classes.
 
-    A frame gets the same boxes alone and in a batch with frames of other sizes: Ultralytics pads a batch of mixed
-    sizes to a square, so frames are grouped by size first.
+    Frames are grouped by size, because Ultralytics pads a batch of mixed sizes to a square: a frame gets the same boxes
+    alone and in a batch with frames of other sizes.
 
     Args:
         weights: path of the model, or a name that Ultralytics downloads (yolo11n.pt).
         image_size_px: longer side of the network's input.
-        confidence_min: boxes below are left out.
-        nms_iou: of two boxes that overlap more than this, the less confident is left out, whatever their classes:
-            one object has one box, also if the model cannot tell a car from a truck. Models that need no
+        confidence_min: boxes with a lower confidence are left out.
+        nms_iou: of two boxes that overlap more than this, the less confident is left out, whatever their classes: one
+            object has one box even if the model cannot distinguish a car from a truck. Models that need no
             suppression (YOLOv10, YOLO26) ignore it.
-        classes: names of the classes to look for, as the model calls them.
-        max_batch: frames in one call of the network; an export with a fixed batch keeps to its own.
-        max_detections: per frame, the most confident ones.
-        device: cpu, cuda, cuda:1, ...; auto takes a GPU where there is one.
-        runtime: what computes a .pt checkpoint: torch, or on a CPU OpenVINO, which auto takes there where it is
-            installed. The network for OpenVINO is made and kept at its first use. Exports have their own runtime.
+        classes: names of the classes to detect, as the model names them.
+        max_batch: frames in one call of the network; an export with a fixed batch uses its own.
+        max_detections: largest number of boxes per frame; the most confident ones are kept.
+        device: cpu, cuda, cuda:1, ...; auto is a GPU if there is one.
+        runtime: what computes a .pt checkpoint: torch, or on a CPU OpenVINO, which auto uses there if it is installed.
+            The network for OpenVINO is exported at its first use and cached. Exports have their own runtime.
         half: half precision in torch; auto means on a GPU.
 
     Raises:
-        InputError: there are no such weights, classes or device, or the weights are no detector.
+        InputError: the weights, a class or the device does not exist, or the weights are not a detector.
     """
 
     def __init__(
@@ -100,7 +100,7 @@ class YoloDetector:
         self._batch = self._fixed_batch or max_batch
 
     def detect(self, frames: Sequence[Frame]) -> list[Detections]:
-        """Boxes of each frame, most confident first, clipped to the image."""
+        """Return the boxes of each frame, most confident first, clipped to the image."""
         found: dict[int, Detections] = {}
         for rows in _same_size_batches(frames, self._batch):
             images = [_image(frames[row]) for row in rows]
@@ -111,7 +111,7 @@ class YoloDetector:
         return [found[row] for row in range(len(frames))]
 
     def _start(self, weights: str, image_size_px: int) -> None:
-        """Run the network once, so that whatever it lacks shows up before the first frame."""
+        """Run the network once, so that anything missing is reported before the first frame."""
         blank = np.zeros((image_size_px, image_size_px, 3), np.uint8)
         try:
             self._model.predict([blank], **self._arguments)
@@ -120,21 +120,21 @@ class YoloDetector:
         except Exception as error:
             if Path(weights).suffix == ".pt":
                 raise
-            # The runtimes of exports and what Ultralytics makes of them have no common error for a wrong file.
+            # The runtimes of exports and Ultralytics' wrappers have no common error for an invalid file.
             reason = _one_line(error) or type(error).__name__
             raise InputError(
-                f"{weights} is no detector that Ultralytics or 'mtmc detectors export' wrote, or damaged: {reason}"
+                f"{weights} is damaged, or not a detector that Ultralytics or 'mtmc detectors export' wrote: {reason}"
             ) from error
         used_px = max(self._model.predictor.imgsz)
         if used_px != image_size_px:
             raise InputError(
-                f"{weights} works at {used_px} px, not at image_size_px = {image_size_px}: sizes are multiples "
-                f"of 32, and an export may have just one; set image_size_px: {used_px}, or export it again"
+                f"{weights} works at {used_px} px, not at image_size_px = {image_size_px}: sizes are multiples of 32, "
+                f"and an export may support only one; set image_size_px: {used_px}, or export it again"
             )
 
 
 def load_model(weights: str) -> Any:
-    """The Ultralytics model of `weights`, downloaded if it is a bare name that Ultralytics knows."""
+    """Load the Ultralytics model of `weights`; a bare name that Ultralytics knows is downloaded."""
     ultralytics = import_ultralytics()
     from ultralytics.utils.downloads import GITHUB_ASSETS_NAMES
 
@@ -149,7 +149,7 @@ def load_model(weights: str) -> Any:
         )
     if path.suffix == ".pt" and path.exists() and not loads_safely() and not is_own_checkpoint(path):
         logger.warning(
-            "%s is a pickle, and loading one can run any code in it: use only files of people you trust, or set "
+            "%s is a pickle, and loading it can run any code in it: use only files of people you trust, or set "
             "ULTRALYTICS_SAFE_LOAD=1",
             weights,
         )
@@ -165,7 +165,7 @@ def load_model(weights: str) -> Any:
 
 
 def _select_device(device: str) -> Any:
-    """The torch device, or the name of one that only an export's runtime knows (intel:gpu)."""
+    """Return the torch device, or the name of a device that only an export's runtime knows (intel:gpu)."""
     from ultralytics.utils.torch_utils import select_device
 
     try:
@@ -183,7 +183,7 @@ def _type(device: Any) -> str:
 
 @contextmanager
 def _same_number_of_threads() -> Iterator[None]:
-    """Undo what Ultralytics does where it selects a CPU: it lowers torch's threads for the whole process."""
+    """Restore torch's number of threads, which Ultralytics lowers for the whole process when it selects a CPU."""
     threads = torch.get_num_threads()
     try:
         yield
@@ -192,7 +192,7 @@ def _same_number_of_threads() -> Iterator[None]:
 
 
 def _same_size_batches(frames: Sequence[Frame], batch: int) -> Iterator[list[int]]:
-    """Rows of `frames` in groups of one size, at most `batch` each."""
+    """Yield rows of `frames` in groups of one frame size, at most `batch` each."""
     by_size: dict[tuple[int, int], list[int]] = {}
     for row, frame in enumerate(frames):
         by_size.setdefault(frame.size_wh, []).append(row)
@@ -203,13 +203,13 @@ def _same_size_batches(frames: Sequence[Frame], batch: int) -> Iterator[list[int
 
 def _image(frame: Frame) -> NDArray[np.uint8]:
     if frame.image is None:
-        raise ValueError(f"frame {frame.frame_index} of camera {frame.camera_id} has no image to look at")
+        raise ValueError(f"frame {frame.frame_index} of camera {frame.camera_id} has no image")
     return frame.image
 
 
 def _detections(result: Any) -> Detections:
     rows = result.boxes.data.cpu().numpy()  # (N, 6): xyxy in pixels of the frame, confidence, class id
-    # A network in half precision can overflow; such a box is none.
+    # A network in half precision can overflow; boxes that are not finite are dropped.
     rows = rows[np.isfinite(rows).all(axis=1)]
     return Detections(
         xyxy=np.ascontiguousarray(rows[:, :4], np.float32),

@@ -1,4 +1,4 @@
-"""A data set of one class in Ultralytics' YOLO layout, on disk: written picture by picture, and read again."""
+"""Write and read a data set of one class in Ultralytics' YOLO layout, picture by picture."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SplitName = Literal["train", "val"]
 
 @dataclass(frozen=True)
 class Split:
-    """How much of a data set is there.
+    """Size of a part of a data set.
 
     Attributes:
         images: number of pictures.
@@ -40,7 +40,7 @@ class LabelledPicture:
     """One picture of a data set.
 
     Attributes:
-        sequence: where it comes from: its file's name up to the last underscore.
+        sequence: its source, which is its file name up to the last underscore.
         image: (H, W, 3) uint8 BGR.
         xyxy: (N, 4) float64, the true boxes in pixels.
     """
@@ -51,21 +51,21 @@ class LabelledPicture:
 
 
 class YoloDataset:
-    """Writes images/{train,val}, labels/{train,val} and data.yaml; adds to what is there.
+    """Writes images/{train,val}, labels/{train,val} and data.yaml; adds to an existing data set.
 
-    Files are named SEQUENCE_NUMBER, so that every picture says where it comes from.
+    Files are named SEQUENCE_NUMBER, so that the source of every picture is known.
 
     Args:
-        output: folder of the data set, made if it is not there.
+        output: folder of the data set, created if necessary.
         class_name: name of the only class.
 
     Raises:
-        InputError: the folder holds a data set with other classes, or in other folders.
+        InputError: the folder holds a data set with other classes or with its pictures in other folders.
     """
 
     def __init__(self, output: Path, *, class_name: str = "person") -> None:
         self.output = output
-        # Without `path`, Ultralytics takes the folder of data.yaml, so the data set can be moved.
+        # Without `path`, Ultralytics uses the folder of data.yaml, so the data set can be moved.
         content = {**{split: f"images/{split}" for split in SPLITS}, "names": {0: class_name}}
         data = output / DATA_FILE
         if data.exists():
@@ -79,11 +79,11 @@ class YoloDataset:
 
     @property
     def added(self) -> dict[str, Split]:
-        """What was added to each split since this object was made."""
+        """Numbers of pictures and boxes added to each split since this object was created."""
         return {split: Split(images=images, boxes=boxes) for split, (images, boxes) in self._counts.items()}
 
     def refuse_again(self, sequence: str) -> None:
-        """Raise InputError if pictures of `sequence` are there already."""
+        """Raise InputError if the data set already holds pictures of `sequence`."""
         if any(_sequence(file) == sequence for file in self.output.glob("images/*/*.jpg")):
             raise InputError(
                 f"{self.output} holds frames of {sequence} already: build the data set in an empty folder"
@@ -96,10 +96,10 @@ class YoloDataset:
             split: the part it belongs to.
             stem: file name without suffix.
             image: (H, W, 3) uint8 BGR.
-            xyxy: (N, 4) in pixels of the picture; cut at its border, boxes outside are left out.
+            xyxy: (N, 4) in pixels of the picture; clipped to it, boxes outside are left out.
 
         Raises:
-            RunError: one of the two cannot be written; then neither is there.
+            RunError: one of the two files cannot be written; then neither is kept.
         """
         size_wh = (image.shape[1], image.shape[0])
         kept = _clipped(xyxy, size_wh)
@@ -120,16 +120,17 @@ class YoloDataset:
 
 
 def read_split(data: Path, split: str) -> Iterator[LabelledPicture]:
-    """The pictures of one part of a data set with one class, in the order of their names.
+    """Yield the pictures of one part of a data set with one class, sorted by name.
+
+    A picture without a label file has no objects, as in Ultralytics.
 
     Args:
-        data: data.yaml, with `split` as a folder images/..., relative to `path` or to the file's own folder; its
-            labels are in labels/... beside.
+        data: data.yaml, with `split` as a folder images/..., relative to `path` or to the file's own folder; the
+            labels are in labels/... beside it.
         split: train, val or test.
 
     Raises:
-        InputError: there is no such file, part, folder or picture, or a label cannot be read. A picture without
-            label file shows nobody, as Ultralytics has it.
+        InputError: the file, part, folder or a picture is missing, or a picture or label cannot be read.
     """
     for file in image_files(_folder(data, split)):
         image = read_image(file)
@@ -145,23 +146,23 @@ def require_class(data: Path, class_name: str) -> None:
     names = _class_names(_content(data))
     if names != {0: class_name}:
         raise InputError(
-            f"{data} has the classes {', '.join(map(str, names.values())) or 'none'}, but what is looked for is "
-            f"{class_name}: give a data set with that class alone, or --class"
+            f"{data} has the classes {', '.join(map(str, names.values())) or 'none'}, but only {class_name} is "
+            "expected: give a data set with that class alone, or --class"
         )
 
 
 def halve_split(data: Path, split: str, output: Path) -> tuple[Path, Path]:
-    """Two data sets with every second picture of one part each, from the first and from the second, as links.
+    """Split one part of a data set into two data sets of links, with alternate pictures.
 
     Args:
-        data, split: as of `read_split`.
-        output: folder to make them in.
+        data, split: as in `read_split`.
+        output: folder in which they are created.
 
     Returns:
-        data.yaml of both; their pictures are in the parts train and val alike.
+        data.yaml of both; each has the same pictures as train and as val.
 
     Raises:
-        InputError: as `read_split`, or there is only one picture.
+        InputError: as in `read_split`, or there is only one picture.
     """
     files = image_files(_folder(data, split))
     if len(files) < 2:
@@ -181,16 +182,16 @@ def halve_split(data: Path, split: str, output: Path) -> tuple[Path, Path]:
 
 
 def count_pictures(data: Path, split: str) -> int:
-    """How many pictures a part of the data set has.
+    """Return the number of pictures in a part of the data set.
 
     Raises:
-        InputError: as `read_split`.
+        InputError: as in `read_split`.
     """
     return len(image_files(_folder(data, split)))
 
 
 def _refuse_others(data: Path, content: Mapping[str, Any]) -> None:
-    """Raise InputError unless the data.yaml that is there says the same of classes and folders."""
+    """Raise InputError unless the existing data.yaml names the same classes and folders."""
     found = _content(data)
     names = _class_names(found)
     if names != content["names"]:
@@ -214,12 +215,12 @@ def _class_names(content: Mapping[str, Any]) -> dict[int, str]:
 
 
 def _sequence(picture: Path) -> str:
-    """Where a picture comes from: its file's name up to the last underscore."""
+    """Return the source of a picture: its file name up to the last underscore."""
     return picture.stem.rpartition("_")[0] or picture.stem
 
 
 def _content(data: Path) -> dict[str, Any]:
-    """What a data.yaml says."""
+    """Read a data.yaml."""
     if not data.is_file():
         raise InputError(f"{data} does not exist; build a data set with 'mtmc detectors dataset'")
     content = yaml.safe_load(data.read_text())
@@ -237,7 +238,7 @@ def _folder(data: Path, split: str) -> Path:
 
 
 def _label_file(picture: Path) -> Path:
-    """Where the labels of a picture are: labels/... for the last images/... of its path, as Ultralytics has it."""
+    """Return the label file of a picture: the last images/... of its path becomes labels/..., as in Ultralytics."""
     parts = list(picture.parts)
     if "images" in parts[:-1]:
         parts[-2 - parts[-2::-1].index("images")] = "labels"
@@ -245,7 +246,7 @@ def _label_file(picture: Path) -> Path:
 
 
 def _read_label(file: Path, size_wh: tuple[int, int]) -> NDArray[np.float64]:
-    """Boxes xyxy (N, 4) in pixels."""
+    """Read boxes xyxy (N, 4) in pixels."""
     lines = [line for line in file.read_text().splitlines() if line.strip()] if file.is_file() else []
     relative = np.zeros((len(lines), 4))
     for row, line in enumerate(lines):
@@ -263,14 +264,14 @@ def _read_label(file: Path, size_wh: tuple[int, int]) -> NDArray[np.float64]:
 
 
 def _clipped(xyxy: NDArray[np.float64], size_wh: tuple[int, int]) -> NDArray[np.float64]:
-    """Boxes (N, 4) cut at the image's border, without those that lie outside."""
+    """Clip boxes (N, 4) to the image and drop those that lie outside."""
     clipped = np.clip(xyxy, 0, np.array([*size_wh, *size_wh], np.float64))
     kept: NDArray[np.float64] = clipped[(clipped[:, 2:] - clipped[:, :2] >= 1).all(axis=1)]
     return kept
 
 
 def _relative(xyxy: NDArray[np.float64], size_wh: tuple[int, int]) -> NDArray[np.float64]:
-    """Boxes xyxy in pixels to centre x, centre y, width, height as shares of the image: the YOLO label format."""
+    """Convert boxes xyxy in pixels to the YOLO label format: centre x, centre y, width, height as image shares."""
     size = np.array(size_wh, np.float64)
     centre = (xyxy[:, :2] + xyxy[:, 2:]) / 2 / size
     return np.concatenate([centre, (xyxy[:, 2:] - xyxy[:, :2]) / size], axis=1)

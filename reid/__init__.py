@@ -1,7 +1,7 @@
 """Crops in, embeddings out: TransReID, its training, and the embedder that the pipeline calls.
 
-`reid.load_transreid` builds the model from a state dict; it is imported on first use, so that the numpy-only
-modules of this package load without torch.
+`reid.load_transreid` builds the model from a state dict. It is imported on first use, so that the modules of this
+package that need only numpy load without torch.
 """
 
 from typing import TYPE_CHECKING, Any

@@ -1,4 +1,4 @@
-"""The project's own model files: safetensors with everything that is needed to use the model.
+"""The project's own model files (checkpoints): safetensors with everything needed to use the model.
 
 The text metadata holds one JSON object: the model's configuration, the names of its cameras and views in the
 order of the side information table, the normalisation of its input, and a card (data, training, results).
@@ -35,12 +35,12 @@ class LoadedModel:
 
     Attributes:
         model: in evaluation mode, float32, on the CPU.
-        model_hash: 16 hexadecimal digits of all that its features depend on: tensors, sizes, input normalisation
-            and camera names, but not the card.
-        camera_names: of the rows of the camera table, in order; empty for a model without one.
-        view_names: of the views of that table, in order; empty when it has none.
-        input_mean, input_std: per RGB channel, of pixels in [0, 1].
-        card: what the file says of its data, training and results.
+        model_hash: 16 hexadecimal digits computed from everything that the features depend on: tensors, sizes,
+            input normalisation and camera names, but not the card.
+        camera_names: names of the rows of the camera table, in order; empty for a model without a table.
+        view_names: names of the views of that table, in order; empty when it has none.
+        input_mean, input_std: per RGB channel, for pixels in [0, 1].
+        card: data, training and results, as the file states them.
     """
 
     model: TransReID
@@ -64,13 +64,13 @@ def save_checkpoint(
     dtype: torch.dtype = torch.float32,
     inference_only: bool = True,
 ) -> None:
-    """Write `model` to `path`, at once: a reader finds the old file or the whole new one.
+    """Write `model` to `path` atomically: a reader sees either the old file or the complete new one.
 
     Args:
-        camera_names: one different name per camera of the model; the unknown row has none.
-        view_names: one per view, or none.
+        camera_names: one distinct name per camera of the model; the row for unknown cameras has no name.
+        view_names: one name per view, or none.
         card: anything that JSON can hold.
-        dtype: float32 or float16, of the weights; biases, norms and statistics, which are small, stay float32.
+        dtype: float32 or float16 for the weights; biases, norms and statistics, which are small, stay float32.
         inference_only: leave out the classifiers.
 
     Raises:
@@ -78,7 +78,7 @@ def save_checkpoint(
         RunError: the file cannot be written.
     """
     if dtype not in (torch.float32, torch.float16):
-        raise InputError(f"a checkpoint is float32 or float16, not {dtype}")
+        raise InputError(f"a checkpoint is stored in float32 or float16, not {dtype}")
     path = Path(path)
     config = replace(model.config, num_classes=0) if inference_only else model.config
     _check_names("camera", camera_names, config.cameras)
@@ -136,11 +136,11 @@ def load_checkpoint(path: str | Path) -> LoadedModel:
 
 
 def read_card(path: Path) -> tuple[str, Mapping[str, Any]]:
-    """The `model_hash` that `load_checkpoint` would give, and what the file says of its data, training, results and
-    calibration; no model is built.
+    """Return the `model_hash` that `load_checkpoint` would give, and the card (data, training, results, calibration),
+    without building the model.
 
     Raises:
-        InputError: the file is missing or no checkpoint of this project.
+        InputError: the file is missing or is not a checkpoint of this project.
     """
     if not path.is_file():
         raise InputError(f"there is no weights file {path}")
@@ -150,11 +150,11 @@ def read_card(path: Path) -> tuple[str, Mapping[str, Any]]:
 
 
 def rewrite_card(path: Path, card: Mapping[str, Any]) -> None:
-    """Replace the card of the checkpoint at `path`, at once; tensors, and with them the hash, stay as they are.
+    """Replace the card of the checkpoint at `path` atomically; the tensors, and therefore the hash, do not change.
 
     Raises:
-        InputError: the file is missing or no checkpoint of this project.
-        RunError: it cannot be written.
+        InputError: the file is missing or is not a checkpoint of this project.
+        RunError: the file cannot be written.
     """
     header = _read_header(path)
     with safe_open(path, framework="pt") as file:
@@ -165,17 +165,17 @@ def rewrite_card(path: Path, card: Mapping[str, Any]) -> None:
 def _check_suffix(path: Path) -> None:
     if path.suffix != ".safetensors":
         raise InputError(
-            f"{path} is no checkpoint of this project, whose files end in .safetensors; {_hint(path)}"
+            f"{path} is not a checkpoint of this project, whose files end in .safetensors; {_hint(path)}"
         )
 
 
 def _hint(path: Path) -> str:
-    """What to do with a file of somebody else's."""
+    """Return what to do with a file that another project wrote."""
     own = (
         path.with_suffix(".safetensors") if path.suffix != ".safetensors" else path.with_stem(f"{path.stem}_mtmc")
     )
     return (
-        f"an official TransReID file becomes one by 'mtmc reid convert {path} {own}'; any other network is used as "
+        f"convert an official TransReID file with 'mtmc reid convert {path} {own}'; use any other network as "
         ".onnx or OpenVINO .xml, with embedder.input"
     )
 
@@ -195,7 +195,7 @@ def _read_header(path: Path) -> dict[str, Any]:
     metadata = read_metadata(path)
     if OWN_FORMAT_KEY not in metadata:
         raise InputError(
-            f"{path} is no checkpoint of this project: its metadata has no {OWN_FORMAT_KEY}; {_hint(path)}"
+            f"{path} is not a checkpoint of this project: its metadata has no {OWN_FORMAT_KEY}; {_hint(path)}"
         )
     try:
         header = json.loads(metadata[OWN_FORMAT_KEY])

@@ -1,4 +1,4 @@
-"""Boxes of an image to crops of one size."""
+"""Cut boxes out of an image and resize them to crops of one size."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from torch.nn import functional
 from pipeline.core.boxes import clip_xyxy
 from pipeline.core.datatypes import BoolArray, FloatArray
 
-#: A picture (h, w, 3) uint8 and (height, width) to (1, 3, height, width) uint8, channels in the same order.
+#: Resizes a picture (h, w, 3) uint8 to (height, width): returns (1, 3, height, width) uint8, same channel order.
 Resize = Callable[[NDArray[np.uint8], tuple[int, int]], Tensor]
 
 
 def resize_antialiased(picture: NDArray[np.uint8], size_hw: tuple[int, int]) -> Tensor:
-    """Bilinear with antialiasing, as PIL's and TransReID's test transforms: without it, small features of large crops
-    alias, and embeddings differ from those that the weights were trained for."""
-    # the copy is small, and torch accepts no read-only or mirrored array without it
+    """Resize bilinearly with antialiasing, as PIL and TransReID's test transforms do: without it, small details of
+    large crops alias, and embeddings differ from those that the weights were trained for."""
+    # the copy is small; without it torch rejects read-only and mirrored arrays
     pixels = torch.from_numpy(picture.copy()).permute(2, 0, 1).unsqueeze(0)
     return functional.interpolate(pixels, size=size_hw, mode="bilinear", align_corners=False, antialias=True)
 
 
 def resize_opencv(picture: NDArray[np.uint8], size_hw: tuple[int, int]) -> Tensor:
-    """Bilinear without antialiasing (`cv2.resize`), as the programs do that publish networks of others."""
+    """Resize bilinearly without antialiasing (`cv2.resize`), as the publishers of third-party networks do."""
     resized: Any = cv2.resize(picture, size_hw[::-1], interpolation=cv2.INTER_LINEAR)
     return torch.from_numpy(resized).permute(2, 0, 1).unsqueeze(0)
 
@@ -41,14 +41,14 @@ def crop_boxes(
 
     Args:
         image: (H, W, 3) uint8, BGR.
-        xyxy: (N, 4) float32, pixels of the image; what reaches outside the image is cut off.
+        xyxy: (N, 4) float32, in pixels of the image; parts outside the image are cut off.
         size_hw: (height, width) of the crops.
-        resize: as the network's crops were resized in its training.
+        resize: the same resizing as in the training of the network.
 
     Returns:
-        crops: (K, 3, height, width) uint8, RGB, of the K boxes that show something, in their order.
-        valid: (N,) bool; False for a box that is not finite, or is less than a pixel wide or high inside the
-            image.
+        crops: (K, 3, height, width) uint8, RGB, of the K valid boxes, in their order.
+        valid: (N,) bool; False for a box that is not finite, or whose part inside the image is less than a pixel
+            wide or high.
     """
     height, width = image.shape[:2]
     clipped = clip_xyxy(xyxy, (width, height))
@@ -63,11 +63,11 @@ def crop_boxes(
 
 
 def resize_image(image: Image.Image, size_hw: tuple[int, int], resize: Resize = resize_antialiased) -> Tensor:
-    """An RGB picture of one person, as data sets hold them, to (3, height, width) uint8, scaled as by `crop_boxes`."""
+    """Resize an RGB picture of one person (an image of a data set) as `crop_boxes` does: (3, height, width) uint8."""
     return resize(np.asarray(image), size_hw)[0]
 
 
 def normalise(crops: Tensor, mean: Sequence[float], std: Sequence[float], dtype: torch.dtype) -> Tensor:
-    """Crops (K, 3, H, W) uint8 RGB to the input of a model: (value / 255 - mean) / std per channel."""
+    """Turn crops (K, 3, H, W) uint8 RGB into the input of a model: (value / 255 - mean) / std per channel."""
     mean_value, std_value = (crops.new_tensor(v, dtype=torch.float32).view(1, 3, 1, 1) for v in (mean, std))
     return ((crops.float() / 255 - mean_value) / std_value).to(dtype)

@@ -9,10 +9,10 @@ from pipeline.core.inference_runtime import cpu_name
 
 
 def choose_device(name: str) -> torch.device:
-    """The device that torch calls `name`; "auto" is the first GPU if there is one, otherwise the CPU.
+    """Return the device that torch calls `name`; "auto" is the first GPU if there is one, otherwise the CPU.
 
     Raises:
-        InputError: torch does not know it or cannot use it here.
+        InputError: torch does not know the device or cannot use it here.
     """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -26,5 +26,5 @@ def choose_device(name: str) -> torch.device:
 
 
 def processor_name(device: torch.device) -> str:
-    """The make of the GPU that torch calls `device`, else that of the CPU."""
+    """Return the product name of the GPU `device`, or of the CPU for any other device."""
     return torch.cuda.get_device_name(device) if device.type == "cuda" else cpu_name()

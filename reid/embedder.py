@@ -1,4 +1,4 @@
-"""The embedder of the pipeline: boxes of any cameras to features of a network, in batches."""
+"""The embedder of the pipeline: computes embeddings of boxes from any cameras, in batches."""
 
 from __future__ import annotations
 
@@ -24,16 +24,17 @@ UnknownCamera = Literal["row for unknown cameras", "mean of the camera rows"]
 
 
 class NetworkEmbedder:
-    """Embeds boxes with a TransReID, or with a network of others; satisfies `pipeline.core.models.Embedder`.
+    """Embeds boxes with a TransReID or a third-party network; satisfies `pipeline.core.models.Embedder`.
 
     Attributes:
         dim: D, the length of an embedding.
-        model_hash: of the weights' file; in 16 and 32 bit the same for all runtimes, as their embeddings compare.
-        computation: library, precision and device that compute it.
-        embedded_crops: how many crops were embedded so far.
-        rejected_crops: how many boxes were not, because they are empty, not finite or outside the image.
-        unknown_cameras: the cameras that the model's camera table does not know, and what they get instead:
-            those that `camera_rows` maps to None, and those that it lacks, from their first crop on.
+        model_hash: hash of the weights file. All runtimes share it in 16 and 32 bit, where their embeddings are
+            comparable.
+        computation: library, precision and device that run the network.
+        embedded_crops: number of crops embedded so far.
+        rejected_crops: number of boxes not embedded because they are empty, not finite or outside the image.
+        unknown_cameras: the cameras without a row in the model's camera table, and what is used instead:
+            those that `camera_rows` maps to None, and, from their first crop on, those that it lacks.
     """
 
     def __init__(
@@ -49,17 +50,17 @@ class NetworkEmbedder:
     ) -> None:
         """
         Args:
-            model: a loaded checkpoint, which is copied, not changed, an exported network, or one of others.
-            camera_rows: from the pipeline's camera ids to the model's camera: its name, its row (from 0), or None.
-            camera_means: from the pipeline's camera ids to the mean feature (D,) float32 of that camera: it is
-                subtracted from the L2-normalised features of its crops, which are then normalised again.
-                Cameras that are not in it are left as they are.
-            device, runtime, half: what computes it, see `reid.backends.choose.build_backend`.
+            model: a loaded checkpoint (copied, not changed), an exported network, or a third-party network.
+            camera_rows: maps the pipeline's camera ids to the model's camera: its name, its row (from 0), or None.
+            camera_means: maps the pipeline's camera ids to the mean embedding (D,) float32 of that camera. It is
+                subtracted from the L2-normalised features of the camera's crops, which are then normalised again.
+                Cameras without an entry are not centred.
+            device, runtime, half: see `reid.backends.choose.build_backend`.
             batch_size: crops in one call of the model.
 
         Raises:
-            InputError: a camera is not in the model's table, the device cannot be used, or a mean has another
-                length than the model's features.
+            InputError: a camera is not in the model's table, the device cannot be used, or a mean does not have the
+                length of the model's features.
         """
         if batch_size < 1:
             raise InputError(f"batch_size must be at least 1, but is {batch_size}")
@@ -80,7 +81,7 @@ class NetworkEmbedder:
             self._row_of(name)
 
     def embed(self, frames: Sequence[Frame], xyxy: Sequence[FloatArray]) -> list[EmbeddedCrops]:
-        """Embed the boxes `xyxy[i]` (N_i, 4), in pixels of `frames[i]`; one result per frame, same order.
+        """Embed the boxes `xyxy[i]` (N_i, 4), in pixels of `frames[i]`; return one result per frame, in order.
 
         Raises:
             ValueError: a frame with boxes has no image.
@@ -114,11 +115,11 @@ class NetworkEmbedder:
         return results
 
     def embed_images(self, images: Sequence[NDArray[np.uint8]], camera_id: str = "") -> EmbeddedCrops:
-        """Embed pictures that each show one person, without a frame around them.
+        """Embed pictures that are already cut to one person each.
 
         Args:
             images: N pictures (H_i, W_i, 3) uint8, BGR, of any sizes.
-            camera_id: of the camera that took them, as `camera_rows` and `camera_means` name it; '' for an unknown one.
+            camera_id: camera that took them, as in `camera_rows` and `camera_means`; '' if unknown.
         """
         frames = [
             Frame(camera_id, number, 0.0, (image.shape[1], image.shape[0]), image)
@@ -132,7 +133,7 @@ class NetworkEmbedder:
         )
 
     def _features(self, crops: Tensor, cameras: list[str]) -> FloatArray:
-        """L2-normalised features (K, D) of crops (K, 3, H, W) uint8 RGB; `cameras[i]` is that of crop i."""
+        """Return embeddings (K, D) of crops (K, 3, H, W) uint8 RGB; `cameras[i]` is the camera of crop i."""
         rows = np.array([self._row_of(camera) for camera in cameras], np.int64)
         parts = []
         for start in range(0, len(crops), self._batch_size):
@@ -148,7 +149,7 @@ class NetworkEmbedder:
         return self._centred(embeddings, cameras)
 
     def _centred(self, embeddings: FloatArray, cameras: list[str]) -> FloatArray:
-        """Embeddings (K, D) without the mean of their camera, where it has one, at length 1 again."""
+        """Subtract from embeddings (K, D) the mean of their camera, if it has one, and scale them to length 1."""
         if self._means.keys().isdisjoint(cameras):
             return embeddings
         none = np.zeros(self.dim, np.float32)
@@ -157,7 +158,7 @@ class NetworkEmbedder:
         return np.where(moved[:, None], centred(embeddings, means), embeddings)
 
     def _row_of(self, camera_id: str) -> int:
-        """Row of the model's camera table, or UNKNOWN, which is noted when the model has a table."""
+        """Return the row of the model's camera table, or UNKNOWN; record UNKNOWN when the model has a table."""
         row = self._rows.get(camera_id, UNKNOWN)
         if row == UNKNOWN and self._header.cameras:
             self.unknown_cameras[camera_id] = (
@@ -173,7 +174,7 @@ def _mean(name: str, mean: FloatArray, dim: int) -> FloatArray:
 
 
 def _row(name: str, camera: str | int | None, header: ModelHeader) -> int:
-    """The row of the model's camera table that `camera` means."""
+    """Return the row of the model's camera table that `camera` names."""
     count = header.cameras
     if camera is None:
         return UNKNOWN

@@ -1,4 +1,4 @@
-"""Any file that can be an embedder, by its path: checkpoints, exports of them, and networks of others."""
+"""Opens any file that can be an embedder by its path: checkpoints, exports of them, and third-party networks."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from reid.model_header import ModelHeader
 
 
 def load_embedding_model(path: Path, network_input: NetworkInput | None) -> EmbeddingModel:
-    """A checkpoint of this project, an export of one, or a network of others.
+    """Load a checkpoint of this project, an export of one, or a third-party network.
 
     Args:
-        network_input: what the pixels of a network of others are; None for the project's own.
+        network_input: the pixel format that a third-party network takes; None for the project's own files.
 
     Raises:
-        InputError: the file is missing or none of these, or `network_input` is missing or does not belong to it.
+        InputError: the file is missing or none of these, or `network_input` is missing or does not apply to it.
     """
     file = network_file(path)
     stated = _stated_input(file, network_input)
@@ -40,8 +40,8 @@ def load_embedding_model(path: Path, network_input: NetworkInput | None) -> Embe
 
 
 def embedding_hash(path: Path, network_input: NetworkInput | None) -> str:
-    """Hash of what a model computes, whatever its calibration; no network is built. Errors as of
-    `load_embedding_model`."""
+    """Return the hash of what a model computes, independent of its calibration, without building the network. Raises
+    the errors of `load_embedding_model`."""
     file = network_file(path)
     stated = _stated_input(file, network_input)
     if stated is not None:
@@ -50,8 +50,8 @@ def embedding_hash(path: Path, network_input: NetworkInput | None) -> str:
 
 
 def embedding_card(path: Path, network_input: NetworkInput | None) -> Mapping[str, Any]:
-    """What is known of a model: data, training, calibration. Errors as of `load_embedding_model`, and when the card
-    beside a network is of another one."""
+    """Return the card of a model: data, training, calibration. Raises the errors of `load_embedding_model`, and
+    InputError when the card beside a network belongs to another network."""
     file = network_file(path)
     stated = _stated_input(file, network_input)
     if stated is not None:
@@ -60,28 +60,29 @@ def embedding_card(path: Path, network_input: NetworkInput | None) -> Mapping[st
 
 
 def header_of(model: EmbeddingModel) -> ModelHeader:
-    """How to feed a model, and what its features can be compared with."""
+    """Return how to feed a model, and what its features can be compared with."""
     return ModelHeader.of(model) if isinstance(model, LoadedModel) else model.header
 
 
 def resize_of(model: EmbeddingModel) -> Resize:
-    """How the crops of a model are resized."""
+    """Return the function that resizes crops for a model."""
     return resize_opencv if isinstance(model, ForeignNetwork) else resize_antialiased
 
 
 def _stated_input(file: Path, network_input: NetworkInput | None) -> NetworkInput | None:
-    """The input of a network of others, which must be stated; None for the project's own files, which say it."""
+    """Return the input of a third-party network, which must be stated; None for the project's own files, which
+    describe their input themselves."""
     if is_foreign(file):
         if network_input is None:
             presets = ", ".join(INPUT_PRESETS)
             raise InputError(
                 f"{file} does not say what its input holds: set embedder.input (--input) to one of {presets}, or to "
-                "{channels: rgb, scale: 255, mean: [0, 0, 0], std: [1, 1, 1]} as it was trained with"
+                "the values of its training, such as {channels: rgb, scale: 255, mean: [0, 0, 0], std: [1, 1, 1]}"
             )
         return network_input
     if network_input is not None and (is_export(file) or file.suffix == ".safetensors"):
         raise InputError(
-            f"embedder.input (--input) is for networks of others ({', '.join(SUFFIXES)}), but {file} says itself what "
-            "its input holds: leave it out"
+            f"embedder.input (--input) is for third-party networks ({', '.join(SUFFIXES)}), but {file} says itself "
+            "what its input holds: leave it out"
         )
     return None

@@ -1,7 +1,7 @@
-"""Re-identification networks of others: ONNX or OpenVINO files that say nothing of how to feed them.
+"""Third-party re-identification networks: ONNX or OpenVINO files that do not say how to feed them.
 
-The configuration states their input. What else is known of one, the calibration of its match limits, lies in a card
-beside it: NETWORK.calibration.json.
+The configuration states their input. The calibration of the match limits of a network is stored in a card beside it:
+NETWORK.calibration.json.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from reid.site.site import Site
 SUFFIXES = (".onnx", ".xml")
 CARD_VERSION = 1
 
-#: How the crops of all of them are resized, `reid.crops.resize_opencv`; part of what their features depend on.
+#: How crops are resized for all of them (`reid.crops.resize_opencv`); the features depend on it.
 RESIZE = "cv2.INTER_LINEAR"
 
-# Where exporters put the weights of an ONNX file that is too large for one: torch's, and Hugging Face's.
+# Suffixes of the file that holds the weights of an ONNX network too large for one file: torch's, Hugging Face's.
 _EXTERNAL_DATA = (".data", "_data")
 
 
@@ -36,8 +36,9 @@ class ForeignNetwork:
 
     Attributes:
         path: .onnx, or .xml with its .bin.
-        input: what its pixels are.
-        header: as of the project's own networks; it has no cameras, and no card, see `read_network_card`.
+        input: the pixel format that it takes.
+        header: as for the project's own networks, but without cameras and without a card (see
+            `read_network_card`).
     """
 
     path: Path
@@ -46,15 +47,15 @@ class ForeignNetwork:
 
 
 def is_foreign(path: Path) -> bool:
-    """Whether a file looks like a network of others: not one that `reid.export` wrote, which carries its header."""
+    """Return whether a file looks like a third-party network: a network without the header that `reid.export` adds."""
     return path.suffix in SUFFIXES and path.is_file() and HEADER_KEY.encode() not in path.read_bytes()
 
 
 def load_foreign(path: Path, network_input: NetworkInput) -> ForeignNetwork:
-    """Look into a network of others.
+    """Inspect a third-party network.
 
     Raises:
-        InputError: OpenVINO is not installed, or the file is missing or no network of crops.
+        InputError: OpenVINO is not installed, or the file is missing or is not a network that takes crops.
     """
     model_hash = foreign_hash(path, network_input)
     network = opened(path, network_input)
@@ -71,7 +72,7 @@ def load_foreign(path: Path, network_input: NetworkInput) -> ForeignNetwork:
 
 
 def opened(path: Path, network_input: NetworkInput) -> Any:
-    """The `openvino.Model` of a network, for one crop at a time; errors as of `load_foreign`."""
+    """Open a network as an `openvino.Model` for one crop at a time; raises the errors of `load_foreign`."""
     network = read_network(import_openvino(path).Core(), path)
     for kind, ports in (("inputs", network.inputs), ("outputs", network.outputs)):
         if len(ports) != 1:
@@ -90,7 +91,7 @@ def opened(path: Path, network_input: NetworkInput) -> Any:
     stated = network_input.size_hw
     if stated is None and (taken[2].is_dynamic or taken[3].is_dynamic):
         raise InputError(
-            f"{path} takes crops of any size {_text(taken)}: state the one it was trained with, as "
+            f"{path} takes crops of any size {_text(taken)}: state the size it was trained with, such as "
             f"{{channels: {network_input.channels}, scale: {network_input.scale}, mean: {network_input.mean}, "
             f"std: {network_input.std}, size_hw: [256, 128]}}"
         )
@@ -115,7 +116,7 @@ def opened(path: Path, network_input: NetworkInput) -> Any:
 
 
 def foreign_hash(path: Path, network_input: NetworkInput) -> str:
-    """16 hex digits of all that the features depend on: the network's files and how crops become its input.
+    """Return 16 hex digits for all that the features depend on: the network's files and how its input is made.
 
     Raises:
         InputError: a file is missing.
@@ -128,7 +129,7 @@ def foreign_hash(path: Path, network_input: NetworkInput) -> str:
 
 
 def with_means(network: ForeignNetwork, site: Site) -> ForeignNetwork:
-    """The network whose features are to be taken without the means of a site's cameras.
+    """Return the network for use with centring: with the hash of its embeddings minus the camera means of a site.
 
     Raises:
         InputError: the site was learned for another network, or has no means.
@@ -140,46 +141,49 @@ def with_means(network: ForeignNetwork, site: Site) -> ForeignNetwork:
             f"{header.model_hash}: adapt again with this network, or use no site file"
         )
     if site.means is None or site.means.shape[1] != header.feature_dim:
-        raise InputError(f"the site file has no means of features ({header.feature_dim},), as {network.path} has")
+        raise InputError(
+            f"the site file has no camera means of shape ({header.feature_dim},), the shape of the features of "
+            f"{network.path}"
+        )
     return replace(network, header=replace(header, model_hash=site.embedding_hash))
 
 
 def card_path(path: Path) -> Path:
-    """Where the card of a network of others lies."""
+    """Return the path of the card of a third-party network."""
     return path.with_name(f"{path.name}.calibration.json")
 
 
 def read_network_card(path: Path, network_input: NetworkInput) -> Mapping[str, Any]:
-    """What is known of a network, as of the cards of checkpoints; empty without a file.
+    """Return the card of a network, in the form of the cards of checkpoints; empty without a file.
 
     Raises:
-        InputError: the file is damaged, of another version, or about another network or input.
+        InputError: the file is damaged, of another version, or belongs to another network or input.
     """
     file = card_path(path)
     if not file.is_file():
         return {}
-    again = f"write it anew: {calibrate_command(path, network_input)}"
+    again = f"write it again: {calibrate_command(path, network_input)}"
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
         version, model_hash, card = content["version"], content["model_hash"], dict(content["card"])
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{file} is no readable calibration ({error}); {again}") from error
+        raise InputError(f"{file} is not a readable calibration ({error}); {again}") from error
     if version != CARD_VERSION:
         raise InputError(f"{file} has version {version}, but this program reads {CARD_VERSION}; {again}")
     expected = foreign_hash(path, network_input)
     if model_hash != expected:
         raise InputError(
-            f"{file} is of the network {model_hash}, but {path.name} with the input {network_input.name} is "
+            f"{file} belongs to the network {model_hash}, but {path.name} with the input {network_input.name} is "
             f"{expected}; {again}"
         )
     return card
 
 
 def write_network_card(path: Path, network_input: NetworkInput, card: Mapping[str, Any]) -> Path:
-    """Write the card of a network beside it, at once; returns where.
+    """Write the card of a network beside it atomically; return the path of the card.
 
     Raises:
-        RunError: it cannot be written.
+        RunError: the card cannot be written.
     """
     file = card_path(path)
     content = {
@@ -197,7 +201,7 @@ def write_network_card(path: Path, network_input: NetworkInput, card: Mapping[st
 
 
 def calibrate_command(path: Path, network_input: NetworkInput | None) -> str:
-    """What to type to measure the limits of a network; without an input, of one of this project's."""
+    """Return the command that measures the match limits of a network; no input for the project's own networks."""
     command = f"mtmc reid calibrate --data CROPS --checkpoint {path}"
     if network_input is None:
         return command
@@ -206,7 +210,7 @@ def calibrate_command(path: Path, network_input: NetworkInput | None) -> str:
 
 
 def _files(path: Path) -> list[Path]:
-    """The network and its weights."""
+    """Return the files of the network and of its weights."""
     if not path.is_file():
         raise InputError(f"there is no weights file {path}")
     if path.suffix == ".onnx":
@@ -219,12 +223,12 @@ def _files(path: Path) -> list[Path]:
 
 
 def _can_be(dimension: Any, length: int) -> bool:
-    """Whether an OpenVINO dimension allows a length."""
+    """Return whether an OpenVINO dimension allows a length."""
     return bool(dimension.is_dynamic or dimension.get_length() == length)
 
 
 def _text(shape: Any) -> str:
-    """An OpenVINO shape as Python writes one; N where any length will do."""
+    """Format an OpenVINO shape as Python writes shapes, with N for a dynamic length."""
     if shape.rank.is_dynamic:
         return "anything"
     return f"({', '.join('N' if item.is_dynamic else str(item.get_length()) for item in shape)})"

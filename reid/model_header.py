@@ -1,4 +1,4 @@
-"""What must be known to use a TransReID, apart from its weights; exported networks carry it in their metadata."""
+"""The header of a network: what is needed to use it, apart from its weights. Exports carry it in their metadata."""
 
 from __future__ import annotations
 
@@ -22,18 +22,19 @@ class ModelHeader:
     """How to feed a network, and what its features can be compared with.
 
     Attributes:
-        model_hash: of the weights that it computes.
+        model_hash: hash of the weights.
         image_size: (height, width) of the crops in pixels.
         feature_dim: D, the length of a feature.
-        input_mean, input_std: per RGB channel, of pixels in [0, 1].
-        cameras: rows of its camera table; 0 without one, it then has no input of that name.
-        camera_names: of those rows, in order; may be empty.
-        views: rows of its table of viewpoints; at most 1 without one, it then has no input of that name.
-        view_names: of those rows, in order; may be empty.
-        unknown_row: whether a camera that is not known (-1) has a trained row; else it gets the mean of all.
-        precision: of its numbers.
-        calibration_hash: of the crops that an int8 network was calibrated with; empty for others.
-        card: what the checkpoint says of its data, training, results and match thresholds.
+        input_mean, input_std: per RGB channel, for pixels in [0, 1].
+        cameras: number of rows of the camera table; 0 without a table, and then there is no input of that name.
+        camera_names: names of those rows, in order; may be empty.
+        views: number of rows of the viewpoint table; at most 1 without a table, and then there is no input of that
+            name.
+        view_names: names of those rows, in order; may be empty.
+        unknown_row: whether an unknown camera (-1) has a trained row; otherwise it gets the mean of all rows.
+        precision: number format of the network.
+        calibration_hash: hash of the crops that an int8 network was calibrated with; empty for other precisions.
+        card: data, training, results and match limits, as the checkpoint states them.
     """
 
     model_hash: str
@@ -52,7 +53,7 @@ class ModelHeader:
 
     @classmethod
     def of(cls, loaded: LoadedModel) -> ModelHeader:
-        """The header of a model in memory."""
+        """Return the header of a model in memory."""
         config = loaded.model.config
         return cls(
             model_hash=loaded.model_hash,
@@ -70,27 +71,28 @@ class ModelHeader:
 
     @property
     def embedding_hash(self) -> str:
-        """Features of one hash can be compared: those of 16 and 32 bit can, those of int8 only with each other."""
+        """Hash of the embeddings: embeddings with the same hash can be compared. 16 and 32 bit share one; int8 has its
+        own."""
         return f"{self.model_hash}-int8-{self.calibration_hash}" if self.precision == "int8" else self.model_hash
 
     @property
     def index_inputs(self) -> tuple[str, ...]:
-        """Names of the inputs after `images`: cameras and views, those of the two that the network has."""
+        """Names of the inputs after `images`: cameras, views, both or neither, as the network has them."""
         return tuple(name for name, there in (("cameras", self.cameras > 0), ("views", self.views > 1)) if there)
 
     def to_json(self) -> str:
-        """As text, for the metadata of a file."""
+        """Return the header as text for the metadata of a file."""
         return json.dumps({"version": FORMAT_VERSION, **asdict(self), "card": dict(self.card)})
 
     @classmethod
     def from_json(cls, text: str, where: str) -> ModelHeader:
-        """What `to_json` wrote.
+        """Read what `to_json` wrote.
 
         Args:
-            where: the file, for the message of an error.
+            where: the file, for error messages.
 
         Raises:
-            InputError: it is damaged or of another version.
+            InputError: the text is damaged or of another version.
         """
         try:
             fields = json.loads(text)

@@ -1,4 +1,4 @@
-"""Writing safetensors files, always whole."""
+"""Atomic writing of safetensors files."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from pipeline.files.whole_files import SHARED_MODE, write_whole
 
 
 def write_safetensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
-    """Write to `path`, at once: a reader finds the old file or the whole new one.
+    """Write to `path` atomically: a reader sees either the old file or the complete new one.
 
     Raises:
-        RunError: it cannot be written; what was there stays.
+        RunError: the file cannot be written; an old file stays.
     """
     try:
-        # not `save_file`, whose files nobody but their owner can read
+        # not `save_file`: only the owner can read the files it writes
         write_whole(path, save(dict(tensors), metadata=dict(metadata)), mode=SHARED_MODE)
     except (OSError, SafetensorError) as error:
         raise RunError(f"{path} cannot be written: {error}") from error

@@ -1,4 +1,4 @@
-"""How many crops a second a model embeds, by batch and precision."""
+"""Crops per second that a model embeds, by batch size and precision."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from reid.export.to_tensorrt import write_tensorrt
 
 @dataclass(frozen=True)
 class Throughput:
-    """Of one way to compute a model.
+    """Throughput of one way to compute a model.
 
     Attributes:
         computed_by: library, precision and processor.
-        crops_per_s: by batch size, medians over repetitions; crops are on the host before, features after.
+        crops_per_s: by batch size; medians over repetitions. Includes copying crops from and features to the host.
     """
 
     computed_by: str
@@ -34,7 +34,7 @@ class Throughput:
 def measure_throughput(
     backend: Backend, size_hw: tuple[int, int], batches: Sequence[int], *, repetitions: int = 10
 ) -> Throughput:
-    """Embed random crops (batch, 3, height, width)."""
+    """Measure the throughput of `backend` with random crops (batch, 3, height, width)."""
     rng = np.random.default_rng(0)
     rates = {}
     for batch in batches:
@@ -53,19 +53,19 @@ def measure_throughput(
 def throughputs(
     loaded: LoadedModel, device: torch.device, batches: Sequence[int], folder: Path
 ) -> tuple[list[Throughput], list[str]]:
-    """All ways that a device has: torch in 32 bit, on a GPU in 16 bit, and TensorRT.
+    """Measure everything that a device supports: torch in 32 bit, and on a GPU torch in 16 bit and TensorRT.
 
     Args:
-        folder: where an engine is built.
+        folder: where the TensorRT engine is built.
 
     Returns:
-        What was measured, and a sentence for each way that was left out.
+        The measurements, and a sentence for each option that was left out.
     """
     size_hw = loaded.model.config.image_size
     found, left_out = [], []
     for half in (False, True):
         if half and device.type != "cuda":
-            left_out.append(f"half precision in torch: {device} is no GPU")
+            left_out.append(f"half precision in torch: {device} is not a GPU")
             continue
         backend = build_backend(loaded, device=str(device), runtime="torch", half=half)
         found.append(measure_throughput(backend, size_hw, batches))

@@ -1,1 +1,1 @@
-"""Rendered crops of people who do not exist, to train re-identification on; `collection.write_crops` makes a set."""
+"""Rendered crops of people who do not exist, for training re-identification; `collection.write_crops` writes a set."""

@@ -1,7 +1,7 @@
 """Rigged avatars: unpacked once from their GLB files, then read from a cache.
 
-The files of the VALID library are compressed with EXT_meshopt_compression, which the Node script in `decode_glb`
-undoes.
+The files of the VALID library are compressed with EXT_meshopt_compression; the Node script in `decode_glb`
+decompresses them.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ from pipeline.core.errors import InputError
 
 TEXTURE_PX, WIG_TEXTURE_PX = 512, 256
 LAYER = ("position", "normal", "uv", "triangles", "weights")
-SKIPPED_MESHES = ("Teeth", "gland")  # inside of the head
+SKIPPED_MESHES = ("Teeth", "gland")  # inside the head
 CACHE_VERSION = 4
-FILES_A_CALL = 24  # the script's memory grows with the files
+FILES_A_CALL = 24  # the memory of the script grows with the number of files
 
 
 @dataclass(frozen=True, eq=False)
 class Wig:
-    """Hair as a mesh, in the same pose as its avatar; arrays as in `Avatar`."""
+    """Hair as a mesh, in the pose of its avatar; arrays as in `Avatar`."""
 
     position: Floats
     normal: Floats
@@ -50,17 +50,17 @@ class Avatar:
     """A person in a T-pose: y up, facing +z, the left arm along +x; metres.
 
     Attributes:
-        name: of the file, such as "White_M_1_Busi".
+        name: file name without suffix, such as "White_M_1_Busi".
         position, normal: (V, 3) float32.
         uv: (V, 2) float32 in 0..1.
         triangles: (T, 3) int32.
-        weights: (V, J) float32, sums to 1; J as in JOINTS.
-        joints: (J, 3) float32, where each joint turns.
+        weights: (V, J) float32, rows sum to 1; J as in JOINTS.
+        joints: (J, 3) float32, positions of the joints.
         texture: (S, S, 3) uint8 RGB; row 0 is v = 0.
-        texel_position: (S, S, 3) float32, the place of the surface in the T-pose that a texel colours.
+        texel_position: (S, S, 3) float32, the position in the T-pose of the surface that a texel colours.
         texel_joint: (S, S) uint8, the joint that moves it most.
         texel_part: (S, S) uint8, a `Part`.
-        wig: hair that is a mesh of its own; None where hair is painted on the head.
+        wig: hair that is a separate mesh; None if the hair is painted on the head.
     """
 
     name: str
@@ -78,18 +78,18 @@ class Avatar:
 
     @property
     def is_woman(self) -> bool:
-        """From the library's file names; unknown files are men."""
+        """Whether the file name marks a woman, as in the VALID library; unknown files count as men."""
         return "_F_" in self.name
 
 
 def prepare_avatars(folder: Path, cache: Path) -> list[Path]:
-    """Unpack the GLB files below `folder` into `cache`, those that are not there yet.
+    """Unpack the GLB files below `folder` into `cache`, except those that it already has.
 
     Returns:
         Files for `load_avatar`, sorted by name.
 
     Raises:
-        InputError: no GLB file, or Node, its packages or OpenGL are missing.
+        InputError: there is no GLB file, or Node, its packages or OpenGL are missing.
     """
     files = sorted(folder.rglob("*.glb"), key=lambda file: file.stem)
     if not files:
@@ -130,12 +130,12 @@ def load_avatar(file: Path) -> Avatar:
 
 
 def _widened(arrays: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-    """float16, as in files, to float32."""
+    """Convert the float16 arrays of a file to float32."""
     return {n: a.astype(np.float32) if a.dtype == np.float16 else a for n, a in arrays.items()}
 
 
 def _decode(files: list[Path], output: Path, cache: Path) -> None:
-    """Run the Node script; its packages are installed into the cache, the source tree stays clean."""
+    """Run the Node script; its packages are installed in the cache, not in the source tree."""
     node, npm = shutil.which("node"), shutil.which("npm")
     if node is None or npm is None:
         raise InputError("node and npm, which unpack the GLB files, are missing: install Node.js 20 or newer")
@@ -155,7 +155,7 @@ def _run(command: list[str], environment: dict[str, str]) -> None:
 
 
 def _packed(raw: Path, rasteriser: Rasteriser) -> dict[str, NDArray[Any]]:
-    """What the cache keeps of NAME.json and NAME.bin."""
+    """Return the arrays that the cache stores, from NAME.json and NAME.bin."""
     header = json.loads(raw.with_suffix(".json").read_text())
     data, arrays, offset = raw.with_suffix(".bin").read_bytes(), {}, 0
     for entry in header["arrays"]:
@@ -186,7 +186,7 @@ def _packed(raw: Path, rasteriser: Rasteriser) -> dict[str, NDArray[Any]]:
     place, used = rasteriser.values_over_uv(Mesh(position, position, uv, corners, position), TEXTURE_PX)
     numbers = np.repeat(joint[:, None], 3, axis=1)
     which, _ = rasteriser.values_over_uv(Mesh(position, numbers, uv, corners, position), TEXTURE_PX)
-    # texels at the rim of an island are blended in from outside: continue the island there
+    # texels at the border of an island are blended with texels outside: extend the island
     rows, columns = distance_transform_edt(~used, return_distances=False, return_indices=True)
     place = place[rows, columns]
     texel_joint = np.rint(which[rows, columns, 0]).astype(np.uint8)
@@ -216,7 +216,7 @@ def _bound(
     worlds: dict[str, NDArray[np.float64]],
     parents: dict[str, str | None],
 ) -> _BoundMesh:
-    """Place a mesh by its skin's bind matrices, and keep the joints that matter."""
+    """Place a mesh by the bind matrices of its skin, and move its weights to the joints in JOINTS."""
     joints = arrays[f"{number}/joints"].astype(int)
     share = arrays[f"{number}/weights"] / arrays[f"{number}/weights"].sum(axis=1, keepdims=True)
     binds = arrays[f"{number}/inverse_bind"].transpose(0, 2, 1).astype(np.float64)
@@ -236,7 +236,7 @@ def _bound(
 
 
 def _layer(meshes: list[_BoundMesh], floor: float) -> dict[str, NDArray[Any]]:
-    """Arrays of meshes with one texture, joined, standing on y = 0."""
+    """Join the arrays of meshes with a common texture; the result stands on y = 0."""
     starts = np.cumsum([0] + [len(mesh.position) for mesh in meshes[:-1]])
     position = np.concatenate([mesh.position for mesh in meshes]) - np.array([0, floor, 0], np.float32)
     triangles = np.concatenate([m.triangles + s for m, s in zip(meshes, starts, strict=True)]).astype(np.int32)
@@ -252,12 +252,12 @@ def _layer(meshes: list[_BoundMesh], floor: float) -> dict[str, NDArray[Any]]:
 def _texture(data: NDArray[np.uint8], size_px: int) -> NDArray[np.uint8]:
     image = cv2.imdecode(np.frombuffer(data.tobytes(), np.uint8), cv2.IMREAD_COLOR_RGB)
     if image is None:
-        raise InputError("a texture is no picture that OpenCV reads: clone the avatars again")
+        raise InputError("OpenCV cannot read a texture: clone the avatars again")
     return np.asarray(cv2.resize(image, (size_px, size_px), interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def smooth_normals(position: Floats, triangles: NDArray[np.int32]) -> Floats:
-    """Unit normals (V, 3) of vertices; those at one place, on both sides of a texture's seam, share theirs."""
+    """Return unit normals (V, 3) of vertices; vertices at one position, on both sides of a texture seam, share one."""
     _, welded = np.unique(np.round(position * 1e5).astype(np.int64), axis=0, return_inverse=True)
     a, b, c = (position[triangles[:, i]] for i in range(3))
     of_triangle = np.cross(b - a, c - a)
@@ -270,7 +270,7 @@ def smooth_normals(position: Floats, triangles: NDArray[np.int32]) -> Floats:
 
 
 def _kept_joint(name: str, parents: dict[str, str | None]) -> str:
-    """The nearest of JOINTS that is `name` or above it."""
+    """Return `name`, or its nearest ancestor that is in JOINTS."""
     above: str | None = name
     while above is not None and above not in JOINTS:
         above = parents.get(above)

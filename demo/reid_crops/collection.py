@@ -25,7 +25,7 @@ from pipeline.core.errors import InputError
 CARD = "cards.json"
 CAMERAS_A_PERSON = (2, 6)
 CROP_QUALITY = 92
-CHUNK = 4  # people a worker takes at once
+CHUNK = 4  # people per task of a worker
 LICENCE = (
     "Bodies: VALID avatars (github.com/c-frame/valid-avatars-glb), MIT License, Copyright (c) 2022 Tiffany Do. "
     "Panoramas, where a folder was given: the studio lights of Blender (PyPI bpy), CC0. Nobody in the pictures exists."
@@ -34,15 +34,15 @@ LICENCE = (
 
 @dataclass(frozen=True)
 class CropSettings:
-    """What a set is made of.
+    """The settings of a set of crops.
 
     Attributes:
         avatars: folder of GLB files.
         cache: folder for the unpacked avatars.
         panoramas: folder of panoramas, or None.
-        people, crops_per_person: how many of each.
-        seed: the same one gives the same set, with any number of workers.
-        workers: processes.
+        people, crops_per_person: numbers of people and of crops for each.
+        seed: the same seed gives the same set, with any number of workers.
+        workers: number of processes.
     """
 
     avatars: Path
@@ -62,13 +62,13 @@ class CropSettings:
         if self.crops_per_person < CAMERAS_A_PERSON[0]:
             raise InputError(
                 f"crops per person is {self.crops_per_person}: give {CAMERAS_A_PERSON[0]} or more, "
-                "since everybody is seen by two cameras or more"
+                "because at least two cameras see each person"
             )
 
 
 @dataclass(frozen=True)
 class Written:
-    """What a call wrote: crops, and processor seconds that the workers drew for."""
+    """Result of a call: number of crops, and processor time of the workers in seconds."""
 
     crops: int
     cpu_s: float
@@ -80,7 +80,7 @@ def write_crops(settings: CropSettings, output: Path, command: str) -> Written:
     Args:
         settings: what to render.
         output: folder for the crops and CARD; must not hold crops.
-        command: what the card says it was made with.
+        command: command line to record in the card.
 
     Raises:
         InputError: a package or program is missing, a folder has no avatars, or `output` holds crops.
@@ -88,7 +88,7 @@ def write_crops(settings: CropSettings, output: Path, command: str) -> Written:
     if output.is_dir() and any(output.glob("*.jpg")):
         raise InputError(f"{output} holds crops already: give another folder or remove them")
     output.mkdir(parents=True, exist_ok=True)
-    # OpenGL is for processes of its own: its context survives no fork, and after PyTorch's libraries Mesa's crash
+    # OpenGL gets its own processes: its context does not survive a fork, and Mesa crashes after PyTorch's libraries
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, mp_context=spawn) as pool:
         avatars = pool.submit(prepare_avatars, settings.avatars, settings.cache).result()
@@ -119,7 +119,7 @@ def write_crops(settings: CropSettings, output: Path, command: str) -> Written:
 
 
 def draw_sheet(folder: Path, people: int = 12) -> NDArray[np.uint8]:
-    """A picture of a set, (256, 64 * people, 3) uint8 BGR: a column a person, seen by two cameras.
+    """Return a picture of a set, (256, 64 * people, 3) uint8 BGR: one column per person, with crops of two cameras.
 
     Raises:
         InputError: the folder holds no crops.
@@ -140,7 +140,8 @@ def draw_sheet(folder: Path, people: int = 12) -> NDArray[np.uint8]:
 
 
 def draw_visits(seed: int, person: int, crops: int, cameras: list[SurveillanceCamera]) -> list[Visit]:
-    """Which cameras see a person how often: two to six cameras, mostly of one or two places."""
+    """Draw the cameras that see a person, and the number of crops of each: two to six cameras, mostly of one or two
+    places."""
     rng = np.random.default_rng([seed, 0xB1, person])
     low, high = CAMERAS_A_PERSON
     count = min(int(rng.integers(low, high + 1)), crops)
@@ -151,7 +152,7 @@ def draw_visits(seed: int, person: int, crops: int, cameras: list[SurveillanceCa
         for place in order
         for number in rng.permutation([i for i, camera in enumerate(cameras) if camera.place == place])
     ]
-    if rng.random() < 0.5:  # one camera of each of several places
+    if rng.random() < 0.5:  # one camera in each of several places
         near = [int(rng.choice([i for i, c in enumerate(cameras) if c.place == place])) for place in order]
     seen_by = near[:count]
     each = np.full(count, crops // count) + (np.arange(count) < crops % count)
@@ -164,7 +165,7 @@ def draw_visits(seed: int, person: int, crops: int, cameras: list[SurveillanceCa
 def named_crops(
     studio: Studio, settings: CropSettings, person: int, cameras: list[SurveillanceCamera]
 ) -> Iterator[tuple[str, NDArray[np.uint8]]]:
-    """File names and crops (256, 128, 3) uint8 BGR of one person."""
+    """Yield file names and crops (256, 128, 3) uint8 BGR of one person."""
     visits = draw_visits(settings.seed, person, settings.crops_per_person, cameras)
     number = 0
     for visit, crops in zip(visits, studio.crops(visits), strict=True):
@@ -176,7 +177,7 @@ def named_crops(
 def open_studio(
     settings: CropSettings, avatars: list[Path], panoramas: list[NDArray[np.uint8]], rasteriser: Rasteriser
 ) -> Studio:
-    """A studio for the settings; `avatars` are files of the cache, `panoramas` pictures (H, 2 H, 3) uint8 RGB."""
+    """Build the studio of the settings; `avatars` are files of the cache, `panoramas` are (H, 2 H, 3) uint8 RGB."""
     places, cameras = draw_places(settings.seed)
     wardrobe = read_wardrobe(avatars)
     return Studio(
@@ -192,7 +193,7 @@ def open_studio(
 
 
 def read_wardrobe(avatars: list[Path]) -> Wardrobe:
-    """What the files of the cache offer."""
+    """Read which bodies and hair meshes the files of the cache have."""
     has_wig = []
     for file in avatars:
         with np.load(file) as arrays:
@@ -202,7 +203,7 @@ def read_wardrobe(avatars: list[Path]) -> Wardrobe:
 
 @dataclass
 class _Worker:
-    """What a process keeps between calls."""
+    """State of a process between calls."""
 
     settings: CropSettings
     output: Path
@@ -210,7 +211,7 @@ class _Worker:
     cameras: list[SurveillanceCamera] = field(default_factory=list)
 
 
-_worker: list[_Worker] = []  # one, in each process of the pool
+_worker: list[_Worker] = []  # one element, in each process of the pool
 
 
 def _start_worker(

@@ -1,4 +1,4 @@
-"""Colours that people wear, as often as they wear them; sRGB 0..255."""
+"""Colours of clothes with their frequencies; sRGB 0..255."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ ANY: tuple[Shade, ...] = ((1.0, (0, 360), (0.3, 0.9), (0.3, 0.9)),)
 
 
 def draw_colour(rng: np.random.Generator, shades: tuple[Shade, ...]) -> Rgb:
-    """A colour of these shades, each as often as its share says."""
+    """Draw a colour from these shades, by their shares."""
     shares = np.array([shade[0] for shade in shades])
     _, hue, saturation, value = shades[int(rng.choice(len(shades), p=shares / shares.sum()))]
     hsv = (rng.uniform(*hue) / 360 % 1, rng.uniform(*saturation), rng.uniform(*value))
@@ -81,7 +81,7 @@ def draw_colour(rng: np.random.Generator, shades: tuple[Shade, ...]) -> Rgb:
 
 
 def nearby(rng: np.random.Generator, colour: Rgb, distance: float) -> Rgb:
-    """The same colour a little lighter or darker and warmer or colder; `distance` in sRGB steps of 0..255."""
+    """Draw a colour slightly lighter or darker and warmer or colder; `distance` in sRGB steps of 0..255."""
     sign = 1 if sum(colour) < 240 or (sum(colour) < 560 and rng.random() < 0.5) else -1
     changed = np.array(colour) + sign * distance + rng.normal(0, distance * 0.25, 3)
     red, green, blue = (int(v) for v in np.clip(changed, 6, 250))
@@ -89,5 +89,5 @@ def nearby(rng: np.random.Generator, colour: Rgb, distance: float) -> Rgb:
 
 
 def linear(colour: Rgb) -> Floats:
-    """Linear RGB 0..1, (3,) float32."""
+    """Convert to linear RGB 0..1, (3,) float32."""
     return np.asarray((np.array(colour, np.float32) / 255) ** np.float32(2.2), np.float32)

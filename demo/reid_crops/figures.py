@@ -1,4 +1,4 @@
-"""A person's body in three dimensions, with what the person wears and carries, in any pose."""
+"""Three-dimensional bodies of people with clothes and bags, in any pose."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ TRUNK = ("Hips", "Spine", "Spine1", "Spine2")
 
 @dataclass(frozen=True, eq=False)
 class Layer:
-    """A mesh in the T-pose that follows the joints by weights (V, J)."""
+    """A mesh in the T-pose that follows the joints with weights (V, J)."""
 
     mesh: Mesh
     weights: Floats
@@ -33,12 +33,12 @@ class Figure:
     """One person, ready to be posed.
 
     Attributes:
-        body: with the texture `skin`.
+        body: body mesh with the texture `skin`.
         wig: hair mesh with the texture `wig_texture`, or None.
-        worn: hats, skirts, bags on the body; tinted, without a texture of their own.
+        worn: hats, skirts, bags on the body; tinted, without their own texture.
         joints: (J, 3) in the T-pose.
-        height: metres.
-        look: what was dressed.
+        height: in metres.
+        look: the look of the person.
     """
 
     body: Layer
@@ -51,7 +51,7 @@ class Figure:
     look: Look
 
     def arms(self) -> tuple[ArmPose, ArmPose] | None:
-        """What the bag asks of the arms, left and right; None leaves them free."""
+        """Return the poses of left and right arm that the bag requires, or None for free arms."""
         left = self.look.bag_side > 0
         match self.look.bag:
             case "handbag" | "tote" | "umbrella" | "suitcase":
@@ -63,7 +63,7 @@ class Figure:
 
 @dataclass(frozen=True, eq=False)
 class PosedFigure:
-    """Meshes of a figure at its place, metres; `joints` (J, 3) are its joints there."""
+    """Posed meshes of a figure at its place, in metres, and its posed `joints` (J, 3)."""
 
     body: Mesh
     wig: Mesh | None
@@ -71,18 +71,18 @@ class PosedFigure:
     joints: Floats
 
     def contacts(self) -> Floats:
-        """Places where it dims the ground: x, z and radius, (2, 3)."""
+        """Return where it darkens the ground: x, z and radius of both feet, (2, 3)."""
         feet = [self.joints[[joint(side + "Foot"), joint(side + "ToeBase")]].mean(axis=0) for side in SIDES]
         return np.array([[foot[0], foot[2], 0.16] for foot in feet], np.float32)
 
     def points(self) -> Floats:
-        """Every eighth vertex of everything, (N, 3)."""
+        """Return every eighth vertex of all meshes, (N, 3)."""
         meshes = [mesh for mesh in (self.body, self.wig, self.worn) if mesh is not None]
         return np.concatenate([mesh.position[::8] for mesh in meshes])
 
 
 def dress(look: Look, avatar: Avatar, wig: Wig | None) -> Figure:
-    """Build a person of a look from its avatar and, where the look has one, its hair mesh."""
+    """Build the figure of a look from its avatar and its hair mesh, if it has one."""
     shaped, joints = _shape(avatar, look)
     scale = look.height / float(shaped[:, 1].max())
     shaped, joints = shaped * scale, joints * scale
@@ -107,7 +107,7 @@ def dress(look: Look, avatar: Avatar, wig: Wig | None) -> Figure:
 
 
 def put(figure: Figure, pose: Pose, place: tuple[float, float], heading: float) -> PosedFigure:
-    """Pose a figure and let it stand on the ground at x, z; heading 0 faces +z, pi / 2 faces +x."""
+    """Pose a figure and place it on the ground at x, z; heading 0 faces +z, pi / 2 faces +x."""
     turns = rotations(pose)
     c, s = np.cos(heading), np.sin(heading)
     turns[0] = np.array([[c, 0, s], [0, 1, 0], [-s, 0, c]], np.float32) @ turns[0]
@@ -132,7 +132,7 @@ def put(figure: Figure, pose: Pose, place: tuple[float, float], heading: float) 
 
 
 def _shape(avatar: Avatar, look: Look) -> tuple[Floats, Floats]:
-    """Body and joints in the proportions of a look, before scaling to its height."""
+    """Return body and joints in the proportions of a look, before scaling to its height."""
     weights, joints = avatar.weights, avatar.joints.copy()
     position = avatar.position.copy()
     trunk = weights[:, [joint(name) for name in TRUNK]].sum(axis=1)
@@ -141,12 +141,12 @@ def _shape(avatar: Avatar, look: Look) -> tuple[Floats, Floats]:
     size = avatar.texel_part.shape[0]
     texel = np.clip((avatar.uv * size).astype(int), 0, size - 1)
     part = avatar.texel_part[texel[:, 1], texel[:, 0]]
-    # by height alone where garments meet, or the border would be ragged
+    # where garments meet, only the height decides; otherwise the border would be ragged
     above_hips = np.clip((position[:, 1] - joints[joint("Hips"), 1] + 0.06) / 0.1, 0, 1)
     loose = look.loose_bottom + (look.loose_top - look.loose_bottom) * np.where(trunk + legs > 0.5, above_hips, 1)
     loose = np.where((part == Part.TOP) | (part == Part.BOTTOM), loose, 0)
     slim = np.ones(len(position), np.float32)
-    if look.trousers < 1:  # trousers that are painted to skin below their hem are too wide for a leg
+    if look.trousers < 1:  # trouser legs that are painted as skin are too wide for bare legs
         hip, ankle = joints[joint("LeftUpLeg"), 1], joints[joint("LeftFoot"), 1]
         bared = (part == Part.BOTTOM) & (position[:, 1] < hip - look.trousers * (hip - ankle)) & (legs > 0.5)
         loose = np.where(bared, 0, loose)
@@ -226,7 +226,7 @@ def _hat(look: Look, position: Floats, avatar: Avatar, joints: Floats) -> list[L
 
 
 def _skirt(look: Look, position: Floats, avatar: Avatar, joints: Floats) -> list[Layer]:
-    """A skirt, or the part of a coat or dress below the waist."""
+    """Build a skirt, or the part of a coat or dress below the waist."""
     if not look.skirt:
         return []
     hips = joints[joint("Hips")]
@@ -268,7 +268,7 @@ def _skirt(look: Look, position: Floats, avatar: Avatar, joints: Floats) -> list
 
 
 def _bag(look: Look, position: Floats, joints: Floats) -> list[Layer]:
-    """What hangs on the body; what hangs from a hand is `_in_hand`."""
+    """Build a bag that hangs on the body; `_in_hand` builds those that hang from a hand."""
     tint, size, side = linear(look.bag_colour), look.bag_size, look.bag_side
     chest, hips = joints[joint("Spine2")], joints[joint("Hips")]
     torso = position[np.abs(position[:, 0]) < 0.1]
@@ -298,7 +298,7 @@ def _bag(look: Look, position: Floats, joints: Floats) -> list[Layer]:
 
 
 def _in_hand(look: Look, joints: Floats, heading: float) -> list[Mesh]:
-    """Bags that hang from a hand, at their place in the world."""
+    """Build a bag that hangs from a hand, at its position in the world."""
     hand = joints[joint(("Left" if look.bag_side > 0 else "Right") + "FingerBase")]
     tint, size = linear(look.bag_colour), look.bag_size
     x, y, z = (float(v) for v in hand)
@@ -306,7 +306,7 @@ def _in_hand(look: Look, joints: Floats, heading: float) -> list[Mesh]:
     out = np.array([np.cos(heading), 0, -np.sin(heading)]) * look.bag_side
 
     def turned(mesh: Mesh) -> Mesh:
-        """From along z to along the heading, about the hand."""
+        """Rotate about the hand, from the z axis to the heading."""
         c, s = np.cos(heading), np.sin(heading)
         matrix = np.array([[c, 0, s], [0, 1, 0], [-s, 0, c]], np.float32)
         centre = np.array([x, 0, z], np.float32)

@@ -1,4 +1,4 @@
-"""Who a rendered person is: body, hair, clothes and what the person carries; and groups of people who look alike."""
+"""Looks of rendered people: body, hair, clothes and bags; and groups of people who look alike."""
 
 from __future__ import annotations
 
@@ -45,36 +45,37 @@ HAT_SHARES: dict[Hat, float] = {
     "hood": 0.04,
     "helmet": 0.01,
 }
-LONG_HAIR_SHARE = {True: 0.66, False: 0.07}  # of women and of men: a hair mesh over the painted hair
-BALD_SHARE = {True: 0.0, False: 0.35}  # of those whose avatar has no painted hair
-ALIKE_SHARE = 0.3  # of the people have somebody who looks much like them
+LONG_HAIR_SHARE = {True: 0.66, False: 0.07}  # share of women and of men with a hair mesh over the painted hair
+BALD_SHARE = {True: 0.0, False: 0.35}  # among people whose avatar has no painted hair
+ALIKE_SHARE = 0.3  # share of people with at least one look-alike
 GROUP_SIZES = (2, 3, 4)
 
 
 @dataclass(frozen=True)
 class Look:
-    """What tells one person from others; lengths in metres, colours sRGB.
+    """The look of one person; lengths in metres, colours sRGB.
 
     Attributes:
-        avatar, wig: numbers of the body and of the one whose hair mesh is worn; None is the painted hair.
-        height: of the body in shoes.
-        legs: scales leg length against the trunk.
-        girth, belly, limbs, shoulders: scale the trunk's depth and width, its front, arms and legs, and its breadth.
-        head: scales the head.
-        hair, skin: the hair's colour; factors of the skin's linear RGB.
-        top, second: colours of the upper garment; `second` is the pattern's.
-        pattern, print_seed: what is on it.
-        sleeves: covered share of the arm: 0.3 is a T-shirt, 1 long.
-        loose_top, loose_bottom: how far cloth stands off the body.
-        bottom, trousers: colour and covered share of the leg; below 0.62 are shorts.
-        skirt: length of a skirt or dress or coat below the waist, 0 is none; its colour is `bottom` or `top`.
-        coat: whether that skirt belongs to the top.
-        cloth: how much of the texture's own pattern stays, 0..1.
-        shoes: colour.
-        bag, bag_colour, bag_size, bag_side: what is carried; side 1 is the left.
-        hat, hat_colour: on the head.
-        mask, glasses: on the face.
-        gait: (2,) scales stride and arm swing.
+        avatar, wig: numbers of the avatar for the body and of the avatar for the hair mesh; None for painted hair.
+        height: body height with shoes.
+        legs: factor on leg length relative to the trunk.
+        girth, belly, limbs, shoulders: factors on width and depth of the trunk, belly, width of arms and legs, and
+            breadth of the shoulders.
+        head: factor on the size of the head.
+        hair, skin: colour of the hair; factors on the linear RGB of the skin.
+        top, second: colours of the upper garment; `second` is for the pattern.
+        pattern, print_seed: pattern of the upper garment and its random seed.
+        sleeves: covered share of the arm: 0.3 is a T-shirt, 1 long sleeves.
+        loose_top, loose_bottom: distance of the cloth from the body.
+        bottom, trousers: colour of the trousers and covered share of the leg; below 0.62 for shorts.
+        skirt: length of a skirt, dress or coat below the waist, 0 for none; its colour is `bottom` or `top`.
+        coat: whether the skirt belongs to the top.
+        cloth: how much of the texture's own pattern is kept, 0..1.
+        shoes: colour of the shoes.
+        bag, bag_colour, bag_size, bag_side: the bag that is carried; side 1 is the left.
+        hat, hat_colour: the hat.
+        mask, glasses: colour of a face mask, or None; whether the person wears glasses.
+        gait: (2,) factors on stride and arm swing.
     """
 
     avatar: int
@@ -114,13 +115,13 @@ class Look:
 
 @dataclass(frozen=True)
 class Wardrobe:
-    """What looks can be drawn from: which avatars are women, and which have a hair mesh."""
+    """The avatars for drawing looks: whether each is a woman, and whether it has a hair mesh."""
 
     is_woman: tuple[bool, ...]
     has_wig: tuple[bool, ...]
 
     def draw_wig(self, rng: np.random.Generator, avatar: int) -> int | None:
-        """A hair mesh for an avatar, or None; those without painted hair are seldom left without."""
+        """Draw a hair mesh for an avatar, or None; rarely None for avatars without painted hair."""
         woman, wigs = self.is_woman[avatar], self.with_wigs()
         if self.has_wig[avatar]:
             if rng.random() < BALD_SHARE[woman]:
@@ -129,12 +130,12 @@ class Wardrobe:
         return int(rng.choice(wigs)) if wigs and rng.random() < LONG_HAIR_SHARE[woman] else None
 
     def with_wigs(self) -> tuple[int, ...]:
-        """Numbers of the avatars with a hair mesh."""
+        """Return the numbers of the avatars with a hair mesh."""
         return tuple(number for number, has in enumerate(self.has_wig) if has)
 
 
 def draw_look(rng: np.random.Generator, wardrobe: Wardrobe) -> Look:
-    """Anybody."""
+    """Draw the look of any person."""
     avatar = int(rng.integers(len(wardrobe.is_woman)))
     woman = wardrobe.is_woman[avatar]
     wig = wardrobe.draw_wig(rng, avatar)
@@ -189,7 +190,7 @@ def draw_look(rng: np.random.Generator, wardrobe: Wardrobe) -> Look:
 
 
 def look_alike(rng: np.random.Generator, look: Look, wardrobe: Wardrobe) -> Look:
-    """Somebody who differs from `look` in one to three things and a slightly other body."""
+    """Draw a person who differs from `look` in one to three things and has a slightly different body."""
     changed = replace(
         look,
         height=float(np.clip(look.height + rng.normal(0, 0.05), 1.45, 1.98)),
@@ -231,13 +232,13 @@ def look_alike(rng: np.random.Generator, look: Look, wardrobe: Wardrobe) -> Look
 
 
 def draw_people(seed: int, people: int, wardrobe: Wardrobe) -> list[Look]:
-    """`people` looks; ALIKE_SHARE of them stand in groups of look-alikes, next to each other in the list."""
+    """Draw `people` looks; a share of ALIKE_SHARE is in groups of look-alikes, which are adjacent in the list."""
     rng = np.random.default_rng([seed, 0x1D])
     looks: list[Look] = []
     while len(looks) < people:
         group = [draw_look(rng, wardrobe)]
         size = float(np.mean(GROUP_SIZES))
-        # of all people drawn here, a share p in groups: p = a * size / (a * size + 1 - a)
+        # the share p of people in groups is p = a * size / (a * size + 1 - a), with a groups per draw
         if rng.random() < ALIKE_SHARE / (ALIKE_SHARE + size * (1 - ALIKE_SHARE)):
             wanted = int(rng.choice(GROUP_SIZES))
             while len(group) < wanted:
@@ -249,7 +250,7 @@ def draw_people(seed: int, people: int, wardrobe: Wardrobe) -> list[Look]:
 
 
 def _differ_in_body_alone(first: Look, second: Look) -> bool:
-    """Whether only height, girth and gait tell two people apart, which a crop hardly shows."""
+    """Return whether two people differ only in height, girth, belly and gait, which a crop hardly shows."""
     return first == replace(second, height=first.height, girth=first.girth, belly=first.belly, gait=first.gait)
 
 

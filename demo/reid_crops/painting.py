@@ -1,4 +1,4 @@
-"""A person's texture: the avatar's own, with hair, skin and clothes in the colours of a look."""
+"""Textures of people: those of the avatars, with hair, skin and clothes in the colours of a look."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ WORDS = ("NYC", "LOVE", "23", "SPORT", "87", "ROCK", "A", "UNI", "07", "X", "BOS
 
 
 def paint(avatar: Avatar, look: Look) -> NDArray[np.uint8]:
-    """The texture (S, S, 3) uint8 RGB of a person."""
+    """Paint the texture (S, S, 3) uint8 RGB of a person."""
     own = (avatar.texture.astype(np.float32) / 255) ** np.float32(2.2)
     luma = own @ LUMA
     part = avatar.texel_part.copy()
@@ -48,7 +48,7 @@ def paint(avatar: Avatar, look: Look) -> NDArray[np.uint8]:
     hair = part == Part.HAIR
     worn_hair = linear(look.hair if look.hat != "beanie" else look.hat_colour)
     painted[hair] = (worn_hair * _shading(luma, hair, 0.8)[..., None])[hair]
-    if look.wig is not None:  # the scalp shows between strands
+    if look.wig is not None:  # the scalp is visible between the strands
         scalp = (part == Part.SKIN) & (place[..., 1] > avatar.joints[joint("Head"), 1] + 0.1)
         painted[scalp] = worn_hair
     _paint_face(painted, avatar, look)
@@ -57,14 +57,14 @@ def paint(avatar: Avatar, look: Look) -> NDArray[np.uint8]:
 
 
 def paint_wig(texture: NDArray[np.uint8], colour: Rgb) -> NDArray[np.uint8]:
-    """A hair mesh's texture in another colour, (S, S, 3) uint8 RGB."""
+    """Paint the texture of a hair mesh in another colour, (S, S, 3) uint8 RGB."""
     luma = (texture.astype(np.float32) / 255) ** np.float32(2.2) @ LUMA
     shaded = linear(colour) * _shading(luma, luma >= 0, 0.8)[..., None]
     return np.asarray(np.clip(shaded, 0, 1) ** np.float32(1 / 2.2) * 255, np.uint8)
 
 
 def pattern_mask(avatar: Avatar, look: Look) -> NDArray[np.bool_]:
-    """Where the top shows its second colour, (S, S)."""
+    """Return (S, S), where the top has its second colour."""
     place, chest = avatar.texel_position, avatar.joints[joint("Spine2"), 1]
     x, y, z = place[..., 0], place[..., 1], place[..., 2]
     on_arm = np.isin(avatar.texel_joint, [joint(s + p) for s in SIDES for p in ("Arm", "ForeArm")])
@@ -103,7 +103,7 @@ def pattern_mask(avatar: Avatar, look: Look) -> NDArray[np.bool_]:
 
 
 def _print(rng: np.random.Generator, x: Floats, y: Floats, z: Floats, chest: float) -> NDArray[np.bool_]:
-    """A picture or a word on the chest, now and then on the back."""
+    """Return the mask of a picture or word on the chest, and in some cases also on the back."""
     image = np.zeros((PRINT_PX, PRINT_PX), np.uint8)
     if rng.random() < 0.45:
         word = WORDS[int(rng.integers(len(WORDS)))]
@@ -128,7 +128,7 @@ def _print(rng: np.random.Generator, x: Floats, y: Floats, z: Floats, chest: flo
 
 
 def _change_lengths(part: NDArray[np.uint8], avatar: Avatar, look: Look) -> None:
-    """Shorten or lengthen sleeves and trousers; changes `part`."""
+    """Shorten or lengthen sleeves and trousers, changing `part` in place."""
     x, y = np.abs(avatar.texel_position[..., 0]), avatar.texel_position[..., 1]
     shoulder, wrist = avatar.joints[joint("LeftArm"), 0], avatar.joints[joint("LeftHand"), 0]
     on_arm = np.isin(avatar.texel_joint, [joint(s + p) for s in SIDES for p in ("Arm", "ForeArm", "Hand")])
@@ -148,7 +148,7 @@ def _change_lengths(part: NDArray[np.uint8], avatar: Avatar, look: Look) -> None
 
 
 def _paint_face(painted: Floats, avatar: Avatar, look: Look) -> None:
-    """Glasses and a mask; changes `painted`."""
+    """Paint glasses and a mask, changing `painted` in place."""
     on_head = avatar.texel_joint == joint("Head")
     from_head = avatar.texel_position - avatar.joints[joint("Head")]
     x, up, before = np.abs(from_head[..., 0]), from_head[..., 1], from_head[..., 2]
@@ -161,7 +161,7 @@ def _paint_face(painted: Floats, avatar: Avatar, look: Look) -> None:
 
 
 def _paint_straps(painted: Floats, top: NDArray[np.bool_], avatar: Avatar, look: Look) -> None:
-    """Straps of a bag where they lie on the top; changes `painted`."""
+    """Paint the straps of a bag on the top, changing `painted` in place."""
     x, y, z = (avatar.texel_position[..., axis] for axis in range(3))
     shoulder = avatar.joints[joint("LeftArm"), 1]
     hips = avatar.joints[joint("Hips"), 1]
@@ -179,7 +179,8 @@ def _paint_straps(painted: Floats, top: NDArray[np.bool_], avatar: Avatar, look:
 
 
 def _shading(luma: Floats, region: NDArray[np.bool_], kept: float) -> Floats:
-    """Brightness against the region's middle, (S, S); `kept` in 0..1 weakens it, so that prints on cloth fade."""
+    """Return the brightness relative to the median of the region, (S, S); `kept` in 0..1 weakens it, so that prints on
+    the cloth fade."""
     if not region.any():
         return np.ones_like(luma)
     middle = max(_median(luma[region]), 0.004)

@@ -1,4 +1,4 @@
-"""Which part of a dressed body each texel of an avatar's texture shows: found from its colour and its place."""
+"""Segment an avatar's texture into parts of the dressed body, by colour and position of the texels."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from numpy.typing import NDArray
 from demo.reid_crops.rasteriser import Floats
 from demo.reid_crops.skeleton import SIDES, joint
 
-LIGHTNESS_WEIGHT = 0.35  # shade changes lightness more than a and b of Lab
+LIGHTNESS_WEIGHT = 0.35  # shading changes lightness more than a and b of Lab
 SKIN_DISTANCE = 13.0
-GARMENTS_DIFFER = 11.0  # tops and bottoms nearer than this are told apart by height alone
+GARMENTS_DIFFER = 11.0  # tops and bottoms with closer colours are distinguished only by height
 
 
 class Part(IntEnum):
-    """What a texel shows."""
+    """The part of the body that a texel shows."""
 
     SKIN = 0
-    FACE = 1  # eyes, brows, lips: never recoloured
+    FACE = 1  # eyes, brows, lips; never recoloured
     HAIR = 2
     TOP = 3
     BOTTOM = 4
@@ -30,11 +30,11 @@ class Part(IntEnum):
 def find_parts(
     texture: NDArray[np.uint8], place: Floats, moved_by: NDArray[np.uint8], joints: Floats
 ) -> NDArray[np.uint8]:
-    """A `Part` for each texel.
+    """Return a `Part` for each texel.
 
     Args:
         texture: (S, S, 3) uint8 RGB.
-        place: (S, S, 3) of the surface in the T-pose, metres, y up.
+        place: (S, S, 3) position of the surface in the T-pose, metres, y up.
         moved_by: (S, S) the joint that moves it most.
         joints: (J, 3) in the T-pose.
 
@@ -78,7 +78,7 @@ def find_parts(
         is_bottom = y < hips[1] - 0.02
     parts[(trunk | legs) & is_bottom] = Part.BOTTOM
     upper_thigh = legs & (y > hips[1] - 0.2)
-    # trousers in the colour of skin: nobody is bare up to the hips
+    # if the upper thighs have the colour of skin, the trousers do: legs are never bare up to the hips
     covered = skin_like[upper_thigh].mean() > 0.5
     bare = (trunk | arms | (legs & ~covered)) & skin_like
     own_garment = np.where(parts == Part.BOTTOM, _distance(lab, bottom_colour), _distance(lab, top_colour))
@@ -100,7 +100,7 @@ def find_parts(
     parts[face & (parts == Part.HAIR)] = Part.FACE
     parts[on_head & (above < -0.055) & ~skin_like] = Part.TOP
     smooth = np.asarray(cv2.medianBlur(parts, 5), np.uint8)
-    # belts and folds make the border of top and bottom ragged
+    # smooth the border of top and bottom, which belts and folds make ragged
     is_top = (parts == Part.TOP).astype(np.float32)
     clothed = np.isin(parts, (Part.TOP, Part.BOTTOM)).astype(np.float32)
     share = cv2.GaussianBlur(is_top, (0, 0), 5) / (cv2.GaussianBlur(clothed, (0, 0), 5) + 1e-6)
@@ -110,7 +110,7 @@ def find_parts(
 
 
 def _median(lab: Floats, mask: NDArray[np.bool_]) -> Floats:
-    """Middle colour (3,) of the texels; grey where there are none."""
+    """Return the median colour (3,) of the texels; grey if there are none."""
     if not mask.any():
         return np.array([50 * LIGHTNESS_WEIGHT, 0, 0], np.float32)
     return np.asarray(np.median(lab[mask], axis=0), np.float32)

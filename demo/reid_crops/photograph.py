@@ -1,4 +1,4 @@
-"""What a cheap camera makes of light: exposure, cast, blur, noise, sharpening, compression."""
+"""Effects of a cheap camera: exposure, colour cast, blur, noise, sharpening, compression."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from demo.reid_crops.places import SurveillanceCamera
 from demo.reid_crops.rasteriser import Floats
 
 LUMA = np.array([0.2126, 0.7152, 0.0722], np.float32)
-LEAST_LIGHT = 0.06  # mean of linear light
+LEAST_LIGHT = 0.06  # mean linear light below which the automatic gain is active
 
 
 def photograph(light: Floats, camera: SurveillanceCamera, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """A picture (H, W, 3) uint8 BGR of linear light (H, W, 3) RGB at the camera's own resolution."""
+    """Turn linear light (H, W, 3) RGB at the camera's resolution into a picture (H, W, 3) uint8 BGR."""
     exposed = light * np.array(camera.cast, np.float32) * np.float32(camera.exposure * np.exp(rng.normal(0, 0.06)))
-    # automatic gain: no camera leaves its picture all black
+    # automatic gain, so that no picture is completely black
     exposed = exposed * np.float32(np.clip(LEAST_LIGHT / max(float(exposed.mean()), 1e-4), 1, 6) ** 0.8)
     exposed = exposed + np.float32(camera.haze)
     blur = camera.blur_px * float(rng.uniform(0.7, 1.4))
-    if rng.random() < 0.08:  # moves while the shutter is open
+    if rng.random() < 0.08:  # motion blur
         length = max(2, round(float(rng.uniform(0.01, 0.03)) * len(light)))
         exposed = np.asarray(cv2.blur(exposed, (length, 1)), np.float32)
     exposed = np.asarray(cv2.GaussianBlur(exposed, (0, 0), max(blur, 0.1)), np.float32)
-    # highlights roll off
+    # compress highlights
     over = np.maximum(exposed - 0.7, 0)
     exposed = np.minimum(exposed, 0.7) + over / (1 + over / 0.35)
     grain = rng.normal(size=exposed.shape).astype(np.float32)

@@ -1,4 +1,4 @@
-"""Where people are seen: places with their light, and the cameras that watch them."""
+"""Places where people are seen, with their light and their cameras."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ SKIES: tuple[Sky, ...] = ("sun", "cloudy", "indoor", "sun", "cloudy", "indoor", 
 
 @dataclass(frozen=True)
 class SurveillanceCamera:
-    """How a camera sees and what its pictures are like.
+    """Position of a camera and properties of its pictures.
 
     Attributes:
         number: c1, c2, ... in file names.
         place: number of its place.
-        height_m, away_m: above the ground, and along the ground to the middle of the place.
-        azimuth: where it stands around the place, radians; turns the light.
-        person_px: height of a person in the middle of the place, in its pictures.
-        behind_m, wall: how far the wall behind is, what it is; no distance is an open view.
-        view_seed: of the things that stand around.
-        exposure, cast: factors of the light.
-        haze: light added to everything.
+        height_m, away_m: height above the ground, and distance along the ground to the middle of the place.
+        azimuth: direction from the place to the camera, radians; rotates the light.
+        person_px: height in pixels of a person in the middle of the place.
+        behind_m, wall: distance and kind of the wall in the background; a distance of None is an open view.
+        view_seed: random seed of the objects in view.
+        exposure, cast: factors on the light.
+        haze: light added everywhere.
         gamma, contrast, saturation: of its picture; 1 changes nothing.
-        blur_px, sharpening, noise: in pixels of its pictures, factor, share of white.
+        blur_px, sharpening, noise: in pixels of its pictures; a factor; as a share of white.
         jpeg: quality, 0..100.
-        box_error: spread of detector boxes, share of a person's height.
-        front_share: of the people walk towards it or away from it.
+        box_error: spread of detector boxes, as a share of the person's height.
+        front_share: share of people who walk towards the camera or away from it.
     """
 
     number: int
@@ -65,15 +65,15 @@ class Place:
     """A place with one floor and one light.
 
     Attributes:
-        sky: what kind of light.
-        floor: what people walk on.
-        floor_seed: of its texture.
-        sun_height, sun_azimuth: of the lamp that casts shadows, radians.
-        sun, warmth: its share of all light; colour from cold (-1) to warm (1).
-        bounce: light from below against light from above.
-        softness: of shadows.
-        panorama: number of the view at the horizon.
-        crowd: how many people are about, 0..1.
+        sky: kind of light.
+        floor: kind of floor.
+        floor_seed: random seed of its texture.
+        sun_height, sun_azimuth: elevation and azimuth of the lamp that casts shadows, radians.
+        sun, warmth: its share of all light; its colour from cold (-1) to warm (1).
+        bounce: light from below relative to light from above.
+        softness: softness of the shadows.
+        panorama: number of the background at the horizon.
+        crowd: density of people, 0..1.
     """
 
     sky: Sky
@@ -90,7 +90,7 @@ class Place:
 
 
 def draw_places(seed: int) -> tuple[list[Place], list[SurveillanceCamera]]:
-    """All places, and their cameras, numbered from 1."""
+    """Draw all places, and their cameras, numbered from 1."""
     rng = np.random.default_rng([seed, 0xCA])
     places: list[Place] = []
     cameras: list[SurveillanceCamera] = []
@@ -126,7 +126,7 @@ def _draw_camera(rng: np.random.Generator, number: int, place: int, sky: Sky) ->
     height = float(rng.uniform(1.3, 2.2) if rng.random() < 0.25 else rng.uniform(2.2, 6.0))
     infrared = sky == "night" and rng.random() < 0.3
     person_px = float(np.clip(np.exp(rng.normal(np.log(150), 0.42)), 48, 250))
-    cast = rng.normal(1, 0.03 if rng.random() < 0.7 else 0.09, 3)  # most are balanced well
+    cast = rng.normal(1, 0.03 if rng.random() < 0.7 else 0.09, 3)  # most have a good white balance
     return SurveillanceCamera(
         number=number,
         place=place,
@@ -153,7 +153,7 @@ def _draw_camera(rng: np.random.Generator, number: int, place: int, sky: Sky) ->
 
 
 def light_at(place: Place, camera: SurveillanceCamera, rng: np.random.Generator) -> Light:
-    """The light in a camera's own axes, where it looks along -z; clouds and lamps vary it."""
+    """Draw the light at a moment, in the axes of the camera, which looks along -z; clouds and lamps vary it."""
     azimuth = place.sun_azimuth + camera.azimuth
     flat = np.cos(place.sun_height)
     to_sun = np.array([flat * np.sin(azimuth), np.sin(place.sun_height), flat * np.cos(azimuth)], np.float32)
@@ -172,5 +172,5 @@ def light_at(place: Place, camera: SurveillanceCamera, rng: np.random.Generator)
 
 
 def to_walkers(camera: SurveillanceCamera) -> Floats:
-    """Place of a camera in its own axes, (3,): the middle of the place is the origin."""
+    """Return the position of a camera in its own axes, (3,); the middle of the place is the origin."""
     return np.array([0.0, camera.height_m, camera.away_m], np.float32)

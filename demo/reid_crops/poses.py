@@ -1,4 +1,4 @@
-"""How a body stands or walks: a rotation for every joint."""
+"""Poses of standing and walking bodies: a rotation for every joint."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ class Pose:
     """Angles in radians.
 
     Attributes:
-        phase: of the walk, 0..2 pi; the left leg is foremost at pi / 2.
-        stride: how far a thigh swings; 0 stands.
-        swing: how far an arm swings.
-        arms: what the left and the right arm do.
+        phase: phase of the walk, 0..2 pi; the left leg is foremost at pi / 2.
+        stride: amplitude of the thighs; 0 when standing.
+        swing: amplitude of the arms.
+        arms: poses of left and right arm.
         lean: of the trunk, forwards.
-        twist: of the shoulders against the hips.
+        twist: of the shoulders relative to the hips.
         nod, turn, tilt: of the head: down, to the left, to the shoulder.
         jitter: (6,) small random numbers, about -1..1, that vary the arms.
     """
@@ -43,13 +43,13 @@ class Pose:
 def draw_pose(
     rng: np.random.Generator, arms: tuple[ArmPose, ArmPose] | None, walks: bool, gait: tuple[float, float] = (1, 1)
 ) -> Pose:
-    """A pose in the middle of whatever somebody does.
+    """Draw a pose at a random moment of standing or walking.
 
     Args:
-        rng: source of all choices.
-        arms: what the arms do, where a bag asks for it; None draws it.
+        rng: random generator.
+        arms: poses of the arms, if a bag requires them; None to draw them.
         walks: whether the person walks.
-        gait: scales stride and arm swing.
+        gait: factors on stride and arm swing.
     """
     if arms is None:
         arms = _draw_arms(rng, walks)
@@ -86,7 +86,7 @@ def _draw_arms(rng: np.random.Generator, walks: bool) -> tuple[ArmPose, ArmPose]
 
 
 def rotations(pose: Pose) -> Floats:
-    """Rotation of each joint against its parent, (J, 3, 3) float32, in the axes of the T-pose."""
+    """Return the rotation of each joint relative to its parent, (J, 3, 3) float32, in the axes of the T-pose."""
     turn: dict[str, Floats] = {name: np.eye(3) for name in JOINTS}
     turn["Hips"] = _y(0.12 * pose.stride * np.sin(pose.phase)) @ _z(0.05 * pose.stride * np.cos(pose.phase))
     turn["Spine"] = _x(pose.lean * 0.5) @ _y(-0.1 * pose.stride * np.sin(pose.phase))
@@ -116,7 +116,7 @@ def rotations(pose: Pose) -> Floats:
 
 
 def _arm_angles(arm: ArmPose, swing: float, jitter: tuple[float, ...]) -> tuple[float, float, float, float]:
-    """How far down, forward, bent and turned inward an arm is."""
+    """Return the angles of an arm: down, forward, bend of the elbow, turn inward."""
     a, b, c = jitter
     match arm:
         case "swing":

@@ -1,4 +1,4 @@
-"""Drawing textured triangles with OpenGL, on a GPU or on the CPU (Mesa's llvmpipe)."""
+"""Draw textured triangles with OpenGL, on a GPU or on the CPU (Mesa's llvmpipe)."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from pipeline.core.errors import InputError
 
-Floats = NDArray[np.floating[Any]]  # float32 where it is stored or drawn
+Floats = NDArray[np.floating[Any]]  # float32 for storing and drawing
 
 SHADOW_PX = 768
-CONTACTS = 12  # feet and the like that darken the ground
+CONTACTS = 12  # most contact shadows, such as those of feet
 VERTEX_FLOATS = 11  # position, normal, texture coordinate, tint
 
 _VERTEX_SHADER = """
@@ -50,7 +50,7 @@ void main() {
         lit *= seen / 9.0;
     }
     vec3 ambient = mix(ground, sky, 0.5 + 0.5 * n.y);
-    // light from the sky is dimmer from the sides that face the camera's own side of things
+    // ambient light is dimmer on surfaces at a grazing angle to the camera
     float bent = 0.72 + 0.28 * clamp(dot(n, towards), 0.0, 1.0);
     float open = 1.0;
     if (grounded > 0.5)
@@ -105,7 +105,7 @@ class Mesh:
 
     @classmethod
     def joined(cls, meshes: list[Mesh]) -> Mesh:
-        """One mesh of several, at least one."""
+        """Join several meshes, at least one, to one."""
         starts = np.cumsum([0] + [len(mesh.position) for mesh in meshes[:-1]])
         return cls(
             np.concatenate([mesh.position for mesh in meshes]),
@@ -116,7 +116,7 @@ class Mesh:
         )
 
     def packed(self) -> bytes:
-        """Vertices of the triangles' corners as OpenGL reads them."""
+        """Return the vertices in the layout that OpenGL reads."""
         rows = np.concatenate([self.position, self.normal, self.uv, self.tint], axis=1)
         return np.ascontiguousarray(rows, np.float32).tobytes()
 
@@ -126,9 +126,9 @@ class Light:
     """Light of a place, linear RGB; 1 turns a white surface into a white pixel.
 
     Attributes:
-        to_sun: (3,) unit vector towards the one lamp that casts shadows.
+        to_sun: (3,) unit vector towards the only lamp that casts shadows.
         sun, sky, ground: (3,) light of that lamp, from above and from below.
-        softness: of shadow edges, a share of the lit area around a person.
+        softness: width of shadow edges, as a share of the lit area around a person.
     """
 
     to_sun: Floats
@@ -140,7 +140,7 @@ class Light:
 
 @dataclass(frozen=True, eq=False)
 class Piece:
-    """A mesh and the texture that it is drawn with; marked ones can be found again in the picture."""
+    """A mesh and its texture; `Rasteriser.draw` returns the pixels of marked pieces as a mask."""
 
     mesh: Mesh
     texture: Any
@@ -152,7 +152,7 @@ class Rasteriser:
     """Draws pieces into linear RGB pictures. One object and one thread per process."""
 
     def __init__(self) -> None:
-        # several workers share the machine, each draws with its own thread
+        # several workers share the machine, so each draws in its own thread only
         os.environ.setdefault("LP_NUM_THREADS", "0")
         try:
             import moderngl
@@ -163,7 +163,8 @@ class Rasteriser:
             self._context: Any = self._gl.create_context(standalone=True, backend="egl")
         except Exception as error:  # moderngl raises a bare Exception
             raise InputError(
-                f"no OpenGL without a screen ({error}); on Debian: apt-get install libegl1 libgl1-mesa-dri"
+                f"OpenGL without a screen is not available ({error}); on Debian: apt-get install libegl1 "
+                "libgl1-mesa-dri"
             ) from error
         self._context.enable(moderngl.DEPTH_TEST)
         program = self._context.program
@@ -178,7 +179,7 @@ class Rasteriser:
         self._targets: dict[tuple[int, int], Any] = {}
 
     def close(self) -> None:
-        """Give the context back."""
+        """Release the OpenGL context."""
         self._context.release()
 
     def __enter__(self) -> Self:
@@ -196,7 +197,7 @@ class Rasteriser:
         return texture
 
     def values_over_uv(self, mesh: Mesh, size_px: int) -> tuple[Floats, NDArray[np.bool_]]:
-        """Spread `mesh.normal`, any three values, over the texture.
+        """Interpolate `mesh.normal`, which may hold any three values, over the texture.
 
         Returns:
             (S, S, 3) float32 and whether a triangle covers the texel, (S, S) bool; row 0 is v = 0.
@@ -226,16 +227,16 @@ class Rasteriser:
         size_wh: tuple[int, int],
         ground_pieces: int,
     ) -> tuple[Floats, NDArray[np.bool_]]:
-        """One picture, linear RGB, and where marked pieces are seen.
+        """Draw one picture, linear RGB, and the mask of marked pieces.
 
         Args:
-            figures: people with what they carry.
-            scene: ground and things; the first `ground_pieces` receive contact shadows.
-            sky: what is seen behind everything, unlit.
-            contacts: (N, 3) float32, x, z and radius in metres of what stands on the ground.
+            figures: people and what they carry.
+            scene: ground and objects; the first `ground_pieces` receive contact shadows.
+            sky: unlit background.
+            contacts: (N, 3) float32, x, z and radius in metres of contact shadows on the ground.
             to_clip: (4, 4) from metres to OpenGL's clip space.
-            to_light: (4, 4) from metres to the shadow's texture, 0..1.
-            eye: (3,) place of the camera.
+            to_light: (4, 4) from metres to the shadow texture, 0..1.
+            eye: (3,) position of the camera.
 
         Returns:
             (H, W, 3) float32 and (H, W) bool, row 0 on top.
@@ -301,7 +302,7 @@ class Rasteriser:
             part.release()
 
     def _target(self, size_wh: tuple[int, int]) -> Any:
-        """A target of this size; kept, since a camera asks for few sizes."""
+        """Return a target of this size; targets are cached, because a camera uses few sizes."""
         if size_wh not in self._targets:
             if len(self._targets) > 64:
                 for target in self._targets.values():
@@ -316,5 +317,5 @@ class Rasteriser:
 
 
 def _columns(matrix: Floats) -> bytes:
-    """OpenGL stores matrices by columns."""
+    """Return the bytes of a matrix in OpenGL's column order."""
     return np.ascontiguousarray(matrix.T, np.float32).tobytes()

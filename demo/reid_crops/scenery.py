@@ -1,4 +1,4 @@
-"""What stands around people: floor, walls, cars, railings, plants, signs; in a camera's own axes."""
+"""Surroundings of people: floor, walls, cars, railings, plants, signs; in the axes of a camera."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FAR_M = 45.0
 
 @dataclass(frozen=True, eq=False)
 class Scenery:
-    """Pieces as `Rasteriser.draw` takes them; the first of `pieces` is the floor."""
+    """Pieces for `Rasteriser.draw`; the first of `pieces` is the floor."""
 
     pieces: list[Piece]
     sky: Piece
@@ -26,7 +26,7 @@ class Scenery:
 def build_scenery(
     camera: SurveillanceCamera, place: Place, panoramas: list[Any], cloth: Any, rasteriser: Rasteriser
 ) -> Scenery:
-    """Floor, wall and things of one camera. `panoramas` are pictures (H, W, 3) uint8; `cloth` is a texture."""
+    """Build floor, wall and objects of one camera. `panoramas` are (H, W, 3) uint8 pictures, `cloth` is a texture."""
     rng = np.random.default_rng([camera.view_seed, 0x5C])
     floor_rng = np.random.default_rng([place.floor_seed, 0xF1])
     tile_m = float(floor_rng.uniform(1.2, 4.0))
@@ -55,12 +55,12 @@ def build_scenery(
 
 
 def draw_obstacle(rng: np.random.Generator, target: Floats, camera: SurveillanceCamera) -> Mesh:
-    """Something between camera and person that hides a part: a pole, a car's edge, a railing, a counter.
+    """Draw an object between camera and person that hides a part of the person: a pole, a car, a railing, a counter.
 
     Args:
-        rng: source of all choices.
+        rng: random generator.
         target: (2,) x and z of the person.
-        camera: who looks.
+        camera: the camera.
     """
     nearer = float(rng.uniform(0.5, 1.0))
     towards = np.array([0.0, camera.away_m]) - target
@@ -74,7 +74,7 @@ def draw_obstacle(rng: np.random.Generator, target: Floats, camera: Surveillance
     if draw < 0.45:
         height = float(rng.uniform(0.5, 1.05))
         return Mesh.joined(_railing(rng, x, z, height, tint))
-    if draw < 0.65:  # a car's side or a box that covers the legs on one side
+    if draw < 0.65:  # the side of a car, or a box, that covers the legs on one side
         low, high = (x - 0.05, x + 4.0) if side > 0 else (x - 4.0, x + 0.05)
         return shapes.rounded(((low + high) / 2, 0.5, z), (high - low, float(rng.uniform(0.9, 1.4)), 0.8), tint, 6)
     if draw < 0.85:
@@ -139,7 +139,7 @@ def _floor(tile_m: float, azimuth: float) -> Mesh:
 
 
 def _sky(camera: SurveillanceCamera, zoom: float, start: float) -> Mesh:
-    """A curved screen around the camera, its middle at eye level."""
+    """Build a curved screen around the camera, with its middle at the height of the camera."""
     angle = np.linspace(-1.3, 1.3, 25)
     high = np.array([-0.9, 1.4])
     up, around = np.meshgrid(high, angle, indexing="ij")
@@ -155,7 +155,7 @@ def _grey(rng: np.random.Generator) -> Floats:
 
 
 def _colour(rng: np.random.Generator) -> Floats:
-    """Linear RGB of a thing, mostly grey."""
+    """Draw the linear RGB colour of an object, mostly grey."""
     grey = float(rng.uniform(0.02, 0.6))
     return np.clip(grey * (1 + rng.normal(0, 0.25 if rng.random() < 0.3 else 0.05, 3)), 0.01, 0.9).astype(
         np.float32

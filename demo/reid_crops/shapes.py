@@ -1,4 +1,4 @@
-"""Simple solids as meshes: boxes with round edges, domes, tubes, discs; metres, y up."""
+"""Simple solids as meshes: boxes with rounded edges, domes, tubes, discs; metres, y up."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Vector = tuple[float, float, float]
 
 
 def grid_mesh(position: Floats, normal: Floats, tint: Floats) -> Mesh:
-    """A mesh of a grid (R, C, 3) of points; neighbours in rows and columns are joined."""
+    """Build the mesh of a grid (R, C, 3) of points; neighbours in rows and columns are connected."""
     rows, columns = position.shape[:2]
     number = np.arange(rows * columns).reshape(rows, columns)
     a, b, c, d = number[:-1, :-1], number[:-1, 1:], number[1:, 1:], number[1:, :-1]
@@ -26,7 +26,7 @@ def grid_mesh(position: Floats, normal: Floats, tint: Floats) -> Mesh:
 
 
 def rounded(centre: Vector, size: Vector, tint: Floats, power: float = 5.0, rows: int = 14) -> Mesh:
-    """A box with round edges: a superellipsoid; power 2 is an ellipsoid, large ones are boxes."""
+    """Build a box with rounded edges: a superellipsoid; power 2 gives an ellipsoid, a large power a box."""
     polar = np.linspace(0, np.pi, rows)[:, None]
     around = np.linspace(0, 2 * np.pi, 2 * rows)[None, :]
     unit = np.stack(
@@ -40,14 +40,14 @@ def rounded(centre: Vector, size: Vector, tint: Floats, power: float = 5.0, rows
 
 
 def dome(centre: Vector, radii: Vector, tint: Floats, reach: float, front: float = np.pi, rows: int = 10) -> Mesh:
-    """The upper part of an ellipsoid, down to the polar angle `reach`.
+    """Build the upper part of an ellipsoid, down to the polar angle `reach`.
 
     Args:
-        centre, radii: of the ellipsoid.
+        centre, radii: centre and radii of the ellipsoid.
         tint: linear RGB.
-        reach: pi / 2 is half of it.
-        front: points whose polar angle exceeds this are left open towards +z, as in a hood.
-        rows: of the mesh.
+        reach: polar angle; pi / 2 gives the upper half.
+        front: polar angle at which the part towards +z ends, which leaves an opening as in a hood.
+        rows: rows of the mesh.
     """
     around = np.linspace(0, 2 * np.pi, 2 * rows + 5)[None, :]
     ends = np.where(np.sin(around) > 0.35, min(front, reach), reach)
@@ -59,7 +59,7 @@ def dome(centre: Vector, radii: Vector, tint: Floats, reach: float, front: float
 
 
 def disc(centre: Vector, radii: tuple[float, float], tint: Floats, droop: float = 0.0, half: bool = False) -> Mesh:
-    """A flat ellipse whose rim hangs down by `droop`; `half` keeps the part towards +z."""
+    """Build a flat ellipse whose border is lower by `droop`; `half` keeps only the part towards +z."""
     around = np.linspace(0, np.pi if half else 2 * np.pi, 20)[None, :]
     out = np.linspace(0, 1, 4)[:, None]
     points = np.stack(
@@ -71,7 +71,7 @@ def disc(centre: Vector, radii: tuple[float, float], tint: Floats, droop: float 
 
 
 def tube(start: Vector, end: Vector, radius: float, tint: Floats, sides: int = 8) -> Mesh:
-    """A rod between two points, without ends."""
+    """Build a tube between two points, without end caps."""
     axis = np.subtract(end, start) / max(float(np.linalg.norm(np.subtract(end, start))), 1e-6)
     helper = np.array([1.0, 0, 0]) if abs(axis[0]) < 0.8 else np.array([0, 0, 1.0])
     first = np.cross(axis, helper)
@@ -84,7 +84,7 @@ def tube(start: Vector, end: Vector, radius: float, tint: Floats, sides: int = 8
 
 
 def block(low: Vector, high: Vector, tint: Floats, metres_a_tile: float = 1.0) -> Mesh:
-    """A box with flat sides; its texture repeats every `metres_a_tile`."""
+    """Build a box with flat sides; its texture repeats every `metres_a_tile` metres."""
     meshes = []
     for axis in range(3):
         u, v = ((2, 1), (0, 2), (0, 1))[axis]

@@ -1,4 +1,4 @@
-"""The joints that move a body, and what hangs on what."""
+"""The joints of a body, their hierarchy, and skinning."""
 
 from __future__ import annotations
 
@@ -37,19 +37,19 @@ PARENTS: dict[str, str] = {
 
 
 def joint(name: str) -> int:
-    """Its number in JOINTS, 0-based."""
+    """Return the index of a joint in JOINTS."""
     return JOINTS.index(name)
 
 
 def place_joints(rest: Floats, turns: Floats) -> tuple[Floats, Floats]:
-    """Follow the bones from the hips outwards.
+    """Compute posed joints from the hips outwards (forward kinematics).
 
     Args:
         rest: (J, 3) joints in the T-pose.
-        turns: (J, 3, 3) rotation against the parent.
+        turns: (J, 3, 3) rotations relative to the parent.
 
     Returns:
-        Places (J, 3) and rotations (J, 3, 3) in the body's axes.
+        Positions (J, 3) and rotations (J, 3, 3) in the axes of the body.
     """
     places, turned = rest.copy(), turns.copy()
     for number, name in enumerate(JOINTS):
@@ -61,7 +61,7 @@ def place_joints(rest: Floats, turns: Floats) -> tuple[Floats, Floats]:
 
 
 def skinned(points: Floats, weights: Floats, rest: Floats, places: Floats, turned: Floats) -> Floats:
-    """Move points (V, 3) of the T-pose with the joints, by linear blend skinning with weights (V, J)."""
+    """Move points (V, 3) of the T-pose with the joints by linear blend skinning with weights (V, J)."""
     offsets = places - np.einsum("jab,jb->ja", turned, rest)
     blended = weights @ np.concatenate([turned.reshape(-1, 9), offsets], axis=1)
     moved = np.einsum("vab,vb->va", blended[:, :9].reshape(-1, 3, 3), points) + blended[:, 9:]

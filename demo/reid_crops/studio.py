@@ -1,4 +1,4 @@
-"""Taking crops: one person, seen by one camera, with others and things around."""
+"""Render crops: one person in one camera, among other people and objects."""
 
 from __future__ import annotations
 
@@ -24,23 +24,23 @@ from demo.reid_crops.views import lamp, look_at, window
 
 CROP_WH = (128, 256)
 SUPERSAMPLING = 2
-PASSERS_BY = 48  # people who are no targets
+PASSERS_BY = 48  # people who only appear beside others
 KEPT_AVATARS = 60
-PANORAMAS = 10  # drawn ones
+PANORAMAS = 10  # number of generated panoramas
 BESIDE_SHARE, BEHIND_SHARE, OBSTACLE_SHARE = 0.24, 0.3, 0.14
-LEAST_SEEN = 0.12  # of a crop's pixels show its person; a whole person fills about 0.35
-TRIES = 5  # with others around in other places, until a person is seen
+LEAST_SEEN = 0.12  # share of a crop's pixels that must show its person; a whole person fills about 0.35
+TRIES = 5  # attempts, with other people in other places, until the person is visible
 LIT_M = 3.2  # radius of the area with shadows
 
 
 @dataclass(frozen=True)
 class Visit:
-    """One person before one camera, in several crops.
+    """One person in front of one camera, in several crops.
 
     Attributes:
-        person, camera: numbers from 0.
-        seed: of everything in these crops.
-        crops: how many.
+        person, camera: indices, from 0.
+        seed: random seed of these crops.
+        crops: number of crops.
     """
 
     person: int
@@ -51,7 +51,7 @@ class Visit:
 
 @dataclass(frozen=True, eq=False)
 class _Shown:
-    """A figure with its textures uploaded."""
+    """A figure with its uploaded textures."""
 
     figure: Figure
     skin: Any
@@ -72,7 +72,7 @@ class _Shown:
 
 
 class Studio:
-    """Draws crops of a population; keeps avatars, sceneries and passers-by between them."""
+    """Renders crops of a population; caches avatars, sceneries and passers-by."""
 
     def __init__(
         self,
@@ -97,7 +97,7 @@ class Studio:
         self._shown: dict[int, _Shown] = {}
 
     def crops(self, visits: list[Visit]) -> list[list[NDArray[np.uint8]]]:
-        """Crops (256, 128, 3) uint8 BGR of all visits of one person."""
+        """Render crops (256, 128, 3) uint8 BGR of all visits of one person."""
         if not visits:
             return []
         target = self._show(self._people[visits[0].person])
@@ -136,7 +136,7 @@ class Studio:
         walks: bool,
         rng: np.random.Generator,
     ) -> tuple[NDArray[np.uint8], float]:
-        """A crop, and the share of its pixels that show the person."""
+        """Render a crop; return it with the share of its pixels that show the person."""
         scenery = self._scenery(camera)
         look = target.figure.look
         pose = draw_pose(rng, target.figure.arms(), walks, look.gait)
@@ -183,7 +183,7 @@ class Studio:
     def _others(
         self, rng: np.random.Generator, place: Place, spot: NDArray[np.float64], camera: SurveillanceCamera
     ) -> list[tuple[_Shown, tuple[float, float]]]:
-        """Who is in the picture as well, and where."""
+        """Draw the other people in the picture, and their positions."""
         spots = []
         if rng.random() < BESIDE_SHARE * (0.5 + place.crowd):
             side = 1 if rng.random() < 0.5 else -1
@@ -225,21 +225,21 @@ class Studio:
 
 
 def _draw_heading(rng: np.random.Generator, camera: SurveillanceCamera) -> float:
-    """0 faces the camera, pi turns the back."""
+    """Draw a heading; 0 faces the camera, pi shows the back."""
     if rng.random() < camera.front_share:
         return float((0 if rng.random() < 0.5 else np.pi) + rng.normal(0, 0.4))
     return float((np.pi / 2 if rng.random() < 0.5 else -np.pi / 2) + rng.normal(0, 0.35))
 
 
 def _slopes(points: Floats, view: Floats) -> Floats:
-    """Box of points (N, 3) as slopes: left, bottom, right, top."""
+    """Return the bounding box of points (N, 3) as slopes: left, bottom, right, top."""
     seen = points @ view[:3, :3].T + view[:3, 3]
     slopes = seen[:, :2] / np.maximum(-seen[:, 2:], 0.2)
     return np.concatenate([slopes.min(axis=0), slopes.max(axis=0)])
 
 
 def _draw_box(rng: np.random.Generator, exact: Floats, camera: SurveillanceCamera) -> Floats:
-    """What a detector would cut: tight or loose, shifted, now and then without feet or head."""
+    """Draw a box like that of a detector: tight or loose, shifted, sometimes without feet or head."""
     left, bottom, right, top = (float(v) for v in exact)
     high = top - bottom
     error = camera.box_error * high

@@ -1,4 +1,4 @@
-"""Pictures of floors, walls and things, drawn by chance: textures that repeat, and panoramas."""
+"""Random pictures of floors, walls and objects: repeating textures, and panoramas."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ SIZE_PX = 256
 
 
 def draw_floor(rng: np.random.Generator, kind: Floor) -> NDArray[np.uint8]:
-    """A floor of two by two metres, (S, S, 3) uint8 RGB."""
+    """Draw a floor of two by two metres, (S, S, 3) uint8 RGB."""
     grain = (
         1 + float(rng.uniform(0.02, 0.14)) * _cloud(rng, 0.8) + float(rng.uniform(0.01, 0.04)) * _cloud(rng, 24)
     )
@@ -64,7 +64,7 @@ def draw_floor(rng: np.random.Generator, kind: Floor) -> NDArray[np.uint8]:
 
 
 def draw_wall(rng: np.random.Generator, kind: Wall) -> NDArray[np.uint8]:
-    """A wall of three by three metres, (S, S, 3) uint8 RGB; row 0 is at the foot."""
+    """Draw a wall of three by three metres, (S, S, 3) uint8 RGB; row 0 is at the bottom."""
     base = float(rng.uniform(0.2, 0.85)) * (1 + rng.normal(0, 0.05, 3))
     grain = 1 + 0.06 * _cloud(rng, 30) + 0.03 * _cloud(rng, 1)
     picture = grain[..., None] * base
@@ -126,13 +126,13 @@ def draw_wall(rng: np.random.Generator, kind: Wall) -> NDArray[np.uint8]:
 
 
 def draw_cloth(rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Nearly white cloth that takes a tint, (S, S, 3) uint8 RGB."""
+    """Draw nearly white cloth, to be tinted, (S, S, 3) uint8 RGB."""
     shade = 0.9 + 0.05 * _cloud(rng, 18) + 0.03 * _cloud(rng, 2)
     return _picture(np.repeat(shade[..., None], 3, axis=2))
 
 
 def draw_panorama(rng: np.random.Generator) -> NDArray[np.uint8]:
-    """A distance of sky, buildings and trees, (S, 4 S, 3) uint8 RGB; the horizon in the middle row."""
+    """Draw a panorama of sky, buildings and trees, (S, 4 S, 3) uint8 RGB; the horizon is the middle row."""
     height, width = SIZE_PX, 4 * SIZE_PX
     up = np.linspace(1, -1, height)[:, None, None]
     sky = np.array([0.62, 0.72, 0.85]) if rng.random() < 0.5 else np.array([0.8, 0.8, 0.8])
@@ -152,7 +152,7 @@ def draw_panorama(rng: np.random.Generator) -> NDArray[np.uint8]:
 
 
 def read_panoramas(folder: Path) -> list[NDArray[np.uint8]]:
-    """Panoramas (*.exr) of a folder, tone mapped, each (H, 2 H, 3) uint8 RGB, sorted by name.
+    """Read the panoramas (*.exr) of a folder, tone mapped, each (H, 2 H, 3) uint8 RGB, sorted by name.
 
     Raises:
         InputError: there is none, or OpenEXR is not installed.
@@ -176,7 +176,7 @@ def read_panoramas(folder: Path) -> list[NDArray[np.uint8]]:
 
 
 def _cloud(rng: np.random.Generator, size_px: float) -> Floats:
-    """Noise that repeats, with structures of `size_px`, mean 0 and deviation 1, (S, S)."""
+    """Draw repeating noise with structures of `size_px`, mean 0 and standard deviation 1, (S, S)."""
     step = max(1, int(size_px / 3))
     small = rng.normal(size=(SIZE_PX // step, SIZE_PX // step)).astype(np.float32)
     padded = np.pad(small, 8, mode="wrap")
@@ -186,7 +186,7 @@ def _cloud(rng: np.random.Generator, size_px: float) -> Floats:
 
 
 def _joints(rng: np.random.Generator, cells: tuple[int, int], depth: float, shifted: bool = False) -> Floats:
-    """Brightness of (rows, columns) of stones with dark joints, (S, S)."""
+    """Draw the brightness of (rows, columns) of stones with dark joints, (S, S)."""
     rows, columns = cells
     y, x = np.mgrid[0:SIZE_PX, 0:SIZE_PX] / SIZE_PX
     row = np.floor(y * rows).astype(int)
@@ -197,7 +197,7 @@ def _joints(rng: np.random.Generator, cells: tuple[int, int], depth: float, shif
 
 
 def _poster(rng: np.random.Generator, picture: NDArray[np.float64]) -> None:
-    """A sign or a picture on the wall; changes `picture`."""
+    """Draw a sign or a picture on the wall, changing `picture` in place."""
     size = SIZE_PX
     wide, high = int(rng.integers(40, 200)), int(rng.integers(40, 160))
     x, y = int(rng.integers(0, size - wide)), int(rng.integers(20, size - high))

@@ -1,4 +1,4 @@
-"""Matrices of cameras and lamps; y points up, OpenGL's conventions."""
+"""Matrices of cameras and lamps in OpenGL's conventions; y points up."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from demo.reid_crops.rasteriser import Floats
 
 
 def look_at(eye: Floats, target: Floats) -> Floats:
-    """World to camera, (4, 4): x right, y up, z towards the viewer."""
+    """Return the matrix (4, 4) from world to camera: x right, y up, z towards the viewer."""
     back = eye - target
     back = back / np.linalg.norm(back)
     up = np.array([0.0, 1.0, 0.0]) if abs(back[1]) < 0.999 else np.array([0.0, 0.0, 1.0])
@@ -21,7 +21,7 @@ def look_at(eye: Floats, target: Floats) -> Floats:
 
 
 def window(left: float, right: float, bottom: float, top: float, near: float, far: float) -> Floats:
-    """Perspective of a part of the picture; edges are slopes, x / distance and y / distance."""
+    """Return the perspective matrix of a part of the picture; edges are slopes, x / distance and y / distance."""
     return np.array(
         [
             [2 / (right - left), 0, (right + left) / (right - left), 0],
@@ -34,7 +34,7 @@ def window(left: float, right: float, bottom: float, top: float, near: float, fa
 
 
 def lamp(centre: Floats, to_sun: Floats, radius_m: float) -> Floats:
-    """World to the shadow's texture 0..1, (4, 4), parallel light around `centre`."""
+    """Return the matrix (4, 4) from world to the shadow texture, 0..1, for parallel light around `centre`."""
     view = look_at(centre + 20 * to_sun, centre)
     scale = np.diag([0.5 / radius_m, 0.5 / radius_m, -1 / 40, 1]).astype(np.float32)
     scale[:2, 3] = 0.5

@@ -1,1 +1,1 @@
-"""What computes a TransReID: one module for each runtime, behind the protocol in `base`."""
+"""Backends that compute a network: one module for each runtime, behind the protocol in `base`."""

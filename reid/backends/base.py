@@ -1,4 +1,4 @@
-"""The seam between the embedder and the runtimes: crops and rows in, features out."""
+"""The interface between the embedder and the runtimes: crops and camera rows in, features out."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from reid.models.sie import UNKNOWN
 
 
 class Backend(Protocol):
-    """A network on the device and in the library that compute it."""
+    """A network, loaded in a library on a device."""
 
     @property
     def computation(self) -> Computation:
         """Library, precision and device."""
 
     def features(self, crops: Tensor, cameras: IntArray) -> FloatArray:
-        """Features of a batch.
+        """Compute the features of a batch.
 
         Args:
             crops: (B, 3, H, W) uint8, RGB, on the CPU; B is at least 1.
@@ -34,9 +34,9 @@ class Backend(Protocol):
 
 
 def graph_inputs(header: ModelHeader, crops: Tensor, cameras: IntArray) -> dict[str, Tensor]:
-    """The inputs of an exported network by name, for a batch as `Backend.features` takes it.
+    """Return the inputs of an exported network by name, for a batch as `Backend.features` takes it.
 
-    The viewpoint of a crop is unknown to the pipeline.
+    The pipeline does not know the viewpoints of crops.
     """
     values = {
         "cameras": torch.from_numpy(cameras),

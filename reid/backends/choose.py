@@ -1,4 +1,4 @@
-"""From a model and the user's wishes to the backend that computes it."""
+"""Choose and build the backend for a model and the user's settings."""
 
 from __future__ import annotations
 
@@ -35,18 +35,18 @@ EmbeddingModel = LoadedModel | ExportedModel | ForeignNetwork
 def build_backend(
     model: EmbeddingModel, *, device: str = "auto", runtime: Runtime = "auto", half: Half = "auto"
 ) -> Backend:
-    """The backend of a model.
+    """Build the backend of a model.
 
     Args:
-        model: a loaded checkpoint goes to what `runtime` says, an exported network to its own runtime, a network of
-            others to OpenVINO, and an .onnx to ONNX Runtime on a GPU.
-        device: as torch names it; "auto" is the first GPU if there is one, otherwise the CPU; for an OpenVINO network
-            always the CPU, for an ONNX file also where the installed ONNX Runtime is the one for CPUs. An OpenVINO
-            network also runs on "intel:gpu" and the like.
-        runtime: "auto" is torch on a GPU; on a CPU OpenVINO where it is installed, otherwise torch. The network
-            for OpenVINO is made and kept at its first use.
-        half: torch computes in float16; "auto" does on a GPU. OpenVINO computes in half precision where
-            the processor can, unless it is False.
+        model: a loaded checkpoint runs in `runtime`, an exported network in its own runtime, a third-party network in
+            OpenVINO, or, if it is an .onnx file on a GPU, in ONNX Runtime.
+        device: torch's name of the device. "auto" is the first GPU if there is one, otherwise the CPU; for an OpenVINO
+            network it is always the CPU, and for an ONNX file too where the installed ONNX Runtime is the CPU one. An
+            OpenVINO network also runs on "intel:gpu" and the like.
+        runtime: "auto" is torch on a GPU, and on a CPU OpenVINO if it is installed, otherwise torch. The network
+            for OpenVINO is made at its first use and cached.
+        half: whether torch computes in float16; "auto" means on a GPU. OpenVINO computes in half precision where
+            the processor can, unless this is False.
 
     Raises:
         InputError: the device or the runtime cannot be used here.
@@ -70,8 +70,8 @@ def _exported(model: ExportedModel, device: str, half: Half) -> Backend:
 
 
 def _foreign_device(path: Path, device: str) -> str | torch.device:
-    """A CUDA device for an .onnx where one is wished, or "auto" finds one that the installed ONNX Runtime can use;
-    else OpenVINO's name."""
+    """Return a CUDA device for an .onnx file if one is requested, or if the device is "auto" and the installed ONNX
+    Runtime can use a GPU; otherwise OpenVINO's name of the device."""
     if path.suffix == ".onnx" and (device.startswith("cuda") or (device == "auto" and _cuda_is_ready(path))):
         return choose_device(device)
     return _openvino_device(path, device)
@@ -82,12 +82,12 @@ def _cuda_is_ready(path: Path) -> bool:
 
 
 def _onnx_device(path: Path, device: str) -> torch.device:
-    """As `choose_device`, but "auto" is the CPU where the installed ONNX Runtime knows no other."""
+    """Choose as `choose_device`, but "auto" is the CPU if the installed ONNX Runtime supports no GPU."""
     return choose_device("cpu" if device == "auto" and not has_cuda(path) else device)
 
 
 def _openvino_device(path: Path, device: str) -> str:
-    """OpenVINO's name of a device."""
+    """Return OpenVINO's name of a device."""
     if device in ("auto", "cpu"):
         return "CPU"
     vendor, _, name = device.partition(":")
@@ -97,7 +97,7 @@ def _openvino_device(path: Path, device: str) -> str:
 
 
 def _openvino_network(model: LoadedModel) -> Path:
-    """The .xml of a checkpoint, from the cache."""
+    """Return the OpenVINO .xml of a checkpoint from the cache, exporting it at first use."""
     from reid.export.to_openvino import write_openvino
 
     key = {
@@ -112,7 +112,7 @@ def _openvino_network(model: LoadedModel) -> Path:
 
 
 def _content_hash(model: LoadedModel) -> str:
-    """SHA-256 of all that the network computes from: tensors, configuration, header without its card."""
+    """Return the SHA-256 of all that the computation depends on: tensors, configuration, header without its card."""
     digest = hashlib.sha256(replace(ModelHeader.of(model), card={}).to_json().encode())
     digest.update(f"{model.model.config} {model.model.neck_feature}".encode())
     for name, tensor in model.model.state_dict().items():

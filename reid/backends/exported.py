@@ -1,4 +1,4 @@
-"""Exported networks by path: which runtime a file belongs to, and its header."""
+"""Open exported networks by path: find the runtime of a file and read its header."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ SUFFIXES = (".onnx", ".xml", ".engine")
 
 @dataclass(frozen=True)
 class ExportedModel:
-    """A network file of another runtime.
+    """A network exported to a file of another runtime than torch.
 
     Attributes:
         path: .onnx, .xml (with its .bin) or .engine.
-        header: what the file says of itself.
+        header: the header that the file carries.
     """
 
     path: Path
@@ -26,7 +26,7 @@ class ExportedModel:
 
 
 def is_export(path: Path) -> bool:
-    """Whether the path looks like an exported network: by its suffix, or a folder."""
+    """Return whether the path looks like an exported network: it has the suffix of one, or is a folder."""
     return path.is_dir() or path.suffix in SUFFIXES
 
 
@@ -34,10 +34,10 @@ def load_export(path: Path) -> ExportedModel:
     """Open an exported network.
 
     Args:
-        path: of the file, or of a folder with one .xml in it.
+        path: the file, or a folder with one .xml file in it.
 
     Raises:
-        InputError: it is missing, not readable, of something else, or its runtime is not installed.
+        InputError: the file is missing, unreadable or something else, or its runtime is not installed.
     """
     if not path.exists():
         raise InputError(f"there is no weights file {path}")
@@ -48,14 +48,17 @@ def load_export(path: Path) -> ExportedModel:
         return ExportedModel(path, onnx_model.read_header(path))
     if path.suffix == ".engine":
         return ExportedModel(path, tensorrt_engine.read_engine(path)[0])
-    raise InputError(f"{path} is no exported network; those end in {', '.join(SUFFIXES)}")
+    raise InputError(f"{path} is not an exported network; those end in {', '.join(SUFFIXES)}")
 
 
 def network_file(path: Path) -> Path:
-    """The file of a network that may be named by its folder; InputError where a folder holds none, or several."""
+    """Return the file of a network, which may be given by its folder. Raises InputError when the folder holds no
+    network or several."""
     if not path.is_dir():
         return path
     networks = sorted(path.glob("*.xml"))
     if len(networks) != 1:
-        raise InputError(f"{path} is a folder with {len(networks)} .xml files; an OpenVINO network is one")
+        raise InputError(
+            f"{path} is a folder with {len(networks)} .xml files; an OpenVINO network has exactly one"
+        )
     return networks[0]

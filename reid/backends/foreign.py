@@ -1,4 +1,4 @@
-"""Networks of others, in OpenVINO, or in ONNX Runtime on an NVIDIA GPU."""
+"""Third-party networks, in OpenVINO, or in ONNX Runtime on an NVIDIA GPU."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ _log = logging.getLogger(__name__)
 
 
 class ForeignBackend:
-    """A network of others.
+    """A third-party network.
 
     Args:
-        device: as OpenVINO names it; or a CUDA device, on which ONNX Runtime computes an .onnx file.
-        exact: as of `reid.backends.openvino_model.OpenVinoBackend`.
+        device: OpenVINO's name of a device, or a CUDA device, on which ONNX Runtime computes an .onnx file.
+        exact: as in `reid.backends.openvino_model.OpenVinoBackend`.
 
     Attributes:
-        batched: whether it computes several crops at once; networks that are made for one only get them one by one.
+        batched: whether it takes several crops at once; networks made for a single crop get them one by one.
 
     Raises:
         InputError: a package is not installed, or the device cannot compute the network.
@@ -50,14 +50,14 @@ class ForeignBackend:
         self.computation = self._run.computation
 
     def features(self, crops: Tensor, cameras: IntArray) -> FloatArray:
-        """Satisfies `Backend.features`; cameras are all the same to a network of others."""
+        """Satisfies `Backend.features`; a third-party network ignores the cameras."""
         pixels = self._input.pixels_of(crops.permute(0, 2, 3, 1).numpy())
         batches = [pixels] if self.batched else np.split(pixels, len(pixels))
         return np.concatenate([self._run(batch).reshape(len(batch), self._dim) for batch in batches])
 
 
 class _OpenVino:
-    """A compiled network, for any number of crops where it can be made to take them."""
+    """A network compiled by OpenVINO, for batches of any size if the network allows it."""
 
     def __init__(self, network: ForeignNetwork, device: str, *, exact: bool) -> None:
         self._network, self._device, self._exact = network, device, exact
@@ -65,7 +65,7 @@ class _OpenVino:
         self._compile(opened(network.path, network.input))
 
     def batched(self, two: NDArray[np.float32], dim: int) -> bool:
-        """Whether it computes `two` crops to as many features (2, D); otherwise it stays a network for one."""
+        """Recompile for batches and return True if `two` crops give features (2, D); otherwise stay with one crop."""
         path, settings = self._network.path, self._network.input
         many = opened(path, settings)
         try:
@@ -76,7 +76,7 @@ class _OpenVino:
         except (
             RuntimeError,
             InputError,
-        ) as error:  # only the attempt tells that something inside is made for one crop
+        ) as error:  # only trying shows whether a layer is made for a single crop
             _log.debug("%s gets crops one by one: %s", path, error)
         self._compile(opened(path, settings))
         return False
@@ -101,7 +101,7 @@ class _OnnxRuntime:
         self.computation = Computation("ONNX Runtime", precision, str(device), processor_name(device))
 
     def batched(self, two: NDArray[np.float32], dim: int) -> bool:
-        """As of `_OpenVino`; the file itself says how many crops it takes."""
+        """Return whether `two` crops give two features; the file itself says whether its batch size is fixed."""
         if isinstance(self._input.shape[0], int):
             return False
         try:

@@ -17,13 +17,13 @@ from reid.model_header import HEADER_KEY, ModelHeader
 
 
 class OnnxBackend:
-    """A .onnx file that `reid.export` wrote.
+    """An .onnx file that `reid.export` wrote.
 
     Attributes:
-        header: what the file says of itself.
+        header: the header that the file carries.
 
     Raises:
-        InputError: the package is not installed, or cannot use the device, or the file is no such network.
+        InputError: the package is not installed or cannot use the device, or `reid.export` did not write the file.
     """
 
     def __init__(self, path: Path, device: torch.device) -> None:
@@ -39,7 +39,7 @@ class OnnxBackend:
 
 
 def open_session(path: Path, device: torch.device) -> Any:
-    """An `onnxruntime.InferenceSession` of a file on the CPU or a GPU; errors as of `OnnxBackend`."""
+    """Open a file as an `onnxruntime.InferenceSession` on the CPU or a GPU; raises the errors of `OnnxBackend`."""
     onnxruntime = _import_onnxruntime(path)
     providers: list[Any] = ["CPUExecutionProvider"]
     if device.type == "cuda":
@@ -55,12 +55,12 @@ def open_session(path: Path, device: torch.device) -> Any:
 
 
 def has_cuda(path: Path) -> bool:
-    """Whether the installed ONNX Runtime is the one for NVIDIA GPUs; errors as of `OnnxBackend`."""
+    """Return whether the installed ONNX Runtime is the one for NVIDIA GPUs; raises the errors of `OnnxBackend`."""
     return "CUDAExecutionProvider" in _import_onnxruntime(path).get_available_providers()
 
 
 def read_header(path: Path) -> ModelHeader:
-    """The header of an ONNX file; errors as of `OnnxBackend`."""
+    """Return the header of an ONNX file; raises the errors of `OnnxBackend`."""
     return _header(_open(_import_onnxruntime(path), path, ["CPUExecutionProvider"]), path)
 
 
@@ -74,7 +74,7 @@ def _import_onnxruntime(path: Path) -> Any:
 
 def _open(onnxruntime: Any, path: Path, providers: list[Any]) -> Any:
     options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3  # errors; warnings are about the order of providers
+    options.log_severity_level = 3  # errors only; the warnings are about the order of providers
     try:
         return onnxruntime.InferenceSession(path, options, providers=providers)
     except Exception as error:  # the package's exceptions have no common base but Exception
@@ -85,14 +85,14 @@ def _header(session: Any, path: Path) -> ModelHeader:
     text = session.get_modelmeta().custom_metadata_map.get(HEADER_KEY)
     if text is None:
         raise InputError(
-            f"{path} is no re-identification network of this project: its metadata_props have no {HEADER_KEY}; "
+            f"{path} is not a re-identification network of this project: its metadata_props have no {HEADER_KEY}; "
             "write one with 'mtmc reid export'"
         )
     header = ModelHeader.from_json(text, str(path))
     found = {item.name for item in session.get_inputs()}
     if found != {"images", *header.index_inputs}:
         raise InputError(
-            f"{path} has the inputs {', '.join(sorted(found))}, but images, {', '.join(header.index_inputs)} belong "
-            "to its metadata; export it again"
+            f"{path} has the inputs {', '.join(sorted(found))}, but its metadata describes images, "
+            f"{', '.join(header.index_inputs)}; export it again"
         )
     return header

@@ -1,4 +1,4 @@
-"""TransReID in OpenVINO: the fast way on a CPU."""
+"""TransReID in OpenVINO, the fastest backend on a CPU."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ class OpenVinoBackend:
     """An OpenVINO network (.xml with its .bin) that `reid.export` wrote.
 
     Args:
-        device: as OpenVINO names it: CPU, GPU, GPU.1, ...
-        exact: compute in float32 where the processor has bfloat16 or float16, too, which OpenVINO would take.
+        device: OpenVINO's name of the device: CPU, GPU, GPU.1, ...
+        exact: compute in float32 even where the processor supports bfloat16 or float16, OpenVINO's default there.
 
     Attributes:
-        header: what the file says of itself.
+        header: the header that the file carries.
 
     Raises:
-        InputError: the package is not installed, the file is no such network, or there is no such device.
+        InputError: the package is not installed, `reid.export` did not write the file, or the device does not exist.
     """
 
     def __init__(self, xml: Path, device: str = "CPU", *, exact: bool = False) -> None:
@@ -43,12 +43,12 @@ class OpenVinoBackend:
 
 
 def read_header(xml: Path) -> ModelHeader:
-    """The header of an OpenVINO network; errors as of `OpenVinoBackend`."""
+    """Return the header of an OpenVINO network; raises the errors of `OpenVinoBackend`."""
     return _header(read_network(import_openvino(xml).Core(), xml), xml)
 
 
 def import_openvino(path: Path) -> Any:
-    """The package openvino, which the network at `path` needs; InputError where it is missing."""
+    """Import the package openvino, which the network at `path` needs; raises InputError if it is missing."""
     try:
         import openvino
     except ModuleNotFoundError as error:
@@ -57,7 +57,7 @@ def import_openvino(path: Path) -> Any:
 
 
 def read_network(core: Any, path: Path) -> Any:
-    """An `openvino.Model` of a file; InputError when it is none."""
+    """Read a file as an `openvino.Model`; raises InputError if it is not a network."""
     try:
         return core.read_model(path)
     except RuntimeError as error:
@@ -66,12 +66,12 @@ def read_network(core: Any, path: Path) -> Any:
 
 
 def compile_network(core: Any, network: Any, path: Path, device: str, *, exact: bool) -> Any:
-    """An `openvino.CompiledModel`; InputError when the device cannot compute it.
+    """Compile a network to an `openvino.CompiledModel`; raises InputError if the device cannot compute it.
 
     Args:
-        device, exact: as of `OpenVinoBackend`.
+        device, exact: as in `OpenVinoBackend`.
     """
-    # One batch at a time: all cores work on it.
+    # One batch at a time, with all cores on it.
     settings: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY"}
     if exact:
         settings["INFERENCE_PRECISION_HINT"] = import_openvino(path).Type.f32
@@ -84,15 +84,15 @@ def compile_network(core: Any, network: Any, path: Path, device: str, *, exact: 
 def _header(network: Any, xml: Path) -> ModelHeader:
     if not network.has_rt_info([HEADER_KEY]):
         raise InputError(
-            f"{xml} is no re-identification network of this project: its rt_info has no {HEADER_KEY}; write one "
+            f"{xml} is not a re-identification network of this project: its rt_info has no {HEADER_KEY}; write one "
             "with 'mtmc reid export'"
         )
     header = ModelHeader.from_json(network.get_rt_info([HEADER_KEY]).astype(str), str(xml))
     found = {name for item in network.inputs for name in item.get_names()}
     if found != {"images", *header.index_inputs}:
         raise InputError(
-            f"{xml} has the inputs {', '.join(sorted(found))}, but images, {', '.join(header.index_inputs)} belong "
-            "to its metadata; export it again"
+            f"{xml} has the inputs {', '.join(sorted(found))}, but its metadata describes images, "
+            f"{', '.join(header.index_inputs)}; export it again"
         )
     return header
 

@@ -1,7 +1,7 @@
 """TransReID in TensorRT, on an NVIDIA GPU.
 
-An engine file is a length in four bytes (little endian), so many bytes of JSON, and the serialised engine: the layout
-that Ultralytics gives its engines, too.
+An engine file holds a length in four bytes (little endian), that number of bytes of JSON, and the serialised engine:
+the layout that Ultralytics uses as well.
 """
 
 from __future__ import annotations
@@ -24,13 +24,14 @@ _LENGTH_BYTES = 4
 
 
 class TensorRtBackend:
-    """A .engine file that `reid.export` wrote, on the kind of GPU it was built for.
+    """An .engine file that `reid.export` wrote, on the GPU model it was built for.
 
     Attributes:
-        header: what the file says of itself.
+        header: the header that the file carries.
 
     Raises:
-        InputError: there is no GPU or no TensorRT, or the file is no such engine or for another GPU or version.
+        InputError: there is no GPU or no TensorRT, `reid.export` did not write the file, or it was built for another
+            GPU model or version.
     """
 
     def __init__(self, path: Path, device: torch.device) -> None:
@@ -46,7 +47,7 @@ class TensorRtBackend:
             engine = tensorrt.Runtime(self._logger).deserialize_cuda_engine(plan)
             if engine is None:
                 raise InputError(
-                    f"{path} cannot be used here: an engine runs only on the kind of GPU and the TensorRT it was "
+                    f"{path} cannot be used here: an engine runs only on the GPU model and TensorRT version it was "
                     "built with; export it again on this machine"
                 )
             self._engine = engine
@@ -88,7 +89,7 @@ def write_engine(path: Path, header: ModelHeader, plan: bytes) -> None:
 
 
 def read_engine(path: Path) -> tuple[ModelHeader, bytes]:
-    """Header and serialised engine of an engine file; InputError when it is none."""
+    """Return header and serialised engine of an engine file; raises InputError if it is not one."""
     content = path.read_bytes()
     end = _LENGTH_BYTES + int.from_bytes(content[:_LENGTH_BYTES], "little")
     try:
@@ -97,14 +98,14 @@ def read_engine(path: Path) -> tuple[ModelHeader, bytes]:
         metadata = None
     if not isinstance(metadata, dict) or HEADER_KEY not in metadata:
         raise InputError(
-            f"{path} is no re-identification engine of this project: it does not begin with its metadata; write one "
-            "with 'mtmc reid export'"
+            f"{path} is not a re-identification engine of this project: it does not begin with its metadata; write "
+            "one with 'mtmc reid export'"
         )
     return ModelHeader.from_json(metadata[HEADER_KEY], str(path)), content[end:]
 
 
 def import_tensorrt(what: str) -> Any:
-    """The package tensorrt; InputError where it or a GPU is missing."""
+    """Import the package tensorrt; raises InputError if it or a GPU is missing."""
     if not torch.cuda.is_available():
         raise InputError(f"{what} needs an NVIDIA GPU, and torch sees none here")
     try:

@@ -81,12 +81,12 @@ def read_dataset(path: Path, layout: str = "auto") -> ReidDataset:
 
     Args:
         path: its folder.
-        layout: a key of `LAYOUTS`; "vehicleid:1600" for another of VehicleID's test lists than that of 800
-            vehicles; or "auto", which goes by the names of folders and lists and takes a folder that has none of
-            them for a plain one.
+        layout: a key of `LAYOUTS`; or "vehicleid:1600" to use VehicleID's test list of 1600 vehicles (default 800);
+            or "auto", which detects the layout by the names of folders and lists, and is "plain" if none of them
+            is there.
 
     Raises:
-        InputError: the folder does not exist, does not have that layout, or could be read in several.
+        InputError: the folder does not exist, does not have that layout, or matches several layouts.
     """
     if not path.is_dir():
         raise InputError(f"{path}: expected a folder of crops, but there is no such folder")
@@ -95,10 +95,10 @@ def read_dataset(path: Path, layout: str = "auto") -> ReidDataset:
 
 
 def detect_layout(path: Path) -> str:
-    """The layout of the folder `path`, "plain" when it looks like no other.
+    """Return the layout of the folder `path`, "plain" if it matches no other.
 
     Raises:
-        InputError: it looks like several.
+        InputError: it matches several layouts.
     """
     found = [layout for layout, mark in _MARKS.items() if (path / mark).exists()]
     if len(found) > 1:
@@ -119,7 +119,7 @@ def _reader(layout: str) -> Reader:
         return LAYOUTS[name]
     if name != "vehicleid" or not test_ids.isdigit():
         raise InputError(
-            f"unknown data set layout {layout!r}: only vehicleid takes a number, that of the vehicles in its test "
-            "list, as vehicleid:1600"
+            f"unknown data set layout {layout!r}: only vehicleid takes a number, the number of vehicles in its test "
+            "list, such as vehicleid:1600"
         )
     return partial(read_vehicleid, test_ids=int(test_ids))

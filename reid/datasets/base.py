@@ -1,4 +1,4 @@
-"""What a re-identification data set is: crops of persons or vehicles, each with an identity and a camera."""
+"""The types of a re-identification data set: crops of persons or vehicles, each with an identity and a camera."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ class Crop:
 
     Attributes:
         path: the image file.
-        person_id: as in the data set; 0 and above.
+        person_id: as in the data set; at least 0.
         camera: name of the camera, unique within the data set.
-        view: name of the side that is seen, such as "v3"; None where the data set does not say.
+        view: name of the visible side, such as "v3"; None if the data set does not say.
     """
 
     path: Path
@@ -28,13 +28,13 @@ class Crop:
 
 @dataclass(frozen=True)
 class CropSet:
-    """Crops in a fixed order: sorted by path, whatever order the file system lists them in."""
+    """Crops sorted by path, so that the order does not depend on the file system."""
 
     crops: tuple[Crop, ...]
 
     @classmethod
     def of(cls, crops: Iterable[Crop]) -> CropSet:
-        """The set of `crops`, sorted by path."""
+        """Return the set of `crops`, sorted by path."""
         return cls(tuple(sorted(crops, key=lambda crop: crop.path)))
 
     def __len__(self) -> int:
@@ -42,7 +42,7 @@ class CropSet:
 
     @property
     def person_ids(self) -> tuple[int, ...]:
-        """The distinct identities, ascending: position in this tuple is the class index in training."""
+        """The distinct identities, ascending; the position in this tuple is the class index in training."""
         return tuple(sorted({crop.person_id for crop in self.crops}))
 
     @property
@@ -56,17 +56,17 @@ class CropSet:
         return tuple(sorted({crop.view for crop in self.crops if crop.view is not None}, key=natural_order))
 
     def of_persons(self, person_ids: Iterable[int]) -> CropSet:
-        """The crops of `person_ids` only."""
+        """Return only the crops of `person_ids`."""
         wanted = set(person_ids)
         return CropSet(tuple(crop for crop in self.crops if crop.person_id in wanted))
 
     def of_cameras(self, cameras: Iterable[str]) -> CropSet:
-        """The crops of `cameras` only."""
+        """Return only the crops of `cameras`."""
         wanted = set(cameras)
         return CropSet(tuple(crop for crop in self.crops if crop.camera in wanted))
 
     def without(self, paths: Iterable[Path]) -> CropSet:
-        """The crops whose image files are not among `paths`; the same object when none of them is."""
+        """Return the crops whose image files are not among `paths`; this same object if all are kept."""
         left_out = set(paths)
         kept = tuple(crop for crop in self.crops if crop.path not in left_out)
         return self if len(kept) == len(self.crops) else CropSet(kept)
@@ -79,10 +79,10 @@ class ReidDataset:
     Attributes:
         train: crops to learn from.
         query: crops that are searched for.
-        gallery: crops that are searched; a query is never matched with its own camera.
-        draws: (query, gallery) of each repetition where the protocol is the mean over random galleries, of which
-            `query` and `gallery` are the first; empty where there is one fixed gallery.
-        notes: what a user should know of these files, one sentence each.
+        gallery: crops among which they are searched; a query is never matched with its own camera.
+        draws: (query, gallery) of each repetition, if the protocol is the mean over random galleries; `query` and
+            `gallery` are then the first draw. Empty if the gallery is fixed.
+        notes: what a user should know about these files, one sentence each.
         root: the folder that was read.
     """
 
@@ -95,21 +95,21 @@ class ReidDataset:
 
     @property
     def people(self) -> CropSet:
-        """The gallery without distractors: crops of those who are among the queries."""
+        """The gallery without distractors: crops of the people who are among the queries."""
         return self.gallery.of_persons(self.query.person_ids)
 
 
 def natural_order(name: str) -> tuple[tuple[int, int, str], ...]:
-    """Sort key under which c2 comes before c10."""
+    """Return a sort key under which c2 comes before c10."""
     parts = re.findall(r"\d+|\D+", name)
     return tuple((0, int(part), "") if part.isdigit() else (1, 0, part) for part in parts)
 
 
 def hold_out_identities(crops: CropSet, count: int) -> tuple[CropSet, CropSet]:
-    """Split into (rest, held out) by identity; `count` ids are held out, evenly spaced in ascending order.
+    """Split into (rest, held out) by identity; the `count` ids held out are evenly spaced in ascending order.
 
-    Even spacing takes a share of every recording when ids were numbered recording by recording, and depends
-    on nothing but the ids.
+    Even spacing holds out a share of every recording if ids are numbered recording by recording, and depends only on
+    the ids.
     """
     ids = crops.person_ids
     if not 0 <= count < len(ids):
@@ -119,17 +119,17 @@ def hold_out_identities(crops: CropSet, count: int) -> tuple[CropSet, CropSet]:
 
 
 def camera_indices(crops: CropSet, cameras: Sequence[str]) -> list[int]:
-    """Position of each crop's camera in `cameras`, -1 for a camera that is not among them."""
+    """Return the position of each crop's camera in `cameras`, -1 for a camera that is not among them."""
     position = {name: i for i, name in enumerate(cameras)}
     return [position.get(crop.camera, -1) for crop in crops.crops]
 
 
 def view_indices(crops: CropSet, views: Sequence[str]) -> list[int]:
-    """Position of each crop's view in `views`, -1 for no view and for one that is not among them."""
+    """Return the position of each crop's view in `views`, -1 for no view and for one that is not among them."""
     position = {name: i for i, name in enumerate(views)}
     return [-1 if crop.view is None else position.get(crop.view, -1) for crop in crops.crops]
 
 
 def identities_digest(person_ids: Sequence[int]) -> str:
-    """16 hex digits that two lists of identities share only when they are the same, in the same order."""
+    """Return 16 hex digits that are equal only for the same identities in the same order."""
     return hashlib.sha256(",".join(map(str, person_ids)).encode()).hexdigest()[:16]

@@ -1,4 +1,4 @@
-"""What the layouts share: folders that must be there, lists of files, and what to say when something is not."""
+"""Helpers of all layouts: checks for required folders and files, reading of lists, and error messages."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _LISTED = 6
 
 
 def require(root: Path, layout: str, names: Iterable[str]) -> None:
-    """Raise InputError, with what `root` holds instead, unless it holds all of `names`."""
+    """Raise InputError, listing what `root` holds, unless it holds all of `names`."""
     expected = list(names)
     missing = [name for name in expected if not (root / name).exists()]
     if missing:
@@ -23,7 +23,7 @@ def require(root: Path, layout: str, names: Iterable[str]) -> None:
 
 
 def content(folder: Path) -> str:
-    """The first names in `folder`, for an error."""
+    """Return the first names in `folder`, for an error message."""
     names = sorted(path.name + ("/" if path.is_dir() else "") for path in folder.iterdir())
     if not names:
         return "an empty folder"
@@ -32,19 +32,19 @@ def content(folder: Path) -> str:
 
 
 def join(names: Sequence[str]) -> str:
-    """a, b and c."""
+    """Return the names as "a, b and c"."""
     return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 
 def read_rows(path: Path, *, columns: int | None, example: str) -> list[list[str]]:
-    """The lines of a text file, split at white space; empty lines are passed over.
+    """Read the lines of a text file, split at white space; empty lines are skipped.
 
     Args:
-        columns: how many each line must have; None for two or more.
-        example: a good line, for the error.
+        columns: number of columns that each line must have; None for two or more.
+        example: a valid line, for error messages.
 
     Raises:
-        InputError: the file is missing, or a line has another number of columns; names file and line.
+        InputError: the file is missing, or a line has another number of columns; the message names file and line.
     """
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
@@ -64,7 +64,7 @@ def read_rows(path: Path, *, columns: int | None, example: str) -> list[list[str
 
 
 def require_images(paths: Iterable[Path], list_file: Path) -> None:
-    """Raise InputError naming the first of `paths`, which `list_file` lists, that is not there."""
+    """Raise InputError naming the first missing file of `paths`, which are the files that `list_file` lists."""
     for path in paths:
         if not path.is_file():
             raise InputError(f"{list_file} lists {path}, but there is no such file")

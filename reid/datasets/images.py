@@ -11,11 +11,11 @@ from PIL import Image
 from pipeline.core.errors import InputError
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")
-_READERS = 4  # Pillow decodes outside of Python's lock
+_READERS = 4  # threads; Pillow decodes without holding the GIL
 
 
 def image_files(folder: Path) -> list[Path]:
-    """The image files directly in `folder`, in the order of their names."""
+    """Return the image files directly in `folder`, sorted by name."""
     return sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
 
 
@@ -23,19 +23,19 @@ def read_rgb(path: Path) -> Image.Image:
     """Decode one image as RGB.
 
     Raises:
-        InputError: the file is missing or cannot be decoded; names it.
+        InputError: the file is missing or cannot be decoded; the message names it.
     """
     try:
         with Image.open(path) as image:
             return image.convert("RGB")
-    # what Pillow raises for damaged bytes has no common class: besides OSError there are SyntaxError, ValueError,
+    # Pillow's errors for damaged files have no common base class: besides OSError there are SyntaxError, ValueError,
     # TypeError, OverflowError and DecompressionBombError, depending on the format and the byte
     except Exception as error:
         raise InputError(f"{path}: cannot be read as an image ({error}); replace or remove it") from error
 
 
 def unreadable_images(paths: Iterable[Path]) -> list[tuple[Path, InputError]]:
-    """The files that `read_rgb` refuses, with what it says of them, in the order given; decodes every file."""
+    """Return the files that `read_rgb` cannot read, with its errors, in the given order; decodes every file."""
 
     def fault(path: Path) -> InputError | None:
         try:

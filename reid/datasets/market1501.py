@@ -1,7 +1,7 @@
-"""Market-1501 (Zheng et al., Scalable Person Re-identification, ICCV 2015) and what copies its layout.
+"""Market-1501 (Zheng et al., Scalable Person Re-identification, ICCV 2015) and the data sets with the same layout.
 
 DukeMTMC-reID (Zheng et al., ICCV 2017), Occluded-Duke (Miao et al., ICCV 2019) and CUHK03 in its new protocol
-(Zhong et al., CVPR 2017) come in the same three folders with names of the same pattern.
+(Zhong et al., CVPR 2017) have the same three folders and the same pattern of file names.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ _EXPECTED = "names like 0002_c1s1_000451_03.jpg or 0005_c2_f0046985.jpg (person 
 def read_market1501(root: Path) -> ReidDataset:
     """Read the folders bounding_box_train, query and bounding_box_test under `root`.
 
-    Person id -1 marks junk boxes and is left out; person id 0 marks distractors, which stay in the gallery.
+    Person id -1 marks junk boxes, which are left out; person id 0 marks distractors, which stay in the gallery.
 
     Raises:
-        InputError: a folder is missing or empty, or an image has another name.
+        InputError: a folder is missing or empty, or the name of an image does not match.
     """
     require(root, "Market-1501's layout", (TRAIN_FOLDER, QUERY_FOLDER, GALLERY_FOLDER))
     return ReidDataset(
@@ -39,29 +39,30 @@ def read_market1501(root: Path) -> ReidDataset:
 
 
 def read_cuhk03_detected(root: Path) -> ReidDataset:
-    """CUHK03-NP under `root`/detected: boxes of a detector, 767 identities to train on and 700 to test."""
+    """Read CUHK03-NP under `root`/detected: boxes of a detector, 767 identities for training and 700 for testing."""
     require(root, "cuhk03-np", (CUHK03_DETECTED,))
     return read_market1501(root / CUHK03_DETECTED)
 
 
 def read_cuhk03_labeled(root: Path) -> ReidDataset:
-    """CUHK03-NP under `root`/labeled: boxes drawn by hand, 767 identities to train on and 700 to test."""
+    """Read CUHK03-NP under `root`/labeled: boxes drawn by hand, 767 identities for training and 700 for testing."""
     require(root, "cuhk03-np", (CUHK03_LABELED,))
     return read_market1501(root / CUHK03_LABELED)
 
 
 def read_market1501_crops(root: Path) -> ReidDataset:
-    """One of the three folders alone, as `root` itself. Every crop is train, query and gallery alike.
+    """Read `root` as a single one of the three folders. Train, query and gallery are all its crops.
 
     Raises:
-        InputError: the folder has no image, or an image with another name.
+        InputError: the folder has no image, or the name of an image does not match.
     """
     crops = _read(root)
     return ReidDataset(train=crops, query=crops, gallery=crops)
 
 
 def looks_like_market1501_crops(root: Path) -> bool:
-    """Whether the first image in `root` has a name with a sequence, as 0002_c1s1_000451_03.jpg: Market-1501's alone."""
+    """Return whether the name of the first image in `root` has a sequence number, such as 0002_c1s1_000451_03.jpg: only
+    Market-1501 has those."""
     first = next(iter(image_files(root)), None)
     return first is not None and _NAME_WITH_SEQUENCE.fullmatch(first.stem) is not None
 

@@ -1,6 +1,6 @@
 """MSMT17 (Wei et al., Person Transfer GAN, CVPR 2018), version 1 and version 2.
 
-Version 2 has masked faces and its figures differ from those of version 1: say which was used.
+Version 2 has masked faces and its results differ from those of version 1: state which was used.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ _EXAMPLE = "0000/0000_000_01_0303morning_0015_0.jpg 0"
 def read_msmt17(root: Path) -> ReidDataset:
     """Read the four list files under `root`, whose crops are in train and test or mask_train_v2 and mask_test_v2.
 
-    The training part is list_train and list_val together (32,621 crops of 1,041 identities), as published figures
-    have it; the camera is the third `_` field of a file's name (15 cameras).
+    The training part is list_train and list_val together (32,621 crops of 1,041 identities), as in published
+    results; the camera is the third `_` field of a file name (15 cameras).
 
     Raises:
-        InputError: a list or folder is missing, a line is of another form, or a listed file is not there.
+        InputError: a list or folder is missing, a line has another form, or a listed file is missing.
     """
     require(root, "MSMT17", _LISTS)
     train_folders = [name for name in TEST_FOLDERS if (root / name).is_dir()]
@@ -44,7 +44,7 @@ def read_msmt17(root: Path) -> ReidDataset:
         train=CropSet.of([*_read(train_list, train), *_read(val_list, train)]),
         query=CropSet.of(_read(query_list, test)),
         gallery=CropSet.of(_read(gallery_list, test)),
-        notes=(f"MSMT17 version {version}: figures of the two versions differ",),
+        notes=(f"MSMT17 version {version}: results of the two versions differ",),
     )
 
 

@@ -15,12 +15,12 @@ _EXPECTED = "names like 0001_c2_03.jpg (person id, camera number, running number
 
 
 def read_plain_folder(folder: Path) -> ReidDataset:
-    """Read a plain folder. Every crop is train, query and gallery alike.
+    """Read a plain folder. Train, query and gallery are all its crops.
 
-    Files that are no images are passed over. Cameras are called c1, c2, ... as in the file names.
+    Files that are not images are skipped. Cameras are called c1, c2, ... as in the file names.
 
     Raises:
-        InputError: no image in the folder, or an image with another name.
+        InputError: the folder has no image, or the name of an image does not match.
     """
     crops = []
     for path in image_files(folder):

@@ -1,4 +1,4 @@
-"""VehicleID (Liu et al., Deep Relative Distance Learning, CVPR 2016): no cameras are known."""
+"""VehicleID (Liu et al., Deep Relative Distance Learning, CVPR 2016), which does not state cameras."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from reid.datasets.base import Crop, CropSet, ReidDataset
 from reid.datasets.folders import content, read_rows, require, require_images
 
 LIST_FOLDER, IMAGE_FOLDER = "train_test_split", "image"
-SMALL_TEST_IDS = 800  # the small test list, on which TransReID reports
+SMALL_TEST_IDS = 800  # the small test list, for which TransReID reports results
 DRAWS = 10
 
 _EXAMPLE = "0000001 00001"
@@ -22,12 +22,12 @@ _EXAMPLE = "0000001 00001"
 def read_vehicleid(root: Path, test_ids: int = SMALL_TEST_IDS) -> ReidDataset:
     """Read train_test_split/train_list.txt and test_list_`test_ids`.txt under `root`; crops are in image/.
 
-    The protocol is the mean over ten random draws (`single_gallery_draws`, seed 0) of one crop of each vehicle as
-    gallery, all others being queries. As no cameras are known, training crops have the camera c0; queries and
-    gallery have two different ones, so that no true match is taken for one of the same camera.
+    The protocol is the mean over ten random draws (`single_gallery_draws`, seed 0), each with one crop per vehicle as
+    gallery and all others as queries. The cameras are unknown: training crops have the camera c0; queries and gallery
+    have two different cameras, so that no true match is dropped as one of the same camera.
 
     Raises:
-        InputError: a list is missing, a line is of another form, or a listed file is not there.
+        InputError: a list is missing, a line has another form, or a listed file is missing.
     """
     test_list = f"{LIST_FOLDER}/test_list_{test_ids}.txt"
     require(root, "VehicleID", (IMAGE_FOLDER, LIST_FOLDER))
@@ -42,11 +42,11 @@ def read_vehicleid(root: Path, test_ids: int = SMALL_TEST_IDS) -> ReidDataset:
 
 
 def single_gallery_draws(crops: CropSet, *, draws: int, seed: int) -> list[tuple[CropSet, CropSet]]:
-    """(query, gallery) of each draw: a random crop of every identity is gallery, its other crops are queries.
+    """Return (query, gallery) of each draw: a random crop of every identity is gallery, its other crops are queries.
 
     Args:
-        crops: of identities with any number of crops; their cameras are replaced by "query" and "gallery".
-        seed: of all draws; a draw depends on the seed, its number and the crops alone.
+        crops: any number per identity; their cameras are replaced by "query" and "gallery".
+        seed: of all draws; a draw depends only on the seed, its number and the crops.
     """
     rows_of: dict[int, list[int]] = {}
     for row, crop in enumerate(crops.crops):

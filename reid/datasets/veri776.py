@@ -1,6 +1,6 @@
 """VeRi-776 (Liu et al., A Deep Learning-Based Approach to Progressive Vehicle Re-identification, ECCV 2016).
 
-Viewpoints are those of the key point annotation of Wang et al., Orientation Invariant Feature Embedding, ICCV 2017.
+Viewpoints come from the key point annotation of Wang et al., Orientation Invariant Feature Embedding, ICCV 2017.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ _EXAMPLE = "image_train/0001_c001_00016450_0.jpg 55 60 ... 3"
 def read_veri776(root: Path) -> ReidDataset:
     """Read image_train, image_query and image_test under `root`: 20 cameras, c1 to c20.
 
-    The views v0 to v7 are the last column of keypoint_train.txt and keypoint_test.txt. A crop that these files do
-    not mention stays in the data set with the view None, and a note says how many there are; the authors of
-    TransReID leave such crops out, so counts (and figures, slightly) differ from theirs.
+    The views v0 to v7 are the last column of keypoint_train.txt and keypoint_test.txt. Crops that these files do not
+    list stay in the data set with the view None, and a note gives their number. The authors of TransReID leave them
+    out, so their counts (and, slightly, their results) differ.
 
     Raises:
-        InputError: a folder is missing or empty, an image has another name, or a key point line has no view.
+        InputError: a folder is missing or empty, the name of an image does not match, or a key point line has no view.
     """
     require(root, "VeRi-776", (TRAIN_FOLDER, QUERY_FOLDER, GALLERY_FOLDER))
     train_views, test_views = _views(root / TRAIN_KEYPOINTS), _views(root / TEST_KEYPOINTS)
@@ -52,7 +52,7 @@ def read_veri776(root: Path) -> ReidDataset:
 
 
 def _views(path: Path) -> dict[str, str]:
-    """Image name -> view; empty when there is no such file."""
+    """Return image name -> view; empty if the file does not exist."""
     if not path.is_file():
         return {}
     views = {}

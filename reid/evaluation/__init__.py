@@ -1,1 +1,1 @@
-"""Retrieval measured: mAP, CMC, mINP, lists of results."""
+"""Evaluation of retrieval: mAP, CMC, mINP, lists of results."""

@@ -1,4 +1,4 @@
-"""Where a model looks: attention of the class token over the patches, as heat maps over crops."""
+"""Attention maps of a model: attention of the class token over the patches, as heat maps over crops."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ _SHOWN_HEIGHT_PX, _TITLE_WIDTH_PX, _GAP_PX = 192, 64, 6
 
 @dataclass(frozen=True, eq=False)
 class AttentionMaps:
-    """Attention of the class token over the patches of B images, each map with the sum 1.
+    """Attention of the class token over the patches of B images; each map sums to 1.
 
     Attributes:
         rollout: (B, rows, columns) float32, over all blocks: Abnar and Zuidema, "Quantifying Attention Flow in
             Transformers", ACL 2020, section 3, with the mean over heads.
-        last_block: (B, rows, columns) float32, of the last block alone, mean over heads; with the jigsaw, of
-            the block that makes the global feature.
+        last_block: (B, rows, columns) float32, of the last block only, mean over heads; with the jigsaw branch, of
+            the block that computes the global feature.
     """
 
     rollout: Float32Array
@@ -40,7 +40,7 @@ class AttentionMaps:
 def attention_maps(
     model: TransReID, images: Tensor, cameras: Tensor, views: Tensor | None = None
 ) -> AttentionMaps:
-    """Run `images` (B, 3, H, W), see `TransReID.forward`, and see what its class token attends to."""
+    """Run the model on `images` (B, 3, H, W) (see `TransReID.forward`) and return the attention of its class token."""
     blocks: list[Block] = [module for module in model.base.blocks if isinstance(module, Block)]
     if model.config.jpm:
         blocks += [module for module in model.b1 if isinstance(module, Block)]
@@ -65,7 +65,7 @@ def attention_maps(
 
 
 def _attention_weights(module: Attention, tokens: Tensor) -> Tensor:
-    """(B, T, T) softmax of query times key, mean over heads; rows sum to 1."""
+    """Return (B, T, T), the softmax of query times key, mean over heads; rows sum to 1."""
     batch, length, width = tokens.shape
     query, key, _ = module.qkv(tokens).reshape(batch, length, 3, module.heads, -1).permute(2, 0, 3, 1, 4)
     scale = (width / module.heads) ** -0.5 if module.scale is None else module.scale
@@ -73,18 +73,18 @@ def _attention_weights(module: Attention, tokens: Tensor) -> Tensor:
 
 
 def _patch_map(attention: Tensor, grid_hw: tuple[int, int]) -> Float32Array:
-    """From (..., T, T) the class token's row over the patches: (B, rows, columns)."""
+    """Take the class token's row over the patches from (..., T, T): (B, rows, columns)."""
     over_patches = attention[:, 0, 1:]
     share = over_patches / over_patches.sum(dim=1, keepdim=True)
     return share.reshape(-1, *grid_hw).cpu().numpy()
 
 
 def pixel_map(patch_map: Float32Array, size_hw: tuple[int, int], *, patch: int, stride: int) -> Float32Array:
-    """A map over patches (rows, columns) at every pixel (H, W), linear between the centres of the patches.
+    """Interpolate a map over patches (rows, columns) to every pixel (H, W), linearly between the patch centres.
 
     Args:
-        size_hw: of the model's input.
-        patch, stride: side of a patch and step between two, in pixels; patches may overlap.
+        size_hw: size of the model's input.
+        patch, stride: side of a patch and step between two patches, in pixels; patches may overlap.
     """
     positions = [(np.arange(side) + 0.5 - patch / 2) / stride for side in size_hw]
     values: Float32Array = ndimage.map_coordinates(
@@ -94,7 +94,7 @@ def pixel_map(patch_map: Float32Array, size_hw: tuple[int, int], *, patch: int, 
 
 
 def overlay(image: Image.Image, heat: Float32Array) -> Image.Image:
-    """The image (W x H) with the map (H, W) over it, from blue (its least value) to red (its greatest)."""
+    """Draw the map (H, W) over the image (W x H), from blue (lowest value) to red (highest value)."""
     span = float(heat.max() - heat.min())
     level = (heat - heat.min()) / (span if span > 0 else 1.0)
     colours = Image.fromarray((matplotlib.colormaps["turbo"](level)[..., :3] * 255).astype(np.uint8))
@@ -102,7 +102,7 @@ def overlay(image: Image.Image, heat: Float32Array) -> Image.Image:
 
 
 def draw_attention(model: TransReID, images: Sequence[Image.Image], maps: AttentionMaps) -> Image.Image:
-    """One column a crop: the crop, its rollout, and its attention in the last block."""
+    """Draw one column per crop: the crop, its rollout, and its attention in the last block."""
     config = model.config
     height, width = config.image_size
     shown_wh = (round(_SHOWN_HEIGHT_PX * width / height), _SHOWN_HEIGHT_PX)

@@ -1,4 +1,4 @@
-"""How well people of one camera are found in another, for every two cameras."""
+"""Retrieval metrics for each pair of cameras: queries of one camera, gallery of the other."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ MEAN_FIGURES = ("mAP", "mINP", "rank1", "rank5", "rank10")
 
 @dataclass(frozen=True, eq=False)
 class CameraPairMetrics:
-    """Figures between cameras, each pair as a data set of its own.
+    """Metrics between cameras, each pair evaluated as a separate data set.
 
     Attributes:
-        directions: (query camera, gallery camera) -> the queries of the first among the crops of the second alone;
-            without those directions in which nobody is seen by both. In natural order.
+        directions: (query camera, gallery camera) -> metrics of the queries of the first in a gallery of the second
+            only, in natural order. Pairs without a person seen by both cameras are left out.
     """
 
     directions: Mapping[tuple[str, str], RetrievalMetrics]
 
     def pairs(self) -> dict[tuple[str, str], dict[str, float]]:
-        """Of each two cameras the means of both directions, under the names of `MEAN_FIGURES`."""
+        """Return for each pair of cameras the means of both directions, under the names in `MEAN_FIGURES`."""
         means = {}
         for (first, second), there in self.directions.items():
             back = self.directions.get((second, first))
@@ -37,7 +37,7 @@ class CameraPairMetrics:
         return means
 
     def to_dict(self) -> dict[str, Any]:
-        """For JSON: "camera_pairs" ("c1 - c2" -> means) and "directions" ("c1 -> c2" -> figures)."""
+        """Return the metrics for JSON: "camera_pairs" ("c1 - c2" -> means) and "directions" ("c1 -> c2" -> metrics)."""
         return {
             "camera_pairs": {" - ".join(pair): figures for pair, figures in self.pairs().items()},
             "directions": {" -> ".join(way): metrics.to_dict() for way, metrics in self.directions.items()},
@@ -47,7 +47,7 @@ class CameraPairMetrics:
 def evaluate_camera_pairs(
     query: LabelledFeatures, gallery: LabelledFeatures, distance: Distance = squared_euclidean_distance
 ) -> CameraPairMetrics:
-    """Search the queries of every camera in every other camera; the cameras' names are texts."""
+    """Search the queries of every camera in every other camera; camera names must be strings."""
     directions = {}
     for query_camera in sorted(set(query.cameras.tolist()), key=natural_order):
         asked = query[query.cameras == query_camera]

@@ -1,4 +1,4 @@
-"""Features of the crops of a data set by whatever computes the network."""
+"""Compute the features of a data set's crops with any backend."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ def exported_features(
     batch_size: int = 64,
     resize: Resize = resize_antialiased,
 ) -> Float32Array:
-    """Features (N, D) of `crops`, in their order, not normalised.
+    """Return features (N, D) of `crops`, in their order, not normalised.
 
-    A crop of a camera that the network does not know gets what unknown cameras get; its viewpoint is unknown.
+    A camera that the network does not know is treated as unknown; so are all viewpoints.
     """
     rows = np.array(camera_indices(crops, header.camera_names), np.int64)
     parts = []

@@ -1,4 +1,4 @@
-"""Features of the crops of a data set, and how well they find people again."""
+"""Compute the features of a data set's crops with torch, and evaluate retrieval with them."""
 
 from __future__ import annotations
 
@@ -48,16 +48,16 @@ def extract_features(
     batch_size: int = 64,
     workers: int = 0,
 ) -> LabelledFeatures:
-    """Features of `crops`, in their order, with their labels. Leaves the model in evaluation mode.
+    """Return the features of `crops`, in their order, with their labels. Leaves the model in evaluation mode.
 
     Args:
-        model: images (B, 3, H, W), camera rows and view rows (B,) to features (B, D).
-        cameras: names of the model's camera rows; a camera that is not among them gets the unknown row.
-            None gives every crop the unknown row.
-        views: names of the model's views, likewise; a crop whose view is not known gets the mean over views.
+        model: maps images (B, 3, H, W), camera rows (B,) and view rows (B,) to features (B, D).
+        cameras: names of the model's camera rows; a camera that is not among them gets the row for unknown cameras.
+            None gives every crop that row.
+        views: names of the model's views, likewise; a crop with an unknown view gets the mean over views.
 
     Raises:
-        InputError: a crop cannot be read; names it.
+        InputError: a crop cannot be read; the message names it.
     """
     rows = [-1] * len(crops) if cameras is None else camera_indices(crops, cameras)
     view_rows = [-1] * len(crops) if views is None else view_indices(crops, views)
@@ -73,7 +73,7 @@ def extract_features(
                 batch = model(images.to(device), cameras=cameras_of_batch, views=views_of_batch)
                 features.append(batch.float().cpu().numpy())
     except InputError as error:
-        # of a worker process it comes with the worker's traceback, the error itself last
+        # an error from a worker process includes the worker's traceback, with the error itself last
         own_line = str(error).splitlines()[-1]
         raise InputError(own_line.removeprefix(f"{InputError.__module__}.{InputError.__name__}: ")) from error
     return LabelledFeatures(
@@ -94,10 +94,10 @@ def evaluate_draws(
     batch_size: int = 64,
     workers: int = 0,
 ) -> RetrievalMetrics:
-    """Mean figures over draws of (query, gallery), as VehicleID's protocol has them (`ReidDataset.draws`).
+    """Return mean metrics over draws of (query, gallery), as in VehicleID's protocol (`ReidDataset.draws`).
 
-    A crop that is in several parts is put through the model once (`embed_draws`). Other arguments are
-    those of `extract_features`.
+    A crop that is in several parts passes through the model once (`embed_draws`). Other arguments are those of
+    `extract_features`.
     """
 
     def embed(crops: CropSet) -> NDArray[np.float32]:
@@ -116,7 +116,7 @@ def evaluate_draws(
 
 
 def distinct_crops(draws: Sequence[tuple[CropSet, CropSet]]) -> CropSet:
-    """Every picture of all draws once, as it comes first."""
+    """Return every picture of all draws once, as the crop that comes first."""
     first: dict[Path, Crop] = {}
     for crop in (crop for draw in draws for part in draw for crop in part.crops):
         first.setdefault(crop.path, crop)
@@ -126,12 +126,12 @@ def distinct_crops(draws: Sequence[tuple[CropSet, CropSet]]) -> CropSet:
 def embed_draws(
     draws: Sequence[tuple[CropSet, CropSet]], embed: Callable[[CropSet], NDArray[Any]]
 ) -> list[tuple[LabelledFeatures, LabelledFeatures]]:
-    """Labelled features of every draw's query and gallery; the same object twice where they are the same crops.
+    """Return labelled features of each draw's query and gallery; the same object twice if they are the same crops.
 
     Args:
-        draws: (query, gallery): one, or several where a protocol repeats with random galleries.
-        embed: from N crops to features (N, D); sees every picture once, in the first camera that a draw gives it: only
-            data without cameras has several.
+        draws: (query, gallery) of one or, if the protocol repeats with random galleries, several draws.
+        embed: maps N crops to features (N, D); gets every picture once, with the camera of its first occurrence
+            (cameras differ between draws only in data without cameras).
     """
     distinct = distinct_crops(draws)
     features = embed(distinct)

@@ -1,4 +1,4 @@
-"""Re-identification networks of others beside the project's own: to compare with, or to learn from."""
+"""Third-party re-identification networks, for comparison with the project's own or as teachers in training."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ _BATCH = 16
 
 @dataclass(frozen=True)
 class Peer:
-    """A network to measure beside the project's own.
+    """A third-party network to compare with the project's own.
 
     Attributes:
-        name: under which its figures are printed.
+        name: name under which its results are printed.
         path: OpenVINO IR (.xml) or ONNX (.onnx).
-        input: what its pixels are.
+        input: the pixel format that it takes.
     """
 
     name: str
@@ -37,10 +37,10 @@ class Peer:
 
 
 def parse_peer(text: str) -> Peer:
-    """Read NAME=FILE,INPUT.
+    """Parse NAME=FILE,INPUT.
 
     Raises:
-        InputError: another form, an unknown input, or no such file.
+        InputError: the text has another form, the input is unknown, or the file does not exist.
     """
     name, path, network_input = named_network("--peer", text)
     if network_input is None:
@@ -49,7 +49,7 @@ def parse_peer(text: str) -> Peer:
 
 
 def named_network(option: str, text: str) -> tuple[str, Path, NetworkInput | None]:
-    """Read NAME=FILE or NAME=FILE,INPUT, where INPUT is a preset or a YAML mapping; errors as of `parse_peer`."""
+    """Parse NAME=FILE or NAME=FILE,INPUT, where INPUT is a preset or a YAML mapping; raises as `parse_peer` does."""
     name, equals, rest = text.partition("=")
     if not (name and equals and rest) or ("," not in rest and not Path(rest).is_file()):
         raise InputError(f"{option} {text!r}: expected NAME=FILE,INPUT, such as intel=network.xml,bgr255")
@@ -65,18 +65,18 @@ def named_network(option: str, text: str) -> tuple[str, Path, NetworkInput | Non
 def network_features(
     path: Path, crops: CropSet, pixels: str | NetworkInput, *, description: str = "peer"
 ) -> Float32Array:
-    """Embed crops with a network of others on the CPU, in 32 bit, with a progress bar.
+    """Embed crops with a third-party network on the CPU, in 32 bit, with a progress bar.
 
     Args:
         path: .xml or .onnx file of a network that takes (N, 3, H, W) and returns (N, D).
-        pixels: what its input holds, or the name of a preset.
-        description: what the progress bar says.
+        pixels: the pixel format that it takes, or the name of a preset.
+        description: text of the progress bar.
 
     Returns:
         (N, D) float32 in the order of the crops, L2-normalised.
 
     Raises:
-        InputError: OpenVINO is not installed, the file is no such network, or a crop cannot be read.
+        InputError: OpenVINO is not installed, the network does not have that form, or a crop cannot be read.
     """
     network = load_foreign(path, INPUT_PRESETS[pixels] if isinstance(pixels, str) else pixels)
     backend = ForeignBackend(network, exact=True)

@@ -1,4 +1,4 @@
-"""What a search finds: queries with their nearest gallery crops, as numbers and as a picture."""
+"""Ranked lists: queries with their nearest gallery crops, as numbers and as a picture."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ _CROP_WH, _FRAME_PX, _GAP_PX, _TEXT_PX = (64, 128), 4, 6, 13
 
 @dataclass(frozen=True, eq=False)
 class RankedList:
-    """The nearest gallery crops of one query; the same person in the same camera is left out.
+    """The nearest gallery crops of one query, without crops of the same person in the same camera.
 
     Attributes:
         query: index of the query.
-        gallery: (K,) int64, indices of the crops found, nearest first.
+        gallery: (K,) int64, indices of the gallery crops, nearest first.
         distances: (K,) float32, to the query.
-        right: (K,) bool, whether it is the same person.
+        right: (K,) bool, whether the crop shows the same person.
     """
 
     query: int
@@ -44,7 +44,7 @@ def ranked_lists(
     length: int = 10,
     distance: Distance = squared_euclidean_distance,
 ) -> list[RankedList]:
-    """Search `count` queries, evenly spaced among those who can be found; at most `length` crops each."""
+    """Rank up to `length` gallery crops for each of `count` queries, evenly spaced among those with a true match."""
     findable = np.flatnonzero(
         [
             (comparable(query, index, gallery) & (gallery.person_ids == person)).any()
@@ -64,15 +64,15 @@ def ranked_lists(
 
 
 def evenly_spaced(items: Sequence[int], count: int) -> list[int]:
-    """At most `count` of `items`, in their order, with the same distance between any two."""
+    """Return at most `count` of `items`, evenly spaced, in their order."""
     count = min(count, len(items))
     return [items[(2 * i + 1) * len(items) // (2 * count)] for i in range(count)]
 
 
 def draw_ranked_lists(lists: Sequence[RankedList], query: CropSet, gallery: CropSet) -> Image.Image:
-    """One row a query: the query, then what was found, green where it is the person, red where it is not.
+    """Draw one row per query: the query, then its ranked crops, green for the same person, red for another one.
 
-    Under each crop stand its camera and, for those found, the distance.
+    Under each crop is its camera, and under each ranked crop also the distance.
     """
     font = picture_font()
     cell_w, cell_h = _CROP_WH[0] + 2 * _FRAME_PX + _GAP_PX, _CROP_WH[1] + 2 * _FRAME_PX + _GAP_PX + _TEXT_PX
@@ -101,5 +101,5 @@ def draw_ranked_lists(lists: Sequence[RankedList], query: CropSet, gallery: Crop
 
 
 def picture_font() -> ImageFont.FreeTypeFont:
-    """A small font that every installation has: matplotlib brings it."""
+    """Return a small font that every installation has, because matplotlib contains it."""
     return ImageFont.truetype(Path(matplotlib.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf"), 10)

@@ -1,9 +1,9 @@
 """k-reciprocal re-ranking: two crops are alike when their nearest neighbours are the same crops.
 
 Zhong et al., "Re-ranking Person Re-identification with k-reciprocal Encoding", CVPR 2017
-(https://arxiv.org/abs/1701.08398). In two points the authors' program, from which the published figures come, is
-followed instead of the text: a crop's encoding V is divided by its sum, and a neighbour's set is added where more
-than two thirds of it are shared, not from two thirds on.
+(https://arxiv.org/abs/1701.08398). In two points this follows the authors' program, which produced the published
+results, instead of the text: a crop's encoding V is divided by its sum, and a neighbour's set is added if more than
+two thirds of it are shared, not if at least two thirds are.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ _PAIRS_AT_ONCE = 16384  # bounds the copies of features: 2 x 16,384 x 1,920 floa
 class KReciprocalDistance:
     """Distance (1 - `original_weight`) * Jaccard + `original_weight` * original; a `reid.distances.Distance`.
 
-    The original distance is the squared Euclidean one of L2-normalised features, divided by the largest from the
-    same crop. Memory grows with the number of crops times `k1`, and never holds all distances at once.
+    The original distance is the squared Euclidean distance of L2-normalised features, divided by the largest distance
+    of the same crop. Memory grows with the number of crops times `k1`; the distances are never all in memory at once.
 
     Attributes:
-        k1: neighbours in which reciprocity is looked for, the crop itself not counted.
-        k2: crops over which an encoding is averaged (local query expansion), the crop itself counted.
+        k1: number of neighbours among which reciprocal ones are searched, without the crop itself.
+        k2: number of crops over which an encoding is averaged (local query expansion), including the crop itself.
         original_weight: lambda of the paper, in [0, 1].
     """
 
@@ -49,10 +49,9 @@ class KReciprocalDistance:
             raise InputError(f"re-ranking: lambda must be in [0, 1], but is {self.original_weight}")
 
     def __call__(self, query: NDArray[Any], gallery: NDArray[Any]) -> Iterator[Float32Array]:
-        """Distances of `query` (Q, D) to `gallery` (G, D) as consecutive blocks of rows (R, G), float32.
+        """Yield the distances of `query` (Q, D) to `gallery` (G, D) as consecutive blocks of rows (R, G), float32.
 
-        Query and gallery count together as the crops among which neighbours are looked for; given the same
-        array twice, every crop counts once.
+        Neighbours are searched among query and gallery together; if both are the same array, every crop counts once.
         """
         same = query is gallery
         features = unit(np.asarray(gallery if same else np.concatenate([query, gallery]), np.float32))
@@ -61,7 +60,7 @@ class KReciprocalDistance:
         if self.k2 > 1:
             encoding = _mean_over(ranked[:, : self.k2]) @ encoding
         gallery_start = 0 if same else len(query)
-        by_neighbour = encoding[gallery_start:].tocsc()  # (G, N): who of the gallery has this neighbour
+        by_neighbour = encoding[gallery_start:].tocsc()  # (G, N): by column, the gallery crops with this neighbour
         for start in range(0, len(query), ROWS_AT_ONCE):
             rows = range(start, min(start + ROWS_AT_ONCE, len(query)))
             original = squared_distances(features[start : rows.stop], features[gallery_start:])
@@ -71,7 +70,7 @@ class KReciprocalDistance:
 
 
 def _nearest(features: Float32Array, count: int) -> tuple[Indices, Float32Array]:
-    """The `count` nearest crops of each, nearest first and itself before all, and its largest distance to any.
+    """Return for each crop its `count` nearest crops (itself first, then nearest first) and its largest distance.
 
     Returns:
         ranked (N, min(count, N)) int64, largest (N,) float32, at least 1e-12.
@@ -84,7 +83,7 @@ def _nearest(features: Float32Array, count: int) -> tuple[Indices, Float32Array]
         block = squared_distances(features[start : start + ROWS_AT_ONCE], features)
         stop = start + len(block)
         largest[start:stop] = block.max(axis=1)
-        block[np.arange(len(block)), np.arange(start, stop)] = -1.0  # a copy of a crop never comes before it
+        block[np.arange(len(block)), np.arange(start, stop)] = -1.0  # a crop comes before its duplicates
         near = np.argpartition(block, count - 1, axis=1)[:, :count] if count < total else np.argsort(block, axis=1)
         order = np.argsort(np.take_along_axis(block, near, axis=1), axis=1, kind="stable")
         ranked[start:stop] = np.take_along_axis(near, order, axis=1)
@@ -92,15 +91,15 @@ def _nearest(features: Float32Array, count: int) -> tuple[Indices, Float32Array]
 
 
 def _encoding(features: Float32Array, ranked: Indices, largest: Float32Array, k1: int) -> sparse.csr_array:
-    """V (N, N): for each crop, exp(-distance) over its expanded k-reciprocal set, divided by the sum."""
-    half_k = round(k1 / 2)  # Python and numpy round halves alike, to even
+    """Return V (N, N): for each crop, exp(-distance) over its expanded k-reciprocal set, divided by the sum."""
+    half_k = round(k1 / 2)  # rounds halves to even, like numpy
     reciprocal, half = _reciprocal(ranked), _reciprocal(ranked[:, : half_k + 1])
     half_transposed = half.T.tocsr()
     half_sizes = np.diff(half.indptr)
     blocks = []
     for start in range(0, len(ranked), ROWS_AT_ONCE):
         own = reciprocal[start : start + ROWS_AT_ONCE]
-        shared = ((own @ half_transposed) * own).tocoo()  # of a crop's set and the half sets of those in it
+        shared = ((own @ half_transposed) * own).tocoo()  # size of the overlap with the half set of each neighbour
         added = 3 * shared.data > 2 * half_sizes[shared.col]
         pairs = (np.ones(added.sum(), np.int32), (shared.row[added], shared.col[added]))
         expanded = (own + sparse.csr_array(pairs, shape=own.shape) @ half).tocoo()
@@ -117,7 +116,7 @@ def _encoding(features: Float32Array, ranked: Indices, largest: Float32Array, k1
 
 
 def _reciprocal(ranked: Indices) -> sparse.csr_array:
-    """(N, N) int32, 1 where a crop is among the neighbours `ranked` (N, K) of another and the other way round."""
+    """Return (N, N) int32, 1 where two crops are among each other's neighbours `ranked` (N, K)."""
     total, count = ranked.shape
     neighbours = sparse.csr_array(
         (np.ones(ranked.size, np.int32), ranked.ravel(), np.arange(total + 1) * count), shape=(total, total)
@@ -126,21 +125,21 @@ def _reciprocal(ranked: Indices) -> sparse.csr_array:
 
 
 def _mean_over(ranked: Indices) -> sparse.csr_array:
-    """(N, N) matrix that averages rows over the crops in `ranked` (N, K)."""
+    """Return the (N, N) matrix that averages rows over the crops in `ranked` (N, K)."""
     total, count = ranked.shape
     values = np.full(ranked.size, 1 / count, np.float32)
     return sparse.csr_array((values, ranked.ravel(), np.arange(total + 1) * count), shape=(total, total))
 
 
 def _jaccard_distances(encoding: sparse.csr_array, row: int, by_neighbour: sparse.csc_array) -> Float32Array:
-    """1 - sum(min) / sum(max) of one encoding and all of the gallery's: (G,)."""
+    """Return (G,), 1 - sum(min) / sum(max) of one encoding and each encoding of the gallery."""
     own = slice(encoding.indptr[row], encoding.indptr[row + 1])
     starts = by_neighbour.indptr[encoding.indices[own]]
     lengths = by_neighbour.indptr[encoding.indices[own] + 1] - starts
-    # positions of all entries in the columns of the row's neighbours, column after column
+    # positions of all entries in the columns of the row's neighbours, column by column
     positions = np.arange(lengths.sum()) + np.repeat(starts - np.cumsum(lengths) + lengths, lengths)
     smaller = np.minimum(by_neighbour.data[positions], np.repeat(encoding.data[own], lengths))
     shared = np.bincount(by_neighbour.indices[positions], smaller, minlength=by_neighbour.shape[0])
-    # encodings sum to 1, so the sums of the larger entries are what is left of 2
+    # encodings sum to 1, so sum(max) = 2 - sum(min)
     distances: Float32Array = (1.0 - shared / (2.0 - shared)).astype(np.float32)
     return distances

@@ -1,8 +1,8 @@
-"""Retrieval metrics of re-identification: mAP, CMC and mINP. numpy only.
+"""Retrieval metrics of re-identification: mAP, CMC and mINP. Needs only numpy.
 
-Protocol of Zheng et al., ICCV 2015, as every published TransReID figure uses it: per query, gallery crops of the
+Protocol of Zheng et al., ICCV 2015, which all published TransReID results use: for each query, gallery crops of the
 same person in the same camera are dropped; the rest is ranked by squared Euclidean distance of L2-normalised
-features; a query without a true match left is not counted.
+features; a query without a remaining true match is not counted.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ class RetrievalMetrics:
 
     Attributes:
         mean_average_precision: in [0, 1].
-        cmc: (K,) float64; cmc[k - 1] is the share of queries with a true match among their first k, K <= 50.
-        mean_inverse_negative_penalty: mINP of Ye et al., TPAMI 2021: number of true matches / rank of the last.
-        queries: how many queries counted.
-        queries_without_match: how many were left out because no other camera shows the person.
+        cmc: (K,) float64, K <= 50; cmc[k - 1] is the share of queries with a true match among the first k crops.
+        mean_inverse_negative_penalty: mINP of Ye et al., TPAMI 2021: number of true matches / rank of the last one.
+        queries: number of queries counted.
+        queries_without_match: number of queries left out because no other camera shows the person.
     """
 
     mean_average_precision: float
@@ -39,11 +39,11 @@ class RetrievalMetrics:
     queries_without_match: int
 
     def rank(self, k: int) -> float:
-        """CMC at rank `k`, counted from 1; at the end of a gallery shorter than `k`, the last value."""
+        """Return the CMC at rank `k`, counted from 1; the last value if the gallery is shorter than `k`."""
         return float(self.cmc[min(k, len(self.cmc)) - 1])
 
     def to_dict(self) -> dict[str, Any]:
-        """The figures under the names of the field, for JSON."""
+        """Return the metrics for JSON, under their usual names."""
         return {
             "mAP": self.mean_average_precision,
             "mINP": self.mean_inverse_negative_penalty,
@@ -81,7 +81,7 @@ class LabelledFeatures:
         return len(self.features)
 
     def __getitem__(self, rows: NDArray[np.bool_]) -> LabelledFeatures:
-        """Those at `rows`, a boolean mask (N,)."""
+        """Return the features at `rows`, a boolean mask (N,)."""
         return LabelledFeatures(self.features[rows], self.person_ids[rows], self.cameras[rows])
 
 
@@ -91,7 +91,7 @@ def evaluate_retrieval(
     """Search every query in the gallery; query and gallery may be the same crops (a crop never finds itself).
 
     Raises:
-        InputError: no query has a true match, so that there is nothing to average.
+        InputError: no query has a true match, so there is nothing to average.
     """
     cmc_sum = np.zeros(min(CMC_LENGTH, len(gallery.features)))
     average_precisions: list[float] = []
@@ -110,8 +110,8 @@ def evaluate_retrieval(
     queries = len(average_precisions)
     if queries == 0:
         raise InputError(
-            "no query has a true match in another camera: nobody can be found again. Give crops of people whom "
-            "at least two cameras see"
+            "no query has a true match in another camera, so nothing can be measured: give crops of people seen by "
+            "at least two cameras"
         )
     return RetrievalMetrics(
         mean_average_precision=float(np.mean(average_precisions)),
@@ -123,7 +123,7 @@ def evaluate_retrieval(
 
 
 def mean_metrics(metrics: Sequence[RetrievalMetrics]) -> RetrievalMetrics:
-    """Mean over random draws of a gallery; the numbers of queries are those of the first."""
+    """Average the metrics over random draws of a gallery; the numbers of queries are those of the first draw."""
     length = min(len(each.cmc) for each in metrics)
     return RetrievalMetrics(
         mean_average_precision=float(np.mean([each.mean_average_precision for each in metrics])),
@@ -135,7 +135,7 @@ def mean_metrics(metrics: Sequence[RetrievalMetrics]) -> RetrievalMetrics:
 
 
 def comparable(query: LabelledFeatures, index: int, gallery: LabelledFeatures) -> NDArray[np.bool_]:
-    """(G,) which gallery crops query `index` is compared with: all but its own person in its own camera."""
+    """Return (G,), the gallery crops that query `index` is compared with: all but its own person in its own camera."""
     same_person = gallery.person_ids == query.person_ids[index]
     same_camera = gallery.cameras == query.cameras[index]
     return np.asarray(~(same_person & same_camera), np.bool_)

@@ -1,4 +1,4 @@
-"""The figures of one or several models on a data set: over all crops and between cameras."""
+"""Retrieval metrics of one or several models on a data set, over all crops and between cameras, and their tables."""
 
 from __future__ import annotations
 
@@ -18,31 +18,31 @@ from reid.evaluation.camera_pairs import CameraPairMetrics, evaluate_camera_pair
 from reid.evaluation.retrieval import LabelledFeatures, RetrievalMetrics, evaluate_retrieval, mean_metrics
 
 _FIGURES = (("mAP", "mAP"), ("mINP", "mINP"), ("rank1", "rank-1"), ("rank5", "rank-5"), ("rank10", "rank-10"))
-_PAIRS_WITH_DIRECTIONS = 10  # a table of more camera pairs shows their means alone
+_PAIRS_WITH_DIRECTIONS = 10  # with more camera pairs, a table shows only their means
 
 DrawFeatures = tuple[LabelledFeatures, LabelledFeatures]
-"""Of query and gallery; the same object twice where they are the same crops."""
+"""Features of query and gallery; the same object twice if they are the same crops."""
 
 
 @dataclass(frozen=True, eq=False)
 class RetrievalReport:
-    """Figures of one model.
+    """Metrics of one model.
 
     Attributes:
-        overall: all queries, all crops as gallery.
-        between_cameras: each pair of cameras on its own.
+        overall: all queries, with all crops as gallery.
+        between_cameras: each pair of cameras separately.
     """
 
     overall: RetrievalMetrics
     between_cameras: CameraPairMetrics
 
     def to_dict(self) -> dict[str, Any]:
-        """For JSON: "all", "camera_pairs" and "directions"."""
+        """Return the metrics for JSON: "all", "camera_pairs" and "directions"."""
         return {"all": self.overall.to_dict(), **self.between_cameras.to_dict()}
 
 
 def camera_means(crops: CropSet, features: NDArray[Any]) -> dict[str, NDArray[np.float32]]:
-    """Camera -> the mean (D,) of its crops' L2-normalised features, of `features` (N, D); needs no identities."""
+    """Return camera -> mean (D,) of the L2-normalised `features` (N, D) of its crops; needs no identities."""
     numbers = {name: number for number, name in enumerate(crops.cameras)}
     camera = np.array([numbers[crop.camera] for crop in crops.crops], np.int64)
     means = vectors.camera_means(unit(np.asarray(features, np.float32)), camera, len(numbers))
@@ -52,7 +52,7 @@ def camera_means(crops: CropSet, features: NDArray[Any]) -> dict[str, NDArray[np
 def centred_features(
     crops: CropSet, features: NDArray[Any], means: Mapping[str, NDArray[np.float32]]
 ) -> NDArray[np.float32]:
-    """L2-normalised features (N, D) without the mean of their camera, where `means` has one."""
+    """Return L2-normalised features (N, D), centred by the mean of their camera if `means` has one."""
     embeddings = unit(np.asarray(features, np.float32))
     for row, crop in enumerate(crops.crops):
         if crop.camera in means:
@@ -63,10 +63,10 @@ def centred_features(
 def retrieval_report(
     draws: Sequence[DrawFeatures], distance: Distance = squared_euclidean_distance
 ) -> RetrievalReport:
-    """Measure features. Over several draws `overall` is the mean, and there are no figures between cameras.
+    """Evaluate features. For several draws, `overall` is the mean and there are no metrics between cameras.
 
     Raises:
-        InputError: nobody among the queries is seen by two cameras.
+        InputError: no person among the queries is seen by two cameras.
     """
     overall = mean_metrics([evaluate_retrieval(query, gallery, distance) for query, gallery in draws])
     if len(draws) > 1:
@@ -75,7 +75,7 @@ def retrieval_report(
 
 
 def overall_table(reports: Mapping[str, RetrievalReport], title: str) -> Table:
-    """One row a model: all figures over all crops."""
+    """Build a table with one row per model: all metrics over all crops."""
     table = Table(title=title, title_justify="left")
     table.add_column("model")
     for _, heading in _FIGURES:
@@ -88,7 +88,7 @@ def overall_table(reports: Mapping[str, RetrievalReport], title: str) -> Table:
 
 
 def camera_table(reports: Mapping[str, RetrievalReport], title: str) -> Table:
-    """One row a pair of cameras, with rank-1 and mAP of every model."""
+    """Build a table with one row per pair of cameras: rank-1 and mAP of every model."""
     first = next(iter(reports.values())).between_cameras
     table = Table(title=title, title_justify="left")
     table.add_column("query -> gallery", no_wrap=True)

@@ -1,1 +1,1 @@
-"""A TransReID in memory to a network file of another runtime, and the proof that it computes the same."""
+"""Export of a TransReID to the network files of other runtimes, and a check that they compute the same."""

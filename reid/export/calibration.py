@@ -1,4 +1,4 @@
-"""Calibrating an int8 network with crops: NNCF's post-training quantisation."""
+"""int8 calibration of a network with crops: NNCF's post-training quantisation."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class CalibrationCrops:
     """Crops like those that the network will see.
 
     Attributes:
-        crops: (N, 3, H, W) uint8 RGB of the model's size.
+        crops: (N, 3, H, W) uint8 RGB, in the input size of the model.
         cameras: (N,) int64, their rows of the camera table, or -1.
     """
 
@@ -30,14 +30,14 @@ class CalibrationCrops:
 
     @property
     def calibration_hash(self) -> str:
-        """8 hexadecimal digits that differ for other crops."""
+        """Hash of the crops, 8 hexadecimal digits."""
         digest = hashlib.sha256(self.crops.numpy().tobytes())
         digest.update(self.cameras.tobytes())
         return digest.hexdigest()[:8]
 
 
 def check_precision(precision: Precision, calibration: CalibrationCrops | None) -> None:
-    """Raise InputError when an int8 network is asked for without crops to calibrate it with."""
+    """Raise InputError if an int8 network is requested without crops to calibrate it with."""
     if precision == "int8" and (calibration is None or not len(calibration.crops)):
         raise InputError(
             "an int8 export needs crops to calibrate with; give --data, or leave it out for the demo's"
@@ -45,7 +45,7 @@ def check_precision(precision: Precision, calibration: CalibrationCrops | None) 
 
 
 def quantise(network: Any, header: ModelHeader, calibration: CalibrationCrops) -> tuple[Any, ModelHeader]:
-    """An int8 network from an OpenVINO or ONNX one of float32, and its header.
+    """Quantise a float32 OpenVINO or ONNX network to int8; return the network and its header.
 
     Raises:
         InputError: NNCF is not installed.

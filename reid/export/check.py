@@ -1,4 +1,4 @@
-"""Whether an exported network computes what torch computes."""
+"""Check that an exported network computes what torch computes."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from reid.checkpoints import LoadedModel
 from reid.evaluation.retrieval import LabelledFeatures, evaluate_retrieval
 from reid.export.sample import CropSample
 
-#: Of the features of one crop, for 16 and 32 bit.
+#: Lowest allowed cosine between the features of a crop, for 16 and 32 bit.
 COSINE_MIN = 0.999
 _BATCH = 16
 
 
 @dataclass(frozen=True)
 class ExportCheck:
-    """How an export compares with torch in float32 on the same crops.
+    """Comparison of an export with torch in float32 on the same crops.
 
     Attributes:
-        crops: how many.
-        cosine_min, cosine_mean: between both features of a crop.
-        map_torch, map_export: mean average precision of the crops among those of other cameras; None where no
-            person is seen by two.
+        crops: number of crops.
+        cosine_min, cosine_mean: cosine between the two features of a crop.
+        map_torch, map_export: mean average precision of the crops, searched in other cameras; None if no person is
+            seen by two cameras.
     """
 
     crops: int
@@ -39,7 +39,7 @@ class ExportCheck:
     map_export: float | None
 
     def require_equal(self) -> None:
-        """Raise RunError when a cosine is below COSINE_MIN, or not a number."""
+        """Raise RunError if a cosine is below COSINE_MIN or not a number."""
         if not self.cosine_min >= COSINE_MIN:
             raise RunError(
                 f"the export does not compute what the checkpoint computes: the lowest cosine of {self.crops} crops "
@@ -50,8 +50,8 @@ class ExportCheck:
 def check_export(loaded: LoadedModel, backend: Backend, sample: CropSample) -> ExportCheck:
     """Compare `backend` with `loaded` in torch.
 
-    Crops of cameras that the model does not know have the row of an unknown camera for the mean average precision; the
-    cosines include, besides, some crops with every row of the table.
+    Cameras that the model does not know get the row for unknown cameras. The cosines also cover a few crops with each
+    row of the table; the mean average precision does not.
     """
     reference = TorchBackend(loaded, torch.device("cpu"), half=False)
     rows = sample.rows(loaded.camera_names)
@@ -74,7 +74,7 @@ def check_export(loaded: LoadedModel, backend: Backend, sample: CropSample) -> E
 
 
 def _features(backend: Backend, sample: CropSample, rows: IntArray) -> FloatArray:
-    """(N, D), L2-normalised."""
+    """Return (N, D) L2-normalised features."""
     parts = [
         backend.features(sample.crops[start : start + _BATCH], rows[start : start + _BATCH])
         for start in range(0, len(rows), _BATCH)

@@ -1,4 +1,4 @@
-"""The computation of a TransReID as a graph with a dynamic batch, from which all formats are written."""
+"""Export a TransReID to a graph with a dynamic batch size, from which all formats are written."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from torch import Tensor, nn
 from reid.checkpoints import LoadedModel
 from reid.model_header import ModelHeader
 
-#: Crops at once, at most; the graph itself has no such limit.
+#: Largest batch size that is declared; the graph itself has no limit.
 MAX_BATCH = 4096
 
 
 class _Graph(nn.Module):
-    """float32 images and indices to float32 features, computed in `dtype`."""
+    """Maps float32 images and indices to float32 features, computing in `dtype`."""
 
     def __init__(self, model: nn.Module, dtype: torch.dtype) -> None:
         super().__init__()
@@ -29,10 +29,10 @@ class _Graph(nn.Module):
 
 
 def exported_program(loaded: LoadedModel, dtype: torch.dtype = torch.float32) -> torch.export.ExportedProgram:
-    """The graph of a model.
+    """Return the graph of a model.
 
-    Inputs: images (B, 3, H, W) float32, normalised; cameras and views (B,) int64, -1 for unknown, those of the two
-    that `ModelHeader.index_inputs` names. Output: features (B, D) float32, not L2-normalised.
+    Inputs: images (B, 3, H, W) float32, normalised; then cameras and views (B,) int64, -1 for unknown, if
+    `ModelHeader.index_inputs` names them. Output: features (B, D) float32, not L2-normalised.
     """
     header = ModelHeader.of(loaded)
     model = copy.deepcopy(loaded.model).eval().to(dtype)

@@ -1,4 +1,4 @@
-"""Crops to calibrate and to check an exported network with: those of a data set, or of the demo scene."""
+"""Samples of crops for calibrating and checking an exported network, from a data set or from the demo scene."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ DEMO_SCENE = PROJECT_ROOT / "demo" / "scene"
 
 @dataclass(frozen=True, eq=False)
 class CropSample:
-    """Crops with what is known about them.
+    """Crops with their person and camera.
 
     Attributes:
         crops: (N, 3, H, W) uint8 RGB.
@@ -39,16 +39,16 @@ class CropSample:
     cameras: NDArray[Any]
 
     def rows(self, camera_names: Sequence[str]) -> IntArray:
-        """(N,) int64, each crop's row of a camera table with these names, or UNKNOWN."""
+        """Return (N,) int64, each crop's row of a camera table with these names, or UNKNOWN."""
         position = {name: row for row, name in enumerate(camera_names)}
         return np.array([position.get(str(name), UNKNOWN) for name in self.cameras], np.int64)
 
     def first(self, count: int) -> CropSample:
-        """The first `count` crops."""
+        """Return the first `count` crops."""
         return CropSample(self.crops[:count], self.person_ids[:count], self.cameras[:count])
 
     def halves(self) -> tuple[CropSample, CropSample]:
-        """Two samples without a common person: every second one with all crops, from the first and from the second.
+        """Split into two samples without a common person: the people at even and at odd positions, with all crops.
 
         Raises:
             InputError: all crops are of one person.
@@ -67,11 +67,11 @@ class CropSample:
 
 
 def sample_of_dataset(folder: Path, size_hw: tuple[int, int], count: int, layout: str = "auto") -> CropSample:
-    """`count` crops of a data set's gallery, evenly spaced, so that most people of it are there once or twice;
-    distractors are none of them.
+    """Return `count` crops of a data set's gallery, evenly spaced, so that most people occur once or twice; without
+    distractors.
 
     Raises:
-        InputError: the folder is no data set.
+        InputError: the folder is not a data set.
     """
     crops = read_dataset(folder, layout).people.crops
     chosen = [
@@ -86,7 +86,7 @@ def sample_of_dataset(folder: Path, size_hw: tuple[int, int], count: int, layout
 
 
 def sample_of_demo(size_hw: tuple[int, int], count: int) -> CropSample:
-    """`count` crops of the demo scene, evenly spaced over its cameras and time, by the ground truth's boxes."""
+    """Return `count` crops of the ground truth boxes of the demo scene, evenly spaced over its cameras and time."""
     crops: list[Tensor] = []
     ids: list[int] = []
     cameras: list[str] = []

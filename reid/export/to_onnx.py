@@ -1,4 +1,4 @@
-"""TransReID as an ONNX file."""
+"""Export of a TransReID to an ONNX file."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from reid.export.calibration import CalibrationCrops, check_precision, quantise
 from reid.export.graph import exported_program
 from reid.model_header import HEADER_KEY, ModelHeader, Precision
 
-OPSET = 20  # the first with Gelu, which TransReID's blocks have
+OPSET = 20  # the first with Gelu, which TransReID's blocks use
 
 
 def write_onnx(
     loaded: LoadedModel, path: Path, *, precision: Precision = "fp32", calibration: CalibrationCrops | None = None
 ) -> None:
-    """Write `loaded` to the ONNX file `path`; in "fp16" it computes in float16, between float32 input and output.
+    """Write `loaded` to the ONNX file `path`; with "fp16" it computes in float16, but input and output are float32.
 
     Raises:
-        InputError: a package is missing, or the crops for int8.
+        InputError: a package is missing, or the crops for int8 are.
     """
     check_precision(precision, calibration)
     try:
@@ -50,7 +50,7 @@ def write_onnx(
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Leave out what torch's exporter says of its own inside."""
+    """Suppress the messages of torch's exporter about its internals."""
     loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir")]
     levels = [logger.level for logger in loggers]
     for logger in loggers:

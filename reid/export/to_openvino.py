@@ -1,4 +1,4 @@
-"""TransReID as an OpenVINO network."""
+"""Export of a TransReID to an OpenVINO network."""
 
 from __future__ import annotations
 
@@ -16,14 +16,15 @@ from reid.model_header import HEADER_KEY, ModelHeader, Precision
 def write_openvino(
     loaded: LoadedModel, xml: Path, *, precision: Precision = "fp32", calibration: CalibrationCrops | None = None
 ) -> None:
-    """Write `loaded` to `xml` and the weights to the .bin beside it.
+    """Write `loaded` to `xml`, with its weights in the .bin file beside it.
 
     Args:
-        precision: "fp16" stores the weights in half precision; what OpenVINO computes in is the processor's choice.
+        precision: "fp16" stores the weights in half precision; the precision of OpenVINO's computation depends on the
+            processor.
         calibration: needed for "int8".
 
     Raises:
-        InputError: a package is missing, or the crops for int8.
+        InputError: a package is missing, or the crops for int8 are.
     """
     check_precision(precision, calibration)
     try:

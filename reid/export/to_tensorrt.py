@@ -1,4 +1,4 @@
-"""TransReID as a TensorRT engine, for the kind of GPU it is built on."""
+"""Export of a TransReID to a TensorRT engine, for the GPU model it is built on."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from reid.model_header import ModelHeader, Precision
 
 
 def write_tensorrt(loaded: LoadedModel, path: Path, *, precision: Precision = "fp16", max_batch: int = 64) -> None:
-    """Build the engine `path`, which computes in the number format of `precision`.
+    """Build the engine `path`, which computes in `precision`.
 
     Args:
-        max_batch: crops at once for which the engine reserves memory; more are computed in turns.
+        max_batch: batch size for which the engine reserves memory; larger batches are split.
 
     Raises:
         InputError: there is no GPU or no TensorRT, or `precision` is int8.
-        RunError: TensorRT cannot build it.
+        RunError: TensorRT cannot build the engine.
     """
     if precision == "int8":
         raise InputError(
@@ -31,7 +31,7 @@ def write_tensorrt(loaded: LoadedModel, path: Path, *, precision: Precision = "f
     header = replace(ModelHeader.of(loaded), precision=precision)
     logger = tensorrt.Logger(tensorrt.Logger.ERROR)
     builder = tensorrt.Builder(logger)
-    # Strongly typed: the numbers are those of the ONNX graph, none are chosen by measuring speed.
+    # Strongly typed: number formats are those of the ONNX graph; TensorRT does not choose them by speed.
     network = builder.create_network(1 << int(tensorrt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
     parser = tensorrt.OnnxParser(network, logger)
     with tempfile.TemporaryDirectory() as folder:

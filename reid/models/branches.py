@@ -1,5 +1,5 @@
-"""Names of the last block and the final norm: the backbone's without the jigsaw, those of two branches with it, `b1`
-for the global feature and `b2` for the local ones.
+"""Names of the last block and the final norm, which depend on the jigsaw module: without it they are in the backbone,
+with it in two branches, `b1` for the global feature and `b2` for the local ones.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ _LOCAL_HEAD = re.compile(r"(bottleneck|classifier)_\d+\.")
 
 
 def names_with_jigsaw(name: str, depth: int) -> list[str]:
-    """Names that take the tensor `name` of a model of `depth` blocks without the jigsaw in one with it."""
+    """Return the names in a model with the jigsaw that take the tensor `name` of one without it (`depth` blocks)."""
     for index, prefix in enumerate(_last_parts(depth)):
         if name.startswith(prefix):
             rest = name.removeprefix(prefix)
@@ -23,8 +23,8 @@ def names_with_jigsaw(name: str, depth: int) -> list[str]:
 
 
 def names_without_jigsaw(name: str, depth: int) -> list[str]:
-    """Names that take the tensor `name` of a model of `depth` blocks with the jigsaw in one without it: none of what
-    makes the local features.
+    """Return the names in a model without the jigsaw that take the tensor `name` of one with it (`depth` blocks); empty
+    for tensors of the local features.
     """
     if _LOCAL_HEAD.match(name):
         return []
@@ -35,7 +35,7 @@ def names_without_jigsaw(name: str, depth: int) -> list[str]:
 
 
 def without_jigsaw(model: TransReID) -> TransReID:
-    """A model of the global feature of `model` alone, in evaluation mode."""
+    """Return a model that computes only the global feature of `model`, in evaluation mode."""
     depth = model.config.depth
     result = TransReID.uninitialised(replace(model.config, jpm=False))
     result.neck_feature = model.neck_feature

@@ -12,13 +12,13 @@ from pipeline.core.errors import InputError
 PositionEmbedding = Literal["learned", "sincos"]
 Stem = Literal["patches", "omni_scale"]
 
-#: Side of what a token of the omni-scale stem stands for, in both directions.
+#: Side of the square of pixels that a token of the omni-scale stem represents.
 OMNI_SCALE_STRIDE = 16
 
 
 @dataclass(frozen=True)
 class TransReIDConfig:
-    """Everything that is needed to build a `TransReID` before its weights are loaded.
+    """Everything needed to build a `TransReID` before its weights are loaded.
 
     Section numbers are those of the TransReID paper (He et al., ICCV 2021).
 
@@ -31,23 +31,23 @@ class TransReIDConfig:
         attention_scale: factor on query times key; None is (width / heads) ** -0.5.
         patch: side of the square patches in pixels.
         image_size: (height, width) of the input in pixels.
-        stride: step between patches in pixels; smaller than `patch` the patches overlap (section 3.1).
+        stride: step between patches in pixels; patches overlap if it is smaller than `patch` (section 3.1).
         cameras: rows of the camera table of the side information embedding (section 3.3); 0 for none.
-        views: number of viewpoints in that table; 0 or 1 for none, view ids are then ignored.
+        views: number of viewpoints in that table; 0 or 1 for none, and view ids are then ignored.
         sie_coefficient: factor on the side information embedding before it is added to every token.
-        unknown_row: one more row, trained for crops of a camera that the model never saw.
-        jpm: with the jigsaw patch module and its local features (section 3.2).
+        unknown_row: add a row, trained for crops of cameras that the model does not know.
+        jpm: use the jigsaw patch module and its local features (section 3.2).
         shift: the token (counted from 1) at which the jigsaw's sequence starts.
         parts: number of local features of the jigsaw.
         groups: number of groups that the jigsaw interleaves.
-        rearrange: False cuts the parts from the tokens in their own order.
+        rearrange: if False, cut the parts from the tokens in their original order.
         num_classes: identities of the classifiers; 0 for a model without classifiers.
         position_embedding: "learned", or "sincos" for the fixed two-dimensional sine-cosine one.
-        drop_path: stochastic depth of the last block; rises linearly from 0 at the first.
-        stem: "patches", a single convolution as in the paper, or "omni_scale", see `reid.models.omni_scale`; `patch`
-            and `stride` are then 16.
-        stem_channels: of the omni-scale stem: of its first convolution and its three stages.
-        stem_gate_groups: of its context gates, one per stage.
+        drop_path: stochastic depth rate of the last block; it rises linearly from 0 at the first block.
+        stem: "patches", a single convolution as in the paper, or "omni_scale" (see `reid.models.omni_scale`), for which
+            `patch` and `stride` must be 16.
+        stem_channels: channels of the omni-scale stem: of its first convolution and of its three stages.
+        stem_gate_groups: groups of the context gates of the omni-scale stem, one number per stage.
     """
 
     width: int
@@ -132,36 +132,36 @@ class TransReIDConfig:
         for channels, groups in zip(self.stem_channels[1:], self.stem_gate_groups, strict=True):
             if channels % (4 * groups) or channels < 64:
                 raise InputError(
-                    "TransReID: a stage of the omni_scale stem has at least 64 channels, a quarter of which is "
-                    f"divisible by its gate's groups; not {channels} channels and {groups} groups"
+                    "TransReID: a stage of the omni_scale stem needs at least 64 channels, and a quarter of them must "
+                    f"be divisible by the groups of its gate; not {channels} channels and {groups} groups"
                 )
 
     @property
     def grid_hw(self) -> tuple[int, int]:
-        """(rows, columns) of patches; pixels beyond the last whole patch are not seen."""
+        """(rows, columns) of patches; pixels beyond the last whole patch are ignored."""
         return patch_grid_hw(self.image_size, self.patch, self.stride)
 
     @property
     def tokens(self) -> int:
-        """N, the number of patches; the class token is not counted."""
+        """N, the number of patches, without the class token."""
         rows, columns = self.grid_hw
         return rows * columns
 
     @property
     def sie_rows(self) -> int:
-        """Rows of the side information table, the unknown row included; 0 when the model has no table."""
+        """Rows of the side information table, including the row for unknown cameras; 0 if there is no table."""
         if not self.cameras and self.views <= 1:
             return 0
         return max(self.cameras, 1) * max(self.views, 1) + int(self.unknown_row)
 
     @property
     def feature_dim(self) -> int:
-        """Length of the inference feature: `width`, with the jigsaw (1 + `parts`) times that."""
+        """Length of the inference feature: `width`, times (1 + `parts`) with the jigsaw."""
         return self.width * (1 + self.parts) if self.jpm else self.width
 
 
 def patch_grid_hw(image_size: tuple[int, int], patch: int, stride: int) -> tuple[int, int]:
-    """(rows, columns) of the patches of side `patch` at every `stride` pixels of an image (height, width)."""
+    """Return (rows, columns) of the patches of side `patch` at every `stride` pixels of an image (height, width)."""
     height, width = image_size
     return (height - patch) // stride + 1, (width - patch) // stride + 1
 
@@ -169,7 +169,7 @@ def patch_grid_hw(image_size: tuple[int, int], patch: int, stride: int) -> tuple
 _SMALL = TransReIDConfig(width=384, depth=12, heads=6)
 _BASE = TransReIDConfig(width=768, depth=12, heads=12)
 
-#: By name, without side information, jigsaw and classifiers: add those with `dataclasses.replace`.
+#: By name; without side information, jigsaw and classifiers, which `dataclasses.replace` adds.
 ARCHITECTURES: Mapping[str, TransReIDConfig] = MappingProxyType(
     {
         "vit_base": _BASE,
@@ -186,7 +186,7 @@ ARCHITECTURES: Mapping[str, TransReIDConfig] = MappingProxyType(
 
 
 def architecture(name: str) -> TransReIDConfig:
-    """The named architecture; InputError that lists the names when there is none such."""
+    """Return the named architecture; raises InputError listing the known names if the name is unknown."""
     if name not in ARCHITECTURES:
         raise InputError(f"unknown architecture {name!r}; the known ones are {', '.join(ARCHITECTURES)}")
     return ARCHITECTURES[name]

@@ -1,13 +1,13 @@
-"""Jigsaw patch module (JPM): which patches each local feature of TransReID sees (section 3.2)."""
+"""Jigsaw patch module (JPM): assigns patches to the local features of TransReID (section 3.2)."""
 
 from __future__ import annotations
 
 
 def jigsaw_order(tokens: int, *, shift: int, groups: int) -> list[int]:
-    """Patch ids after shifting and shuffling; patches are numbered from 1, as the class token is 0.
+    """Return patch ids after shifting and shuffling; patches are numbered from 1, because the class token is 0.
 
-    The sequence starts at patch `shift` and wraps around, then `groups` equal pieces of it are interleaved.
-    When its length is not divisible, its second-to-last id is appended until it is: the released weights were
+    The sequence starts at patch `shift` and wraps around, then `groups` equal pieces of it are interleaved. If its
+    length is not divisible by `groups`, its second-to-last id is appended until it is: the released weights were
     trained with that order.
     """
     order = [*range(shift, tokens + 1), *range(1, shift)]
@@ -18,7 +18,7 @@ def jigsaw_order(tokens: int, *, shift: int, groups: int) -> list[int]:
 
 
 def part_token_ids(tokens: int, *, parts: int, shift: int, groups: int, rearrange: bool) -> list[list[int]]:
-    """The patch ids (from 1) of each part: `parts` lists of tokens // parts ids; the rest is dropped."""
+    """Return the patch ids (from 1) of each part: `parts` lists of tokens // parts ids; the rest is dropped."""
     order = jigsaw_order(tokens, shift=shift, groups=groups) if rearrange else list(range(1, tokens + 1))
     length = tokens // parts
     return [order[part * length : (part + 1) * length] for part in range(parts)]

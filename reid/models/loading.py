@@ -1,6 +1,6 @@
-"""Loading TransReID state dicts as the authors' training program writes them.
+"""Loading of TransReID state dicts in the format of the authors' training program.
 
-What a model is gets decided by the names and shapes of its tensors, never by the name of its file.
+The names and shapes of the tensors determine the architecture, never the name of the file.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from reid.models.transreid import TransReID
 
 logger = logging.getLogger(__name__)
 
-#: (height, width) of the published re-identification models, and their strides: a number of position embeddings
-#: alone does not tell the grid, so these are the ones considered when the caller names none.
+#: (height, width) and strides of the published re-identification models. The number of position embeddings does not
+#: determine the grid, so these are tried if the caller gives none.
 IMAGE_SIZES_IN_USE = ((256, 128), (384, 128), (384, 192), (256, 256), (128, 64), (224, 224))
 STRIDES_IN_USE = (16, 14, 12, 11)
 VIEWS_IN_USE = 8  # viewpoints of VeRi-776, the only published models with a view table
@@ -30,11 +30,11 @@ VIEWS_IN_USE = 8  # viewpoints of VeRi-776, the only published models with a vie
 #: Metadata key of the project's own checkpoints; see reid.checkpoints.
 OWN_FORMAT_KEY = "mtmc_transreid"
 
-#: Tensors that models of other projects have, and what to say about them.
+#: Names of tensors in models of other projects, and descriptions of those models for error messages.
 _OTHER_MODELS = (
     (re.compile(r"(base\.)?patch_embed\.conv\."), "a TransReID-SSL model with a convolutional stem"),
     (re.compile(r"image_encoder\.|prompt_learner\."), "a CLIP-ReID model"),
-    (re.compile(r"(base\.)?stages\.|.*relative_position_bias_table"), "a Swin model, as of SOLIDER"),
+    (re.compile(r"(base\.)?stages\.|.*relative_position_bias_table"), "a Swin model, such as SOLIDER"),
     (
         re.compile(r"(backbone\.)?(cls_token|blocks\.0\.)"),
         "a plain vision transformer, which has no re-identification heads: train from it with "
@@ -55,26 +55,26 @@ def load_transreid(
     shift: int = 5,
     sie_coefficient: float = 3.0,
 ) -> TransReID:
-    """Build the TransReID that a state dict belongs to and load it, for inference.
+    """Build the TransReID that a state dict belongs to and load the weights, for inference.
 
-    Classifiers and other tensors that inference never uses may be there or not, and are left out.
+    Classifiers and other tensors that inference never uses are optional and are ignored.
 
     Args:
         path_or_state_dict: a .pth or .safetensors file, or the state dict itself.
-        image_size: (height, width) in pixels to run at; when it differs from that of the training, the position
-            embedding is resized. None takes the size that the number of position embeddings tells.
-        stride: step between patches in pixels, likewise.
-        cameras, views: how the rows of the side information table divide; row = camera * views + view.
+        image_size: (height, width) in pixels to run at; if the model was trained with another size, the position
+            embedding is resized. None infers the size from the number of position embeddings.
+        stride: step between patches in pixels; otherwise like `image_size`.
+        cameras, views: how the rows of the side information table are divided; row = camera * views + view.
         heads: attention heads; None is one per 64 channels (8 in the official 8-block small model).
         shift: start of the jigsaw sequence: 5 in the official person models, 8 in the vehicle models.
         sie_coefficient: factor on the side information: 3.0 in every official configuration.
 
     Returns:
-        The model in evaluation mode, float32 on the CPU; its `loading_report` says what was changed, left out,
-        or taken by default.
+        The model in evaluation mode, float32 on the CPU; its `loading_report` states what was changed, left out, or
+        set by default.
 
     Raises:
-        InputError: a missing or damaged file, another architecture, or a choice that the shapes leave open.
+        InputError: the file is missing or damaged, has another architecture, or its shapes leave a choice open.
     """
     if isinstance(path_or_state_dict, (str, Path)) and OWN_FORMAT_KEY in read_metadata(Path(path_or_state_dict)):
         raise InputError(
@@ -109,7 +109,7 @@ def _build(
     old_small = (width, depth, qkv_bias) == (768, 8, False)
     if heads is None:
         heads = _default_heads(width, old_small)
-        report.append(f"took {heads} attention heads, which shapes do not tell")
+        report.append(f"assumed {heads} attention heads, which the shapes do not determine")
     trained_grid, image_size, stride = _grid(state["base.pos_embed"].shape[1] - 1, patch, image_size, stride)
     rows = state["base.sie_embed"].shape[0] if "base.sie_embed" in state else 0
     cameras, views = _side_information_table(rows, cameras, views)
@@ -133,15 +133,17 @@ def _build(
         parts=parts or 4,
     )
     report.append(
-        f"took images of {image_size[0]}x{image_size[1]} (height x width) with a patch every {stride} pixels: "
+        f"assumed images of {image_size[0]}x{image_size[1]} (height x width) with a patch every {stride} pixels: "
         f"{config.grid_hw[0]}x{config.grid_hw[1]} patches"
     )
     if rows:
-        report.append(f"took the {rows} side information rows as {cameras} cameras x {max(views, 1)} views")
+        report.append(f"read the {rows} side information rows as {cameras} cameras x {max(views, 1)} views")
     if jpm:
-        report.append(f"took {shift} as the shift of the jigsaw, which shapes do not tell")
+        report.append(f"assumed {shift} as the shift of the jigsaw, which the shapes do not determine")
     if rows:
-        report.append(f"took {sie_coefficient:g} as the factor on the side information, which shapes do not tell")
+        report.append(
+            f"assumed {sie_coefficient:g} as the factor on the side information, which the shapes do not determine"
+        )
     if config.grid_hw != trained_grid:
         state["base.pos_embed"] = resize_position_embedding(state["base.pos_embed"], trained_grid, config.grid_hw)
         report.append(
@@ -155,7 +157,7 @@ def _build(
 
 
 def _check_family(state: StateDict) -> None:
-    """Raise InputError unless the tensors that decide the architecture are all there."""
+    """Raise InputError unless all tensors that determine the architecture are there."""
     needed = (
         "base.cls_token",
         "base.pos_embed",
@@ -182,10 +184,10 @@ def _describe(state: StateDict, keys: list[str]) -> str:
 
 
 def _depth(state: StateDict, jpm: bool, width: int, qkv_bias: bool) -> int:
-    """Number of blocks, counting `b1` and `b2` as one.
+    """Return the number of blocks, counting `b1` and `b2` as one.
 
-    With the jigsaw, `base.blocks.<last>` and `base.norm` are in the files but take no part, and may have been
-    left out of a file, together or one of them.
+    With the jigsaw, the official files contain `base.blocks.<last>` and `base.norm`, which are not used; either or
+    both may have been removed from a file.
     """
     found = 1 + max(int(match[1]) for key in state if (match := re.match(r"base\.blocks\.(\d+)\.", key)))
     if not jpm:
@@ -200,26 +202,26 @@ def _default_heads(width: int, old_small: bool) -> int:
     if old_small:
         return 8
     if width % 64:
-        raise InputError(f"a width of {width} does not tell the number of attention heads; give heads")
+        raise InputError(f"a width of {width} does not determine the number of attention heads; give heads")
     return width // 64
 
 
 def _grid(
     tokens: int, patch: int, image_size: tuple[int, int] | None, stride: int | None
 ) -> tuple[tuple[int, int], tuple[int, int], int]:
-    """The grid (rows, columns) that `tokens` position embeddings are for, the image size and the stride to use."""
+    """Return the grid (rows, columns) of `tokens` position embeddings, and the image size and the stride to use."""
     sizes = (image_size,) if image_size else IMAGE_SIZES_IN_USE
     strides = (stride,) if stride else STRIDES_IN_USE
     fitting = [(size, step) for size in sizes for step in strides if _tokens(size, patch, step) == tokens]
     if len(fitting) > 1:
         raise InputError(
-            f"{tokens} patches are {_list_pairs(fitting)}: give the image_size and stride of the training"
+            f"{tokens} patches can be {_list_pairs(fitting)}: give the image_size and stride of the training"
         )
     if fitting:
         size, step = fitting[0]
         return patch_grid_hw(size, patch, step), size, step
 
-    # nothing asked for has as many patches: the embedding is to be resized from the grid of the training
+    # no requested size and stride has this number of patches: resize the embedding from the grid of the training
     trained = [
         (size, step)
         for size in IMAGE_SIZES_IN_USE
@@ -229,13 +231,13 @@ def _grid(
     grids = {patch_grid_hw(size, patch, step) for size, step in trained}
     if len(grids) != 1:
         raise InputError(
-            f"{tokens} patches are not those of image_size={image_size}, stride={stride}, and do not tell the "
+            f"{tokens} patches do not match image_size={image_size}, stride={stride}, and do not determine the "
             f"image size of the training (tried {', '.join(f'{h}x{w}' for h, w in IMAGE_SIZES_IN_USE)} with "
             f"strides {', '.join(map(str, STRIDES_IN_USE))}): give the image_size and stride of the training"
         )
     chosen = sorted({(image_size or size, stride or step) for size, step in trained})
     if len(chosen) > 1:
-        raise InputError(f"{tokens} patches leave open which to use: {_list_pairs(chosen)}; give both")
+        raise InputError(f"{tokens} patches can be {_list_pairs(chosen)}; give both")
     return grids.pop(), *chosen[0]
 
 
@@ -249,7 +251,7 @@ def _list_pairs(pairs: list[tuple[tuple[int, int], int]]) -> str:
 
 
 def _side_information_table(rows: int, cameras: int | None, views: int | None) -> tuple[int, int]:
-    """(cameras, views) of a table of `rows` rows; views 0 stands for a table without views, and so do cameras."""
+    """Return (cameras, views) of a table of `rows` rows; 0 cameras or 0 views mean a table without them."""
     if rows == 0:
         if cameras or (views or 0) > 1:
             raise InputError(
@@ -278,7 +280,7 @@ def _side_information_table(rows: int, cameras: int | None, views: int | None) -
 
 
 def _copy_tensors(model: TransReID, state: StateDict, report: list[str]) -> None:
-    """Copy `state` into `model`; raise InputError for what is missing, left over or of another shape."""
+    """Copy `state` into `model`; raise InputError for tensors that are missing, unknown or of another shape."""
     own = model.state_dict()
     last = f"base.blocks.{model.config.depth - 1}."
     dead = [key for key in state if key.startswith("base.fc.")]
@@ -291,7 +293,7 @@ def _copy_tensors(model: TransReID, state: StateDict, report: list[str]) -> None
         identities = state[classifiers[0]].shape[0]
         report.append(f"left out the classifiers of {identities} identities: {_groups(classifiers)}")
     unknown = state.keys() - own.keys() - {*dead, *classifiers}
-    # without the neck the features before it are still complete
+    # the features before the neck do not need it
     necks = [key for key in own if key.startswith("bottleneck") and key not in state]
     if necks:
         report.append(f"the file has no {_groups(necks)}: only features before the neck are usable")
@@ -304,7 +306,7 @@ def _copy_tensors(model: TransReID, state: StateDict, report: list[str]) -> None
     if missing:
         problems.append(f"lacks {shorten(sorted(missing))}")
     if unknown:
-        problems.append(f"has besides {_describe(state, sorted(unknown))}")
+        problems.append(f"also has {_describe(state, sorted(unknown))}")
     if wrong:
         problems.append(
             "has "
@@ -315,8 +317,8 @@ def _copy_tensors(model: TransReID, state: StateDict, report: list[str]) -> None
     if problems:
         c = model.config
         raise InputError(
-            f"the state dict is not a TransReID of {c.depth} blocks and width {c.width} as its first tensors say: "
-            f"it {'; '.join(problems)}"
+            f"the state dict is not the TransReID of {c.depth} blocks and width {c.width} that its first tensors "
+            f"indicate: it {'; '.join(problems)}"
         )
     with torch.no_grad():
         for key in own.keys() & state.keys():
@@ -324,6 +326,6 @@ def _copy_tensors(model: TransReID, state: StateDict, report: list[str]) -> None
 
 
 def _groups(keys: list[str]) -> str:
-    """The modules of some keys: base.blocks.11.norm1.weight and others become base.blocks.11."""
+    """Return the modules of some keys: base.blocks.11.norm1.weight and its like become base.blocks.11."""
     groups = {re.match(r"(base\.blocks\.\d+|base\.\w+|\w+)", key)[0]: None for key in keys}  # type: ignore[index]
     return shorten(groups)

@@ -1,12 +1,12 @@
 """A convolutional stem for TransReID: the trunk of an omni-scale network, whose last map becomes the patch tokens.
 
-Zhou et al., "Omni-Scale Feature Learning for Person Re-Identification", ICCV 2019: bottlenecks of four streams that see
-3, 5, 7 and 9 pixels. The variant of the Open Model Zoo (person-reidentification-retail-0277 and -0286) normalises each
-picture and the first map by themselves (instance normalisation), which takes exposure and colour cast of the camera
-away, and gates every second bottleneck by a linear context transform (Ruan et al., AAAI 2020). Convolutions have biases
-in place of batch normalisation, which is folded into them there.
+Zhou et al., "Omni-Scale Feature Learning for Person Re-Identification", ICCV 2019: bottlenecks with four streams whose
+receptive fields are 3, 5, 7 and 9 pixels. The variant of the Open Model Zoo (person-reidentification-retail-0277 and
+-0286) applies instance normalisation to each picture and to the first map, which removes exposure and colour cast of
+the camera, and gates every second bottleneck by a linear context transform (Ruan et al., AAAI 2020). Batch
+normalisation is folded into the biases of the convolutions.
 
-Convolutions before a transformer: Xiao et al., "Early Convolutions Help Transformers See Better", NeurIPS 2021.
+For convolutions before a transformer see Xiao et al., "Early Convolutions Help Transformers See Better", NeurIPS 2021.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-#: Length of the descriptor that the trunk's own head makes.
+#: Length of the descriptor that the trunk's own head computes.
 DESCRIPTOR_DIM = 256
-_STREAMS = (1, 2, 3, 4)  # light convolutions one after the other
-_SQUEEZE = 16  # of the channel gate (Hu et al., Squeeze-and-Excitation Networks, CVPR 2018)
+_STREAMS = (1, 2, 3, 4)  # light convolutions in each stream
+_SQUEEZE = 16  # reduction of the channel gate (Hu et al., Squeeze-and-Excitation Networks, CVPR 2018)
 _BOTTLENECK = 4
 _EPS = 1e-5
 
 
 class _LightConvolution(nn.Module):
-    """A 3x3 convolution as a pointwise and a depthwise one."""
+    """A 3x3 convolution split into a pointwise and a depthwise one."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -39,7 +39,7 @@ class _LightConvolution(nn.Module):
 
 
 class _ChannelGate(nn.Module):
-    """Weighs channels by a small network of their means."""
+    """Weights channels by a small network applied to their means."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -52,7 +52,7 @@ class _ChannelGate(nn.Module):
 
 
 class _ContextGate(nn.Module):
-    """Weighs channels by their own means, normalised over groups of channels."""
+    """Weights each channel by its mean, normalised over groups of channels."""
 
     def __init__(self, channels: int, groups: int) -> None:
         super().__init__()
@@ -68,7 +68,7 @@ class _ContextGate(nn.Module):
 
 
 class _Bottleneck(nn.Module):
-    """Four streams of light convolutions, gated by one gate and added up."""
+    """Four streams of light convolutions, weighted by a shared gate and summed."""
 
     def __init__(self, channels_in: int, channels_out: int, gate_groups: int | None) -> None:
         super().__init__()
@@ -90,7 +90,7 @@ class _Bottleneck(nn.Module):
 
 
 class _Stage(nn.Module):
-    """Two bottlenecks, the second with the context gate, and a pointwise convolution."""
+    """Two bottlenecks, the second with the context gate, then a pointwise convolution."""
 
     def __init__(self, channels_in: int, channels_out: int, gate_groups: int) -> None:
         super().__init__()
@@ -104,11 +104,11 @@ class _Stage(nn.Module):
 
 
 class OmniScaleStem(nn.Module):
-    """Images to patch tokens and a first class token.
+    """Maps images to patch tokens and an initial class token.
 
-    The class token is the descriptor that the trunk makes by itself (a depthwise convolution over the whole map, two
-    linear steps), brought to the width of the tokens: blocks that add nothing leave the trunk's own features, up to a
-    rotation.
+    The class token is the trunk's own descriptor (a depthwise convolution over the whole map, then two linear steps),
+    projected to the width of the tokens. With blocks that add nothing, the result is the trunk's own features, up to
+    a rotation.
     """
 
     def __init__(
@@ -116,9 +116,9 @@ class OmniScaleStem(nn.Module):
     ) -> None:
         """
         Args:
-            channels: of the first convolution and of the three stages.
-            gate_groups: of the context gates of the three stages.
-            grid_hw: (rows, columns) of tokens: a 16th of the size of the images.
+            channels: channels of the first convolution and of the three stages.
+            gate_groups: groups of the context gates of the three stages.
+            grid_hw: (rows, columns) of tokens: 1/16 of the size of the images.
             width: D, the length of a token.
         """
         super().__init__()
@@ -141,7 +141,7 @@ class OmniScaleStem(nn.Module):
         nn.init.orthogonal_(self.class_proj.weight)
 
     def maps(self, images: Tensor) -> Tensor:
-        """The trunk's last map (B, C, rows, columns) of images (B, 3, H, W) in any affine normalisation."""
+        """Return the trunk's last map (B, C, rows, columns) for images (B, 3, H, W) in any affine normalisation."""
         maps: Tensor = functional.relu(self.conv_norm(self.conv(self.input_norm(images))))
         maps = functional.max_pool2d(maps, 3, stride=2, padding=1)
         for index, stage in enumerate(self.stages):
@@ -151,7 +151,7 @@ class OmniScaleStem(nn.Module):
         return maps
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """(tokens (B, N, D), row by row; class token (B, 1, D)) of images (B, 3, H, W)."""
+        """Return tokens (B, N, D), row by row, and class token (B, 1, D) of images (B, 3, H, W)."""
         maps = self.maps(images)
         tokens: Tensor = self.proj(maps.flatten(2).transpose(1, 2))
         descriptor = self.descriptor_slope(self.descriptor(self.pool(maps).flatten(1)))

@@ -1,7 +1,7 @@
 """Weights of the Open Model Zoo's person-reidentification-retail-0277 and -0286 for TransReID's omni-scale stem.
 
-The files are graphs of OpenVINO, whose constants have no names that tell what they are: they are taken in the order of
-the computation, which is that of the network, and every shape is checked.
+The files are OpenVINO graphs, whose constants have no meaningful names. They are read in the order of the computation,
+which matches the order of the layers, and every shape is checked.
 """
 
 from __future__ import annotations
@@ -22,23 +22,23 @@ from reid.models.transreid import TransReID
 
 _INPUT_HW = (256, 128)
 _TAKEN = ("Convolution", "GroupConvolution", "Add", "Multiply", "Subtract", "MatMul", "PRelu")
-#: Gain of the class token's projection: the descriptors of both networks are about 7 long, which makes a token of 384
-#: numbers with a deviation near 1.
+#: Gain of the projection to the class token: the descriptors of both networks have a norm of about 7, which gives a
+#: token of 384 numbers with a standard deviation near 1.
 _DESCRIPTOR_GAIN = 3.0
 
 
 def transreid_from_openvino(path: Path, *, depth: int, width: int, heads: int) -> TransReID:
-    """A TransReID whose stem is the network at `path`, and whose blocks add nothing yet.
+    """Build a TransReID whose stem is the network at `path` and whose blocks add nothing yet.
 
     The features of the new model are the network's own, rotated, then normalised by the final norm: their cosine
-    similarities agree to about .01. Blocks are random but for their last layers, which are zero.
+    similarities agree to about .01. Blocks are random except for their last layers, which are zero.
 
     Args:
-        path: .xml of the graph, beside its .bin.
-        depth, width, heads: of the transformer on top of the stem.
+        path: .xml of the graph, with its .bin beside it.
+        depth, width, heads: sizes of the transformer on top of the stem.
 
     Raises:
-        InputError: OpenVINO is not installed, or the file is no such network.
+        InputError: OpenVINO is not installed, or the file is not one of these networks.
     """
     graph = _read_graph(path)
     constants = _constants(graph)
@@ -85,14 +85,14 @@ def _read_graph(path: Path) -> Any:
 
 
 def _constant(node: Any) -> Any:
-    """The constant behind `node`, or None."""
+    """Return the constant behind `node`, or None."""
     while node.get_type_name() == "Convert":
         node = node.input(0).get_source_output().get_node()
     return node if node.get_type_name() == "Constant" else None
 
 
 def _constants(graph: Any) -> Iterator[tuple[str, NDArray[np.float32]]]:
-    """(kind of the layer, value) of every constant of a layer with weights, each once, in order of the computation."""
+    """Yield (kind of the layer, value) for the constants of layers with weights, each once, in computation order."""
     seen: set[str] = set()
     for node in graph.get_ordered_ops():
         if node.get_type_name() not in _TAKEN:
@@ -105,7 +105,7 @@ def _constants(graph: Any) -> Iterator[tuple[str, NDArray[np.float32]]]:
 
 
 def _sizes(graph: Any, path: Path) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """(channels of the first convolution and of the stages, groups of the context gates)."""
+    """Return (channels of the first convolution and of the stages, groups of the context gates)."""
     shape = _shape(graph.input(0).get_partial_shape())
     channels: list[int] = []
     groups: list[int] = []
@@ -121,14 +121,14 @@ def _sizes(graph: Any, path: Path) -> tuple[tuple[int, ...], tuple[int, ...]]:
             groups.append(output[1])
     if tuple(shape[2:]) != _INPUT_HW or len(channels) != 4 or len(groups) != 12:
         raise InputError(
-            f"{path} is no person-reidentification-retail-0277 or -0286 of the Open Model Zoo: expected an input of "
+            f"{path} is not person-reidentification-retail-0277 or -0286 of the Open Model Zoo: expected an input of "
             f"{_INPUT_HW[0]}x{_INPUT_HW[1]} and three stages with context gates"
         )
     return tuple(channels), tuple(groups[::4])
 
 
 def _shape(partial: Any) -> list[int]:
-    """Lengths of a shape's dimensions, -1 where they are open."""
+    """Return the lengths of a shape's dimensions, -1 for dynamic ones."""
     return [dimension.get_length() if dimension.is_static else -1 for dimension in partial]
 
 
@@ -137,19 +137,19 @@ def _fill(stem: OmniScaleStem, constants: Iterator[tuple[str, NDArray[np.float32
         kind, value = next(constants, ("nothing", np.zeros(0, np.float32)))
         if value.size != parameter.numel():
             raise InputError(
-                f"{path} is no omni-scale network of the Open Model Zoo: {kind} holds {value.shape} where "
+                f"{path} is not an omni-scale network of the Open Model Zoo: {kind} holds {value.shape} where "
                 f"{tuple(parameter.shape)} was expected"
             )
         tensor = torch.from_numpy(value.copy()).reshape(parameter.shape)
         if again and not torch.allclose(tensor, parameter, atol=1e-6):
-            raise InputError(f"{path} has streams with gates of their own, which this stem does not have")
+            raise InputError(f"{path} has a separate gate for each stream, which this stem does not support")
         parameter.copy_(tensor)
 
     def take_layer(layer: nn.Module, names: Sequence[str] = ("weight", "bias")) -> None:
         for name in names:
             take(layer.get_parameter(name))
 
-    # mean and scale of the input: the instance norm behind them takes both away
+    # skip mean and scale of the input: the instance norm after them cancels both
     next(constants, None)
     next(constants, None)
     take_layer(stem.input_norm)
@@ -168,7 +168,7 @@ def _fill(stem: OmniScaleStem, constants: Iterator[tuple[str, NDArray[np.float32
                     for layer in layers:
                         take_layer(layer)
                     continue
-                # weights of the gate are shared in the file, but some of its vectors are stored again
+                # the streams share the gate's weights in the file, but some of its vectors are stored once per stream
                 for layer in layers:
                     names = ("weight", "bias") if layer is gate else ("bias",)
                     for name in names:

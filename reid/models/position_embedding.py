@@ -1,4 +1,4 @@
-"""Position embeddings: resizing a learned one to another grid of patches, and the fixed sine-cosine one."""
+"""Position embeddings: resizing of learned ones to another grid of patches, and the fixed sine-cosine embedding."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ def resize_position_embedding(
 
     Args:
         position_embedding: (1, 1 + rows * columns, D), class token first, then the patches row by row.
-        old_grid_hw: (rows, columns) that it was trained on.
-        new_grid_hw: (rows, columns) that it shall fit.
+        old_grid_hw: (rows, columns) of the training.
+        new_grid_hw: (rows, columns) to resize to.
 
     Returns:
         (1, 1 + new rows * new columns, D), of the same dtype.
@@ -25,7 +25,7 @@ def resize_position_embedding(
         return position_embedding
     class_row, patches = position_embedding[:, :1], position_embedding[:, 1:]
     rows, columns = old_grid_hw
-    # interpolation in half precision is missing on some devices and loses digits on the others
+    # half precision interpolation is not available on some devices and inaccurate on others
     dtype = patches.dtype if patches.dtype == torch.float64 else torch.float32
     image = patches.to(dtype).reshape(1, rows, columns, -1).permute(0, 3, 1, 2)
     resized = functional.interpolate(image, size=new_grid_hw, mode="bilinear", align_corners=False)
@@ -34,7 +34,7 @@ def resize_position_embedding(
 
 
 def sincos_position_embedding(grid_hw: tuple[int, int], width: int) -> Tensor:
-    """The fixed sine-cosine embedding (1, 1 + rows * columns, width) of a grid, zero for the class token.
+    """Return the fixed sine-cosine embedding (1, 1 + rows * columns, width) of a grid, zero for the class token.
 
     Source: Chen et al., "An Empirical Study of Training Self-Supervised Vision Transformers", ICCV 2021.
     """

@@ -1,4 +1,4 @@
-"""Starting a TransReID from an image classification or self-supervised vision transformer."""
+"""Initialise a TransReID from a vision transformer for image classification or self-supervised learning."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from reid.models.position_embedding import resize_position_embedding
 from reid.models.state_dict import StateDict, errors_naming, read_state_dict, shorten
 from reid.models.transreid import TransReID
 
-#: What a backbone for classification or distillation has beyond TransReID's.
+#: Tensors that a backbone for classification or distillation has in addition to TransReID's.
 _HEADS = re.compile(r"head|dist|pre_logits")
 
 
@@ -34,7 +34,7 @@ def init_backbone(model: TransReID, path_or_state_dict: str | Path | Mapping[str
         What was skipped, resized and copied, one sentence each.
 
     Raises:
-        InputError: a missing or damaged file, or weights of another architecture; the model is then unchanged.
+        InputError: the file is missing or damaged, or has another architecture; the model is then unchanged.
     """
     source = _timm_names(read_state_dict(path_or_state_dict))
     report = []
@@ -44,7 +44,7 @@ def init_backbone(model: TransReID, path_or_state_dict: str | Path | Mapping[str
     source = {key: value for key, value in source.items() if key not in skipped}
     with errors_naming(path_or_state_dict):
         if "cls_token" not in source or "pos_embed" not in source:
-            raise InputError(f"no vision transformer of timm's layout, as it has {shorten(source)}")
+            raise InputError(f"not a vision transformer in timm's layout, as it has {shorten(source)}")
         report += _fit_position_embedding(model, source)
         targets = {key: _targets(model, key) for key in source}
         _check_fit(model, source, targets)
@@ -53,24 +53,24 @@ def init_backbone(model: TransReID, path_or_state_dict: str | Path | Mapping[str
         for key, names in targets.items():
             for target in names:
                 own[target].copy_(source[key])
-    report.append(f"took {len(source)} tensors of {model.config.depth} blocks of width {model.config.width}")
+    report.append(f"copied {len(source)} tensors of {model.config.depth} blocks of width {model.config.width}")
     if model.config.jpm:
         report.append("copied the last block and the final norm into b1 and b2")
     return report
 
 
 def _timm_names(state: StateDict) -> StateDict:
-    """Without the `backbone.` that DINO's checkpoints have in front of the backbone's names."""
+    """Remove the prefix `backbone.` that DINO's checkpoints add to the names of the backbone."""
     if not any(key.startswith("backbone.") for key in state):
         return state
     return {key.removeprefix("backbone."): value for key, value in state.items() if key.startswith("backbone.")}
 
 
 def _fit_position_embedding(model: TransReID, source: StateDict) -> list[str]:
-    """Make source["pos_embed"] fit the model's grid, or leave it out when the model's is fixed."""
+    """Resize source["pos_embed"] to the model's grid, or remove it if the model's position embedding is fixed."""
     if model.config.position_embedding != "learned":
         del source["pos_embed"]
-        return ["left out the position embedding: the model's is a fixed one"]
+        return ["left out the position embedding: the model has a fixed one"]
     report = []
     embedding = source["pos_embed"]
     tokens = embedding.shape[1] - 1
@@ -86,7 +86,7 @@ def _fit_position_embedding(model: TransReID, source: StateDict) -> list[str]:
         old = new
     else:
         raise InputError(
-            f"the {tokens} position embeddings are no square grid and not the model's {new[0]}x{new[1]} one either"
+            f"the {tokens} position embeddings are neither a square grid nor the model's {new[0]}x{new[1]} grid"
         )
     if old != new:
         report.append(f"resized the position embedding from {old[0]}x{old[1]} to {new[0]}x{new[1]} patches")
@@ -95,7 +95,7 @@ def _fit_position_embedding(model: TransReID, source: StateDict) -> list[str]:
 
 
 def _targets(model: TransReID, key: str) -> list[str]:
-    """Names in the model's state dict that take the backbone's tensor `key`."""
+    """Return the names in the model's state dict that take the backbone's tensor `key`."""
     name = f"base.{key}"
     return names_with_jigsaw(name, model.config.depth) if model.config.jpm else [name]
 

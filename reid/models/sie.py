@@ -5,14 +5,14 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-#: The index of a camera or view that is not known.
+#: The index of an unknown camera or view.
 UNKNOWN = -1
 
 
 def check_index(name: str, index: Tensor, size: int) -> None:
-    """Raise IndexError when an entry of `index` (B,) is neither UNKNOWN nor a row of a table of `size` rows.
+    """Raise IndexError if an entry of `index` (B,) is neither UNKNOWN nor a row of a table of `size` rows.
 
-    A traced or compiled graph cannot branch on values, so nothing is checked while one is being recorded.
+    A traced or compiled graph cannot branch on values, so nothing is checked while one is recorded.
     """
     if torch.compiler.is_compiling():
         return
@@ -33,17 +33,17 @@ def side_information(
     view_count: int,
     batch: int,
 ) -> Tensor:
-    """The rows of the side information table for a batch.
+    """Return the rows of the side information table for a batch.
 
-    A camera that is not known gets the table's extra row when it was trained with one, otherwise the mean
-    over the cameras; a view that is not known gets the mean over the views.
+    An unknown camera gets the table's row for unknown cameras if it was trained with one, otherwise the mean over the
+    cameras; an unknown view gets the mean over the views.
 
     Args:
         table: (R, 1, D); row = camera * view_count + view, then possibly one row for unknown cameras.
-        cameras: (B,) int64, UNKNOWN where not known; None when no camera is known.
-        views: the same for the viewpoints; ignored when the table has fewer than two.
-        camera_count: cameras of the table; 0 for a table of views alone, `cameras` is then ignored.
-        view_count: views of the table; 0 or 1 for a table of cameras alone.
+        cameras: (B,) int64, UNKNOWN for unknown cameras; None if all are unknown.
+        views: the same for the viewpoints; ignored if the table has fewer than two.
+        camera_count: cameras of the table; 0 for a table of views only, and `cameras` is then ignored.
+        view_count: views of the table; 0 or 1 for a table of cameras only.
         batch: B.
 
     Returns:
@@ -66,7 +66,7 @@ def side_information(
 
 
 def _index(name: str, index: Tensor | None, count: int, batch: int, device: torch.device) -> Tensor:
-    """(B,) row along one side of the table; unknown is the row after the last."""
+    """Return (B,) positions along one axis of the table; UNKNOWN becomes the position after the last."""
     if count == 0:
         return torch.zeros(batch, dtype=torch.int64, device=device)
     if index is None:

@@ -1,4 +1,4 @@
-"""Reading state dicts from files, without ever running code that a file contains."""
+"""Reading of state dicts from files, without running code that a file contains."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from pipeline.core.errors import InputError
 
 StateDict = dict[str, Tensor]
 
-#: Keys under which training programs put the state dict beside other things: DINO's teacher is the better half.
+#: Keys under which training programs store the state dict; of DINO's student and teacher, the teacher is better.
 WRAPPERS = ("state_dict", "model", "teacher")
 
 
 def read_state_dict(source: str | Path | Mapping[str, Any]) -> StateDict:
-    """The tensors of a state dict or of its file (.safetensors, or what torch.save wrote).
+    """Return the tensors of a state dict or of its file (.safetensors, or written by torch.save).
 
-    One level of `state_dict`, `model` or `teacher` around the tensors is taken off, and so is a `module.` in
-    front of the names, which training in parallel leaves.
+    One enclosing level of `state_dict`, `model` or `teacher` is removed, and so is the prefix `module.` that parallel
+    training adds to the names.
 
     Raises:
         InputError: the file is missing, damaged, or holds something other than tensors.
@@ -46,7 +46,7 @@ def read_state_dict(source: str | Path | Mapping[str, Any]) -> StateDict:
 
 @contextmanager
 def errors_naming(source: str | Path | Mapping[str, Any]) -> Iterator[None]:
-    """Put the file's name (or "the state dict") in front of the InputErrors raised inside."""
+    """Prefix the InputErrors raised inside with the file's name, or with "the state dict"."""
     name = str(source) if isinstance(source, (str, Path)) else "the state dict"
     try:
         yield
@@ -55,7 +55,7 @@ def errors_naming(source: str | Path | Mapping[str, Any]) -> Iterator[None]:
 
 
 def read_metadata(path: Path) -> dict[str, str]:
-    """The text metadata of a .safetensors file; empty for any other file.
+    """Return the text metadata of a .safetensors file; empty for any other file.
 
     Raises:
         InputError: the file is missing or damaged.
@@ -71,7 +71,7 @@ def read_metadata(path: Path) -> dict[str, str]:
 
 
 def shorten(names: Iterable[str], limit: int = 6) -> str:
-    """The first `limit` names, comma separated, and how many more there are."""
+    """Join the first `limit` names by commas, and add how many more there are."""
     listed = list(names)
     more = f" and {len(listed) - limit} more" if len(listed) > limit else ""
     return ", ".join(listed[:limit]) + more

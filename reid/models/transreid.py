@@ -1,7 +1,7 @@
 """TransReID: a vision transformer for re-identification, with side information and jigsaw patch module.
 
 He et al., "TransReID: Transformer-based Object Re-Identification", ICCV 2021 (https://arxiv.org/abs/2102.04378).
-Parameters are named as in the authors' release, so that released weights load.
+Parameter names match the authors' release, so that released weights load.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ NeckFeature = Literal["before", "after"]
 
 
 class TransReID(nn.Module):
-    """Images to appearance features.
+    """Maps images to appearance features.
 
     Attributes:
-        config: what the model was built from.
+        config: sizes and options of the model.
         neck_feature: whether the inference feature is taken "before" or "after" the batch normalisation neck;
-            the released results are "before".
+            the published results use "before".
         loading_report: what a loader changed or left out, one sentence each; empty for a new model.
     """
 
@@ -56,7 +56,7 @@ class TransReID(nn.Module):
 
     @classmethod
     def uninitialised(cls, config: TransReIDConfig) -> TransReID:
-        """A model on the CPU whose parameters are yet to be loaded: without the slow random initialisation."""
+        """Build a model on the CPU without the slow random initialisation, for weights that are loaded next."""
         with torch.device("meta"):
             model = cls(config)
         model.to_empty(device="cpu")
@@ -65,36 +65,36 @@ class TransReID(nn.Module):
         return model
 
     def register_constants(self) -> None:
-        """Set the buffers that follow from the configuration alone and are in no state dict."""
+        """Set the buffers that depend only on the configuration and are not in state dicts."""
         c = self.config
         if c.jpm:
             parts = part_token_ids(c.tokens, parts=c.parts, shift=c.shift, groups=c.groups, rearrange=c.rearrange)
             self.register_buffer("part_tokens", torch.tensor(parts), persistent=False)  # (parts, N // parts)
 
     def head_names(self, kind: Literal["bottleneck", "classifier"]) -> list[str]:
-        """Module names of the heads: the global feature's, then the local ones' (`bottleneck_1`, ...)."""
+        """Return the module names of the heads: of the global feature, then of the local ones (`bottleneck_1`, ...)."""
         parts = self.config.parts if self.config.jpm else 0
         return [kind, *(f"{kind}_{part}" for part in range(1, parts + 1))]
 
     def forward(
         self, images: Tensor, cameras: Tensor | None = None, views: Tensor | None = None
     ) -> Tensor | tuple[list[Tensor], list[Tensor]]:
-        """Features of a batch of images.
+        """Compute the features of a batch of images.
 
         Args:
-            images: (B, 3, H, W) of `config.image_size`, RGB, normalised as the weights ask.
-            cameras: (B,) int64, rows of the model's camera table, -1 for a camera it does not know;
-                None when none is known. Ignored without a camera table.
-            views: the same for viewpoints; ignored when the model has at most one.
+            images: (B, 3, H, W) of `config.image_size`, RGB, normalised as the weights require.
+            cameras: (B,) int64, rows of the model's camera table, -1 for unknown cameras; None if all are unknown.
+                Ignored without a camera table.
+            views: the same for viewpoints; ignored if the model has at most one.
 
         Returns:
-            In evaluation mode (B, D), or (B, (1 + parts) * D) with the jigsaw, where the global feature is
-            followed by the local ones divided by their number; not L2-normalised.
+            In evaluation mode (B, D), or (B, (1 + parts) * D) with the jigsaw: the global feature, then the local
+            ones divided by their number; not L2-normalised.
             In training mode (logits, features): per head (B, num_classes), and (B, D) before the neck.
 
         Raises:
             IndexError: a camera or view is outside the model's table.
-            ValueError: the images have another size, or training mode without classifiers.
+            ValueError: the images have another size, or the model is in training mode without classifiers.
         """
         features = self.features(images, cameras, views)
         if self.training:
@@ -105,7 +105,7 @@ class TransReID(nn.Module):
         return self.inference_feature(features)
 
     def features(self, images: Tensor, cameras: Tensor | None = None, views: Tensor | None = None) -> list[Tensor]:
-        """The global feature and, with the jigsaw, the local ones, before the neck: (B, D) each."""
+        """Return the global feature and, with the jigsaw, the local ones, before the neck: (B, D) each."""
         tokens: Tensor = self.base(images, cameras, views)
         if not self.config.jpm:
             return [tokens[:, 0]]
@@ -114,13 +114,13 @@ class TransReID(nn.Module):
         batch, _, width = tokens.shape
         jigsaw = tokens[:, self.part_tokens.flatten()].reshape(batch, parts, length, width)
         class_token = tokens[:, None, :1].expand(-1, parts, -1, -1)
-        # the parts share b2 and do not see each other: they are one batch
+        # the parts share b2 and do not attend to each other, so they run as one batch
         pieces = torch.cat([class_token, jigsaw], dim=2).flatten(0, 1)
         local: Tensor = self.b2(pieces)[:, 0].reshape(batch, parts, width)
         return [overall, *local.unbind(1)]
 
     def inference_feature(self, features: list[Tensor]) -> Tensor:
-        """What `forward` returns in evaluation mode, from what `features` returns."""
+        """Return what `forward` returns in evaluation mode, given the result of `features`."""
         if self.neck_feature == "after":
             features = self._apply_heads("bottleneck", features)
         return torch.cat([features[0], *(local / self.config.parts for local in features[1:])], dim=1)

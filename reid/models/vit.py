@@ -19,11 +19,11 @@ from reid.models.omni_scale import OmniScaleStem
 from reid.models.position_embedding import sincos_position_embedding
 from reid.models.sie import side_information
 
-LAYER_NORM_EPS = 1e-6  # of timm's vision transformers, with which all released weights were trained
+LAYER_NORM_EPS = 1e-6  # as in timm's vision transformers; all released weights were trained with it
 
 
 class PatchEmbed(nn.Module):
-    """Images (B, 3, H, W) to patch tokens (B, N, D), row by row; patches may overlap."""
+    """Maps images (B, 3, H, W) to patch tokens (B, N, D), row by row; patches may overlap."""
 
     def __init__(self, patch: int, stride: int, width: int) -> None:
         super().__init__()
@@ -79,10 +79,10 @@ class Block(nn.Module):
 
 
 class VisionTransformer(nn.Module):
-    """Images and side information to tokens.
+    """Maps images and side information to tokens.
 
-    With the jigsaw the last block and the final norm are not part of the backbone: the model's two branches
-    `b1` and `b2` have them.
+    With the jigsaw the last block and the final norm are not part of the backbone but of the model's two branches
+    `b1` and `b2`.
     """
 
     pos_embed: Tensor
@@ -112,13 +112,13 @@ class VisionTransformer(nn.Module):
         self.norm = nn.Identity() if config.jpm else nn.LayerNorm(config.width, eps=LAYER_NORM_EPS)
 
     def register_constants(self) -> None:
-        """Set the buffers that follow from the configuration alone and are in no state dict."""
+        """Set the buffers that depend only on the configuration and are not in state dicts."""
         if self.config.position_embedding == "sincos":
             fixed = sincos_position_embedding(self.config.grid_hw, self.config.width)
             self.register_buffer("pos_embed", fixed, persistent=False)
 
     def forward(self, images: Tensor, cameras: Tensor | None = None, views: Tensor | None = None) -> Tensor:
-        """Tokens (B, 1 + N, D) of images (B, 3, H, W), the class token first."""
+        """Return tokens (B, 1 + N, D) of images (B, 3, H, W), the class token first."""
         size = tuple(images.shape[-2:])
         if size != self.config.image_size:
             raise ValueError(f"the model takes images of (height, width) {self.config.image_size}, not {size}")
@@ -146,5 +146,5 @@ class VisionTransformer(nn.Module):
 
 
 def drop_path_rate(config: TransReIDConfig, index: int) -> float:
-    """Stochastic depth of block `index` (from 0): linear from 0 to `config.drop_path` at the last."""
+    """Return the stochastic depth rate of block `index` (from 0): linear from 0 to `config.drop_path` at the last."""
     return config.drop_path * index / max(config.depth - 1, 1)

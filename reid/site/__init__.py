@@ -1,1 +1,1 @@
-"""A model at one site: adapting it, and the file that holds what was learned."""
+"""Adaptation of a model to one site, and the site file that holds the result."""

@@ -1,9 +1,9 @@
-"""Learning the side information of a site's cameras from its own unlabelled recordings.
+"""Learning the side information of a site's cameras from the site's own unlabelled recordings.
 
-Crops of one track show one person; two tracks that a camera sees at one time are two people; and tracks of two cameras
-that are each other's nearest by far are probably one person. That is enough for a contrastive loss on the
-cameras' rows alone: the network stays as it is, and with it everything it knows. On request its layer norms are
-learned, too: a few thousand values, in the site's file, beside the network.
+Crops of one track show one person; two simultaneous tracks of one camera are two people; and tracks of two cameras
+that are each other's nearest by a clear margin are probably one person. That is enough for a contrastive loss on the
+SIE rows of the cameras. The network itself does not change, so it forgets nothing. Optionally its layer norms are
+learned as well: a few thousand values, stored in the site file.
 """
 
 from __future__ import annotations
@@ -33,28 +33,29 @@ from reid.site.site_crops import SiteCrops
 from reid.training.losses import supervised_contrastive_loss
 from reid.training.sampler import PKSampler
 
-#: A contrast between fewer tracks says nothing about a camera.
+#: With fewer tracks the contrastive loss carries no information about a camera.
 FEWEST_TRACKS = 4
-_EPOCHS_BETWEEN_ROUNDS = 1_000_000  # more than a round takes
+_EPOCHS_BETWEEN_ROUNDS = 1_000_000  # more than a round has
 
 
 @dataclass(frozen=True)
 class AdaptationSettings:
-    """How rows are learned.
+    """How SIE rows are learned.
 
     Attributes:
-        rounds: the probable pairs of tracks are found anew before each.
-        steps_per_round: batches a round, whatever the number of crops: the rows move about as far with each
-            batch, and too far makes them worse than none.
-        tracks_per_batch, crops_per_track: P and K of the batches; P is lower where there are fewer people.
-        learning_rate: of Adam, at the start; it falls to a tenth on a cosine.
-        learn_norms: whether weights and biases of the layer norms are learned beside the rows, for all cameras alike.
-        norm_learning_rate_factor: theirs, as a share of that of the rows: each of them moves every feature.
-        temperature: of the contrastive loss.
-        pair_margin: two tracks of two cameras are probably one person if they are each other's nearest
-            and the second nearest is further by this cosine distance.
-        subtract_means: whether the site file also holds each camera's mean feature, to be subtracted.
-        seed: of the order of the crops.
+        rounds: number of rounds; the probable pairs of tracks are computed again before each.
+        steps_per_round: batches per round, independent of the number of crops: each batch moves the rows by about
+            the same distance, and rows that move too far are worse than none.
+        tracks_per_batch, crops_per_track: P and K of the batches; P is lower if there are fewer people.
+        learning_rate: initial learning rate of Adam; it falls to a tenth along a cosine.
+        learn_norms: also learn weights and biases of the layer norms, shared by all cameras.
+        norm_learning_rate_factor: learning rate of the norms as a share of that of the rows; it is low because each
+            norm value moves every feature.
+        temperature: temperature of the contrastive loss.
+        pair_margin: two tracks of two cameras are probably one person if they are each other's nearest and the second
+            nearest is further away by this cosine distance.
+        subtract_means: also store the camera means in the site file, for centring.
+        seed: seed of the order of the crops.
     """
 
     rounds: int = 3
@@ -70,7 +71,7 @@ class AdaptationSettings:
     seed: int = 0
 
     def lr_at(self, progress: float) -> float:
-        """Learning rate when the share `progress` of the steps is done."""
+        """Return the learning rate after the share `progress` of the steps."""
         return self.learning_rate * (0.55 + 0.45 * math.cos(math.pi * progress))
 
 
@@ -82,14 +83,14 @@ def adapt(
     device: torch.device,
     on_step: Callable[[int, int, float], None] = lambda done, total, loss: None,
 ) -> Site:
-    """Learn a row for each camera of the site, and the norms if the settings say so.
+    """Learn an SIE row for each camera of the site, and the norms if the settings say so.
 
     Args:
         loaded: the model; it is not changed.
-        on_step: told after every batch how many are done, how many there are, and the loss.
+        on_step: called after each batch with the number of batches done, their total number, and the loss.
 
     Raises:
-        InputError: too few tracks to learn from, or a model that cannot be adapted.
+        InputError: there are too few tracks to learn from, or the model cannot be adapted.
     """
     _check_tracks(crops)
     start = unknown_camera_row(loaded.model).numpy()
@@ -109,10 +110,10 @@ def adapt(
 
 
 def measure_means(network: ForeignNetwork, backend: Backend, crops: SiteCrops, *, batch: int = 64) -> Site:
-    """A site of a network of others: the mean feature of each camera, which is all that can be learned beside it.
+    """Measure the camera means for a third-party network: nothing else can be learned without changing the network.
 
     Raises:
-        InputError: too few tracks to learn from.
+        InputError: there are too few tracks to learn from.
     """
     _check_tracks(crops)
     features = np.concatenate(
@@ -139,7 +140,7 @@ def _check_tracks(crops: SiteCrops) -> None:
 
 
 def crop_features(loaded: LoadedModel, crops: SiteCrops, *, device: torch.device, batch: int = 64) -> FloatArray:
-    """(N, D) L2-normalised features of the crops, each with the row of its camera, as `loaded` names them."""
+    """Return (N, D) L2-normalised features of the crops, each with the SIE row of its camera's name in `loaded`."""
     model = loaded.model.to(device).eval()
     rows = torch.tensor([loaded.camera_names.index(name) for name in crops.camera_names])
     camera = rows[torch.from_numpy(crops.camera[crops.track])]
@@ -153,17 +154,17 @@ def crop_features(loaded: LoadedModel, crops: SiteCrops, *, device: torch.device
 
 
 def site_means(features: FloatArray, crops: SiteCrops) -> FloatArray:
-    """(C, D) mean feature of each camera, every track counting the same."""
+    """Return (C, D), the mean feature of each camera, every track counting the same."""
     of_tracks = track_means(features, crops.track, crops.tracks)
     return camera_means(of_tracks, crops.camera, len(crops.camera_names))
 
 
 def probable_people(features: FloatArray, crops: SiteCrops, *, margin: float) -> IntArray:
-    """(T,) the same number for tracks that are probably one person.
+    """Return (T,) labels, equal for tracks that are probably one person.
 
-    Tracks of two cameras are joined if each is the other's nearest in that camera, and the second nearest of both is
-    further by `margin`; distances are cosines after subtracting each camera's mean. Joining never brings two tracks
-    together that are certainly two people. Surest pairs first.
+    Tracks of two cameras are joined if each is the other's nearest in its camera and for both the second nearest is
+    further away by `margin`; distances are cosine distances after centring. Pairs with the largest margin are joined
+    first. Tracks that are certainly two people never get one label.
     """
     tracks = centred(track_means(features, crops.track, crops.tracks), site_means(features, crops)[crops.camera])
     similarity = tracks @ tracks.T
@@ -191,7 +192,7 @@ def probable_people(features: FloatArray, crops: SiteCrops, *, margin: float) ->
 
 
 def _lead(similarity: NDArray[np.floating]) -> NDArray[np.floating]:
-    """By how much the best of each row is ahead of the second best."""
+    """Return how far the highest value of each row is above the second highest."""
     ordered = np.partition(similarity, -2, axis=1)
     return np.asarray(ordered[:, -1] - ordered[:, -2])
 
@@ -206,7 +207,7 @@ def _learn(
     device: torch.device,
     on_step: Callable[[int, int, float], None],
 ) -> Site:
-    """Round `number` on what the site learns; `labels` (T,) says which tracks are one person."""
+    """Run round `number`: learn rows and norms of the site; `labels` (T,) are equal for tracks of one person."""
     adapted = with_site(loaded, site)
     model = adapted.model.to(device).eval().requires_grad_(False)
     own = [adapted.camera_names.index(name) for name in site.camera_names]
@@ -248,7 +249,7 @@ def _array(values: Tensor) -> FloatArray:
 
 
 def _endless(sampler: PKSampler, number: int) -> Iterator[list[int]]:
-    """Batches of round `number`: epoch after epoch, none of them another round's."""
+    """Yield batches of round `number` without end, from epochs that no other round uses."""
     for epoch in itertools.count(number * _EPOCHS_BETWEEN_ROUNDS):
         yield from sampler.batches(epoch)
 
@@ -261,7 +262,7 @@ def _features_with_rows(
     own: Sequence[int],
     norms: Mapping[str, Tensor],
 ) -> Tensor:
-    """Features (B, D) with the rows and norms of the site in place, so that gradients reach them."""
+    """Return features (B, D) computed with the site's rows and norms, so that gradients reach them."""
     table = model.base.sie_embed.detach().clone()
     views = max(model.config.views, 1)
     index = torch.tensor([row * views + view for row in own for view in range(views)], device=table.device)

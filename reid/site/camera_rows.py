@@ -1,4 +1,4 @@
-"""Which side information (SIE) the crops of each camera are given in an evaluation."""
+"""Choice of the SIE rows that an evaluation uses for the crops of each camera."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ from reid.models.transreid import TransReID, TransReIDConfig
 
 
 class CameraRows(StrEnum):
-    """What is added to the tokens of a crop."""
+    """The SIE row that is added to the tokens of a crop."""
 
-    OWN = "own"  #: the row of its camera's name; a camera that the model does not know: as UNKNOWN, or as MEAN
-    UNKNOWN = "unknown"  #: the row that was trained for cameras that the model does not know
+    OWN = "own"  #: the row of the crop's camera; if the model does not know it, as UNKNOWN or else as MEAN
+    UNKNOWN = "unknown"  #: the row that was trained for unknown cameras
     MEAN = "mean"  #: the mean of the rows of all cameras of the training
-    WRONG = "wrong"  #: the row of the camera after its own; for cameras that the model does not know, one after another
+    WRONG = "wrong"  #: the row of the camera after its own; unknown cameras get the rows of the table in turn
     NONE = "none"  #: nothing
 
 
 def with_camera_rows(loaded: LoadedModel, choice: CameraRows, cameras: Sequence[str]) -> LoadedModel:
-    """The model with a camera table that gives each of `cameras` the rows of `choice`.
+    """Return the model with a camera table that gives each of `cameras` the row of `choice`.
 
-    A table of cameras and viewpoints keeps its viewpoints: a row is then one of them for each viewpoint.
+    A table of cameras and viewpoints keeps its viewpoints: each camera then has one row per viewpoint.
 
     Args:
         loaded: is not changed.
         cameras: names of the cameras of the evaluation.
 
     Raises:
-        InputError: the checkpoint has no such rows; says why.
+        InputError: the checkpoint does not have these rows; the message says why.
     """
     config = loaded.model.config
     if choice is CameraRows.OWN or (choice is CameraRows.NONE and not config.sie_rows):
@@ -68,7 +68,7 @@ def with_camera_rows(loaded: LoadedModel, choice: CameraRows, cameras: Sequence[
 
 
 def _wrong_rows(known: Sequence[str], cameras: Sequence[str]) -> list[int]:
-    """A row of `known` for each camera that is not its own."""
+    """Return for each camera a row of `known` that is not its own."""
     rows = []
     strangers = 0
     for camera in cameras:
@@ -81,7 +81,7 @@ def _wrong_rows(known: Sequence[str], cameras: Sequence[str]) -> list[int]:
 
 
 def _with_state(loaded: LoadedModel, config: TransReIDConfig, table: Tensor | None) -> TransReID:
-    """The loaded model's tensors in a model of another configuration, with another camera table if one is given."""
+    """Return the loaded tensors in a model with another configuration and, if one is given, another camera table."""
     model = TransReID.uninitialised(config)
     state = dict(loaded.model.state_dict())
     if table is not None:

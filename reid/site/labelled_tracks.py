@@ -1,4 +1,4 @@
-"""Crops of a labelled data set as if they came from an unlabelled site."""
+"""Crops of a labelled data set in the form of an unlabelled site's tracks."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ def labelled_tracks(
     layout: str = "auto",
     resize: Resize = resize_antialiased,
 ) -> SiteCrops:
-    """The training crops of a data set; those of one person in one camera are one track.
+    """Return the training crops of a data set; the crops of one person in one camera form one track.
 
-    Who is who between cameras is not passed on, nor when anybody was seen: no two tracks count as seen at one time.
+    The result contains neither identities across cameras nor real times: no two tracks count as simultaneous.
 
     Args:
-        cameras: use these only; None for all.
+        cameras: use only these; None for all.
         size_hw: (height, width) of the crops.
-        layout: of the data set, as `read_dataset` has it.
-        resize: as of `resize_image`.
+        layout: layout of the data set, as in `read_dataset`.
+        resize: as in `resize_image`.
 
     Raises:
-        InputError: no such data set, or a camera that it does not have.
+        InputError: the folder is not a data set, or does not have a camera of `cameras`.
     """
     crops = read_dataset(folder, layout).train
     names = tuple(cameras) if cameras else crops.cameras
@@ -42,7 +42,7 @@ def labelled_tracks(
     keys = sorted({(names.index(crop.camera), crop.person_id) for crop in chosen})
     number = {key: index for index, key in enumerate(keys)}
     images = [resize_image(read_rgb(crop.path), size_hw, resize).numpy() for crop in chosen]
-    # One after the other, so that no two overlap.
+    # Consecutive, so that no two tracks overlap.
     times = np.arange(len(keys), dtype=np.float64)
     return SiteCrops(
         camera_names=names,

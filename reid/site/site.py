@@ -1,8 +1,8 @@
-"""What is known about the cameras of one site beside a model: a small file, learned without labels.
+"""Site files: small files about the cameras of one site for one model, learned without labels.
 
-A site has a row of side information (SIE) for each of its cameras, and, where it was measured, the mean feature of each
-camera, which is subtracted before features are compared; on request also layer norms of its own. `mtmc reid adapt`
-writes the file, the pipeline loads it beside the checkpoint (`embedder.site`).
+A site has an SIE row for each of its cameras, optionally the mean of each camera, which is subtracted before features
+are compared, and optionally its own layer norms. `mtmc reid adapt` writes the file; the pipeline loads it with the
+checkpoint (`embedder.site`).
 """
 
 from __future__ import annotations
@@ -27,26 +27,24 @@ from reid.safetensors_file import write_safetensors
 
 SITE_FORMAT_KEY = "mtmc_site"
 FORMAT_VERSION = 1
-NORMS_FORMAT_VERSION = (
-    2  # of files with norms, which a program that knows only version 1 would leave out unnoticed
-)
-_NORM_PREFIX = "norms."  # of the tensors in the file
+NORMS_FORMAT_VERSION = 2  # for files with norms, which a program that knows only version 1 would silently ignore
+_NORM_PREFIX = "norms."  # of tensor names in the file
 
 
 @dataclass(frozen=True, eq=False)
 class Site:
-    """The cameras of a site as one model sees them.
+    """The data of a site's cameras for one model.
 
     Attributes:
-        model_hash: of the weights' file that the site was learned for; it fits no other.
-        camera_names: C names, those of the pipeline's configuration.
-        rows: (C, W) float32, the side information of each camera; W is the width of the model's tokens, 0 for a
-            network of others, which has no side information.
-        means: (C, D) float32, each camera's mean L2-normalised feature, computed with its row; None where
-            nothing is to be subtracted.
-        norms: what replaces the weights and biases of layer norms of the model, whatever the camera: name of the
-            parameter -> (W,) float32; empty where the model's own stay.
-        card: anything that JSON can hold: how it was learned, calibration.
+        model_hash: hash of the weights file that the site was learned for; it fits no other.
+        camera_names: C names, as in the pipeline's configuration.
+        rows: (C, W) float32, the SIE row of each camera; W is the width of the model's tokens, or 0 for a
+            third-party network, which has no side information.
+        means: (C, D) float32, each camera's mean L2-normalised feature, computed with its row; None for no
+            centring.
+        norms: replacements for weights and biases of the model's layer norms, shared by all cameras: parameter
+            name -> (W,) float32; empty to keep the model's own.
+        card: anything that JSON can hold: how the site was learned, calibration.
     """
 
     model_hash: str
@@ -68,7 +66,7 @@ class Site:
 
     @property
     def site_hash(self) -> str:
-        """16 hex digits of what changes the embeddings: names, rows, means and norms."""
+        """16 hex digits for everything that changes the embeddings: names, rows, means and norms."""
         digest = hashlib.sha256(json.dumps(list(self.camera_names)).encode())
         for array in (self.rows, self.means):
             digest.update(b"" if array is None else np.ascontiguousarray(array).tobytes())
@@ -78,20 +76,20 @@ class Site:
 
     @property
     def embedding_hash(self) -> str:
-        """Hash of the model together with the site: embeddings with and without it are never compared."""
+        """Hash of the model and the site together: embeddings with and without the site cannot be compared."""
         return f"{self.model_hash}+{self.site_hash}"
 
     def rows_of(
         self, wanted: Mapping[str, str | int | None], model_cameras: Sequence[str]
     ) -> dict[str, str | int | None]:
-        """Which row of `with_site`'s table each camera of the pipeline uses.
+        """Return the row of `with_site`'s table that each camera of the pipeline uses.
 
         Args:
-            wanted: camera -> row of the model's own table, by name or number, or None where nothing is wished.
+            wanted: camera -> requested row of the model's own table, by name or number, or None.
             model_cameras: names of that table's rows.
 
         Returns:
-            Camera -> a name: the wished one, else the camera's own if the site has it, else None.
+            Camera -> a name: the requested one, else the camera's own if the site has it, else None.
         """
         rows: dict[str, str | int | None] = {}
         for camera, row in wanted.items():
@@ -107,7 +105,7 @@ class Site:
 
 
 def save_site(path: Path, site: Site) -> None:
-    """Write `site` to `path`, at once; RunError if that cannot be done."""
+    """Write `site` to `path` atomically; raises RunError if the file cannot be written."""
     header = {
         "version": NORMS_FORMAT_VERSION if site.norms else FORMAT_VERSION,
         "model_hash": site.model_hash,
@@ -132,7 +130,7 @@ def load_site(path: Path) -> Site:
         with safe_open(path, framework="numpy") as file:
             metadata = file.metadata() or {}
             if SITE_FORMAT_KEY not in metadata:
-                raise InputError(f"{path} is no site file: `mtmc reid adapt` writes one")
+                raise InputError(f"{path} is not a site file: `mtmc reid adapt` writes one")
             header = json.loads(metadata[SITE_FORMAT_KEY])
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - no mapping
     except (SafetensorError, json.JSONDecodeError, UnicodeDecodeError) as error:
@@ -160,10 +158,10 @@ def load_site(path: Path) -> Site:
 
 
 def with_site(loaded: LoadedModel, site: Site) -> LoadedModel:
-    """The model with the site's cameras in its camera table, behind those it was trained with.
+    """Return the model with the site's cameras added to its camera table, after those of the training.
 
-    A camera of the training data that has the name of one of the site's is replaced by that. Cameras of
-    neither get what they would get without a site. A model without side information gets a table.
+    A site camera replaces a training camera of the same name. Cameras that are in neither are treated as without a
+    site. A model without side information gets a table.
 
     Raises:
         InputError: the site was learned for another model, or does not fit this one.
@@ -210,7 +208,7 @@ def with_site(loaded: LoadedModel, site: Site) -> LoadedModel:
 
 
 def layer_norms(model: TransReID) -> dict[str, torch.Tensor]:
-    """Weights and biases (W,) of the model's layer norms by their names."""
+    """Return the weights and biases (W,) of the model's layer norms by name."""
     return {
         f"{module_name}.{name}": parameter.detach()
         for module_name, module in model.named_modules()
@@ -220,12 +218,12 @@ def layer_norms(model: TransReID) -> dict[str, torch.Tensor]:
 
 
 def unknown_camera_row(model: TransReID) -> torch.Tensor:
-    """(W,) the side information of a camera that the model does not know: its trained row, or the mean of all."""
+    """Return (W,), the SIE row of a camera that the model does not know: the trained one, or the mean of all rows."""
     config = model.config
     if not config.sie_rows:
         return torch.zeros(config.width)
     if not config.cameras:
-        raise InputError("the model's side information is of viewpoints alone; it cannot be adapted to cameras")
+        raise InputError("the model's side information has only viewpoints; it cannot be adapted to cameras")
     with torch.no_grad():
         row = side_information(
             model.base.sie_embed, None, None, camera_count=config.cameras, view_count=config.views, batch=1

@@ -1,4 +1,4 @@
-"""Unlabelled crops of a site's tracks, as adaptation and calibration take them."""
+"""Unlabelled crops of a site's tracks: the input of adaptation and of the calibration of match limits."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ class SiteCrops:
     Attributes:
         camera_names: C names.
         images: (N, 3, H, W) uint8, RGB, of the model's input size.
-        track: (N,) int64, 0 .. T - 1: which track each crop is of.
-        camera: (T,) int64, 0 .. C - 1: which camera each track is in.
-        start_s, end_s: (T,) float64, first and last time that each track was seen, on the clock of the site.
+        track: (N,) int64, 0 .. T - 1: the track of each crop.
+        camera: (T,) int64, 0 .. C - 1: the camera of each track.
+        start_s, end_s: (T,) float64, times of the first and last box of each track in seconds, on the site's clock.
     """
 
     camera_names: tuple[str, ...]
@@ -38,12 +38,12 @@ class SiteCrops:
 
     @property
     def tracks(self) -> int:
-        """T."""
+        """T, the number of tracks."""
         return len(self.camera)
 
     @property
     def exclusive(self) -> BoolArray:
-        """(T, T) pairs of tracks that are certainly two people: one camera saw both at one time."""
+        """(T, T) pairs of tracks that are certainly two people: both were in one camera at the same time."""
         together = (self.start_s[:, None] <= self.end_s[None]) & (self.start_s[None] <= self.end_s[:, None])
         result: BoolArray = together & (self.camera[:, None] == self.camera[None])
         np.fill_diagonal(result, False)

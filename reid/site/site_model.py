@@ -1,4 +1,4 @@
-"""A model together with a site file: what the pipeline then embeds with."""
+"""A model combined with a site file, as the pipeline uses it."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, eq=False)
 class SiteModel:
-    """What `reid.embedder.NetworkEmbedder` takes.
+    """Arguments for `reid.embedder.NetworkEmbedder`.
 
     Attributes:
-        model: its hash is that of model and site together.
+        model: its hash covers model and site together.
         camera_rows: camera of the pipeline -> row of the model's table, by name or number, or None.
-        camera_means: camera -> mean feature (D,), to be subtracted.
+        camera_means: camera -> mean embedding (D,), for centring.
     """
 
     model: EmbeddingModel
@@ -33,10 +33,10 @@ class SiteModel:
 
 
 def at_site(model: EmbeddingModel, path: Path, rows: Mapping[str, str | int | None]) -> SiteModel:
-    """The model with what a site file knows of the cameras.
+    """Combine a model with a site file.
 
     Args:
-        rows: camera of the pipeline -> row of the model's own table that it is wished to have, or None.
+        rows: camera of the pipeline -> requested row of the model's own table, or None.
 
     Raises:
         InputError: the file cannot be read or was learned for another model, or the model is an export.
@@ -44,14 +44,14 @@ def at_site(model: EmbeddingModel, path: Path, rows: Mapping[str, str | int | No
     if isinstance(model, ExportedModel):
         raise InputError(
             f"embedder.site goes with the .safetensors checkpoint that it was learned for, not with {model.path}: "
-            "the site's rows become part of the network, which is then made for the fastest runtime by itself"
+            "the site's rows become part of the network, which is then exported automatically to the fastest runtime"
         )
     site = load_site(path)
     if isinstance(model, ForeignNetwork):
         strangers = [name for name in rows if name not in site.camera_means]
         if strangers:
             _log.warning(
-                "%s has no mean of %s: their embeddings stay as they are, those of its cameras do not; adapt again "
+                "%s has no mean for %s: their embeddings are not centred, those of the other cameras are; adapt again "
                 "with all cameras",
                 path,
                 ", ".join(strangers),

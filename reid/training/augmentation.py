@@ -1,7 +1,7 @@
-"""Augmentation as cameras do it, on whole batches of crops, on any device.
+"""Augmentation that imitates cameras, on whole batches of crops, on any device.
 
-All randomness comes from the generator that is handed in: the same generator gives the same batch on every device, up
-to rounding. The order is that of the light: place of the box, somebody in front, optics, sensor, coding.
+All randomness comes from the given generator: the same generator state gives the same batch on every device, up to
+rounding. The order follows the light: position of the box, occlusion, optics, sensor, compression.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from torch.nn import functional
 
 from reid.training.config import AugmentationConfig
 
-#: ITU-R BT.601 luma, as JPEG (JFIF) has it.
+#: ITU-R BT.601 luma, as in JPEG (JFIF).
 _LUMA = (0.299, 0.587, 0.114)
 _ERASE_AREA = (0.02, 1 / 3)  # share of the image; Zhong et al., Random Erasing Data Augmentation, AAAI 2020
 _ERASE_ASPECT = (0.3, 1 / 0.3)  # height / width
 _ERASE_TRIES = 10
 _BLUR_TAPS = 11  # longest motion blur in pixels of the input
-_STRIP_SHARE = (0.1, 0.4)  # width, or height from below, that somebody in front covers
+_STRIP_SHARE = (0.1, 0.4)  # share of the width, or of the height from below, that an occlusion covers
 _JPEG_QUALITY = (20.0, 80.0)
-#: Annex K.1 of the JPEG standard (ITU-T T.81): quantisation of luma at quality 50.
+#: Quantisation of luma at quality 50: annex K.1 of the JPEG standard (ITU-T T.81).
 _JPEG_LUMA_TABLE = (
     (16, 11, 10, 16, 24, 40, 51, 61),
     (12, 12, 14, 19, 26, 58, 60, 55),
@@ -36,19 +36,19 @@ _JPEG_LUMA_TABLE = (
     (49, 64, 78, 87, 103, 121, 120, 101),
     (72, 92, 95, 98, 112, 100, 103, 99),
 )
-#: The same of colour differences: these frequencies, and 99 for all others.
+#: The same for colour differences: the lowest frequencies; all others have 99.
 _JPEG_COLOUR_TABLE = ((17, 18, 24, 47), (18, 21, 26, 66), (24, 26, 56, 99), (47, 66, 99, 99))
 _JPEG_COLOUR_REST = 99
 _JPEG_BLOCK = 8
 
 
 class BatchAugmentation:
-    """uint8 crops and a generator to the input of a model."""
+    """Turns uint8 crops into randomly augmented input of a model."""
 
     def __init__(self, config: AugmentationConfig, mean: Sequence[float], std: Sequence[float]) -> None:
         """
         Args:
-            mean, std: per RGB channel, of pixels in [0, 1].
+            mean, std: per RGB channel, for pixels in [0, 1].
         """
         self._config = config
         self._mean, self._std = mean, std
@@ -87,7 +87,7 @@ class BatchAugmentation:
         return pixels
 
     def _placed(self, pixels: Tensor, rng: np.random.Generator) -> Tensor:
-        """Mirrored, moved within a zero border, cut looser or tighter and shifted."""
+        """Mirror crops, shift them within a zero border, and jitter size and position of the box."""
         config = self._config
         batch, _, height, width = pixels.shape
         flip = rng.random(batch) < config.flip_probability
@@ -106,7 +106,7 @@ class BatchAugmentation:
             theta = np.zeros((batch, 2, 3), np.float32)
             zoom = np.exp(rng.uniform(-1, 1, (batch, 2)) * config.box_jitter)
             theta[:, 0, 0], theta[:, 1, 1] = zoom.T
-            theta[:, :, 2] = rng.uniform(-1, 1, (batch, 2)) * 2 * config.box_shift  # sides are 2 long there
+            theta[:, :, 2] = rng.uniform(-1, 1, (batch, 2)) * 2 * config.box_shift  # grid sides are 2 long
             grid = functional.affine_grid(
                 torch.from_numpy(theta).to(pixels.device), list(pixels.shape), align_corners=False
             )
@@ -114,7 +114,8 @@ class BatchAugmentation:
         return pixels
 
     def _noise(self, pixels: Tensor, rng: np.random.Generator) -> Tensor:
-        """N(0, 1) noise of the shape of `pixels`: windows of one tile, as drawing it costs more than all the rest."""
+        """Return N(0, 1) noise of the shape of `pixels`: windows of one tile, because drawing new noise would take more
+        time than all other steps together."""
         batch, _, height, width = pixels.shape
         tile = self._noise_tile
         if tile is None or tile.shape[1:] != (2 * height, 2 * width) or tile.device != pixels.device:
@@ -127,12 +128,12 @@ class BatchAugmentation:
         return windows * _column(rng.choice([-1.0, 1.0], batch), pixels)
 
     def _coloured(self, pixels: Tensor, rng: np.random.Generator) -> Tensor:
-        """Exposure, colour cast, gamma, contrast and saturation of another camera."""
+        """Change exposure, colour cast, gamma, contrast and saturation, as another camera would."""
         config = self._config
         batch = len(pixels)
 
         def factor(strength: float, channels: int = 1) -> Tensor:
-            """(B, channels, 1, 1), log-uniform in 1 / (1 + strength) to 1 + strength."""
+            """Draw (B, channels, 1, 1) factors, log-uniform in 1 / (1 + strength) to 1 + strength."""
             drawn = np.exp(rng.uniform(-1, 1, (batch, channels)) * math.log1p(strength))
             return torch.from_numpy(drawn.astype(np.float32))[:, :, None, None].to(pixels.device)
 
@@ -157,12 +158,12 @@ def _chosen(batch: int, probability: float, rng: np.random.Generator) -> NDArray
 
 
 def _column(values: NDArray[np.float64], like: Tensor) -> Tensor:
-    """(B,) to (B, 1, 1, 1) on the device of `like`."""
+    """Reshape (B,) to (B, 1, 1, 1) on the device of `like`."""
     return torch.from_numpy(values.astype(np.float32)).to(like.device)[:, None, None, None]
 
 
 def _somebody_in_front(pixels: Tensor, chosen: NDArray[np.bool_], rng: np.random.Generator) -> Tensor:
-    """A strip of another crop of the batch over the left, the right or the lower part."""
+    """Cover the left, the right or the lower part of crops with a strip of another crop of the batch."""
     batch, _, height, width = pixels.shape
     result = pixels.clone()
     for index in np.flatnonzero(chosen).tolist():
@@ -183,9 +184,9 @@ def _somebody_in_front(pixels: Tensor, chosen: NDArray[np.bool_], rng: np.random
 
 
 def _coarse(pixels: Tensor, chosen: NDArray[np.bool_], smallest: float, rng: np.random.Generator) -> Tensor:
-    """Made smaller by averaging, to `smallest` at least, and blown up again."""
+    """Shrink crops by averaging, by a factor of at least `smallest`, and enlarge them again."""
     size = pixels.shape[2:]
-    # few sizes, so that crops of one size are scaled together
+    # a few sizes only, so that crops of one size are scaled together
     steps = np.exp(np.linspace(math.log(smallest), 0, 6)[:-1])
     step_of = rng.integers(len(steps), size=len(pixels))
     result = pixels.clone()
@@ -201,7 +202,7 @@ def _coarse(pixels: Tensor, chosen: NDArray[np.bool_], smallest: float, rng: np.
 
 
 def _blurred(pixels: Tensor, chosen: NDArray[np.bool_], rng: np.random.Generator) -> Tensor:
-    """Out of focus in both directions, or smeared along one of them by motion."""
+    """Blur crops in both directions (out of focus) or in one direction (motion)."""
     batch = len(pixels)
     sigma = rng.uniform(0.3, 2.0, batch)
     motion = rng.random(batch) < 0.5
@@ -226,7 +227,7 @@ def _blurred(pixels: Tensor, chosen: NDArray[np.bool_], rng: np.random.Generator
 
 
 def _filtered(pixels: Tensor, weights: Tensor, axis: int) -> Tensor:
-    """Each crop (B, 3, H, W) with its own taps (B, K) along one axis; the border repeats."""
+    """Filter each crop (B, 3, H, W) with its own taps (B, K) along one axis; the border is replicated."""
     height, width = pixels.shape[2:]
     taps = weights.shape[1]
     half = taps // 2
@@ -240,10 +241,10 @@ def _filtered(pixels: Tensor, weights: Tensor, axis: int) -> Tensor:
 
 
 def _coded(pixels: Tensor, chosen: NDArray[np.bool_], rng: np.random.Generator) -> Tensor:
-    """What JPEG at a random quality leaves of crops (B, 3, H, W) in [0, 1]: 8x8 cosine transforms, quantised.
+    """Apply the losses of JPEG at a random quality to crops (B, 3, H, W) in [0, 1]: quantised 8x8 cosine transforms.
 
-    Colour differences have half the resolution, as encoders do it by themselves. Sides that are no multiple of 16 lose
-    nothing: the border repeats up to the next.
+    Colour differences have half the resolution, the default of encoders. Sides that are not multiples of 16 are padded
+    to the next multiple by replicating the border.
     """
     quality = rng.uniform(*_JPEG_QUALITY, len(pixels))
     rows = np.flatnonzero(chosen)
@@ -280,7 +281,7 @@ def _coded(pixels: Tensor, chosen: NDArray[np.bool_], rng: np.random.Generator) 
 
 
 def _quantised(planes: Tensor, steps: Tensor) -> Tensor:
-    """Planes (B, C, H, W), whose sides are multiples of 8, with cosine coefficients rounded to multiples of `steps`
+    """Round the cosine coefficients of planes (B, C, H, W), whose sides are multiples of 8, to multiples of `steps`
     (B, 1, 8, 8)."""
     n = _JPEG_BLOCK
     batch, channels, height, width = planes.shape
@@ -298,7 +299,7 @@ def _quantised(planes: Tensor, steps: Tensor) -> Tensor:
 def erase_rectangle(pixels: Tensor, rng: np.random.Generator) -> None:
     """Fill one random rectangle of `pixels` (3, H, W) with N(0, 1) noise, in place.
 
-    2 % to 33 % of the area, height / width log-uniform in 0.3 to 3.3; nothing when none fits in ten tries.
+    2 % to 33 % of the area, height / width log-uniform in 0.3 to 3.3; no change if none fits in ten tries.
     """
     _, height, width = pixels.shape
     for _ in range(_ERASE_TRIES):

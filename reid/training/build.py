@@ -1,4 +1,4 @@
-"""The network that a training configuration asks for."""
+"""Build the network of a training configuration."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from reid.training.config import TrainingConfig
 
 
 def build_model(config: TrainingConfig, *, cameras: int, views: int = 0, identities: int) -> TransReID:
-    """The network of `config`, newly initialised, for so many cameras, views and identities of the data."""
+    """Build the network of `config`, newly initialised, for the given numbers of cameras, views and identities."""
     switches = config.model
     with_cameras = switches.camera_embedding
     backbone = (

@@ -1,4 +1,4 @@
-"""The configuration of a training run: strict, frozen, read in one place; see configs/reid/ for files."""
+"""The configuration of a training run: strictly checked, immutable, read only here; see configs/reid/ for files."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from pipeline.core.errors import InputError
 from pipeline.core.yaml_file import merge, read_yaml
 
-BASE_KEY = "base"  # of a file: another file, whose keys hold where this one has none
+BASE_KEY = "base"  # key that names another file, whose values apply for keys that this file does not have
 
 Share = Annotated[float, Field(ge=0, le=1)]
 BelowOne = Annotated[float, Field(ge=0, lt=1)]
@@ -29,7 +29,7 @@ class _Section(BaseModel):
 
 
 class BackboneConfig(_Section):
-    """Sizes of a transformer that has no name; see `reid.models.config.TransReIDConfig`."""
+    """Sizes of a transformer that is not a named architecture; see `reid.models.config.TransReIDConfig`."""
 
     width: Count
     depth: Count
@@ -52,13 +52,13 @@ class ModelConfig(_Section):
         image_size_hw: (height, width) of the input in pixels.
         stride_px: step between patches; below the patch size of 16 they overlap.
         camera_embedding: side information embedding (SIE) with rows for the cameras of the training data.
-        view_embedding: SIE with rows for its viewpoints, which only some data sets have; with both, one row per
-            camera and view.
-        sie_coefficient: factor on that embedding.
-        unknown_camera_row: one more row, for crops of cameras that training never saw.
-        jigsaw: jigsaw patch module (JPM) with four local features.
+        view_embedding: SIE with rows for the viewpoints of the training data, which only some data sets have; with
+            both, one row per camera and view.
+        sie_coefficient: factor on the SIE.
+        unknown_camera_row: add a row for crops of cameras that are not in the training data.
+        jigsaw: use the jigsaw patch module (JPM) with four local features.
         shift: token at which the jigsaw starts.
-        drop_path: stochastic depth of the last block.
+        drop_path: stochastic depth rate of the last block.
         mean, std: normalisation of RGB values in [0, 1].
     """
 
@@ -78,13 +78,13 @@ class ModelConfig(_Section):
 
 
 class SetConfig(_Section):
-    """One of several data sets in one training; its people and cameras are nobody else's.
+    """One of several data sets of a training; it shares no people and no cameras with the others.
 
     Attributes:
-        share: of the identities of each batch; the shares of all sets add up to 1.
-        layout, cameras, development_ids: as of `DataConfig`.
-        identities: false for crops whose people are not known, such as those of tracks: any crops then stand together
-            in a batch, and serve the teachers' losses alone.
+        share: share of the identities of each batch; the shares of all sets add up to 1.
+        layout, cameras, development_ids: as in `DataConfig`.
+        identities: false for crops of unknown people, such as crops of tracks: batches then contain arbitrary crops of
+            the set, which count only in the losses of the teachers.
     """
 
     share: Annotated[float, Field(gt=0, le=1)]
@@ -98,18 +98,18 @@ class DataConfig(_Section):
     """The crops and how batches are drawn from them.
 
     Attributes:
-        sets: by name, the data sets of a training on several, whose folders are given as NAME=FOLDER; cameras are then
+        sets: data sets by name, for a training on several, whose folders are given as NAME=FOLDER; cameras are then
             called NAME/CAMERA. Null for one data set, which `layout`, `cameras` and `development_ids` describe.
-        layout: as of `reid.datasets.read_dataset`: "auto" or a name such as "msmt17".
-        cameras: names of the only cameras whose crops are used, to train on and to measure on; null for all.
-        corrupt_images: what happens when a picture cannot be decoded, which is tried with all before training
-            starts. "refuse" stops and names it. "skip" warns with its name and goes on as if the file were not
-            there: its identity keeps its other crops and is none at all without any.
-        development_ids: identities of the training part held out to measure progress on; 0 measures on the
-            data set's own query and gallery instead, which a plain folder does not have apart from training.
+        layout: as in `reid.datasets.read_dataset`: "auto" or a name such as "msmt17".
+        cameras: names of the cameras whose crops are used for training and evaluation; null for all.
+        corrupt_images: what happens if a picture cannot be decoded; all are tried before training starts. "refuse"
+            stops and names it. "skip" warns with its name and continues as if the file did not exist: its identity
+            keeps its other crops, and is dropped if it has none.
+        development_ids: number of identities of the training part that are held out for evaluation; 0 evaluates on the
+            data set's own query and gallery instead, which a plain folder does not have separate from training.
         ids_per_batch, crops_per_id: P and K of the batches.
-        camera_dropout: probability that a training crop is given the unknown camera's row.
-        workers: processes that read images to measure progress on; 0 reads in the training process.
+        camera_dropout: probability that a training crop gets the row for unknown cameras.
+        workers: processes that read images for evaluation; 0 reads in the training process.
     """
 
     sets: Annotated[dict[SetName, SetConfig], Field(min_length=1)] | None = None
@@ -127,20 +127,21 @@ class DataConfig(_Section):
         if self.sets is None:
             return self
         if self.layout != "auto" or self.cameras is not None or self.development_ids:
-            raise ValueError("with sets, each set has layout, cameras and development_ids of its own")
+            raise ValueError("with sets, each set has its own layout, cameras and development_ids")
         total = sum(one.share for one in self.sets.values())
         if abs(total - 1) > 1e-6:
             raise ValueError(f"the shares of the sets add up to {total:g} instead of 1")
         without = [name for name, ids in self.ids_of_sets().items() if ids < 2]
         if without:
             raise ValueError(
-                f"ids_per_batch {self.ids_per_batch} gives {', '.join(without)} less than two identities of a batch; "
+                f"ids_per_batch {self.ids_per_batch} gives {', '.join(without)} fewer than two identities per batch; "
                 "take a larger batch or a larger share"
             )
         return self
 
     def ids_of_sets(self) -> dict[str, int]:
-        """Identities of each batch by data set: the shares of `ids_per_batch`, rounded by largest remainders."""
+        """Return the identities per batch of each data set: its share of `ids_per_batch`, rounded by the largest
+        remainder method."""
         if self.sets is None:
             return {"": self.ids_per_batch}
         exact = {name: one.share * self.ids_per_batch for name, one in self.sets.items()}
@@ -154,23 +155,23 @@ class DataConfig(_Section):
 class AugmentationConfig(_Section):
     """Random changes to training crops; see reid/training/augmentation.py.
 
-    Probabilities are of a crop. A jitter of x scales by a factor that is log-uniform in 1 / (1 + x) to 1 + x.
+    Probabilities are per crop. A jitter of x scales by a factor that is log-uniform in 1 / (1 + x) to 1 + x.
 
     Attributes:
-        flip_probability: horizontal flip.
-        pad_px: zero border, of which a random window of the input size is kept; 0 for none.
-        box_jitter: height and width of the box, each looser or tighter by up to this share (as a logarithm); what lies
-            outside the crop repeats its border.
-        box_shift: the box shifted by up to this share of its sides, likewise.
-        occlusion_probability: a strip of another crop of the batch covers a side or the lower part.
-        low_resolution_probability, smallest_scale: made smaller, down to this scale, and blown up again.
-        blur_probability: out of focus, or smeared by motion.
-        gamma_jitter, brightness_jitter, contrast_jitter, saturation_jitter: of the whole crop.
-        colour_cast: jitter of each channel by itself.
-        grey_probability: without any colour.
-        noise: largest standard deviation of a crop's noise, of pixels in [0, 1].
-        jpeg_probability: coded at a quality of 20 to 80.
-        erasing_probability: one rectangle of noise.
+        flip_probability: flip horizontally.
+        pad_px: add a zero border and keep a random window of the input size; 0 for none.
+        box_jitter: enlarge or shrink height and width of the box, each by up to this share (of its logarithm); pixels
+            outside the crop replicate its border.
+        box_shift: shift the box by up to this share of its sides; pixels outside the crop likewise.
+        occlusion_probability: cover a side or the lower part with a strip of another crop of the batch.
+        low_resolution_probability, smallest_scale: shrink, at most to this scale, and enlarge again.
+        blur_probability: blur as out of focus or by motion.
+        gamma_jitter, brightness_jitter, contrast_jitter, saturation_jitter: jitter of the whole crop.
+        colour_cast: jitter of each channel separately.
+        grey_probability: remove all colour.
+        noise: largest standard deviation of a crop's noise, for pixels in [0, 1].
+        jpeg_probability: compress at a quality of 20 to 80.
+        erasing_probability: replace one rectangle by noise.
     """
 
     flip_probability: Share = 0.5
@@ -193,15 +194,15 @@ class AugmentationConfig(_Section):
 
 
 class StartConfig(_Section):
-    """What happens to weights that a run starts from.
+    """How the weights that a run starts from are changed.
 
     Attributes:
-        side_information: of a backbone without it: "zero", which leaves the features as they are, or "random", as
-            the authors of TransReID have it. Random rows are added to every token and drown the small class token
-            and position embedding of self-supervised backbones.
-        standardise_features: shift and scale the final norm of a foreign backbone so that every feature channel
-            has mean 0 and deviation 1 over training crops. Features that share a large common part, as those
-            of DINOv2 do, are otherwise nearly equal to any loss.
+        side_information: initial SIE rows of a backbone without them: "zero", which does not change the features, or
+            "random", as in TransReID. Random rows are added to every token and are much larger than the small class
+            token and position embedding of self-supervised backbones.
+        standardise_features: shift and scale the final norm of a foreign backbone so that every feature channel has
+            mean 0 and standard deviation 1 over training crops. Otherwise features with a large common part, such as
+            those of DINOv2, are nearly equal for any loss.
     """
 
     side_information: Literal["zero", "random"] = "zero"
@@ -212,13 +213,13 @@ class LossConfig(_Section):
     """The loss; see reid/training/losses.py.
 
     Attributes:
-        metric: "triplet" as TransReID, or "contrastive", which trains faster from DINOv2's weights.
-        temperature: of the contrastive loss.
-        label_smoothing: of the cross-entropy.
-        identity_weight: factor on cross-entropy and metric loss; 0 learns from teachers alone.
-        teacher_weight: factor on the loss that matches the teachers' similarities, for `train --teacher`; the mean over
-            teachers.
-        regression_weight: factor on the loss that finds the teachers' features by a linear layer each, likewise.
+        metric: "triplet" as in TransReID, or "contrastive", which trains faster from DINOv2's weights.
+        temperature: temperature of the contrastive loss.
+        label_smoothing: label smoothing of the cross-entropy.
+        identity_weight: factor on cross-entropy and metric loss; 0 learns only from teachers.
+        teacher_weight: factor on the loss that matches the teachers' similarities (`train --teacher`); the loss is the
+            mean over teachers.
+        regression_weight: factor on the loss that predicts each teacher's features by a linear layer, also a mean.
     """
 
     metric: Literal["triplet", "contrastive"] = "triplet"
@@ -230,19 +231,19 @@ class LossConfig(_Section):
 
 
 class OptimizerConfig(_Section):
-    """How parameters move.
+    """Optimiser, learning rates and weight decay.
 
     Attributes:
         name: "sgd" (momentum 0.9) or "adamw".
         lr: base learning rate.
         new_parameter_lr_factor: factor on `lr` for classifiers and batch normalisation necks.
-        bias_lr_factor: factor on `lr` for biases; TransReID's release has 2.
-        layer_decay: factor on `lr` per block counted from the last; 1 for one rate throughout.
-        weight_decay: on every parameter, or see `decay_vectors`.
-        decay_vectors: whether biases, norms, tokens, position and side information decay too.
-        frozen_blocks: patch embedding and this many first blocks keep their weights; 0 freezes nothing.
-        frozen_stem_stages: first convolution and this many first stages of an omni-scale stem keep their weights; 0
-            freezes nothing.
+        bias_lr_factor: factor on `lr` for biases; TransReID's release uses 2.
+        layer_decay: factor on `lr` per block, counted from the last; 1 for the same rate in all blocks.
+        weight_decay: weight decay of all parameters, except those of `decay_vectors`.
+        decay_vectors: apply weight decay also to biases, norms, tokens, position and side information.
+        frozen_blocks: number of first blocks that are frozen, together with the patch embedding; 0 freezes nothing.
+        frozen_stem_stages: number of first stages of an omni-scale stem that are frozen, together with its first
+            convolution; 0 freezes nothing.
         stem_lr_factor: factor on `lr` for an omni-scale stem.
         clip_norm: largest norm of the gradient; null for no clipping.
     """
@@ -265,9 +266,10 @@ class ScheduleConfig(_Section):
 
     Attributes:
         epochs: length of the run.
-        batches_per_epoch: null for as many as show every crop once; with several data sets, as many crops as there are.
-        warmup_epochs: may be a fraction.
-        step: "iteration", or "epoch" for one rate per epoch.
+        batches_per_epoch: null for as many as show every crop once; with several data sets, as many as show the total
+            number of crops.
+        warmup_epochs: length of the warm-up; may be a fraction.
+        step: "iteration" for a new rate in each batch, or "epoch" for one rate per epoch.
         start_factor, floor_factor: first and last learning rate as shares of the base rate.
     """
 
@@ -286,17 +288,18 @@ class ScheduleConfig(_Section):
 
 
 class RunConfig(_Section):
-    """The run itself.
+    """Seed, precision, checkpoints, evaluation and log of a run.
 
     Attributes:
-        seed: of everything random.
-        precision: "auto" computes in bf16 or fp16 where the hardware is fast at it, else in fp32.
-        ema_decay: evaluates and exports an exponential moving average of the weights; null for the weights.
-        checkpoint_every_iterations: how much work a killed run loses at most; the first state is written before
-            the first batch.
-        evaluate_every_epochs: the last epoch is evaluated in any case.
-        evaluation_batch: crops at once.
-        log_every_iterations: lines in log.jsonl; epochs have their own.
+        seed: seed of all random numbers.
+        precision: "auto" computes in bf16 or fp16 where the hardware is fast at it, otherwise in fp32.
+        ema_decay: decay of an exponential moving average of the weights, which is then evaluated and saved; null to
+            use the weights themselves.
+        checkpoint_every_iterations: batches between two saved states: what a killed run loses at most. The first state
+            is written before the first batch.
+        evaluate_every_epochs: epochs between two evaluations; the last epoch is always evaluated.
+        evaluation_batch: batch size of evaluations.
+        log_every_iterations: batches between two lines in log.jsonl; each epoch adds its own line.
     """
 
     seed: Index = 0
@@ -309,7 +312,7 @@ class RunConfig(_Section):
 
 
 class TrainingConfig(_Section):
-    """Everything that defines a training run apart from its folders and the weights it starts from."""
+    """Everything that defines a training run, except its folders and the weights it starts from."""
 
     model: ModelConfig
     data: DataConfig = DataConfig()
@@ -322,14 +325,14 @@ class TrainingConfig(_Section):
 
 
 def load_training_config(path: Path, overrides: Mapping[str, Any] | None = None) -> TrainingConfig:
-    """Read a YAML file, then `overrides` (nested, as in the file) over it.
+    """Read a YAML file and apply `overrides` (nested, as in the file) to it.
 
-    A file may say `base: other.yaml`, relative to its own folder: it is then read over that file, mapping by mapping,
-    as configurations of the pipeline are read over configs/default.yaml. A base has no base.
+    A file may say `base: other.yaml`, relative to its own folder: its values then override those of that file, mapping
+    by mapping, as configurations of the pipeline override configs/default.yaml. A base cannot have a base.
 
     Raises:
-        InputError: no such file, no YAML, or a key that is unknown, missing or has a wrong value; names file,
-            key and what was expected.
+        InputError: the file is missing or is not YAML, or a key is unknown, missing or has a wrong value; the message
+            names file, key and what was expected.
     """
     values = read_yaml(path)
     base = values.pop(BASE_KEY, None)
@@ -346,9 +349,9 @@ def load_training_config(path: Path, overrides: Mapping[str, Any] | None = None)
 
 
 def parse_training_config(values: Any, *, source: str) -> TrainingConfig:
-    """Check parsed YAML; `source` names it in the errors (InputError)."""
+    """Check parsed YAML; raises InputError, whose message calls the YAML `source`."""
     try:
-        # as JSON, because pydantic's strict mode takes a list for a tuple from there only
+        # via JSON, because pydantic's strict mode accepts a list for a tuple only there
         return TrainingConfig.model_validate_json(json.dumps(values, default=str))
     except ValidationError as error:
         raise InputError("\n".join(_sentences(error, source))) from error

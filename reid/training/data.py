@@ -1,4 +1,4 @@
-"""The crops of a run: which are learned from, which progress is measured on, and how they are mixed in batches."""
+"""The crops of a run: which are for training, which for evaluation, and how data sets are mixed in batches."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from pipeline.core.errors import InputError
 from reid.datasets import Crop, CropSet, ReidDataset, hold_out_identities, identities_digest
 from reid.training.config import DataConfig, SetConfig, TrainingConfig
 
-#: Class of a crop whose person is not known.
+#: Class of a crop of an unknown person.
 NO_IDENTITY = -1
-#: Name of the only data set of a run on one; its cameras and people keep their names.
+#: Name of the data set in a run on only one; its cameras and people keep their names.
 ONLY_SET = ""
 
 
 @dataclass(frozen=True)
 class SetPart:
-    """What one data set gives to a run.
+    """The part of one data set in a run.
 
     Attributes:
-        name: of the data set; `ONLY_SET` when there is one.
-        rows: of its crops among the training crops.
-        ids_per_batch: its identities in each batch.
+        name: name of the data set; `ONLY_SET` if there is only one.
+        rows: rows of its crops among the training crops.
+        ids_per_batch: number of its identities in each batch.
         identities: whether its people are known.
-        identities_digest: of the people that are learned, as the data set numbers them.
-        draws: (query, gallery) that progress on its cameras is measured on; several where the protocol is a mean over
-            draws, none where it has no part for that.
+        identities_digest: digest of the people in the training, with the data set's own numbers.
+        draws: (query, gallery) for evaluation on its cameras; several if the protocol is a mean over draws, none if the
+            data set has no part for evaluation.
     """
 
     name: str
@@ -44,8 +44,8 @@ class Parts:
     """The crops of a run.
 
     Attributes:
-        train: what it learns from, data set by data set.
-        sets: of what each data set gives.
+        train: training crops, data set by data set.
+        sets: the part of each data set.
         cameras, views: names of the rows of the side information table, in order.
     """
 
@@ -56,7 +56,7 @@ class Parts:
 
     @property
     def labels(self) -> list[int]:
-        """Class index of every training crop; `NO_IDENTITY` where the person is not known."""
+        """Class index of every training crop; `NO_IDENTITY` if the person is unknown."""
         known = self.known
         class_of = {person_id: index for index, person_id in enumerate(known.person_ids)}
         labels = [NO_IDENTITY] * len(self.train)
@@ -68,23 +68,23 @@ class Parts:
 
     @property
     def known(self) -> CropSet:
-        """The training crops whose people are known."""
+        """The training crops of known people."""
         return CropSet(tuple(self.train.crops[row] for part in self.sets if part.identities for row in part.rows))
 
     @property
     def digest(self) -> str:
-        """Of the training crops."""
+        """Digest of the training crops."""
         return crops_digest(self.train)
 
 
 def crops_digest(crops: CropSet) -> str:
-    """16 hexadecimal digits of the crops in their order: file names, identities and cameras."""
+    """Return 16 hexadecimal digits for the crops in their order: file names, identities and cameras."""
     lines = (f"{crop.path.name} {crop.person_id} {crop.camera}\n" for crop in crops.crops)
     return hashlib.sha256("".join(lines).encode()).hexdigest()[:16]
 
 
 def set_configs(config: DataConfig) -> dict[str, SetConfig]:
-    """The data sets of a run by name; one described by the keys of `config` itself is called `ONLY_SET`."""
+    """Return the data sets of a run by name; one that `config` itself describes is called `ONLY_SET`."""
     if config.sets is not None:
         return dict(config.sets)
     only = SetConfig(
@@ -94,7 +94,7 @@ def set_configs(config: DataConfig) -> dict[str, SetConfig]:
 
 
 def used_images(datasets: Mapping[str, ReidDataset], config: DataConfig) -> list[Path]:
-    """The image files that a run with `config` reads, sorted."""
+    """Return the image files that a run with `config` reads, sorted."""
     paths: set[Path] = set()
     for name, settings in set_configs(config).items():
         dataset = datasets[name]
@@ -108,14 +108,15 @@ def used_images(datasets: Mapping[str, ReidDataset], config: DataConfig) -> list
 
 
 def split(datasets: Mapping[str, ReidDataset], config: TrainingConfig, left_out: Collection[Path] = ()) -> Parts:
-    """Choose the cameras, hold the development identities out of the training parts, and put data sets together.
+    """Select the cameras, hold out the development identities of the training parts, and combine the data sets.
 
     Args:
-        datasets: by name, those of `set_configs`.
-        left_out: image files to treat as if they were not there.
+        datasets: the data sets of `set_configs`, by name.
+        left_out: image files to treat as if they did not exist.
 
     Raises:
-        InputError: unknown cameras, too few identities, or a viewpoint embedding for data without viewpoints.
+        InputError: a camera is unknown, there are too few identities, or a viewpoint embedding is requested for data
+            without viewpoints.
     """
     crops: list[Crop] = []
     sets: list[SetPart] = []
@@ -151,7 +152,7 @@ def split(datasets: Mapping[str, ReidDataset], config: TrainingConfig, left_out:
         )
     if not any(part.identities for part in sets) and config.loss.identity_weight:
         raise InputError(
-            "no data set has identities, so nothing but teachers can be learned from: set loss.identity_weight to 0"
+            "no data set has identities, so only teachers can be learned from: set loss.identity_weight to 0"
         )
     return Parts(CropSet(tuple(crops)), tuple(sets), everything.cameras, views)
 
@@ -159,7 +160,7 @@ def split(datasets: Mapping[str, ReidDataset], config: TrainingConfig, left_out:
 def _part(
     dataset: ReidDataset, name: str, settings: SetConfig, ids_per_batch: int, left_out: Collection[Path]
 ) -> tuple[CropSet, tuple[tuple[CropSet, CropSet], ...], CropSet]:
-    """(crops to learn from, draws to measure progress on, all crops of the training part's cameras)."""
+    """Return (crops for training, draws for evaluation, all crops of the training part's cameras)."""
     where = f"data.sets.{name}" if name else "data"
 
     def chosen(crops: CropSet) -> CropSet:
@@ -190,7 +191,7 @@ def _part(
 
 
 def _renamed(crops: CropSet, name: str, first_id: int) -> CropSet:
-    """`crops` whose people and cameras are nobody else's."""
+    """Return `crops` with ids and camera names that no other data set has."""
     if not name:
         return crops
     return CropSet(
@@ -202,7 +203,7 @@ def _renamed(crops: CropSet, name: str, first_id: int) -> CropSet:
 
 
 def _with_matches(draws: Sequence[tuple[CropSet, CropSet]], name: str) -> tuple[tuple[CropSet, CropSet], ...]:
-    """`draws`; InputError when there is one in which nobody is to be found in another camera."""
+    """Return `draws`; raise InputError if a draw has no query with a match in another camera."""
     for query, gallery in draws:
         cameras_of: dict[int, set[str]] = {}
         for crop in gallery.crops:
@@ -210,7 +211,7 @@ def _with_matches(draws: Sequence[tuple[CropSet, CropSet]], name: str) -> tuple[
         if not any(cameras_of.get(crop.person_id, set()) - {crop.camera} for crop in query.crops):
             seen = ", ".join(CropSet(query.crops + gallery.crops).cameras) or "none"
             raise InputError(
-                f"nothing to measure progress on{f' in {name}' if name else ''}: none of the identities to find again "
-                f"is in two cameras (cameras: {seen}); choose more cameras, or other crops"
+                f"nothing to evaluate on{f' in {name}' if name else ''}: none of the identities to find again is in "
+                f"two cameras (cameras: {seen}); choose more cameras, or other crops"
             )
     return tuple(draws)

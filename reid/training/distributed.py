@@ -1,8 +1,8 @@
-"""Training in several processes, one for each GPU, as torchrun starts them.
+"""Training in several processes, one for each GPU, started by torchrun.
 
-Each process computes the features of its share of every batch and then has those of all processes, so that
-batch-hard mining, necks and classifiers see the whole batch, as one process would: losses, gradients and batch
-normalisation statistics are the same, on the CPU as on GPUs, and need no synchronised batch normalisation.
+Each process computes the features of its share of every batch and then gathers those of all processes, so that
+batch-hard mining, necks and classifiers see the whole batch. Losses, gradients and batch normalisation statistics are
+therefore the same as with one process, on CPU and GPUs, without synchronised batch normalisation.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from torch.nn.parallel import DistributedDataParallel
 from pipeline.core.errors import InputError
 from reid.models.transreid import TransReID
 
-# The others wait while the first process evaluates. When a process dies, torchrun ends the rest, which is why the
-# wait needs no shorter limit.
+# The other processes wait while the first one evaluates. No shorter limit is needed, because torchrun ends all
+# processes when one dies.
 _TIMEOUT = timedelta(days=1)
 
 T = TypeVar("T")
@@ -35,7 +35,7 @@ class Processes:
 
     Attributes:
         rank: number of this process, from 0.
-        count: how many there are.
+        count: number of processes.
     """
 
     rank: int = 0
@@ -47,17 +47,17 @@ class Processes:
         return self.rank == 0
 
     def share(self, batch: Sequence[T]) -> Sequence[T]:
-        """This process' part of a batch whose length is divisible by `count`; parts follow each other in rank."""
+        """Return this process' share of a batch whose length is divisible by `count`; shares are in rank order."""
         size = len(batch) // self.count
         return batch[self.rank * size : (self.rank + 1) * size]
 
     def wait(self) -> None:
-        """Return when all processes are here."""
+        """Wait until all processes have called this."""
         if self.count > 1:
             dist.barrier()
 
     def from_first(self, value: T) -> T:
-        """What the first process calls this with; others may give anything."""
+        """Return the `value` of the first process; those of the other processes are ignored."""
         if self.count == 1:
             return value
         values = [value]
@@ -71,10 +71,10 @@ ONE_PROCESS = Processes()
 
 @contextmanager
 def joined_processes(device: torch.device) -> Iterator[tuple[Processes, torch.device]]:
-    """Join the processes that torchrun started; gives them and the device of this one.
+    """Join the processes that torchrun started; yields them and the device of this one.
 
     Raises:
-        InputError: there are fewer GPUs than processes on this machine.
+        InputError: this machine has fewer GPUs than processes.
     """
     count = int(os.environ.get("WORLD_SIZE", "1"))
     if count == 1:
@@ -93,14 +93,14 @@ def joined_processes(device: torch.device) -> Iterator[tuple[Processes, torch.de
         options = {"backend": "nccl", "device_id": device}
     dist.init_process_group(timeout=_TIMEOUT, **options)
     yield Processes(dist.get_rank(), dist.get_world_size()), device
-    # Not after an error: with NCCL that would wait for the other processes, which wait for this one.
+    # Not after an error: NCCL would wait for the other processes, which wait for this one.
     dist.destroy_process_group()
 
 
 class SharedBatchModel(nn.Module):
-    """A TransReID in training mode whose processes each see a share of the batch.
+    """A TransReID in training mode for several processes, each with a share of the batch.
 
-    It is called with this process' share, and returns logits and features of the whole batch, shares in rank order.
+    It is called with this process' share and returns logits and features of the whole batch, shares in rank order.
     """
 
     def __init__(self, model: TransReID) -> None:
@@ -108,7 +108,7 @@ class SharedBatchModel(nn.Module):
         self.model = model
 
     def forward(self, images: Tensor, cameras: Tensor, views: Tensor) -> tuple[list[Tensor], list[Tensor]]:
-        """(logits, features) per head of all processes' crops; see `TransReID.forward`."""
+        """Return (logits, features) per head for the crops of all processes; see `TransReID.forward`."""
         own = self.model.features(images, cameras, views)
         gathered = cast(Tensor, _GatherShares.apply(torch.cat(own, dim=1)))
         features = list(gathered.chunk(len(own), dim=1))
@@ -121,7 +121,7 @@ class SharedBatchModel(nn.Module):
 
 
 class _GatherShares(torch.autograd.Function):
-    """(b, D) of each process to (count * b, D), the same in all of them."""
+    """Gathers (b, D) of each process to (count * b, D), the same in all processes."""
 
     @staticmethod
     def forward(ctx: Any, share: Tensor) -> Tensor:
@@ -132,14 +132,15 @@ class _GatherShares(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Tensor:
-        # Every process computes the loss of the whole batch, so each has the gradient of its own share already.
-        # The processes' parameter gradients are averaged afterwards, but those of the shares have to be added up.
+        # Every process computes the loss of the whole batch, so each already has the gradient of its own share.
+        # The parameter gradients are averaged over processes afterwards, but those of the shares must be summed.
         count = dist.get_world_size()
         return gradients[0].chunk(count)[dist.get_rank()] * count
 
 
 def shared_batch_model(model: TransReID, device: torch.device) -> nn.Module:
-    """`model` for a share of each batch; all processes begin with the first's weights and average their gradients."""
+    """Wrap `model` for a share of each batch: all processes start with the weights of the first one and average their
+    gradients."""
     return DistributedDataParallel(
         SharedBatchModel(model),
         device_ids=[device.index] if device.type == "cuda" else None,

@@ -23,7 +23,7 @@ class TrainingLog:
         self._plot_path = folder / PLOT_NAME
 
     def clear(self) -> None:
-        """Forget what a run before this one left in the folder."""
+        """Remove the log and the plot of an earlier run in the folder."""
         self._path.unlink(missing_ok=True)
         self._plot_path.unlink(missing_ok=True)
 
@@ -33,21 +33,21 @@ class TrainingLog:
             file.write(json.dumps(entry) + "\n")
 
     def entries(self) -> list[dict[str, Any]]:
-        """All entries; a last line that a killed run left unfinished is not one."""
+        """Return all entries, without an incomplete last line of a killed run."""
         if not self._path.exists():
             return []
         lines = self._path.read_text(encoding="utf-8").splitlines(keepends=True)
         return [json.loads(line) for line in lines if line.endswith("\n")]
 
     def cut_after(self, *, iteration: int, epoch: int) -> None:
-        """Drop what a killed run logged after its last saved state: `iteration` batches, `epoch` whole epochs."""
+        """Remove what a killed run logged after its last saved state, at `iteration` batches and `epoch` epochs."""
         limit = {"iteration": iteration, "epoch": epoch}
         kept = [entry for entry in self.entries() if entry[entry["kind"]] <= limit[entry["kind"]]]
         lines = "".join(json.dumps(entry) + "\n" for entry in kept)
         write_whole(self._path, lines.encode(), mode=SHARED_MODE)
 
     def plot(self) -> None:
-        """Draw progress.png: mean loss of each epoch, mAP where it was measured."""
+        """Draw progress.png: mean loss of each epoch, and mAP for evaluated epochs."""
         epochs = [entry for entry in self.entries() if entry["kind"] == "epoch"]
         figure = Figure(figsize=(7, 4))
         FigureCanvasAgg(figure)

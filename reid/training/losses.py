@@ -1,4 +1,4 @@
-"""The training loss: cross-entropy over identities plus a metric loss, TransReID's triplet or a contrastive one."""
+"""The training loss: cross-entropy over identities plus a metric loss (TransReID's triplet or a contrastive loss)."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-GLOBAL_WEIGHT = 0.5  # of the global feature; the mean over the jigsaw's local features has the rest
+GLOBAL_WEIGHT = 0.5  # of the global feature; the mean over the jigsaw's local features gets the rest
 
 
 def batch_hard_triplet_loss(features: Tensor, labels: Tensor) -> Tensor:
     """Soft-margin triplet loss with batch-hard mining (Hermans et al., In Defense of the Triplet Loss, 2017).
 
-    For every row: log(1 + exp(d_ap - d_an)) with the farthest row of the same label (itself included, at
-    distance 0) and the nearest row of another label; Euclidean distance of features as they are.
+    For every row: log(1 + exp(d_ap - d_an)) with the farthest row of the same label (including itself, at distance 0)
+    and the nearest row of another label; Euclidean distance of the unnormalised features.
 
     Args:
         features: (B, D), not normalised.
@@ -36,9 +36,9 @@ def batch_hard_triplet_loss(features: Tensor, labels: Tensor) -> Tensor:
 def supervised_contrastive_loss(features: Tensor, labels: Tensor, temperature: float) -> Tensor:
     """Supervised contrastive loss (Khosla et al., NeurIPS 2020, equation 2) of L2-normalised features.
 
-    For every row the mean over the others of its label of -log(exp(cos / t) / sum over all other rows of the same).
-    Being blind to the length of features, it cannot be lowered by shrinking them, which is how the triplet loss
-    starts on backbones with long features, such as DINOv2's.
+    For every row: the mean, over the other rows of its label, of -log(exp(cos / t) / sum over all other rows of
+    exp(cos / t)). It does not depend on the length of features, so it cannot be lowered by shrinking them; the triplet
+    loss initially does that on backbones with long features, such as DINOv2's.
 
     Args:
         features: (B, D), normalised here.
@@ -57,10 +57,10 @@ def supervised_contrastive_loss(features: Tensor, labels: Tensor, temperature: f
 
 
 def similarity_matching_loss(features: Tensor, teacher: Tensor) -> Tensor:
-    """Mean squared difference between the cosine similarities of a batch and those that a teacher gives.
+    """Mean squared difference between the cosine similarities of a batch and those of a teacher.
 
-    What carries over is who looks like whom, so the teacher's features may have any length and dimension (Park et
-    al., Relational Knowledge Distillation, CVPR 2019, with cosines for distances).
+    Only similarities between crops are learned, so the dimension of the teacher's features may differ (Park et al.,
+    Relational Knowledge Distillation, CVPR 2019, with cosines instead of distances).
 
     Args:
         features: (B, D), normalised here.
@@ -75,25 +75,25 @@ def similarity_matching_loss(features: Tensor, teacher: Tensor) -> Tensor:
 
 
 def regression_loss(predicted: Tensor, teacher: Tensor) -> Tensor:
-    """1 - cosine between what a linear layer makes of the features and a teacher's features, mean over the batch.
+    """1 - cosine between the teacher's features predicted by a linear layer and the true ones, mean over the batch.
 
     Args:
-        predicted, teacher: (B, T), of any length.
+        predicted, teacher: (B, T), normalised here.
     """
     return (1.0 - functional.cosine_similarity(predicted, teacher, dim=1)).mean()
 
 
 @dataclass(frozen=True)
 class LossParts:
-    """What a batch cost.
+    """The loss of a batch.
 
     Attributes:
         total: scalar to differentiate: the weighted sum of the parts.
         identity: cross-entropy part.
         metric: triplet or contrastive part.
-        teacher: similarity matching part before its weight, the mean over teachers; 0 without a teacher.
-        regression: regression part before its weight, likewise.
-        accuracy: share of crops whose identity the global classifier names, of those whose identity is known.
+        teacher: similarity matching part before weighting, the mean over teachers; 0 without a teacher.
+        regression: regression part before weighting, likewise.
+        accuracy: share of the crops with a known identity that the global classifier classifies correctly.
     """
 
     total: Tensor
@@ -109,9 +109,9 @@ class LossWeights:
     """Factors on the parts of the loss.
 
     Attributes:
-        identity: on cross-entropy and metric loss.
-        teacher: on similarity matching.
-        regression: on the regression to the teachers' features.
+        identity: factor on cross-entropy and metric loss.
+        teacher: factor on similarity matching.
+        regression: factor on the regression to the teachers' features.
     """
 
     identity: float = 1.0
@@ -130,16 +130,17 @@ def reid_loss(
     teachers: Sequence[Tensor] = (),
     regressions: Sequence[Tensor] = (),
 ) -> LossParts:
-    """Loss of a batch from a model's heads: one, or the global one followed by the jigsaw's local ones.
+    """Compute the loss of a batch from a model's heads: one, or the global one followed by the jigsaw's local ones.
 
     Args:
         logits: per head (B, identities).
         features: per head (B, D), before the batch normalisation neck.
-        labels: (B,) int64, class indices; -1 for crops whose identity is not known, which serve the teachers alone.
+        labels: (B,) int64, class indices; -1 for crops of unknown identity, which count only in the teachers' losses.
         label_smoothing: in [0, 1); TransReID trains with 0.
-        metric_loss: of features (B, D) and labels.
+        metric_loss: called with features (B, D) and labels (B,).
         teachers: per teacher (B, T), its features of the same crops, L2-normalised.
-        regressions: per teacher (B, T), what a linear layer makes of the global features; none for no such loss.
+        regressions: per teacher (B, T), its features predicted by a linear layer from the global features; empty for
+            no regression loss.
     """
     known = labels >= 0
     nothing = features[0].float().sum() * 0.0

@@ -18,7 +18,7 @@ _VECTORS = ("cls_token", "pos_embed", "sie_embed")
 
 
 def freeze_first_blocks(model: TransReID, count: int) -> None:
-    """Keep the patch embedding and the first `count` blocks as they are; nothing for 0.
+    """Freeze the patch embedding and the first `count` blocks; 0 freezes nothing.
 
     Raises:
         InputError: the backbone has fewer blocks.
@@ -32,10 +32,10 @@ def freeze_first_blocks(model: TransReID, count: int) -> None:
 
 
 def freeze_stem(model: TransReID, stages: int) -> None:
-    """Keep an omni-scale stem's first convolution and its first `stages` stages as they are; nothing for 0.
+    """Freeze the first convolution and the first `stages` stages of an omni-scale stem; 0 freezes nothing.
 
     Raises:
-        InputError: the model has no such stem, or it has fewer stages.
+        InputError: the model has no omni-scale stem, or the stem has fewer stages.
     """
     if not stages:
         return
@@ -51,12 +51,12 @@ def freeze_stem(model: TransReID, stages: int) -> None:
 
 
 def build_optimizer(model: TransReID, config: OptimizerConfig, *, new: nn.Module | None = None) -> Optimizer:
-    """SGD or AdamW over the parameters that need gradients, one group per parameter.
+    """Build SGD or AdamW over the parameters that need gradients, one group per parameter.
 
-    Each group carries `base_lr`, its own learning rate before the schedule.
+    Each group has a key `base_lr`, its own learning rate before the schedule.
 
     Args:
-        new: modules beside the model that learn at the rate of its classifiers.
+        new: modules outside the model, trained at the learning rate of its classifiers.
     """
     groups = []
     beside = [] if new is None else [(f"{_NEW_PARAMETERS[0]}.{name}", p) for name, p in new.named_parameters()]
@@ -79,7 +79,8 @@ def build_optimizer(model: TransReID, config: OptimizerConfig, *, new: nn.Module
 
 
 def layer_of(name: str, depth: int) -> int:
-    """Distance of a parameter from the input: 0 for the embeddings, 1 to `depth` for blocks and what follows."""
+    """Return the layer of a parameter, counted from the input: 0 for embeddings, 1 to `depth` for blocks, and `depth`
+    for everything else."""
     block = re.match(r"base\.blocks\.(\d+)\.", name)
     if block:
         return int(block[1]) + 1
@@ -87,16 +88,16 @@ def layer_of(name: str, depth: int) -> int:
 
 
 def set_learning_rates(optimizer: Optimizer, lr_of_base: dict[float, float]) -> None:
-    """Give every group the learning rate that belongs to its `base_lr`."""
+    """Set the learning rate of every group to the value for its `base_lr`."""
     for group in optimizer.param_groups:
         group["lr"] = lr_of_base[group["base_lr"]]
 
 
 def base_learning_rates(optimizer: Optimizer) -> set[float]:
-    """The distinct `base_lr` of the groups."""
+    """Return the distinct `base_lr` of the groups."""
     return {group["base_lr"] for group in optimizer.param_groups}
 
 
 def trainable_parameters(model: nn.Module) -> list[nn.Parameter]:
-    """What the gradient's norm is taken over."""
+    """Return the parameters that need gradients; the norm of the gradient is computed over them."""
     return [parameter for parameter in model.parameters() if parameter.requires_grad]

@@ -1,4 +1,4 @@
-"""Data sets as small files: crops at the size of a model's input, coded anew, to take to another machine."""
+"""Pack data sets into small files for another machine: crops at the input size of a model, compressed again."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ from reid.crops import resize_image
 from reid.datasets import CropSet, read_rgb
 
 QUALITIES = (95, 90, 85, 80, 75, 70, 60, 50, 40)
-_SAMPLE_EVERY = 20  # crops, to see how large a data set becomes at a quality
+_SAMPLE_EVERY = 20  # crops; the sample estimates the size of a data set at a quality
 
 
 def pack(sets: Mapping[str, CropSet], size_hw: tuple[int, int], max_bytes: int, folder: Path) -> int:
-    """Write NAME.zip of each data set, at the highest JPEG quality of `QUALITIES` with which all of them fit.
+    """Write NAME.zip for each data set, at the highest JPEG quality of `QUALITIES` at which all of them fit.
 
-    Crops larger than `size_hw` (height, width) in pixels are made as small; others stay as they are. They keep their
-    file names, with .jpg, by which `read_dataset` knows people and cameras.
+    Crops larger than `size_hw` (height, width) in pixels are shrunk to it; others keep their size. They keep their
+    file names, with .jpg, from which `read_dataset` takes people and cameras.
 
     Returns:
         The quality.
 
     Raises:
-        InputError: they do not fit at the lowest quality, or a crop cannot be read.
+        InputError: the data sets do not fit at the lowest quality, or a crop cannot be read.
     """
     everything = [crop.path for crops in sets.values() for crop in crops.crops]
     sample = [_shrunk(path, size_hw) for path in everything[::_SAMPLE_EVERY]]
     share = len(sample) / max(len(everything), 1)
     for quality in QUALITIES:
-        # a zip adds name and header of each, about 150 bytes
+        # a zip file adds a name and headers per crop, about 150 bytes
         expected = sum(len(_coded(image, quality)) for image in sample) / share + 150 * len(everything)
         if expected <= 0.97 * max_bytes:
             break
@@ -51,7 +51,7 @@ def pack(sets: Mapping[str, CropSet], size_hw: tuple[int, int], max_bytes: int, 
 
 
 def unpack(path: Path, folder: Path) -> Path:
-    """The crops of a file of `pack`, as a folder that `read_dataset` reads; returns it.
+    """Extract a file of `pack` to a folder that `read_dataset` can read; return that folder.
 
     Raises:
         InputError: the file is missing or damaged.
@@ -61,7 +61,7 @@ def unpack(path: Path, folder: Path) -> Path:
         with zipfile.ZipFile(path) as archive:
             archive.extractall(target)
     except (OSError, zipfile.BadZipFile) as error:
-        raise InputError(f"{path} is no file of 'mtmc reid pack': {error}") from error
+        raise InputError(f"{path} is not a file of 'mtmc reid pack': {error}") from error
     return target
 
 

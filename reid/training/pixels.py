@@ -1,4 +1,4 @@
-"""The pictures of a training: decoded once, kept as bytes on disk, read as an array."""
+"""The pictures of a training: decoded once, stored uncompressed on disk, read as an array."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from reid.crops import resize_image
 from reid.datasets import CropSet, read_rgb
 from reid.training.data import crops_digest
 
-_READERS = 4  # Pillow decodes outside of Python's lock
+_READERS = 4  # threads; Pillow decodes without holding the GIL
 
 
 def decoded_crops(crops: CropSet, size_hw: tuple[int, int], folder: Path, console: Console) -> NDArray[np.uint8]:
-    """All crops at the size of the model's input, scaled as `reid.embedder` does it.
+    """Return all crops at the input size of the model, scaled as in `reid.embedder`.
 
-    They are kept in `folder`, in a file that is named after the crops and their size, and read as a memory map, so that
-    a training on more pictures than fit into memory waits for the disk and does not fail.
+    They are stored in `folder`, in a file named after the crops and their size, and read as a memory map: if the
+    pictures do not fit into memory, the training gets slower but does not fail.
 
     Returns:
-        (N, 3, height, width) uint8 RGB, in the order of the crops, read only.
+        (N, 3, height, width) uint8 RGB, in the order of the crops, read-only.
 
     Raises:
-        InputError: a crop cannot be read; names it.
+        InputError: a crop cannot be read; the message names it.
     """
     height, width = size_hw
     path = folder / f"crops_{crops_digest(crops)}_{height}x{width}.npy"

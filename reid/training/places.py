@@ -1,7 +1,7 @@
-"""Leave one place out: how well a recipe makes people findable at a place that took no part in the training.
+"""Leave-one-place-out evaluation: how good a recipe is at a place that took no part in the training.
 
-A figure on other people in the training's own cameras says little of others: a model learns its cameras, too, and
-what they look like. Recipes are chosen by these figures.
+Results on other people in the training's own cameras say little about other places, because a model also learns the
+look of its cameras. Recipes are therefore chosen by these metrics.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from reid.training.config import SetConfig, TrainingConfig, parse_training_confi
 
 @dataclass(frozen=True)
 class PlaceFigures:
-    """Of one network at one place, shares of 1.
+    """Metrics of one network at one place, in [0, 1].
 
     Attributes:
-        rank1_all, map_all: every crop is a query once, among all crops but those of its person in its own camera
-            (Market-1501's protocol).
-        rank1_between, map_between: the same among the crops of other cameras alone.
+        rank1_all, map_all: every crop is a query once; its gallery is all crops but those of its person in its own
+            camera (Market-1501's protocol).
+        rank1_between, map_between: the same, but the gallery is the crops of other cameras only.
     """
 
     rank1_all: float
@@ -35,16 +35,16 @@ class PlaceFigures:
 
     @classmethod
     def mean(cls, figures: Mapping[str, PlaceFigures]) -> PlaceFigures:
-        """Over places."""
+        """Return the mean over places."""
         return cls(*np.mean([list(asdict(of_place).values()) for of_place in figures.values()], axis=0).tolist())
 
     def to_dict(self) -> dict[str, float]:
-        """For JSON."""
+        """Return the metrics for JSON."""
         return asdict(self)
 
 
 def places(config: TrainingConfig) -> list[str]:
-    """The data sets that can be left out: those whose people are known.
+    """Return the data sets that can be left out: those with known people.
 
     Raises:
         InputError: there are fewer than two.
@@ -59,7 +59,7 @@ def places(config: TrainingConfig) -> list[str]:
 
 
 def without_place(config: TrainingConfig, name: str) -> TrainingConfig:
-    """The recipe on all other data sets, whose shares keep their proportions."""
+    """Return the recipe for all data sets but one; their shares keep their proportions."""
     values: dict[str, Any] = config.model_dump(mode="json")
     sets = values["data"]["sets"]
     left = 1.0 - sets.pop(name)["share"]
@@ -69,7 +69,7 @@ def without_place(config: TrainingConfig, name: str) -> TrainingConfig:
 
 
 def crops_of_place(dataset: ReidDataset, settings: SetConfig, people: int) -> CropSet:
-    """What is measured at a place: the crops of up to `people` of its people who are in two cameras, evenly spaced."""
+    """Return the evaluation crops of a place: those of up to `people` people seen by two cameras, evenly spaced."""
     crops = dataset.train if settings.cameras is None else dataset.train.of_cameras(settings.cameras)
     cameras_of: dict[int, set[str]] = {}
     for crop in crops.crops:
@@ -82,7 +82,7 @@ def crops_of_place(dataset: ReidDataset, settings: SetConfig, people: int) -> Cr
 
 
 def place_figures(features: LabelledFeatures) -> PlaceFigures:
-    """Figures of the crops of one place."""
+    """Compute the metrics for the crops of one place."""
     overall = evaluate_retrieval(features, features)
     ranks, precisions, queries = [], [], []
     for camera in sorted(set(features.cameras.tolist())):

@@ -1,4 +1,4 @@
-"""Which number format the forward pass computes in."""
+"""Choice of the number format of the forward pass."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import torch
 
 
 def autocast_dtype(device: torch.device, precision: Literal["auto", "fp32", "bf16", "fp16"]) -> torch.dtype | None:
-    """The dtype for torch.autocast on `device`, None for plain fp32.
+    """Return the dtype for torch.autocast on `device`, None for plain fp32.
 
-    "auto" takes bf16 (fp16 on a GPU without it) only where the hardware computes in it: a CPU without bf16
-    instructions emulates them several times slower than fp32.
+    "auto" uses bf16 (fp16 on a GPU without bf16) only if the hardware supports it: a CPU without bf16 instructions
+    emulates them several times slower than fp32.
     """
     if precision != "auto":
         return {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}[precision]

@@ -10,11 +10,11 @@ from reid.training.data import Parts
 
 
 class PKSampler:
-    """Full batches of `ids_per_batch` x `crops_per_id` crop indices; each epoch depends on (seed, epoch) alone.
+    """Full batches of `ids_per_batch` x `crops_per_id` crop indices; each epoch depends only on (seed, epoch).
 
-    An identity's shuffled crops are cut into groups of `crops_per_id`, the tail is dropped; an identity with
-    fewer crops is filled up with repeats to one group. Batches draw identities among those that still have a
-    group until fewer than `ids_per_batch` are left.
+    The shuffled crops of an identity are cut into groups of `crops_per_id` and the rest is dropped; an identity with
+    fewer crops is filled up to one group by repeating crops. Batches draw identities among those that still have a
+    group, until fewer than `ids_per_batch` are left.
     """
 
     def __init__(self, labels: Sequence[int], *, ids_per_batch: int, crops_per_id: int, seed: int) -> None:
@@ -23,7 +23,7 @@ class PKSampler:
             labels: identity of every crop.
 
         Raises:
-            ValueError: fewer identities than a batch needs.
+            ValueError: there are fewer identities than a batch needs.
         """
         self._rows_of = {label: np.flatnonzero(np.asarray(labels) == label) for label in sorted(set(labels))}
         if len(self._rows_of) < ids_per_batch:
@@ -33,7 +33,7 @@ class PKSampler:
         self._seed = seed
 
     def batches(self, epoch: int) -> list[list[int]]:
-        """The crop indices of every batch of `epoch` (from 0); crops of one identity stand together."""
+        """Return the crop indices of every batch of `epoch` (from 0); crops of one identity are adjacent."""
         rng = np.random.default_rng([self._seed, epoch])
         groups = {label: self._groups(rows, rng) for label, rows in self._rows_of.items()}
         batches = []
@@ -56,20 +56,20 @@ class PKSampler:
 
 
 class SharedBatches:
-    """Batches that several data sets share: each gives its own number of identities, or of crops without one.
+    """Batches shared by several data sets: each contributes its number of identities, or of crops without identity.
 
-    A data set that is through begins again, newly shuffled, within the same epoch; one that is larger than its share
-    shows other crops in the next epoch. Each epoch depends on (seed, epoch) alone.
+    A data set that is used up is shuffled and started again within the epoch; one that is larger than its share
+    contributes other crops in the next epoch. Each epoch depends only on (seed, epoch).
     """
 
     def __init__(self, parts: Parts, *, crops_per_id: int, seed: int, batches_per_epoch: int | None) -> None:
         """
         Args:
-            batches_per_epoch: None for as many as show every crop once: of one data set as `PKSampler` does it, of
-                several as many as make up all crops.
+            batches_per_epoch: None for as many as show every crop once: for one data set those of `PKSampler`, for
+                several as many as show the total number of crops.
 
         Raises:
-            ValueError: a data set has fewer identities than it has to give.
+            ValueError: a data set has fewer identities than its share of a batch.
         """
         labels = parts.labels
         self._seed = seed
@@ -92,7 +92,8 @@ class SharedBatches:
             self._count = max(1, len(parts.train) // size)
 
     def batches(self, epoch: int) -> list[list[int]]:
-        """The rows of the training crops of every batch of `epoch` (from 0); crops of one identity stand together."""
+        """Return the rows of the training crops in every batch of `epoch` (from 0); crops of one identity are
+        adjacent."""
         if self._count is None:
             only = self._samplers[0]
             return only.batches(epoch) if only is not None else self._unknown(0, epoch, None)
@@ -100,13 +101,13 @@ class SharedBatches:
         return [[row for share in shares for row in share[batch]] for batch in range(self._count)]
 
     def _share(self, index: int, epoch: int, count: int) -> list[list[int]]:
-        """What data set `index` gives to each of `count` batches."""
+        """Return the rows that data set `index` contributes to each of `count` batches."""
         sampler, first = self._samplers[index], self._parts.sets[index].rows.start
         if sampler is None:
             return self._unknown(index, epoch, count)
         shares: list[list[int]] = []
         while len(shares) < count:
-            # rounds of an epoch count on from those of all epochs before: no two shuffle alike
+            # the seed continues over the rounds of all epochs, so that no two shuffle alike
             shares += sampler.batches(epoch * count + len(shares))
         return [[first + row for row in share] for share in shares[:count]]
 

@@ -26,8 +26,8 @@ from reid.training.data import ONLY_SET
 
 STANDARDISATION_CROPS = 512
 TIMM_PREFIX = "timm:"
-IDENTITIES_KEY = "identities_digest"  # in a checkpoint's card: of its classifiers' rows
-#: In a checkpoint's card: data set -> digest of the identities that it learned there.
+IDENTITIES_KEY = "identities_digest"  # in a checkpoint's card: digest of the identities of its classifiers' rows
+#: In a checkpoint's card: data set -> digest of the identities of the training.
 IDENTITIES_OF_SETS_KEY = "identities_digests"
 
 _SAME = ("width", "heads", "mlp_ratio", "qkv_bias", "patch", "position_embedding")
@@ -35,11 +35,11 @@ _SAME = ("width", "heads", "mlp_ratio", "qkv_bias", "patch", "position_embedding
 
 @dataclass(frozen=True)
 class RowNames:
-    """What the rows of a model stand for.
+    """Names of the rows of a model.
 
     Attributes:
-        cameras, views: of the side information table.
-        identities: digest of the classifiers' identities (`reid.datasets.identities_digest`); "" when not known.
+        cameras, views: rows of the side information table.
+        identities: digest of the classifiers' identities (`reid.datasets.identities_digest`); "" if unknown.
     """
 
     cameras: Sequence[str] = ()
@@ -54,23 +54,22 @@ def start_from(
     *,
     new_side_information: Literal["zero", "random"] = "zero",
 ) -> list[str]:
-    """Fill `model` from trained weights.
+    """Initialise `model` from trained weights.
 
     Args:
         model: changed in place.
-        source: a checkpoint of this project or of the authors of TransReID, whose heads and side information are
-            taken as far as they belong to `names`, and of whose blocks a shallower model takes some
-            (`evenly_spread_blocks`);
-            or a backbone: a file of timm's, DeiT's or DINO's layout, or "timm:NAME", which timm downloads.
-        names: of the model's rows. The authors' cameras count as c1, c2, ..., their viewpoints as v0, v1, ...
-        new_side_information: what becomes of a table that the source has nothing for.
+        source: a checkpoint of this project or of the authors of TransReID, or a backbone: a file in timm's, DeiT's or
+            DINO's layout, or "timm:NAME", which timm downloads. Heads and side information of a checkpoint are used
+            as far as they match `names`; a shallower model uses some of its blocks (`evenly_spread_blocks`).
+        names: names of the model's rows. The authors' cameras count as c1, c2, ..., their viewpoints as v0, v1, ...
+        new_side_information: initial values of a table for which the source has none.
 
     Returns:
-        What was taken, resized, mapped and left out, one sentence each.
+        What was copied, resized, mapped and left out, one sentence each.
 
     Raises:
-        InputError: a missing or damaged file, a download that failed, or weights of another architecture or of fewer
-            blocks.
+        InputError: the file is missing or damaged, the download failed, or the weights have another architecture or
+            fewer blocks.
     """
     if str(source).startswith(TIMM_PREFIX):
         report = init_backbone(model, _timm_weights(str(source).removeprefix(TIMM_PREFIX)))
@@ -91,19 +90,20 @@ def start_from(
 
 
 def learned_identities(card: Mapping[str, Any]) -> dict[str, str]:
-    """Data set -> digest of the identities that a checkpoint learned, as its card says; one data set is `ONLY_SET`."""
+    """Return data set -> digest of the identities in a checkpoint's training, by its card; a single data set is
+    `ONLY_SET`."""
     if IDENTITIES_OF_SETS_KEY in card:
         return {str(name): str(digest) for name, digest in card[IDENTITIES_OF_SETS_KEY].items()}
     return {ONLY_SET: str(card[IDENTITIES_KEY])} if IDENTITIES_KEY in card else {}
 
 
 def is_own_checkpoint(source: str | Path) -> bool:
-    """Whether `source` is a checkpoint of this project."""
+    """Return whether `source` is a checkpoint of this project."""
     return not str(source).startswith(TIMM_PREFIX) and OWN_FORMAT_KEY in read_metadata(Path(source))
 
 
 def is_backbone(source: str | Path) -> bool:
-    """Whether `source` is a backbone that was never trained for re-identification."""
+    """Return whether `source` is a backbone that was not trained for re-identification."""
     if str(source).startswith(TIMM_PREFIX):
         return True
     return not is_own_checkpoint(source) and not _is_official(read_state_dict(source))
@@ -114,13 +114,13 @@ def _is_official(state: dict[str, Tensor]) -> bool:
 
 
 def _timm_weights(name: str) -> dict[str, Any]:
-    """The pretrained weights that timm downloads under `name`, or has in its cache."""
+    """Return timm's pretrained weights `name`, downloaded or from its cache."""
     if not timm.is_model(name.split(".")[0]):
         similar = timm.list_models(f"*{name.split('_')[0]}*patch16_224*")
         raise InputError(f"timm has no model {name!r}; it has, among others, {shorten(similar)}")
     try:
         network = timm.create_model(name, pretrained=True, num_classes=0)
-    # timm, the hub's client and the HTTP client below it each have their own errors for what goes wrong on the way
+    # timm, the client of the hub and its HTTP client each raise their own errors
     except Exception as error:
         reason = " ".join(str(error).split())[:200]
         raise InputError(
@@ -139,7 +139,7 @@ def _from_official(
     report = []
     if views is None and rows > VIEWS_IN_USE and rows % VIEWS_IN_USE == 0:
         del state["base.sie_embed"]
-        report.append(f"left out {rows} rows of side information: of cameras, or of cameras and viewpoints?")
+        report.append(f"left out {rows} rows of side information: unclear if per camera or per camera and view")
     elif views is not None and (rows <= views or rows % views):
         views = None
     source = load_transreid(
@@ -184,7 +184,9 @@ def _from_transreid(
     if ours.depth < theirs.depth:
         kept = evenly_spread_blocks(theirs.depth, ours.depth)
         state = _thinned(state, kept)
-        report.append(f"took {len(kept)} of {theirs.depth} blocks: {', '.join(str(block + 1) for block in kept)}")
+        report.append(
+            f"copied {len(kept)} of {theirs.depth} blocks: {', '.join(str(block + 1) for block in kept)}"
+        )
     if ours.jpm != theirs.jpm:
         renamed = names_with_jigsaw if ours.jpm else names_without_jigsaw
         state = {new: value for name, value in state.items() for new in renamed(name, ours.depth)}
@@ -200,7 +202,7 @@ def _from_transreid(
     with torch.no_grad():
         for name in taken:
             own[name].copy_(state[name])
-    report.append(f"took {len(taken)} tensors")
+    report.append(f"copied {len(taken)} tensors")
     fresh = sorted(own.keys() - set(taken) - {"base.sie_embed"})
     if fresh:
         report.append(f"newly initialised: {shorten(fresh, 12)}")
@@ -214,16 +216,16 @@ def _from_transreid(
 
 
 def evenly_spread_blocks(depth: int, count: int) -> list[int]:
-    """Indices, from 0, of `count` of `depth` blocks, the last among them, and the first if `count` is above 1.
+    """Return indices, from 0, of `count` of `depth` blocks, including the last and, if `count` is above 1, the first.
 
-    A transformer that keeps some of another's blocks is a good start for learning from it (Sanh et al., DistilBERT,
-    2019).
+    A transformer with some of the blocks of another one is a good start for distillation from it (Sanh et al.,
+    DistilBERT, 2019).
     """
     return [round(block) for block in np.linspace(depth - 1, 0, count)[::-1].tolist()]
 
 
 def _thinned(state: dict[str, Tensor], kept: Sequence[int]) -> dict[str, Tensor]:
-    """The state dict of a model that has the blocks `kept` alone; with the jigsaw the last one is `b1` and `b2`."""
+    """Return the state dict of a model with only the blocks `kept`; with the jigsaw, `b1` and `b2` are the last one."""
     index_of = {block: index for index, block in enumerate(kept)}
     result = {}
     for name, value in state.items():
@@ -236,21 +238,21 @@ def _thinned(state: dict[str, Tensor], kept: Sequence[int]) -> dict[str, Tensor]
 
 
 def _fit_classifiers(state: dict[str, Tensor], identities: str, of_source: str, *, same_number: bool) -> list[str]:
-    """Take the classifiers out of `state` unless they are of the same identities; says what was done."""
+    """Remove the classifiers from `state` unless they are for the same identities; return what was done."""
     classifiers = [name for name in state if name.startswith("classifier")]
     if not classifiers:
         return []
     if of_source and identities == of_source:
         return ["kept the classifiers: the identities are the same"]
     if not of_source and same_number:
-        return ["kept the classifiers: of as many identities, though the weights do not say of which"]
+        return ["kept the classifiers: the number of identities is the same, but the weights do not name them"]
     for name in classifiers:
         del state[name]
-    return ["left out the classifiers, which are of other identities"]
+    return ["left out the classifiers, which are for other identities"]
 
 
 def _map_side_information(model: TransReID, source: TransReID, names: RowNames, of_source: RowNames) -> str:
-    """Fill the model's table by the names of cameras and views; what the source does not know gets what it has for
+    """Fill the model's table by the names of cameras and views; names that the source does not have get its values for
     an unknown camera or view."""
     ours, theirs = model.config, source.config
     cameras: Sequence[str | None] = names.cameras if ours.cameras else [None]
@@ -276,8 +278,10 @@ def _map_side_information(model: TransReID, source: TransReID, names: RowNames, 
     if known:
         parts.append(f"of {', '.join(map(str, known))} by name")
     if unknown:
-        parts.append(f"of {', '.join(map(str, unknown))} as of a camera that the weights do not know")
-    return f"took the side information {'; '.join(parts)}" if parts else "took the side information of viewpoints"
+        parts.append(f"of {', '.join(map(str, unknown))} as of an unknown camera")
+    return (
+        f"copied the side information {'; '.join(parts)}" if parts else "copied the side information of viewpoints"
+    )
 
 
 def _begin_side_information(model: TransReID, how: Literal["zero", "random"]) -> str:
@@ -289,10 +293,10 @@ def _begin_side_information(model: TransReID, how: Literal["zero", "random"]) ->
 
 @torch.no_grad()
 def standardise_features(model: TransReID, images: Tensor) -> None:
-    """Give the features of `images` (B, 3, H, W) mean 0 and deviation 1 in every channel, by the final norms.
+    """Set the final norms so that features of `images` (B, 3, H, W) have mean 0 and standard deviation 1 per channel.
 
-    Data-dependent initialisation after Kraehenbuehl et al., ICLR 2016. Cameras count as unknown. With the jigsaw,
-    the local features share their norm and are standardised together.
+    Data-dependent initialisation as in Kraehenbuehl et al., ICLR 2016. Cameras count as unknown. With the jigsaw, the
+    local features share their norm and are standardised together.
     """
     was_training = model.training
     model.eval()

@@ -1,4 +1,4 @@
-"""The state of a run on disk, always whole: a run killed at any moment resumes from the last one written."""
+"""The state of a run on disk, written atomically: a run killed at any moment resumes from the last state."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ STATE_NAME = "last.pt"
 
 
 def save_state(folder: Path, state: dict[str, Any]) -> None:
-    """Write `state` (tensors, containers and plain values) to `folder`, replacing the one before at once."""
+    """Write `state` (tensors, containers and plain values) to `folder`, replacing the previous one atomically."""
     with replacing(folder / STATE_NAME) as part:
         torch.save(state, part)
 
 
 def load_state(folder: Path, device: torch.device) -> dict[str, Any]:
-    """The state in `folder`, tensors on `device`."""
+    """Read the state in `folder`, with tensors on `device`."""
     state: dict[str, Any] = torch.load(folder / STATE_NAME, map_location=device, weights_only=True)
     return state

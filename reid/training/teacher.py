@@ -1,4 +1,4 @@
-"""Features of other networks: opinions on who looks like whom, of the crops as they are."""
+"""Teachers: other networks, whose features of the unaugmented training crops a model learns from."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ class Teacher:
     """A network to learn from.
 
     Attributes:
-        path: checkpoint of this project (.safetensors), or a network of OpenVINO or ONNX.
-        input: what the pixels of the latter are.
+        path: checkpoint of this project (.safetensors), or an OpenVINO or ONNX network.
+        input: the pixel format that an OpenVINO or ONNX network takes.
     """
 
     path: Path
@@ -38,10 +38,10 @@ class Teacher:
 
 
 def parse_teacher(text: str) -> Teacher:
-    """Read FILE or FILE,INPUT, where INPUT is a preset or a YAML mapping (`pipeline.core.network_input`).
+    """Parse FILE or FILE,INPUT, where INPUT is a preset or a YAML mapping (`pipeline.core.network_input`).
 
     Raises:
-        InputError: an unknown input.
+        InputError: the input is unknown.
     """
     path, comma, stated = text.partition(",")
     if not comma:
@@ -51,11 +51,11 @@ def parse_teacher(text: str) -> Teacher:
 
 @dataclass(frozen=True)
 class TeacherIdentity:
-    """Which network a run learns from, as its state remembers it.
+    """Identifies a teacher of a run; stored in the run's state.
 
     Attributes:
-        name: of its file.
-        digest: 16 hexadecimal digits of its files: .safetensors, or .xml and .bin.
+        name: name of its file.
+        digest: 16 hexadecimal digits for the content of its files: .safetensors, or .xml and .bin.
     """
 
     name: str
@@ -66,7 +66,7 @@ class TeacherIdentity:
 
 
 def identify_teacher(model: Path) -> TeacherIdentity:
-    """What tells `model` from other networks; InputError if it cannot be read."""
+    """Return the identity of the network `model`; raises InputError if it cannot be read."""
     digest = hashlib.sha256()
     weights = model.with_suffix(".bin")
     files = (model, weights) if model.suffix == ".xml" and weights.is_file() else (model,)
@@ -80,11 +80,11 @@ def identify_teacher(model: Path) -> TeacherIdentity:
 
 
 def refuse_other_teachers(state: Mapping[str, Any], teachers: Sequence[Teacher], source: Path) -> None:
-    """InputError if the run that saved `state` at `source` learned from other teachers, or from none, or was of a
-    version that had one teacher at most."""
+    """Raise InputError if the run that saved `state` at `source` had other teachers, or was written by a version that
+    supported only one teacher."""
     if "teachers" not in state:
         raise InputError(
-            f"{source} was written by an older version; start anew in another folder with --init and its "
+            f"{source} was written by an older version; start a new run in another folder with --init and its "
             "model.safetensors"
         )
     theirs = [TeacherIdentity(**one) for one in state["teachers"]]
@@ -97,7 +97,7 @@ def refuse_other_teachers(state: Mapping[str, Any], teachers: Sequence[Teacher],
                 if theirs
                 else "resume without --teacher"
             )
-            + ", or start anew in another folder"
+            + ", or start a new run in another folder"
         )
 
 
@@ -106,17 +106,17 @@ def _listed(teachers: Sequence[TeacherIdentity]) -> str:
 
 
 def teacher_features(teacher: Teacher, crops: CropSet, folder: Path) -> NDArray[np.float32]:
-    """Embed all crops with another network, once before training.
+    """Embed all crops with a teacher, once before training.
 
     Args:
-        folder: keeps them for when the run is resumed, in a file named after network and crops.
+        folder: where the features are cached for resuming, in a file named after network and crops.
 
     Returns:
-        (N, D) float32 in the order of the crops, L2-normalised. Crops of a checkpoint of this project have the rows of
-        their cameras where it has one of that name.
+        (N, D) float32 in the order of the crops, L2-normalised. A checkpoint of this project uses its SIE rows for
+        cameras whose names it has.
 
     Raises:
-        InputError: OpenVINO is not installed, or the file is neither a network of crops nor a checkpoint.
+        InputError: OpenVINO is not installed, or the file is neither a network that takes crops nor a checkpoint.
     """
     cache = folder / f"teacher_{identify_teacher(teacher.path).digest}_{crops_digest(crops)}.npy"
     if cache.exists():
@@ -131,7 +131,7 @@ def teacher_features(teacher: Teacher, crops: CropSet, folder: Path) -> NDArray[
 
 
 def _own_features(checkpoint: Path, crops: CropSet) -> NDArray[np.float32]:
-    """As of `teacher_features`, by a checkpoint of this project, on the CPU."""
+    """Compute the result of `teacher_features` with a checkpoint of this project, on the CPU."""
     loaded = load_checkpoint(checkpoint)
     transform = EvaluationTransform(loaded.model.config.image_size, loaded.input_mean, loaded.input_std)
     labelled = extract_features(
@@ -146,5 +146,5 @@ def _own_features(checkpoint: Path, crops: CropSet) -> NDArray[np.float32]:
 
 
 def teacher_states(teachers: Sequence[Teacher]) -> list[dict[str, str]]:
-    """What a state keeps of the teachers, for `refuse_other_teachers`."""
+    """Return what a state stores about the teachers, for `refuse_other_teachers`."""
     return [asdict(identify_teacher(teacher.path)) for teacher in teachers]

@@ -31,18 +31,18 @@ def train(
     processes: Processes = ONE_PROCESS,
     on_iteration: Callable[[int], None] = lambda iteration: None,
 ) -> Trainer:
-    """Train as `config` says on the data sets at `data`; everything is written to `folder`.
+    """Train with `config` on the data sets at `data`; write everything to `folder`.
 
     Args:
-        data: folders by the names of the configuration's data sets; the only one by `ONLY_SET`.
+        data: folders by the names of the configuration's data sets; a single one by `ONLY_SET`.
         init: weights to start from, see `reid.training.start`; None for random ones.
         teachers: networks to learn from, see `reid.training.teacher`.
-        resume: go on from the state in `folder`; `init` is then not read.
-        processes: those that train together, all with the same arguments and a folder that all of them see.
+        resume: continue from the state in `folder`; `init` is then ignored.
+        processes: processes that train together, all with the same arguments and a shared folder.
         on_iteration: see `Trainer.run`.
 
     Raises:
-        InputError: what a user can mend in configuration, data, weights or folder.
+        InputError: an error in configuration, data, weights or folder that the user can fix.
         RunError: the run diverged.
     """
     has_state = processes.from_first((folder / STATE_NAME).exists())
@@ -58,7 +58,7 @@ def train(
     except OSError as error:
         raise InputError(f"--output {folder} cannot be a folder: {error.strerror}") from error
     state = load_state(folder, device) if resume else None
-    if state is not None:  # before the trainer, which would first embed all crops with the other teacher
+    if state is not None:  # before building the trainer, which would first embed all crops with the wrong teacher
         refuse_other_teachers(state, teachers, folder / STATE_NAME)
     if state is None:
         left_out = processes.from_first(_unreadable(datasets, config, console) if processes.is_first else [])
@@ -79,7 +79,7 @@ def train(
         if processes.is_first:
             trainer.log.cut_after(iteration=trainer.iteration, epoch=trainer.epoch)
         console.print(f"resumed after batch {trainer.iteration}")
-    elif processes.is_first:  # the others are given the first's weights
+    elif processes.is_first:  # the other processes receive the weights of the first
         for line in [] if init is None else trainer.start_from(init):
             console.print(line)
         trainer.log.clear()
@@ -89,20 +89,18 @@ def train(
 
 
 def _check_names(settings: Mapping[str, SetConfig], data: Mapping[str, Path]) -> None:
-    """InputError unless there is a folder for each data set, and no other."""
+    """Raise InputError unless there is exactly one folder for each data set."""
     if settings.keys() == data.keys():
         return
     if ONLY_SET in settings:
-        raise InputError(
-            "--data NAME=FOLDER needs data.sets in the configuration, which says what NAME's share is"
-        )
+        raise InputError("--data NAME=FOLDER needs data.sets in the configuration, which states the share of NAME")
     wanted = ", ".join(f"--data {name}=FOLDER" for name in settings)
     given = ", ".join(name or "a folder without a name" for name in data)
     raise InputError(f"the configuration's data.sets need {wanted}; given are {given}")
 
 
 def _unreadable(datasets: Mapping[str, ReidDataset], config: TrainingConfig, console: Console) -> list[Path]:
-    """The images to leave out; InputError when there are some and the configuration refuses them."""
+    """Return the images to leave out; raise InputError if there are any and the configuration refuses them."""
     faults = unreadable_images(used_images(datasets, config.data))
     if faults and config.data.corrupt_images == "refuse":
         more = f" (and {len(faults) - 1} more such files)" if len(faults) > 1 else ""

@@ -61,13 +61,13 @@ from reid.training.teacher import Teacher, teacher_features, teacher_states
 from reid.training.transforms import EvaluationTransform
 
 CHECKPOINT_NAME = "model.safetensors"
-#: fp16's scaler halves its scale with each infinite gradient: by then nothing of a finite one would be left.
+#: fp16's scaler halves its scale at each infinite gradient: after this many, finite gradients would underflow.
 MOST_STEPS_SKIPPED_IN_A_ROW = 50
 _SUMS = ("loss", "identity_loss", "metric_loss", "teacher_loss", "regression_loss", "accuracy")
 
 
 class Trainer:
-    """One run; all of its state is in `state_dict`. With several processes, each has a trainer of its own."""
+    """One run; all of its state is in `state_dict`. Of several processes, each has its own trainer."""
 
     def __init__(
         self,
@@ -83,10 +83,10 @@ class Trainer:
     ) -> None:
         """
         Args:
-            datasets: by the names of the configuration's `data.sets`; the only one by `ONLY_SET`.
+            datasets: by the names of the configuration's `data.sets`; a single one by `ONLY_SET`.
             teachers: networks to learn from, see `reid.training.teacher`.
-            left_out: image files that are treated as if they were not there.
-            console: where the decoding of the crops is shown.
+            left_out: image files to treat as if they did not exist.
+            console: shows the progress of decoding the crops.
         """
         self.config = config
         self.folder = folder
@@ -118,7 +118,7 @@ class Trainer:
             batches_per_epoch=config.schedule.batches_per_epoch,
         )
         self._labels = torch.tensor(self.parts.labels)
-        # (batches, B) crop indices of each epoch; lists of 113,000 crops in 120 epochs would take half a gigabyte
+        # (batches, B) crop indices of each epoch; as lists, 113,000 crops in 120 epochs would take half a gigabyte
         self._batches = [np.array(sampler.batches(epoch), np.int32) for epoch in range(config.schedule.epochs)]
 
         torch.manual_seed(config.run.seed)
@@ -132,7 +132,7 @@ class Trainer:
         freeze_stem(self.model, config.optimizer.frozen_stem_stages)
         self._teachers = [torch.from_numpy(features) for features in self._features_of(teachers)]
         self._teacher_states = teacher_states(teachers)
-        # a linear layer to each teacher's features; part of the training, not of the model
+        # one linear layer per teacher that predicts its features; part of the training, not of the model
         self._regressions = nn.ModuleList(
             nn.Linear(self.model.config.width, features.shape[1])
             for features in (self._teachers if config.loss.regression_weight else ())
@@ -157,11 +157,11 @@ class Trainer:
         self._autocast = autocast_dtype(device, config.run.precision)
         self._scaler = torch.amp.GradScaler(device.type, enabled=self._autocast is torch.float16)
         self._epoch = 0
-        self._step = 0  # batches of this epoch that are done
+        self._step = 0  # batches done in this epoch
         self._sums = dict.fromkeys(_SUMS, 0.0)  # over those batches
-        self._skipped = 0  # steps that fp16's scaler did not take
+        self._skipped = 0  # steps that fp16's scaler skipped
         self._skipped_in_a_row = 0
-        self._seconds = {"pictures": 0.0, "batches": 0.0}  # of this epoch, since the start or the resumption
+        self._seconds = {"pictures": 0.0, "batches": 0.0}  # in this epoch, since the start or since resuming
 
     def _features_of(self, teachers: Sequence[Teacher]) -> list[NDArray[np.float32]]:
         if self.processes.is_first:
@@ -187,23 +187,23 @@ class Trainer:
 
     @property
     def result(self) -> TransReID:
-        """The model to evaluate and to keep: the moving average where there is one."""
+        """The model to evaluate and to save: the moving average if there is one."""
         if self._ema is None:
             return self.model
         return cast(TransReID, self._ema.module)
 
     @property
     def iterations(self) -> int:
-        """Batches of the whole run."""
+        """Number of batches of the whole run."""
         return sum(len(batches) for batches in self._batches)
 
     @property
     def iteration(self) -> int:
-        """Batches that are done."""
+        """Number of batches done."""
         return sum(len(batches) for batches in self._batches[: self._epoch]) + self._step
 
     def start_from(self, source: str | Path) -> list[str]:
-        """Take weights to begin with, see `reid.training.start`; returns what was taken."""
+        """Load initial weights (see `reid.training.start`); return what was done, one sentence each."""
         names = RowNames(self.cameras, self.views, self.identities)
         report = start_from(self.model, source, names, new_side_information=self.config.start.side_information)
         if self.config.start.standardise_features and is_backbone(source):
@@ -218,7 +218,7 @@ class Trainer:
         return report
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything that `load_state_dict` needs to go on as if nothing had happened.
+        """Return everything that `load_state_dict` needs to continue exactly.
 
         Random numbers need no state: they are derived from the seed and the number of the batch. Nothing depends on
         the number of processes.
@@ -241,13 +241,13 @@ class Trainer:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from `state`.
+        """Continue from `state`.
 
         Raises:
-            InputError: it belongs to another configuration or to other crops, or to a machine on which
-                `run.precision: auto` is something else.
+            InputError: the state belongs to another configuration or to other crops, or to a machine on which
+                `run.precision: auto` means another precision.
         """
-        # keys that came to the program after the run began have their defaults
+        # keys that the program got after the run began have their defaults
         theirs = parse_training_config(state["config"], source=str(self.folder / STATE_NAME)).model_dump(
             mode="json"
         )
@@ -261,13 +261,13 @@ class Trainer:
             ]
             raise InputError(
                 f"{self.folder / STATE_NAME} belongs to a run with another configuration ({', '.join(changed)}); "
-                "resume with its own configuration, or start anew in another folder"
+                "resume with its own configuration, or start a new run in another folder"
             )
         if state.get("precision", self.precision) != self.precision:
             raise InputError(
                 f"{self.folder / STATE_NAME} belongs to a run in {state['precision']}, but run.precision: auto is "
-                f"{self.precision} on this device; resume on a device like that of its beginning, or begin anew with "
-                "--init model.safetensors"
+                f"{self.precision} on this device; resume on a device like the one it started on, or start a new run "
+                "with --init model.safetensors"
             )
         if state.get("crops", self.parts.digest) != self.parts.digest:
             raise InputError(
@@ -284,7 +284,7 @@ class Trainer:
         self._skipped, self._skipped_in_a_row = state.get("skipped", (0, 0))
 
     def _name_of(self, path: Path) -> str:
-        """NAME:PATH of an image below the folder of data set NAME, for `path_of`."""
+        """Return NAME:PATH of an image below the folder of data set NAME."""
         for name, root in self._roots.items():
             if path.is_relative_to(root):
                 return f"{name}:{path.relative_to(root).as_posix()}"
@@ -292,23 +292,23 @@ class Trainer:
 
     @property
     def precision(self) -> str:
-        """What the forward pass computes in: fp32, bf16 or fp16."""
+        """Number format of the forward pass: fp32, bf16 or fp16."""
         return {None: "fp32", torch.bfloat16: "bf16", torch.float16: "fp16"}[self._autocast]
 
     @property
     def epoch(self) -> int:
-        """Whole epochs that are done."""
+        """Number of complete epochs done."""
         return self._epoch
 
     def save(self) -> None:
-        """Write the state, from which a killed run resumes."""
+        """Write the state from which a killed run resumes."""
         save_state(self.folder, self.state_dict())
 
     def run(self, console: Console, on_iteration: Callable[[int], None] = lambda iteration: None) -> None:
         """Train to the end of the last epoch.
 
         Args:
-            console: where progress is shown.
+            console: shows the progress.
             on_iteration: called after every batch with the number of batches done; may raise to stop the run.
         """
         network = self.model if self.processes.count == 1 else shared_batch_model(self.model, self.device)
@@ -340,9 +340,9 @@ class Trainer:
             self.save()
 
     def _next_batch(self) -> tuple[Tensor, Tensor, Tensor]:
-        """Images, camera rows and view rows: this process' share of the next batch.
+        """Return images, camera rows and view rows of this process' share of the next batch.
 
-        Every process makes all of the batch, since a strip of one crop may cover another.
+        Every process augments the whole batch, because a strip of one crop may cover another.
         """
         rows = self._batches[self._epoch][self._step]
         rng = np.random.default_rng([self.config.run.seed, self._epoch, self._step])
@@ -359,7 +359,7 @@ class Trainer:
         return images[share], camera_rows, view_rows
 
     def _train_batch(self, network: nn.Module, images: Tensor, cameras: Tensor, views: Tensor) -> dict[str, float]:
-        """One step; images, cameras and views are this process' share of the batch, losses those of all of it."""
+        """Run one step; images, cameras and views are this process' share of the batch, the losses of all of it."""
         self._prepare_batch()
         batch = torch.from_numpy(self._batches[self._epoch][self._step]).long()
         labels = self._labels[batch].to(self.device)
@@ -390,7 +390,7 @@ class Trainer:
         self._scaler.update()
         if self._ema is not None:
             self._ema.update_parameters(self.model)
-            # statistics of the necks are means over batches already
+            # statistics of the necks are already running means
             for kept, current in zip(self._ema.module.buffers(), self.model.buffers(), strict=True):
                 kept.copy_(current)
         self._step += 1
@@ -398,7 +398,7 @@ class Trainer:
         return losses
 
     def _prepare_batch(self) -> None:
-        """Learning rates and random numbers (drop path) of the next batch."""
+        """Set learning rates and random seed (for drop path) of the next batch."""
         numbers = [self.config.run.seed, self._epoch, self._step]
         if not self.processes.is_first:
             numbers.append(self.processes.rank)
@@ -412,10 +412,10 @@ class Trainer:
         self.model.train()
 
     def _refuse_divergence(self, loss: float, gradient_norm: float) -> None:
-        """Raise RunError before the weights are touched.
+        """Raise RunError if the run diverged, before the weights change.
 
-        fp16's scaler passes over infinite gradients itself, with a lower scale the next time; only many in a row
-        are a fault.
+        fp16's scaler skips steps with infinite gradients and lowers its scale; only many of them in a row are an
+        error.
         """
         skipped = self._scaler.is_enabled() and not np.isfinite(gradient_norm)
         self._skipped += skipped
@@ -431,7 +431,7 @@ class Trainer:
         kept = self.folder / STATE_NAME
         raise RunError(
             f"{what} in batch {self.iteration + 1} (epoch {self._epoch + 1}): the run diverged. Lower optimizer.lr, "
-            "set optimizer.clip_norm, or compute in fp32, and start anew"
+            "set optimizer.clip_norm, or compute in fp32, and start a new run"
             + (f"; {kept} holds the last state before" if kept.exists() else "")
         )
 
@@ -457,10 +457,10 @@ class Trainer:
         return entry
 
     def evaluate(self) -> dict[str, Any]:
-        """Retrieval figures on the development parts, with camera rows and with the unknown row.
+        """Return retrieval metrics on the evaluation parts, with camera rows and with the row for unknown cameras.
 
-        With several data sets, those of each under "sets", and their means under the names that one data set has.
-        Empty when no data set has a part for it.
+        With several data sets, the metrics of each are under "sets", and their means under the same keys as for one
+        data set. Empty if no data set has a part for evaluation.
         """
         ways: dict[str, Sequence[str] | None] = {}
         config = self.model.config
@@ -500,7 +500,7 @@ class Trainer:
         )
 
     def save_result(self) -> None:
-        """Write the checkpoint to train on from or to export."""
+        """Write the checkpoint, for export or further training."""
         save_checkpoint(
             self.folder / CHECKPOINT_NAME,
             self.result,
@@ -516,7 +516,7 @@ class Trainer:
         )
 
     def _skipped_entry(self) -> dict[str, int]:
-        """For the log: steps of the whole run that were skipped so far, where fp16 can overflow."""
+        """Return the log entry with the steps skipped so far in the whole run; empty if not in fp16."""
         return {"skipped_steps": self._skipped} if self._scaler.is_enabled() else {}
 
     def _log_iteration(self, losses: dict[str, float], left_s: float) -> None:
@@ -537,7 +537,7 @@ class Trainer:
 def _epoch_line(entry: dict[str, Any], epochs: int) -> str:
     line = (
         f"epoch {entry['epoch']}/{epochs}: loss {entry['loss']:.3f}, accuracy {entry['accuracy']:.1%}, "
-        f"{entry['network_share']:.0%} of the network's own pace"
+        f"{entry['network_share']:.0%} of the time in the network"
     )
     if entry.get("skipped_steps"):
         line += f", {entry['skipped_steps']} steps skipped so far (fp16 overflow)"

@@ -1,4 +1,4 @@
-"""Crops to model input as in evaluation; `reid.training.augmentation` makes that of training."""
+"""Turns crops into model input for evaluation; `reid.training.augmentation` does so for training."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from reid.crops import normalise, resize_image
 
 
 class EvaluationTransform:
-    """RGB image to (3, H, W) float32, resized and normalised as `reid.embedder` does it (`reid.crops`)."""
+    """Turns an RGB image into (3, H, W) float32, resized and normalised as in `reid.embedder` (`reid.crops`)."""
 
     def __init__(self, size_hw: tuple[int, int], mean: Sequence[float], std: Sequence[float]) -> None:
         self._size_hw = size_hw

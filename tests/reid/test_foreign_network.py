@@ -168,7 +168,7 @@ def test_a_card_belongs_to_one_network_and_one_input(tmp_path: Path) -> None:
     ):
         embedding_card(path, odd)
     write_onnx(path, only_one=True)
-    with pytest.raises(InputError, match=r"belongs to the network .* write it anew: mtmc reid calibrate"):
+    with pytest.raises(InputError, match=r"belongs to the network .* write it again: mtmc reid calibrate"):
         embedding_card(path, BGR)
     file.write_text("{}")
     with pytest.raises(InputError, match="is not a readable calibration"):

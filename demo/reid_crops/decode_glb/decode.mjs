@@ -1,11 +1,11 @@
 // node decode.mjs OUTPUT_FOLDER FILE.glb...
-// Writes for each rigged GLB a NAME.json that describes NAME.bin: little-endian arrays, one after the other.
+// Writes for each rigged GLB file a NAME.json that describes NAME.bin: consecutive little-endian arrays.
 import { createRequire } from 'node:module';
 import { basename, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { writeFileSync } from 'node:fs';
 
-// packages are looked up beside the script or in the folder that NODE_PACKAGES names
+// packages are searched beside the script or in the folder that NODE_PACKAGES names
 const require = createRequire(join(process.env.NODE_PACKAGES ?? import.meta.dirname, 'package.json'));
 const load = (name) => import(pathToFileURL(require.resolve(name)));
 const [{ NodeIO }, { ALL_EXTENSIONS }, { MeshoptDecoder }] = await Promise.all(

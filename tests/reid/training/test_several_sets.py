@@ -115,7 +115,7 @@ def test_shares_are_rounded_to_whole_identities(
     ("data", "message"),
     [
         ({"sets": {"a": {"share": 0.5}}, "development_ids": 0}, "add up to 0.5 instead of 1"),
-        ({"sets": {"a": {"share": 1.0}}}, "each set has layout, cameras and development_ids of its own"),
+        ({"sets": {"a": {"share": 1.0}}}, "each set has its own layout, cameras and development_ids"),
         (
             {"sets": {"a": {"share": 0.9}, "b": {"share": 0.1}}, "development_ids": 0},
             "gives b fewer than two identities",

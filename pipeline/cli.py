@@ -93,6 +93,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except RunError as error:
         errors.print(f"failed: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
         sys.exit(EXIT_FAILED)
+    except ImportError as error:
+        missing = re.search(r"([^\s/]+\.so[\d.]*): (cannot open shared object file|file too short)", str(error))
+        if missing is None:
+            raise
+        errors.print(
+            f"failed: the system lacks {missing[1]} ({missing[2]}), which OpenCV needs: apt-get install libgl1 libglib2.0-0 (Debian, "
+            "Ubuntu), dnf install mesa-libGL glib2 (Fedora); docs/installing.md says more",
+            style="red",
+            markup=False,
+            highlight=False,
+            soft_wrap=True,
+        )
+        sys.exit(EXIT_FAILED)
 
 
 def _global_options_first(arguments: Sequence[str]) -> list[str]:

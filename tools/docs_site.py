@@ -1,7 +1,7 @@
 """Hooks of `make docs`: pages that lie outside `docs/` become part of the site, and links between all of them work.
 
-README.md becomes the first page; CONTRIBUTING.md, CHANGELOG.md, SECURITY.md and the cards in `weights/` become pages of their
-own. A link to another file of the repository that is no page becomes its plain name.
+README.md becomes the first page; CONTRIBUTING.md, CHANGELOG.md, SECURITY.md and the cards in `weights/` become pages of
+their own. A link to another file of the repository becomes its plain name.
 """
 
 from __future__ import annotations

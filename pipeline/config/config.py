@@ -195,7 +195,7 @@ def load_config(path: Path | None = None, overrides: Mapping[str, Any] | None = 
     try:
         return Config.model_validate(merged)
     except ValidationError as error:
-        raise InputError(f"{label}: {describe(error)}") from error
+        raise InputError(f"{label}: {describe(error, Config)}") from error
 
 
 def named_sources(sources: Sequence[str]) -> list[dict[str, Any]]:

@@ -6,6 +6,7 @@ import csv
 import json
 import logging
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -18,6 +19,8 @@ from typer.main import get_command
 
 from pipeline.cli import app, main
 from pipeline.commands.lazy import Lazy
+from pipeline.core.errors import InputError, RunError
+from pipeline.core.paths import PROJECT_ROOT
 from tests.helpers.media import grey_picture, noisy_picture, write_pictures, write_video
 
 # Nothing here needs a model: boxes come from a text file and appearance is off.
@@ -519,3 +522,68 @@ def test_a_renamed_command_works_and_says_its_new_name(command: str, capsys: pyt
 def test_a_mistyped_command_is_guessed(capsys: pytest.CaptureFixture[str]) -> None:
     assert exit_code("tarck") == 2
     assert "Did you mean 'track'?" in " ".join(capsys.readouterr().err.split())
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "line"),
+    [
+        pytest.param(InputError("no such file"), 2, "error: no such file\n", id="input"),
+        pytest.param(RunError("diverged"), 1, "failed: diverged\n", id="run"),
+        pytest.param(
+            ImportError("libGL.so.1: cannot open shared object file: No such file or directory"),
+            1,
+            "failed: the system lacks libGL.so.1 (cannot open shared object file), which OpenCV needs: "
+            "apt-get install libgl1 libglib2.0-0 (Debian, Ubuntu), dnf install mesa-libGL glib2 (Fedora); docs/installing.md says more\n",
+            id="a slim container",
+        ),
+    ],
+)
+def test_errors_are_one_line_and_an_exit_code(
+    error: Exception, code: int, line: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr("pipeline.cli.app", fail)
+    assert exit_code("track") == code
+    assert capsys.readouterr().err == line
+
+
+def test_an_import_that_fails_for_another_reason_is_a_mistake_of_the_program(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise ImportError("no module named 'pipelin'")
+
+    monkeypatch.setattr("pipeline.cli.app", fail)
+    with pytest.raises(ImportError, match="pipelin"):
+        main(["track"])
+
+
+def test_without_the_libraries_of_a_desktop(tmp_path: Path) -> None:
+    """In a mount namespace where libGL is an empty file: help and version work, the rest says what to install."""
+    listed = subprocess.run(["ldconfig", "-p"], capture_output=True, text=True, check=False).stdout
+    files = re.findall(r"libGL\.so\.1 .*=> (\S+)", listed)
+    program = (
+        "import ctypes, sys\n"
+        "try:\n    ctypes.CDLL('libGL.so.1')\nexcept OSError:\n    pass\nelse:\n    sys.exit(99)\n"
+        "from pipeline.cli import main\nmain(sys.argv[1:])\n"
+    )
+    hide = " && ".join(f"mount --bind /dev/null {file}" for file in files) or "true"
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = shlex.join([sys.executable, "-c", program, *arguments])
+        inside = ["unshare", "--mount", "--map-root-user", "sh", "-c", f"{hide} && {command}"]
+        return subprocess.run(inside, cwd=PROJECT_ROOT, capture_output=True, text=True, check=False)
+
+    version = run("--version")
+    if version.returncode == 99 or "unshare" in version.stderr or "mount" in version.stderr:
+        pytest.skip(
+            f"this machine cannot hide a library from a process: {version.stderr.strip() or 'it stays visible'}"
+        )
+    assert (version.returncode, version.stdout[:5]) == (0, "mtmc "), version.stderr
+    assert "homography" in run("--help").stdout
+    tracked = run("track", f"a={tmp_path / 'a.mp4'}", "-o", str(tmp_path / "out"))
+    assert tracked.returncode == 1
+    assert "libGL.so.1" in tracked.stderr
+    assert tracked.stderr.count("\n") == 1

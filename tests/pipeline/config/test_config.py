@@ -332,3 +332,29 @@ def test_limits_are_smaller_among_many_people() -> None:
     limits = LinkLimits(cosine=0.3, centred_cosine=None, crowd_tightening=0.36)
     factors = limits.crowd_factors(np.array([0, 10, 20, 100, 1000, 10**6]))
     assert factors == pytest.approx([1, 1, 1 - 0.36 * 0.30103, 0.64, 0.28, 0.25], abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("settings", "guess"),
+    [
+        pytest.param({"traker": {}}, "traker: unknown key, did you mean tracker?;", id="section"),
+        pytest.param(
+            {"tracker": {"max_lost": 3.0}}, "tracker.max_lost: unknown key, did you mean max_lost_s?;", id="key"
+        ),
+        pytest.param(
+            {"cameras": [{"name": "a", "source": "a.mp4", "homografy": []}]},
+            "cameras.0.homografy: unknown key, did you mean homography?;",
+            id="in a list",
+        ),
+        pytest.param(
+            {"live": {"sinks": [{"type": "mqtt", "host": "b", "prot": 1}]}},
+            "prot: unknown key, did you mean port?;",
+            id="member of a union",
+        ),
+        pytest.param({"tracker": {"colour": 3.0}}, "tracker.colour: unknown key; configs", id="nothing similar"),
+    ],
+)
+def test_a_mistyped_key_is_guessed(settings: dict[str, Any], guess: str) -> None:
+    with pytest.raises(InputError) as caught:
+        load_config(None, settings)
+    assert guess in str(caught.value)

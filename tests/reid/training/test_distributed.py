@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from pipeline.commands.reid import app as cli
-from pipeline.core.errors import InputError, RunError
+from pipeline.core.errors import InputError
 from reid.datasets import read_dataset
 from reid.training.distributed import ONE_PROCESS, Processes, joined_processes
 from reid.training.trainer import Trainer
@@ -47,20 +46,3 @@ def test_a_batch_that_cannot_be_shared(tmp_path: Path) -> None:
     dataset = read_dataset(draw_people(tmp_path / "people", 16))
     with pytest.raises(InputError, match="ids_per_batch 8 cannot be shared by 3 processes"):
         Trainer(tiny_config(), {"": dataset}, tmp_path, torch.device("cpu"), processes=Processes(0, 3))
-
-
-@pytest.mark.parametrize(
-    ("error", "code", "line"),
-    [(InputError("no such file"), 2, "error: no such file\n"), (RunError("diverged"), 1, "failed: diverged\n")],
-)
-def test_errors_are_one_line_and_an_exit_code(
-    error: Exception, code: int, line: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    def fail(**options: object) -> None:
-        raise error
-
-    monkeypatch.setattr(cli, "app", fail)
-    with pytest.raises(SystemExit) as caught:
-        cli.main()
-    assert caught.value.code == code
-    assert capsys.readouterr().err == line

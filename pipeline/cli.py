@@ -99,7 +99,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             raise
         errors.print(
             f"failed: the system lacks {missing[1]} ({missing[2]}), which OpenCV needs: "
-            "apt-get install libgl1 libglib2.0-0 (Debian, Ubuntu), dnf install mesa-libGL glib2 (Fedora); docs/installing.md says more",
+            "apt-get install libgl1 libglib2.0-0 (Debian, Ubuntu), dnf install mesa-libGL glib2 (Fedora); "
+            "docs/installing.md says more",
             style="red",
             markup=False,
             highlight=False,

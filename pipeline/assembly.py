@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pipeline.config.calibration import Calibration, resolved_limits, wants_calibration
-from pipeline.config.config import CameraConfig, Config
+from pipeline.config.config import CameraConfig, Config, RecordingConfig
 from pipeline.core.datatypes import Frame
 from pipeline.core.errors import InputError
 from pipeline.core.models import Detector, Models
@@ -22,6 +22,7 @@ from pipeline.cross_camera.match_limits import MatchLimits
 from pipeline.sources.base import FrameSource
 from pipeline.sources.cropped import CroppedSource
 from pipeline.sources.open import open_source
+from pipeline.sources.part import PartOfSource
 
 if TYPE_CHECKING:
     from reid.embedder import NetworkEmbedder
@@ -47,7 +48,7 @@ def open_sources(config: Config) -> tuple[list[FrameSource], datetime | None]:
     try:
         for camera, start in zip(config.cameras, starts, strict=True):
             offset_s = camera.start_s if start is None or epoch is None else (start - epoch).total_seconds()
-            sources.append(_open(camera, offset_s))
+            sources.append(_part(_open(camera, offset_s), config.recording))
     except BaseException:
         close_sources(sources)
         raise
@@ -201,6 +202,13 @@ def _open(camera: CameraConfig, start_s: float) -> FrameSource:
         frame_rate=camera.frame_rate,
     )
     return source if camera.crop_xyxy_px is None else CroppedSource(source, camera.crop_xyxy_px)
+
+
+def _part(source: FrameSource, part: RecordingConfig) -> FrameSource:
+    """Return the part of a recording that is used."""
+    if part.start_s <= 0 and part.end_s is None and part.stride == 1:
+        return source
+    return PartOfSource(source, start_s=part.start_s, end_s=part.end_s, stride=part.stride)
 
 
 def _start_utc(camera: CameraConfig) -> datetime | None:

@@ -16,10 +16,11 @@ from pipeline.benchmark.perfect_boxes import PerfectBoxes
 from pipeline.benchmark.perturbed import PerturbedDetector
 from pipeline.benchmark.report import Contestant
 from pipeline.benchmark.saved_run import SavedRun, computed_by, opened, saved_detections
-from pipeline.benchmark.thinned import ThinnedSource, thinned_boxes
 from pipeline.core.models import Detector
+from pipeline.files.track_boxes import thinned_boxes
 from pipeline.scoring.evaluation import Scores, score
 from pipeline.sources.base import FrameSource
+from pipeline.sources.part import PartOfSource
 
 #: A run on saved detections, perhaps perturbed, with the frames they belong to.
 Run = Callable[[Detector, SavedRun], Tracked]
@@ -60,7 +61,7 @@ def compare(
     truth = {name: thinned_boxes(boxes, every) for name, boxes in chosen.ground_truth.items()}
 
     def thinned(sources: Sequence[FrameSource]) -> list[FrameSource]:
-        return [ThinnedSource(source, every) for source in sources]
+        return [PartOfSource(source, stride=every) for source in sources]
 
     def peer(chosen_peer: Peer, detector: Detector, saved: SavedRun) -> Tracked:
         if not chosen_peer.needs_pictures:

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.sources.images import image_files, natural_sorted
-from pipeline.sources.mot_sequence import SEQUENCE_FILE, read_mot_sequence
+from pipeline.sources.mot_sequence import read_mot_sequence
+from pipeline.sources.suffixes import SEQUENCE_FILE
 
 
 def source_stamp(source: str) -> dict[str, Any]:

@@ -6,16 +6,25 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.live import Live
 
 from pipeline.commands.arguments import SetOption, overrides_of
-from pipeline.config.config import Config, load_config
+from pipeline.commands.short_options import (
+    ClassesOption,
+    ConfidenceOption,
+    DeviceOption,
+    HalfOption,
+    ImageSizeOption,
+    SourceOption,
+    with_short_options,
+)
+from pipeline.config.config import Config, load_config, named_sources
 from pipeline.config.output_settings import WebSettings
 from pipeline.core import redaction
 from pipeline.core.errors import InputError, RunError
@@ -40,10 +49,17 @@ _log = logging.getLogger(__name__)
 
 
 def live(
+    sources: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="Address of a camera, as rtsp://host/path; CAMERA=ADDRESS names it. Not needed with --config.",
+            metavar="SOURCE...",
+        ),
+    ] = None,
     config: Annotated[
-        Path,
+        Path | None,
         typer.Option("--config", "-c", help="YAML file with the cameras.", metavar="FILE"),
-    ],
+    ] = None,
     settings: SetOption = None,
     output: Annotated[
         Path,
@@ -62,6 +78,12 @@ def live(
     report_json: Annotated[
         Path | None, typer.Option("--json", help="Write the figures of --report to this file.", metavar="FILE")
     ] = None,
+    more_sources: SourceOption = None,
+    conf: ConfidenceOption = None,
+    imgsz: ImageSizeOption = None,
+    device: DeviceOption = None,
+    classes: ClassesOption = None,
+    half: HalfOption = None,
 ) -> None:
     """Track people across live cameras, and write rows as they appear; Ctrl-C ends the run.
 
@@ -71,19 +93,27 @@ def live(
     Example:
 
         mtmc live --config site.yaml --output site
+        mtmc live entrance=rtsp://10.0.0.11/stream1 hall=rtsp://10.0.0.12/stream1
     """
+    overrides = overrides_of(settings)
+    named = [*(sources or ()), *(more_sources or ())]
+    if named:
+        overrides["cameras"] = named_sources(named)
+    elif config is None:
+        raise InputError("there is no camera: give the address of each as SOURCE, or --config")
+    overrides = with_short_options(overrides, conf=conf, imgsz=imgsz, device=device, classes=classes, half=half)
     redact = Redactor()
     installed = redaction.install(redact)
     try:
         with RedactedTracebacks(redact):
-            _live(config, settings, output, simulate_live, duration, report, report_json, redact)
+            _live(config, overrides, output, simulate_live, duration, report, report_json, redact)
     finally:
         redaction.uninstall(installed)
 
 
 def _live(
-    path: Path,
-    settings: list[str] | None,
+    path: Path | None,
+    overrides: Mapping[str, Any],
     output: Path,
     simulate_live: bool,
     duration: float | None,
@@ -94,7 +124,6 @@ def _live(
     # Imported here because loading the network libraries is slow, and nothing else needs them.
     from pipeline.assembly import build_live
 
-    overrides = overrides_of(settings)
     loaded = load_config(path, overrides)
     camera_plans(loaded, simulate_live=simulate_live, redact=redact)  # reports errors before models load
     sink_makers(loaded.live.sinks, run_id="")

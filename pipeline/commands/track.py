@@ -18,6 +18,18 @@ from rich.progress import (
 )
 
 from pipeline.commands.arguments import ConfigOption, OverwriteOption, SetOption, camera_files, overrides_of
+from pipeline.commands.short_options import (
+    ClassesOption,
+    ConfidenceOption,
+    DeviceOption,
+    EndOption,
+    HalfOption,
+    ImageSizeOption,
+    SourceOption,
+    StartOption,
+    StrideOption,
+    with_short_options,
+)
 from pipeline.config.config import Config, load_config, named_sources
 from pipeline.core.errors import InputError, RunError
 from pipeline.recorded import track as tracking
@@ -29,7 +41,8 @@ def track(
     sources: Annotated[
         list[str] | None,
         typer.Argument(
-            help="Video file, image folder or glob, or MOT sequence folder of a camera; CAMERA=PATH names it.",
+            help="Video file, image folder or glob, or MOT sequence folder of a camera; CAMERA=PATH names it. A folder "
+            "of videos is a camera for each.",
             metavar="SOURCE...",
         ),
     ] = None,
@@ -62,6 +75,15 @@ def track(
         float | None,
         typer.Option(help="Frames per second of sources without this information, such as image folders."),
     ] = None,
+    more_sources: SourceOption = None,
+    conf: ConfidenceOption = None,
+    imgsz: ImageSizeOption = None,
+    device: DeviceOption = None,
+    classes: ClassesOption = None,
+    half: HalfOption = None,
+    start: StartOption = None,
+    end: EndOption = None,
+    stride: StrideOption = None,
 ) -> None:
     """Track people through the recordings of one or several cameras.
 
@@ -74,7 +96,7 @@ def track(
     """
     console = Console()
     overrides = _overrides(
-        sources,
+        [*(sources or ()), *(more_sources or ())],
         settings,
         frame_rate,
         {
@@ -83,6 +105,17 @@ def track(
             "video": video,
             "interpolate": interpolate,
         },
+    )
+    overrides = with_short_options(
+        overrides,
+        conf=conf,
+        imgsz=imgsz,
+        device=device,
+        classes=classes,
+        half=half,
+        start=start,
+        end=end,
+        stride=stride,
     )
     loaded = load_config(config, overrides)
     summary = track_with_progress(loaded, output, camera_files("--detections", detections), overwrite, console)

@@ -28,6 +28,7 @@ from pipeline.core.stream_address import StreamAddress, hide_login, is_stream
 from pipeline.core.yaml_file import merge
 from pipeline.cross_camera.settings import LinkerSettings, SecondPassSettings, check_windows
 from pipeline.single_camera.settings import TrackerSettings
+from pipeline.sources.suffixes import SEQUENCE_FILE, is_image_name, is_video_name
 
 DEFAULT_CONFIG = PROJECT_ROOT / "configs" / "default.yaml"
 
@@ -146,6 +147,20 @@ class OutputConfig(Section):
         return self.interpolate_max_gap_s if self.interpolate else None
 
 
+class RecordingConfig(Section):
+    """Which part of the recordings is used; `live` ignores it."""
+
+    start_s: float
+    end_s: float | None
+    stride: Count
+
+    @model_validator(mode="after")
+    def _ordered(self) -> RecordingConfig:
+        if self.end_s is not None and self.end_s <= self.start_s:
+            raise ValueError(f"end_s {self.end_s} is not after start_s {self.start_s}")
+        return self
+
+
 class RuntimeConfig(Section):
     prefetch_frames: Count
     prefetch_ticks: Count
@@ -160,6 +175,7 @@ class Config(Section):
     tracker: TrackerSettings
     linker: LinkerSettings
     second_pass: SecondPassSettings
+    recording: RecordingConfig
     output: OutputConfig
     runtime: RuntimeConfig
     live: LiveSettings
@@ -201,10 +217,11 @@ def load_config(path: Path | None = None, overrides: Mapping[str, Any] | None = 
 def named_sources(sources: Sequence[str]) -> list[dict[str, Any]]:
     """Return camera entries for `SOURCE` or `cam=SOURCE` arguments; without a name, the file's name is used.
 
-    The part before '=' is a name only if it looks like one and the whole argument is not an existing path.
+    The part before '=' is a name only if it looks like one and the whole argument is not an existing path. A folder of
+    videos without a name is a camera for each video.
     """
     cameras = []
-    for index, text in enumerate(sources):
+    for index, text in enumerate(one for source in sources for one in _videos_in(source)):
         name, equals, path = text.partition("=")
         if not (equals and re.fullmatch(r"[\w.-]+", name) and not Path(text).exists()):
             path = text
@@ -214,3 +231,14 @@ def named_sources(sources: Sequence[str]) -> list[dict[str, Any]]:
             name = re.sub(r"[^\w.-]", "_", stem) or f"cam{index + 1}"
         cameras.append({"name": name, "source": path})
     return cameras
+
+
+def _videos_in(source: str) -> list[str]:
+    """Return the videos of a folder that holds nothing but videos of cameras, else the source itself."""
+    folder = Path(source)
+    if is_stream(source) or not folder.is_dir() or (folder / SEQUENCE_FILE).is_file():
+        return [source]
+    videos = sorted(file for file in folder.iterdir() if is_video_name(file))
+    if videos and any(is_image_name(file) for file in folder.iterdir()):
+        raise InputError(f"{source} holds images and videos: name the videos, or give a folder with images alone")
+    return [str(video) for video in videos] or [source]

@@ -51,6 +51,11 @@ class TrackBoxes:
         return cls(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros((0, 4)), np.zeros(0))
 
 
+def thinned_boxes(boxes: TrackBoxes, every: int) -> TrackBoxes:
+    """Return the boxes of the same frames."""
+    return boxes[boxes.frame_index % every == 0]
+
+
 def crop_ground_truth(boxes: TrackBoxes, crop_xyxy_px: Sequence[float]) -> TrackBoxes:
     """Return the ground truth of a virtual camera that sees only a part of the image.
 

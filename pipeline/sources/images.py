@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 from pipeline.core.datatypes import Frame
 from pipeline.core.errors import InputError
 from pipeline.sources.base import Clock, FrameSource
-
-IMAGE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
+from pipeline.sources.suffixes import is_image_name
 
 
 class ImageSource(FrameSource):
@@ -64,9 +63,7 @@ def read_image(file: Path) -> NDArray[np.uint8] | None:
 
 def image_files(folder: Path) -> list[Path]:
     """Return the image files directly in `folder`, in natural order."""
-    return natural_sorted(
-        file for file in folder.iterdir() if file.suffix.lower() in IMAGE_SUFFIXES and file.is_file()
-    )
+    return natural_sorted(file for file in folder.iterdir() if is_image_name(file) and file.is_file())
 
 
 def natural_sorted(files: Iterable[Path]) -> list[Path]:

@@ -8,9 +8,7 @@ from pathlib import Path
 
 from pipeline.core.errors import InputError
 from pipeline.sources.images import image_files
-from pipeline.sources.video import is_video_name
-
-SEQUENCE_FILE = "seqinfo.ini"
+from pipeline.sources.suffixes import SEQUENCE_FILE, is_video_name
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,6 @@ import logging
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from itertools import chain, islice
-from pathlib import Path
 
 import av
 from av.container import InputContainer
@@ -18,11 +17,6 @@ from pipeline.core.errors import InputError
 from pipeline.sources.base import Clock, FrameSource
 from pipeline.sources.picture import PictureConverter
 from pipeline.sources.presentation_times import PresentationTimes
-
-VIDEO_SUFFIXES = frozenset(
-    {".3gp", ".asf", ".avi", ".flv", ".h264", ".h265", ".hevc", ".m2ts", ".m4v", ".mjpeg", ".mjpg", ".mkv", ".mov"}
-    | {".mp4", ".mpeg", ".mpg", ".mts", ".ogv", ".ts", ".vob", ".webm", ".wmv", ".y4m"}
-)
 
 logger = logging.getLogger(__name__)
 
@@ -233,11 +227,6 @@ class _Lookahead:
         if self._error is not None:
             raise self._error
         return next(self._pictures)
-
-
-def is_video_name(path: Path) -> bool:
-    """Return whether the file's name has the suffix of a video."""
-    return path.suffix.lower() in VIDEO_SUFFIXES
 
 
 def _creation_time(text: str | None) -> datetime | None:

@@ -13,7 +13,7 @@ from pipeline.core.stream_address import StreamAddress, is_stream
 from pipeline.floor.camera_geometry import geometry_of
 from pipeline.live.cameras.fleet import CameraPlan
 from pipeline.live.cameras.stream import AvOpener, StreamOptions
-from pipeline.sources.video import is_video_name
+from pipeline.sources.suffixes import is_video_name
 
 # Any size is suitable to check whether a homography can be inverted.
 _SOME_SIZE_WH = (1280, 720)

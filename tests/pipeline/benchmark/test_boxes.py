@@ -9,10 +9,10 @@ import pytest
 
 from pipeline.benchmark.perfect_boxes import PerfectBoxes
 from pipeline.benchmark.simulation import SimulatedWorld
-from pipeline.benchmark.thinned import ThinnedSource, thinned_boxes
 from pipeline.core.datatypes import Frame
 from pipeline.core.fake_models import FakeDetector
-from pipeline.files.track_boxes import TrackBoxes
+from pipeline.files.track_boxes import TrackBoxes, thinned_boxes
+from pipeline.sources.part import PartOfSource
 from tests.helpers.factories import make_detections, make_frame, one_hot
 
 
@@ -28,7 +28,7 @@ def truth(frames: Sequence[int], xyxy: Sequence[Sequence[float]]) -> TrackBoxes:
 
 def test_every_third_frame_keeps_its_number_and_time() -> None:
     (source,) = SimulatedWorld(cameras=1, people=1, frame_rate=10).sources(8)
-    thinned = ThinnedSource(source, 3)
+    thinned = PartOfSource(source, stride=3)
     assert thinned.frame_count == 3
     assert thinned.frame_rate == pytest.approx(10 / 3)
     assert [(frame.frame_index, frame.time_s) for frame in thinned] == [

@@ -1,0 +1,49 @@
+"""A part of a recording: from one time to another, and every n-th frame of it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from pipeline.core.datatypes import Frame
+from pipeline.sources.base import FrameSource
+
+
+class PartOfSource(FrameSource):
+    """The frames of another source inside a time window whose index is a multiple of `stride`.
+
+    Frames keep their index and their time. What lies before the window is decoded and thrown away.
+
+    Args:
+        start_s, end_s: on the clock that all cameras share; the end is excluded, and None is that of the recording.
+        stride: 1 keeps every frame of the window.
+    """
+
+    def __init__(
+        self, source: FrameSource, *, start_s: float = -math.inf, end_s: float | None = None, stride: int = 1
+    ) -> None:
+        super().__init__(
+            source.camera_id,
+            source.path,
+            # Of a window, nobody knows how many before the first frame has its time.
+            frame_count=None
+            if source.frame_count is None or start_s > 0 or end_s is not None
+            else -(-source.frame_count // stride),
+            frame_rate=source.frame_rate / stride,
+            size_wh=source.size_wh,
+            start_utc=source.start_utc,
+        )
+        self._source = source
+        self._start_s, self._end_s = start_s, math.inf if end_s is None else end_s
+        self._stride = stride
+
+    def _frames(self) -> Iterator[Frame]:
+        for frame in self._source:
+            if frame.time_s >= self._end_s:
+                return
+            if frame.time_s >= self._start_s and frame.frame_index % self._stride == 0:
+                yield frame
+
+    def close(self) -> None:
+        super().close()
+        self._source.close()

@@ -1,0 +1,112 @@
+"""Options that users of other trackers know."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import ultralytics
+import yaml
+from typer.testing import CliRunner
+
+from detectors.coco import COCO_CLASSES
+from pipeline.cli import app
+from pipeline.commands.short_options import with_short_options
+from pipeline.config import load_config
+from pipeline.config.config import named_sources
+from pipeline.core.errors import InputError
+from tests.helpers.media import grey_picture, write_pictures, write_video
+from tests.pipeline.commands.test_cli import BLIND, exit_code, rows_of, write_boxes
+
+
+def test_each_is_a_setting_and_set_wins() -> None:
+    overrides = with_short_options(
+        {"detector": {"confidence_min": 0.3}},
+        conf=0.2,
+        imgsz=320,
+        device="cpu",
+        classes="person, bicycle",
+        half=False,
+        start=1.0,
+        end=2.0,
+        stride=3,
+    )
+    config = load_config(None, overrides)
+    assert config.detector.confidence_min == 0.3
+    assert config.detector.image_size_px == 320
+    assert (config.detector.device, config.embedder.device) == ("cpu", "cpu")
+    assert config.detector.classes == ["person", "bicycle"]
+    assert (config.detector.half, config.embedder.half) == (False, False)
+    assert config.recording.model_dump() == {"start_s": 1.0, "end_s": 2.0, "stride": 3}
+    assert with_short_options({}) == {}
+
+
+def test_classes_may_be_numbers_of_coco() -> None:
+    assert with_short_options({}, classes="0,2")["detector"]["classes"] == ["person", "car"]
+    with pytest.raises(InputError, match="numbers 0 to 79, but not 80"):
+        with_short_options({}, classes="0,80")
+
+
+def test_the_classes_of_coco_are_those_of_the_library() -> None:
+    names = yaml.safe_load((Path(ultralytics.__file__).parent / "cfg/datasets/coco.yaml").read_text())["names"]
+    assert list(COCO_CLASSES) == [names[number] for number in sorted(names)]
+
+
+def test_a_window_must_not_be_empty() -> None:
+    with pytest.raises(InputError, match=r"end_s 1\.0 is not after start_s 2\.0"):
+        load_config(None, {"recording": {"start_s": 2.0, "end_s": 1.0}})
+
+
+def test_a_part_of_recordings_is_tracked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """24 frames at ten a second; from .5 s until 2 s every second one."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("a", "b"):
+        write_video(tmp_path / f"{name}.mp4", [grey_picture(i % 8, (160, 120)) for i in range(24)])
+        write_boxes(tmp_path / f"{name}.txt", frames=24)
+    boxes = ["-d", "a=a.txt", "-d", "b=b.txt", *BLIND, "-o", "out"]
+    part = ["--start", "0.5", "--end", "2", "--stride", "2"]
+    assert exit_code("track", "a=a.mp4", "--source", "b=b.mp4", *boxes, *part) == 0
+    frames = {camera: [] for camera in "ab"}
+    for row in rows_of(Path("out") / "trajectories.csv"):
+        frames[row["camera_id"]].append(int(row["frame_index"]))
+    assert frames == {"a": list(range(6, 20, 2)), "b": list(range(6, 20, 2))}
+    assert json.loads((tmp_path / "out" / "run.json").read_text())["config"]["recording"]["stride"] == 2
+
+
+def test_a_folder_of_videos_is_a_camera_for_each(tmp_path: Path) -> None:
+    pictures = [np.zeros((32, 32, 3), np.uint8)] * 2
+    videos = tmp_path / "videos"
+    videos.mkdir()
+    for name in ("hall", "entrance"):
+        write_video(videos / f"{name}.mp4", pictures)
+    (videos / "notes.txt").touch()
+    assert named_sources([str(videos)]) == [
+        {"name": "entrance", "source": str(videos / "entrance.mp4")},
+        {"name": "hall", "source": str(videos / "hall.mp4")},
+    ]
+    # With a name it is one camera, as it stands.
+    assert named_sources([f"gate={videos}"]) == [{"name": "gate", "source": str(videos)}]
+    write_pictures(tmp_path / "pictures", pictures)
+    assert named_sources([str(tmp_path / "pictures")])[0]["source"] == str(tmp_path / "pictures")
+    write_pictures(videos, pictures)
+    with pytest.raises(InputError, match="holds images and videos"):
+        named_sources([str(videos)])
+
+
+def test_live_needs_no_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert exit_code("live") == 2
+    assert "there is no camera: give the address of each as SOURCE, or --config" in capsys.readouterr().err
+    # Both are read before a model is loaded, and so is what is wrong with them.
+    assert exit_code("live", "rtsp://u:secret@h/x", "--source", "rtsp://h/x", "-o", str(tmp_path / "out")) == 2
+    said = capsys.readouterr().err
+    assert "is named twice" in said
+    assert "secret" not in said
+
+
+def test_the_help_shows_them_together() -> None:
+    for command in ("track", "live"):
+        shown = CliRunner().invoke(app, [command, "--help"], prog_name="mtmc")
+        assert "Short ways to settings" in shown.output
+        assert "--imgsz" in shown.output

@@ -1,0 +1,37 @@
+"""A part of a recording."""
+
+from __future__ import annotations
+
+import pytest
+
+from pipeline.benchmark.simulation import SimulatedWorld
+from pipeline.sources.part import PartOfSource
+
+WORLD = SimulatedWorld(cameras=1)  # ten frames a second
+
+
+@pytest.mark.parametrize(
+    ("window", "indices"),
+    [
+        pytest.param({}, range(30), id="all"),
+        pytest.param({"start_s": 1.0}, range(10, 30), id="from"),
+        pytest.param({"end_s": 1.0}, range(10), id="until"),
+        pytest.param({"start_s": 0.5, "end_s": 1.0}, range(5, 10), id="window"),
+        pytest.param({"stride": 3}, range(0, 30, 3), id="every third"),
+        pytest.param({"start_s": 0.5, "end_s": 1.0, "stride": 2}, [6, 8], id="both"),
+        pytest.param({"start_s": 9.0}, [], id="behind the end"),
+    ],
+)
+def test_frames_keep_their_index_and_time(window: dict[str, float], indices: list[int]) -> None:
+    (source,) = WORLD.sources(30)
+    part = PartOfSource(source, **window)  # type: ignore[arg-type]
+    frames = list(part)
+    assert [frame.frame_index for frame in frames] == list(indices)
+    assert [frame.time_s for frame in frames] == pytest.approx([index / 10 for index in indices])
+    assert part.frame_rate == pytest.approx(10 / window.get("stride", 1))
+    assert part.frame_count in (None, len(frames))
+
+
+def test_nothing_behind_the_window_is_decoded() -> None:
+    (source,) = WORLD.sources(1_000_000)
+    assert len(list(PartOfSource(source, end_s=2.0))) == 20

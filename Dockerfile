@@ -14,8 +14,9 @@ COPY . .
 RUN pip install --no-cache-dir --editable '.[web,mqtt,redis]'
 
 # Networks that are converted for OpenVINO are kept here; mount a volume to keep them over restarts.
-ENV MTMC_CACHE=/var/cache/mtmc
-RUN useradd --create-home --uid 1000 mtmc && mkdir -p /var/cache/mtmc && chown mtmc /var/cache/mtmc
+ENV MTMC_CACHE=/var/cache/mtmc HOME=/tmp
+# Any user may be chosen with --user, so that results belong to who owns the mounted folder.
+RUN useradd --uid 1000 mtmc && mkdir -p /var/cache/mtmc && chmod 1777 /var/cache/mtmc
 USER mtmc
 WORKDIR /site
 ENTRYPOINT ["mtmc"]

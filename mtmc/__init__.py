@@ -26,7 +26,10 @@ if TYPE_CHECKING:
     from pipeline.core.datatypes import Detections as Detections
     from pipeline.core.datatypes import EmbeddedCrops as EmbeddedCrops
     from pipeline.core.datatypes import Frame as Frame
+    from pipeline.core.datatypes import Link as Link
     from pipeline.core.datatypes import LinkedRow as LinkedRow
+    from pipeline.core.datatypes import Tracklet as Tracklet
+    from pipeline.core.datatypes import TrajectoryRow as TrajectoryRow
     from pipeline.core.errors import InputError as InputError
     from pipeline.core.errors import RunError as RunError
     from pipeline.core.models import Detector as Detector
@@ -35,10 +38,12 @@ if TYPE_CHECKING:
     from pipeline.recorded.rows import track_rows as track_rows
     from pipeline.recorded.run_summary import RunSummary as RunSummary
     from pipeline.recorded.track import track as track
+    from pipeline.sources.base import BrokenSource as BrokenSource
     from reid.embedder import NetworkEmbedder as NetworkEmbedder
     from reid.models.loading import load_transreid as load_transreid
 
 _HOMES = {
+    "BrokenSource": "pipeline.sources.base",
     "Config": "pipeline.config.config",
     "Detections": "pipeline.core.datatypes",
     "Detector": "pipeline.core.models",
@@ -46,10 +51,13 @@ _HOMES = {
     "Embedder": "pipeline.core.models",
     "Frame": "pipeline.core.datatypes",
     "InputError": "pipeline.core.errors",
+    "Link": "pipeline.core.datatypes",
     "LinkedRow": "pipeline.core.datatypes",
     "NetworkEmbedder": "reid.embedder",
     "RunError": "pipeline.core.errors",
     "RunSummary": "pipeline.recorded.run_summary",
+    "Tracklet": "pipeline.core.datatypes",
+    "TrajectoryRow": "pipeline.core.datatypes",
     "YoloDetector": "detectors.yolo",
     "embed_images": "mtmc.images",
     "load_config": "pipeline.config.config",
@@ -64,18 +72,20 @@ __all__ = sorted(_HOMES)
 _ROOT = Path(__file__).resolve().parents[1]
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'mtmc' has no attribute {name!r}")
-    _check_not_hidden()
-    return getattr(import_module(_HOMES[name]), name)
+if not TYPE_CHECKING:  # for type checkers the imports above say which names there are
+
+    def __getattr__(name: str) -> Any:
+        if name not in _HOMES:
+            raise AttributeError(f"module 'mtmc' has no attribute {name!r}")
+        _check_not_hidden()
+        return getattr(import_module(_HOMES[name]), name)
 
 
 def __dir__() -> list[str]:
     return __all__
 
 
-def hidden_by() -> dict[str, Path]:
+def _hidden_by() -> dict[str, Path]:
     """Return the packages of this project that others of the same name hide, and the location of those others."""
     found = {}
     for package in ("pipeline", "reid", "detectors"):
@@ -87,7 +97,7 @@ def hidden_by() -> dict[str, Path]:
 
 
 def _check_not_hidden() -> None:
-    for package, origin in hidden_by().items():
+    for package, origin in _hidden_by().items():
         raise ImportError(
             f"another package named {package!r} ({origin}) hides the one of mtmc: uninstall it, or put "
             f"{_ROOT} in front of sys.path"

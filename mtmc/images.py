@@ -19,6 +19,8 @@ def embed_images(paths: Iterable[str | Path], config: Config | None = None) -> N
 
     The nearer the dot product of two embeddings is to 1, the more probably they show the same person.
 
+    Nothing is known of the camera: the model uses its row for unknown cameras.
+
     Args:
         config: its `embedder` section names the model; None takes the shipped model.
 
@@ -28,7 +30,12 @@ def embed_images(paths: Iterable[str | Path], config: Config | None = None) -> N
     embedder = build_embedder(config or load_config())
     if embedder is None:
         raise InputError("embedder.weights is null: there is nothing to embed with")
-    return embedder.embed_images([_picture(Path(path)) for path in paths]).embeddings
+    files = [Path(path) for path in paths]
+    crops = embedder.embed_images([_picture(file) for file in files])
+    for file, valid in zip(files, crops.valid.tolist(), strict=True):
+        if not valid:
+            raise InputError(f"{file} is too small to embed")
+    return crops.embeddings
 
 
 def _picture(path: Path) -> NDArray[np.uint8]:

@@ -48,7 +48,7 @@ def open_sources(config: Config) -> tuple[list[FrameSource], datetime | None]:
     try:
         for camera, start in zip(config.cameras, starts, strict=True):
             offset_s = camera.start_s if start is None or epoch is None else (start - epoch).total_seconds()
-            sources.append(_part(_open(camera, offset_s), config.recording))
+            sources.append(part_of(_open(camera, offset_s), config.recording))
     except BaseException:
         close_sources(sources)
         raise
@@ -158,6 +158,18 @@ def match_limits(config: Config, embedder_hash: str) -> MatchLimits:
     return limits
 
 
+def handed_in_limits(config: Config) -> MatchLimits:
+    """Return the limits for an embedder that a program handed in: numbers of the configuration, else guesses."""
+    limits = resolved_limits(config, None)
+    if wants_calibration(config):
+        _log.warning(
+            "the embedder has no calibration: two tracks up to the cosine distance %.2f count as one person. Set "
+            "max_cosine_distance of tracker, linker and second_pass",
+            limits.linker.cosine,
+        )
+    return limits
+
+
 def embeddings_hash(config: Config) -> str:
     """Return the hash of what the embedding model computes, whatever its calibration and site; '' without a model.
 
@@ -204,9 +216,9 @@ def _open(camera: CameraConfig, start_s: float) -> FrameSource:
     return source if camera.crop_xyxy_px is None else CroppedSource(source, camera.crop_xyxy_px)
 
 
-def _part(source: FrameSource, part: RecordingConfig) -> FrameSource:
+def part_of(source: FrameSource, part: RecordingConfig) -> FrameSource:
     """Return the part of a recording that is used."""
-    if part.start_s <= 0 and part.end_s is None and part.stride == 1:
+    if part.start_s is None and part.end_s is None and part.stride == 1:
         return source
     return PartOfSource(source, start_s=part.start_s, end_s=part.end_s, stride=part.stride)
 

@@ -97,10 +97,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
         missing = re.search(r"([^\s/]+\.so[\d.]*): (cannot open shared object file|file too short)", str(error))
         if missing is None:
             raise
+        advice = ""
+        if missing[1].startswith(("libGL", "libgthread", "libglib")):
+            advice = (
+                ", which OpenCV needs: apt-get install libgl1 libglib2.0-0 (Debian, Ubuntu), dnf install mesa-libGL "
+                "glib2 (Fedora); docs/installing.md says more"
+            )
         errors.print(
-            f"failed: the system lacks {missing[1]} ({missing[2]}), which OpenCV needs: "
-            "apt-get install libgl1 libglib2.0-0 (Debian, Ubuntu), dnf install mesa-libGL glib2 (Fedora); "
-            "docs/installing.md says more",
+            f"failed: the system lacks {missing[1]} ({missing[2]}){advice}",
             style="red",
             markup=False,
             highlight=False,

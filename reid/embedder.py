@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -13,10 +14,11 @@ from torch import Tensor
 from pipeline.core.datatypes import EmbeddedCrops, FloatArray, Frame
 from pipeline.core.errors import InputError, RunError
 from pipeline.core.inference_runtime import Runtime
+from pipeline.core.network_input import parse_network_input
 from pipeline.core.vectors import centred, unit
 from reid.backends.choose import EmbeddingModel, build_backend
 from reid.crops import crop_boxes
-from reid.embedding_model import header_of, resize_of
+from reid.embedding_model import header_of, load_embedding_model, resize_of
 from reid.model_header import ModelHeader
 from reid.models.sie import UNKNOWN
 
@@ -79,6 +81,21 @@ class NetworkEmbedder:
         self.unknown_cameras: dict[str, UnknownCamera] = {}
         for name in self._rows:
             self._row_of(name)
+
+    @classmethod
+    def from_file(cls, path: str | Path, network_input: str | None = None, **settings: Any) -> NetworkEmbedder:
+        """Return the embedder of a weights file.
+
+        Args:
+            path: a checkpoint of this project, an export of one, or a third-party network (.onnx, OpenVINO .xml).
+            network_input: of a third-party network: bgr255, imagenet or half.
+            settings: as of the class; without `camera_rows` every camera is an unknown one.
+
+        Raises:
+            InputError: the file is missing or not a re-identification network.
+        """
+        stated = None if network_input is None else parse_network_input("network_input", network_input)
+        return cls(load_embedding_model(Path(path), stated), **{"camera_rows": {}, **settings})
 
     def embed(self, frames: Sequence[Frame], xyxy: Sequence[FloatArray]) -> list[EmbeddedCrops]:
         """Embed the boxes `xyxy[i]` (N_i, 4), in pixels of `frames[i]`; return one result per frame, in order.

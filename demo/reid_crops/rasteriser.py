@@ -15,7 +15,6 @@ Floats = NDArray[np.floating[Any]]  # float32 for storing and drawing
 
 SHADOW_PX = 768
 CONTACTS = 12  # most contact shadows, such as those of feet
-VERTEX_FLOATS = 11  # position, normal, texture coordinate, tint
 
 _VERTEX_SHADER = """
 #version 330

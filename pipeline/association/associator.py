@@ -20,7 +20,7 @@ from pipeline.association.row_buffer import RowBuffer
 from pipeline.association.usable_boxes import usable_boxes
 from pipeline.core.boxes import clip_xyxy
 from pipeline.core.datatypes import Detections, FloatArray, Frame, IntArray, LinkedRow, Tracklet, TrajectoryRow
-from pipeline.core.models import Embedder
+from pipeline.core.models import Embedder, checked
 from pipeline.core.stage_clock import StageClock
 from pipeline.cross_camera.online_linker import OnlineLinker
 from pipeline.cross_camera.track_record import TrackRecord
@@ -228,10 +228,9 @@ class Associator:
         ]
         if missing and self._embedder is not None:
             with self._clock.measure("embed"):
-                crops = self._embedder.embed(
-                    [frames[index][0] for index in missing],
-                    [results[index].xyxy[wanted[index]] for index in missing],
-                )
+                pictures = [frames[index][0] for index in missing]
+                boxes = [results[index].xyxy[wanted[index]] for index in missing]
+                crops = checked(self._embedder.embed(pictures, boxes), pictures)
             for index, embedded in zip(missing, crops, strict=True):
                 results[index] = results[index].with_embeddings(wanted[index], embedded)
         self.embedded_crops += sum(
@@ -315,7 +314,8 @@ def _only(detections: Detections, rows: IntArray) -> Detections:
 def embed_all(embedder: Embedder, frames: Iterable[DetectedFrame]) -> list[DetectedFrame]:
     """Embed every box of every frame, for saving."""
     pairs = list(frames)
-    crops = embedder.embed([frame for frame, _ in pairs], [detections.xyxy for _, detections in pairs])
+    pictures = [frame for frame, _ in pairs]
+    crops = checked(embedder.embed(pictures, [detections.xyxy for _, detections in pairs]), pictures)
     return [
         (frame, detections.with_embeddings(np.arange(len(detections)), embedded))
         for (frame, detections), embedded in zip(pairs, crops, strict=True)

@@ -108,6 +108,7 @@ def run_key(config: Config) -> str:
     depends = {
         "cameras": [camera.model_dump(mode="json", exclude={"source"}) for camera in config.cameras],
         "sources": [source_stamp(camera.source) for camera in config.cameras],
+        "recording": config.recording.model_dump(mode="json"),
         "detector": config.detector.model_dump(mode="json", exclude={"weights"}),
         "embedder": config.embedder.model_dump(mode="json", exclude={"weights", "input", "site"}),
         "weights": [

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pipeline.sources.images import image_files, natural_sorted
+from pipeline.sources.images import image_files
 from pipeline.sources.mot_sequence import read_mot_sequence
-from pipeline.sources.suffixes import SEQUENCE_FILE
+from pipeline.sources.suffixes import SEQUENCE_FILE, natural_sorted
 
 
 def source_stamp(source: str) -> dict[str, Any]:

@@ -14,6 +14,7 @@ import typer
 from rich.console import Console
 from rich.live import Live
 
+from pipeline.assembly import build_live
 from pipeline.commands.arguments import SetOption, overrides_of
 from pipeline.commands.short_options import (
     ClassesOption,
@@ -121,9 +122,6 @@ def _live(
     report_json: Path | None,
     redact: Redactor,
 ) -> None:
-    # Imported here because loading the network libraries is slow, and nothing else needs them.
-    from pipeline.assembly import build_live
-
     loaded = load_config(path, overrides)
     camera_plans(loaded, simulate_live=simulate_live, redact=redact)  # reports errors before models load
     sink_makers(loaded.live.sinks, run_id="")

@@ -91,7 +91,9 @@ def with_short_options(
 def _class_names(text: str) -> list[str]:
     names = []
     for part in (part.strip() for part in text.split(",")):
-        if part.isdigit():
+        if not part:
+            raise InputError(f"--classes {text!r}: expected names or numbers with commas between them")
+        if part.isdecimal():
             if int(part) >= len(COCO_CLASSES):
                 raise InputError(
                     f"--classes {text}: COCO has the numbers 0 to {len(COCO_CLASSES) - 1}, but not {part}"

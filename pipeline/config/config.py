@@ -28,7 +28,7 @@ from pipeline.core.stream_address import StreamAddress, hide_login, is_stream
 from pipeline.core.yaml_file import merge
 from pipeline.cross_camera.settings import LinkerSettings, SecondPassSettings, check_windows
 from pipeline.single_camera.settings import TrackerSettings
-from pipeline.sources.suffixes import SEQUENCE_FILE, is_image_name, is_video_name
+from pipeline.sources.suffixes import SEQUENCE_FILE, is_image_name, is_video_name, natural_sorted
 
 DEFAULT_CONFIG = PROJECT_ROOT / "configs" / "default.yaml"
 
@@ -148,15 +148,15 @@ class OutputConfig(Section):
 
 
 class RecordingConfig(Section):
-    """Which part of the recordings is used; `live` ignores it."""
+    """Which part of the recordings is used; of live streams everything is."""
 
-    start_s: float
+    start_s: float | None
     end_s: float | None
     stride: Count
 
     @model_validator(mode="after")
     def _ordered(self) -> RecordingConfig:
-        if self.end_s is not None and self.end_s <= self.start_s:
+        if self.start_s is not None and self.end_s is not None and self.end_s <= self.start_s:
             raise ValueError(f"end_s {self.end_s} is not after start_s {self.start_s}")
         return self
 
@@ -195,7 +195,7 @@ class Config(Section):
         return self
 
 
-def load_config(path: Path | None = None, overrides: Mapping[str, Any] | None = None) -> Config:
+def load_config(path: str | Path | None = None, overrides: Mapping[str, Any] | None = None) -> Config:
     """Read configs/default.yaml, then `path` over it, then `overrides` (nested, as in the file) over both.
 
     Raises:
@@ -205,7 +205,7 @@ def load_config(path: Path | None = None, overrides: Mapping[str, Any] | None = 
     merged = read_config_file(DEFAULT_CONFIG)
     label = str(DEFAULT_CONFIG)
     if path is not None:
-        merged, label = merge(merged, read_config_file(path)), str(path)
+        merged, label = merge(merged, read_config_file(Path(path))), str(path)
     if overrides:
         merged, label = merge(merged, overrides), f"{label} with overrides"
     try:
@@ -219,6 +219,9 @@ def named_sources(sources: Sequence[str]) -> list[dict[str, Any]]:
 
     The part before '=' is a name only if it looks like one and the whole argument is not an existing path. A folder of
     videos without a name is a camera for each video.
+
+    Raises:
+        InputError: a folder cannot be read, or holds images and videos.
     """
     cameras = []
     for index, text in enumerate(one for source in sources for one in _videos_in(source)):
@@ -238,7 +241,11 @@ def _videos_in(source: str) -> list[str]:
     folder = Path(source)
     if is_stream(source) or not folder.is_dir() or (folder / SEQUENCE_FILE).is_file():
         return [source]
-    videos = sorted(file for file in folder.iterdir() if is_video_name(file))
-    if videos and any(is_image_name(file) for file in folder.iterdir()):
+    try:
+        files = [file for file in folder.iterdir() if file.is_file()]
+    except OSError as error:
+        raise InputError(f"{source}: cannot be read ({error.strerror})") from error
+    videos = natural_sorted(file for file in files if is_video_name(file))
+    if videos and any(is_image_name(file) for file in files):
         raise InputError(f"{source} holds images and videos: name the videos, or give a folder with images alone")
     return [str(video) for video in videos] or [source]

@@ -5,69 +5,137 @@ A class that derives from a protocol inherits the defaults; any other class must
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
 
 from pipeline.core.datatypes import Detections, EmbeddedCrops, FloatArray, Frame
 from pipeline.core.inference_runtime import Computation
 
+if TYPE_CHECKING:
+    _default = property
+else:
+
+    class _default:
+        """What a property is when it is read, but a class or an object may set the attribute itself."""
+
+        def __init__(self, function: Any) -> None:
+            self._function = function
+            self.__doc__ = function.__doc__
+
+        def __get__(self, instance: Any, owner: type) -> Any:
+            return self if instance is None else self._function(instance)
+
 
 class Detector(Protocol):
-    """Detects objects in frames of any camera and size; one call is one batch."""
+    """Detects objects in frames of any camera and size; one call is one batch.
 
-    @property
+    `track` calls `detect` in a thread of its own, ahead of tracking.
+    """
+
+    @_default
     def class_names(self) -> Mapping[int, str]:
         """Names of the class ids that `detect` can return; {0: "person"} by default."""
         return {0: "person"}
 
-    @property
+    @_default
     def model_hash(self) -> str:
         """Identifies the weights (or the file of saved detections) in run.json; the name of the class by default."""
         return _class_name(self)
 
-    @property
+    @_default
     def computation(self) -> Computation | None:
         """What runs the network; None if no network runs, as with saved detections, or it is not known."""
         return None
 
+    @abstractmethod
     def detect(self, frames: Sequence[Frame]) -> list[Detections]:
         """Return one `Detections` per frame, in the order of `frames`; boxes in pixels of the full image."""
         ...
 
 
 class Embedder(Protocol):
-    """Computes the embeddings of boxes; one call is one batch over all cameras."""
+    """Computes the embeddings of boxes; one call is one batch over all cameras.
 
-    @property
+    `embed` is called in the thread that called `track`.
+    """
+
+    @_default
     def dim(self) -> int:
         """D, the length of an embedding."""
-        ...
+        raise AttributeError(f"{_class_name(self)} has no dim: set it to the length of an embedding")
 
-    @property
+    @_default
     def model_hash(self) -> str:
         """Identifies the weights: embeddings of different hashes must never be compared. The name of the class by
-        default."""
+        default: a class that can load different weights has to return another text for each."""
         return _class_name(self)
 
-    @property
+    @_default
     def computation(self) -> Computation | None:
         """What runs the network; None if there is no network or it is not known."""
         return None
 
-    @property
+    @_default
     def rejected_crops(self) -> int:
         """Number of boxes so far that got no embedding because they are empty or outside the image."""
         return 0
 
-    @property
+    @_default
     def unknown_cameras(self) -> Mapping[str, str]:
         """Cameras without a row in the model's camera table, and what is used instead."""
         return {}
 
+    @abstractmethod
     def embed(self, frames: Sequence[Frame], xyxy: Sequence[FloatArray]) -> list[EmbeddedCrops]:
         """Embed the boxes `xyxy[i]` (N_i, 4), in pixels of `frames[i]`; one result per frame, same order."""
         ...
+
+
+def checked_detections(detector: Detector, frames: Sequence[Frame]) -> list[Detections]:
+    """Return what the detector finds in `frames`.
+
+    Raises:
+        ValueError: it returns another number of results, or a class id without a name; says in which frame.
+    """
+    found = detector.detect(frames)
+    if len(found) != len(frames):
+        raise ValueError(f"the detector returned {len(found)} results for {len(frames)} frames")
+    for frame, detections in zip(frames, found, strict=True):
+        unknown = set(detections.class_id.tolist()) - detector.class_names.keys()
+        if unknown:
+            raise ValueError(
+                f"the detector returned the class id {min(unknown)} for frame index {frame.frame_index} of camera "
+                f"{frame.camera_id}, but its class_names are {dict(detector.class_names)}"
+            )
+    return found
+
+
+def checked(crops: Sequence[EmbeddedCrops], frames: Sequence[Frame]) -> Sequence[EmbeddedCrops]:
+    """Return what an embedder made of `frames`.
+
+    Raises:
+        ValueError: a vector of a valid crop is not finite or not of length 1, or there are more or fewer results than
+            frames; says of which camera and frame.
+    """
+    if len(crops) != len(frames):
+        raise ValueError(f"the embedder returned {len(crops)} results for {len(frames)} frames")
+    for frame, crop in zip(frames, crops, strict=True):
+        lengths = np.linalg.norm(crop.embeddings[crop.valid], axis=1)
+        if not (np.abs(lengths - 1) < _LENGTH_ERROR).all():
+            worst = lengths[np.argmax(~(np.abs(lengths - 1) < _LENGTH_ERROR))]
+            raise ValueError(
+                f"the embedder returned a vector of length {worst:.3g} for frame index {frame.frame_index} of camera "
+                f"{frame.camera_id}; valid embeddings have length 1"
+            )
+    return crops
+
+
+# Half precision changes lengths by .001.
+_LENGTH_ERROR = 0.01
 
 
 def _class_name(model: object) -> str:

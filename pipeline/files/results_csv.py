@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from math import nan
 from pathlib import Path
 from types import TracebackType
-from typing import TextIO
+from typing import Any, TextIO
 
 from pipeline.core.datatypes import Link, LinkedRow, TrajectoryRow
 from pipeline.core.errors import InputError
@@ -131,7 +131,7 @@ def read_trajectories(path: str | Path, *, strict: bool = False) -> Iterator[Lin
     """Yield the rows of a trajectories.csv in file order, with one in memory at a time.
 
     Columns may be in any order, and there may be other columns. Without the columns of links, rows are provisional with
-    the confidence 1; without times, which scoring does not need, times are NaN.
+    the confidence 1. Scoring (`strict`) needs no times: without them they are NaN.
 
     Args:
         strict: refuse what a finished run never writes: a last line without its end, a box without area, a negative
@@ -155,33 +155,41 @@ def read_trajectories(path: str | Path, *, strict: bool = False) -> Iterator[Lin
         raise InputError(f"{path}: cannot be read ({error.strerror})") from error
     with file:
         reader = csv.reader(whole_lines(file, torn))
-        header = next(reader, [])
-        if not header:
+        try:
+            yield from _linked_rows(path, reader, strict)
+        except (UnicodeDecodeError, csv.Error) as error:
             raise InputError(
-                f"{path} is empty, without even a header line. Give a trajectories.csv of this program."
-            )
-        optional = _OPTIONAL | {"time_s"} if strict else _OPTIONAL
-        missing = [name for name in COLUMNS if name not in header and name not in optional]
-        if missing:
-            raise InputError(
-                f"{path}: the header has no column {', '.join(missing)}. Give a trajectories.csv of this program."
-            )
-        place = {name: header.index(name) for name in COLUMNS if name in header}
-        for values in reader:
-            if not values:
-                continue
-            try:
-                if len(values) != len(header):
-                    raise ValueError(
-                        f"{len(values)} columns, but the header has {len(header)}. The file may be cut off; correct or "
-                        "remove the row."
-                    )
-                linked = _linked_row({name: values[at] for name, at in place.items()})
-                if strict:
-                    _check(linked)
-            except ValueError as error:
-                raise InputError(f"{path}, line {reader.line_num}: {error}") from error
-            yield linked
+                f"{path}, after line {reader.line_num}: is not CSV text in UTF-8 ({error})"
+            ) from error
+
+
+def _linked_rows(path: Path, reader: Any, strict: bool) -> Iterator[LinkedRow]:
+    """Yield the rows of an open CSV, see `read_trajectories`."""
+    header: list[str] = next(reader, [])
+    if not header:
+        raise InputError(f"{path} is empty, without even a header line. Give a trajectories.csv of this program.")
+    optional = _OPTIONAL | {"time_s"} if strict else _OPTIONAL
+    missing = [name for name in COLUMNS if name not in header and name not in optional]
+    if missing:
+        raise InputError(
+            f"{path}: the header has no column {', '.join(missing)}. Give a trajectories.csv of this program."
+        )
+    place = {name: header.index(name) for name in COLUMNS if name in header}
+    for values in reader:
+        if not values:
+            continue
+        try:
+            if len(values) != len(header):
+                raise ValueError(
+                    f"{len(values)} columns, but the header has {len(header)}. The file may be cut off; correct or "
+                    "remove the row."
+                )
+            linked = _linked_row({name: values[at] for name, at in place.items()}, needs_time=not strict)
+            if strict:
+                _check(linked)
+        except ValueError as error:
+            raise InputError(f"{path}, line {reader.line_num}: {error}") from error
+        yield linked
 
 
 # Columns that a CSV of another program may lack.
@@ -202,26 +210,26 @@ def whole_lines(file: TextIO, on_torn: Callable[[int], None] = lambda number: No
         yield line
 
 
-def _linked_row(text: Mapping[str, str]) -> LinkedRow:
+def _linked_row(text: Mapping[str, str], *, needs_time: bool) -> LinkedRow:
     def whole(name: str) -> int:
         return int(_number(name, text[name], int))
 
     def real(name: str) -> float:
         return _number(name, text[name], float)
 
-    on_floor = bool(text.get("world_x_m"))
+    on_floor = bool(text.get("world_x_m")) and bool(text.get("world_y_m"))
     row = TrajectoryRow(
         camera_id=text["camera_id"],
         track_id=whole("track_id"),
         frame_index=whole("frame_index"),
-        time_s=real("time_s") if "time_s" in text else nan,
+        time_s=real("time_s") if needs_time or text.get("time_s") else nan,
         class_name=text["class_name"],
         xyxy=(real("x1"), real("y1"), real("x2"), real("y2")),
         confidence=real("confidence"),
         world_xy_m=(real("world_x_m"), real("world_y_m")) if on_floor else None,
         interpolated=whole("interpolated") == 1,
     )
-    sure = real("link_confidence") if "link_confidence" in text else 1.0
+    sure = real("link_confidence") if text.get("link_confidence") else 1.0
     return LinkedRow(row, Link(whole("global_id"), sure, text.get("link_state") == "final"))
 
 

@@ -58,7 +58,9 @@ def write_whole(path: Path, data: bytes, *, mode: int = FILE_MODE) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Force the names of the files in the folder to disk."""
+    """Force the names of the files in the folder to disk; Windows does so by itself."""
+    if os.name == "nt":
+        return
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

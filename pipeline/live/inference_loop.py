@@ -18,7 +18,7 @@ import numpy as np
 from pipeline.association.associator import DetectedFrame
 from pipeline.config.live_settings import LiveSettings
 from pipeline.core.datatypes import Frame
-from pipeline.core.models import Detector
+from pipeline.core.models import Detector, checked_detections
 from pipeline.core.redaction import Redactor
 from pipeline.core.stage_clock import StageClock
 from pipeline.live.cameras.camera_record import CameraRecord
@@ -211,7 +211,7 @@ class InferenceLoop:
             return []
         began_s = self._clock.monotonic_s()
         try:
-            detections = self._detector.detect(frames)
+            detections = checked_detections(self._detector, frames)
         except Exception as error:
             self._detector_failed(error, frames)
             return []

@@ -369,7 +369,9 @@ class LiveRun:
     def _write_manifest(self, state: str) -> None:
         self._tell(
             "the manifest cannot be written",
-            lambda: self._manifest.write(state, self._config, self.status(), self._segments.finished),
+            lambda: self._manifest.write(
+                state, self._config, self._limits, self.status(), self._segments.finished
+            ),
         )
 
     def _tell(self, problem: str, work: Callable[[], None]) -> bool:

@@ -9,7 +9,7 @@ import numpy as np
 
 from pipeline.core.datatypes import EmbeddedCrops, FloatArray, Frame
 from pipeline.core.inference_runtime import Computation
-from pipeline.core.models import Embedder
+from pipeline.core.models import Embedder, checked
 
 _log = logging.getLogger(__name__)
 
@@ -48,7 +48,7 @@ class TolerantEmbedder:
 
     def embed(self, frames: Sequence[Frame], xyxy: Sequence[FloatArray]) -> list[EmbeddedCrops]:
         try:
-            embedded = self._embedder.embed(frames, xyxy)
+            embedded = list(checked(self._embedder.embed(frames, xyxy), frames))
         except Exception:
             self.failures += 1
             if not self._failing:

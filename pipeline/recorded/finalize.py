@@ -25,6 +25,7 @@ def rewrite(
     camera_ids: list[str],
     epoch_utc: datetime | None,
     interpolate_max_gap_s: float | None,
+    stride: int = 1,
     output: Path | None = None,
 ) -> int:
     """Give the rows of `folder`/trajectories.csv their final ids; return the number of rows written.
@@ -36,6 +37,7 @@ def rewrite(
             tracklets a killed run did not write, are distinguished by their online ids and get numbers above all
             others.
         interpolate_max_gap_s: fill gaps inside a track up to this length; None fills none.
+        stride: of the frames that were processed, see `interpolated`.
         output: folder of the new files; the same folder if None.
     """
     output = output or folder
@@ -46,7 +48,7 @@ def rewrite(
     if links is not None:
         rows = _relinked(rows, links)
     if interpolate_max_gap_s is not None:
-        rows = interpolated(rows, interpolate_max_gap_s, camera_ids)
+        rows = interpolated(rows, interpolate_max_gap_s, camera_ids, stride)
     try:
         with TrajectoryWriter(part, camera_ids, epoch_utc) as writer:
             for linked in rows:
@@ -75,12 +77,15 @@ def _relinked(rows: Iterable[LinkedRow], links: Mapping[tuple[str, int], Link]) 
         yield LinkedRow(linked.row, link)
 
 
-def interpolated(rows: Iterable[LinkedRow], max_gap_s: float, camera_ids: list[str]) -> Iterator[LinkedRow]:
+def interpolated(
+    rows: Iterable[LinkedRow], max_gap_s: float, camera_ids: list[str], stride: int = 1
+) -> Iterator[LinkedRow]:
     """Yield `rows` in order of time, with the missing frames of each track filled in by linear interpolation.
 
     Args:
         rows: in order of time, then of `camera_ids`.
         max_gap_s: longer gaps in a track are not filled.
+        stride: every n-th frame was processed; no others are filled in.
     """
     camera_row = {name: index for index, name in enumerate(camera_ids)}
     last: dict[tuple[str, int], TrajectoryRow] = {}
@@ -92,7 +97,7 @@ def interpolated(rows: Iterable[LinkedRow], max_gap_s: float, camera_ids: list[s
         key = (row.camera_id, row.track_id)
         before = last.get(key)
         if before is not None and row.time_s - before.time_s <= longest_s:
-            for filled in _between(before, row):
+            for filled in _between(before, row, stride):
                 heapq.heappush(
                     waiting,
                     (filled.time_s, camera_row[row.camera_id], row.track_id, LinkedRow(filled, linked.link)),
@@ -108,9 +113,9 @@ def interpolated(rows: Iterable[LinkedRow], max_gap_s: float, camera_ids: list[s
         yield heapq.heappop(waiting)[3]
 
 
-def _between(before: TrajectoryRow, after: TrajectoryRow) -> Iterator[TrajectoryRow]:
+def _between(before: TrajectoryRow, after: TrajectoryRow, stride: int) -> Iterator[TrajectoryRow]:
     gap = after.frame_index - before.frame_index
-    for step in range(1, gap):
+    for step in range(stride, gap, stride):
         share = step / gap
 
         def mix(a: float, b: float, share: float = share) -> float:

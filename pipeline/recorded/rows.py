@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 
-from pipeline.assembly import build_detector, build_embedder, close_sources, match_limits, open_sources
+from pipeline.assembly import (
+    build_detector,
+    build_embedder,
+    close_sources,
+    handed_in_limits,
+    match_limits,
+    open_sources,
+)
 from pipeline.association.associator import DetectedFrame
 from pipeline.association.build import build_associator
 from pipeline.config.config import Config
@@ -14,7 +21,7 @@ from pipeline.core.errors import InputError
 from pipeline.core.models import Detector, Embedder
 from pipeline.core.stage_clock import StageClock
 from pipeline.floor.camera_geometry import CameraGeometry, geometry_of
-from pipeline.recorded.runner import detected_ticks
+from pipeline.recorded.runner import detect, detected_ticks
 from pipeline.sources.base import BrokenSource, FrameSource
 
 
@@ -37,7 +44,8 @@ def track_rows(
 
     Raises:
         InputError: the configuration, a recording, or a frame's camera is wrong.
-        BrokenSource: a recording cannot be read any further; the rows before it have been yielded.
+        BrokenSource: a recording cannot be read any further; raised at the end, after the rows of all cameras.
+        ValueError: a model returned something that is no detection or embedding.
     """
     with ExitStack() as stack:
         sources: list[FrameSource] = []
@@ -45,41 +53,61 @@ def track_rows(
             sources, _ = open_sources(config)
             stack.callback(close_sources, sources)
         detector = detector or build_detector(config)
-        embedder = embedder or build_embedder(config)
+        if embedder is None:
+            embedder = build_embedder(config)
+            limits = match_limits(config, "" if embedder is None else embedder.model_hash)
+        else:
+            limits = handed_in_limits(config)
         clock = StageClock()
         associator = build_associator(
             config,
-            match_limits(config, "" if embedder is None else embedder.model_hash),
+            limits,
             geometries={camera.name: CameraGeometry(None, None) for camera in config.cameras},
             embedder=embedder,
             class_names=detector.class_names,
             clock=clock,
         )
-        cameras = {camera.name: camera for camera in config.cameras}
+        broken: list[BrokenSource] = []
         detected: Iterable[list[DetectedFrame]]
         if ticks is None:
-            detected = detected_ticks(config, detector, sources, clock, stack, _raise)
+            detected = detected_ticks(config, detector, sources, clock, stack, broken.append)
         else:
-            detected = _detected(detector, ticks)
-        seen: set[str] = set()
+            detected = _detected(detector, _checked(config, ticks))
+        cameras = {camera.name: camera for camera in config.cameras}
+        first_size_wh: dict[str, tuple[int, int]] = {}
+        size_wh: dict[str, tuple[int, int]] = {}
         for tick in detected:
             for frame, _ in tick:
-                if frame.camera_id not in cameras:
-                    raise InputError(
-                        f"a frame is of the camera {frame.camera_id!r}, but those of the configuration are "
-                        f"{', '.join(cameras) or 'none'}"
-                    )
-                if frame.camera_id not in seen:
-                    seen.add(frame.camera_id)
-                    associator.set_camera(frame.camera_id, geometry_of(cameras[frame.camera_id], frame.size_wh))
+                name = frame.camera_id
+                if size_wh.get(name) != frame.size_wh:
+                    # Boxes in other pixels do not continue the old ones.
+                    first = first_size_wh.setdefault(name, frame.size_wh)
+                    associator.set_camera(name, geometry_of(cameras[name], frame.size_wh, first))
+                    size_wh[name] = frame.size_wh
             yield associator.process(tick).rows
         yield associator.finish().rows
+        if broken:
+            raise broken[0]
+
+
+def _checked(config: Config, ticks: Iterable[Sequence[Frame]]) -> Iterator[Sequence[Frame]]:
+    """Yield the ticks; InputError for a frame of an unknown camera, or of one whose frames the caller has to crop."""
+    cameras = {camera.name: camera for camera in config.cameras}
+    for tick in ticks:
+        for frame in tick:
+            if frame.camera_id not in cameras:
+                raise InputError(
+                    f"a frame is of the camera {frame.camera_id!r}, but those of the configuration are "
+                    f"{', '.join(cameras) or 'none'}"
+                )
+            if cameras[frame.camera_id].crop_xyxy_px is not None:
+                raise InputError(
+                    f"camera {frame.camera_id}: crop_xyxy_px is for recordings and streams that this program opens; "
+                    "crop the frames, and leave the setting out"
+                )
+        yield tick
 
 
 def _detected(detector: Detector, ticks: Iterable[Sequence[Frame]]) -> Iterator[list[DetectedFrame]]:
     for tick in ticks:
-        yield list(zip(tick, detector.detect(tick), strict=True))
-
-
-def _raise(error: BrokenSource) -> None:
-    raise error
+        yield list(zip(tick, detect(detector, tick), strict=True))

@@ -16,7 +16,7 @@ from pipeline.sources.base import FrameSource
 
 NOTE_NAME = "run.json"
 # The embedder's section is needed to set a limit back to `calibrated`.
-_LINKING = ("embedder", "linker", "second_pass", "output")
+_LINKING = ("embedder", "linker", "second_pass", "output", "recording")
 
 
 class RunNote:

@@ -22,9 +22,9 @@ from pipeline.association.associator import Associated, DetectedFrame, embed_all
 from pipeline.association.build import build_associator, build_second_pass
 from pipeline.config.calibration import with_numbers
 from pipeline.config.config import Config
-from pipeline.core.datatypes import Detections
+from pipeline.core.datatypes import Detections, Frame
 from pipeline.core.errors import InputError, RunError
-from pipeline.core.models import Detector, Models
+from pipeline.core.models import Detector, Models, checked_detections
 from pipeline.core.stage_clock import StageClock
 from pipeline.cross_camera.match_limits import MatchLimits
 from pipeline.files.results_csv import TrajectoryWriter
@@ -201,25 +201,29 @@ def detected_ticks(
     # Half of the shortest frame period: every camera has at most one frame in it.
     window_s = 0.5 / max(source.frame_rate for source in sources)
 
-    def detect(ticks: Iterator[Tick]) -> Iterator[list[DetectedFrame]]:
+    def detected_frames(ticks: Iterator[Tick]) -> Iterator[list[DetectedFrame]]:
         for tick in ticks:
             with clock.measure("detect"):
-                detections = _detections(detector, tick)
+                detections = detect(detector, tick)
             yield list(zip(tick, detections, strict=True))
 
-    detected = prefetch(detect(synchronise(cameras, window_s, on_broken)), ahead.prefetch_ticks, "detect")
+    detected = prefetch(detected_frames(synchronise(cameras, window_s, on_broken)), ahead.prefetch_ticks, "detect")
     stack.callback(detected.close)
     return detected
 
 
-def _detections(detector: Detector, tick: Tick) -> list[Detections]:
-    """Return the detections of a tick; add the frames to a ValueError of the detector, as for a box with NaN."""
+def detect(detector: Detector, tick: Sequence[Frame]) -> list[Detections]:
+    """Return what the detector finds in each frame of a tick.
+
+    Raises:
+        ValueError: it failed, returned another number of results, or a class that it has no name for; says where.
+    """
+    places = ", ".join(f"{frame.frame_index} of camera {frame.camera_id}" for frame in tick)
     try:
-        return detector.detect(tick)
+        return checked_detections(detector, tick)
     except InputError:
-        raise  # its message names a file
+        raise  # a file, which the message names
     except ValueError as error:
-        places = ", ".join(f"{frame.frame_index} of camera {frame.camera_id}" for frame in tick)
         raise ValueError(f"the detector failed at frame index {places}: {error}") from error
 
 
@@ -238,6 +242,7 @@ def _finalize(recording: _Recording, summary: RunSummary) -> None:
         camera_ids=recording.camera_ids,
         epoch_utc=recording.epoch_utc,
         interpolate_max_gap_s=config.output.fill_gaps_s,
+        stride=config.recording.stride,
     )
 
 

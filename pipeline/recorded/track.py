@@ -13,8 +13,10 @@ from pipeline.assembly import (
     build_detector,
     build_embedder,
     close_sources,
+    handed_in_limits,
     match_limits,
     open_sources,
+    part_of,
     versions,
 )
 from pipeline.config.config import CameraConfig, Config
@@ -40,7 +42,7 @@ def track(
     *,
     detector: Detector | None = None,
     embedder: Embedder | None = None,
-    detections: Mapping[str, Path] | None = None,
+    detections: Mapping[str, str | Path] | None = None,
     overwrite: bool = False,
     on_start: Callable[[Sequence[FrameSource]], None] = lambda sources: None,
     on_frame: Callable[[str], None] = lambda camera_id: None,
@@ -64,7 +66,8 @@ def track(
         RunError: the run failed half way; the results so far are in `output`.
     """
     output = Path(output)
-    files = dict(detections or {})
+    files = {name: Path(path) for name, path in (detections or {}).items()}
+    own_embedder = embedder is not None
     if files and detector is not None:
         raise InputError("saved detections replace the detector: give `detections` or `detector`, not both")
     with ExitStack() as held, ExitStack() as stack:
@@ -82,13 +85,15 @@ def track(
             detector = replay
         elif detector is None:
             detector = build_detector(config)
+        if blind and own_embedder:
+            raise InputError("all saved detections have embeddings: give them or `embedder`, not both")
         if blind:
             embedder = None
         elif embedder is None:
             embedder = build_embedder(config)
         embedder_hash = _embedder_hash(config, replay, embedder)
         models = Models(detector, embedder, versions(), embedder_hash)
-        limits = match_limits(config, embedder_hash)
+        limits = handed_in_limits(config) if own_embedder else match_limits(config, embedder_hash)
         if config.output.save_embeddings and embedder is None:
             raise InputError(
                 "embeddings can only be saved in a run that computes them: no --detections with embeddings, "
@@ -164,7 +169,7 @@ def _saved_frames(config: Config, files: Mapping[str, Path]) -> tuple[list[Frame
         raise InputError(f"{text[0]} does not say when its frames were taken: name the camera's SOURCE, too")
     _log.info("frames come from the saved detections; no video is decoded")
     order = [camera.name for camera in config.cameras] or list(files)
-    return [SavedFrames(files[name], name) for name in order], None
+    return [part_of(SavedFrames(files[name], name), config.recording) for name in order], None
 
 
 def _with_cameras(config: Config, sources: Sequence[FrameSource]) -> Config:
@@ -183,7 +188,7 @@ def _embedder_hash(config: Config, replay: ReplayDetector | None, embedder: Embe
         return saved
     if saved not in ("", embedder.model_hash):
         raise InputError(
-            f"some of the saved detections have embeddings of the model {saved}, but {config.embedder.weights} is "
+            f"some of the saved detections have embeddings of the model {saved}, but the embedder is "
             f"{embedder.model_hash}: they cannot be compared"
         )
     return embedder.model_hash

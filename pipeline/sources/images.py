@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import cv2
@@ -13,7 +12,7 @@ from numpy.typing import NDArray
 from pipeline.core.datatypes import Frame
 from pipeline.core.errors import InputError
 from pipeline.sources.base import Clock, FrameSource
-from pipeline.sources.suffixes import is_image_name
+from pipeline.sources.suffixes import is_image_name, natural_sorted
 
 
 class ImageSource(FrameSource):
@@ -64,14 +63,3 @@ def read_image(file: Path) -> NDArray[np.uint8] | None:
 def image_files(folder: Path) -> list[Path]:
     """Return the image files directly in `folder`, in natural order."""
     return natural_sorted(file for file in folder.iterdir() if is_image_name(file) and file.is_file())
-
-
-def natural_sorted(files: Iterable[Path]) -> list[Path]:
-    """Sort by name with numbers compared as numbers: frame 2 comes before frame 10."""
-    return sorted(files, key=lambda file: [_key(part) for part in re.split(r"(\d+)", str(file))])
-
-
-def _key(part: str) -> tuple[int, str]:
-    """Return the sort key of one run of digits or of other characters; `str.isdecimal` is true exactly where `\\d`
-    matches."""
-    return (int(part), part) if part.isdecimal() else (0, part.lower())

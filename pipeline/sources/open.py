@@ -8,9 +8,9 @@ from pathlib import Path
 
 from pipeline.core.errors import InputError
 from pipeline.sources.base import BrokenSource, Clock, FrameSource
-from pipeline.sources.images import ImageSource, image_files, natural_sorted
+from pipeline.sources.images import ImageSource, image_files
 from pipeline.sources.mot_sequence import read_mot_sequence
-from pipeline.sources.suffixes import SEQUENCE_FILE
+from pipeline.sources.suffixes import SEQUENCE_FILE, natural_sorted
 from pipeline.sources.video import VideoSource
 
 __all__ = ["BrokenSource", "FrameSource", "open_source"]

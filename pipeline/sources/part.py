@@ -20,21 +20,22 @@ class PartOfSource(FrameSource):
     """
 
     def __init__(
-        self, source: FrameSource, *, start_s: float = -math.inf, end_s: float | None = None, stride: int = 1
+        self, source: FrameSource, *, start_s: float | None = None, end_s: float | None = None, stride: int = 1
     ) -> None:
         super().__init__(
             source.camera_id,
             source.path,
             # Of a window, nobody knows how many before the first frame has its time.
             frame_count=None
-            if source.frame_count is None or start_s > 0 or end_s is not None
+            if source.frame_count is None or start_s is not None or end_s is not None
             else -(-source.frame_count // stride),
             frame_rate=source.frame_rate / stride,
             size_wh=source.size_wh,
             start_utc=source.start_utc,
         )
         self._source = source
-        self._start_s, self._end_s = start_s, math.inf if end_s is None else end_s
+        self._start_s = -math.inf if start_s is None else start_s
+        self._end_s = math.inf if end_s is None else end_s
         self._stride = stride
 
     def _frames(self) -> Iterator[Frame]:

@@ -38,6 +38,13 @@ class PictureConverter:
             _log.warning("%s says that a pixel is %.3g times as wide as high; it is taken as square", name, ratio)
             ratio = 1.0
         self._ratio = 1.0 if abs(ratio - 1) < _NEARLY_SQUARE else ratio
+        if self._ratio != 1.0:
+            _log.warning(
+                "%s has pixels that are %.3g times as wide as high: pictures are stretched to square pixels; "
+                "boxes, regions and homographies are in those",
+                name,
+                ratio,
+            )
         # One for the whole stream: one per frame costs memory and time. More threads make it slower.
         self._reformatter = VideoReformatter()
 

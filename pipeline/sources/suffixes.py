@@ -1,7 +1,9 @@
-"""File names of videos and images."""
+"""File names of videos and images, and their natural order."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from pathlib import Path
 
 #: Says that a folder is a MOTChallenge sequence.
@@ -21,3 +23,14 @@ def is_video_name(path: Path) -> bool:
 def is_image_name(path: Path) -> bool:
     """Return whether the file name has the suffix of an image."""
     return path.suffix.lower() in IMAGE_SUFFIXES
+
+
+def natural_sorted(files: Iterable[Path]) -> list[Path]:
+    """Sort by name with numbers compared as numbers: frame 2 comes before frame 10."""
+    return sorted(files, key=lambda file: [_key(part) for part in re.split(r"(\d+)", str(file))])
+
+
+def _key(part: str) -> tuple[int, str]:
+    """Return the sort key of one run of digits or of other characters; `str.isdecimal` is true exactly where `\\d`
+    matches."""
+    return (int(part), part) if part.isdecimal() else (0, part.lower())

@@ -11,10 +11,12 @@ import pytest
 import yaml
 from typer.main import get_command
 
+import mtmc
 from pipeline.benchmark.simulation import SimulatedWorld
 from pipeline.cli import app
 from pipeline.config import load_config
 from pipeline.core.paths import PROJECT_ROOT
+from pipeline.core.yaml_file import merge
 from pipeline.recorded.save_detections import DetectionSaver
 from tests.helpers.simulated_run import SimulatedRun
 
@@ -46,9 +48,35 @@ def test_commands_parse(page: str) -> None:
 
 
 def test_settings_of_the_tutorial_are_ones() -> None:
-    (cameras,) = blocks("tutorial.md", "yaml")
-    config = load_config(overrides=yaml.safe_load(cameras))
+    cameras, site = (yaml.safe_load(block) for block in blocks("tutorial.md", "yaml"))
+    config = load_config(overrides=merge(cameras, site))
     assert [camera.name for camera in config.cameras] == ["entrance", "hall"]
+    assert config.embedder.site == "site.safetensors"
+
+
+def test_every_name_of_the_interface_is_on_its_page_and_the_other_way_round() -> None:
+    text = (DOCS / "api.md").read_text(encoding="utf-8")
+    described = set()
+    for target, options in re.findall(r"^::: ([\w.]+)\n((?:    .*\n)*)", text, re.MULTILINE):
+        members = re.search(r"members: \[(.*)\]", options)
+        if members is not None:
+            described |= {name.strip() for name in members[1].split(",")}
+        elif target == "pipeline.core.errors":
+            described |= {"InputError", "RunError"}
+        else:
+            described.add(target.rsplit(".", 1)[1])
+    assert described == set(mtmc.__all__)
+
+
+def test_the_messages_that_a_page_explains_are_printed() -> None:
+    table = (DOCS / "troubleshooting.md").read_text(encoding="utf-8").split("## Errors")[1]
+    messages = re.findall(r"^\| (`+)(.+?)\1 \|", table, re.MULTILINE)
+    assert len(messages) == 4
+    code = "".join(path.read_text(encoding="utf-8") for path in (PROJECT_ROOT / "pipeline").rglob("*.py"))
+    flat = " ".join(re.sub(r'"\n\s*f?"', "", code).split())
+    for _, message in messages:
+        for part in re.split(r"libGL\.so\.1|mtmc track", message):
+            assert part.strip(" `") in flat, message
 
 
 def test_every_setting_that_a_page_names_exists() -> None:
@@ -99,6 +127,7 @@ def test_the_compose_file_and_the_image_name_what_is_there() -> None:
     project = (PROJECT_ROOT / "pyproject.toml").read_text(encoding="utf-8")
     for extra in extras.split(","):
         assert re.search(rf"^{extra} = \[", project, re.MULTILINE), extra
+    assert live["environment"] == ["CAMERA_PASSWORD"]
     assert set(live["build"]["args"]) <= set(re.findall(r"^ARG (\w+)", dockerfile, re.MULTILINE))
 
 

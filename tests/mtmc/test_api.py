@@ -5,9 +5,10 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import av
 import cv2
 import numpy as np
 import pytest
@@ -203,3 +204,128 @@ def test_packages_of_others_with_the_same_names(tmp_path: Path) -> None:
     )
     assert "another package named 'detectors'" in done.stderr.splitlines()[-1]
     assert "uninstall it" in done.stderr.splitlines()[-1]
+
+
+def colour_embedder(change: Callable[[np.ndarray], np.ndarray]) -> ColourEmbedder:
+    class Changed(ColourEmbedder):
+        def embed(self, frames: Sequence[mtmc.Frame], xyxy: Sequence[np.ndarray]) -> list[mtmc.EmbeddedCrops]:
+            return [mtmc.EmbeddedCrops(change(one.embeddings), one.valid) for one in super().embed(frames, xyxy)]
+
+    return Changed()
+
+
+class OfAnotherClass(BrightDetector):
+    def detect(self, frames: Sequence[mtmc.Frame]) -> list[mtmc.Detections]:
+        return [mtmc.Detections(one.xyxy, one.confidence, one.class_id + 2) for one in super().detect(frames)]
+
+
+class OneTooFew(BrightDetector):
+    def detect(self, frames: Sequence[mtmc.Frame]) -> list[mtmc.Detections]:
+        return super().detect(frames)[1:]
+
+
+@pytest.mark.parametrize(
+    ("detector", "embedder", "message"),
+    [
+        pytest.param(
+            BrightDetector(),
+            colour_embedder(lambda v: v * np.float32(15)),
+            r"a vector of length 15 for frame index \d+ of camera a",
+            id="long vectors",
+        ),
+        pytest.param(
+            BrightDetector(),
+            colour_embedder(lambda v: v * np.float32(np.nan)),
+            r"a vector of length nan",
+            id="no numbers",
+        ),
+        pytest.param(
+            OfAnotherClass(),
+            ColourEmbedder(),
+            r"class id 2 for frame index 0 of camera a, but its class_names are \{0: 'person'\}",
+            id="unknown class",
+        ),
+        pytest.param(OneTooFew(), ColourEmbedder(), r"the detector returned 1 results for 2 frames", id="too few"),
+    ],
+)
+def test_what_a_model_must_not_return_is_said_with_its_place(
+    videos: Path, tmp_path: Path, detector: mtmc.Detector, embedder: mtmc.Embedder, message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        mtmc.track(config_of(videos), tmp_path / "out", detector=detector, embedder=embedder)
+
+
+def test_members_may_be_set_in_the_constructor_and_those_that_lack_are_named() -> None:
+    class Own(mtmc.Embedder):
+        def __init__(self, dim: int) -> None:
+            self.dim, self.model_hash = dim, f"own-{dim}"
+
+        def embed(self, frames: Sequence[mtmc.Frame], xyxy: Sequence[np.ndarray]) -> list[mtmc.EmbeddedCrops]:
+            return []
+
+    own = Own(64)
+    assert (own.dim, own.model_hash, own.rejected_crops, own.unknown_cameras) == (64, "own-64", 0, {})
+
+    class NoDim(Own):
+        def __init__(self) -> None:
+            pass
+
+    with pytest.raises(AttributeError, match="NoDim has no dim: set it to the length of an embedding"):
+        NoDim().dim  # noqa: B018 - reading it is the test
+    assert NoDim().model_hash.endswith("NoDim")
+
+    class Nothing(mtmc.Detector):
+        pass
+
+    with pytest.raises(TypeError, match="abstract"):
+        Nothing()  # type: ignore[abstract]
+
+
+def test_limits_of_an_embedder_without_a_calibration_are_told(
+    videos: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    cameras = mtmc.named_sources([f"a={videos / 'a.mp4'}"])
+    config = mtmc.load_config(overrides={"cameras": cameras, "embedder": {"weights": str(tmp_path / "none")}})
+    mtmc.track(config, tmp_path / "out", detector=BrightDetector(), embedder=ColourEmbedder())
+    assert "the embedder has no calibration: two tracks up to the cosine distance 0.35" in caplog.text
+
+
+def test_rows_of_a_recording_that_breaks_come_before_its_error(videos: Path, tmp_path: Path) -> None:
+    with av.open(str(videos / "a.mp4")) as film:
+        frames = [np.asarray(frame.to_ndarray(format="bgr24"), np.uint8) for frame in film.decode(video=0)][:30]
+    whole = write_video(tmp_path / "whole.avi", frames, codec="mpeg4").read_bytes()
+    cut = tmp_path / "cut.avi"
+    cut.write_bytes(whole[: int(len(whole) * 0.7)])
+    cameras = mtmc.named_sources([f"a={cut}", f"b={videos / 'b.mp4'}"])
+    config = mtmc.load_config(overrides={"cameras": cameras, **LIMITS})
+    rows: list[mtmc.LinkedRow] = []
+    tracked = mtmc.track_rows(config, detector=BrightDetector(), embedder=ColourEmbedder())
+    with pytest.raises(mtmc.BrokenSource, match="camera a"):
+        rows.extend(row for some in tracked for row in some)
+    last = {camera: max(x.row.frame_index for x in rows if x.row.camera_id == camera) for camera in "ab"}
+    assert last["a"] >= 10
+    assert last["b"] == 109  # the other camera goes on to its end
+
+
+def test_frames_of_another_size_begin_new_tracks() -> None:
+    """The same view, later at half the size: the homography is of the first size."""
+    camera = {"name": "a", "source": "a", "homography": [[0.01, 0, 0], [0, 0.01, 0], [0, 0, 1]]}
+    config = mtmc.load_config(overrides={"cameras": [camera], **LIMITS})
+    ticks = []
+    for index in range(20):
+        image = picture(RED, 0) if index < 10 else np.ascontiguousarray(picture(RED, 0)[::2, ::2])
+        ticks.append([mtmc.Frame("a", index, index / 10, (image.shape[1], image.shape[0]), image)])
+    tracked = mtmc.track_rows(config, ticks, detector=BrightDetector(), embedder=ColourEmbedder())
+    rows = [row.row for some in tracked for row in some]
+    assert {row.track_id for row in rows} == {1, 2}
+    places = {row.track_id: row.world_xy_m for row in rows}
+    assert places[1] == pytest.approx(places[2], abs=0.02)
+    cropped = mtmc.load_config(overrides={"cameras": [{"name": "a", "source": "a", "crop_xyxy_px": [0, 0, 9, 9]}]})
+    with pytest.raises(mtmc.InputError, match="crop_xyxy_px is for recordings"):
+        list(mtmc.track_rows(cropped, ticks, detector=BrightDetector(), embedder=ColourEmbedder()))
+
+
+def test_an_embedder_of_a_file() -> None:
+    embedder = mtmc.NetworkEmbedder.from_file(mtmc.load_config().embedder.weights)  # type: ignore[arg-type]
+    crops = embedder.embed_images([picture(RED, 0)[60:220]])
+    assert crops.embeddings.shape == (1, embedder.dim)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import logging
 import math
-import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -151,7 +149,6 @@ def train(
 
     Example: `mtmc detectors train --data data/data.yaml --weights yolo11n.pt --output run --epochs 8`
     """
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     settings = training.TrainingSettings(
         epochs=epochs,
         image_size_px=image_size,

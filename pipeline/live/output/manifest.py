@@ -11,10 +11,12 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from pipeline.config.calibration import with_numbers
 from pipeline.config.config import Config
 from pipeline.config.output_settings import JsonLinesSink, SinkSettings
 from pipeline.core.inference_runtime import Computation
 from pipeline.core.redaction import Redactor
+from pipeline.cross_camera.match_limits import MatchLimits
 from pipeline.files.origin import origin
 from pipeline.files.whole_files import write_whole
 from pipeline.live.telling.status import LiveStatus
@@ -99,16 +101,19 @@ class Manifest:
             "computed_by": {model: asdict(computation) for model, computation in computed_by.items()},
         }
 
-    def write(self, state: str, config: Config, status: LiveStatus, segments: Sequence[str]) -> None:
+    def write(
+        self, state: str, config: Config, limits: MatchLimits, status: LiveStatus, segments: Sequence[str]
+    ) -> None:
         """Replace the file; after an OSError the previous file remains.
 
         Args:
             state: running, complete, rows_lost or failed.
+            limits: in use, written in place of those that `config` leaves to a calibration.
             segments: names of the finished files.
         """
         # Most secrets are of a type that prints as stars. The others are hidden before the conversion to JSON, whose
         # escapes would prevent finding them.
-        settings = self._redact.values(config.model_dump(mode="json", by_alias=True))
+        settings = self._redact.values(with_numbers(config, limits))
         files, receivers = _destinations(config.live.sinks)
         content: dict[str, Any] = {
             "state": state,

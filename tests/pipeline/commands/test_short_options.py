@@ -12,12 +12,17 @@ import yaml
 from typer.testing import CliRunner
 
 from detectors.coco import COCO_CLASSES
+from pipeline.assembly import open_sources
+from pipeline.benchmark.simulation import SimulatedWorld
 from pipeline.cli import app
 from pipeline.commands.short_options import with_short_options
 from pipeline.config import load_config
 from pipeline.config.config import named_sources
 from pipeline.core.errors import InputError
+from pipeline.recorded.save_detections import DetectionSaver
+from pipeline.recorded.track import track
 from tests.helpers.media import grey_picture, write_pictures, write_video
+from tests.helpers.simulated_run import SimulatedRun
 from tests.pipeline.commands.test_cli import BLIND, exit_code, rows_of, write_boxes
 
 
@@ -41,6 +46,12 @@ def test_each_is_a_setting_and_set_wins() -> None:
     assert (config.detector.half, config.embedder.half) == (False, False)
     assert config.recording.model_dump() == {"start_s": 1.0, "end_s": 2.0, "stride": 3}
     assert with_short_options({}) == {}
+
+
+@pytest.mark.parametrize("classes", ["", "person,,car", "0,"])
+def test_a_class_without_a_name_is_refused(classes: str) -> None:
+    with pytest.raises(InputError, match="expected names or numbers with commas"):
+        with_short_options({}, classes=classes)
 
 
 def test_classes_may_be_numbers_of_coco() -> None:
@@ -73,6 +84,41 @@ def test_a_part_of_recordings_is_tracked(tmp_path: Path, monkeypatch: pytest.Mon
         frames[row["camera_id"]].append(int(row["frame_index"]))
     assert frames == {"a": list(range(6, 20, 2)), "b": list(range(6, 20, 2))}
     assert json.loads((tmp_path / "out" / "run.json").read_text())["config"]["recording"]["stride"] == 2
+    # Frames that were not processed are not filled in, neither now nor when the cameras are linked again.
+    fill = ["--set", "output.interpolate=true"]
+    assert exit_code("track", "a=a.mp4", "b=b.mp4", *boxes, *part, *fill, "--overwrite") == 0
+    assert len(rows_of(Path("out") / "trajectories.csv")) == 14
+    assert exit_code("link", "out", "-o", "again") == 0
+    assert len(rows_of(Path("again") / "trajectories.csv")) == 14
+
+
+def test_a_part_begins_at_the_beginning_unless_said_otherwise(tmp_path: Path) -> None:
+    """Also of a camera whose recording began before second 0."""
+    write_video(tmp_path / "a.mp4", [grey_picture(i % 8, (160, 120)) for i in range(24)])
+    cameras = [{"name": "a", "source": str(tmp_path / "a.mp4"), "start_s": -1.0}]
+    sources, _ = open_sources(load_config(None, {"cameras": cameras, "recording": {"stride": 2}}))
+    assert [frame.frame_index for frame in sources[0]] == list(range(0, 24, 2))
+
+
+def test_saved_detections_are_tracked_in_part_too(tmp_path: Path) -> None:
+    world = SimulatedWorld(cameras=1)
+    simulated = SimulatedRun(world, 60, settings={"output": {"save_embeddings": True}})
+    with DetectionSaver(
+        tmp_path, simulated.sources, simulated.models.detector, simulated.models.embedder
+    ) as saver:
+        simulated.into(tmp_path, save_tick=saver.save)
+    limits = {"max_cosine_distance": 0.3, "max_centred_cosine_distance": None}
+    config = load_config(
+        None,
+        {
+            "recording": {"end_s": 2.0, "stride": 3},
+            "tracker": {"max_cosine_distance": 0.3},
+            "linker": limits,
+            "second_pass": limits,
+        },
+    )
+    summary = track(config, tmp_path / "out", detections={"cam1": tmp_path / "detections" / "cam1.parquet"})
+    assert summary.frames == 7
 
 
 def test_a_folder_of_videos_is_a_camera_for_each(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ NAN, INF = np.nan, np.inf
         pytest.param([(1, 0), (-1, 0)], [0, 0], id="opposite views say nothing"),
     ],
 )
-def test_the_mean_look_of_several_views(views: list[tuple[float, float]], look: list[float]) -> None:
+def test_the_mean_embedding_of_several_views(views: list[tuple[float, float]], look: list[float]) -> None:
     assert mean_embedding(np.array(views, np.float32).reshape(-1, 2)).tolist() == pytest.approx(look, abs=1e-4)
 
 

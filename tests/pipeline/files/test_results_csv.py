@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import csv
+import math
 import os
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -128,6 +129,32 @@ def test_bad_files_are_refused(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(InputError, match=message) as caught:
         list(read_trajectories(path))
     assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        pytest.param(lambda data: data.replace(b"person", b"p\xffrson"), id="not UTF-8"),
+        pytest.param(lambda data: data.replace(b"person", b"p" * 200_000), id="an endless field"),
+    ],
+)
+def test_a_file_that_is_no_csv_is_one_line(tmp_path: Path, damage: Callable[[bytes], bytes]) -> None:
+    path = write(tmp_path, [row(0)])
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(InputError, match="is not CSV text in UTF-8"):
+        list(read_trajectories(path))
+
+
+def test_scoring_needs_no_times_and_a_floor_has_two_coordinates(tmp_path: Path) -> None:
+    path = write(tmp_path, [row(0, world_xy_m=(1.5, 2.25))])
+    header, line = (text.split(",") for text in path.read_text().splitlines())
+    without = [n for n, name in enumerate(header) if name not in ("time_s", "world_y_m")]
+    path.write_text("".join(",".join(text[n] for n in without) + "\n" for text in (header, line)))
+    (found,) = read_trajectories(path, strict=True)
+    assert math.isnan(found.row.time_s)
+    assert found.row.world_xy_m is None
+    with pytest.raises(InputError, match="no column time_s"):
+        list(read_trajectories(path))
 
 
 def test_a_missing_file(tmp_path: Path) -> None:

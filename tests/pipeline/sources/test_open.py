@@ -9,8 +9,8 @@ import pytest
 
 from pipeline.core.datatypes import Frame
 from pipeline.core.errors import InputError, RunError
-from pipeline.sources.images import natural_sorted
 from pipeline.sources.open import BrokenSource, open_source
+from pipeline.sources.suffixes import natural_sorted
 from pipeline.sources.video import VideoSource
 from tests.helpers.media import grey_picture, index_of, noisy_picture, write_pictures, write_stamped, write_video
 

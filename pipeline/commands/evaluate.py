@@ -11,6 +11,12 @@ from rich.console import Console
 from pipeline.commands.arguments import ConfigOption, camera_files
 from pipeline.config.config import load_config
 from pipeline.files.json_file import write_json
+from pipeline.files.mot_files import read_ground_truth
+from pipeline.files.track_boxes import crop_ground_truth, thinned_boxes
+from pipeline.files.trajectory_boxes import read_trajectory_boxes
+from pipeline.recorded.run_note import NOTE_NAME, noted_recording
+from pipeline.scoring.evaluation import score
+from pipeline.scoring.evaluation_tables import linking_table, scores_table
 
 
 def evaluate(
@@ -51,12 +57,6 @@ def evaluate(
 
         mtmc evaluate -t results/trajectories.csv -g cam1=cam1_gt.txt -g cam2=cam2_gt.txt
     """
-    from pipeline.files.mot_files import read_ground_truth
-    from pipeline.files.track_boxes import crop_ground_truth
-    from pipeline.files.trajectory_boxes import read_trajectory_boxes
-    from pipeline.scoring.evaluation import score
-    from pipeline.scoring.evaluation_tables import linking_table, scores_table
-
     files = camera_files("--ground-truth", ground_truth)
     predicted = read_trajectory_boxes(trajectories, class_name=class_name, interpolated=interpolated)
     truth = {camera: read_ground_truth(path) for camera, path in files.items()}
@@ -64,11 +64,25 @@ def evaluate(
         for camera in load_config(config).cameras:
             if camera.crop_xyxy_px is not None and camera.name in truth:
                 truth[camera.name] = crop_ground_truth(truth[camera.name], camera.crop_xyxy_px)
-    scores = score(predicted, truth, iou_threshold=iou)
     console = Console()
+    part = noted_recording(trajectories.parent / NOTE_NAME)
+    if part.get("stride", 1) > 1:
+        truth = {camera: thinned_boxes(boxes, part["stride"]) for camera, boxes in truth.items()}
+        console.print(f"Ground truth of every frame that the run used: 1 in {part['stride']}.")
+    if part.get("start_s") is not None or part.get("end_s") is not None:
+        console.print(
+            f"warning: the run used a part of its recordings, from {_second(part['start_s'], 'the beginning')} to "
+            f"{_second(part['end_s'], 'the end')}: people of the ground truth outside it count as missed",
+            style="yellow",
+        )
+    scores = score(predicted, truth, iou_threshold=iou)
     for warning in scores.warnings:
         console.print(f"warning: {warning}", style="yellow", markup=False)
     note = "with interpolated rows" if interpolated else "without interpolated rows"
     console.print(scores_table(scores, note))
     console.print(linking_table(scores))
     write_json(json_file, {"interpolated": interpolated, **scores.to_dict()})
+
+
+def _second(time_s: float | None, otherwise: str) -> str:
+    return otherwise if time_s is None else f"{time_s:g} s"

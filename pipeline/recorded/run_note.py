@@ -78,6 +78,15 @@ class RunNote:
         _write(self._path, content)
 
 
+def noted_recording(path: Path) -> dict[str, Any]:
+    """Return the section `recording` of the configuration in a run.json; empty without such a file or section."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        return dict(content["config"]["recording"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+
+
 class EarlierNote:
     """The run.json of a run that has ended.
 

@@ -60,6 +60,10 @@ def track(
         on_start: called with the opened recordings.
         on_frame: called with the camera of each processed frame.
 
+    Returns:
+        Counts and times of the run. `problems` names recordings that could not be read to their end: the other cameras
+        went on, and the rows up to there are written.
+
     Raises:
         InputError: the configuration or an input is wrong, or another command is writing into `output`; nothing was
             written.

@@ -92,6 +92,26 @@ def test_a_part_of_recordings_is_tracked(tmp_path: Path, monkeypatch: pytest.Mon
     assert len(rows_of(Path("again") / "trajectories.csv")) == 14
 
 
+def test_a_part_is_scored_on_the_frames_that_were_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_video(tmp_path / "a.mp4", [grey_picture(i % 8, (160, 120)) for i in range(24)])
+    write_boxes(tmp_path / "a.txt", frames=24)
+    (tmp_path / "truth.txt").write_text("".join(f"{i + 1},1,{10 + 3 * i},20,40,80,1\n" for i in range(24)))
+    boxes = ["-d", "a=a.txt", *BLIND, "-o", "out"]
+    score = ["evaluate", "-t", "out/trajectories.csv", "-g", "a=truth.txt", "--json", "scores.json"]
+    assert exit_code("track", "a=a.mp4", *boxes, "--stride", "2") == 0
+    assert exit_code(*score) == 0
+    assert json.loads((tmp_path / "scores.json").read_text())["all_cameras"]["idf1"] == 1.0
+    assert "1 in 2" in capsys.readouterr().out
+    assert exit_code("track", "a=a.mp4", *boxes, "--end", "1.2", "--overwrite") == 0
+    assert exit_code(*score) == 0
+    assert json.loads((tmp_path / "scores.json").read_text())["all_cameras"]["idf1"] < 0.8
+    said = " ".join(capsys.readouterr().out.split())
+    assert "a part of its recordings, from the beginning to 1.2 s: people of the ground truth outside it" in said
+
+
 def test_a_part_begins_at_the_beginning_unless_said_otherwise(tmp_path: Path) -> None:
     """Also of a camera whose recording began before second 0."""
     write_video(tmp_path / "a.mp4", [grey_picture(i % 8, (160, 120)) for i in range(24)])

@@ -135,26 +135,38 @@ def track_with_progress(
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
-        TextColumn("frames"),
+        TextColumn("{task.fields[unit]}"),
         TimeElapsedColumn(),
         TextColumn("left"),
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=console) as progress:
-        bar = progress.add_task("opening", total=None)
+        tracked = progress.add_task("opening", total=None, unit="frames")
+        drawn = progress.add_task("drawing trajectories.mp4", total=None, unit="seconds", visible=False)
 
         def on_start(sources: Sequence[FrameSource]) -> None:
             counts = [source.frame_count for source in sources]
             total = None if None in counts else sum(count or 0 for count in counts)
-            progress.update(bar, description=f"{len(sources)} cameras", total=total)
+            progress.update(
+                tracked, description=f"tracking {len(sources)} camera{'s' * (len(sources) != 1)}", total=total
+            )
+            lengths_s = [(source.frame_count or 0) / source.frame_rate for source in sources]
+            progress.update(drawn, total=None if total is None else round(max(lengths_s, default=0)))
 
+        def on_image(time_s: float) -> None:
+            if not began_s:
+                began_s.append(time_s)
+            progress.update(drawn, completed=round(time_s - began_s[0]), visible=True)
+
+        began_s: list[float] = []
         summary = tracking.track(
             config,
             output,
             detections=detections,
             overwrite=overwrite,
             on_start=on_start,
-            on_frame=lambda camera_id: progress.advance(bar),
+            on_frame=lambda camera_id: progress.advance(tracked),
+            on_image=on_image,
         )
     console.print(summary.tables())
     weights = {"detector": config.detector.weights, "embedder": config.embedder.weights or ""}

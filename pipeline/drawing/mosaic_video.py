@@ -6,7 +6,7 @@ import itertools
 import logging
 import math
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -57,6 +57,7 @@ def render_mosaic_video(
     start_s: float | None = None,
     end_s: float | None = None,
     still: tuple[float, Path] | None = None,
+    on_image: Callable[[float], None] = lambda time_s: None,
 ) -> int:
     """Write the annotated mosaic of a run.
 
@@ -70,6 +71,7 @@ def render_mosaic_video(
         start_s, end_s: first and last moment on the cameras' clock; by default from the first frame of any camera
             to the last of all.
         still: (time in seconds, PNG file): also save the image of that moment, or the last one before it.
+        on_image: called with the time of every image of the video that is drawn.
 
     Returns:
         Number of images in the video.
@@ -83,6 +85,7 @@ def render_mosaic_video(
     with VideoWriter(output, fps=settings.fps) as video:
         for time_s, image in mosaic_images(sources, trajectories, settings=settings, start_s=start_s, end_s=end_s):
             video.write(image)
+            on_image(time_s)
             if still is not None and (still_image is None or time_s <= still[0] + _TIME_TOLERANCE_S):
                 still_image = image
         frames = video.frames

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import shutil
 from pathlib import Path
 
@@ -46,6 +47,22 @@ def hold_results(folder: Path, command: str) -> FolderLock:
     return FolderLock(folder, command, advice=advice, private=False)
 
 
+def check_results(folder: Path, overwrite: bool) -> None:
+    """Check that a recording's files can go into `folder`, before anything that takes long; changes nothing.
+
+    Raises:
+        InputError: there are results already and `overwrite` is False, or nothing can be written there.
+    """
+    present = _results(folder)
+    if present and not overwrite:
+        raise InputError(f"{present[0]} already exists. Use --overwrite to replace the results in {folder}")
+    existing = next(place for place in (folder, *folder.resolve().parents) if place.exists())
+    if not existing.is_dir():
+        raise InputError(f"output folder {folder} cannot be created: {existing} is not a folder")
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise InputError(f"output folder {folder} cannot be created: no permission to write into {existing}")
+
+
 def clear_results(folder: Path, overwrite: bool) -> None:
     """Make room for a recording's files in `folder`, which is created if needed; also delete what a killed run left
     unfinished.
@@ -57,13 +74,15 @@ def clear_results(folder: Path, overwrite: bool) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(f"output folder {folder} cannot be created: {error.strerror}") from error
-    present = [path for pattern in _RESULTS for path in sorted(folder.glob(pattern))]
-    if present and not overwrite:
-        raise InputError(f"{present[0]} already exists. Use --overwrite to replace the results in {folder}")
-    for path in (*present, *half_made(folder)):
+    check_results(folder, overwrite)
+    for path in (*_results(folder), *half_made(folder)):
         path.unlink()
     if (folder / REWRITING_NAME).is_dir():
         shutil.rmtree(folder / REWRITING_NAME)
+
+
+def _results(folder: Path) -> list[Path]:
+    return [path for pattern in _RESULTS for path in sorted(folder.glob(pattern))]
 
 
 def half_made(folder: Path) -> list[Path]:

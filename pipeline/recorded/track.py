@@ -24,7 +24,7 @@ from pipeline.core.errors import InputError
 from pipeline.core.models import Detector, Embedder, Models
 from pipeline.cross_camera.settings import check_windows
 from pipeline.files.origin import origin
-from pipeline.files.run_folder import clear_results, hold_results
+from pipeline.files.run_folder import check_results, clear_results, hold_results
 from pipeline.recorded.run_summary import RunSummary
 from pipeline.recorded.runner import run
 from pipeline.recorded.save_detections import DetectionSaver
@@ -46,6 +46,7 @@ def track(
     overwrite: bool = False,
     on_start: Callable[[Sequence[FrameSource]], None] = lambda sources: None,
     on_frame: Callable[[str], None] = lambda camera_id: None,
+    on_image: Callable[[float], None] = lambda time_s: None,
 ) -> RunSummary:
     """Track people in the recordings of `config` and write the results into the folder `output`.
 
@@ -59,6 +60,7 @@ def track(
         overwrite: replace existing results.
         on_start: called with the opened recordings.
         on_frame: called with the camera of each processed frame.
+        on_image: called with the time of every image of the video that is drawn afterwards.
 
     Returns:
         Counts and times of the run. `problems` names recordings that could not be read to their end: the other cameras
@@ -85,12 +87,18 @@ def track(
         sources, epoch_utc = _saved_frames(config, files) if blind else open_sources(config)
         stack.callback(close_sources, sources)
         config = _with_cameras(config, sources)
+        for path in files.values():
+            if overwrite and output.resolve() in path.resolve().parents:
+                raise InputError(
+                    f"{path} would be deleted with the old results in {output}: choose another --output"
+                )
+        check_results(output, overwrite)
+        if blind and own_embedder:
+            raise InputError("all saved detections have embeddings: give them or `embedder`, not both")
         if replay is not None:
             detector = replay
         elif detector is None:
             detector = build_detector(config)
-        if blind and own_embedder:
-            raise InputError("all saved detections have embeddings: give them or `embedder`, not both")
         if blind:
             embedder = None
         elif embedder is None:
@@ -103,11 +111,6 @@ def track(
                 "embeddings can only be saved in a run that computes them: no --detections with embeddings, "
                 "and embedder.weights not null"
             )
-        for path in files.values():
-            if overwrite and output.resolve() in path.resolve().parents:
-                raise InputError(
-                    f"{path} would be deleted with the old results in {output}: choose another --output"
-                )
         held.enter_context(hold_results(output, "mtmc track"))
         clear_results(output, overwrite)
         saver = None
@@ -129,11 +132,16 @@ def track(
         )
         stack.close()  # closes the recordings, which drawing opens again, and the saved detections
         if config.output.video:
-            draw_video(config, output)
+            draw_video(config, output, on_image=on_image)
     return summary
 
 
-def draw_video(config: Config, output: Path, still_s: float | None = None) -> None:
+def draw_video(
+    config: Config,
+    output: Path,
+    still_s: float | None = None,
+    on_image: Callable[[float], None] = lambda time_s: None,
+) -> None:
     """Draw trajectories.mp4 from the results in `output`; with `still_s` also still.png, the image of that moment."""
     from pipeline.drawing.mosaic_video import MosaicSettings, render_mosaic_video
 
@@ -145,6 +153,7 @@ def draw_video(config: Config, output: Path, still_s: float | None = None) -> No
             output / "trajectories.mp4",
             settings=MosaicSettings(fps=max(source.frame_rate for source in sources)),
             still=None if still_s is None else (still_s, output / "still.png"),
+            on_image=on_image,
         )
     finally:
         close_sources(sources)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import logging
 import re
@@ -15,10 +16,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from rich.console import Console
 from typer.main import get_command
 
 from pipeline.cli import app, main
 from pipeline.commands.lazy import Lazy
+from pipeline.commands.track import track_with_progress
+from pipeline.config.config import load_config, named_sources
 from pipeline.core.errors import InputError, RunError
 from pipeline.core.paths import PROJECT_ROOT
 from tests.helpers.media import grey_picture, noisy_picture, write_pictures, write_video
@@ -588,3 +592,34 @@ def test_without_the_libraries_of_a_desktop(tmp_path: Path) -> None:
     assert tracked.returncode == 1
     assert "libGL.so.1" in tracked.stderr
     assert tracked.stderr.count("\n") == 1
+
+
+def test_the_output_folder_is_checked_before_a_model_is_loaded(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The weights are missing, too, but that would take long to find out if they were not."""
+    (folder / "out").mkdir()
+    (folder / "out" / "trajectories.csv").touch()
+    models = ["--set", "detector.weights=none.pt", "--set", "embedder.weights=none.safetensors"]
+    assert exit_code("track", "a=a.mp4", *models, "-o", "out") == 2
+    assert "out/trajectories.csv already exists. Use --overwrite" in capsys.readouterr().err
+    assert exit_code("track", "a=a.mp4", *models, "-o", "a.mp4/results") == 2
+    assert "a.mp4 is not a folder" in capsys.readouterr().err
+    assert exit_code("track", "a=a.mp4", *models, "-o", "fresh") == 2
+    assert "none.pt" in capsys.readouterr().err
+    assert not (folder / "fresh").exists()
+
+
+def test_progress_says_what_is_counted_also_while_the_video_is_drawn(folder: Path) -> None:
+    """On a terminal; the width of the screen is that of the recorder."""
+    said = io.StringIO()
+    console = Console(file=said, force_terminal=True, width=120)
+    config = load_config(
+        None, {"cameras": named_sources(["a=a.mp4"]), "embedder": {"weights": None}, "output": {"video": True}}
+    )
+    track_with_progress(config, folder / "out", {"a": folder / "a.txt"}, False, console)
+    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", said.getvalue())
+    assert "tracking 1 camera " in text
+    assert "24/24 frames" in text
+    assert re.search(r"drawing .* 2/2 +seconds", text)
+    assert "left" in text

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from pipeline.association.associator import Associated, Associator, DetectedFrame
 from pipeline.config.config import Config
 from pipeline.core.datatypes import Correction, Detections, Frame, LinkedRow
 from pipeline.core.errors import InputError, RunError
@@ -26,6 +27,7 @@ from pipeline.live.output.retention import Retention
 from pipeline.live.output.segments import SegmentWriter
 from pipeline.live.sinks.base import Sink
 from pipeline.live.tracking_core import TrackingCore
+from tests.helpers.factories import COSINE_LIMIT
 from tests.helpers.live.fakes import FakeStream, one_look, one_person, steady
 from tests.helpers.live.simulated_run import live_run, rows_in, rows_of
 from tests.helpers.live.waiting import HICCUP_S, eventually
@@ -63,6 +65,7 @@ def test_stopping_loses_no_row_and_the_manifest_says_what_happened(tmp_path: Pat
     [path] = (tmp_path / "out").glob("manifest-*.json")
     manifest = json.loads(path.read_text())
     assert manifest["state"] == "complete"
+    assert manifest["config"]["linker"]["max_cosine_distance"] == COSINE_LIMIT
     assert manifest["rows_written"] == status.rows_written
     assert {name: counts["inferred"] for name, counts in manifest["cameras"].items()} == inferred
     assert len(manifest["segments"]) == 1
@@ -227,6 +230,16 @@ def test_pictures_that_cannot_be_converted_are_counted_and_told_once(
     assert caplog.text.count("a picture cannot be converted (unknown pixel format)") == 1
 
 
+def test_a_class_that_the_detector_has_no_name_for_is_a_failure_of_the_detector(tmp_path: Path) -> None:
+    def boxes_of(frame: Frame) -> Detections:
+        box = np.array([[100, 50, 150, 200]], np.float32)
+        return Detections(box, np.ones(1, np.float32), np.full(1, 7 * (frame.frame_index > 10), np.int64))
+
+    with live_run(tmp_path, {"a": lambda: FakeStream(steady(20))}, detector=FakeDetector(boxes_of)) as run:
+        eventually(lambda: "class id 7 for frame index" in run.status().detector_problem, 10)
+    assert rows_in(tmp_path)
+
+
 @pytest.mark.parametrize("finishes", [True, False])
 def test_a_mistake_in_the_program_ends_the_run_with_what_is_known_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, finishes: bool
@@ -243,10 +256,17 @@ def test_a_mistake_in_the_program_ends_the_run_with_what_is_known_written(
     def boxes_of(frame: Frame) -> Detections:
         if frame.frame_index <= 40:
             good.append(frame.frame_index)
-        wrong_class = 7 if frame.frame_index > 40 else 0  # no name is known for it
         box = np.array([[100, 50, 150, 200]], np.float32)
-        return Detections(box, np.ones(1, np.float32), np.full(1, wrong_class, np.int64))
+        return Detections(box, np.ones(1, np.float32), np.zeros(1, np.int64))
 
+    process = Associator.process
+
+    def wrong(self: Associator, tick: Sequence[DetectedFrame]) -> Associated:
+        if any(frame.frame_index > 40 for frame, _ in tick):
+            raise KeyError("a mistake")
+        return process(self, tick)
+
+    monkeypatch.setattr(Associator, "process", wrong)
     doors = {"a": lambda: FakeStream(steady(20))}
     with (
         pytest.raises(

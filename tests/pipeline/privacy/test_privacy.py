@@ -33,7 +33,7 @@ from pipeline.live.sinks.json_sink import JsonSink
 from pipeline.privacy.export_person import export_person
 from pipeline.privacy.purge import purge_before, purge_person
 from pipeline.privacy.run_folder import RunFolder
-from tests.helpers.factories import make_tracklet, one_hot
+from tests.helpers.factories import limits_of, make_tracklet, one_hot
 from tests.helpers.live.examples import NOW_S, make_remap, make_row, make_status
 
 DAY_S = 86_400.0
@@ -274,7 +274,8 @@ def test_files_of_sinks_elsewhere_are_found_by_the_manifests(
         sinks = [{"type": "json_lines", "path": name}, {"type": "mqtt", "host": "broker.example"}]
         site.write_text(json.dumps({"live": {"sinks": sinks}}))
         manifest = Manifest(live_folder, run_id, versions={}, hashes={}, redact=Redactor())
-        manifest.write("complete", load_config(site), make_status(), [])
+        config = load_config(site)
+        manifest.write("complete", config, limits_of(config), make_status(), [])
     (live_folder / f"manifest-{first}.json").unlink()
     files = [
         tmp_path / "old.jsonl",

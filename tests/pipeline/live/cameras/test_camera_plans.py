@@ -14,6 +14,7 @@ from pipeline.core.redaction import RedactingFilter, Redactor
 from pipeline.live.cameras.camera_plans import camera_plans, crops_of
 from pipeline.live.output.manifest import Manifest, recorded
 from pipeline.live.reload import Changes, changes
+from tests.helpers.factories import limits_of
 from tests.helpers.live.examples import FixedStatus, make_camera, make_status, watching
 from tests.helpers.live.live_process import clip
 
@@ -106,7 +107,9 @@ def test_what_the_environment_puts_into_an_address_is_shown_nowhere(
     [plan] = camera_plans(config, simulate_live=False, redact=redact)
     text = f"{plan.name}: {config.cameras[0].source} failed"
     status = make_status(make_camera("a", problem=redact(text)))
-    Manifest(tmp_path, "run", versions={}, hashes={}, redact=redact).write("running", config, status, [])
+    Manifest(tmp_path, "run", versions={}, hashes={}, redact=redact).write(
+        "running", config, limits_of(config), status, []
+    )
     written = (tmp_path / "manifest-run.json").read_text()
     assert json.loads(written)["config"]["cameras"][0]["source"].startswith("rtsp://camera-7")
     with caplog.at_level(logging.WARNING), caplog.filtering(RedactingFilter(redact)):
@@ -130,7 +133,11 @@ def test_a_password_that_is_a_word_does_not_hide_where_rows_went(tmp_path: Path)
     run_id = "20261128-admin-1"
     manifest = Manifest(tmp_path, run_id, versions={}, hashes={}, redact=Redactor(["admin", "2026"]))
     manifest.write(
-        "running", config, make_status(make_camera("a", problem="admin refused")), [f"traj-{run_id}.csv"]
+        "running",
+        config,
+        limits_of(config),
+        make_status(make_camera("a", problem="admin refused")),
+        [f"traj-{run_id}.csv"],
     )
     assert recorded(tmp_path).sink_files == (str(rows),)
     assert recorded(tmp_path).run_ids == (run_id,)

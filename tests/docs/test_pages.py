@@ -69,7 +69,7 @@ def test_every_name_of_the_interface_is_on_its_page_and_the_other_way_round() ->
 
 
 def test_the_messages_that_a_page_explains_are_printed() -> None:
-    table = (DOCS / "troubleshooting.md").read_text(encoding="utf-8").split("## Errors")[1]
+    table = (DOCS / "troubleshooting.md").read_text(encoding="utf-8").split("## Errors and warnings")[1]
     messages = re.findall(r"^\| (`+)(.+?)\1 \|", table, re.MULTILINE)
     assert len(messages) == 4
     code = "".join(path.read_text(encoding="utf-8") for path in (PROJECT_ROOT / "pipeline").rglob("*.py"))

@@ -1,0 +1,1 @@
+"""TransReID: its parts, its configuration, and the weights that it loads."""

@@ -1,0 +1,1 @@
+"""Training of re-identification models: data, augmentation, losses, teachers, the loop, and what it resumes from."""

@@ -50,14 +50,28 @@ def overrides_of(settings: Sequence[str] | None) -> dict[str, Any]:
 def camera_files(option: str, texts: Sequence[str] | None) -> dict[str, Path]:
     """Return `cam=FILE` texts as a mapping; raises InputError for another form, a camera named twice or a missing
     file."""
-    files: dict[str, Path] = {}
-    for text in texts or ():
-        name, equals, path = text.partition("=")
-        if not (name and equals and path):
-            raise InputError(f"{option} {text!r}: expected CAMERA=FILE, such as {option} cam1=cam1.txt")
-        if name in files:
-            raise InputError(f"{option}: camera {name!r} is named twice")
-        if not Path(path).is_file():
-            raise InputError(f"{option} {text!r}: there is no file {path}")
-        files[name] = Path(path)
+    files = {name: Path(path) for name, path in camera_texts(option, texts, "FILE", "cam1.txt").items()}
+    for name, path in files.items():
+        if not path.is_file():
+            raise InputError(f"{option} {f'{name}={path}'!r}: there is no file {path}")
     return files
+
+
+def camera_texts(option: str, texts: Sequence[str] | None, value: str, example: str) -> dict[str, str]:
+    """Return `cam=...` texts as a mapping; raises InputError for another form or a camera named twice.
+
+    Args:
+        option: name of the option, for the messages.
+        texts: what the user wrote.
+        value: word for the part after the equals sign.
+        example: such a part, for camera cam1.
+    """
+    found: dict[str, str] = {}
+    for text in texts or ():
+        name, equals, rest = text.partition("=")
+        if not (name and equals and rest):
+            raise InputError(f"{option} {text!r}: expected CAMERA={value}, such as {option} cam1={example}")
+        if name in found:
+            raise InputError(f"{option}: camera {name!r} is named twice")
+        found[name] = rest
+    return found

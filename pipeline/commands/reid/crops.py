@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
-from pipeline.commands.arguments import camera_files
+from pipeline.commands.arguments import camera_files, camera_texts
 from pipeline.commands.reid.crop_export import CropRules, write_crops
 from pipeline.core.errors import InputError
 from pipeline.files.mot_files import read_ground_truth
@@ -19,7 +20,11 @@ from pipeline.sources.open import open_source
 def crops(
     video: Annotated[
         list[str],
-        typer.Option(help="Recording of a camera; once per camera. The first becomes c1.", metavar="CAMERA=FILE"),
+        typer.Option(
+            help="Recording of a camera: a video, a folder of images or a MOT sequence; once per camera. The first "
+            "becomes c1.",
+            metavar="CAMERA=SOURCE",
+        ),
     ],
     output: Annotated[Path, typer.Option(help="Folder for the crops; new or empty.")],
     ground_truth: Annotated[
@@ -34,6 +39,10 @@ def crops(
     trajectories: Annotated[
         Path | None,
         typer.Option("--trajectories", "-t", help="Or trajectories.csv of a run with verified ids."),
+    ] = None,
+    frame_rate: Annotated[
+        float | None,
+        typer.Option(min=0.001, help="Frames per second of recordings that do not state it, such as images."),
     ] = None,
     interval_s: Annotated[
         float, typer.Option(min=0, help="Seconds between two crops of a person in a camera.")
@@ -50,7 +59,7 @@ def crops(
         mtmc reid crops --video cam1=cam1.mp4 --video cam2=cam2.mp4 -g cam1=cam1_gt.txt -g cam2=cam2_gt.txt
         --output crops
     """
-    videos = camera_files("--video", video)
+    videos = camera_texts("--video", video, "SOURCE", "cam1.mp4")
     if (trajectories is None) == (not ground_truth):
         raise InputError("give either --ground-truth for every camera, or --trajectories")
     if trajectories is not None:
@@ -61,10 +70,14 @@ def crops(
         raise InputError(f"camera {missing[0]} has no boxes; there are boxes of {', '.join(boxes) or 'no camera'}")
     if output.exists() and (not output.is_dir() or any(output.iterdir())):
         raise InputError(f"{output} exists and is not an empty folder: give another name or remove it")
-    output.mkdir(parents=True, exist_ok=True)
     rules = CropRules(interval_s=interval_s, height_min_px=height_min_px, overlap_max=overlap_max)
     console = Console()
-    for number, (camera, path) in enumerate(videos.items(), start=1):
-        with open_source(camera, str(path)) as source:
-            count = write_crops(source, boxes[camera], output, camera_number=number, rules=rules)
-        console.print(f"{camera} is c{number}: {count} crops")
+    with ExitStack() as opened:
+        sources = [
+            opened.enter_context(open_source(camera, path, frame_rate=frame_rate))
+            for camera, path in videos.items()
+        ]
+        output.mkdir(parents=True, exist_ok=True)
+        for number, source in enumerate(sources, start=1):
+            count = write_crops(source, boxes[source.camera_id], output, camera_number=number, rules=rules)
+            console.print(f"{source.camera_id} is c{number}: {count} crops")

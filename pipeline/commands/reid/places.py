@@ -71,7 +71,7 @@ def leave_places_out(
 
     Example:
 
-        mtmc reid places --config configs/reid/omni_small_256x128.yaml --data cuhk03=crops --data cuhk01=crops
+        mtmc reid places --config configs/reid/research_256x128.yaml --data cuhk03=crops --data cuhk01=crops
         --data market=market1501 --init start.safetensors --teacher start.safetensors --output runs/places
     """
     whole = load_training_config(config, overrides_of(settings))

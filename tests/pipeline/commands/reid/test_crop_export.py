@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -100,11 +101,35 @@ def test_command_on_the_demo_scene(tmp_path: Path) -> None:
     assert "is not an empty folder" in str(again.exception)
 
 
+def test_command_takes_image_folders_and_mot_sequences(tmp_path: Path) -> None:
+    sequence = tmp_path / "sequence"
+    for folder in (tmp_path / "images", sequence / "img1"):
+        folder.mkdir(parents=True)
+        for number in (1, 2, 3):
+            cv2.imwrite(str(folder / f"{number:06d}.jpg"), np.full((100, 100, 3), 90, np.uint8))
+    (sequence / "seqinfo.ini").write_text("[Sequence]\nframeRate=10\nimDir=img1\nseqLength=3\n")
+    truth = tmp_path / "gt.txt"
+    truth.write_text("1,7,10,10,30,80,1,1,1\n3,7,10,10,30,80,1,1,1\n")
+    arguments = ["crops", "--video", f"a={tmp_path / 'images'}", "--video", f"b={sequence}", "-g", f"a={truth}"]
+    arguments += ["-g", f"b={truth}", "--interval-s", "0.2", "--output", str(tmp_path / "crops")]
+
+    without_rate = CliRunner().invoke(app, arguments)
+    assert "have no frame rate" in str(without_rate.exception)
+    assert not (tmp_path / "crops").exists()
+
+    result = CliRunner().invoke(app, [*arguments, "--frame-rate", "10"])
+    assert result.exit_code == 0, result.output
+    assert names(tmp_path / "crops") == [
+        f"0007_{camera}_{number:02d}.jpg" for camera in ("c1", "c2") for number in (0, 1)
+    ]
+
+
 @pytest.mark.parametrize(
     ("options", "problem"),
     [
         ([], "give either --ground-truth for every camera, or --trajectories"),
         (["-g", "cam9={truth}"], "camera cam1 has no boxes; there are boxes of cam9"),
+        (["-g", "cam1={truth}", "--video", "cam1"], "expected CAMERA=SOURCE, such as --video cam1=cam1.mp4"),
     ],
 )
 def test_missing_boxes_are_named(options: list[str], problem: str, tmp_path: Path) -> None:

@@ -37,10 +37,15 @@ _SLOWEST_PACE = 10
 
 @dataclass(frozen=True)
 class Associated:
-    """The result of a tick: rows that are ready to be written, and the tracks that ended."""
+    """The result of a tick: rows that are ready to be written, and the tracks that ended.
+
+    Attributes:
+        complete_before_s: frames before this time have all their rows by now.
+    """
 
     rows: list[LinkedRow]
     ended: list[Tracklet]
+    complete_before_s: float = -np.inf
 
 
 class Associator:
@@ -161,15 +166,15 @@ class Associator:
     def _settled(self, now_s: float, ended: list[TrackRecord]) -> Associated:
         for camera_id in self._pace:
             ended += self._end_silent(camera_id, now_s)
-        rows = self._rows.release(self._settled_before(now_s))
-        return Associated(rows, [record.summary() for record in ended])
+        settled_s = self._settled_before(now_s)
+        return Associated(self._rows.release(settled_s), [record.summary() for record in ended], settled_s)
 
     def finish(self) -> Associated:
         """End all tracks and release all remaining rows."""
         for tracker in self._trackers.values():
             tracker.finish()
         ended = self.linker.finish()
-        return Associated(self._rows.release(np.inf), [record.summary() for record in ended])
+        return Associated(self._rows.release(np.inf), [record.summary() for record in ended], np.inf)
 
     def _in_time(self, tick: Sequence[DetectedFrame]) -> list[DetectedFrame]:
         kept = [

@@ -22,6 +22,7 @@ from pipeline.commands.short_options import (
     DeviceOption,
     HalfOption,
     ImageSizeOption,
+    ShowOption,
     SourceOption,
     with_short_options,
 )
@@ -30,6 +31,7 @@ from pipeline.config.output_settings import WebSettings
 from pipeline.core import redaction
 from pipeline.core.errors import InputError, RunError
 from pipeline.core.redaction import Redactor
+from pipeline.drawing.preview_feed import PreviewFeed
 from pipeline.files.json_file import write_json
 from pipeline.live.cameras.camera_plans import camera_plans
 from pipeline.live.run import LiveRun, default_plans
@@ -39,10 +41,12 @@ from pipeline.live.telling.redacted_tracebacks import RedactedTracebacks
 from pipeline.live.telling.status_table import camera_line, status_line, status_table
 
 if TYPE_CHECKING:
+    from pipeline.drawing.window import MosaicWindow
     from pipeline.live.web.server import WebServer
 
 _TABLE_S = 0.5
 _WAIT_S = 0.1
+_WINDOW_WAIT_S = 0.02
 # Without a terminal: seconds between two status lines in the log.
 _LINE_S = 60.0
 
@@ -85,6 +89,7 @@ def live(
     device: DeviceOption = None,
     classes: ClassesOption = None,
     half: HalfOption = None,
+    show: ShowOption = None,
 ) -> None:
     """Track people across live cameras, and write rows as they appear; Ctrl-C ends the run.
 
@@ -102,7 +107,9 @@ def live(
         overrides["cameras"] = named_sources(named)
     elif config is None:
         raise InputError("there is no camera: give the address of each as SOURCE, or --config")
-    overrides = with_short_options(overrides, conf=conf, imgsz=imgsz, device=device, classes=classes, half=half)
+    overrides = with_short_options(
+        overrides, conf=conf, imgsz=imgsz, device=device, classes=classes, half=half, show=show
+    )
     redact = Redactor()
     installed = redaction.install(redact)
     try:
@@ -126,6 +133,11 @@ def _live(
     camera_plans(loaded, simulate_live=simulate_live, redact=redact)  # reports errors before models load
     sink_makers(loaded.live.sinks, run_id="")
     page = None if report else _page(loaded.live.web, redact)
+    window = None
+    if loaded.output.show and not report:
+        from pipeline.drawing.window import MosaicWindow
+
+        window = MosaicWindow([camera.name for camera in loaded.cameras])
     with Signals() as signals:
         models, limits = build_live(loaded)
         if signals.stop.is_set():
@@ -148,7 +160,7 @@ def _live(
             output,
             plans_of=plans_of,
             redact=redact,
-            preview=None if page is None else page.preview_hook,
+            previews=_previews(page, window, loaded.live.preview_fps),
             more_sinks=[] if page is None else [(page.timeline.name, lambda: page.timeline)],
             on_frame_age=_ignore_age if page is None else page.metrics.observe_frame_age,
         )
@@ -161,8 +173,10 @@ def _live(
             if page is not None:
                 page.start(run, run.utc_s)
                 Console(stderr=True).print(f"page: {page.url}", highlight=False, markup=False)
-            _watch(run, signals, duration, reloaded)
+            _watch(run, signals, duration, reloaded, window)
         finally:
+            if window is not None:
+                window.close()
             if page is not None:
                 page.close(0.0)
             _stop(run, output, at_once=signals.stop.is_set())
@@ -181,12 +195,27 @@ def _page(settings: WebSettings, redact: Redactor) -> WebServer | None:
     return WebServer(settings, secret)
 
 
+def _previews(page: WebServer | None, window: MosaicWindow | None, page_fps: float) -> list[PreviewFeed]:
+    feeds = []
+    if page is not None and page.preview_hook is not None:
+        feeds.append(PreviewFeed(page.preview_hook, page_fps))
+    if window is not None:
+        feeds.append(PreviewFeed(window.put, window.shown_fps))
+    return feeds
+
+
 def _ignore_age(camera_id: str, age_s: float) -> None:
     """Do nothing: without a page, ages of frames are not needed."""
 
 
-def _watch(run: LiveRun, signals: Signals, duration: float | None, reloaded: Callable[[], Config]) -> None:
-    """Show the status until the end, and take over new configurations."""
+def _watch(
+    run: LiveRun,
+    signals: Signals,
+    duration: float | None,
+    reloaded: Callable[[], Config],
+    window: MosaicWindow | None,
+) -> None:
+    """Show the status and the window until the end, and take over new configurations."""
     console = Console(stderr=True)
     end_s = float("inf") if duration is None else time.monotonic() + duration
     shown_s = float("-inf")
@@ -204,7 +233,11 @@ def _watch(run: LiveRun, signals: Signals, duration: float | None, reloaded: Cal
                 else:
                     cameras = ", ".join(camera_line(camera) for camera in status.cameras)
                     _log.info("%s; %s", status_line(status), cameras)
-            signals.wait(_WAIT_S)
+            if window is None:
+                signals.wait(_WAIT_S)
+            else:
+                window.refresh()
+                signals.wait(_WINDOW_WAIT_S)
 
 
 def _stop(run: LiveRun, output: Path, *, at_once: bool) -> None:

@@ -51,6 +51,15 @@ StrideOption = Annotated[
     int | None, typer.Option("--stride", help="recording.stride: use every n-th frame", rich_help_panel=_PANEL)
 ]
 
+ShowOption = Annotated[
+    bool | None,
+    typer.Option(
+        "--show/--no-show",
+        help="output.show: watch the cameras in a window. q or Esc closes it, and the run continues.",
+        rich_help_panel=_PANEL,
+    ),
+]
+
 
 def with_short_options(
     overrides: dict[str, Any],
@@ -63,6 +72,7 @@ def with_short_options(
     start: float | None = None,
     end: float | None = None,
     stride: int | None = None,
+    show: bool | None = None,
 ) -> dict[str, Any]:
     """Return the overrides with these options below them: `--set` of the same key wins.
 
@@ -80,6 +90,7 @@ def with_short_options(
         ("recording", "start_s"): start,
         ("recording", "end_s"): end,
         ("recording", "stride"): stride,
+        ("output", "show"): show,
     }
     below: dict[str, Any] = {}
     for (section, key), value in given.items():

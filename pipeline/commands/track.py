@@ -25,6 +25,7 @@ from pipeline.commands.short_options import (
     EndOption,
     HalfOption,
     ImageSizeOption,
+    ShowOption,
     SourceOption,
     StartOption,
     StrideOption,
@@ -81,6 +82,7 @@ def track(
     device: DeviceOption = None,
     classes: ClassesOption = None,
     half: HalfOption = None,
+    show: ShowOption = None,
     start: StartOption = None,
     end: EndOption = None,
     stride: StrideOption = None,
@@ -116,6 +118,7 @@ def track(
         start=start,
         end=end,
         stride=stride,
+        show=show,
     )
     loaded = load_config(config, overrides)
     summary = track_with_progress(loaded, output, camera_files("--detections", detections), overwrite, console)

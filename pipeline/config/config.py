@@ -138,6 +138,7 @@ class OutputConfig(Section):
     interpolate: bool
     interpolate_max_gap_s: Positive
     video: bool
+    show: bool
     save_detections: bool
     save_embeddings: bool
 

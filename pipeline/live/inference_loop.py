@@ -10,7 +10,7 @@ import logging
 import queue
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,10 +21,10 @@ from pipeline.core.datatypes import Frame
 from pipeline.core.models import Detector, checked_detections
 from pipeline.core.redaction import Redactor
 from pipeline.core.stage_clock import StageClock
+from pipeline.drawing.preview_feed import PreviewFeed
 from pipeline.live.cameras.camera_record import CameraRecord
 from pipeline.live.cameras.frame_board import FrameBoard, LiveFrame
 from pipeline.live.host_clock import LiveClock
-from pipeline.live.telling.preview import PreviewFeed
 from pipeline.live.tracking_core import Output, TrackingCore
 
 # Waiting rows are also released while no frame arrives, at this interval.
@@ -81,7 +81,7 @@ class InferenceLoop:
         crops: Crops,
         record_of: Callable[[str], CameraRecord],
         emit: Callable[[Output], None],
-        preview: PreviewFeed,
+        previews: Sequence[PreviewFeed],
         on_frame_age: Callable[[str, float], None],
         stages: StageClock,
         clock: LiveClock,
@@ -97,7 +97,8 @@ class InferenceLoop:
         self._first_plan: dict[str, int] = {}
         self._record_of = record_of
         self._emit = emit
-        self._preview = preview
+        self._previews = previews
+        self._rows_within_s = 2 * settings.hold_s + 0.2  # from a frame to the last of its rows
         self._on_frame_age = on_frame_age
         self._stages = stages
         self._clock = clock
@@ -283,7 +284,8 @@ class InferenceLoop:
     def _process(self, taken: _Batch) -> None:
         before = dict(self._stages.seconds)
         for frame, detections in taken.detected:
-            self._preview.offer(frame, detections.xyxy)
+            for preview in self._previews:
+                preview.offer(frame, detections.xyxy)
         with self._core_lock:
             batch = self._current(taken)
             output = self._core.process(batch)
@@ -312,7 +314,8 @@ class InferenceLoop:
 
     def _pass_on(self, output: Output) -> None:
         self._emit(output)
-        self._preview.rows(output.rows, self._clock.utc_s())
+        for preview in self._previews:
+            preview.rows(output.rows, self._clock.utc_s() - self._rows_within_s)
 
     def _mean(self, stage: str, seconds: float) -> None:
         before = self._means.get(stage, seconds)

@@ -24,6 +24,7 @@ from pipeline.core.models import Models
 from pipeline.core.redaction import Redactor
 from pipeline.core.stage_clock import StageClock
 from pipeline.cross_camera.match_limits import MatchLimits
+from pipeline.drawing.preview_feed import PreviewFeed
 from pipeline.files.run_folder import OutputFolder
 from pipeline.live.cameras.camera_plans import camera_plans, crops_of
 from pipeline.live.cameras.fleet import CameraFleet, CameraPlan
@@ -37,10 +38,9 @@ from pipeline.live.output.retention import Retention
 from pipeline.live.output.row_writer import RowWriter
 from pipeline.live.output.segments import SegmentWriter
 from pipeline.live.reload import changes
-from pipeline.live.sinks.base import PreviewHook, Sink
+from pipeline.live.sinks.base import Sink
 from pipeline.live.sinks.build import secrets_of, sink_makers
 from pipeline.live.sinks.feed import SinkFeed
-from pipeline.live.telling.preview import PreviewFeed
 from pipeline.live.telling.status import CameraStatus, LiveStatus
 from pipeline.live.tolerant_embedder import TolerantEmbedder
 from pipeline.live.tracking_core import Output, TrackingCore
@@ -65,6 +65,7 @@ class LiveRun:
 
     Args:
         plans_of: returns how the cameras of a configuration are opened.
+        previews: receive frames and rows.
         more_sinks: (name, factory) of sinks besides those of the configuration.
         on_frame_age: called with the camera and the seconds from capture to the end of tracking, for each frame.
         folder: receives the files; locked until `stop`.
@@ -82,7 +83,7 @@ class LiveRun:
         *,
         plans_of: Callable[[Config], list[CameraPlan]],
         redact: Redactor,
-        preview: PreviewHook | None = None,
+        previews: Sequence[PreviewFeed] = (),
         more_sinks: Sequence[tuple[str, Callable[[], Sink]]] = (),
         on_frame_age: Callable[[str, float], None] = lambda camera_id, age_s: None,
         clock: LiveClock | None = None,
@@ -97,14 +98,14 @@ class LiveRun:
         self._folder = OutputFolder(folder)
         with ExitStack() as undo:
             undo.callback(self._folder.close)
-            self._build(undo, plans, preview, more_sinks, on_frame_age)
+            self._build(undo, plans, previews, more_sinks, on_frame_age)
             undo.pop_all()
 
     def _build(
         self,
         undo: ExitStack,
         plans: list[CameraPlan],
-        preview: PreviewHook | None,
+        previews: Sequence[PreviewFeed],
         more_sinks: Sequence[tuple[str, Callable[[], Sink]]],
         on_frame_age: Callable[[str, float], None],
     ) -> None:
@@ -158,7 +159,7 @@ class LiveRun:
             crops=crops_of(config.cameras),
             record_of=self._fleet.record,
             emit=self._emit,
-            preview=PreviewFeed(preview, settings.preview_fps, 2 * settings.hold_s + 0.2),
+            previews=previews,
             on_frame_age=on_frame_age,
             stages=stages,
             clock=self._clock,

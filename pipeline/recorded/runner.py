@@ -38,6 +38,7 @@ from pipeline.recorded.synchronise import Tick, synchronise
 from pipeline.sources.base import BrokenSource, FrameSource
 
 TickSink = Callable[[Sequence[DetectedFrame]], None]
+Watch = Callable[[Sequence[DetectedFrame], Associated], None]
 
 
 def run(
@@ -50,6 +51,7 @@ def run(
     epoch_utc: datetime | None = None,
     origin: Mapping[str, Any] = MappingProxyType({}),
     save_tick: TickSink | None = None,
+    watch: Watch | None = None,
     on_frame: Callable[[str], None] = lambda camera_id: None,
 ) -> RunSummary:
     """Track all cameras from their first to their last frame and write the results into `folder`.
@@ -60,6 +62,7 @@ def run(
         origin: further entries for run.json.
         save_tick: called with the detections of every tick, with embeddings of all boxes if
             `config.output.save_embeddings`; tracking uses only those that it would use otherwise.
+        watch: called with the detections of every tick and the rows that became ready with it.
         on_frame: called with the camera of each processed frame.
 
     Raises:
@@ -76,7 +79,7 @@ def run(
     note = RunNote(folder / NOTE_NAME, sources, with_numbers(config, limits), models.versions, epoch_utc, origin)
     note.write("running", summary)
     try:
-        _online(recording, summary, clock, save_tick, on_frame)
+        _online(recording, summary, clock, save_tick, watch, on_frame)
         with clock.measure("second pass"):
             _finalize(recording, summary)
     except KeyboardInterrupt as interrupt:
@@ -118,6 +121,7 @@ def _online(
     summary: RunSummary,
     clock: StageClock,
     save_tick: TickSink | None,
+    watch: Watch | None,
     on_frame: Callable[[str], None],
 ) -> None:
     """Turn frames into rows with online ids and into finished tracklets, both on disk."""
@@ -158,7 +162,10 @@ def _online(
                         tick = embed_all(models.embedder, tick)
                 if save_tick is not None:
                     save_tick(tick)
-                write(associator.process(tick))
+                associated = associator.process(tick)
+                write(associated)
+                if watch is not None:
+                    watch(tick, associated)
                 for frame, _ in tick:
                     summary.cameras[frame.camera_id].frames += 1
                     on_frame(frame.camera_id)

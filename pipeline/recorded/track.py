@@ -19,6 +19,7 @@ from pipeline.assembly import (
     part_of,
     versions,
 )
+from pipeline.association.associator import Associated, DetectedFrame
 from pipeline.config.config import CameraConfig, Config
 from pipeline.core.errors import InputError
 from pipeline.core.models import Detector, Embedder, Models
@@ -26,7 +27,7 @@ from pipeline.cross_camera.settings import check_windows
 from pipeline.files.origin import origin
 from pipeline.files.run_folder import check_results, clear_results, hold_results
 from pipeline.recorded.run_summary import RunSummary
-from pipeline.recorded.runner import run
+from pipeline.recorded.runner import Watch, run
 from pipeline.recorded.save_detections import DetectionSaver
 from pipeline.sources.base import FrameSource
 
@@ -80,10 +81,11 @@ def track(
         replay = _replay(config, files)
         if replay is not None:
             stack.callback(replay.close)
+        if (config.output.video or config.output.show) and not config.cameras:
+            raise InputError("a video or a window needs the pictures: name the SOURCE of each camera, too")
         # Saved embeddings need no images, and saved detections without recordings have none.
-        blind = replay is not None and (all(replay.embedder_hashes.values()) or not config.cameras)
-        if config.output.video and not config.cameras:
-            raise InputError("a video needs the pictures: name the SOURCE of each camera, too")
+        enough = replay is not None and (all(replay.embedder_hashes.values()) or not config.cameras)
+        blind = enough and not config.output.show
         sources, epoch_utc = _saved_frames(config, files) if blind else open_sources(config)
         stack.callback(close_sources, sources)
         config = _with_cameras(config, sources)
@@ -93,13 +95,14 @@ def track(
                     f"{path} would be deleted with the old results in {output}: choose another --output"
                 )
         check_results(output, overwrite)
-        if blind and own_embedder:
+        if enough and own_embedder:
             raise InputError("all saved detections have embeddings: give them or `embedder`, not both")
         if replay is not None:
             detector = replay
         elif detector is None:
             detector = build_detector(config)
-        if blind:
+        watch = _window(sources, stack) if config.output.show else None
+        if enough:
             embedder = None
         elif embedder is None:
             embedder = build_embedder(config)
@@ -128,6 +131,7 @@ def track(
             epoch_utc=epoch_utc,
             origin=origin(),
             save_tick=None if saver is None else saver.save,
+            watch=watch,
             on_frame=on_frame,
         )
         stack.close()  # closes the recordings, which drawing opens again, and the saved detections
@@ -157,6 +161,24 @@ def draw_video(
         )
     finally:
         close_sources(sources)
+
+
+def _window(sources: Sequence[FrameSource], stack: ExitStack) -> Watch:
+    """Open a window, which `stack` closes; return what shows the frames of each tick in it."""
+    from pipeline.drawing.preview_feed import PreviewFeed
+    from pipeline.drawing.window import MosaicWindow
+
+    window = MosaicWindow([source.camera_id for source in sources])
+    stack.callback(window.close)
+    feed = PreviewFeed(window.put, window.shown_fps)
+
+    def watch(tick: Sequence[DetectedFrame], associated: Associated) -> None:
+        for frame, detections in tick:
+            feed.offer(frame, detections.xyxy)
+        feed.rows(associated.rows, associated.complete_before_s)
+        window.refresh()
+
+    return watch
 
 
 def _replay(config: Config, files: Mapping[str, Path]) -> ReplayDetector | None:

@@ -7,11 +7,10 @@ wait, the oldest are discarded and counted.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
-from pipeline.core.boxes import Boxes
-from pipeline.core.datatypes import Correction, Frame, LinkedRow
+from pipeline.core.datatypes import Correction, LinkedRow
 
 
 class Sink(Protocol):
@@ -36,10 +35,3 @@ class Sink(Protocol):
 
     def close(self) -> None:
         """Release all resources; called once, also after failures."""
-
-
-# Called with a frame (with its image), all boxes that the detector found in it ((N, 4) float32, pixels), and the rows
-# of those boxes that belong to a track; at most `live.preview_fps` times a second for each camera. It runs in the
-# associating thread, so it must be fast and must not keep the image longer than needed. An exception is logged and ends
-# the preview only.
-PreviewHook = Callable[[Frame, Boxes, Sequence[LinkedRow]], None]

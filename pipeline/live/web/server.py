@@ -11,7 +11,7 @@ import uvicorn
 
 from pipeline.config.output_settings import WebSettings
 from pipeline.core.errors import InputError
-from pipeline.live.sinks.base import PreviewHook
+from pipeline.drawing.preview_feed import PreviewHook
 from pipeline.live.telling.metrics import Metrics
 from pipeline.live.telling.status import StatusSource
 from pipeline.live.web.app import build_app

@@ -12,12 +12,13 @@ from pipeline.config.config import Config
 from pipeline.core.datatypes import LinkedRow
 from pipeline.core.models import Detector, Embedder, Models
 from pipeline.core.redaction import Redactor
+from pipeline.drawing.preview_feed import PreviewFeed, PreviewHook
 from pipeline.files.results_csv import read_trajectories
 from pipeline.live.cameras.fleet import CameraPlan
 from pipeline.live.cameras.stream import LiveStream
 from pipeline.live.output.segments import segments
 from pipeline.live.run import LiveRun
-from pipeline.live.sinks.base import PreviewHook, Sink
+from pipeline.live.sinks.base import Sink
 from tests.helpers.factories import limits_of
 from tests.helpers.live.fakes import one_look, one_person
 from tests.helpers.live.watched_fleet import site
@@ -65,7 +66,7 @@ def live_run(
         folder / "out",
         plans_of=plans_of,
         redact=Redactor(),
-        preview=preview,
+        previews=[] if preview is None else [PreviewFeed(preview, config.live.preview_fps)],
         more_sinks=more_sinks,
     )
     try:

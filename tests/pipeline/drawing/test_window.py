@@ -1,0 +1,116 @@
+"""The window of `--show`, on a virtual screen."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pipeline.core.errors import InputError
+from pipeline.drawing.visualization import id_colour
+from pipeline.drawing.window import MosaicWindow
+from tests.helpers.demo_clips import cut, cut_ground_truth
+from tests.helpers.virtual_screen import pixels_of, virtual_screen
+
+ROOT = Path(__file__).parents[3]
+
+# In a process of its own, because OpenCV connects to one display for its lifetime. The program shows a grey frame of
+# each of two cameras, one with a person whose id is 3, waits for a line, then presses q and goes on.
+_PROGRAM = """
+import sys, time
+import cv2, numpy as np
+from pipeline.core.datatypes import Frame, Link, LinkedRow, TrajectoryRow
+from pipeline.drawing.window import MosaicWindow
+
+NO_BOXES = np.zeros((0, 4), np.float32)
+grey = np.full((360, 640, 3), 77, np.uint8)
+row = TrajectoryRow("a", 1, 0, 0.0, "person", (100, 50, 300, 300), 0.9)
+window = MosaicWindow(["a"])
+
+def frame(camera_id, index):
+    return Frame(camera_id=camera_id, frame_index=index, time_s=index / 10, size_wh=(640, 360), image=grey)
+
+def show(seconds):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        window.refresh()
+        time.sleep(0.02)
+
+window.put(frame("a", 0), NO_BOXES, [LinkedRow(row, Link(3, 1.0))])
+window.put(frame("b", 0), NO_BOXES, [])
+show(1.0)
+print("shown", flush=True)
+sys.stdin.readline()
+wait_key = cv2.waitKey
+def pressed_q(wait_ms):
+    wait_key(wait_ms)
+    cv2.waitKey = wait_key
+    return ord("q")
+
+cv2.waitKey = pressed_q
+window.refresh()
+show(0.5)
+print("closed", flush=True)
+sys.stdin.readline()
+window.put(frame("a", 1), NO_BOXES, [])
+show(0.2)
+window.close()
+"""
+
+
+def test_shows_people_until_q_is_pressed(tmp_path: Path) -> None:
+    with virtual_screen(tmp_path) as (display, file):
+        program = subprocess.Popen(
+            [sys.executable, "-c", _PROGRAM],
+            env={**os.environ, "DISPLAY": display},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        with program:
+            assert program.stdin is not None
+            assert program.stdout is not None
+            assert program.stdout.readline() == "shown\n"
+            shown = pixels_of(file)
+            program.stdin.write("\n")
+            program.stdin.flush()
+            assert program.stdout.readline() == "closed\n"
+            closed = pixels_of(file)
+            program.communicate("\n", timeout=30)
+        assert program.returncode == 0
+    assert (shown == 77).all(axis=2).mean() > 0.15  # two tiles of about 320 x 180 pixels
+    assert (shown == id_colour(3)).all(axis=2).sum() > 100  # a box and a label
+    assert not (closed == 77).all(axis=2).any()
+
+
+def test_track_shows_its_cameras(tmp_path: Path) -> None:
+    video = cut("cam1", 12, tmp_path / "cam1.mp4", 100)
+    boxes = cut_ground_truth("cam1", 12, tmp_path / "det.txt", 100)
+    with virtual_screen(tmp_path) as (display, _):
+        arguments = ["track", f"cam1={video}", "--detections", f"cam1={boxes}", "--show", "--output", "out"]
+        done = subprocess.run(
+            [sys.executable, "-m", "mtmc", *arguments, "--set", "embedder.weights=null"],
+            cwd=tmp_path,
+            env={**os.environ, "DISPLAY": display, "PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 0, done.stderr
+    assert "preview failed" not in done.stderr + done.stdout
+    assert (tmp_path / "out" / "trajectories.csv").exists()
+
+
+@pytest.mark.parametrize("display", [None, ":4711"])
+def test_without_a_screen_the_message_says_what_to_do(
+    display: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
+    if display is not None:
+        monkeypatch.setenv("DISPLAY", display)
+    with pytest.raises(InputError, match=r"--show: no window can be opened here .*--video"):
+        MosaicWindow(["a"])

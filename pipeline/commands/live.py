@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 _TABLE_S = 0.5
 _WAIT_S = 0.1
-# Without a terminal: seconds between two status lines in the log.
+# Seconds between two status lines in the log, if there is no terminal.
 _LINE_S = 60.0
 
 _log = logging.getLogger(__name__)
@@ -74,7 +74,9 @@ def live(
     ] = None,
     report: Annotated[
         bool,
-        typer.Option("--report", help="Measure how many such cameras this machine holds; writes no rows."),
+        typer.Option(
+            "--report", help="Measure how many cameras of this kind the machine can process; writes no rows."
+        ),
     ] = False,
     report_json: Annotated[
         Path | None, typer.Option("--json", help="Write the figures of --report to this file.", metavar="FILE")
@@ -169,7 +171,7 @@ def _live(
 
 
 def _page(settings: WebSettings, redact: Redactor) -> WebServer | None:
-    """Return the page, which has its address but serves nothing yet; None if it is off."""
+    """Return the web page, which has opened its port but serves nothing yet; None if it is off."""
     if not settings.enabled:
         return None
     try:
@@ -182,11 +184,11 @@ def _page(settings: WebSettings, redact: Redactor) -> WebServer | None:
 
 
 def _ignore_age(camera_id: str, age_s: float) -> None:
-    """Do nothing: without a page, ages of frames are not needed."""
+    """Do nothing: without a web page, the ages of frames are not used."""
 
 
 def _watch(run: LiveRun, signals: Signals, duration: float | None, reloaded: Callable[[], Config]) -> None:
-    """Show the status until the end, and take over new configurations."""
+    """Show the status until the run ends, and apply reloaded configurations."""
     console = Console(stderr=True)
     end_s = float("inf") if duration is None else time.monotonic() + duration
     shown_s = float("-inf")
@@ -208,10 +210,10 @@ def _watch(run: LiveRun, signals: Signals, duration: float | None, reloaded: Cal
 
 
 def _stop(run: LiveRun, output: Path, *, at_once: bool) -> None:
-    """End the run, and exit the process directly where the normal end of Python would not do.
+    """End the run. Exit the process directly if the normal end of Python would be slow or would fail.
 
-    Everything is on the disk by then. The normal end takes seconds to free the networks, so it is skipped after a
-    signal (`at_once`). It is also skipped if a reader hangs in the driver of a camera, which would block or crash it.
+    All data is on disk by then. The normal end takes seconds to free the networks, so it is skipped after a signal
+    (`at_once`). It is also skipped if a reader hangs in the driver of a camera, which would block or crash it.
     """
     mistake = sys.exception()
     code = 0

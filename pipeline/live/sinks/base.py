@@ -1,7 +1,7 @@
 """The protocol of sinks, and the hook for a preview.
 
 The CSV never waits for a sink: every sink has a thread and a bounded queue of its own (`pipeline.live.sinks.feed`). A
-call that raises is counted, shown in the status, and repeated with the same rows after a pause; when too many rows
+call that raises is counted, shown in the status, and repeated with the same rows after a pause. When too many rows
 wait, the oldest are discarded and counted.
 """
 
@@ -38,8 +38,8 @@ class Sink(Protocol):
         """Release all resources; called once, also after failures."""
 
 
-# Called with a frame (with its image), all boxes that the detector found in it ((N, 4) float32, pixels), and the rows
-# of those boxes that belong to a track; at most `live.preview_fps` times a second for each camera. It runs in the
-# associating thread, so it must be fast and must not keep the image longer than needed. An exception is logged and ends
-# the preview only.
+# Called with a frame and its image, all boxes that the detector found in it, (N, 4) float32 in pixels, and the rows of
+# those boxes that belong to a track. It is called at most `live.preview_fps` times a second for each camera. It runs in
+# the associating thread, so it must be fast and must not keep the image longer than needed. An exception is logged and
+# ends only the preview.
 PreviewHook = Callable[[Frame, Boxes, Sequence[LinkedRow]], None]

@@ -24,7 +24,8 @@ class PreviewFeed:
     """Holds one frame of each camera until its rows have ids.
 
     Args:
-        wait_s: longest time until the rows of a frame arrive.
+        fps: largest number of previews per second of each camera.
+        wait_s: longest time in s from capture until the rows of a frame arrive.
     """
 
     def __init__(self, hook: PreviewHook | None, fps: float, wait_s: float) -> None:

@@ -19,6 +19,7 @@ class _Commands(LazyGroup):
         "calibrate": Lazy("pipeline.commands.reid.calibrate", "calibrate"),
         "export": Lazy("pipeline.commands.reid.export", "export"),
         "strip": Lazy("pipeline.commands.reid.weights", "strip"),
+        "average": Lazy("pipeline.commands.reid.weights", "average"),
         "convert": Lazy("pipeline.commands.reid.weights", "convert"),
         "start": Lazy("pipeline.commands.reid.weights", "start"),
     }

@@ -1,4 +1,4 @@
-"""`mtmc reid strip`, `convert` and `start`: convert weights files."""
+"""`mtmc reid strip`, `average`, `convert` and `start`: convert weights files."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import typer
 
 from pipeline.commands.reid.output_file import prepare_output
 from pipeline.core.errors import InputError
+from reid.averaging import average as average_models
 from reid.checkpoints import INPUT_MEAN, INPUT_STD, load_checkpoint, save_checkpoint
 from reid.models.branches import without_jigsaw
 from reid.models.loading import load_transreid
@@ -49,6 +50,48 @@ def strip(
         inference_only=True,
     )
     print(f"wrote {output}, {output.stat().st_size / 2**20:.1f} MiB")
+
+
+def average(
+    parts: Annotated[
+        list[str], typer.Argument(help="Checkpoint and its share in the average.", metavar="FILE=SHARE...")
+    ],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Checkpoint to write (.safetensors).", metavar="FILE")
+    ],
+) -> None:
+    """Average the weights of models that began from the same start, such as the start and what was trained from it.
+
+    Training on a few places costs some of what the start knew about all others; the average keeps more of both. Choose
+    the shares on a place that took no part in any training.
+
+    Example:
+
+        mtmc reid average start.safetensors=0.5 runs/reid/model.safetensors=0.5 --output average.safetensors
+    """
+    prepare_output(output, (".safetensors",))
+    files, shares = zip(*(_file_and_share(part) for part in parts), strict=True)
+    models = [load_checkpoint(file) for file in files]
+    model, cameras, card = average_models(models, shares)
+    save_checkpoint(
+        output,
+        model,
+        camera_names=cameras,
+        input_mean=models[0].input_mean,
+        input_std=models[0].input_std,
+        card=card,
+    )
+    print(f"wrote {output}, {output.stat().st_size / 2**20:.1f} MiB")
+
+
+def _file_and_share(text: str) -> tuple[Path, float]:
+    file, equals, share = text.rpartition("=")
+    try:
+        if not equals:
+            raise ValueError
+        return Path(file), float(share)
+    except ValueError as error:
+        raise InputError(f"{text!r}: expected FILE=SHARE, such as start.safetensors=0.5") from error
 
 
 def convert(

@@ -18,7 +18,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from pipeline.association.associator import Associated, DetectedFrame, embed_all
+from pipeline.association.associator import Associated, Associator, DetectedFrame, embed_all
 from pipeline.association.build import build_associator, build_second_pass
 from pipeline.config.calibration import with_numbers
 from pipeline.config.config import Config
@@ -50,8 +50,8 @@ def run(
     *,
     epoch_utc: datetime | None = None,
     origin: Mapping[str, Any] = MappingProxyType({}),
-    save_tick: TickSink | None = None,
-    watch: Watch | None = None,
+    save_tick: TickSink = lambda tick: None,
+    watch: Watch = lambda tick, associated: None,
     on_frame: Callable[[str], None] = lambda camera_id: None,
 ) -> RunSummary:
     """Track all cameras from their first to their last frame and write the results into `folder`.
@@ -120,8 +120,8 @@ def _online(
     recording: _Recording,
     summary: RunSummary,
     clock: StageClock,
-    save_tick: TickSink | None,
-    watch: Watch | None,
+    save_tick: TickSink,
+    watch: Watch,
     on_frame: Callable[[str], None],
 ) -> None:
     """Turn frames into rows with online ids and into finished tracklets, both on disk."""
@@ -160,12 +160,10 @@ def _online(
                 if config.output.save_embeddings and models.embedder is not None:
                     with clock.measure("embed"):
                         tick = embed_all(models.embedder, tick)
-                if save_tick is not None:
-                    save_tick(tick)
+                save_tick(tick)
                 associated = associator.process(tick)
                 write(associated)
-                if watch is not None:
-                    watch(tick, associated)
+                watch(tick, associated)
                 for frame, _ in tick:
                     summary.cameras[frame.camera_id].frames += 1
                     on_frame(frame.camera_id)
@@ -177,12 +175,16 @@ def _online(
         else:
             write(associator.finish())
         finally:
-            summary.global_ids = associator.linker.people
-            summary.embedded_crops = associator.embedded_crops
-            for camera_id, boxes in associator.boxes.items():
-                summary.cameras[camera_id].boxes = boxes
-            for camera_id, frames in associator.late_frames.items():
-                summary.cameras[camera_id].late_frames = frames
+            _count(summary, associator)
+
+
+def _count(summary: RunSummary, associator: Associator) -> None:
+    summary.global_ids = associator.linker.people
+    summary.embedded_crops = associator.embedded_crops
+    for camera_id, boxes in associator.boxes.items():
+        summary.cameras[camera_id].boxes = boxes
+    for camera_id, frames in associator.late_frames.items():
+        summary.cameras[camera_id].late_frames = frames
 
 
 def detected_ticks(

@@ -27,7 +27,7 @@ from pipeline.cross_camera.settings import check_windows
 from pipeline.files.origin import origin
 from pipeline.files.run_folder import check_results, clear_results, hold_results
 from pipeline.recorded.run_summary import RunSummary
-from pipeline.recorded.runner import Watch, run
+from pipeline.recorded.runner import TickSink, Watch, run
 from pipeline.recorded.save_detections import DetectionSaver
 from pipeline.sources.base import FrameSource
 
@@ -99,30 +99,17 @@ def track(
         check_results(output, overwrite)
         if enough and own_embedder:
             raise InputError("all saved detections have embeddings: give them or `embedder`, not both")
-        if replay is not None:
-            detector = replay
-        elif detector is None:
-            detector = build_detector(config)
-        watch = _window(sources, stack) if config.output.show else None
-        if enough:
-            embedder = None
-        elif embedder is None:
-            embedder = build_embedder(config)
-        embedder_hash = _embedder_hash(config, replay, embedder)
-        models = Models(detector, embedder, versions(), embedder_hash)
-        limits = handed_in_limits(config) if own_embedder else match_limits(config, embedder_hash)
-        if config.output.save_embeddings and embedder is None:
+        watch = _window(sources, stack) if config.output.show else _ignore
+        models = _models(config, replay, detector, embedder, no_embedder=enough)
+        limits = handed_in_limits(config) if own_embedder else match_limits(config, models.embedder_hash)
+        if config.output.save_embeddings and models.embedder is None:
             raise InputError(
                 "embeddings can only be saved in a run that computes them: no --detections with embeddings, "
                 "and embedder.weights not null"
             )
         held.enter_context(hold_results(output, "mtmc track"))
         clear_results(output, overwrite)
-        saver = None
-        if config.output.save_detections:
-            saver = stack.enter_context(
-                DetectionSaver(output, sources, detector, embedder if config.output.save_embeddings else None)
-            )
+        save_tick = _saver(config, output, sources, models, stack) if config.output.save_detections else _ignore
         on_start(sources)
         summary = run(
             config,
@@ -132,7 +119,7 @@ def track(
             output,
             epoch_utc=epoch_utc,
             origin=origin(),
-            save_tick=None if saver is None else saver.save,
+            save_tick=save_tick,
             watch=watch,
             on_frame=on_frame,
         )
@@ -163,6 +150,38 @@ def draw_video(
         )
     finally:
         close_sources(sources)
+
+
+def _models(
+    config: Config,
+    replay: ReplayDetector | None,
+    detector: Detector | None,
+    embedder: Embedder | None,
+    *,
+    no_embedder: bool,
+) -> Models:
+    """Return the models of the run: saved detections, those that the caller gave, or those of the configuration."""
+    if replay is not None:
+        detector = replay
+    elif detector is None:
+        detector = build_detector(config)
+    if no_embedder:
+        embedder = None
+    elif embedder is None:
+        embedder = build_embedder(config)
+    return Models(detector, embedder, versions(), _embedder_hash(config, replay, embedder))
+
+
+def _saver(
+    config: Config, output: Path, sources: Sequence[FrameSource], models: Models, stack: ExitStack
+) -> TickSink:
+    """Open the files for detections, which `stack` closes; return what writes the detections of each tick."""
+    embedder = models.embedder if config.output.save_embeddings else None
+    return stack.enter_context(DetectionSaver(output, sources, models.detector, embedder)).save
+
+
+def _ignore(*of_tick: object) -> None:
+    """Do nothing with the tick."""
 
 
 def _window(sources: Sequence[FrameSource], stack: ExitStack) -> Watch:

@@ -13,7 +13,7 @@ import pytest
 import torch
 from PIL import Image
 
-from pipeline.commands.reid.calibrate import _labelled_views
+from pipeline.commands.reid.calibration_views import labelled_views
 from pipeline.core.errors import InputError
 from pipeline.core.network_input import INPUT_PRESETS, NetworkInput
 from reid.backends.choose import build_backend
@@ -188,7 +188,7 @@ def test_crops_are_resized_alike_wherever_they_come_from(tmp_path: Path) -> None
     (tracked,) = embedder.embed([frame], [np.array([[0, 0, 30, 70]], np.float32)])
     crop_set = read_dataset(folder).query
     measured = network_features(network.path, crop_set, "bgr255")
-    calibrated = _labelled_views(network, crop_set, "cpu")[0].embeddings
+    calibrated = labelled_views(network, crop_set, "cpu")[0].embeddings
     resized = torch.from_numpy(cv2.resize(noise, SIZE_HW[::-1], interpolation=cv2.INTER_LINEAR))
     expected = block_means(resized.permute(2, 0, 1)[None], BGR)
     expected /= np.linalg.norm(expected)

@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
-import numpy as np
 import typer
 from rich.console import Console
 from rich.table import Table
@@ -17,16 +16,14 @@ from pipeline.commands.reid.arguments import (
     InputOption,
     LayoutOption,
     chosen_model,
-    named_folders,
-    named_values,
 )
 from pipeline.commands.reid.calibration_plot import plot_distances
+from pipeline.commands.reid.calibration_views import views_of_places, views_of_site
 from pipeline.commands.reid.output_file import prepare_output
 from pipeline.config.calibration import CARD_KEY, Calibration
 from pipeline.config.config import load_config
 from pipeline.core.errors import InputError
 from pipeline.core.network_input import NetworkInput
-from pipeline.core.vectors import unit
 from pipeline.cross_camera.match_threshold import (
     Distances,
     MatchThreshold,
@@ -38,20 +35,11 @@ from pipeline.cross_camera.match_threshold import (
 )
 from pipeline.cross_camera.settings import LinkerSettings
 from pipeline.files.json_file import write_json
-from pipeline.files.tracklet_file import read_info, read_tracklets
-from reid.backends.choose import EmbeddingModel, build_backend
 from reid.backends.exported import is_export, network_file
-from reid.checkpoints import LoadedModel, read_card, rewrite_card
-from reid.datasets import CropSet, hold_out_identities, identities_digest, read_dataset
-from reid.device import choose_device
-from reid.embedding_model import embedding_hash, header_of, load_embedding_model, resize_of
-from reid.evaluation.exported_features import exported_features
-from reid.evaluation.features import extract_features
+from reid.checkpoints import read_card, rewrite_card
+from reid.embedding_model import embedding_hash
 from reid.foreign_network import is_foreign, write_network_card
 from reid.site.site import load_site, save_site
-from reid.training.data import ONLY_SET
-from reid.training.start import learned_identities
-from reid.training.transforms import EvaluationTransform
 
 
 def calibrate(
@@ -151,57 +139,25 @@ def calibrate(
             "again"
         )
     if data:
-        model = load_embedding_model(weights, stated)
-        learned = learned_identities(model.card) if isinstance(model, LoadedModel) else {}
-        learning, judging = named_folders(data), named_folders(left_out or ())
-        if both := learning.keys() & judging.keys():
-            raise InputError(f"--data and --left-out are both named {min(both)!r}")
-        folders = {**learning, **judging}
-        cameras_of = named_values("--cameras", cameras, folders)
-        counts = named_values("--development-ids", development_ids, folders)
-        views_of = {
-            name: _labelled_views(
-                model,
-                _labelled_crops(
-                    folder, layout, cameras_of.get(name), _count(counts.get(name)), learned.get(name, "")
-                ),
-                device,
-            )
-            for name, folder in folders.items()
-        }
-        places = {name: views_of[name] for name in learning}
-        others = {name: views_of[name] for name in judging}
-        source = f"labelled crops of {', '.join(name or folder.name for name, folder in learning.items())}"
+        views = views_of_places(data, left_out or [], weights, stated, layout, cameras, development_ids, device)
     else:
         expected = None if checkpoint is None else embedding_hash(weights, stated)
-        views = _site_views(tracklets or [], expected if site is None else load_site(site).embedding_hash)
-        places, others = {ONLY_SET: views}, {}
-        source = f"tracks of {len({view.camera for view in views})} cameras"
-    track_pairs, centred_pairs, crop_pairs, centred_crop_pairs = (
-        {name: distances(views, config.linker) for name, views in places.items()}
-        for distances in (_tracks, _centred_tracks, _crops, _centred_crops)
-    )
-    for kind, pairs in (("two tracks", track_pairs), ("a crop and a track", crop_pairs)):
-        for name, of_place in pairs.items():
-            _require_pairs(kind, name, of_place)
-
-    def limit(pairs: Mapping[str, _Pairs], distances: _Distances, rate: float) -> MatchThreshold:
-        elsewhere = {name: distances(views, config.linker) for name, views in others.items()}
-        return match_threshold_of_places(pairs, false_match_rate=rate, left_out=elsewhere)
-
-    centred = limit(centred_pairs, _centred_tracks, centred_false_match_rate)
-    calibration = Calibration(
-        crop=limit(crop_pairs, _crops, false_match_rate),
-        track=limit(track_pairs, _tracks, false_match_rate),
-        centred_crop=limit(centred_crop_pairs, _centred_crops, false_match_rate),
-        centred_track=centred,
-        measured_on=f"{source}, false match rates {false_match_rate:g} and {centred_false_match_rate:g} (centred)",
+        views = views_of_site(tracklets or [], expected if site is None else load_site(site).embedding_hash)
+    pairs = _measured(views.places, config.linker)
+    for name, of_place in pairs["track"].items():
+        _require_pairs("two tracks", name, of_place)
+        _require_pairs("a crop and a track", name, pairs["crop"][name])
+    calibration = _calibration(
+        pairs,
+        _measured(views.left_out, config.linker),
+        {kind: centred_false_match_rate if kind == "centred_track" else false_match_rate for kind in _KINDS},
+        f"{views.source}, false match rates {false_match_rate:g} and {centred_false_match_rate:g} (centred)",
     )
     console = Console()
     console.print(_table(calibration))
     if calibration.track.of_places or calibration.track.of_left_out:
         console.print(_table_of_places(calibration))
-    for name, (_, impostor) in track_pairs.items():
+    for name, (_, impostor) in pairs["track"].items():
         if len(impostor) * false_match_rate < 1:
             console.print(
                 f"{len(impostor)} pairs of two people{_at(name)} are too few to measure a rate of "
@@ -210,19 +166,7 @@ def calibrate(
                 style="yellow",
             )
     if plot is not None:
-        kinds = {
-            "two tracks": (track_pairs, calibration.track),
-            "two tracks, cameras' means subtracted": (centred_pairs, centred),
-            "crop and track": (crop_pairs, calibration.crop),
-        }
-        plot_distances(
-            plot,
-            {
-                f"{kind}{_at(name)}": (*of_place, limit)
-                for kind, (pairs, limit) in kinds.items()
-                for name, of_place in pairs.items()
-            },
-        )
+        _plot(plot, pairs, calibration)
         console.print(f"Wrote {plot}")
     write_json(json_file, calibration.to_dict())
     if site is not None:
@@ -234,11 +178,49 @@ def calibrate(
     console.print(f"Stored in {stored}" if stored else "Not stored: name a file with --checkpoint or --site")
 
 
+_Pairs = tuple[Distances, Distances]
+
+
+def _measured(places: Mapping[str, Sequence[Views]], linker: LinkerSettings) -> dict[str, dict[str, _Pairs]]:
+    """Return the distances of genuine and impostor pairs of each kind at each place."""
+    return {
+        kind: {name: distances(views, linker) for name, views in places.items()}
+        for kind, distances in _KINDS.items()
+    }
+
+
+def _calibration(
+    pairs: Mapping[str, Mapping[str, _Pairs]],
+    left_out: Mapping[str, Mapping[str, _Pairs]],
+    rates: Mapping[str, float],
+    measured_on: str,
+) -> Calibration:
+    limits = {
+        kind: match_threshold_of_places(pairs[kind], false_match_rate=rates[kind], left_out=left_out[kind])
+        for kind in _KINDS
+    }
+    return Calibration(measured_on=measured_on, **limits)
+
+
+def _plot(path: Path, pairs: Mapping[str, Mapping[str, _Pairs]], calibration: Calibration) -> None:
+    shown = {
+        "two tracks": ("track", calibration.track),
+        "two tracks, cameras' means subtracted": ("centred_track", calibration.centred_track),
+        "crop and track": ("crop", calibration.crop),
+    }
+    plot_distances(
+        path,
+        {
+            f"{title}{_at(name)}": (*of_place, limit)
+            for title, (kind, limit) in shown.items()
+            if limit is not None
+            for name, of_place in pairs[kind].items()
+        },
+    )
+
+
 # With fewer pairs than this, a false match rate means nothing.
 _FEWEST_PAIRS = 20
-
-_Pairs = tuple[Distances, Distances]
-_Distances = Callable[[Sequence[Views], LinkerSettings], _Pairs]
 
 
 def _tracks(views: Sequence[Views], linker: LinkerSettings) -> _Pairs:
@@ -259,6 +241,15 @@ def _centred_crops(views: Sequence[Views], linker: LinkerSettings) -> _Pairs:
     return crop_distances(centred_views(views))
 
 
+# Fields of `Calibration`, and how the distances of each are measured.
+_KINDS: dict[str, Callable[[Sequence[Views], LinkerSettings], _Pairs]] = {
+    "crop": _crops,
+    "track": _tracks,
+    "centred_crop": _centred_crops,
+    "centred_track": _centred_tracks,
+}
+
+
 def _require_pairs(kind: str, place: str, pairs: _Pairs) -> None:
     for side, found in zip(("one person", "two people"), pairs, strict=True):
         if len(found) < _FEWEST_PAIRS:
@@ -272,61 +263,6 @@ def _at(place: str) -> str:
     return f" at {place}" if place else ""
 
 
-def _count(text: str | None) -> int:
-    if text is not None and not text.isdigit():
-        raise InputError(f"--development-ids {text}: expected a number of identities")
-    return int(text or 0)
-
-
-def _labelled_crops(data: Path, layout: str, cameras: str | None, development_ids: int, learned: str) -> CropSet:
-    """Return crops of people who were not in the training; `learned` is the digest of those who were, "" if unknown."""
-    dataset = read_dataset(data, layout)
-    crops = dataset.train if development_ids else dataset.people
-    if cameras is not None:
-        names = cameras.split(",")
-        if missing := [name for name in names if name not in crops.cameras]:
-            raise InputError(
-                f"--cameras {cameras}: {data} has no camera {missing[0]!r}; it has {', '.join(crops.cameras)}"
-            )
-        crops = crops.of_cameras(names)
-    if not development_ids:
-        return crops
-    identities = len(crops.person_ids)
-    if development_ids >= identities:
-        raise InputError(
-            f"--development-ids {development_ids}: the training part of {data} has only {identities} identities; "
-            "give as many as the training held out"
-        )
-    rest, held_out = hold_out_identities(crops, development_ids)
-    if learned and identities_digest(rest.person_ids) != learned:
-        raise InputError(
-            f"--development-ids {development_ids}: the checkpoint learned other people of {data} than the "
-            f"{len(rest.person_ids)} that remain, so it may know some of those who are held out; give --cameras and "
-            "--development-ids as they were in its training"
-        )
-    return held_out
-
-
-def _labelled_views(model: EmbeddingModel, crops: CropSet, device: str) -> list[Views]:
-    """Return the embeddings of each person in each camera, computed in 32 bit with the row for unknown cameras."""
-    if isinstance(model, LoadedModel):
-        transform = EvaluationTransform(model.model.config.image_size, model.input_mean, model.input_std)
-        chosen = choose_device(device)
-        features = extract_features(model.model.to(chosen), crops, transform, cameras=None, device=chosen).features
-    else:
-        header = replace(header_of(model), camera_names=())
-        backend = build_backend(model, device=device, half=False)
-        features = exported_features(backend, header, crops, resize=resize_of(model))
-    embeddings = unit(features)
-    persons = np.array([crop.person_id for crop in crops.crops], np.int64)
-    shown_in = np.array([crop.camera for crop in crops.crops])
-    views = []
-    for person, camera in sorted(set(zip(persons.tolist(), shown_in.tolist(), strict=True))):
-        mine = (persons == person) & (shown_in == camera)
-        views.append(Views(person, camera, np.asarray(embeddings[mine], np.float32)))
-    return views
-
-
 def _store(weights: Path, stated: NetworkInput | None, calibration: Calibration) -> Path:
     """Store the calibration in the card of a checkpoint, or beside a third-party network; return the file."""
     if stated is not None and is_foreign(weights):
@@ -334,42 +270,6 @@ def _store(weights: Path, stated: NetworkInput | None, calibration: Calibration)
     _, card = read_card(weights)
     rewrite_card(weights, {**card, CARD_KEY: calibration.to_dict()})
     return weights
-
-
-def _site_views(folders: Sequence[Path], expected_hash: str | None) -> list[Views]:
-    """Return the tracks of finished runs; tracks of one camera that overlap in time are two people."""
-    views: list[Views] = []
-    hashes: dict[str, Path] = {}
-    for folder in folders:
-        path = folder / "tracklets.arrow"
-        if not path.is_file():
-            raise InputError(f"{folder} holds no tracklets.arrow: name an output folder of `track`")
-        embedder_hash = read_info(path).embedder_hash
-        if not embedder_hash:
-            raise InputError(f"{path}: the tracks have no embeddings; track with an embedding model")
-        if expected_hash is not None and embedder_hash != expected_hash:
-            raise InputError(
-                f"{path}: its embeddings are of the model {embedder_hash}, but the file that stores the result "
-                f"belongs to {expected_hash}; track with that model (and site file) first"
-            )
-        if hashes and embedder_hash not in hashes:
-            raise InputError(
-                f"{path} and {next(iter(hashes.values()))} hold embeddings of two models, which cannot be compared"
-            )
-        hashes.setdefault(embedder_hash, path)
-        found = [tracklet for tracklet in read_tracklets(path) if len(tracklet.embeddings) > 1]
-        first = len(views)
-        for tracklet in found:
-            others = frozenset(
-                first + row
-                for row, other in enumerate(found)
-                if other is not tracklet
-                and other.camera_id == tracklet.camera_id
-                and other.start_s <= tracklet.end_s
-                and tracklet.start_s <= other.end_s
-            )
-            views.append(Views(len(views), tracklet.camera_id, tracklet.embeddings, others))
-    return views
 
 
 def _rows(calibration: Calibration) -> dict[str, MatchThreshold]:

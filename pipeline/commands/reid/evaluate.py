@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -21,7 +21,7 @@ from pipeline.config.config import load_config
 from pipeline.core.errors import InputError
 from pipeline.core.inference_runtime import Computation, cpu_name
 from pipeline.files.json_file import write_json
-from reid.backends.choose import build_backend
+from reid.backends.choose import EmbeddingModel, build_backend
 from reid.backends.exported import is_export, network_file
 from reid.checkpoints import LoadedModel, load_checkpoint
 from reid.datasets import CropSet, ReidDataset, camera_indices, read_dataset, read_rgb, view_indices
@@ -149,38 +149,23 @@ def evaluate(
     dataset = read_dataset(data, layout)
     draws = _draws(dataset, cameras, data)
     shown = sorted({name for draw in draws for part in draw for name in part.cameras}, key=natural_order)
-    own: Callable[[CropSet], NDArray[Any]]
-    known_site: Site | None = None
     if is_export(path):
         network = load_embedding_model(path, stated)
         _check_options(path, rows, site, attention_file, takes_site=isinstance(network, ForeignNetwork))
-        if isinstance(network, ForeignNetwork) and site is not None:
-            known_site = load_site(site)
-            network = with_means(network, known_site)
-        backend = build_backend(network, device=device, half="auto" if half else False)
-        header, computation = header_of(network), backend.computation
-        notes = _export_notes(header, shown)
-        own = partial(exported_features, backend, header, batch_size=batch, resize=resize_of(network))
-        embedding_hash = header.embedding_hash
+        model = _export(network, None if site is None else load_site(site), shown, batch, half, device)
     else:
         if half or stated is not None:
             raise InputError(f"--half and --input are for .onnx, .xml and .engine, not for {path}: leave them out")
         known_site = None if site is None else load_site(site)
-        loaded = _load(path, rows, known_site, shown)
-        chosen = choose_device(device)
-        loaded.model.to(chosen)
-        notes = _notes(loaded, rows, known_site, shown)
-        own = partial(_model_features, loaded, batch=batch, device=chosen)
-        computation = Computation("torch", "fp32", str(chosen), processor_name(chosen))
-        embedding_hash = loaded.model_hash
-    site_means = {} if known_site is None else known_site.camera_means
+        loaded, chosen = _load(path, rows, known_site, shown), choose_device(device)
+        model = _checkpoint(loaded, rows, known_site, shown, batch, chosen)
 
     console = Console()
-    for note in (*dataset.notes, *notes, f"{path.name} is computed by {computation}."):
+    for note in (*dataset.notes, *model.notes, f"{path.name} is computed by {model.computation}."):
         console.print(note, markup=False)
     if peers:
         console.print(f"Other networks are computed by OpenVINO, fp32 on CPU ({cpu_name()}).", markup=False)
-    embedders = {path.stem: own}
+    embedders = {path.stem: model.embed}
     for other in peers:
         embedders[other.name] = partial(
             network_features, other.path, pixels=other.input, description=f"{other.name} on the CPU"
@@ -189,7 +174,7 @@ def evaluate(
     reports: dict[str, RetrievalReport] = {}
     reranked: dict[str, RetrievalReport] = {}
     for name, embed in embedders.items():
-        means = None if centre_cameras else site_means if name == path.stem else {}
+        means = None if centre_cameras else model.site_means if name == path.stem else {}
         features = embed_draws(draws, partial(_centred, embed=embed, means=means))
         reports[name] = retrieval_report(features)
         if reranking is not None:
@@ -214,10 +199,6 @@ def evaluate(
         )
         _save(_attention_picture(loaded, some, chosen), attention_file, console)
 
-    def figures(name: str) -> dict[str, Any]:
-        again = {"reranked": reranked[name].to_dict()} if name in reranked else {}
-        return reports[name].to_dict() | again
-
     write_json(
         json_file,
         {
@@ -226,15 +207,73 @@ def evaluate(
             "people": len(crops.person_ids),
             "cameras": shown,
             "checkpoint": path.name,
-            "model_hash": embedding_hash,
-            "computation": asdict(computation),
+            "model_hash": model.embedding_hash,
+            "computation": asdict(model.computation),
             "rows": str(rows),
             "site": None if site is None else site.name,
             "centred_cameras": centre_cameras,
-            **figures(path.stem),
-            "peers": {other.name: figures(other.name) for other in peers},
+            **_figures(path.stem, reports, reranked),
+            "peers": {other.name: _figures(other.name, reports, reranked) for other in peers},
         },
     )
+
+
+@dataclass(frozen=True)
+class _Model:
+    """The model to measure.
+
+    Attributes:
+        embed: returns the embeddings (N, D) of crops.
+        notes: for the user, on the rows of the cameras.
+        site_means: of a site file, camera -> (D,).
+    """
+
+    embed: Callable[[CropSet], NDArray[Any]]
+    computation: Computation
+    embedding_hash: str
+    notes: list[str]
+    site_means: Mapping[str, NDArray[np.float32]]
+
+
+def _export(
+    network: EmbeddingModel, site: Site | None, cameras: Sequence[str], batch: int, half: bool, device: str
+) -> _Model:
+    if isinstance(network, ForeignNetwork) and site is not None:
+        network = with_means(network, site)
+    backend = build_backend(network, device=device, half="auto" if half else False)
+    header = header_of(network)
+    return _Model(
+        embed=partial(exported_features, backend, header, batch_size=batch, resize=resize_of(network)),
+        computation=backend.computation,
+        embedding_hash=header.embedding_hash,
+        notes=_export_notes(header, cameras),
+        site_means={} if site is None else site.camera_means,
+    )
+
+
+def _checkpoint(
+    loaded: LoadedModel,
+    rows: CameraRows,
+    site: Site | None,
+    cameras: Sequence[str],
+    batch: int,
+    device: torch.device,
+) -> _Model:
+    loaded.model.to(device)
+    return _Model(
+        embed=partial(_model_features, loaded, batch=batch, device=device),
+        computation=Computation("torch", "fp32", str(device), processor_name(device)),
+        embedding_hash=loaded.model_hash,
+        notes=_notes(loaded, rows, site, cameras),
+        site_means={} if site is None else site.camera_means,
+    )
+
+
+def _figures(
+    name: str, reports: Mapping[str, RetrievalReport], reranked: Mapping[str, RetrievalReport]
+) -> dict[str, Any]:
+    again = {"reranked": reranked[name].to_dict()} if name in reranked else {}
+    return reports[name].to_dict() | again
 
 
 def _load(path: Path, rows: CameraRows, site: Site | None, cameras: Sequence[str]) -> LoadedModel:

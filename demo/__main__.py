@@ -53,7 +53,7 @@ def training_set(
     pictures: Annotated[int, typer.Option(help="pictures per scene, each with other people in other places")] = 8,
     seed: Annotated[int, typer.Option(help="random seed of everything")] = 1,
 ) -> None:
-    """Render labelled pictures for training a person detector; they reuse nothing of demo/scene but the bodies."""
+    """Render labelled pictures for training a person detector; they share only the bodies with demo/scene."""
     try:
         added = write_training_set(output, scenes=scenes, pictures=pictures, seed=seed)
     except InputError as error:

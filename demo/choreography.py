@@ -22,7 +22,7 @@ class Standing:
 
     Attributes:
         global_id: 1..people.
-        position_m: (2,) floor position of the body's axis.
+        position_m: (2,) floor position of the body's axis in metres.
         heading: (2,) unit vector of the walking direction.
         phase_rad: phase of the gait cycle.
     """
@@ -57,7 +57,7 @@ class Scene:
         return cls(settings, hall, outfits, heights, tuple(Trajectory.of(walk) for walk in walks))
 
     def time_s(self, frame_index: int) -> float:
-        """Return the scene time of a frame; frames count from 0."""
+        """Return the scene time of a frame in s; frames count from 0."""
         return frame_index / self.settings.fps
 
     def people_at(self, time_s: float) -> list[Standing]:

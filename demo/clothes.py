@@ -85,8 +85,8 @@ class Regions:
 def random_outfits(rng: np.random.Generator, people: int, shared_tops: int = 2) -> list[Outfit]:
     """Draw distinct outfits; `shared_tops` pairs of neighbours in the list have the same top.
 
-    Two people never share both the shirt (colours and pattern) and the bottoms, so clothes identify a person; in pairs
-    with the same top only the lower half of the body does.
+    Two people never share both the shirt (colours and pattern) and the bottoms, so clothes identify a person. In pairs
+    with the same top, only the lower half of the body does.
 
     Args:
         rng: random generator.

@@ -1,7 +1,7 @@
 """The scene in demo/scene: twelve people and their paths, chosen by hand and by search.
 
-The paths were selected from results of `paths.random_walk` so that at most six people are in one view at a time,
-everybody enters at least two views, nobody is always in view, and people meet and cross.
+The paths were selected from results of `paths.random_walk`. At most six people are in one view at a time. Everybody
+enters at least two views, nobody is always in view, and people meet and cross.
 """
 
 from __future__ import annotations

@@ -39,11 +39,14 @@ def walk(sprite: SpriteView, view: View, phase_rad: float, obliqueness: float) -
         sprite: one view of a person.
         view: side of the person that it shows.
         phase_rad: phase of the gait cycle (two steps); at 0 one foot passes the other.
-        obliqueness: -1..1, sine of the angle between walking direction and the view's own direction, positive if the
-            person moves to the right in the image; front and back views swing the legs sideways by it.
+        obliqueness: -1..1, sine of the angle between walking direction and the view's own direction. It is positive if
+            the person moves to the right in the image. Front and back views swing the legs sideways by it.
 
     Returns:
         (H, W, 4) float32, linear-light premultiplied BGRA, of CANVAS_WH; the lower foot stands on FOOT_ROW.
+
+    Raises:
+        ValueError: a side view has no arm.
     """
     if view in ("left", "right"):
         forward = 1.0 if view == "right" else -1.0

@@ -20,8 +20,8 @@ MIN_GAP_PX = 6
 def background_plate(image: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Estimate the empty studio behind the person.
 
-    Each row is interpolated linearly between its left and right border, then smoothed over the rows: the light of the
-    studio varies slowly, and the person does not touch the left and right borders.
+    Each row is interpolated linearly between its left and right border, then smoothed over the rows. This works because
+    the light of the studio varies slowly and the person does not touch these borders.
 
     Args:
         image: (H, W, 3) uint8, BGR.
@@ -59,7 +59,7 @@ def guided_filter(
 def person_alpha(image: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Compute the soft mask of the standing person in a studio picture.
 
-    GrabCut (Rother et al., SIGGRAPH 2004) is initialised with the colour distance to the background plate; the largest
+    GrabCut (Rother et al., SIGGRAPH 2004) is initialised with the colour distance to the background plate. The largest
     component is kept, and a guided filter softens its border.
 
     Args:

@@ -1,7 +1,7 @@
 """Walks: smooth paths through the hall at constant speed.
 
-Floor coordinates x, y in metres, as in demo.cameras. A person exists from the first to the last point of a walk;
-walks start and end out of view of all cameras of the demo, in the corridors or in the passage.
+Floor coordinates x, y in metres, as in demo.cameras. A person exists from the first to the last point of a walk. Walks
+start and end in the corridors or in the passage, out of view of all cameras of the demo.
 """
 
 from __future__ import annotations
@@ -142,7 +142,7 @@ def is_clear(hall: Hall, start_m: Point, end_m: Point) -> bool:
 def random_walk(rng: np.random.Generator, hall: Hall, seconds: float, speed_m_s: tuple[float, float]) -> Walk:
     """Draw a walk through one or more rooms that overlaps the time between 0 and `seconds`.
 
-    The person enters a room, crosses it through one or two free points and leaves through another opening; then the
+    The person enters a room, crosses it through one or two free points and leaves through another opening. Then the
     walk ends, or continues through the passage or the north corridor into the other room.
 
     Args:

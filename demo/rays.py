@@ -13,7 +13,11 @@ FLOOR, CEILING, LEAF = -1, -2, -3  # instead of the index of a box
 
 
 def blocked(origin: Array, towards: Array, low: Array, high: Array) -> NDArray[np.bool_]:
-    """Return whether a box lies between `origin` (N, 3) and `origin + towards` (N, 3)."""
+    """Return (N,), whether a box lies between `origin` (N, 3) and `origin + towards` (N, 3), all in metres.
+
+    Args:
+        low, high: (B, 3) corners of the boxes.
+    """
     blocked = np.zeros(len(origin), bool)
     with np.errstate(divide="ignore", invalid="ignore"):
         inverse_t, origin_t = (
@@ -29,9 +33,14 @@ def blocked(origin: Array, towards: Array, low: Array, high: Array) -> NDArray[n
 def cast(
     hall: Hall, viewpoint: Array, origin: Array, direction: Array, with_leaves: bool
 ) -> tuple[Array, NDArray[np.int64], Array]:
-    """Return the nearest hit of every ray (N, 3): distance (N,), index of the box or FLOOR.., leaf colour (N, 3).
+    """Return the nearest hit of every ray from `origin` (N, 3) along `direction` (N, 3).
 
-    On the plan, all rays must stay in the sector that `direction` spans around `viewpoint` (3,).
+    Seen from above, all rays must stay in the sector that `direction` spans around `viewpoint` (3,).
+
+    Returns:
+        distance: (N,) in multiples of the direction.
+        index: (N,), the index of the box, or FLOOR, CEILING or LEAF.
+        leaf_colour: (N, 3), linear RGB; 0 where no leaf is hit.
     """
     if len(direction) == 0:
         return np.zeros(0, np.float32), np.zeros(0, np.int64), np.zeros((0, 3), np.float32)

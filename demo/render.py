@@ -27,7 +27,7 @@ from demo.settings import SceneSettings
 Array = NDArray[np.float32]
 
 CONTRAST = 1.12  # exponent on top of the sRGB curve
-NEAR_M = 0.8  # nearer people are not drawn: the camera would see the top of a head
+NEAR_M = 0.8  # nearer people are not drawn, because the camera would see them from above
 VIEW_OF_QUARTER: tuple[View, ...] = ("front", "right", "back", "left")
 VIEW_HYSTERESIS_DEG = 53.0  # a view is kept up to this angle from its axis, so that it does not flicker at 45
 SHOE_DEPTH_M: dict[View, float] = {"front": 0.11, "back": 0.11, "left": 0.05, "right": 0.05}  # half the depth

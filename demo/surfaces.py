@@ -28,6 +28,8 @@ PIGMENTS = np.array(  # of the pictures on the walls, linear RGB
 
 @dataclass(frozen=True, eq=False)
 class Surface:
+    """Points on the faces of boxes; `face` is the axis (0 to 2) of each face's normal."""
+
     points: Array  # (N, 3)
     across: Array  # (N,) metres along the face
     up: Array  # (N,) metres up the face

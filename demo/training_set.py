@@ -1,8 +1,8 @@
 """Pictures of synthetic people with exact boxes, for training a person detector.
 
-They reuse nothing of the demo scene except the ten bodies of `openpeople`, all of which the demo scene uses. Clothes
-and cameras close to those of the demo are drawn again, every picture places the people independently, in mid-step,
-the furniture is moved and repainted, and all choices come from random streams that no scene uses.
+They share only the ten bodies of `openpeople` with the demo scene, which uses all of them. Clothes and cameras close to
+those of the demo are drawn again. Every picture places its people independently, in mid-step. The furniture is moved
+and repainted, and all choices come from random streams that no scene uses.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ PLACES_TRIED = 60
 LARGE_M = 1.3  # boxes whose shorter side is below this are furniture that may be moved
 HEIGHT_M = (1.45, 2.0)
 MIN_COLOUR_DIFFERENCE = 24  # from the demo's garments, in the channel that differs most, 0..255
-MIN_CAMERA_DISTANCE_M, MIN_CAMERA_ANGLE_DEG = 1.5, 30.0  # at least one of both, from each camera of the demo
+MIN_CAMERA_DISTANCE_M, MIN_CAMERA_ANGLE_DEG = 1.5, 30.0  # a drawn camera keeps at least one to each demo camera
 MIN_VISIBILITY = 0.25  # people with a lower visible share are removed from the picture
 MIN_HEIGHT_PX = 14.0  # people with a lower box are removed as well
 NAME = "renders"  # names of pictures begin with it and the seed
@@ -92,7 +92,8 @@ def write_training_set(
     """
     if scenes < 1 or pictures < 1 or seed < 0:
         raise InputError(
-            f"scenes is {scenes}, pictures {pictures} and seed {seed}: give 1 or more of both, and a seed from 0"
+            f"scenes is {scenes}, pictures {pictures} and seed {seed}: give 1 or more scenes and pictures, and a seed "
+            "of 0 or more"
         )
     wardrobe = wardrobe or Wardrobe()
     dataset = YoloDataset(output, class_name="person")
@@ -123,8 +124,8 @@ def draw_scene(seed: int, scene: int, wardrobe: Wardrobe) -> TrainingScene:
 def render_pictures(scene: TrainingScene, count: int) -> Iterator[RenderedPicture]:
     """Yield `count` pictures of a scene.
 
-    People who are too hidden or too small for a label are removed and the picture is drawn again, so that no picture
-    shows a person without a box.
+    No picture shows a person without a box: people who are too hidden or too small for a label are removed, and the
+    picture is drawn again.
     """
     for number in range(count):
         rng = np.random.default_rng([*scene.seed, number])

@@ -25,14 +25,14 @@ def add_sequence(
 ) -> dict[str, Split]:
     """Add the frames of a sequence to the data set in `output`, creating the data set if necessary.
 
-    The first `train_share` of the recording in time goes to training, the part after it up to `until` to validation:
-    neighbouring frames look alike, so with a random choice the validation would measure memorisation. Every `every`-th
-    frame is added with its ground truth. Rows that are flagged 0 or show no walking person are left out, and boxes are
-    clipped to the image.
+    The recording is split by time: frames up to `train_share` are for training, those from there to `until` for
+    validation. With a random split, validation would measure memorisation, because neighbouring frames are similar.
+    Every `every`-th frame is added with its ground truth. Rows that are flagged 0 or show no walking person are left
+    out, and boxes are clipped to the image.
 
     Args:
-        sequence: MOTChallenge sequence folder (pictures or one video, gt/gt.txt, seqinfo.ini), or a video NAME.mp4
-            with its ground truth in NAME_gt.txt beside it, as `python -m demo render` writes them.
+        sequence: MOTChallenge sequence folder with pictures or one video, gt/gt.txt and seqinfo.ini; or a video
+            NAME.mp4 with its ground truth in NAME_gt.txt beside it, as `python -m demo render` writes them.
         output: folder of the data set: images/{train,val}, labels/{train,val} and data.yaml.
         every: step between frames within each part, from its first frame.
         train_share, until: shares of the recording, 0 <= train_share <= until <= 1.
@@ -70,7 +70,7 @@ def add_sequence(
 
 
 def _frame_count(name: str, sequence: Path) -> int:
-    """Return the number of frames of a recording: as it states, else counted (a video that was not finished)."""
+    """Return the number of frames that a recording states, or count them if it states none, as an unfinished video."""
     with open_source(name, str(sequence)) as source:
         return source.frame_count or sum(1 for _ in source)
 

@@ -71,6 +71,9 @@ class DetectionWriter:
     """Writes frames one after another, in row groups; the file can be read after it is closed.
 
     As a context manager it also closes the file when the run fails; the file then holds the frames up to that point.
+
+    Raises:
+        ValueError: only one of `embedder_hash` and `embedding_dim` is given.
     """
 
     def __init__(
@@ -106,7 +109,7 @@ class DetectionWriter:
         self._frame_count = 0
 
     def write(self, frame: Frame, detections: Detections) -> None:
-        """Append the detections of the next frame; frame indices must increase."""
+        """Append the detections of the next frame; raise ValueError unless its index is above that of the last one."""
         if frame.frame_index <= self._last_index:
             raise ValueError(f"frame index {frame.frame_index} after {self._last_index}: they must increase")
         self._last_index = frame.frame_index
@@ -255,7 +258,7 @@ class SavedDetections:
         values: dict[str, Any] = json.loads(stored) if stored else {}
         if values.get("schema_version") != SCHEMA_VERSION:
             raise InputError(
-                f"{self.path} holds no saved detections of format {SCHEMA_VERSION}, but "
+                f"{self.path}: expected saved detections of format {SCHEMA_VERSION}, but found "
                 f"{values.get('schema_version', 'something else')}; save the detections again"
             )
         values["size_wh"] = tuple(values["size_wh"])

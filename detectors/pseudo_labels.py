@@ -88,10 +88,10 @@ def add_pseudo_labelled(
 ) -> PseudoLabelled:
     """Add frames of a recording to the training part of the data set in `output`, labelled by a model.
 
-    A doubtful box may be a person or background: labelled, it could teach the network to detect poles as people;
-    unlabelled, it could teach it to miss people. Its pixels are therefore painted grey, except those inside confident
-    boxes, so that the network learns nothing from them. (Leaving out the whole frame would remove most crowds.) A frame
-    without a confident box is left out: it may show people who are too small for the model.
+    A doubtful box may be a person or background. With a label, it could teach the network to detect poles as people;
+    without one, to miss people. Its pixels are therefore painted grey, except those inside confident boxes, so that the
+    network learns nothing from them. Leaving out the whole frame would remove most crowds. A frame without a confident
+    box is left out, because it may show people who are too small for the model.
 
     Args:
         source: a recording as `pipeline.sources.open.open_source` takes it.

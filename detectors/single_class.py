@@ -17,8 +17,8 @@ def keep_class(model: Any, name: str) -> None:
 
     The head ends in one 1x1 convolution per scale with a row of weights for each class. The row of the class is
     kept and the others are dropped, so the confidences of that class stay exactly the same. The layers before keep
-    their widths; a model that Ultralytics builds for one class from scratch has narrower layers, so the result must be
-    loaded as stored and cannot be rebuilt from its architecture.
+    their widths, but a model that Ultralytics builds for one class has narrower ones. The result must therefore be
+    loaded as stored; it cannot be rebuilt from its architecture.
 
     Args:
         model: ultralytics.nn.tasks.DetectionModel.

@@ -72,8 +72,8 @@ def train(
     from ultralytics.models.yolo.detect import DetectionTrainer
 
     class FineTuner(DetectionTrainer):
-        """Trains the given model itself: Ultralytics would build a new one and copy the weights that fit, but those of
-        the single-class head do not (see `keep_class`)."""
+        """Trains the given model itself. Ultralytics would build a new one and copy the weights that fit it, but those
+        of the single-class head do not fit (see `keep_class`)."""
 
         def get_model(self, cfg: Any = None, weights: Any = None, verbose: bool = True) -> Any:
             return weights
@@ -124,7 +124,11 @@ def train(
 
 
 def reduce(weights: str, output: Path, *, class_name: str = "person", image_size_px: int = 640) -> None:
-    """Reduce the checkpoint `weights` to one class, without training, and write it to `output`."""
+    """Reduce the checkpoint `weights` to one class, without training, and write it to `output`.
+
+    Raises:
+        InputError: the weights are missing or no .pt checkpoint, or the model does not have the class.
+    """
     model = _load(weights)
     _reduce(model, class_name)
     save_for_inference(model.model, output, image_size_px=image_size_px)
@@ -145,8 +149,8 @@ def _reduce(model: Any, class_name: str) -> None:
 def _keep_batch_statistics(trainer: Any) -> None:
     """Make the network normalise as in inference, with the stored means and variances.
 
-    A few small batches give bad estimates of means and variances. In a checkpoint whose batch normalisation was folded
-    into the convolutions, the stored values are not estimates at all, and replacing them by those of the batches would
+    A few small batches give bad estimates of means and variances. In some checkpoints, batch normalisation was folded
+    into the convolutions, so the stored values are not estimates. Replacing these by the values of the batches would
     make the model detect nothing.
     """
     for module in trainer.model.modules():

@@ -17,10 +17,10 @@ _INTEGRATIONS = ("clearml", "comet", "dvc", "mlflow", "raytune", "tensorboard", 
 def import_ultralytics() -> ModuleType:
     """Import the package `ultralytics` so that a run depends only on its arguments.
 
-    - It installs no packages while running, sends no usage statistics and looks up no network addresses at import;
-      its warnings go to the logging of the program instead of the standard output.
-    - Its settings are in a temporary folder of this process, unless YOLO_CONFIG_DIR names one: the settings in the
-      user's home are shared by all programs of the user, and determine where weights come from and what is enabled.
+    - It installs no packages while running, sends no usage statistics and looks up no network addresses at import.
+      Its warnings go to the logging of the program instead of the standard output.
+    - Its settings are in a temporary folder of this process, unless YOLO_CONFIG_DIR names one. The settings in the
+      user's home are not used: all programs share them, and they determine the source of weights and what is enabled.
     - Checkpoints are read with torch's restricted unpickler, which builds only known classes
       (ULTRALYTICS_SAFE_LOAD=0 in the environment turns that off).
     - The number of threads of torch does not change: Ultralytics would set it to 1 for the whole process.

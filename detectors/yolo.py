@@ -29,22 +29,22 @@ logger = logging.getLogger(__name__)
 class YoloDetector:
     """Detects objects of the chosen classes.
 
-    Frames are grouped by size, because Ultralytics pads a batch of mixed sizes to a square: a frame gets the same boxes
-    alone and in a batch with frames of other sizes.
+    A frame gets the same boxes alone and in a batch with frames of other sizes. For this, frames are grouped by size:
+    Ultralytics pads a batch of mixed sizes to a square.
 
     Args:
         weights: path of the model, or a name that Ultralytics downloads (yolo11n.pt).
         image_size_px: longer side of the network's input.
         confidence_min: boxes with a lower confidence are left out.
-        nms_iou: of two boxes that overlap more than this, the less confident is left out, whatever their classes: one
-            object has one box even if the model cannot distinguish a car from a truck. Models that need no
+        nms_iou: of two boxes that overlap more than this, the less confident is left out, whatever their classes. An
+            object then has one box even if the model cannot distinguish a car from a truck. Models that need no
             suppression (YOLOv10, YOLO26) ignore it.
         classes: names of the classes to detect, as the model names them.
         max_batch: frames in one call of the network; an export with a fixed batch uses its own.
         max_detections: largest number of boxes per frame; the most confident ones are kept.
         device: cpu, cuda, cuda:1, ...; auto is a GPU if there is one.
-        runtime: what computes a .pt checkpoint: torch, or on a CPU OpenVINO, which auto uses there if it is installed.
-            The network for OpenVINO is exported at its first use and cached. Exports have their own runtime.
+        runtime: what computes a .pt checkpoint: torch, or openvino on a CPU; auto uses OpenVINO on a CPU if it is
+            installed. The network for OpenVINO is exported at its first use and cached. Exports have their own runtime.
         half: half precision in torch; auto means on a GPU.
 
     Raises:
@@ -90,7 +90,7 @@ class YoloDetector:
         ids = {name: class_id for class_id, name in names.items()}
         unknown = [name for name in classes if name not in ids]
         if unknown or not classes:
-            asked = ", ".join(unknown) or "no class at all"
+            asked = ", ".join(unknown) or "'' (classes is empty)"
             raise InputError(f"{weights} does not know {asked}; its classes are: {', '.join(names.values())}")
         self.class_names = {ids[name]: name for name in classes}
         self._arguments["classes"] = list(self.class_names)
@@ -100,7 +100,8 @@ class YoloDetector:
         self._batch = self._fixed_batch or max_batch
 
     def detect(self, frames: Sequence[Frame]) -> list[Detections]:
-        """Return the boxes of each frame, most confident first, clipped to the image."""
+        """Return the boxes of each frame in pixels, most confident first, clipped to the image; raise ValueError for a
+        frame without an image."""
         found: dict[int, Detections] = {}
         for rows in _same_size_batches(frames, self._batch):
             images = [_image(frames[row]) for row in rows]
@@ -134,7 +135,11 @@ class YoloDetector:
 
 
 def load_model(weights: str) -> Any:
-    """Load the Ultralytics model of `weights`; a bare name that Ultralytics knows is downloaded."""
+    """Load the Ultralytics model of `weights`; a bare name that Ultralytics knows is downloaded.
+
+    Raises:
+        InputError: the weights do not exist, or cannot be downloaded or loaded, or are not a detector.
+    """
     ultralytics = import_ultralytics()
     from ultralytics.utils.downloads import GITHUB_ASSETS_NAMES
 

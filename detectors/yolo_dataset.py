@@ -152,7 +152,7 @@ def require_class(data: Path, class_name: str) -> None:
 
 
 def halve_split(data: Path, split: str, output: Path) -> tuple[Path, Path]:
-    """Split one part of a data set into two data sets of links, with alternate pictures.
+    """Split one part of a data set into two data sets, which link to alternate pictures.
 
     Args:
         data, split: as in `read_split`.

@@ -7,7 +7,7 @@
     for linked in mtmc.read_trajectories("results/trajectories.csv"):
         print(linked.link.global_id, linked.row.camera_id, linked.row.time_s, linked.row.xyxy)
 
-Everything is loaded at its first use, so that `import mtmc` is fast.
+Each name is imported at its first use, so that `import mtmc` is fast.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ __all__ = sorted(_HOMES)
 _ROOT = Path(__file__).resolve().parents[1]
 
 
-if not TYPE_CHECKING:  # for type checkers the imports above say which names there are
+if not TYPE_CHECKING:  # type checkers take the names from the imports above
 
     def __getattr__(name: str) -> Any:
         if name not in _HOMES:
@@ -86,7 +86,7 @@ def __dir__() -> list[str]:
 
 
 def _hidden_by() -> dict[str, Path]:
-    """Return the packages of this project that others of the same name hide, and the location of those others."""
+    """Return the file of each other package that hides a package of this project, by package name."""
     found = {}
     for package in ("pipeline", "reid", "detectors"):
         spec = find_spec(package)
@@ -99,6 +99,6 @@ def _hidden_by() -> dict[str, Path]:
 def _check_not_hidden() -> None:
     for package, origin in _hidden_by().items():
         raise ImportError(
-            f"another package named {package!r} ({origin}) hides the one of mtmc: uninstall it, or put "
-            f"{_ROOT} in front of sys.path"
+            f"another package named {package!r} ({origin}) hides the one that mtmc needs: uninstall it, or "
+            f"put {_ROOT} at the start of sys.path"
         )

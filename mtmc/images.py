@@ -17,19 +17,18 @@ from pipeline.sources.images import read_image
 def embed_images(paths: Iterable[str | Path], config: Config | None = None) -> NDArray[np.float32]:
     """Return the embeddings (N, D) float32, L2-normalised, of N image files that each show one person.
 
-    The nearer the dot product of two embeddings is to 1, the more probably they show the same person.
-
-    Nothing is known of the camera: the model uses its row for unknown cameras.
+    The dot product of two embeddings is their cosine similarity: the closer to 1, the more likely they show the same
+    person. As the camera is not known, the model uses its SIE row for unknown cameras.
 
     Args:
         config: its `embedder` section names the model; None takes the shipped model.
 
     Raises:
-        InputError: a file is not an image, or there is no embedder.
+        InputError: a file cannot be read, is not an image or is too small, or `embedder.weights` is null.
     """
     embedder = build_embedder(config or load_config())
     if embedder is None:
-        raise InputError("embedder.weights is null: there is nothing to embed with")
+        raise InputError("embedder.weights is null: embedding needs a model")
     files = [Path(path) for path in paths]
     crops = embedder.embed_images([_picture(file) for file in files])
     for file, valid in zip(files, crops.valid.tolist(), strict=True):

@@ -30,15 +30,15 @@ if TYPE_CHECKING:
 _NOTED_PACKAGES = ("torch", "openvino", "ultralytics", "timm", "numpy", "opencv-python", "av", "lap", "pyarrow")
 _log = logging.getLogger(__name__)
 
-# Image size of the warm-up: the first batch of a network can take many times as long as the others.
+# (width, height) in px of the warm-up image. Without a warm-up, the first batch can take many times as long.
 _WARM_UP_WH = (1280, 720)
 
 
 def open_sources(config: Config) -> tuple[list[FrameSource], datetime | None]:
-    """Open all recordings; return them, and the date and time of second 0 of the clock they share (None if unknown).
+    """Open all recordings. Return them, and the date and time of second 0 of their shared clock (None if unknown).
 
     Raises:
-        InputError: there is no camera, or a recording cannot be opened; those already open are closed.
+        InputError: there is no camera, or a recording cannot be opened. The recordings already open are closed.
     """
     if not config.cameras:
         raise InputError("there is no camera: name a SOURCE, or cameras in the configuration")
@@ -62,7 +62,11 @@ def close_sources(sources: list[FrameSource]) -> None:
 
 
 def build_detector(config: Config) -> Detector:
-    """Build the detector that `config.detector` describes."""
+    """Build the detector that `config.detector` describes.
+
+    Raises:
+        InputError: the weights are missing, or do not know a class of `detector.classes`.
+    """
     from detectors.yolo import YoloDetector
 
     settings = config.detector
@@ -81,8 +85,14 @@ def build_detector(config: Config) -> Detector:
 
 
 def build_embedder(config: Config) -> NetworkEmbedder | None:
-    """Build the embedder that `config.embedder` describes, with each camera's row of its camera table; None if there
-    is none."""
+    """Build the embedder that `config.embedder` describes, with the SIE row of each camera.
+
+    Returns:
+        None if `embedder.weights` is null.
+
+    Raises:
+        InputError: the weights or the site file are missing or unsuitable.
+    """
     settings = config.embedder
     if settings.weights is None:
         return None
@@ -116,7 +126,7 @@ def build_live(config: Config) -> tuple[Models, MatchLimits]:
     detector, embedder = build_detector(config), build_embedder(config)
     width, height = _WARM_UP_WH
     blank = np.zeros((height, width, 3), np.uint8)
-    # The result is discarded: nothing is tracked in an image that no camera took.
+    # The result is discarded, because no camera took this image.
     count = min(max(len(config.cameras), 1), config.detector.max_batch)
     detector.detect([Frame("warm-up", 0, 0.0, _WARM_UP_WH, blank)] * count)
     if embedder is not None and config.cameras:
@@ -127,11 +137,16 @@ def build_live(config: Config) -> tuple[Models, MatchLimits]:
 
 
 def match_limits(config: Config, embedder_hash: str) -> MatchLimits:
-    """Return a number for each match limit: from the configuration, else from the calibration of the site file, else
-    from that of the weights, if they computed the run's embeddings.
+    """Return the match limits: from the configuration, else from a calibration, else strict defaults.
+
+    The calibration of the site file comes before that of the weights. Each is used only if it belongs to the model that
+    computed the embeddings of the run.
 
     Args:
-        embedder_hash: of the run's embeddings; '' if there are none.
+        embedder_hash: hash of that model; '' if there are no embeddings.
+
+    Raises:
+        InputError: the weights or the site file cannot be read, or their calibration is damaged.
     """
     if not wants_calibration(config):
         return resolved_limits(config, None)  # does not need the weights, which a run on saved embeddings may lack
@@ -159,7 +174,7 @@ def match_limits(config: Config, embedder_hash: str) -> MatchLimits:
 
 
 def handed_in_limits(config: Config) -> MatchLimits:
-    """Return the limits for an embedder that a program handed in: numbers of the configuration, else guesses."""
+    """Return the match limits for a caller's own embedder: from the configuration, else strict defaults."""
     limits = resolved_limits(config, None)
     if wants_calibration(config):
         _log.warning(
@@ -171,7 +186,7 @@ def handed_in_limits(config: Config) -> MatchLimits:
 
 
 def embeddings_hash(config: Config) -> str:
-    """Return the hash of what the embedding model computes, whatever its calibration and site; '' without a model.
+    """Return the hash of the embedding model; '' without one. Calibration and site do not change it.
 
     Raises:
         InputError: the file is missing or does not hold an embedding model.
@@ -217,7 +232,7 @@ def _open(camera: CameraConfig, start_s: float) -> FrameSource:
 
 
 def part_of(source: FrameSource, part: RecordingConfig) -> FrameSource:
-    """Return the part of a recording that is used."""
+    """Return the part of `source` that `part` selects; `source` itself if that is all of it."""
     if part.start_s is None and part.end_s is None and part.stride == 1:
         return source
     return PartOfSource(source, start_s=part.start_s, end_s=part.end_s, stride=part.stride)
@@ -229,7 +244,7 @@ def _start_utc(camera: CameraConfig) -> datetime | None:
     with _open(camera, 0.0) as source:
         if source.start_utc is None:
             raise InputError(
-                f"camera {camera.name}: {camera.source} does not say when it was recorded; give "
+                f"camera {camera.name}: {camera.source} does not state when it was recorded; give "
                 "start_utc as a date and time"
             )
         return source.start_utc.astimezone(UTC)

@@ -81,7 +81,7 @@ def options(
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line and exit: 0 done, 1 failed while running, 2 bad usage or input."""
+    """Run the command line. Exit with code 0 (done), 1 (failed while running) or 2 (bad usage or input)."""
     from rich.console import Console
 
     errors = Console(stderr=True)
@@ -101,7 +101,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if missing[1].startswith(("libGL", "libgthread", "libglib")):
             advice = (
                 ", which OpenCV needs: apt-get install libgl1 libglib2.0-0 (Debian, Ubuntu), dnf install mesa-libGL "
-                "glib2 (Fedora); docs/installing.md says more"
+                "glib2 (Fedora); see docs/installing.md"
             )
         errors.print(
             f"failed: the system lacks {missing[1]} ({missing[2]}){advice}",
@@ -114,8 +114,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _global_options_first(arguments: Sequence[str]) -> list[str]:
-    """Move -v, -vv and -q to the front: they may stand anywhere before a `--`, as no command has options of these
-    names."""
+    """Move -v, -vv and -q to the front. They may stand anywhere before a `--`, because no command has options with
+    these names."""
     end = arguments.index("--") if "--" in arguments else len(arguments)
     first = [text for text in arguments[:end] if _GLOBAL.fullmatch(text)]
     return [*first, *(text for text in arguments[:end] if not _GLOBAL.fullmatch(text)), *arguments[end:]]

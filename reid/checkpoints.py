@@ -1,6 +1,6 @@
 """The project's own model files (checkpoints): safetensors with everything needed to use the model.
 
-The text metadata holds one JSON object: the model's configuration, the names of its cameras and views in the
+The text metadata holds one JSON object. It has the model's configuration, the names of its cameras and views in the
 order of the side information table, the normalisation of its input, and a card (data, training, results).
 """
 
@@ -24,7 +24,7 @@ from reid.safetensors_file import write_safetensors
 
 FORMAT_VERSION = 1
 
-#: Mean and standard deviation per RGB channel of pixels in [0, 1]: TransReID's, for ViT and DeiT alike.
+#: Mean and standard deviation per RGB channel of pixels in [0, 1]: TransReID's, for both ViT and DeiT.
 INPUT_MEAN = (0.5, 0.5, 0.5)
 INPUT_STD = (0.5, 0.5, 0.5)
 

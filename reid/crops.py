@@ -21,7 +21,7 @@ Resize = Callable[[NDArray[np.uint8], tuple[int, int]], Tensor]
 
 
 def resize_antialiased(picture: NDArray[np.uint8], size_hw: tuple[int, int]) -> Tensor:
-    """Resize bilinearly with antialiasing, as PIL and TransReID's test transforms do: without it, small details of
+    """Resize bilinearly with antialiasing, as PIL and TransReID's test transforms do. Without it, small details of
     large crops alias, and embeddings differ from those that the weights were trained for."""
     # the copy is small; without it torch rejects read-only and mirrored arrays
     pixels = torch.from_numpy(picture.copy()).permute(2, 0, 1).unsqueeze(0)
@@ -55,7 +55,7 @@ def crop_boxes(
     with np.errstate(invalid="ignore"):  # inf - inf of boxes that are rejected anyway
         extent = clipped[:, 2:] - clipped[:, :2]
         valid = np.asarray(np.isfinite(xyxy).all(axis=1) & (extent >= 1).all(axis=1), np.bool_)
-    corners = np.floor(clipped[valid] + 0.5).astype(int)  # at least a pixel remains at least a pixel
+    corners = np.floor(clipped[valid] + 0.5).astype(int)  # a box of at least a pixel keeps at least a pixel
     crops = [resize(image[top:bottom, left:right], size_hw) for left, top, right, bottom in corners.tolist()]
     if not crops:
         return torch.zeros((0, 3, *size_hw), dtype=torch.uint8), valid
@@ -68,6 +68,6 @@ def resize_image(image: Image.Image, size_hw: tuple[int, int], resize: Resize = 
 
 
 def normalise(crops: Tensor, mean: Sequence[float], std: Sequence[float], dtype: torch.dtype) -> Tensor:
-    """Turn crops (K, 3, H, W) uint8 RGB into the input of a model: (value / 255 - mean) / std per channel."""
+    """Convert crops (K, 3, H, W) uint8 RGB to the input of a model: (value / 255 - mean) / std per channel."""
     mean_value, std_value = (crops.new_tensor(v, dtype=torch.float32).view(1, 3, 1, 1) for v in (mean, std))
     return ((crops.float() / 255 - mean_value) / std_value).to(dtype)

@@ -30,13 +30,13 @@ class NetworkEmbedder:
 
     Attributes:
         dim: D, the length of an embedding.
-        model_hash: hash of the weights file. All runtimes share it in 16 and 32 bit, where their embeddings are
-            comparable.
+        model_hash: hash of the weights file. It is the same for all runtimes in 16 and 32 bit, because their embeddings
+            are comparable.
         computation: library, precision and device that run the network.
         embedded_crops: number of crops embedded so far.
         rejected_crops: number of boxes not embedded because they are empty, not finite or outside the image.
-        unknown_cameras: the cameras without a row in the model's camera table, and what is used instead:
-            those that `camera_rows` maps to None, and, from their first crop on, those that it lacks.
+        unknown_cameras: maps each camera without a row in the model's camera table to what is used instead. A camera
+            that `camera_rows` maps to None is in it from the start, one missing from `camera_rows` from its first crop.
     """
 
     def __init__(
@@ -88,8 +88,8 @@ class NetworkEmbedder:
 
         Args:
             path: a checkpoint of this project, an export of one, or a third-party network (.onnx, OpenVINO .xml).
-            network_input: of a third-party network: bgr255, imagenet or half.
-            settings: as of the class; without `camera_rows` every camera is an unknown one.
+            network_input: pixel format of a third-party network: bgr255, imagenet or half; None for own files.
+            settings: arguments of the class; without `camera_rows` every camera is an unknown one.
 
         Raises:
             InputError: the file is missing or not a re-identification network.
@@ -137,6 +137,9 @@ class NetworkEmbedder:
         Args:
             images: N pictures (H_i, W_i, 3) uint8, BGR, of any sizes.
             camera_id: camera that took them, as in `camera_rows` and `camera_means`; '' if unknown.
+
+        Returns:
+            Embeddings (N, D) float32 and valid (N,) bool.
         """
         frames = [
             Frame(camera_id, number, 0.0, (image.shape[1], image.shape[0]), image)

@@ -1,4 +1,4 @@
-"""Opens any file that can be an embedder by its path: checkpoints, exports of them, and third-party networks."""
+"""Opens any file that can serve as embedder: checkpoints, exports of them, and third-party networks."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def embedding_card(path: Path, network_input: NetworkInput | None) -> Mapping[st
 
 
 def header_of(model: EmbeddingModel) -> ModelHeader:
-    """Return how to feed a model, and what its features can be compared with."""
+    """Return the header of a model: how to prepare its input, and which embeddings can be compared."""
     return ModelHeader.of(model) if isinstance(model, LoadedModel) else model.header
 
 
@@ -82,7 +82,7 @@ def _stated_input(file: Path, network_input: NetworkInput | None) -> NetworkInpu
         return network_input
     if network_input is not None and (is_export(file) or file.suffix == ".safetensors"):
         raise InputError(
-            f"embedder.input (--input) is for third-party networks ({', '.join(SUFFIXES)}), but {file} says itself "
-            "what its input holds: leave it out"
+            f"embedder.input (--input) is for third-party networks ({', '.join(SUFFIXES)}), but {file} describes its "
+            "input itself: leave it out"
         )
     return None

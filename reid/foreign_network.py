@@ -1,4 +1,4 @@
-"""Third-party re-identification networks: ONNX or OpenVINO files that do not say how to feed them.
+"""Third-party re-identification networks: ONNX or OpenVINO files that do not describe their input.
 
 The configuration states their input. The calibration of the match limits of a network is stored in a card beside it:
 NETWORK.calibration.json.
@@ -23,16 +23,16 @@ from reid.site.site import Site
 SUFFIXES = (".onnx", ".xml")
 CARD_VERSION = 1
 
-#: How crops are resized for all of them (`reid.crops.resize_opencv`); the features depend on it.
+#: How crops are resized for all third-party networks (`reid.crops.resize_opencv`); the features depend on it.
 RESIZE = "cv2.INTER_LINEAR"
 
-# Suffixes of the file that holds the weights of an ONNX network too large for one file: torch's, Hugging Face's.
+# Suffixes that torch and Hugging Face give to the weights file of an ONNX network that is too large for one file.
 _EXTERNAL_DATA = (".data", "_data")
 
 
 @dataclass(frozen=True)
 class ForeignNetwork:
-    """A network that turns crops (N, 3, H, W) into features (N, D).
+    """A network that maps crops (N, 3, H, W) to features (N, D).
 
     Attributes:
         path: .onnx, or .xml with its .bin.
@@ -116,7 +116,7 @@ def opened(path: Path, network_input: NetworkInput) -> Any:
 
 
 def foreign_hash(path: Path, network_input: NetworkInput) -> str:
-    """Return 16 hex digits for all that the features depend on: the network's files and how its input is made.
+    """Return a hash of all that the features depend on, the network's files and how its input is made: 16 hex digits.
 
     Raises:
         InputError: a file is missing.
@@ -129,7 +129,7 @@ def foreign_hash(path: Path, network_input: NetworkInput) -> str:
 
 
 def with_means(network: ForeignNetwork, site: Site) -> ForeignNetwork:
-    """Return the network for use with centring: with the hash of its embeddings minus the camera means of a site.
+    """Return the network for use with centring: its hash becomes that of embeddings centred by the means of `site`.
 
     Raises:
         InputError: the site was learned for another network, or has no means.
@@ -201,7 +201,7 @@ def write_network_card(path: Path, network_input: NetworkInput, card: Mapping[st
 
 
 def calibrate_command(path: Path, network_input: NetworkInput | None) -> str:
-    """Return the command that measures the match limits of a network; no input for the project's own networks."""
+    """Return the command that measures the match limits of a network; `network_input` is None for the project's own."""
     command = f"mtmc reid calibrate --data CROPS --checkpoint {path}"
     if network_input is None:
         return command

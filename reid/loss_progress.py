@@ -7,7 +7,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 
 def loss_progress(what: str, console: Console) -> Progress:
-    """A bar for tasks with the field `loss`.
+    """Return a progress bar for tasks with the field `loss`.
 
     Args:
         what: shown before the bar; may use the task's other fields, as in "epoch {task.fields[epoch]}".

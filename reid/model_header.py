@@ -19,17 +19,17 @@ Precision = Literal["fp32", "fp16", "int8"]
 
 @dataclass(frozen=True)
 class ModelHeader:
-    """How to feed a network, and what its features can be compared with.
+    """How to prepare the input of a network, and which features can be compared.
 
     Attributes:
         model_hash: hash of the weights.
         image_size: (height, width) of the crops in pixels.
         feature_dim: D, the length of a feature.
         input_mean, input_std: per RGB channel, for pixels in [0, 1].
-        cameras: number of rows of the camera table; 0 without a table, and then there is no input of that name.
+        cameras: number of rows of the camera table; 0 without a table. Only with a table is there an input `cameras`.
         camera_names: names of those rows, in order; may be empty.
-        views: number of rows of the viewpoint table; at most 1 without a table, and then there is no input of that
-            name.
+        views: number of rows of the viewpoint table; at most 1 without a table. Only with a table is there an input
+            `views`.
         view_names: names of those rows, in order; may be empty.
         unknown_row: whether an unknown camera (-1) has a trained row; otherwise it gets the mean of all rows.
         precision: number format of the network.

@@ -40,7 +40,7 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
 
 
 def relinked(text: str, source: str, page: str) -> str:
-    """The text of the file `source` with links that hold on the page `page`."""
+    """Return the text of the file `source` with its links rewritten for the page `page`."""
 
     def link(match: re.Match[str]) -> str:
         label, target, anchor = match[1], match[2], match[3] or ""

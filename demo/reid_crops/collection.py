@@ -57,7 +57,7 @@ class CropSettings:
         if self.people < 1 or self.workers < 1 or self.seed < 0:
             raise InputError(
                 f"people is {self.people}, workers {self.workers} and seed {self.seed}: "
-                "give 1 or more of both, and a seed from 0"
+                "give 1 or more people and workers, and a seed of 0 or more"
             )
         if self.crops_per_person < CAMERAS_A_PERSON[0]:
             raise InputError(

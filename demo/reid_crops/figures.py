@@ -71,7 +71,7 @@ class PosedFigure:
     joints: Floats
 
     def contacts(self) -> Floats:
-        """Return where it darkens the ground: x, z and radius of both feet, (2, 3)."""
+        """Return the contact shadows of both feet on the ground: x, z and radius in metres, (2, 3)."""
         feet = [self.joints[[joint(side + "Foot"), joint(side + "ToeBase")]].mean(axis=0) for side in SIDES]
         return np.array([[foot[0], foot[2], 0.16] for foot in feet], np.float32)
 
@@ -107,7 +107,7 @@ def dress(look: Look, avatar: Avatar, wig: Wig | None) -> Figure:
 
 
 def put(figure: Figure, pose: Pose, place: tuple[float, float], heading: float) -> PosedFigure:
-    """Pose a figure and place it on the ground at x, z; heading 0 faces +z, pi / 2 faces +x."""
+    """Pose a figure and place it on the ground at `place`, x and z in metres; heading 0 faces +z, pi / 2 faces +x."""
     turns = rotations(pose)
     c, s = np.cos(heading), np.sin(heading)
     turns[0] = np.array([[c, 0, s], [0, 1, 0], [-s, 0, c]], np.float32) @ turns[0]

@@ -179,8 +179,8 @@ def _paint_straps(painted: Floats, top: NDArray[np.bool_], avatar: Avatar, look:
 
 
 def _shading(luma: Floats, region: NDArray[np.bool_], kept: float) -> Floats:
-    """Return the brightness relative to the median of the region, (S, S); `kept` in 0..1 weakens it, so that prints on
-    the cloth fade."""
+    """Return the brightness relative to the median of the region, (S, S). The exponent `kept`, 0..1, reduces its
+    contrast, so that prints on the cloth fade."""
     if not region.any():
         return np.ones_like(luma)
     middle = max(_median(luma[region]), 0.004)

@@ -14,7 +14,7 @@ LEAST_LIGHT = 0.06  # mean linear light below which the automatic gain is active
 
 
 def photograph(light: Floats, camera: SurveillanceCamera, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Turn linear light (H, W, 3) RGB at the camera's resolution into a picture (H, W, 3) uint8 BGR."""
+    """Convert linear light (H, W, 3) RGB at the camera's resolution to a picture (H, W, 3) uint8 BGR."""
     exposed = light * np.array(camera.cast, np.float32) * np.float32(camera.exposure * np.exp(rng.normal(0, 0.06)))
     # automatic gain, so that no picture is completely black
     exposed = exposed * np.float32(np.clip(LEAST_LIGHT / max(float(exposed.mean()), 1e-4), 1, 6) ** 0.8)

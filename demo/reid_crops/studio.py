@@ -24,7 +24,7 @@ from demo.reid_crops.views import lamp, look_at, window
 
 CROP_WH = (128, 256)
 SUPERSAMPLING = 2
-PASSERS_BY = 48  # people who only appear beside others
+PASSERS_BY = 48  # people who appear only beside or behind others
 KEPT_AVATARS = 60
 PANORAMAS = 10  # number of generated panoramas
 BESIDE_SHARE, BEHIND_SHARE, OBSTACLE_SHARE = 0.24, 0.3, 0.14

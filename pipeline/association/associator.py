@@ -1,7 +1,7 @@
 """Turns the detections of a tick into rows with global ids: plan, embed, track, link.
 
-This covers everything between a detector and a file, for recordings and for live video; it has no clock and no thread
-of its own.
+This covers all steps between the detector and the output files, for recordings and live video. It has no clock and no
+thread of its own.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ from pipeline.single_camera.tracker import SingleCameraTracker, TrackedFrame
 
 DetectedFrame = tuple[Frame, Detections]
 
-# Largest frame period of a camera, in units of `max_silence_s`. A slower camera counts as one that stops: rows of all
-# cameras would wait for its tracks, although it does not show where people go.
+# Largest frame period of a camera, in units of `max_silence_s`. A slower camera counts as stopped: otherwise all rows
+# would wait for its tracks, although its frames are too rare to follow people.
 _SLOWEST_PACE = 10
 
 
@@ -58,13 +58,13 @@ class Associator:
         embedder: None if the saved detections hold all embeddings that are used.
         class_names: of the detector.
         hold_s: how long rows are held back until linking has assigned their ids.
-        max_detections: number of boxes used in a frame, the most confident ones.
-        max_silence_s: a camera's tracks end when it gives no frames for longer than this and for longer than two of
-            its frame periods: it has stopped, or its recording is over. Two frame periods count as at most 20 times
-            this.
-        unconfirmed_wait_s: rows wait for tracks that are not confirmed yet, so that all rows come in order of time,
-            but not for tracks of a camera that has been silent for this long. If infinite, rows wait until these
-            tracks are confirmed or end.
+        max_detections: at most this many boxes of a frame are used, the most confident ones.
+        max_silence_s: the tracks of a camera end when it has given no frame for longer than this and for longer than
+            two of its frame periods. It has then stopped, or its recording is over. Two frame periods count as at
+            most 20 times `max_silence_s`.
+        unconfirmed_wait_s: rows wait for unconfirmed tracks, so that all rows come in order of time. They do not wait
+            for a camera that has been silent for this long. If infinite, rows wait until these tracks are confirmed
+            or end.
 
     Attributes:
         linker: the linker between the cameras.
@@ -121,6 +121,9 @@ class Associator:
 
         A frame that is not later than its camera's previous one is left out and counted. Boxes outside the image are
         left out. The result does not depend on the order of the cameras in a tick or of the boxes in a frame.
+
+        Raises:
+            ValueError: the embedder returned a wrong number of results or a vector that is not of length 1.
         """
         tick = sorted(self._in_time(tick), key=lambda item: item[0].camera_id)
         ended = [record for frame, _ in tick for record in self._end_silent(frame.camera_id, frame.time_s)]
@@ -142,13 +145,13 @@ class Associator:
         return self._settled(begin_s, ended)
 
     def advance(self, now_s: float) -> Associated:
-        """Advance the time without a frame: release the rows that need not wait any longer, end the tracks of silent
-        cameras, and forget identities that no camera has seen for too long."""
+        """Advance the time without a frame. This releases rows that need not wait any longer, ends the tracks of silent
+        cameras, and forgets identities not seen for too long."""
         self.linker.forget(now_s)
         return self._settled(now_s, [])
 
     def set_camera(self, camera_id: str, geometry: CameraGeometry) -> Associated:
-        """Add a camera, or set the geometry of a camera whose image has changed; the tracks that it had end."""
+        """Add a camera, or set the geometry of a camera whose image has changed. Its tracks end."""
         ended = self.end_tracks(camera_id)
         self._geometries[camera_id] = geometry
         if camera_id not in self._trackers:
@@ -223,8 +226,8 @@ class Associator:
         return min(now_s - self._hold_s, min(waiting, default=np.inf))
 
     def _embed(self, frames: Sequence[DetectedFrame], wanted: Sequence[IntArray]) -> list[Detections]:
-        """Return the detections with embeddings at the wanted rows only: saved ones if the detections have them,
-        otherwise computed in one batch for all cameras."""
+        """Return the detections with embeddings at the wanted rows only. Saved embeddings are used if there are any;
+        otherwise they are computed in one batch for all cameras."""
         results = [_only(detections, rows) for (_, detections), rows in zip(frames, wanted, strict=True)]
         missing = [
             index
@@ -317,7 +320,11 @@ def _only(detections: Detections, rows: IntArray) -> Detections:
 
 
 def embed_all(embedder: Embedder, frames: Iterable[DetectedFrame]) -> list[DetectedFrame]:
-    """Embed every box of every frame, for saving."""
+    """Embed every box of every frame, for saving.
+
+    Raises:
+        ValueError: as in `Associator.process`.
+    """
     pairs = list(frames)
     pictures = [frame for frame, _ in pairs]
     crops = checked(embedder.embed(pictures, [detections.xyxy for _, detections in pairs]), pictures)

@@ -16,7 +16,7 @@ from pipeline.cross_camera.second_pass import SecondPass
 from pipeline.floor.camera_geometry import CameraGeometry
 from pipeline.single_camera.tracker import SingleCameraTracker
 
-# Live rows wait for a track that is about to be confirmed, but not if its camera has gone silent.
+# Live rows wait for unconfirmed tracks, but not for those of a camera that has been silent for this long.
 _LIVE_UNCONFIRMED_WAIT_S = 0.5
 
 
@@ -34,8 +34,8 @@ def build_associator(
 
     Args:
         geometries: by camera, in the order of the cameras; live cameras may be added later.
-        on_correction: given in a live run, where no second pass follows and the waiting times of `config.live` apply;
-            called with each correction of released rows.
+        on_correction: called with each correction of released rows. A value other than None means a live run: no
+            second pass follows, and the waiting times of `config.live` apply.
     """
     live = on_correction is not None
     linker = OnlineLinker(

@@ -1,4 +1,4 @@
-"""Estimates the time between two frames of a camera, whatever pauses there are between some of them."""
+"""Estimates the frame period of a camera; pauses do not distort it."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ _GAPS = 5
 
 
 class FramePace:
-    """The time between two frames of a camera, from its newest ones.
+    """The frame period of a camera, estimated from its newest frames.
 
     Args:
-        slowest_s: a longer gap counts as this; it is also the period while only one frame is known.
+        first_s: time of the first frame.
+        slowest_s: longest period; longer gaps count as this. It is also the period while only one frame is known.
 
     Attributes:
         last_s: time of the newest frame.

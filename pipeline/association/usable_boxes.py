@@ -1,4 +1,4 @@
-"""Removes detections that cannot be people, whatever a detector or a file says."""
+"""Removes boxes that cannot be people, from the detections of a frame."""
 
 from __future__ import annotations
 
@@ -10,15 +10,17 @@ _FAR_PICTURES = 10
 
 
 def usable_boxes(detections: Detections, size_wh: tuple[int, int], max_detections: int) -> Detections:
-    """Return the boxes with an area inside the image, from left to right; if there are too many, the most confident
-    ones. A box with a coordinate beyond ten image sizes is left out: its area could overflow float32.
+    """Return the boxes with an area inside the image, from left to right.
+
+    If there are more than `max_detections`, the most confident ones are kept. A box with a coordinate beyond ten image
+    sizes is left out, because its area could overflow float32.
 
     The fixed order makes ties independent of the order in which a detector lists its boxes. The limit keeps a frame of
     noise from taking time and memory that grow with the square of its boxes.
 
     Args:
         size_wh: (width, height) of the image in pixels.
-        max_detections: number of boxes that are kept at most.
+        max_detections: largest number of boxes that are kept.
     """
     left, top, right, bottom = detections.xyxy.T
     width, height = size_wh

@@ -20,7 +20,7 @@ from pipeline.core.datatypes import Frame
 from pipeline.core.stage_clock import StageClock
 from pipeline.floor.camera_geometry import CameraGeometry
 
-# In a picture of this size, people of the simulated world keep their distance.
+# Large enough that the simulated people stay apart.
 _SIZE_WH = (1920, 1080)
 _VIEW_S = 20.0
 
@@ -30,10 +30,11 @@ class LoadFigures:
     """The measured figures.
 
     Attributes:
-        association_ms, peer_ms: milliseconds per camera frame, of this project (including linking) and of the peer (one
-            camera).
-        tracks: confirmed and visible tracks per camera frame, on average.
-        identities, features: identities known at the end, and the mean number of embeddings of each.
+        association_ms: milliseconds per camera frame that this project takes, including linking.
+        peer_ms: milliseconds per camera frame that the peer takes, in one camera and without linking.
+        tracks: mean number of confirmed and visible tracks per camera frame.
+        identities: number of identities known at the end.
+        features: mean number of embeddings per identity.
     """
 
     association_ms: float
@@ -54,13 +55,13 @@ def measure(
     warmup_s: float,
     measured_s: float,
 ) -> LoadFigures:
-    """Run simulated cameras, each with `people_in_view` people, on one core; the time excludes embedding.
+    """Measure association for simulated cameras, each with `people_in_view` people, on one core, without embedding.
 
-    People walk from camera to camera. Between two views they are away for so long that there are `identities` in all.
+    People walk from camera to camera. The time between two views is set so that there are `identities` people in all.
 
     Args:
-        config: settings of tracker and linker; its cameras are not used, and match limits are those without
-            calibration.
+        config: settings of tracker and linker; its cameras are not used. The match limits are the strict defaults
+            that apply without a calibration, unless the configuration has numbers.
         peer: gets the boxes of the first camera.
         warmup_s: seconds of the world before measuring, until the identities are known.
     """

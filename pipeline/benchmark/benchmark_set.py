@@ -26,7 +26,7 @@ class BenchmarkSet:
     Attributes:
         name: name of its file.
         config: cameras, detector and embedder; the tracking settings in it are the defaults.
-        ground_truth: camera -> boxes with global ids, cropped as the camera is.
+        ground_truth: camera -> boxes with global ids, cropped like the camera's image.
         detections: camera -> saved detections, for sets without pictures; None if they are to be computed.
     """
 
@@ -37,7 +37,7 @@ class BenchmarkSet:
 
 
 class _Rules(BaseModel):
-    """The keys of a set that a configuration does not have; see `read_benchmark_set`."""
+    """The keys that a set has in addition to those of a configuration; see `read_benchmark_set`."""
 
     model_config = ConfigDict(strict=True)
 
@@ -49,12 +49,13 @@ class _Rules(BaseModel):
 
 
 def read_benchmark_set(path: Path, overrides: Mapping[str, Any] | None = None) -> BenchmarkSet:
-    """Read a configuration file with additional keys for the ground truth and its rule of counting people.
+    """Read a benchmark set: a configuration file with these additional keys.
 
     - `ground_truth`: camera -> MOT ground truth (.txt).
-    - `identity_memory_s`: people who come back after more seconds than this have a new identity in the ground truth,
-      and get one from the linker in this set. That is the rule of MOTChallenge; without the key people keep theirs.
-    - `same_person`: lists of ids of the ground truth that are one person.
+    - `identity_memory_s`: people who come back after more than this many seconds have a new identity in the ground
+      truth. The linker gives them a new one, too. That is the rule of MOTChallenge. Without the key, people keep
+      their identity.
+    - `same_person`: lists of ground-truth ids that are one person.
     - `detections`: camera -> saved detections (.parquet); with them no pictures are needed.
     - `config`: another configuration file to start from.
 
@@ -62,8 +63,8 @@ def read_benchmark_set(path: Path, overrides: Mapping[str, Any] | None = None) -
         overrides: as in `load_config`.
 
     Raises:
-        InputError: the file or a ground truth cannot be read, a camera has none, two ids of one `same_person` list are
-            in the same picture, or tracking settings differ from the defaults, which hold for all sets.
+        InputError: the file or a ground truth cannot be read; a camera has no ground truth; two ids of one
+            `same_person` list are in the same frame; or the file has tracking settings of its own.
     """
     content = read_config_file(path)
     try:
@@ -74,8 +75,8 @@ def read_benchmark_set(path: Path, overrides: Mapping[str, Any] | None = None) -
         content = merge(read_config_file(Path(resolve_path(rules.config, path))), content)
     if tuned := [name for name in ("tracker", "linker", "second_pass") if content.get(name)]:
         raise InputError(
-            f"{path}: has settings of its own for {', '.join(tuned)}; a benchmark uses one configuration for all "
-            "sets. Try other settings with --set"
+            f"{path}: has settings of its own for {', '.join(tuned)}, but a benchmark uses one configuration for "
+            "all sets. Try other settings with --set"
         )
     if rules.identity_memory_s is not None:
         content["linker"] = {"identity_memory_s": rules.identity_memory_s}
@@ -106,13 +107,13 @@ def read_benchmark_set(path: Path, overrides: Mapping[str, Any] | None = None) -
 
 
 def _renamed(boxes: TrackBoxes, one_of: Mapping[int, int], path: Path, camera_id: str) -> TrackBoxes:
-    """Return the boxes with the ids that `one_of` gives to theirs; other ids stay."""
+    """Return the boxes with their ids replaced according to `one_of`; ids that it does not contain stay."""
     ids = np.array([one_of.get(i, i) for i in boxes.ids.tolist()], np.int64)
 
     def fail(first: int, second: int) -> NoReturn:
         raise InputError(
-            f"{path}: same_person makes one of {boxes.ids[first]} and {boxes.ids[second]}, but camera {camera_id!r} "
-            f"has both in frame {boxes.frame_index[second] + 1} of its ground truth: they are two people"
+            f"{path}: same_person says that {boxes.ids[first]} and {boxes.ids[second]} are one person, but camera "
+            f"{camera_id!r} has both in frame {boxes.frame_index[second] + 1} of its ground truth: they are two people"
         )
 
     check_unique((boxes.frame_index, ids), fail)

@@ -23,10 +23,11 @@ def boxmot_peer(python: Path, weights: Path) -> Peer:
 
     Args:
         python: interpreter of an environment with boxmot 25.
-        weights: of the re-identification network, named as boxmot names its files (osnet_x0_25_msmt17.pt or .onnx).
+        weights: file of the re-identification network, with the name that boxmot gives it
+            (osnet_x0_25_msmt17.pt or .onnx).
 
     Raises:
-        InputError: a file is missing, or the environment has no boxmot, or another version of it.
+        InputError: a file is missing, or the environment does not have boxmot 25.
     """
     for what, path in (("interpreter", python), ("weights", weights)):
         if not path.exists():
@@ -46,7 +47,7 @@ def boxmot_peer(python: Path, weights: Path) -> Peer:
 
 class _Tracker(PeerTracker):
     def __init__(self, python: Path, weights: Path, frame_rate: float) -> None:
-        # The settings file of the package says 30 frames per second, whatever the video.
+        # `frame_rate` is not used: the settings file of the package assumes 30 frames per second for every video.
         command = [str(python), boxmot_worker.__file__, str(weights.resolve())]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 

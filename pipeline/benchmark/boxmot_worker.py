@@ -1,9 +1,13 @@
 """BoT-SORT of boxmot with OSNet, run by the interpreter of an environment that has boxmot.
 
-Started by `pipeline.benchmark.boxmot_tracker`; imports nothing of this project. Frames come on standard input as two
-numpy arrays each, the picture (H, W, 3) uint8 BGR and the detections (N, 6) float32 (xyxy, confidence, class); tracks
-(M, 5) float64 (xyxy, id) go to standard output. Every array is in numpy's file format, after its length in bytes (8,
-little endian). Everything else that is printed goes to standard error.
+Started by `pipeline.benchmark.boxmot_tracker`; imports nothing of this project.
+
+- Standard input: two arrays per frame, the picture (H, W, 3) uint8 BGR and the detections (N, 6) float32 (xyxy in px,
+  confidence, class).
+- Standard output: one array per frame, the tracks (M, 5) float64 (xyxy in px, id).
+
+Every array is in numpy's file format, preceded by its length in bytes as an 8-byte little-endian integer. All other
+printed text goes to standard error.
 """
 
 from __future__ import annotations
@@ -46,7 +50,7 @@ def main(weights: Path) -> None:
     from boxmot import BotSort  # type: ignore[import-not-found]
     from boxmot.trackers.config import load_tracker_config  # type: ignore[import-not-found]
 
-    settings = load_tracker_config("botsort", None, {})  # the package's own tuned defaults
+    settings = load_tracker_config("botsort", None, {})  # the tuned defaults of the package
     tracker = BotSort(**settings, reid_weights=weights, device="cpu", half=False)
     while True:
         try:

@@ -1,8 +1,10 @@
-"""CAMPUS sequences (Xu et al., CVPR 2016) as a benchmark set: ground truth in Vatic's rows, saved detections, no video.
+"""CAMPUS sequences (Xu et al., CVPR 2016) as a benchmark set: ground truth in Vatic's format, saved detections.
 
-A folder of the data set has two files per view: `VIEW.txt.gz` with rows `track_id xmin ymin xmax ymax frame lost
-occluded generated label`, whose ids are shared by all views, and `VIEW-rendered.detections.json.gz` with the boxes of
-a detector as shares of the picture size.
+No videos are used. A folder of the data set has two files per view:
+
+- `VIEW.txt.gz` with rows `track_id xmin ymin xmax ymax frame lost occluded generated label`; a person has the same id
+  in all views.
+- `VIEW-rendered.detections.json.gz` with the boxes of a detector, as fractions of the picture size.
 """
 
 from __future__ import annotations
@@ -36,17 +38,17 @@ _SAMPLES = 300
 
 @dataclass(frozen=True, eq=False)
 class View:
-    """One view.
+    """One view of a sequence.
 
     Attributes:
         name: such as view-HC3.
         size_wh: (width, height) of its pictures in px.
         frame_rate: frames per second.
-        ids, frame_index: (N,) of the visible boxes of the ground truth.
-        xyxy: (N, 4) px.
-        found: frame index -> (M, 5), the detector's boxes: xyxy in px and confidence.
+        ids, frame_index: (N,) int64, of the visible boxes of the ground truth.
+        xyxy: (N, 4) float64, these boxes in px.
+        found: frame index -> (M, 5) float32, the detector's boxes: xyxy in px and confidence.
         frames: number of frames.
-        detections_hash: of the file with the detections.
+        detections_hash: hash of the file with the detections.
     """
 
     name: str
@@ -62,8 +64,12 @@ class View:
 
 @dataclass(frozen=True)
 class Overlap:
-    """Two views of the same floor, and the median distance in metres between their positions of the same people: in the
-    frames that were fitted, and in the rest."""
+    """Two views of the same floor, and how well their floor positions of the same people agree.
+
+    Attributes:
+        views: names of the views.
+        fitted_m, rest_m: median distance in metres, in the frames used for the fit and in the other frames.
+    """
 
     views: tuple[str, str]
     fitted_m: float
@@ -74,7 +80,7 @@ def read_views(folder: Path) -> list[View]:
     """Read all views of a sequence.
 
     Raises:
-        InputError: a file is missing or has another form.
+        InputError: a file is missing or has another format.
     """
     names = sorted(path.name.removesuffix(_TRUTH) for path in folder.glob(f"*{_TRUTH}"))
     if not names:
@@ -83,14 +89,14 @@ def read_views(folder: Path) -> list[View]:
 
 
 def fit_cameras(views: list[View], folder: Path, until: int) -> tuple[dict[str, Any], list[Overlap]]:
-    """Fit homographies for the views that overlap another, using the people in the frames before `until`.
+    """Fit homographies for views that overlap another view, using the people in the frames before `until`.
 
     Returns:
-        View -> (3, 3) from pixels to the floor in metres, and how well they fit. A view that overlaps several is fitted
-        with the one that shares most people with it.
+        View -> (3, 3) from pixels to the floor in metres, and how well the pairs of views fit. A view that overlaps
+        several views is fitted with the one that shares most people with it.
 
     Raises:
-        InputError: scene_metadata.xml is missing, or does not have a view that overlaps another.
+        InputError: scene_metadata.xml is missing, or lacks a view that overlaps another.
     """
     metadata = folder / "scene_metadata.xml"
     poses = read_poses(metadata)
@@ -103,7 +109,7 @@ def fit_cameras(views: list[View], folder: Path, until: int) -> tuple[dict[str, 
             continue
         for view in (first, second):
             if view.name not in poses:
-                raise InputError(f"{metadata}: does not say where {view.name} stands")
+                raise InputError(f"{metadata}: has no position of {view.name}")
         together = (_standing(first, _thinned(rows[0])), _standing(second, _thinned(rows[1])))
         alone = (_some_people(first, until), _some_people(second, until))
         homographies[first.name], homographies[second.name] = fit_pair(
@@ -190,7 +196,7 @@ def _usable(view: View) -> NDArray[np.bool_]:
 
 
 def _shared(first: View, second: View, begin: int, end: int) -> tuple[IntArray, IntArray]:
-    """Return the rows of the same people in the same frames, for boxes that show the feet."""
+    """Return the rows, in each view, of people that both views show with their feet in the same frame."""
     keys = []
     for view in (first, second):
         rows = np.flatnonzero(_usable(view) & (view.frame_index >= begin) & (view.frame_index < end))

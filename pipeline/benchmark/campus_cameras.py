@@ -1,8 +1,8 @@
 """Homographies of the CAMPUS views (Xu et al., CVPR 2016), from the positions of their cameras and the people in view.
 
-The data set says where its cameras stand and roughly where they look, but calibrates only two of them. The rest follows
-from people whom two views show at the same time: their feet must be at one point of the floor, and they have about the
-height of a person.
+The data set gives the positions and rough directions of its cameras, but calibrates only two of them. The others are
+fitted to people that two views show at the same time. Both views must place their feet at the same floor position, and
+their heights must be about that of a person.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ PERSON_HEIGHT_M = 1.7
 # Uncertainty of the first guess: focal length (log), azimuth and elevation (degrees).
 _PRIOR_SIGMA = np.array([0.4, 8.0, 4.0])
 _PRIOR_WEIGHT = 0.03
-# First guesses of the focal length, in picture widths: 90, 67 and 44 degrees across.
+# First guesses of the focal length, in picture widths: horizontal angles of view of 90, 67 and 44 degrees.
 _FOCAL_WIDTHS = (0.5, 0.75, 1.25)
 
 
 @dataclass(frozen=True)
 class CameraPose:
-    """Position of a camera (m, z up) and its direction in degrees: azimuth from the y axis towards -x, and
+    """Position of a camera in metres (z up), and its direction in degrees: azimuth from the y axis towards -x, and
     elevation."""
 
     position_m: tuple[float, float, float]
@@ -42,7 +42,7 @@ class CameraPose:
 
 @dataclass(frozen=True, eq=False)
 class Standing:
-    """People in a view: (N, 2) feet in px, and (N,) heights of their boxes in px."""
+    """People in a view: (N, 2) float64 feet in px, and (N,) float64 heights of their boxes in px."""
 
     feet_px: Array
     height_px: Array
@@ -52,7 +52,7 @@ def read_poses(path: Path) -> dict[str, CameraPose]:
     """Read scene_metadata.xml: view -> pose.
 
     Raises:
-        InputError: the file is missing, or has another form.
+        InputError: the file is missing, or has another format.
     """
     try:
         root = ElementTree.parse(path).getroot()
@@ -70,14 +70,12 @@ def read_poses(path: Path) -> dict[str, CameraPose]:
             )
             poses[view.tag] = CameraPose((x, y, z), azimuth, elevation)
     except (OSError, ElementTree.ParseError, ValueError) as error:
-        raise InputError(
-            f"{path}: no positions and orientations of cameras can be read there ({error})"
-        ) from error
+        raise InputError(f"{path}: cannot read positions and orientations of cameras ({error})") from error
     return poses
 
 
 def projection(pose: CameraPose, focal_px: float, centre_px: tuple[float, float]) -> Array:
-    """Return the projection (3, 4) of a camera without roll and distortion: world in metres to pixels."""
+    """Return the projection (3, 4), from the world in metres to pixels, of a camera without roll and distortion."""
     azimuth, elevation = np.radians([pose.azimuth_deg, pose.elevation_deg])
     forward = np.array(
         [-np.sin(azimuth) * np.cos(elevation), np.cos(azimuth) * np.cos(elevation), np.sin(elevation)]
@@ -89,7 +87,7 @@ def projection(pose: CameraPose, focal_px: float, centre_px: tuple[float, float]
 
 
 def to_floor(camera: Array) -> Array:
-    """Return the homography (3, 3) from pixels to the floor z = 0, for a projection (3, 4)."""
+    """Return the homography (3, 3) from pixels to the floor z = 0 in metres, for a projection (3, 4)."""
     return np.asarray(np.linalg.inv(camera[:, [0, 1, 3]]))
 
 
@@ -101,14 +99,17 @@ def fit_pair(
 ) -> tuple[Array, Array]:
     """Fit the homographies (3, 3), pixels to floor in metres, of two views that overlap.
 
-    Focal lengths, azimuths and elevations are fitted; positions are fixed. Robust least squares over three kinds of
-    errors: feet in one view against their position according to the other view, and the height of people against 1.7 m,
-    both relative to the height of the person's box, and the distance from the first guess.
+    Focal lengths, azimuths and elevations are fitted; positions are fixed. The fit is robust least squares over three
+    kinds of errors:
+
+    - distance between the feet in one view and their position computed from the other view, relative to the box height
+    - difference between the box height and the height of a person of 1.7 m, relative to the box height
+    - distance from the first guess
 
     Args:
         size_wh: (width, height) of the pictures in px.
-        together: the same people at the same times, row by row, in both views.
-        alone: people of each view, for their heights.
+        together: people that both views show at the same time; row i of both is the same person.
+        alone: people of each view, used for their heights.
     """
     centre_px = (size_wh[0] / 2, size_wh[1] / 2)
     sigma = np.tile(_PRIOR_SIGMA, 2)
@@ -164,7 +165,7 @@ def fit_pair(
 def disagreement_m(
     homographies: Mapping[str, Array], views: tuple[str, str], together: tuple[Standing, Standing]
 ) -> Array:
-    """Return (N,), the distances between the positions that two views give to the same people."""
+    """Return (N,) float64, the distances in metres between the floor positions of the same people in two views."""
     first, second = (
         apply_homography(homographies[view], people.feet_px) for view, people in zip(views, together, strict=True)
     )

@@ -24,10 +24,10 @@ from pipeline.single_camera.good_crops import good_crops
 from pipeline.single_camera.settings import TrackerSettings
 from pipeline.sources.base import FrameSource
 
-#: Cosine distances among which the best is chosen afterwards.
+#: Cosine distances of which `best_joined` chooses the best.
 THRESHOLDS = tuple(round(0.05 * step, 2) for step in range(1, 21))
 
-# Trackers return smoothed boxes; a detection with a smaller overlap is of another person.
+# Smallest overlap (IoU) between a track's smoothed box and a detection of the same person.
 _SAME_IOU = 0.5
 
 
@@ -47,7 +47,7 @@ class ClusteredPeer:
         sources: as in `run_peer`.
         detector: returns an embedding for every box.
         settings: which crops are good enough to count in the mean of a track.
-        identity_memory_s: a person who was seen by no camera for longer gets a new identity.
+        identity_memory_s: a person not seen by any camera for longer than this many seconds gets a new identity.
     """
 
     def __init__(
@@ -65,16 +65,15 @@ class ClusteredPeer:
         self._keys = sorted(self._tracks, key=lambda key: (self._tracks[key].start_s, *key))
 
     def joined(self, max_cosine_distance: float) -> Tracked:
-        """Join clusters up to this mean distance into one person; two tracks of a camera at one time are never
-        joined."""
+        """Join clusters up to this mean cosine distance into one person. Two tracks of the same camera at the same time
+        are never joined."""
         began = time.perf_counter()
         labels = self._labels(max_cosine_distance)
         busy_ms = (time.perf_counter() - began) * 1000
         return Tracked(self._boxes(labels), self._tracked.ms_per_frame + busy_ms / max(self._frames, 1))
 
     def best_joined(self, ground_truth: Mapping[str, TrackBoxes]) -> Tracked:
-        """Return `joined` for the value of `THRESHOLDS` with the highest IDF1 over all cameras; of several, the
-        lowest."""
+        """Return `joined` for the lowest of the `THRESHOLDS` with the highest IDF1 over all cameras."""
         best, best_idf1, labels_before = None, -1.0, None
         for threshold in THRESHOLDS:
             labels = self._labels(threshold)
@@ -112,7 +111,7 @@ class ClusteredPeer:
         return split_at_absences(labels, start_s, end_s, self._memory_s)
 
     def _costs(self) -> NDArray[np.float64]:
-        """Return (N, N) cosine distances between the mean embeddings of tracks; NaN where one has none."""
+        """Return (N, N) cosine distances between the mean embeddings of tracks; NaN if a track has none."""
         totals = {
             row: total for row, key in enumerate(self._keys) if (total := self._tracks[key].total) is not None
         }
@@ -124,7 +123,7 @@ class ClusteredPeer:
         return cost
 
     def _together(self, start_s: NDArray[np.float64], end_s: NDArray[np.float64]) -> BoolArray:
-        """Return (N, N), True for pairs of tracks that a camera saw at one time."""
+        """Return (N, N), True for pairs of tracks of the same camera that overlap in time."""
         camera = np.array([camera_id for camera_id, _ in self._keys], np.str_)
         overlap = (start_s[:, None] <= end_s[None, :]) & (start_s[None, :] <= end_s[:, None])
         return np.asarray(overlap & (camera[:, None] == camera[None, :]))

@@ -22,7 +22,7 @@ from pipeline.scoring.evaluation import Scores, score
 from pipeline.sources.base import FrameSource
 from pipeline.sources.part import PartOfSource
 
-#: A run on saved detections, perhaps perturbed, with the frames they belong to.
+#: Runs a tracker on saved detections, possibly perturbed, and on their frames.
 Run = Callable[[Detector, SavedRun], Tracked]
 
 
@@ -41,12 +41,12 @@ def compare(
     """Return the scores of `others`, then of this project online and offline.
 
     Args:
-        others: those that need pictures are left out in sets without.
-        perturbations: also run each on this many versions of the boxes with small errors.
+        others: trackers of other projects; those that need pictures are left out if the set has none.
+        perturbations: number of additional runs of each tracker, on boxes with small random errors.
         cache: folder for saved detections and embeddings.
         every: use only every n-th frame.
         clustered: in sets of several cameras with embeddings, the tracks of this peer are also joined by appearance.
-        name: of this project in the table.
+        name: name of this project in the table.
         boxes: saved boxes to embed, instead of those that the detector would find.
         on_step: called with a description of each step.
     """
@@ -79,7 +79,7 @@ def compare(
         return run_project(chosen.config, limits, sources, detector, embedder_hash, second_pass=second_pass)
 
     def clustering(first: Peer, detector: Detector, saved: SavedRun) -> tuple[ClusteredPeer, float]:
-        """Return the peer's tracks, and the match limit for tracks to which the model was calibrated."""
+        """Return the peer's tracks, and the calibrated match limit for two tracks."""
         config = chosen.config
         limits = match_limits(config, saved.detector.embedder_hash)
         memory_s = config.linker.identity_memory_s

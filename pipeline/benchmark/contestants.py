@@ -1,4 +1,4 @@
-"""Runs on the same detections: of the whole pipeline of this project, or of a peer in each camera."""
+"""Runs the whole pipeline of this project, or a peer in each camera, on the same detections."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Tracked:
     """Result of a run.
 
     Attributes:
-        boxes: camera -> boxes with ids over all cameras.
+        boxes: camera -> boxes with global ids.
         ms_per_frame: milliseconds of association (and linking) per frame of one camera, without models.
     """
 
@@ -47,7 +47,7 @@ def run_project(
     """Run this project's trackers and linker on detections with embeddings.
 
     Args:
-        second_pass: return final ids, which use the whole recording; otherwise the online ids.
+        second_pass: whether to return the final ids of the second pass; otherwise the online ids.
     """
     offline = config.second_pass.model_copy(update={"enabled": second_pass})
     config = config.model_copy(update={"second_pass": offline})
@@ -69,7 +69,7 @@ def run_peer(
 
     Args:
         sources: with pictures if the peer needs them.
-        on_tracks: called with the frame, its detections and its tracks for each frame; its time counts as well.
+        on_tracks: called with each frame, its detections and its tracks; its time is included in `ms_per_frame`.
     """
     boxes: dict[str, TrajectoryBoxes] = {}
     frames = busy_s = 0.0

@@ -21,7 +21,7 @@ class PeerTracks:
 
     @classmethod
     def of(cls, ids: Any, xyxy: Any) -> PeerTracks:
-        """Return the tracks, from anything that numpy takes for arrays."""
+        """Return the tracks. Both arguments may be anything that numpy converts to an array."""
         return cls(np.asarray(ids, np.int64).reshape(-1), np.asarray(xyxy, np.float64).reshape(-1, 4))
 
 
@@ -29,7 +29,7 @@ class PeerTracker(Protocol):
     """Tracks the people of one camera."""
 
     def update(self, frame: Frame, detections: Detections) -> PeerTracks:
-        """Advance by one frame. Frames come in order, none is left out."""
+        """Advance by one frame and return its tracks. Frames come in order, without gaps."""
 
     def close(self) -> None:
         """Release everything; no more frames follow."""
@@ -40,8 +40,8 @@ class Peer:
     """A tracker to compare with.
 
     Attributes:
-        name: in tables.
-        start: returns a new tracker for a camera with this frame rate.
+        name: name in tables.
+        start: called with a frame rate in frames per second; returns a new tracker for one camera.
         needs_pictures: whether it uses the pictures of the frames.
     """
 

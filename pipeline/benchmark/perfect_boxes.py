@@ -17,10 +17,10 @@ _SAME_IOU = 0.5
 
 
 class PerfectBoxes:
-    """Detects everybody, with confidence 1.
+    """Returns the boxes of the ground truth as detections with confidence 1.
 
-    True boxes and detections are paired one to one, by the largest overlap, at least half. A box has the embedding of
-    its detection, so that nobody gets the appearance of a person in front.
+    True boxes and detections are paired one to one, by the largest overlap (IoU of at least 0.5). A true box gets the
+    embedding of its detection; pairing one to one keeps it from getting the embedding of a person in front.
     """
 
     def __init__(self, detector: Detector, ground_truth: Mapping[str, TrackBoxes]) -> None:

@@ -12,14 +12,17 @@ from numpy.typing import NDArray
 from pipeline.core.datatypes import Detections, Frame
 from pipeline.core.models import Detector
 
-# About how far the box of a detector moves when a pixel of the picture changes.
+# About how far a detector's box moves, relative to its size, when a pixel of the picture changes.
 EDGE_SIGMA = 0.01
 CONFIDENCE_SIGMA = 0.01
 
 
 class PerturbedDetector:
-    """The boxes of another detector with errors: every edge is moved by N(0, 1 % of the box's width or height), every
-    confidence by N(0, 0.01). The errors depend only on seed, camera and frame, so every tracker gets the same ones."""
+    """The boxes of another detector with random errors.
+
+    Every edge is moved by N(0, 1 % of the box's width or height), and every confidence by N(0, 0.01). The errors depend
+    only on seed, camera and frame, so every tracker gets the same errors.
+    """
 
     def __init__(self, detector: Detector, seed: int) -> None:
         self._detector, self._seed = detector, seed

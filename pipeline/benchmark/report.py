@@ -15,7 +15,7 @@ class Contestant:
     """One row of the table.
 
     Attributes:
-        name: of the tracker.
+        name: name of the tracker.
         scores: on the unchanged boxes.
         ms_per_frame: milliseconds of association for one frame of one camera, without models; includes the appearance
             network of trackers that cannot be called without it.
@@ -66,9 +66,11 @@ def set_table(name: str, contestants: Sequence[Contestant]) -> list[str]:
 
 
 def ladder_table(name: str, contestants: Sequence[Contestant]) -> list[str]:
-    """Return the lines of a Markdown table that shows where the loss is: the same tracks not linked, linked, and linked
-    perfectly, and the linked tracks of perfect boxes. "Gap closed" is the share of the IDF1 gap between the first and
-    the third that the second closes."""
+    """Return the lines of a Markdown table that shows where scores are lost.
+
+    It compares the same tracks not linked, as linked, and linked perfectly, and the linked tracks of perfect boxes.
+    "Gap closed" is the part of the IDF1 gap between "not linked" and "linked perfectly" that linking closes.
+    """
     lines = [
         f"**{name}**: where the loss is (HOTA / IDF1 over all cameras)",
         "",

@@ -41,12 +41,13 @@ def saved_detections(
     on_frame: Callable[[str], None] = lambda camera_id: None,
     boxes: Mapping[str, Path] | None = None,
 ) -> Mapping[str, Path]:
-    """Return the files with the set's detections and, if it has an embedder, an embedding for every box; from `folder`
-    if they are there.
+    """Return the files, by camera, with the detections of a set and, if it has an embedder, an embedding per box.
+
+    They are computed unless `folder` already holds them.
 
     Args:
         folder: holds runs, each under its `run_key`.
-        boxes: result of `saved_boxes` for the same set: these are embedded, and nothing is detected.
+        boxes: result of `saved_boxes` for the same set; these boxes are embedded, and no detector runs.
 
     Raises:
         InputError: as in `track`.
@@ -70,8 +71,8 @@ def saved_detections(
         )
         if summary.problems:
             raise RunError(
-                f"{chosen.name}: {'; '.join(summary.problems)}. The ground truth continues, so nothing is scored: "
-                "give recordings that can be read to the end"
+                f"{chosen.name}: {'; '.join(summary.problems)}. The ground truth continues after that, so nothing is "
+                "scored: provide recordings that can be read to the end"
             )
         (kept / "complete").touch()
     return files
@@ -80,15 +81,15 @@ def saved_detections(
 def saved_boxes(
     chosen: BenchmarkSet, folder: Path, on_frame: Callable[[str], None] = lambda camera_id: None
 ) -> Mapping[str, Path]:
-    """Return the files with the set's detections alone, for several embedders; see `saved_detections`."""
+    """Return the files with the detections of a set, without embeddings; see `saved_detections`."""
     settings = chosen.config.embedder.model_copy(update={"weights": None, "input": None, "site": None})
     without = chosen.config.model_copy(update={"embedder": settings})
     return saved_detections(replace(chosen, config=without), folder, on_frame)
 
 
 def computed_by(files: Mapping[str, Path]) -> dict[str, str]:
-    """Return what computed the saved detections and embeddings, in words; nothing for those of other programs or older
-    versions."""
+    """Return, by model, a text that says what computed the saved detections and embeddings. Files of other programs or
+    of older versions are left out."""
     notes = {path.parents[1] / NOTE_NAME for path in files.values()}
     found: dict[str, str] = {}
     for note in notes:

@@ -1,7 +1,7 @@
 """A simulated world with any number of people and cameras, for tests and benchmarks without models.
 
-People enter one after the other at a constant rate and walk through all cameras in turn, with an unseen stretch between
-two cameras. Everything is a function of time, so a world of any length takes no memory.
+People enter one after the other at a constant rate and walk through all cameras in turn; between two cameras they are
+unseen. Everything is a function of time, so a world of any length takes no memory.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pipeline.core.vectors import unit
 from pipeline.sources.base import FrameSource
 
 _BOX_WH = (40.0, 100.0)
-# Distance from the upper and lower border, because a crop that is cut off is not a good one.
+# Distance from the upper and lower border: a crop that is cut off there is not a good crop.
 _MARGIN_PX = 10.0
 _LANE_PX = 35.0
 
@@ -28,13 +28,14 @@ class SimulatedWorld:
     """Simulated cameras and people.
 
     Attributes:
-        cameras: number of cameras, which are called cam1, cam2, ...
+        cameras: number of cameras; their names are cam1, cam2, ...
         people: number of people in the world at a time, once it is full.
-        frame_rate: of every camera.
-        view_s, blind_s: how long a person is in a view, and between two views.
+        frame_rate: frames per second of every camera.
+        view_s, blind_s: seconds that a person is in a view, and between two views.
+        size_wh: (width, height) of the pictures in px.
         embedding_dim: length of the appearance vectors.
         embedding_noise: length of the random part of an embedding, added to the person's own vector of length 1.
-        seed: of the appearances.
+        seed: seed of the embeddings.
     """
 
     cameras: int = 4
@@ -49,7 +50,7 @@ class SimulatedWorld:
 
     @property
     def camera_ids(self) -> list[str]:
-        """cam1, cam2, ..."""
+        """Names of the cameras: cam1, cam2, ..."""
         return [f"cam{number}" for number in range(1, self.cameras + 1)]
 
     @property
@@ -57,7 +58,7 @@ class SimulatedWorld:
         return self.cameras * (self.view_s + self.blind_s) / self.people
 
     def people_in(self, camera_id: str, time_s: float) -> list[tuple[int, FloatArray]]:
-        """Return (person, xyxy) of everybody in a view; persons count from 1, boxes are in px."""
+        """Return (person, xyxy) of everybody in a view: numbers from 1, and boxes (4,) float32 in px."""
         leg = self.camera_ids.index(camera_id)
         enter_s = leg * (self.view_s + self.blind_s)
         last = int(np.floor((time_s - enter_s) / self._spacing_s))
@@ -68,8 +69,8 @@ class SimulatedWorld:
         ]
 
     def _box(self, person: int, progress: float) -> FloatArray:
-        """Return the box of a person who crosses the picture in one of several lanes; every second person walks the
-        other way."""
+        """Return the box of a person who crosses the picture in one of several lanes. Every second person walks in
+        the opposite direction."""
         width, height = self.size_wh
         box_width, box_height = _BOX_WH
         share = progress if person % 2 == 0 else 1 - progress
@@ -79,12 +80,12 @@ class SimulatedWorld:
         return np.array([x, y, x + box_width, y + box_height], np.float32)
 
     def appearance(self, person: int) -> FloatArray:
-        """Return (D,), the person's own unit vector."""
+        """Return (D,) float32, the person's own vector of length 1."""
         vector = np.random.default_rng((self.seed, person)).standard_normal(self.embedding_dim)
         return unit(vector).astype(np.float32)
 
     def sources(self, frames: int) -> list[FrameSource]:
-        """Return the cameras, `frames` long, without pictures."""
+        """Return one source per camera, each of `frames` black pictures."""
         return [_SimulatedSource(self, camera_id, frames) for camera_id in self.camera_ids]
 
     def detector(self) -> FakeDetector:

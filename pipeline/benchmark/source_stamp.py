@@ -14,10 +14,11 @@ from pipeline.sources.suffixes import SEQUENCE_FILE, natural_sorted
 
 
 def source_stamp(source: str) -> dict[str, Any]:
-    """Return a digest of the content of a video or of all pictures, and their frame rate if a file beside them has it;
-    for JSON. Reading the content takes far less time than detecting people in it.
+    """Return JSON data: a digest of the content of a video or of all pictures, and the frame rate if a MOTChallenge
+    sequence states it.
 
-    A source that does not exist has the digest of no content.
+    Reading the content takes far less time than detecting people in it. A source that does not exist has the digest of
+    empty content.
 
     Raises:
         InputError: as in `read_mot_sequence`.

@@ -1,4 +1,4 @@
-"""The trackers of the package Ultralytics, called as its own `model.track` calls them, with their own settings."""
+"""The trackers of the package Ultralytics, called as by its own `model.track`, with their own settings."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ TRACKERS: Mapping[str, str] = MappingProxyType(
 
 
 def ultralytics_peers() -> list[Peer]:
-    """Return all its trackers, without re-identification, and without compensation of camera motion because the cameras
-    are fixed."""
+    """Return all its trackers without re-identification. Camera motion is not compensated, because the cameras are
+    fixed."""
     return [Peer(f"Ultralytics {label}", partial(_Tracker, name)) for name, label in TRACKERS.items()]
 
 
@@ -39,7 +39,7 @@ def bytetrack() -> Peer:
 
 class _Tracker(PeerTracker):
     def __init__(self, name: str, frame_rate: float) -> None:
-        # The package counts its buffers in frames, whatever the frame rate.
+        # `frame_rate` is not used: the package counts its buffers in frames.
         import_ultralytics()
         from ultralytics.trackers.track import TRACKER_MAP
         from ultralytics.utils import YAML, IterableSimpleNamespace

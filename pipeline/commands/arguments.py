@@ -27,7 +27,11 @@ OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace exis
 
 
 def overrides_of(settings: Sequence[str] | None) -> dict[str, Any]:
-    """Return `section.key=value` texts as nested mappings; values are read as YAML."""
+    """Return `section.key=value` texts as nested mappings; values are read as YAML.
+
+    Raises:
+        InputError: a text is not KEY=VALUE with a YAML value, or sets a key below a key that already has a value.
+    """
     overrides: dict[str, Any] = {}
     for text in settings or ():
         key, equals, value = text.partition("=")
@@ -48,8 +52,11 @@ def overrides_of(settings: Sequence[str] | None) -> dict[str, Any]:
 
 
 def camera_files(option: str, texts: Sequence[str] | None) -> dict[str, Path]:
-    """Return `cam=FILE` texts as a mapping; raises InputError for another form, a camera named twice or a missing
-    file."""
+    """Return `cam=FILE` texts as a mapping.
+
+    Raises:
+        InputError: a text has another form, a camera is named twice, or a file is missing.
+    """
     files = {name: Path(path) for name, path in camera_texts(option, texts, "FILE", "cam1.txt").items()}
     for name, path in files.items():
         if not path.is_file():
@@ -58,13 +65,16 @@ def camera_files(option: str, texts: Sequence[str] | None) -> dict[str, Path]:
 
 
 def camera_texts(option: str, texts: Sequence[str] | None, value: str, example: str) -> dict[str, str]:
-    """Return `cam=...` texts as a mapping; raises InputError for another form or a camera named twice.
+    """Return `cam=...` texts as a mapping.
 
     Args:
         option: name of the option, for the messages.
         texts: what the user wrote.
         value: word for the part after the equals sign.
-        example: such a part, for camera cam1.
+        example: an example of that part, for camera cam1.
+
+    Raises:
+        InputError: a text has another form, or a camera is named twice.
     """
     found: dict[str, str] = {}
     for text in texts or ():

@@ -70,13 +70,13 @@ def speed(
     ] = None,
     config: ConfigOption = None,
     settings: SetOption = None,
-    runs: Annotated[int, typer.Option(min=1, help="Repetitions; the median counts.")] = 3,
+    runs: Annotated[int, typer.Option(min=1, help="Number of repetitions; the medians are printed.")] = 3,
     json_file: JsonOption = None,
 ) -> None:
     """Measure milliseconds per stage and camera frame, and the share of detection in the time of a run.
 
-    Every repetition decodes and detects once, and then does a complete run once. Models are loaded and warmed up
-    before.
+    Every repetition decodes and detects once, and then does a complete run once. Models are loaded and warmed
+    up before that.
 
     Example:
 
@@ -112,7 +112,7 @@ def speed(
 
 @app.command()
 def memory(
-    frames: Annotated[int, typer.Option(min=2, help="Length of each camera's recording.")] = 20_000,
+    frames: Annotated[int, typer.Option(min=2, help="Length of each camera's recording, in frames.")] = 20_000,
     compare: Annotated[int, typer.Option(min=1, help="Compare with the memory at this frame.")] = 2_000,
     cameras: Annotated[int, typer.Option(min=1)] = 4,
     people: Annotated[int, typer.Option(min=1, help="People in the world at a time; new ones keep coming.")] = 20,
@@ -161,7 +161,7 @@ def memory(
     write_json(json_file, {**figures, "grown_mb": grown})
     if grown > limit_mb:
         raise RunError(
-            f"memory grew by {grown:.1f} MB between frames {compare} and {frames}; allowed are {limit_mb}"
+            f"memory grew by {grown:.1f} MB between frames {compare} and {frames}; the limit is {limit_mb} MB"
         )
     console.print(f"Memory grew by {grown:.1f} MB from frame {compare} to {frames} and through the second pass.")
 
@@ -210,8 +210,8 @@ def association(
         )
     console.print(f"tracks in a view: {figures.tracks:.1f}")
     console.print(f"identities known: {figures.identities}, with {figures.features:.1f} features each")
-    console.print(f"mtmc, tracking and linking: {figures.association_ms:.2f} ms a camera frame")
-    console.print(f"Ultralytics ByteTrack: {figures.peer_ms:.2f} ms a camera frame")
+    console.print(f"mtmc, tracking and linking: {figures.association_ms:.2f} ms per camera frame")
+    console.print(f"Ultralytics ByteTrack: {figures.peer_ms:.2f} ms per camera frame")
     write_json(json_file, asdict(figures))
 
 

@@ -20,7 +20,7 @@ def campus(
 ) -> None:
     """Prepare a CAMPUS sequence: fit homographies to the first part of its ground truth, keep the rest for scoring.
 
-    The data set has no videos here, so there is no appearance: cameras are linked by floor positions alone.
+    No videos are used, so there are no embeddings: cameras are linked by floor positions alone.
 
     Example:
 
@@ -37,10 +37,10 @@ def campus(
     path = write_set(views, homographies, begin, output)
     for overlap in overlaps:
         console.print(
-            f"{overlap.views[0]} and {overlap.views[1]} put the same person {overlap.fitted_m:.2f} m apart (median) in "
-            f"the frames they were fitted on, {overlap.rest_m:.2f} m in the rest"
+            f"{overlap.views[0]} and {overlap.views[1]}: median distance between their floor positions of a person "
+            f"{overlap.fitted_m:.2f} m in the frames of the fit, {overlap.rest_m:.2f} m in the rest"
         )
     without = [view.name for view in views if view.name not in homographies]
     if without:
-        console.print(f"No other view shows people of {', '.join(without)}: they have no homography")
+        console.print(f"No homography for {', '.join(without)}: no other view shows the same people")
     console.print(f"Wrote {path}, from frame {begin} on")

@@ -17,7 +17,7 @@ from pipeline.recorded.track import draw_video, track
 
 DEMO_CONFIG = PROJECT_ROOT / "configs" / "demo.yaml"
 SCENE = PROJECT_ROOT / "demo" / "scene"
-# Time of the still picture in the scene, in seconds: people are in all three views.
+# Time of the still picture in the scene, in seconds. At this time people are in all three views.
 _STILL_S = 12.0
 
 

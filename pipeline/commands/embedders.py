@@ -35,7 +35,7 @@ def embedders(
     ] = None,
     settings: SetOption = None,
     perturbations: Annotated[
-        int, typer.Option(min=0, help="Also measure on this many versions of the boxes with small errors.")
+        int, typer.Option(min=0, help="Number of additional measurements on boxes with small random errors.")
     ] = 0,
     every: Annotated[int, typer.Option(min=1, help="Use only every n-th frame.")] = 1,
     cache: Annotated[Path | None, typer.Option(help="Folder for saved detections and embeddings.")] = None,
@@ -45,7 +45,7 @@ def embedders(
     """Compare embedding networks by the resulting identities.
 
     People are detected once for each set. Every network embeds the same boxes, and the same tracker and linker use the
-    match limits that were calibrated for this network (`mtmc reid calibrate`). Site files are not used.
+    match limits calibrated for this network (`mtmc reid calibrate`). Site files are not used.
 
     Example:
 
@@ -100,6 +100,6 @@ def _check_calibrated(path: Path, network_input: NetworkInput | None) -> None:
 
     if Calibration.from_card(embedding_card(path, network_input)) is None:
         raise InputError(
-            f"{path} was never calibrated, and cannot be compared with guessed limits: "
+            f"{path} has no calibration, and guessed match limits would distort the comparison: "
             f"{calibrate_command(path, network_input)}"
         )

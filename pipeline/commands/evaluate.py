@@ -34,7 +34,9 @@ def evaluate(
     ],
     config: ConfigOption = None,
     class_name: Annotated[str, typer.Option(help="The class of the CSV to score.")] = "person",
-    iou: Annotated[float, typer.Option(help="Overlap (IoU) at which a box matches a person (IDF1, MOTA).")] = 0.5,
+    iou: Annotated[
+        float, typer.Option(help="Smallest overlap (IoU) of a box and a person that match, for IDF1 and MOTA.")
+    ] = 0.5,
     interpolated: Annotated[
         bool,
         typer.Option(
@@ -48,10 +50,10 @@ def evaluate(
 ) -> None:
     """Score a run against ground truth: each camera, and all cameras as one with global ids.
 
-    The score over all cameras is not the mean of the cameras: a person with different ids in two cameras is an error
-    only there. If the configuration crops a camera, its ground truth is cropped as well. The second table shows the
-    same tracks without linking and with perfect linking. The effect of better boxes needs the detections, and is in the
-    table of `mtmc benchmark trackers` ("perfect boxes").
+    The score over all cameras is not the mean of the cameras: only this score counts different ids of a person in two
+    cameras as an error. If the configuration crops a camera, its ground truth is cropped as well. The second table
+    shows the same tracks without linking and with perfect linking. The effect of better boxes needs the detections; it
+    is in the table of `mtmc benchmark trackers` ("perfect boxes").
 
     Example:
 
@@ -68,7 +70,7 @@ def evaluate(
     part = noted_recording(trajectories.parent / NOTE_NAME)
     if part.get("stride", 1) > 1:
         truth = {camera: thinned_boxes(boxes, part["stride"]) for camera, boxes in truth.items()}
-        console.print(f"Ground truth of every frame that the run used: 1 in {part['stride']}.")
+        console.print(f"The ground truth is reduced to the frames that the run used: 1 in {part['stride']}.")
     if part.get("start_s") is not None or part.get("end_s") is not None:
         console.print(
             f"warning: the run used a part of its recordings, from {_second(part['start_s'], 'the beginning')} to "

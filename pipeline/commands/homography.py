@@ -26,7 +26,7 @@ def homography(
     ] = None,
     max_error_m: Annotated[
         float | None,
-        typer.Option(help="Leave out pairs with a larger error than this as mistakes (metres, above 0)."),
+        typer.Option(help="Leave out pairs with an error above this many metres, as mistakes."),
     ] = None,
 ) -> None:
     """Compute a camera's homography from pixels to the floor, ready to paste into the configuration.

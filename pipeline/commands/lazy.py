@@ -17,8 +17,9 @@ class Lazy(NamedTuple):
     """Where to find a command.
 
     Attributes:
-        module, name: of the function, or of the `typer.Typer` that is a group.
-        renamed: for an old name, the new one, such as `mtmc person purge`; the old name is no longer in the list.
+        module, name: of the function, or of the `typer.Typer` of a group.
+        renamed: new name of the command, such as `mtmc person purge`, if this is its old name; old names are not
+            listed. None for a current name.
     """
 
     module: str
@@ -44,7 +45,7 @@ class Lazy(NamedTuple):
         return any(ast.unparse(one).startswith(f"{self.name}.callback(") for one in function.decorator_list)
 
     def load(self, command: str) -> Any:
-        """Return the command, as an object of Typer or Click, under the name `command`."""
+        """Return the command as an object of Typer or Click, with the name `command`."""
         target = self.load_target()
         if isinstance(target, typer.Typer):
             return typer.main.get_command(target)

@@ -37,8 +37,8 @@ def link(
 ) -> None:
     """Link the cameras again with other settings, without decoding and without running models.
 
-    Also gives final ids to a run that was interrupted. Settings that are not given here are those of the run, from its
-    run.json, or those of --config.
+    Also gives final ids to a run that was interrupted. Settings that are not given with --set come from --config, or
+    else from the run.json of the run.
 
     Example:
 

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 _TABLE_S = 0.5
 _WAIT_S = 0.1
 _WINDOW_WAIT_S = 0.02
-# Without a terminal: seconds between two status lines in the log.
+# Seconds between two status lines in the log, if there is no terminal.
 _LINE_S = 60.0
 
 _log = logging.getLogger(__name__)
@@ -78,7 +78,9 @@ def live(
     ] = None,
     report: Annotated[
         bool,
-        typer.Option("--report", help="Measure how many such cameras this machine holds; writes no rows."),
+        typer.Option(
+            "--report", help="Measure how many cameras of this kind the machine can process; writes no rows."
+        ),
     ] = False,
     report_json: Annotated[
         Path | None, typer.Option("--json", help="Write the figures of --report to this file.", metavar="FILE")
@@ -183,7 +185,7 @@ def _live(
 
 
 def _page(settings: WebSettings, redact: Redactor) -> WebServer | None:
-    """Return the page, which has its address but serves nothing yet; None if it is off."""
+    """Return the web page, which has opened its port but serves nothing yet; None if it is off."""
     if not settings.enabled:
         return None
     try:
@@ -205,7 +207,7 @@ def _previews(page: WebServer | None, window: MosaicWindow | None, page_fps: flo
 
 
 def _ignore_age(camera_id: str, age_s: float) -> None:
-    """Do nothing: without a page, ages of frames are not needed."""
+    """Do nothing: without a web page, the ages of frames are not used."""
 
 
 def _watch(
@@ -215,7 +217,7 @@ def _watch(
     reloaded: Callable[[], Config],
     window: MosaicWindow | None,
 ) -> None:
-    """Show the status and the window until the end, and take over new configurations."""
+    """Show the status and the window until the run ends, and apply reloaded configurations."""
     console = Console(stderr=True)
     end_s = float("inf") if duration is None else time.monotonic() + duration
     shown_s = float("-inf")
@@ -241,10 +243,10 @@ def _watch(
 
 
 def _stop(run: LiveRun, output: Path, *, at_once: bool) -> None:
-    """End the run, and exit the process directly where the normal end of Python would not do.
+    """End the run. Exit the process directly if the normal end of Python would be slow or would fail.
 
-    Everything is on the disk by then. The normal end takes seconds to free the networks, so it is skipped after a
-    signal (`at_once`). It is also skipped if a reader hangs in the driver of a camera, which would block or crash it.
+    All data is on disk by then. The normal end takes seconds to free the networks, so it is skipped after a signal
+    (`at_once`). It is also skipped if a reader hangs in the driver of a camera, which would block or crash it.
     """
     mistake = sys.exception()
     code = 0

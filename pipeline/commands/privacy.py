@@ -59,10 +59,10 @@ def purge(
     else:
         purged = purge_before(run, _moment(before or ""), delete_shared=delete_shared)
     out_of_reach = f"; not reached: {', '.join(run.out_of_reach)}" if run.out_of_reach else ""
-    deleted = f", deleted {', '.join(purged.files)}" if purged.files else ""
+    deleted = f", and the files {', '.join(purged.files)}" if purged.files else ""
     Console().print(
         f"{folder}: {purged.rows} rows, {purged.identities} known identities, {purged.tracklets} track summaries, "
-        f"{purged.corrections} corrections and {purged.messages} JSON lines are gone{deleted}{out_of_reach}",
+        f"{purged.corrections} corrections and {purged.messages} JSON lines were deleted{deleted}{out_of_reach}",
         highlight=False,
         markup=False,
         soft_wrap=True,

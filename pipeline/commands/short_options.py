@@ -74,10 +74,10 @@ def with_short_options(
     stride: int | None = None,
     show: bool | None = None,
 ) -> dict[str, Any]:
-    """Return the overrides with these options below them: `--set` of the same key wins.
+    """Return the overrides with these options added; `--set` of the same key takes precedence.
 
     Raises:
-        InputError: a number in `classes` is not one of COCO's.
+        InputError: a part of `classes` is empty, or a number in it is not one of COCO's.
     """
     given = {
         ("detector", "confidence_min"): conf,

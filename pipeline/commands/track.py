@@ -43,7 +43,7 @@ def track(
         list[str] | None,
         typer.Argument(
             help="Video file, image folder or glob, or MOT sequence folder of a camera; CAMERA=PATH names it. A folder "
-            "of videos is a camera for each.",
+            "of videos is one camera per video.",
             metavar="SOURCE...",
         ),
     ] = None,
@@ -126,7 +126,7 @@ def track(
     if not summary.rows:
         console.print("Nobody was found in any recording.", style="yellow")
     if summary.problems:
-        raise RunError("; ".join(summary.problems) + f"; the results up to there are in {output}")
+        raise RunError("; ".join(summary.problems) + f"; the results up to that point are in {output}")
 
 
 def track_with_progress(
@@ -192,7 +192,7 @@ def _overrides(
         overrides["cameras"] = cameras
     elif frame_rate is not None:
         raise InputError("--frame-rate goes with SOURCE arguments; in a configuration it is cameras.frame_rate")
-    # A flag that is not given leaves the setting of the configuration.
+    # A flag that is not given does not change the configuration.
     output = overrides.setdefault("output", {})
     if isinstance(output, dict):  # otherwise loading reports the error
         output.update({name: True for name, given in flags.items() if given})

@@ -31,7 +31,7 @@ def trackers(
     settings: SetOption = None,
     perturbations: Annotated[
         int,
-        typer.Option(min=0, help="Also run every tracker on this many versions of the boxes with small errors."),
+        typer.Option(min=0, help="Number of additional runs of every tracker, on boxes with small random errors."),
     ] = 0,
     every: Annotated[
         int,
@@ -103,7 +103,7 @@ def measure_sets(
     lines: list[str] = []
     figures: dict[str, object] = {}
     paths = sets or sorted(SETS.glob("*.yaml"))
-    # All sets are read first, so that an error in the last one does not show after hours.
+    # All sets are read first, so that an error in the last one is reported at once and not after hours.
     chosen_sets = [read_benchmark_set(path, overrides_of(settings)) for path in paths]
     with console.status("") as status:
         for chosen, title in zip(chosen_sets, titles(paths, every), strict=True):
@@ -116,16 +116,16 @@ def measure_sets(
             figures[title] = [contestant.to_dict() for contestant in found]
             lines += [*table, ""]
             console.print(Markdown("\n".join(table)))
-            # Written after every set, so that results are kept whatever happens to the next one.
+            # Written after every set, so that results are kept if the next one fails.
             write_text(markdown, "\n".join(lines))
             write_json(json_file, figures)
 
 
 def titles(paths: Sequence[Path], every: int) -> list[str]:
-    """Return the title of each set in tables and figures: the name of its file, with the folder where names repeat.
+    """Return the title of each set in tables and figures: the name of its file, with the folder if names repeat.
 
     Args:
-        every: only every n-th frame was used.
+        every: interval of the frames used; 1 for all frames.
     """
     names = [path.stem for path in paths]
     told = [

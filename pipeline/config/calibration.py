@@ -25,14 +25,14 @@ _FALLBACK_CROP, _FALLBACK_TRACK = 0.25, 0.35
 
 @dataclass(frozen=True)
 class Calibration:
-    """Thresholds of one model, or of one model at one site.
+    """Match limits of one model, or of one model at one site.
 
     Attributes:
-        crop: for a new crop against a track of the same camera.
-        track: for two tracks, by their feature banks.
-        centred_crop, centred_track: the same after the mean of each camera was subtracted; None in older calibrations,
-            and then the linker subtracts nothing.
-        measured_on: description of the data, for people.
+        crop: limit between a new crop and a track of the same camera.
+        track: limit between two tracks, compared by their feature banks.
+        centred_crop, centred_track: the same limits after the camera means were subtracted. None in older
+            calibrations; the linker then subtracts nothing.
+        measured_on: description of the data, for readers.
     """
 
     crop: MatchThreshold
@@ -76,14 +76,15 @@ class Calibration:
 
 
 def wants_calibration(config: Config) -> bool:
-    """Return whether any limit is to be taken from a calibration."""
+    """Return whether the configuration takes any limit from a calibration."""
     return any(
         getattr(getattr(config, name), key) == "calibrated" for name, keys in _LIMITS.items() for key in keys
     )
 
 
 def resolved_limits(config: Config, calibration: Calibration | None) -> MatchLimits:
-    """Return a number for every limit: from the configuration, else from the calibration, else a strict default.
+    """Return the match limits: from the configuration, else from the calibration, else strict defaults.
+
     Without a calibration, or if it has no limit for centred embeddings, no camera mean is subtracted.
     """
     crop, track, centred = _FALLBACK_CROP, _FALLBACK_TRACK, None

@@ -144,12 +144,12 @@ class OutputConfig(Section):
 
     @property
     def fill_gaps_s(self) -> float | None:
-        """Gaps up to this length are filled; None fills none."""
+        """Gaps of up to this many seconds are filled; None fills none."""
         return self.interpolate_max_gap_s if self.interpolate else None
 
 
 class RecordingConfig(Section):
-    """Which part of the recordings is used; of live streams everything is."""
+    """Selects the part of the recordings that is used; live streams are used completely."""
 
     start_s: float | None
     end_s: float | None
@@ -197,11 +197,11 @@ class Config(Section):
 
 
 def load_config(path: str | Path | None = None, overrides: Mapping[str, Any] | None = None) -> Config:
-    """Read configs/default.yaml, then `path` over it, then `overrides` (nested, as in the file) over both.
+    """Read configs/default.yaml, override it with the file `path`, then with `overrides` (nested, as in the file).
 
     Raises:
-        InputError: the message names the file, the path of the key, the value and what was expected. The file is the
-            last one read, even if the fault is in the overrides.
+        InputError: a file cannot be read, or a key or value is not valid. The message names the file, the path of the
+            key, the value and what was expected. The file is the last one read, even if the fault is in the overrides.
     """
     merged = read_config_file(DEFAULT_CONFIG)
     label = str(DEFAULT_CONFIG)
@@ -219,7 +219,7 @@ def named_sources(sources: Sequence[str]) -> list[dict[str, Any]]:
     """Return camera entries for `SOURCE` or `cam=SOURCE` arguments; without a name, the file's name is used.
 
     The part before '=' is a name only if it looks like one and the whole argument is not an existing path. A folder of
-    videos without a name is a camera for each video.
+    videos without a name becomes one camera per video.
 
     Raises:
         InputError: a folder cannot be read, or holds images and videos.
@@ -238,7 +238,7 @@ def named_sources(sources: Sequence[str]) -> list[dict[str, Any]]:
 
 
 def _videos_in(source: str) -> list[str]:
-    """Return the videos of a folder that holds nothing but videos of cameras, else the source itself."""
+    """Return the videos in a folder of videos, else the source itself."""
     folder = Path(source)
     if is_stream(source) or not folder.is_dir() or (folder / SEQUENCE_FILE).is_file():
         return [source]

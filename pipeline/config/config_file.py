@@ -16,7 +16,11 @@ _SHORTEST_SECRET = 6
 
 
 def read_config_file(path: Path) -> dict[str, Any]:
-    """Read the keys of a configuration file, with all paths resolved; InputError if it is not valid YAML."""
+    """Read the keys of a configuration file, with all paths resolved and environment variables filled in.
+
+    Raises:
+        InputError: the file cannot be read or is not valid YAML, or an environment variable is not set.
+    """
     content = read_yaml(path)
     for section, key in (("detector", "weights"), ("embedder", "weights"), ("embedder", "site")):
         part = content.get(section)
@@ -66,7 +70,8 @@ def _resolve_output(section: dict[str, Any], config: Path) -> None:
 
 
 def fill_in(text: str, config: Path) -> str:
-    """Return `text` from the file `config` with ${NAME} replaced by the environment variable NAME."""
+    """Return `text` from the file `config` with ${NAME} replaced by the environment variable NAME; InputError if it
+    is not set."""
 
     def variable(match: re.Match[str]) -> str:
         value = os.environ.get(match[1])
@@ -81,8 +86,8 @@ def fill_in(text: str, config: Path) -> str:
 def _secrets_in(address: str) -> list[str]:
     """Return the values that environment variables put into the path and the parameters of a URL.
 
-    The host may be shown. So may values that are too short to be a secret, because they would be hidden in every text
-    that happens to contain them. (A parameter such as password= is hidden by its name, whatever its value.)
+    The host may be shown. Values that are too short to be a secret are left out, because hiding them would garble every
+    text that contains them. Parameters such as password= are hidden by their names in any case.
     """
     host = re.match(r"\w+://[^/?#]*", address)
     rest = address[host.end() :] if host else ""

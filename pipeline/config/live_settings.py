@@ -11,7 +11,7 @@ from pipeline.core.section import Count, NotNegative, Positive, Section
 
 
 class LiveSettings(Section):
-    """Settings of reading streams, of waiting times, and of the output."""
+    """Settings for reading streams, waiting times and output."""
 
     max_fps: Positive
     max_age_s: Positive

@@ -21,7 +21,7 @@ def describe(error: ValidationError, model: type[BaseModel] | None = None) -> st
     """Return the first five faults of a validation on one line, each with its key path and value.
 
     Args:
-        model: what was validated; unknown keys are then compared with the keys that it has at that place.
+        model: the model that was validated. If given, an unknown key gets a proposal from the model's similar keys.
     """
     faults = []
     for fault in error.errors()[:5]:

@@ -42,6 +42,9 @@ class Frame:
         size_wh: (width, height) in pixels.
         image: (H, W, 3) uint8, BGR, values 0..255; None when saved detections and embeddings are replayed
             and no pixels are needed.
+
+    Raises:
+        ValueError: the image has another shape or dtype.
     """
 
     camera_id: str
@@ -67,6 +70,9 @@ class Detections:
         embeddings: (N, D) float32, each row L2-normalised, or all zero where `embedded` is False;
             None when no row has an embedding.
         embedded: (N,) bool, which rows of `embeddings` hold one.
+
+    Raises:
+        ValueError: an array has another shape or dtype, a coordinate is not finite, or a confidence is outside [0, 1].
     """
 
     xyxy: FloatArray
@@ -114,7 +120,11 @@ class Detections:
         )
 
     def with_embeddings(self, rows: IntArray, embedded: EmbeddedCrops) -> Detections:
-        """Return the same boxes with the embeddings of the crops at `rows` (K,) filled in."""
+        """Return the same boxes with the embeddings of the crops at `rows` (K,) filled in.
+
+        Raises:
+            ValueError: there are more or fewer rows than crops.
+        """
         if len(rows) != len(embedded):
             raise ValueError(f"{len(rows)} rows but {len(embedded)} embedded crops")
         n, dim = len(self), embedded.embeddings.shape[1]
@@ -132,6 +142,9 @@ class EmbeddedCrops:
     Attributes:
         embeddings: (N, D) float32, L2-normalised rows; a row is all zero where `valid` is False.
         valid: (N,) bool; False marks a crop that was rejected because it is empty or outside the image.
+
+    Raises:
+        ValueError: an array has another shape or dtype.
     """
 
     embeddings: FloatArray
@@ -191,7 +204,14 @@ class Link:
 
 
 class TrajectoryRow(NamedTuple):  # created for every box; a frozen dataclass takes four times as long
-    """One observed or interpolated box of one person: a row of trajectories.csv without its link."""
+    """One observed or interpolated box of one person: a row of trajectories.csv without its link.
+
+    Attributes:
+        time_s: seconds on the run's clock (Unix time in a live run).
+        xyxy: left, top, right, bottom in pixels, clipped to the image.
+        confidence: of the detection, in [0, 1].
+        world_xy_m: floor position in metres; None if it is not known.
+    """
 
     camera_id: str
     track_id: int
@@ -216,7 +236,7 @@ class Correction:
     """A message that rows with a provisional id belong to another identity.
 
     It applies to all rows of `provisional_id`; that id is used for one track only. After a killed run, the next run
-    confirms the provisional ids that stay valid: both ids are then the same.
+    confirms the provisional ids that stay valid; in such a message both ids are the same.
 
     Attributes:
         time_s: time of the decision, on the run's clock (Unix seconds in a live run).

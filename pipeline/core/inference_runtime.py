@@ -13,7 +13,7 @@ from pipeline.core.errors import InputError
 
 Runtime = Literal["auto", "torch", "openvino"]
 
-# OpenVINO's names of the types that processors compute in.
+# OpenVINO's names of numeric types -> names in this project.
 _OPENVINO_TYPES = {"f32": "fp32", "f16": "fp16", "bf16": "bf16"}
 
 
@@ -71,7 +71,7 @@ def choose_runtime(runtime: Runtime, device_type: str) -> Literal["torch", "open
     """Choose what runs the project's own weights (.pt, .safetensors) on a device.
 
     Args:
-        runtime: "auto" is OpenVINO on a CPU where the package is installed, otherwise torch.
+        runtime: "auto" is OpenVINO on a CPU if the package is installed, otherwise torch.
         device_type: as torch calls it: cpu, cuda, mps, ...
 
     Raises:

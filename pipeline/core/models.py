@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 else:
 
     class _default:
-        """What a property is when it is read, but a class or an object may set the attribute itself."""
+        """A property that a class or an object may replace by setting the attribute."""
 
         def __init__(self, function: Any) -> None:
             self._function = function
@@ -70,8 +70,8 @@ class Embedder(Protocol):
 
     @_default
     def model_hash(self) -> str:
-        """Identifies the weights: embeddings of different hashes must never be compared. The name of the class by
-        default: a class that can load different weights has to return another text for each."""
+        """Identifies the weights; embeddings with different hashes must never be compared. By default the name of the
+        class; a class that can load different weights must return a different text for each."""
         return _class_name(self)
 
     @_default
@@ -86,20 +86,21 @@ class Embedder(Protocol):
 
     @_default
     def unknown_cameras(self) -> Mapping[str, str]:
-        """Cameras without a row in the model's camera table, and what is used instead."""
+        """Cameras without a row in the model's camera table -> text that says what is used instead."""
         return {}
 
     @abstractmethod
     def embed(self, frames: Sequence[Frame], xyxy: Sequence[FloatArray]) -> list[EmbeddedCrops]:
-        """Embed the boxes `xyxy[i]` (N_i, 4), in pixels of `frames[i]`; one result per frame, same order."""
+        """Embed the boxes `xyxy[i]` (N_i, 4) float32, in pixels of `frames[i]`; one result per frame, same order."""
         ...
 
 
 def checked_detections(detector: Detector, frames: Sequence[Frame]) -> list[Detections]:
-    """Return what the detector finds in `frames`.
+    """Return the detections of `detector` in `frames`, after a check.
 
     Raises:
-        ValueError: it returns another number of results, or a class id without a name; says in which frame.
+        ValueError: the detector returned more or fewer results than frames, or a class id that is not in its
+            `class_names`. In the second case the message names camera and frame.
     """
     found = detector.detect(frames)
     if len(found) != len(frames):
@@ -115,11 +116,11 @@ def checked_detections(detector: Detector, frames: Sequence[Frame]) -> list[Dete
 
 
 def checked(crops: Sequence[EmbeddedCrops], frames: Sequence[Frame]) -> Sequence[EmbeddedCrops]:
-    """Return what an embedder made of `frames`.
+    """Return `crops`, which an embedder returned for `frames`, after a check.
 
     Raises:
-        ValueError: a vector of a valid crop is not finite or not of length 1, or there are more or fewer results than
-            frames; says of which camera and frame.
+        ValueError: there are more or fewer results than frames, or the vector of a valid crop is not finite or not of
+            length 1. In the second case the message names camera and frame.
     """
     if len(crops) != len(frames):
         raise ValueError(f"the embedder returned {len(crops)} results for {len(frames)} frames")
@@ -147,7 +148,8 @@ class Models:
     """The models of a run.
 
     Attributes:
-        embedder: None links by floor positions only.
+        embedder: None if no embeddings are computed; cameras are then linked by saved embeddings, if there are any, and
+            by floor positions.
         versions: of the packages, for run.json.
         replayed_hash: hash of the model whose saved embeddings are replayed; '' if none are replayed.
     """

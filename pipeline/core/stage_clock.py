@@ -1,4 +1,4 @@
-"""Measures how long each stage of a run works."""
+"""Measures the time that each stage of a run takes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class StageClock:
 
     @contextmanager
     def measure(self, stage: str) -> Generator[None, None, None]:
-        """Add the time of the with-block to `stage`."""
+        """Add the time of the `with` block to `stage`."""
         began = time.perf_counter()
         try:
             yield

@@ -15,7 +15,7 @@ _SHORTEST = 1e-12
 
 
 def unit(vectors: NDArray[F]) -> NDArray[F]:
-    """Return `vectors` (..., D) at length 1; a zero vector stays zero."""
+    """Return `vectors` (..., D) scaled to length 1; a zero vector stays zero."""
     if vectors.ndim == 1:  # much faster than the norm along an axis
         scaled = vectors / max(sqrt(float(vectors @ vectors)), _SHORTEST)
     else:
@@ -24,7 +24,7 @@ def unit(vectors: NDArray[F]) -> NDArray[F]:
 
 
 def centred(vectors: NDArray[F], mean: NDArray[F]) -> NDArray[F]:
-    """Subtract `mean`, broadcast, from `vectors` (..., D) and bring them to length 1 again."""
+    """Return `vectors` (..., D) minus `mean` (broadcast), scaled to length 1 again."""
     return unit(vectors - mean)
 
 
@@ -40,8 +40,9 @@ def track_means(vectors: Array, track: NDArray[np.int64], tracks: int) -> NDArra
 
 
 def camera_means(of_tracks: Array, camera: NDArray[np.int64], cameras: int) -> NDArray[np.float32]:
-    """Return the (C, D) mean of each of C cameras: the mean over its track means (T, D). Every track counts the same,
-    so that a person who stands still does not dominate. Zero for a camera without tracks.
+    """Return the (C, D) camera means: for each camera, the mean of its track means (T, D); 0 without tracks.
+
+    Every track counts the same, so that a person who stands still does not dominate.
 
     Args:
         camera: (T,) camera of each track, from 0.

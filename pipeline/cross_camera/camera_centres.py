@@ -2,7 +2,7 @@
 
 Light, height and background make all crops of a camera similar, and those of two cameras different. Subtracting the
 camera mean leaves more of what distinguishes people (docs/site.md has the figures). The mean of a few people describes
-them more than the camera, so only a share of it is subtracted, which grows with the number of tracks.
+them more than the camera. Therefore only a share of it is subtracted, which grows with the number of tracks.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pipeline.core.vectors import centred
 _HALF_TRACKS = 10
 # Beyond this many tracks the mean follows the newest ones: light changes over the day.
 _MEMORY_TRACKS = 500
-# The vector in use is replaced when learning has moved it by this distance; embeddings have length 1.
+# The mean in use is replaced when the learned one differs by more than this distance; embeddings have length 1.
 _NOTICEABLE = 0.03
 
 
@@ -45,8 +45,8 @@ class CameraCentres:
 
     Args:
         enabled: if False, nothing is learned and nothing is subtracted.
-        borrow: a camera with few tracks also uses the mean of all cameras, so that the people of a new camera can be
-            compared with those of cameras that have been known for long.
+        borrow: whether a camera with few tracks also uses the mean of all cameras. People of a new camera can then be
+            compared with those of older cameras.
     """
 
     def __init__(self, cameras: int, *, enabled: bool = True, borrow: bool = False) -> None:
@@ -94,7 +94,7 @@ class CameraCentres:
         self._mean[camera] += (mean - previous) / self._tracks[camera]
 
     def refresh(self) -> bool:
-        """Use what has been learned so far; return whether that changes any camera noticeably."""
+        """Apply what has been learned so far; return whether that changes the mean of any camera noticeably."""
         own, all_tracks = self._tracks / (self._tracks + _HALF_TRACKS), self._tracks.sum()
         borrowed = (1 - own) * (all_tracks / (all_tracks + _HALF_TRACKS) if self._borrow else 0.0)
         grand = (self._tracks @ self._mean) / max(all_tracks, 1.0)
@@ -116,7 +116,7 @@ class CameraCentres:
 
         Args:
             embeddings: (..., D), L2-normalised.
-            camera: one for all, or (...,) one for each.
+            camera: number of the camera, one for all embeddings or (...,) one for each.
         """
         if not self._used.size or not embeddings.size:
             return embeddings

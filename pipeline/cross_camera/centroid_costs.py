@@ -15,15 +15,15 @@ Array = NDArray[np.float64]
 
 
 class CentroidCosts:
-    """Centroid linkage: clusters are compared by the mean embeddings of their members, which improve with every member,
-    and by the mean of the floor distances between their members.
+    """Centroid linkage: clusters are compared by the mean embeddings of their members, and by the mean of the floor
+    distances between their members. A mean embedding improves with every member.
 
     Args:
-        embedding_sum: (N, D) sum of the mean embeddings of each member's tracklets, each of length 1; 0 without any.
+        embedding_sum: (N, D) sum, for each member, of the mean embeddings (length 1) of its tracklets; 0 without any.
         tracklets: (N,) number of tracklets of each member.
         cosine_limit: (N,) match limit of each member.
-        floor_m: (N, N) floor distances at the same times, NaN where unknown.
-        direct: (N, N) pairs with direct evidence about one another; two clusters without such a pair are not compared.
+        floor_m: (N, N) floor distances at the same times in metres, NaN where unknown.
+        direct: (N, N) True for pairs with direct evidence about one another; two clusters without any are not compared.
         max_floor_distance_m, floor_weight: as in `combined_cost`.
     """
 
@@ -74,7 +74,7 @@ class CentroidCosts:
 
     def with_clusters(self, labels: IntArray) -> Array:
         """Return the (N, N) cost of each member with each cluster, in the column of the cluster's label; +inf where
-        nothing is known. A member is left out of its own cluster. Call this before any merging.
+        nothing is known. For its own cluster, the member itself is left out. Call this before any merging.
 
         Args:
             labels: (N,), each the index of the cluster's lowest member.

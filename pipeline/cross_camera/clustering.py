@@ -86,8 +86,8 @@ def constrained_linkage(evidence: Evidence, forbidden: BoolArray, max_cost: floa
 def split_at_absences(
     labels: IntArray, start_s: NDArray[np.float64], end_s: NDArray[np.float64], max_absence_s: float
 ) -> IntArray:
-    """Give each stay of a cluster a label of its own: a member that begins more than `max_absence_s` after all earlier
-    members have ended begins another stay.
+    """Give each stay of a cluster its own label. A new stay begins with a member that starts more than `max_absence_s`
+    after all earlier members have ended.
 
     Args:
         labels: (N,) from `constrained_linkage`.

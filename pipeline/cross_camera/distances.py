@@ -30,8 +30,8 @@ def mean_embedding(embeddings: FloatArray) -> FloatArray:
 
 
 def embedding_distances(means: Array, others: Array) -> Array:
-    """Return the (Q, I) cosine distances in [0, 2] between mean embeddings (Q, D) and others (I, D), of any length;
-    +inf where one is 0, which means that it is unknown."""
+    """Return the (Q, I) cosine distances in [0, 2] between mean embeddings (Q, D) and others (I, D). Vectors may have
+    any length; a zero vector means unknown, and its distances are +inf."""
     if not means.size or not others.size:
         return np.full((len(means), len(others)), np.inf)
     length, other_length = np.linalg.norm(means, axis=1), np.linalg.norm(others, axis=1)
@@ -68,7 +68,7 @@ def posterior(cost: float, rivals: Array) -> float:
     """Return how sure a choice is, in [0, 1]: its weight among all alternatives, where a weight is exp(-6 x cost).
 
     Args:
-        cost: of the chosen alternative; staying alone (being new) has cost 1, the limit.
+        cost: cost of the chosen alternative; a new identity has cost 1, the limit.
         rivals: costs of the other alternatives, +inf for impossible ones.
     """
     weight = float(np.exp(-_SHARPNESS * cost))

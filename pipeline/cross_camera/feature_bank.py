@@ -13,6 +13,9 @@ class FeatureBank:
     A new embedding is added unless it is nearly the same as a kept one (PoseTrack keeps its banks diverse in the same
     way). A full bank then drops the older one of the two most similar embeddings.
 
+    Args:
+        max_similarity: cosine similarity above which a new embedding is nearly the same as a kept one.
+
     Attributes:
         kept: number of embeddings added so far.
     """

@@ -17,7 +17,7 @@ def slot_of(time_s: float) -> int:
 class FloorPath:
     """Mean floor position of each time slot in which the person was seen.
 
-    A path of more than `capacity` slots is thinned, as often as needed: it keeps its whole length at half the detail.
+    A path of more than `capacity` slots is thinned: it keeps its whole length, with fewer slots.
     """
 
     def __init__(self, capacity: int) -> None:

@@ -15,7 +15,8 @@ from pipeline.cross_camera.track_record import TrackRecord
 
 @dataclass(eq=False)
 class _Kept:
-    """distance: (I,). embeddings: `kept` of the track's bank, stamp, generation: of the table, when it was computed."""
+    """The (I,) distances of a track, and the state from which they were computed: `kept` of the track's bank, and
+    `stamp` and `generation` of the table."""
 
     distance: Array
     embeddings: int
@@ -24,8 +25,10 @@ class _Kept:
 
 
 class GalleryDistances:
-    """Caches the distances of tracks to all identities. The tracks of a tick share one pass over a large gallery, and a
-    waiting track is compared again only with identities that changed.
+    """Caches the distances of tracks to all identities.
+
+    The tracks of a tick share one pass over a large gallery. A waiting track is compared again only with changed
+    identities.
 
     Args:
         embedding_of: called with a track; returns its (D,) mean embedding, centred like those of the table, or an empty

@@ -17,7 +17,7 @@ from pipeline.cross_camera.gallery import Gallery
 # Time slots of floor positions kept for each identity: the last 10 s.
 _FLOOR_SLOTS = 40
 _NO_SLOT = np.iinfo(np.int64).min
-# Rows added at a time: adding one by one would copy everything for every new person.
+# Rows are added in blocks of this size: adding one by one would copy everything for every new person.
 _GROWTH_ROWS = 64
 
 
@@ -84,6 +84,12 @@ class _Columns:
 
 class IdentityTable:
     """The table of identities. `forget` limits their number and age; the order of rows has no meaning.
+
+    Args:
+        cameras: number of cameras.
+        features_per_identity: largest number of embeddings kept of an identity.
+        max_similarity: as in `FeatureBank`.
+        centres: the camera means.
 
     Attributes (I identities, C cameras, F features of D values per identity):
         global_id: (I,) int64.  class_id: (I,) int64.
@@ -182,11 +188,11 @@ class IdentityTable:
         columns.floor_slot[row] = _NO_SLOT
 
     def see(self, global_ids: Sequence[int], camera: int, time_s: float) -> None:
-        """Record that these identities have a box in camera number `camera`."""
+        """Record that these identities have a box in camera number `camera` at `time_s`."""
         self.last_seen_s[[self._row_of[global_id] for global_id in global_ids], camera] = time_s
 
     def add_floor(self, global_id: int, time_s: float, xy_m: tuple[float, float]) -> None:
-        """Record that the identity stands at `xy_m`."""
+        """Record that the identity stands at the floor position `xy_m` at `time_s`."""
         row, slot, columns = self._row_of[global_id], slot_of(time_s), self._columns
         # The past of a track that joined late must not replace newer positions.
         if slot >= columns.floor_slot[row, slot % _FLOOR_SLOTS]:
@@ -248,7 +254,7 @@ class IdentityTable:
             self.last_floor_xy_m[row] = gallery.last_floor_xy_m[row]
 
     def floor_distance_m(self, slots: IntArray, xy_m: NDArray[np.float64]) -> tuple[NDArray[np.float64], IntArray]:
-        """Return how far each identity was from a path at the same times.
+        """Return the distance of each identity from a path at the same times.
 
         Args:
             slots, xy_m: (P,) time slots and (P, 2) positions of the path.
@@ -269,7 +275,8 @@ class IdentityTable:
         return np.where(count > 0, median, np.nan), count
 
     def forget(self, now_s: float, memory_s: float, max_count: int, keep: set[int]) -> None:
-        """Drop identities unseen for `memory_s`, then the longest unseen beyond `max_count`; never those in `keep`."""
+        """Drop identities that were not seen for `memory_s`. If more than `max_count` remain, drop those not seen for
+        longest. Identities in `keep` are never dropped."""
         seen = self.last_seen_s.max(axis=1, initial=-np.inf)
         kept = np.isin(self.global_id, list(keep))
         stay = kept | (seen >= now_s - memory_s)

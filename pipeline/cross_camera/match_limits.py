@@ -1,4 +1,4 @@
-"""Match limits as numbers, with everything resolved that a configuration leaves open."""
+"""Match limits as numbers, resolved from the configuration and the calibration."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-#: Limits apply to this number of people to choose from.
+#: Match limits hold for this number of people to choose from.
 FEW_PEOPLE = 10
-# The calibration does not measure false match rates below the one that this factor stands for.
+# Smallest factor: a smaller one would need false match rates that are too low for the calibration to measure.
 _LEAST_CROWD_FACTOR = 0.25
 
 
@@ -19,8 +19,8 @@ class LinkLimits:
 
     Attributes:
         cosine: for embeddings as they are.
-        centred_cosine: for embeddings with their camera mean subtracted; None subtracts nothing.
-        crowd_tightening: share by which the limit is lowered for every tenfold number of people, in [0, 1].
+        centred_cosine: for embeddings with their camera mean subtracted; None if nothing is subtracted.
+        crowd_tightening: share by which the limit is lowered for every tenfold increase in people, in [0, 1].
     """
 
     cosine: float
@@ -34,8 +34,10 @@ class LinkLimits:
         return (1 - weight) * self.cosine + weight * self.centred_cosine
 
     def crowd_factors(self, people: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Return (N,) factors on that limit for numbers of people (N,) to choose from: a false match rate that is right
-        for `FEW_PEOPLE` causes ten times as many mistakes among ten times as many people."""
+        """Return the (N,) factors by which that limit is multiplied, for numbers of people (N,) to choose from.
+
+        Among ten times as many people, the same false match rate causes ten times as many mistakes.
+        """
         tenfolds = np.log10(np.maximum(people / FEW_PEOPLE, 1.0))
         return np.asarray(np.maximum(1.0 - self.crowd_tightening * tenfolds, _LEAST_CROWD_FACTOR))
 

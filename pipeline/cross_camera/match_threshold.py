@@ -87,8 +87,8 @@ def match_threshold_of_places(
 ) -> MatchThreshold:
     """Return the largest threshold whose share of impostor pairs, as a mean over places, is at most `false_match_rate`.
 
-    People are compared only within their place: the light alone distinguishes people of different places. All places
-    count the same, however many pairs they have.
+    People are compared only within their place, because the light alone distinguishes people of different places. All
+    places count the same, however many pairs they have.
 
     Args:
         places: name -> (G,) genuine and (M,) impostor distances.
@@ -136,7 +136,7 @@ def _rates(places: Mapping[str, tuple[Distances, Distances]], limit: float) -> d
 def equal_error_rate(genuine: Distances, impostor: Distances) -> float:
     """Return the error rate at the threshold where false matches and false non-matches are equally frequent.
 
-    If no threshold meets that point, return the mean of both rates at the nearest one.
+    If there is no such threshold, return the mean of both rates at the nearest one.
     """
     limits = np.unique(np.concatenate([genuine, impostor]))
     false_match = np.searchsorted(np.sort(impostor), limits, side="right") / len(impostor)
@@ -163,7 +163,8 @@ class Views:
 
 
 def centred_views(views: Sequence[Views]) -> list[Views]:
-    """Return the same views with their camera mean (of the persons' mean embeddings) subtracted, at length 1 again."""
+    """Return the same views with their camera mean subtracted, scaled to length 1 again. A camera mean is the mean over
+    the mean embeddings of its persons."""
     if not views:
         return []
     names = sorted({view.camera for view in views})
@@ -180,8 +181,12 @@ def track_distances(
 ) -> tuple[Distances, Distances]:
     """Return distances as the linker measures them: between the means of the feature banks of two tracks.
 
-    Pairs of one person come from two cameras; if nobody was seen by two, from the two halves of each person's views.
-    Pairs of two people are all certain pairs, or a seeded sample of about MAX_IMPOSTOR_PAIRS, which is logged.
+    Pairs of one person come from two cameras; if no person was seen by two, from the two halves of each person's views.
+    Pairs of two people are all pairs that are certainly different. If they are too many, a seeded sample of about
+    MAX_IMPOSTOR_PAIRS is used and logged.
+
+    Args:
+        features_per_track, max_similarity: capacity and similarity limit of the feature banks.
 
     Returns:
         (G,) genuine and (M,) impostor distances.
@@ -208,7 +213,7 @@ def track_distances(
 
 
 def crop_distances(views: Sequence[Views]) -> tuple[Distances, Distances]:
-    """Return distances as the tracker measures them inside a camera: between a crop and the mean of a track's others.
+    """Return distances as the tracker measures them in a camera: between a crop and the mean of a track's other crops.
 
     Returns:
         (G,) genuine and (M,) impostor distances; the latter are sampled as in `track_distances`.

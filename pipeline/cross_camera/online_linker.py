@@ -73,7 +73,7 @@ class OnlineLinker:
     """Gives tracks global ids, counted from 1.
 
     Args:
-        decisions_are_final: no second pass follows, so links are marked as final.
+        decisions_are_final: whether links are marked as final, because no second pass follows.
         on_correction: called with a correction for each track that joins a known identity after its rows may have been
             released with a provisional id.
     """
@@ -125,7 +125,7 @@ class OnlineLinker:
         return len(self._active())
 
     def set_cameras(self, camera_ids: Sequence[str], windows: Sequence[TransitWindow]) -> None:
-        """Add cameras, or change transit times. Cameras that are left out only give no more frames: the people they
+        """Add cameras, or change transit times. Cameras that are left out give no more frames, but the people they
         saw are remembered."""
         for camera_id in camera_ids:
             if camera_id not in self._camera_row:
@@ -137,11 +137,11 @@ class OnlineLinker:
         self._transit = TransitTimes(list(self._camera_row), known)
 
     def gallery(self) -> Gallery:
-        """Return a copy of what is known of people, to be kept over a restart."""
+        """Return a copy of the known identities, to be kept over a restart."""
         return self._identities.gallery(list(self._camera_row), self._next_id)
 
     def restore(self, gallery: Gallery) -> None:
-        """Load the people of `gallery` and reuse no id that was used before. Call this before the first frame."""
+        """Load the identities of `gallery`; no id used before is given again. Call this before the first frame."""
         self.set_cameras(gallery.camera_ids, self._settings.transit_windows)
         columns = [self._camera_row[camera_id] for camera_id in gallery.camera_ids]
         self._centres.restore(gallery.centres, columns)
@@ -154,8 +154,8 @@ class OnlineLinker:
         """Process one tick: a frame of each camera that has one; ticks must come in order of time.
 
         Args:
-            frames: from each camera's tracker, with the (M, 2) floor positions of its tracks in metres, None without a
-                homography.
+            frames: results of the cameras' trackers, each with the (M, 2) floor positions of its tracks in metres, or
+                None without a homography.
 
         Returns:
             The records by camera id. They do not depend on the order of `frames`.
@@ -191,8 +191,8 @@ class OnlineLinker:
         return records
 
     def link_of(self, record: TrackRecord) -> Link:
-        """Return the track's current link. A track that is still undecided gets an id of its own. It keeps that id if
-        it turns out to be new; otherwise the id is used for nobody else."""
+        """Return the track's current link. An undecided track gets its own provisional id. It keeps this id if it
+        becomes a new identity; otherwise no other track gets the id."""
         if record.link is not None:
             return record.link
         if record not in self._undecided_ids:
@@ -264,7 +264,8 @@ class OnlineLinker:
         return mean_embedding(self._centres.centred(record.bank.embeddings, self._camera_row[record.camera_id]))
 
     def forget(self, now_s: float) -> None:
-        """Drop people whom no camera has seen for longer than the memory lasts; at most once a second."""
+        """Drop people not seen by any camera for longer than `identity_memory_s`; does nothing if called again within a
+        second."""
         if now_s - self._forgot_s < _FORGET_INTERVAL_S:
             return
         self._forgot_s = now_s
@@ -281,7 +282,7 @@ class OnlineLinker:
         if len(record.bank) or len(record.floor):
             self._create_identity(record, 0.0)
         else:
-            # There is nothing that another track could be compared with.
+            # There is nothing to compare another track with.
             record.link = Link(self._own_id(record), 0.0, self._decisions_are_final)
             self._distances.drop(record)
             self._people += 1
@@ -313,8 +314,8 @@ class OnlineLinker:
                 self._create_identity(record, posterior(1.0, others))
 
     def _is_ready(self, record: TrackRecord, now_s: float) -> bool:
-        """Return whether enough is known of a track. On a calibrated floor that is its position: appearance alone could
-        join it to somebody who stands elsewhere at that moment."""
+        """Return whether enough is known of a track to decide. With a homography, its floor position must be known:
+        appearance alone could join it to a person who stands elsewhere at that moment."""
         if now_s - record.start_s >= self._settings.max_wait_s:
             return True
         if len(record.floor):
@@ -336,7 +337,7 @@ class OnlineLinker:
             allowed &= self._in_transit_time(record, camera)
             apart_m, shared = known.floor_distance_m(record.floor.slots, record.floor.xy_m)
             proven = shared >= MIN_SHARED_SLOTS
-            # A median over shared slots is more reliable than the first position, at the image border.
+            # A median over shared slots is more reliable than the first position, which lies at the image border.
             allowed &= proven | self._reachable(record)
             appearance = self._distances.of(record)
             if len(record.bank) < settings.linkable_crops:
@@ -357,8 +358,8 @@ class OnlineLinker:
         return _Choices(costs, placed, held, limit)
 
     def _in_transit_time(self, record: TrackRecord, camera: int) -> BoolArray:
-        """Return (I,) whether each identity can have come here within the transit times: not faster than allowed from
-        any camera that saw it, and not slower from the camera that saw it last."""
+        """Return (I,) whether each identity can have come here within the transit times. It must not have come faster
+        than allowed from any camera that saw it, nor slower than allowed from the camera that saw it last."""
         known = self._identities
         if not len(known):
             return np.zeros(0, np.bool_)
@@ -375,7 +376,7 @@ class OnlineLinker:
         if not len(record.floor) or not len(known):
             return reachable
         began_s = record.floor.slots[0] * SLOT_S
-        # Either may be the first. Positions of one slot may be a slot apart.
+        # Either position may be the earlier one. Positions of the same slot may be up to one slot apart in time.
         gap_s = np.maximum(np.abs(began_s - known.last_floor_s), SLOT_S)
         distance_m = np.linalg.norm(known.last_floor_xy_m - record.floor.xy_m[0], axis=1)
         # The positions may be wrong by as much as two views of one person may differ.

@@ -1,13 +1,12 @@
 """The final ids of a recording: all finished tracklets are clustered together, under the same hard constraints.
 
 The tracklets are complete, so one bad crop weighs less than it did online. The clustering uses centroid linkage (see
-`CentroidCosts`). It first joins a person's tracklets over any absence, because the embeddings of all stays describe the
-person better. Then a person who was away for longer than the memory lasts gets another id for each stay.
+`CentroidCosts`). It first joins a person's tracklets over absences of any length, because the embeddings of all stays
+describe the person better. Then a person who was away for longer than `identity_memory_s` gets a new id for each stay.
 
 Recordings with very many tracklets are clustered in windows: tracklets that are joined continue as one member with a
-mean embedding. People who left the window are remembered for as long as in online linking, and in the same number,
-and are matched one to one. Memory holds embeddings and floor positions of the window and of these people only; of the
-rest of the recording it holds ids and times.
+mean embedding. People who left the window are matched one to one; the memory limits of online linking apply to them.
+Only the window and these people keep embeddings and floor positions; the rest of the recording keeps ids and times.
 """
 
 from __future__ import annotations
@@ -82,11 +81,13 @@ class SecondPass:
         self._transit = TransitTimes(camera_ids, linker.transit_windows)
 
     def link(self, tracklets: Iterable[Tracklet]) -> dict[TrackKey, Link]:
-        """Return the final links of all tracklets, given in the order in which they ended; global ids count from 1 in
-        the order in which people first appear.
+        """Return the final links of all tracklets. Global ids count from 1 in the order in which people first appear.
 
         Args:
-            tracklets: iterated twice, first to learn the camera means.
+            tracklets: in the order in which they ended; iterated twice, first to learn the camera means.
+
+        Raises:
+            TypeError: `tracklets` is an iterator, which can be iterated only once.
         """
         if iter(tracklets) is tracklets:
             raise TypeError("tracklets are iterated twice: give a list or a TrackletFile, not an iterator")
@@ -240,7 +241,7 @@ class SecondPass:
     # -- costs and constraints ----------------------------------------------------------------------------
 
     def _evidence(self, members: list[_Member]) -> tuple[CentroidCosts, BoolArray]:
-        """Return what is known of N members, and the (N, N) pairs that must not be one person."""
+        """Return the costs between N members, and the (N, N) pairs that must not be one person."""
         class_id = np.array([member.class_id for member in members], np.int64)
         forbidden = class_id[:, None] != class_id[None, :]
         impossible, too_slow = self._span_constraints(members)
@@ -265,8 +266,12 @@ class SecondPass:
         return evidence, np.asarray(forbidden)
 
     def _span_constraints(self, members: list[_Member]) -> tuple[BoolArray, BoolArray]:
-        """Return the (N, N) impossible pairs (in one camera at the same time, or in another camera sooner than transit
-        times allow), and the pairs whose only connection is slower than they allow."""
+        """Return two (N, N) masks: pairs that are impossible, and pairs whose only connection takes longer than transit
+        times allow.
+
+        A pair is impossible if both are in one camera at the same time, or in two cameras sooner after each other than
+        transit times allow.
+        """
         count = len(members)
         owner = np.array([row for row, member in enumerate(members) for _ in member.spans], np.int64)
         camera, start_s, end_s = _columns([span for member in members for span in member.spans])
@@ -275,8 +280,8 @@ class SecondPass:
             spans = np.flatnonzero(camera == there)
             spans = spans[np.argsort(start_s[spans], kind="stable")]
             same = camera == there
-            # Spans there that begin in [start, end] of a span in the same camera, or in [start, end + shortest
-            # transit) of a span in another.
+            # Find the spans of camera `there` that begin during [start, end] of a span in the same camera, or during
+            # [start, end + shortest transit) of a span in another camera.
             begin_s = start_s[spans]
             first = np.searchsorted(begin_s, start_s, "left")
             after = np.searchsorted(begin_s, end_s + self._transit.min_s[camera, there], "left")
@@ -303,7 +308,7 @@ class SecondPass:
         last = np.array([members[row].slots[-1] for row in placed]) * SLOT_S
         first_xy = np.stack([members[row].xy_m[0] for row in placed])
         last_xy = np.stack([members[row].xy_m[-1] for row in placed])
-        # Either may be the first. Positions of one slot may be a slot apart.
+        # Either position may be the earlier one. Positions of the same slot may be up to one slot apart in time.
         gap_s = np.maximum(np.abs(first[None, :] - last[:, None]), SLOT_S)
         distance_m = np.linalg.norm(last_xy[:, None] - first_xy[None, :], axis=-1)
         needed_s = (distance_m - self._linker.max_floor_distance_m) / self._linker.max_speed_m_s

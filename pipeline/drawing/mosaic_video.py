@@ -36,7 +36,7 @@ class MosaicSettings:
     Attributes:
         fps: images per second of video time, which runs as fast as the cameras' clock.
         tile_wh: (width, height) of a camera's tile in pixels.
-        columns: tiles in a row; None chooses.
+        columns: tiles in a row; None makes the grid about as many tiles wide as high.
         trail_s: duration of each person's drawn path in seconds; 0 for none.
         max_frame_age_s: a camera without a new frame for longer shows `no frame`.
     """
@@ -79,6 +79,7 @@ def render_mosaic_video(
     Raises:
         InputError: the trajectories are not in order of time, or a row cannot be read.
         RunError: the PNG cannot be written.
+        ValueError: a frame has no image.
     """
     settings = settings or MosaicSettings()
     still_image: Image | None = None
@@ -148,7 +149,7 @@ class _Camera:
         return None if self._next is None else self._next.time_s
 
     def frame_at(self, time_s: float) -> Frame | None:
-        """Return the newest frame that is not later than `time_s`, which must not fall from call to call."""
+        """Return the newest frame that is not later than `time_s`, which must not decrease between calls."""
         while self._next is not None and self._next.time_s <= time_s + _TIME_TOLERANCE_S:
             self._newest = self._next
             self._read()
@@ -179,7 +180,7 @@ class _Tracks:
         self._recent: dict[str, deque[LinkedRow]] = {camera_id: deque() for camera_id in cameras}
 
     def advance(self, time_s: float) -> None:
-        """Read up to `time_s`, and forget the rows that are too old then."""
+        """Read up to `time_s`, and forget the rows that are too old by then."""
         oldest_s = time_s - self._keep_s
         while self._next is not None and self._next.row.time_s <= time_s + 2 * _TIME_TOLERANCE_S:
             if self._next.row.camera_id in self._recent and self._next.row.time_s >= oldest_s:
@@ -217,7 +218,7 @@ def _xyxy_array(boxes: list[tuple[float, float, float, float]]) -> NDArray[np.fl
 
 
 def _in_order_of_time(path: Path) -> Iterator[LinkedRow]:
-    """Yield the rows of a trajectories.csv one by one; InputError if the time falls."""
+    """Yield the rows of a trajectories.csv one by one; InputError if the time decreases."""
     previous_s = -math.inf
     for linked in read_trajectories(path):
         row = linked.row

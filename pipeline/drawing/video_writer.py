@@ -20,13 +20,13 @@ _KEY_FRAME_INTERVAL_S = 2
 class VideoWriter:
     """Encodes images with a constant frame rate; a context manager.
 
-    While it is written, the mp4 is fragmented: each part of about 2 s is independent, so that after a kill or a
-    crash everything but the last seconds plays. An ordinary mp4 has its index at the end and does not play without
-    it. `close` copies the images, without encoding them again, to an ordinary mp4 with the index in front
-    ("faststart"), because players seek better in it and know its length before they have read all of it.
+    While it is written, the mp4 is fragmented into independent parts of about 2 s. After a kill or a crash, everything
+    but the last seconds plays; an ordinary mp4 would lack its index, which is at the end, and not play at all. `close`
+    copies the images, without encoding them again, to an ordinary mp4 with the index in front ("faststart"). Players
+    seek better in it, and know its length at once.
 
-    The file appears with the first image and replaces an existing one; without images there is no file. It is also
-    closed and kept if an exception leaves the context.
+    The file is created with the first image and replaces an existing one; without images there is no file. If an
+    exception leaves the context, the file is closed and kept as well.
     """
 
     def __init__(self, path: Path, *, fps: Fraction | float, crf: int = 23) -> None:
@@ -35,7 +35,10 @@ class VideoWriter:
         Args:
             path: the file, ending in .mp4.
             fps: images per second, above 0.
-            crf: constant rate factor of x264, 0 (lossless) to 51; 6 more halves the size.
+            crf: constant rate factor of x264, 0 (lossless) to 51; an increase by 6 halves the size.
+
+        Raises:
+            ValueError: `fps` is not above 0, or `path` does not end in .mp4.
         """
         if not fps > 0:
             raise ValueError(f"fps must be above 0, but is {fps}")
@@ -66,6 +69,9 @@ class VideoWriter:
         """Append an image (H, W, 3) uint8, BGR; all must have the size of the first.
 
         yuv420p needs even sizes: an odd last column or row is duplicated.
+
+        Raises:
+            ValueError: the image has another size than the first.
         """
         height, width = image_bgr.shape[:2]
         if self._stream is None:
@@ -109,7 +115,7 @@ class VideoWriter:
         context.gop_size = max(1, round(_KEY_FRAME_INTERVAL_S * self._fps))
         context.max_b_frames = 0  # a fragmented mp4 with B-frames would begin two frames late
         context.options = {"crf": str(self._crf), "preset": "veryfast"}
-        # BT.709, as in HD television; stored in the file, because players guess by size, each differently.
+        # BT.709, as in HD television; stored in the file, because otherwise players guess it, each differently.
         context.colorspace = Colorspace.ITU709
         context.color_primaries = ColorPrimaries.BT709
         context.color_trc = ColorTrc.BT709

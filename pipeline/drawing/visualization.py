@@ -28,8 +28,8 @@ _GREY: Bgr = (160, 160, 160)
 _BAR: Bgr = (45, 45, 45)
 _GAP_PX = 4  # between the columns of a mosaic
 _GOLDEN_RATIO = (math.sqrt(5) - 1) / 2
-# (saturation, value), used in turn. There are four, because ids that differ by 3, 5, 13, 21, 34 or 55 have nearly the
-# same hue, and none of these numbers is a multiple of four.
+# (saturation, value), used in turn. Ids that differ by 3, 5, 13, 21, 34 or 55 have nearly the same hue. There are
+# four pairs, because none of these numbers is a multiple of four.
 _STRENGTHS = ((0.45, 1.00), (0.90, 1.00), (0.50, 0.75), (0.90, 0.60))
 
 
@@ -56,9 +56,12 @@ def draw_tracks(
     Args:
         image_bgr: (H, W, 3) uint8.
         xyxy: (N, 4), pixels; may reach outside the image.
-        global_ids: (N,), the labels, which also determine the colours.
-        interpolated: (N,), boxes that no detector saw; they are dashed.
+        global_ids: (N,) int64, the labels, which also determine the colours.
+        interpolated: (N,) bool, True for boxes that no detector saw; they are dashed.
         trails: global id -> (P, 2) foot points in pixels, oldest first, drawn as a line in the id's colour.
+
+    Raises:
+        ValueError: there are more or fewer ids than boxes.
     """
     if len(xyxy) != len(global_ids):
         raise ValueError(f"{len(xyxy)} boxes, but {len(global_ids)} global ids")
@@ -106,6 +109,9 @@ class MosaicRenderer:
             camera_ids: the cameras, at least one.
             tile_wh: (width, height) of a tile without its bar, in pixels.
             columns: tiles in a row; by default the grid is about as many tiles wide as high.
+
+        Raises:
+            ValueError: there is no camera, `columns` is below 1, or a tile is smaller than 16 by 16.
         """
         if not camera_ids:
             raise ValueError("a mosaic needs at least one camera")
@@ -129,7 +135,7 @@ class MosaicRenderer:
         )
 
     def render(self, views: Mapping[str, CameraView], time_s: float) -> Image:
-        """Return the mosaic (H, W, 3) uint8 BGR of one moment; a camera that is not in `views` has no frame then."""
+        """Return the mosaic (H, W, 3) uint8 BGR of one moment; a camera that is not in `views` shows `no frame`."""
         width, height = self._tile_wh
         mosaic = np.zeros((*self.size_wh[::-1], 3), np.uint8)
         for index, camera_id in enumerate(self._camera_ids):

@@ -25,8 +25,9 @@ class FolderLock:
     Args:
         command: the command that holds the lock, such as 'mtmc track', for the message to others.
         advice: what to do if another process holds the lock, for the message to the user.
-        private: folder and file are for their owner only; otherwise the umask decides, as for all files of `track`.
-        keep: keep the file, so that the folder can be locked again on a full disk; otherwise it is deleted at the end.
+        private: whether only the owner can use folder and file; otherwise the umask decides, as for files of `track`.
+        keep: whether `close` keeps the file, so that the folder can be locked again on a full disk; otherwise `close`
+            deletes it.
 
     Raises:
         InputError: another process holds the lock, or the folder cannot be locked.

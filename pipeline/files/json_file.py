@@ -11,12 +11,12 @@ from pipeline.core.errors import InputError
 
 
 def write_json(path: Path | None, figures: Mapping[str, Any]) -> None:
-    """Write `figures` as JSON to `path`, if one was given; InputError if that fails."""
+    """Write `figures` as JSON to `path`; do nothing for None. InputError if the file cannot be written."""
     write_text(path, json.dumps(figures, indent=1) + "\n")
 
 
 def write_text(path: Path | None, text: str) -> None:
-    """Write `text` to `path`, if one was given; InputError if that fails."""
+    """Write `text` to `path`; do nothing for None. InputError if the file cannot be written."""
     if path is None:
         return
     try:

@@ -43,8 +43,8 @@ _COLUMN_COUNTS_WITH_CLASS = (8, 9)
 def read_ground_truth(path: Path, *, classes: Collection[int] = (PEDESTRIAN,)) -> TrackBoxes:
     """Read the ground truth of one camera.
 
-    Rows with flag 0 ("do not evaluate") and, where there is a class column, rows of other classes are left
-    out before anything else about them is checked. An empty file is a camera in which nobody appears.
+    Rows with flag 0 ("do not evaluate") and, if there is a class column, rows of other classes are left out without
+    further checks. An empty file is allowed: nobody appears in this camera.
 
     Args:
         path: `gt.txt`, without header.
@@ -66,7 +66,7 @@ def read_ground_truth(path: Path, *, classes: Collection[int] = (PEDESTRIAN,)) -
 
 
 def read_results(path: Path) -> TrackBoxes:
-    """Read the tracking results of one camera; every row counts, whatever its confidence.
+    """Read the tracking results of one camera; rows of any confidence are kept.
 
     Raises:
         InputError: as for `read_ground_truth`.

@@ -9,7 +9,15 @@ from pipeline.core.errors import InputError
 
 
 def parse_number(path: Path, line: int | None, name: str, text: str | None) -> float:
-    """Return `text` as a finite number; otherwise InputError with file, line (None if it has none) and `name`."""
+    """Return `text` as a finite number.
+
+    Args:
+        line: line number for the message; None leaves it out.
+        name: name of the value, for the message.
+
+    Raises:
+        InputError: `text` is not a finite number.
+    """
     try:
         number = float(text or "")
     except ValueError:

@@ -23,7 +23,7 @@ def origin(arguments: Sequence[str] | None = None) -> dict[str, Any]:
     """Return `started_utc` and `command` for run.json.
 
     Args:
-        arguments: of the command line; None takes those of this process.
+        arguments: command line, the program first; None takes that of this process.
     """
     program, *rest = sys.argv if arguments is None else arguments
     return {

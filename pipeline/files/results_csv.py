@@ -51,6 +51,9 @@ class TrajectoryWriter:
         folder: receives the files; files of the same names are replaced.
         camera_ids: each gets a MOT file, even if nobody is seen there.
         epoch_utc: date and time of second 0 of the run's clock; None leaves the column utc empty.
+
+    Raises:
+        RunError: a file cannot be written, for example because the disk is full; earlier rows are kept.
     """
 
     def __init__(self, folder: Path, camera_ids: list[str], epoch_utc: datetime | None) -> None:
@@ -130,12 +133,13 @@ def _quoted(text: str) -> str:
 def read_trajectories(path: str | Path, *, strict: bool = False) -> Iterator[LinkedRow]:
     """Yield the rows of a trajectories.csv in file order, with one in memory at a time.
 
-    Columns may be in any order, and there may be other columns. Without the columns of links, rows are provisional with
-    the confidence 1. Scoring (`strict`) needs no times: without them they are NaN.
+    Columns may be in any order, and there may be other columns. Without the link columns, links are provisional with
+    confidence 1. With `strict`, as used for scoring, times may be missing; they are then NaN.
 
     Args:
-        strict: refuse what a finished run never writes: a last line without its end, a box without area, a negative
-            frame or id. Otherwise an incomplete last line is left out with a warning, and boxes are not checked.
+        strict: whether to raise an error for content that a finished run never writes: a last line without its end, a
+            box without area, a negative frame or id. Otherwise an incomplete last line is left out with a warning, and
+            boxes are not checked.
 
     Raises:
         InputError: the file or a column is missing, or a value is not a number (the message gives the line).
@@ -144,7 +148,7 @@ def read_trajectories(path: str | Path, *, strict: bool = False) -> Iterator[Lin
 
     def torn(number: int) -> None:
         if strict:
-            raise InputError(f"{path}, line {number}: it has no end, so it may be cut off. End it, or remove it.")
+            raise InputError(f"{path}, line {number}: it has no end, so it may be cut off. Complete or remove it.")
         _log.warning("%s was cut off while it was written; its last line is left out", path)
 
     if not path.is_file():
@@ -197,8 +201,8 @@ _OPTIONAL = frozenset({"utc", "link_confidence", "link_state", "world_x_m", "wor
 
 
 def whole_lines(file: TextIO, on_torn: Callable[[int], None] = lambda number: None) -> Iterator[str]:
-    """Yield the lines of a file, without a last line that is incomplete: it is being written, or was when the run was
-    killed.
+    """Yield the complete lines of a file. An incomplete last line is left out: it is still being written, or the run
+    was killed while writing it.
 
     Args:
         on_torn: called with the number, from 1, of an incomplete last line.

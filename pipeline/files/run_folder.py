@@ -10,7 +10,7 @@ from pathlib import Path
 from pipeline.core.errors import InputError
 from pipeline.files.folder_lock import FolderLock
 
-#: The folder of rows with final ids until they replace the others; it remains after a kill.
+#: Folder for rows with final ids, until they replace the rows with online ids. A killed run leaves it behind.
 REWRITING_NAME = "rewriting"
 #: Results of a recording, which --overwrite replaces.
 _RESULTS = (
@@ -21,8 +21,8 @@ _RESULTS = (
     "mot/*.txt",
     "detections/*.parquet",
 )
-#: Unfinished files of recordings and live runs. They hold what is in the files that they were to replace, for example
-#: embeddings of people, and nothing else reads or deletes them.
+#: Unfinished files of recordings and live runs. They hold the same data as the files that they should have replaced,
+#: for example embeddings, and nothing else reads or deletes them.
 _HALF_MADE = (
     ".*.purging",
     "mot/.*.purging",
@@ -48,7 +48,7 @@ def hold_results(folder: Path, command: str) -> FolderLock:
 
 
 def check_results(folder: Path, overwrite: bool) -> None:
-    """Check that a recording's files can go into `folder`, before anything that takes long; changes nothing.
+    """Check that a recording's results can be written into `folder`, before any long work. Nothing is changed.
 
     Raises:
         InputError: there are results already and `overwrite` is False, or nothing can be written there.
@@ -64,8 +64,7 @@ def check_results(folder: Path, overwrite: bool) -> None:
 
 
 def clear_results(folder: Path, overwrite: bool) -> None:
-    """Make room for a recording's files in `folder`, which is created if needed; also delete what a killed run left
-    unfinished.
+    """Create `folder` if needed, and delete from it old results of recordings and the unfinished files of a killed run.
 
     Raises:
         InputError: there are results already and `overwrite` is False, or the folder cannot be created.
@@ -91,8 +90,8 @@ def half_made(folder: Path) -> list[Path]:
 
 
 def delete_leftovers(folder: Path) -> None:
-    """Delete the unfinished files that a killed run left; OSError if one cannot be deleted. Nobody else may be writing
-    into the folder."""
+    """Delete the unfinished files that a killed run left; OSError if one cannot be deleted. No other process may be
+    writing into the folder."""
     for path in half_made(folder):
         path.unlink()
         _log.warning("deleted %s, which a killed run had left", path)
@@ -105,14 +104,14 @@ class OutputFolder:
     """A folder that one live run at a time writes into.
 
     Raises:
-        InputError: it cannot be created, or something else is using it.
+        InputError: the folder cannot be created, or another process is using it.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._lock = FolderLock(path, "mtmc live", advice="choose another --output", private=True, keep=True)
         if path.stat().st_mode & 0o077:
-            _log.warning("%s can be read by others on this machine; chmod 700 keeps them out", path)
+            _log.warning("%s can be read by other users of this machine; chmod 700 prevents that", path)
 
     def close(self) -> None:
         """Release the folder for another run."""

@@ -24,6 +24,9 @@ class TrackBoxes:
         ids: (N,) int64, id of the person in the box; the same id in two cameras is the same person.
         xyxy: (N, 4) float64, left, top, right, bottom in pixels of the camera's image.
         confidence: (N,) float64; 1 if the file has none.
+
+    Raises:
+        ValueError: an array has another shape or dtype.
     """
 
     frame_index: IntArray
@@ -52,7 +55,7 @@ class TrackBoxes:
 
 
 def thinned_boxes(boxes: TrackBoxes, every: int) -> TrackBoxes:
-    """Return the boxes of the same frames."""
+    """Return the boxes of the frames whose index is a multiple of `every`."""
     return boxes[boxes.frame_index % every == 0]
 
 
@@ -64,6 +67,9 @@ def crop_ground_truth(boxes: TrackBoxes, crop_xyxy_px: Sequence[float]) -> Track
 
     Args:
         crop_xyxy_px: left, top, right, bottom of the part in pixels.
+
+    Raises:
+        ValueError: the part has no area.
     """
     x_min, y_min, x_max, y_max = crop_xyxy_px
     if not (x_min < x_max and y_min < y_max):

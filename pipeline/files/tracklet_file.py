@@ -140,6 +140,9 @@ def read_tracklets(path: Path) -> Iterator[Tracklet]:
     """Yield the tracklets in the order in which they ended, with one batch in memory at a time.
 
     A file cut off by a kill yields all complete batches.
+
+    Raises:
+        InputError: it is not a tracklet file.
     """
     with _open(path) as reader:
         while True:

@@ -58,7 +58,7 @@ def write_whole(path: Path, data: bytes, *, mode: int = FILE_MODE) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Force the names of the files in the folder to disk; Windows does so by itself."""
+    """Force the names of the files in the folder to disk; Windows does this automatically."""
     if os.name == "nt":
         return
     descriptor = os.open(folder, os.O_RDONLY)
@@ -94,7 +94,7 @@ class WholeLines:
 
     Args:
         mode: permissions of a new file.
-        anew: empty an existing file.
+        anew: whether to empty an existing file.
 
     Raises:
         OSError: the file cannot be created.
@@ -133,13 +133,14 @@ class WholeLines:
         os.fsync(self._descriptor)
 
     def close(self) -> None:
-        """Close the file; without `sync`, a power failure now loses the last lines."""
+        """Close the file. Without `sync` before, a power failure can lose the last lines."""
         os.close(self._descriptor)
 
 
 class BufferedLines:
-    """Collects whole lines and passes them to the operating system at most half a second after they were written, as
-    long as `write_line` or `flush_if_due` is called. Replaces an existing file.
+    """Collects whole lines and passes them to the operating system every half second; replaces an existing file.
+
+    This happens inside `write_line` and `flush_if_due`, so one of them must be called regularly.
 
     Raises:
         RunError: the disk is full or the file cannot be written; earlier lines are kept.

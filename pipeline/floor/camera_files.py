@@ -23,7 +23,7 @@ _log = logging.getLogger(__name__)
 
 
 def read_camera(path: Path) -> Array:
-    """Read the homography of a calibrated camera to the plane z = 0 of its world.
+    """Return the (3, 3) homography of a calibrated camera, from pixels to the plane z = 0 of its world in metres.
 
     A homography cannot represent lens distortion; distortion that moves the image corner by a pixel or more is logged
     as a warning.
@@ -33,7 +33,7 @@ def read_camera(path: Path) -> Array:
     - .xml as in PETS 2009: Tsai's parameters, world in millimetres.
 
     Raises:
-        InputError: the file is neither, or a parameter is missing.
+        InputError: the file has neither format, a parameter is missing or wrong, or the camera looks along the floor.
     """
     if not path.is_file():
         raise InputError(f"{path}: there is no such file")

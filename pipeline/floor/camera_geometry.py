@@ -58,6 +58,9 @@ def geometry_of(
     Args:
         first_size_wh: size of the camera's first image, to which the configuration refers if it has no
             `calibrated_size_wh`; None takes `size_wh`.
+
+    Raises:
+        InputError: the homography cannot be inverted.
     """
     width, height = camera.calibrated_size_wh or first_size_wh or size_wh
     scale_x, scale_y = size_wh[0] / width, size_wh[1] / height

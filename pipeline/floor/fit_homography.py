@@ -17,7 +17,8 @@ Array = NDArray[np.float64]
 
 _PAIR_COLUMNS = ("image_x_px", "image_y_px", "floor_x_m", "floor_y_m")
 _FEWEST_PAIRS = 4
-# Singular values up to this count as 0, in coordinates of size 1: rounding turns 0 into 1e-16, a fit into 1e-9 or more.
+# Singular values up to this count as 0, in coordinates scaled to size 1. Rounding turns 0 into about 1e-16, and a fit
+# turns it into 1e-9 or more.
 _NOTHING = 1e-6
 
 
@@ -27,8 +28,8 @@ class FloorFit:
 
     Attributes:
         matrix: (3, 3), pixel (x, y, 1) -> floor (x, y, 1) in metres, up to scale.
-        error_m: (N,) distance on the floor of each pair's floor point from its mapped image point.
-        error_px: (N,) distance in the image of each pair's image point from its mapped floor point.
+        error_m: (N,) distance on the floor, in metres, between each pair's floor point and its mapped image point.
+        error_px: (N,) distance in the image, in px, between each pair's image point and its mapped floor point.
         used: (N,) bool, pairs that took part; the others were treated as mistakes.
     """
 
@@ -43,14 +44,14 @@ def fit_homography(image_px: Array, floor_m: Array, *, max_error_m: float | None
 
     Args:
         image_px, floor_m: (N, 2) each, N >= 4; if all but one lie on a line, the homography is not determined.
-        max_error_m: above 0; pairs further off than this are mistakes and left out (RANSAC); None uses all.
+        max_error_m: in metres, above 0; pairs with a larger error are left out as mistakes (RANSAC). None uses all.
 
     Raises:
         InputError: there are too few pairs; all of them, or all but one, lie on a line; `max_error_m` is not above 0.
     """
-    # OpenCV would use 3 instead.
+    # OpenCV replaces values that are not above 0 by 3.
     if max_error_m is not None and not max_error_m > 0:
-        raise InputError(f"max_error_m must be above 0, but is {max_error_m:g}: every pair is off by a little")
+        raise InputError(f"max_error_m must be above 0, but is {max_error_m:g}: every pair has some error")
     if len(image_px) < _FEWEST_PAIRS:
         raise InputError(f"there are {len(image_px)} pairs of points; a homography needs at least {_FEWEST_PAIRS}")
     if max_error_m is None:

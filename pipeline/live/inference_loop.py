@@ -27,9 +27,9 @@ from pipeline.live.cameras.frame_board import FrameBoard, LiveFrame
 from pipeline.live.host_clock import LiveClock
 from pipeline.live.tracking_core import Output, TrackingCore
 
-# Waiting rows are also released while no frame arrives, at this interval.
+# Interval at which waiting rows are released while no frame arrives.
 _IDLE_S = 0.1
-# Pause after a failure of the detector, doubled at each further failure in a row, up to the longest.
+# Pause after a failure of the detector; doubled after each further failure in a row, up to the longest pause.
 _FIRST_PAUSE_S = 0.05
 _LONGEST_PAUSE_S = 2.0
 # Weight of the newest batch in the running means of the status.
@@ -45,7 +45,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class _Plan:
-    """The crops of all cameras; the number tells frames that were cropped by an earlier plan."""
+    """The crops of all cameras; `number` identifies frames that were cropped by an earlier plan."""
 
     number: int
     crops: Crops
@@ -133,7 +133,7 @@ class InferenceLoop:
         self._first_plan |= dict.fromkeys(changed, self._plan.number)
 
     def stop(self, within_s: float) -> bool:
-        """Finish the current batch, end all tracks and emit everything; return whether that was done in time."""
+        """Finish the current batch, end all tracks and emit everything; return whether that took at most `within_s`."""
         self._stop.set()
         self._board.close()
         until_s = self._clock.monotonic_s() + within_s
@@ -160,13 +160,14 @@ class InferenceLoop:
             return list(self._ages)
 
     def frame_age_s(self) -> dict[float, float]:
-        """Return the median and the 99th percentile of the ages of the last frames at the end of tracking."""
+        """Return the ages in s of the last frames at the end of tracking, by quantile (0.5 and 0.99); empty before the
+        first frame."""
         ages = [age_s for _, age_s in self.ages()]
         return {share: float(np.quantile(ages, share)) for share in (0.5, 0.99)} if ages else {}
 
     def _guarded(self, work: Callable[[], None]) -> None:
-        """Run `work`; an exception ends the run, after known rows are written, instead of continuing without this
-        thread."""
+        """Run `work`. An exception ends the run, which must not continue without this thread; known rows are still
+        written."""
         try:
             work()
         except BaseException as error:
@@ -246,7 +247,7 @@ class InferenceLoop:
     def _detector_failed(self, error: Exception, frames: list[Frame]) -> None:
         self.detector_problem = self._redact(f"{type(error).__name__}: {error}")
         if self._failures == 0:
-            _log.error("the detector failed; the run goes on", exc_info=error)
+            _log.error("the detector failed; the run continues", exc_info=error)
         for frame in frames:
             self._record_of(frame.camera_id).dropped("detector_error")
         self._stop.wait(min(_FIRST_PAUSE_S * 2.0**self._failures, _LONGEST_PAUSE_S))
@@ -257,7 +258,7 @@ class InferenceLoop:
     def _associate(self) -> None:
         try:
             self._associate_batches()
-        finally:  # after an exception as well: rows that wait for their ids are then still written
+        finally:  # also after an exception, so that rows that wait for their ids are still written
             with self._core_lock:
                 try:
                     output = self._core.finish()

@@ -1,6 +1,6 @@
-"""Measures how many cameras this machine holds.
+"""Measures how many cameras this machine holds, which means: can track in time.
 
-The whole live pipeline runs on recordings, and is compared with the detector alone on the same frames.
+The whole live pipeline runs on recordings and is compared with the detector alone on the same frames.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from pipeline.sources.video import VideoSource
 SIZE_WH = (1280, 720)
 FRAME_RATE = 10
 MAX_AGE_S = 0.5
-# A number of cameras is held if at least this share of their frames is tracked in time.
+# The machine holds a number of cameras if it tracks at least this share of their frames.
 _HELD_SHARE = 0.95
 # Warm-up of networks and caches, which is not measured.
 _SETTLE_S = 2.0
@@ -53,9 +53,9 @@ class Trial:
         tracked_share: tracked frames as a share of those that the cameras should deliver.
         age_s: seconds from capture to the end of tracking; the quantiles 0.5 and 0.99.
         row_latency_s: seconds from capture to the rows in the file; the same quantiles.
-        held: enough frames were tracked, 99 % of them within `MAX_AGE_S`.
-        bare_frames_per_s: of the detector alone, the mean of just before and just after the run, because the speed of
-            shared processors changes within minutes.
+        held: whether enough frames were tracked, 99 % of them within `MAX_AGE_S`.
+        bare_frames_per_s: frames per second of the detector alone. It is the mean of a measurement just before the run
+            and one just after it, because the speed of shared processors changes within minutes.
     """
 
     cameras: int
@@ -109,7 +109,7 @@ class LoadFigures:
         table = Table(
             "cameras",
             "frames/s",
-            "of the bare detector's",
+            "share of bare detector",
             "tracked",
             "age median, s",
             "age p99, s",
@@ -148,11 +148,12 @@ def measure_load(
     stop: threading.Event,
     max_cameras: int = 256,
 ) -> LoadFigures | None:
-    """Play the recordings of `config`, scaled, as more and more cameras until they are no longer held.
+    """Play the recordings of `config`, scaled to `SIZE_WH`, as more and more cameras until the machine holds no more.
 
     Args:
-        duration_s: length of each trial.
+        duration_s: length of each trial in s.
         stop: set it to end the measurement; an unfinished trial does not count.
+        max_cameras: largest number of cameras to try.
 
     Returns:
         None if it was stopped before the end of the first trial.
@@ -189,7 +190,7 @@ def measure_load(
 
 
 def _search(held: Callable[[int], bool], first: int, most: int, stop: threading.Event) -> None:
-    """Call `held` with numbers of cameras until the largest number that is held is known, to within 5 %."""
+    """Call `held` with numbers of cameras until the largest number for which it is true is known, to within 5 %."""
     low, high, cameras = 0, most + 1, min(first, most)
     while high - low > max(1, low // 20) and not stop.is_set():
         if held(cameras):
@@ -203,7 +204,7 @@ def _search(held: Callable[[int], bool], first: int, most: int, stop: threading.
 
 
 def _clip(camera: CameraConfig, target: Path, duration_s: float, stop: threading.Event) -> Path:
-    """Write the recording, scaled and at `FRAME_RATE`, long enough for a trial unless `stop` is set."""
+    """Write the recording, scaled to `SIZE_WH` and at `FRAME_RATE`, long enough for a trial unless `stop` is set."""
     if is_stream(camera.source):
         raise InputError(f"camera {camera.name}: --report plays recordings, but {camera.source} is a live stream")
     width, height = SIZE_WH
@@ -322,8 +323,8 @@ def _trial(
 
 
 def _played(config: Config, clips: Sequence[Path], cameras: int) -> Config:
-    """Return the configuration with this number of cameras, which play the clips in turn. Settings in pixels are left
-    out because they do not fit the scaled clips."""
+    """Return the configuration with `cameras` cameras, which play the clips in turn. Settings in pixels are left out
+    because they do not fit the scaled clips."""
     names = [f"load{number + 1}" for number in range(cameras)]
     sources = [str(clips[number % len(clips)]) for number in range(cameras)]
     return config.model_copy(

@@ -15,7 +15,7 @@ class Changes:
     """Names of the cameras that a new configuration affects.
 
     Attributes:
-        added, removed: there is no connection to keep.
+        added, removed: cameras that only the new or only the old configuration has.
         reconnect: they are opened differently, for example with a new password from the same file.
         changed: the connection stays; only the use of the pictures changed.
     """

@@ -48,8 +48,8 @@ from pipeline.live.tracking_core import Output, TrackingCore
 # Stopping takes at most 2 s in total, for the current batch, the rows, the sinks and the readers.
 _STOP_WORK_S = 1.2
 _STOP_WRITE_S = 0.4
-# Sinks work while rows and identities are written: until the first time after the stop began, but at least for the
-# second.
+# Sinks work while rows and identities are written. They have until the first time after the start of the stop, but at
+# least the second time.
 _STOP_SINKS_UNTIL_S = 1.6
 _STOP_SINKS_S = 0.15
 _STOP_READERS_S = 0.1
@@ -119,7 +119,7 @@ class LiveRun:
         self._started_s = self._clock.monotonic_s()
         self._told: set[str] = set()
         self._last_words: list[Correction] = []
-        self._tell("what a killed run left cannot be finished", self._finish_killed_runs)
+        self._tell("the files of a killed run cannot be completed", self._finish_killed_runs)
         self._plans = plans
         self._core_lock = threading.Lock()
         self._reload_lock = threading.Lock()
@@ -243,8 +243,8 @@ class LiveRun:
         )
 
     def frame_ages(self, since_s: float) -> list[float]:
-        """Return the seconds from capture to the end of tracking, of frames tracked since `since_s` (monotonic
-        clock)."""
+        """Return the seconds from capture to the end of tracking for frames tracked since `since_s`, a time in s on the
+        monotonic clock."""
         return [age_s for done_s, age_s in self._inference.ages() if done_s >= since_s]
 
     def reload(self, load: Callable[[], Config]) -> None:
@@ -260,10 +260,10 @@ class LiveRun:
                 differences = changes(self._config, config, self._plans, plans)
             except ValueError as error:
                 self._reload_problem = self._redact(str(error))
-                _log.error("the new configuration was not taken over; the old one stays in use: %s", error)
+                _log.error("the new configuration was not applied; the old one stays in use: %s", error)
                 return
             with self._core_lock:
-                # Old readers stop first: a later frame of theirs would be taken for one of the new picture.
+                # Old readers stop first: their later frames would be mistaken for frames of the new picture.
                 self._fleet.set_cameras(plans, restart=set(differences.reconnect))
                 self._core.set_cameras(config.cameras, config.linker.transit_windows)
                 self._inference.set_crops(crops_of(config.cameras), differences.new_picture)

@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM end a run, a second one immediately; SIGHUP reloads the configuration."""
+"""SIGINT and SIGTERM end a run; a second one ends it immediately. SIGHUP reloads the configuration."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _KILLED_BY = 128
 
 
 class Signals:
-    """Context manager during which signals set these events.
+    """Context manager; while it is active, signals set its events.
 
     Attributes:
         stop: end the run.
@@ -26,7 +26,7 @@ class Signals:
         self._before: dict[int, Any] = {}
 
     def wait(self, timeout_s: float) -> None:
-        """Wait until a signal stops the run, or for `timeout_s`."""
+        """Wait for `timeout_s`, or less if a signal stops the run."""
         # Only for `stop`: the handler of SIGHUP runs in this thread, at the latest when this short wait ends.
         self.stop.wait(timeout_s)
 

@@ -30,6 +30,8 @@ class TrackingCore:
 
     Args:
         config: settings of cameras, waiting times, tracker and linker.
+        limits: match limits of the embedder.
+        embedder: None to track without embeddings.
         class_names: class names of the detector.
         gallery: identities of an earlier run, which are recognised again.
         stages: measures the stages embed, track and link.

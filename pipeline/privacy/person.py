@@ -1,9 +1,9 @@
 """Finds all ids under which the rows of one person are stored.
 
-A track is one person from its first row to its last, with online ids as with final ones, and its number is unique in
-its run and camera. Rows that were written before the person was known carry a provisional id, though. A live run says
-in remap.csv whose id that is; a recording does not, and a killed run may not have done so. Therefore the rows of a
-track count as well: an earlier id of a track belongs to the person with its later id.
+All rows of a track belong to one person, with online ids and with final ids. The track's number is unique in its run
+and camera. Rows written before the person was known carry a provisional id. A live run writes the
+person's id to remap.csv. A recorded run does not, and a killed run may not have done so. Therefore the rows are used as
+well: if the id of a track changes, the earlier id belongs to the person with the later id.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def person_ids(folder: RunFolder, global_id: int) -> PersonIds:
     """Return all ids of a person, from rows and remap.csv; `global_id` is an earlier id or the current one."""
     in_rows = list(_corrections_in_rows(folder))
     told = {int(row["provisional_id"]): int(row["global_id"]) for row in folder.remaps()}
-    # A last correction that confirms an id only means that nothing else was known; rows may tell more.
+    # A last correction that confirms an id only means that nothing else was known; the rows may show more.
     told = {earlier: later for earlier, later in told.items() if earlier != later}
     leads_to = {one.provisional_id: one.global_id for one in in_rows} | told
     counts = _end(global_id, leads_to)

@@ -1,8 +1,8 @@
 """Deletes a person, or everything before a date, from all files of a run.
 
-Every file is replaced atomically. Files that are needed to find others are changed last, so that an interrupted purge
-can be run again: embeddings, then files that show everybody, then rows, then the corrections that say which rows are
-whose. Rows are read and written one by one.
+Every file is replaced atomically. The order is: embeddings, files that show everybody, rows, and the corrections that
+assign rows to people. Data that is needed to find other data comes last, so that an interrupted purge can be run again.
+Rows are read and written one by one.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def purge_person(folder: RunFolder, global_id: int, *, delete_shared: bool) -> P
     """Delete a person's rows and embeddings under all ids of the person.
 
     Args:
-        delete_shared: also delete the files that show everybody without saying who is who.
+        delete_shared: whether to delete also the files that show everybody: videos and saved detections.
 
     Raises:
         InputError: a run is writing to the folder, nobody has this id, or there are shared files and `delete_shared` is
@@ -109,7 +109,10 @@ def purge_before(folder: RunFolder, moment: datetime, *, delete_shared: bool) ->
 
     Args:
         moment: with its time zone.
-        delete_shared, Raises: as in `purge_person`; also InputError if the rows have no dates.
+        delete_shared: as in `purge_person`.
+
+    Raises:
+        InputError, RunError: as in `purge_person`; also InputError if the rows have no dates.
     """
     moment = moment.astimezone(UTC)
 
@@ -138,8 +141,8 @@ def purge_before(folder: RunFolder, moment: datetime, *, delete_shared: bool) ->
 
 
 def _note(folder: RunFolder, corrections: Sequence[Correction]) -> None:
-    """Write corrections that only follow from rows to remap.csv, which is changed last: an interrupted purge would lose
-    them with the rows."""
+    """Write corrections that only the rows show to remap.csv. Otherwise an interrupted purge would lose them with the
+    rows; remap.csv is changed last."""
     if not corrections:
         return
     path = folder.path / REMAP_NAME
@@ -162,7 +165,7 @@ def _check_shared(folder: RunFolder, delete_shared: bool) -> None:
     if shared and not delete_shared:
         names = ", ".join(str(path.relative_to(folder.path)) for path in shared)
         raise InputError(
-            f"{names} in {folder.path} show everybody without saying who is who, so one person cannot be removed: "
+            f"{names} in {folder.path} show everybody, and one person cannot be removed from them: "
             "give --delete-shared to delete these files as well"
         )
 
@@ -174,12 +177,12 @@ def _purge_descriptions(
     message: Callable[[dict[str, object]], bool],
     identity: Callable[[int, float], bool],
 ) -> tuple[Purged, int]:
-    """Delete everything but rows and corrections; return what was deleted, and the number of rows to delete."""
+    """Delete all data except rows and corrections; return what was deleted, and the number of rows to delete."""
     purged = Purged()
     rows, gone = _scan(folder, row)
     if (folder.path / GALLERY_NAME).exists():
         purged.identities = keep_people(folder.path / GALLERY_NAME, lambda *known: not identity(*known))
-    # It is not known who is in these.
+    # It is not known whose data these files hold.
     purged.files += _delete(path for name in ASIDE_NAMES if (path := folder.path / name).exists())
     purged.tracklets = _purge_tracklets(folder.path / "tracklets.arrow", gone)
     for path in folder.json_lines:
@@ -198,7 +201,7 @@ def _purge_rows(
     row: Callable[[Row], bool],
     correction: Callable[[dict[str, str]], bool],
 ) -> None:
-    """Delete rows, then the corrections that say which rows are whose; count both in `purged`."""
+    """Delete rows, then the corrections that assign rows to people; count both in `purged`."""
     for path in folder.csv_files:
         count, empty = _purge_csv(folder, path, row)
         purged.rows += count
@@ -208,7 +211,7 @@ def _purge_rows(
 
 
 def _scan(folder: RunFolder, is_gone: Callable[[Row], bool]) -> tuple[int, set[TrackKey]]:
-    """Return the number of rows to delete, and the tracks that have no row left then."""
+    """Return the number of rows to delete, and the tracks that will have no row left."""
     rows = 0
     gone: set[TrackKey] = set()
     left: set[TrackKey] = set()
@@ -221,7 +224,7 @@ def _scan(folder: RunFolder, is_gone: Callable[[Row], bool]) -> tuple[int, set[T
 
 
 def _purge_csv(folder: RunFolder, path: Path, is_gone: Callable[[Row], bool]) -> tuple[int, bool]:
-    """Return the number of deleted rows, and whether the file is one of many and now empty."""
+    """Return the number of deleted rows, and whether the file is a segment of a live run and now empty."""
     gone = left = 0
     for row in folder.rows(path):
         if is_gone(row):
@@ -245,7 +248,7 @@ def _is_torn(path: Path) -> bool:
 
 
 def _write_mot(folder: RunFolder, rows: Iterable[Row]) -> None:
-    """Rewrite the MOT texts, which say the same as the CSV, from the remaining rows."""
+    """Rewrite the MOT texts, which repeat the CSV, from the remaining rows."""
     with ExitStack() as stack:
         files = {}
         for path in sorted((folder.path / "mot").glob("*.txt")):
@@ -274,7 +277,7 @@ def _purge_tracklets(path: Path, gone: set[TrackKey]) -> int:
             except StopIteration:
                 break
             except (pa.ArrowInvalid, OSError):
-                torn = True  # by a kill; whose embeddings are in the rest is not known
+                torn = True  # by a kill; it is not known whose embeddings are in the rest
                 break
             keys = zip(batch["camera_id"].to_pylist(), batch["track_id"].to_pylist(), strict=True)
             stay = [key not in gone for key in keys]

@@ -51,7 +51,7 @@ class RunFolder:
 
     @property
     def out_of_reach(self) -> list[str]:
-        """Other places where rows of these runs are or were sent, in words, including compressed files."""
+        """Descriptions of other places to which rows of these runs are or were sent, including compressed files."""
         compressed = [str(path) for path in self._messages if path.suffix in _COMPRESSED]
         return compressed + list(recorded(self.path).receivers)
 
@@ -84,7 +84,7 @@ class RunFolder:
 
     @property
     def shared_files(self) -> list[Path]:
-        """Files that show everybody without saying who is who."""
+        """Videos and saved detections, which show everybody; one person cannot be removed from them."""
         return sorted([*self.path.glob("detections/*.parquet"), *self.path.glob("*.mp4")])
 
     def rows(self, path: Path) -> Iterator[list[str]]:
@@ -104,20 +104,20 @@ class RunFolder:
         return [dict(zip(REMAP_COLUMNS, row, strict=True)) for row in _rows(path, REMAP_COLUMNS)]
 
     def locked(self) -> FolderLock:
-        """Lock the folder: nobody else writes to it until the lock is closed.
+        """Lock the folder: no other process writes to it until the lock is closed.
 
         Raises:
             InputError: a run is writing to it.
         """
         advice = (
             "stop it first (Ctrl-C, or SIGTERM), and start it again afterwards. It holds people in memory, and would "
-            "write again what is deleted now"
+            "write the deleted data again"
         )
         return FolderLock(self.path, "mtmc person purge", advice=advice, private=True)
 
     @contextmanager
     def keeping_ids(self) -> Generator[None, None, None]:
-        """Check that ids mean the same people during the whole block: a recording's ids change when they become final.
+        """Check that ids mean the same people during the whole block. A recording's ids change when they become final.
 
         Raises:
             InputError: they changed meanwhile.
@@ -141,7 +141,7 @@ def _rows(path: Path, columns: tuple[str, ...]) -> Iterator[list[str]]:
     if file is None:
         return
     with file:
-        # A line without its end is being written, or was when the run was killed; what follows is not a whole line.
+        # An incomplete last line is left out: it is being written, or the run was killed while writing it.
         reader = csv.reader(whole_lines(file))
         header = next(reader, [])
         if tuple(header) != columns:
@@ -153,7 +153,7 @@ def _rows(path: Path, columns: tuple[str, ...]) -> Iterator[list[str]]:
 
 
 def _opened(path: Path) -> TextIO | None:
-    """Open a file from the list, also if it has lost its `.part` since; return None if it was deleted."""
+    """Open a file that was listed before, also if its suffix `.part` was removed since; None if it was deleted."""
     names = [path, path.with_suffix("")] if path.suffix == ".part" else [path]
     for name in names:
         try:
@@ -174,7 +174,7 @@ def write_csv(file: TextIO, columns: Iterable[str], rows: Iterable[Iterable[str]
 
 @contextmanager
 def replacing(path: Path) -> Generator[Path, None, None]:
-    """Provide a file that replaces `path` atomically, and with the same times, if the block succeeds.
+    """Yield a file that replaces `path` atomically if the block succeeds; it keeps the times of `path`.
 
     Raises:
         RunError: for example, the disk is full; then `path` is unchanged.
@@ -185,7 +185,7 @@ def replacing(path: Path) -> Generator[Path, None, None]:
             yield part
             os.utime(part, ns=(before.st_atime_ns, before.st_mtime_ns))
     except OSError as error:
-        raise RunError(f"{path} cannot be rewritten: {error.strerror or error}; it is as it was") from error
+        raise RunError(f"{path} cannot be rewritten: {error.strerror or error}; it is unchanged") from error
 
 
 def utc_of(row: list[str]) -> datetime | None:

@@ -37,8 +37,12 @@ def rewrite(
             tracklets a killed run did not write, are distinguished by their online ids and get numbers above all
             others.
         interpolate_max_gap_s: fill gaps inside a track up to this length; None fills none.
-        stride: of the frames that were processed, see `interpolated`.
+        stride: every n-th frame was processed; see `interpolated`.
         output: folder of the new files; the same folder if None.
+
+    Raises:
+        InputError: the old file cannot be read.
+        RunError: the new files cannot be written; the old ones stay.
     """
     output = output or folder
     part = output / REWRITING_NAME

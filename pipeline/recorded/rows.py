@@ -45,7 +45,7 @@ def track_rows(
     Raises:
         InputError: the configuration, a recording, or a frame's camera is wrong.
         BrokenSource: a recording cannot be read any further; raised at the end, after the rows of all cameras.
-        ValueError: a model returned something that is no detection or embedding.
+        ValueError: a model returned invalid detections or embeddings.
     """
     with ExitStack() as stack:
         sources: list[FrameSource] = []
@@ -80,7 +80,7 @@ def track_rows(
             for frame, _ in tick:
                 name = frame.camera_id
                 if size_wh.get(name) != frame.size_wh:
-                    # Boxes in other pixels do not continue the old ones.
+                    # Boxes at another image size do not continue the old tracks.
                     first = first_size_wh.setdefault(name, frame.size_wh)
                     associator.set_camera(name, geometry_of(cameras[name], frame.size_wh, first))
                     size_wh[name] = frame.size_wh
@@ -91,13 +91,13 @@ def track_rows(
 
 
 def _checked(config: Config, ticks: Iterable[Sequence[Frame]]) -> Iterator[Sequence[Frame]]:
-    """Yield the ticks; InputError for a frame of an unknown camera, or of one whose frames the caller has to crop."""
+    """Yield the ticks; InputError for a frame of an unknown camera, or of a camera with `crop_xyxy_px`."""
     cameras = {camera.name: camera for camera in config.cameras}
     for tick in ticks:
         for frame in tick:
             if frame.camera_id not in cameras:
                 raise InputError(
-                    f"a frame is of the camera {frame.camera_id!r}, but those of the configuration are "
+                    f"a frame belongs to camera {frame.camera_id!r}, but those of the configuration are "
                     f"{', '.join(cameras) or 'none'}"
                 )
             if cameras[frame.camera_id].crop_xyxy_px is not None:

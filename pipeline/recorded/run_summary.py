@@ -33,7 +33,7 @@ class RunSummary:
         wall_s: seconds from the first frame to the last file.
         stage_s: seconds by stage; stages overlap, so their sum can exceed `wall_s`.
         embedded_crops, rejected_crops: number of crops sent to the embedder, and of those it could not use.
-        unknown_cameras: cameras without a row in the embedding model's camera table, and what is used instead.
+        unknown_cameras: cameras without a row in the embedding model's camera table -> what is used instead.
         hashes: of the models.
         computed_by: library, precision and device of the detector and the embedder, if they ran a network.
     """

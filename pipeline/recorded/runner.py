@@ -4,7 +4,7 @@
                                                                   ended tracks --> tracklets.arrow --> second pass
 
 Each camera is decoded in its own thread and detection runs ahead in another, so that decoding, detection and the rest
-overlap; the order of frames, and thus the result, does not depend on their timing.
+overlap. The order of frames, and thus the result, does not depend on the timing of the threads.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def run(
         epoch_utc: date and time of second 0 of the clock that all cameras share, None if unknown.
         origin: further entries for run.json.
         save_tick: called with the detections of every tick, with embeddings of all boxes if
-            `config.output.save_embeddings`; tracking uses only those that it would use otherwise.
+            `config.output.save_embeddings`; tracking uses only the embeddings that it would use without saving.
         watch: called with the detections of every tick and the rows that became ready with it.
         on_frame: called with the camera of each processed frame.
 
@@ -223,7 +223,8 @@ def detect(detector: Detector, tick: Sequence[Frame]) -> list[Detections]:
     """Return what the detector finds in each frame of a tick.
 
     Raises:
-        ValueError: it failed, returned another number of results, or a class that it has no name for; says where.
+        ValueError: the detector failed, or returned a wrong number of results or a class id without a name. The message
+            names the frames.
     """
     places = ", ".join(f"{frame.frame_index} of camera {frame.camera_id}" for frame in tick)
     try:

@@ -17,7 +17,7 @@ class DetectionSaver:
     """Writes detections/<camera>.parquet in `folder`; a context manager.
 
     Args:
-        embedder: the embedder of the detections' embeddings; None to save boxes only.
+        embedder: the embedder that computed the embeddings; None saves boxes only.
     """
 
     def __init__(

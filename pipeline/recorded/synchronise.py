@@ -18,8 +18,8 @@ def synchronise(
 ) -> Iterator[Tick]:
     """Group frames of several cameras that are close in time, so that they share one batch.
 
-    A tick holds at most one frame of a camera, in order of time and then of the cameras; no frame of a later tick
-    is earlier than the first frame of this one. A camera that has ended, or has not begun, is not in it.
+    A tick holds at most one frame of a camera, in order of time and then of the cameras. No frame of a later tick is
+    earlier than the first frame of this one. A camera that has ended, or has not begun, is not in the tick.
 
     Args:
         cameras: each in order of time.

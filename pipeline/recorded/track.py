@@ -54,8 +54,9 @@ def track(
     Args:
         config: from `pipeline.config.config.load_config`.
         detector: replaces the one that `config.detector` describes.
-        embedder: replaces the one that `config.embedder` describes. Limits that `config` leaves to a calibration are
-            then defaults, and a warning says so; give numbers for `tracker`, `linker` and `second_pass`.
+        embedder: replaces the one that `config.embedder` describes. Match limits that `config` leaves to a
+            calibration are then defaults, and a warning is logged; set numbers in `tracker`, `linker` and
+            `second_pass`.
         detections: camera -> saved detections (.parquet, or MOT det.txt) that replace the detector. If all of them
             hold embeddings, no video is decoded and no model runs.
         overwrite: replace existing results.
@@ -65,12 +66,13 @@ def track(
 
     Returns:
         Counts and times of the run. `problems` names recordings that could not be read to their end: the other cameras
-        went on, and the rows up to there are written.
+        continued, and the rows up to that point are written.
 
     Raises:
         InputError: the configuration or an input is wrong, or another command is writing into `output`; nothing was
             written.
-        RunError: the run failed half way; the results so far are in `output`.
+        RunError: the run failed after it had begun; the results so far are in `output`.
+        ValueError: a model returned invalid detections or embeddings.
     """
     output = Path(output)
     files = {name: Path(path) for name, path in (detections or {}).items()}
@@ -201,7 +203,7 @@ def _saved_frames(config: Config, files: Mapping[str, Path]) -> tuple[list[Frame
 
     text = [str(path) for path in files.values() if path.suffix.lower() != ".parquet"]
     if text:
-        raise InputError(f"{text[0]} does not say when its frames were taken: name the camera's SOURCE, too")
+        raise InputError(f"{text[0]} does not state when its frames were taken: name the camera's SOURCE, too")
     _log.info("frames come from the saved detections; no video is decoded")
     order = [camera.name for camera in config.cameras] or list(files)
     return [part_of(SavedFrames(files[name], name), config.recording) for name in order], None

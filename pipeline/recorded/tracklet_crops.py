@@ -42,7 +42,7 @@ class _Box:
 
 @dataclass
 class _Track:
-    """The good boxes of a track, and when it was seen in any box."""
+    """The good boxes of a track, and the times of its first and last box of any quality."""
 
     start_s: float
     end_s: float

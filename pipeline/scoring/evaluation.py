@@ -2,14 +2,15 @@
 
 All cameras together are one sequence whose time steps are the pairs (camera, frame): an identity counts as right
 only if it has one global id in every camera (E. Ristani et al., arXiv 1609.01775, section 4). The scores of the
-cameras are never averaged, because the average hides wrong links: people who are tracked without error in each of
-three cameras, but get a new id in each, have IDF1 1.0 in every camera and 0.33 over all.
+cameras are never averaged, because the average hides wrong links. For example, people who are tracked without error
+in each of three cameras, but with a new id in each, give IDF1 1.0 in every camera and 0.33 over all.
 
 HOTA, DetA and AssA: J. Luiten et al., arXiv 2009.07736; means over the IoU thresholds 0.05, 0.10 ... 0.95.
 MOTA and its counts: K. Bernardin and R. Stiefelhagen, EURASIP 2008. All are computed by the library TrackEval.
 
-Three figures show where the errors come from: the same tracks `not linked` (every track has an id of its own),
-with the ids of this run, and with `perfect linking` (every track has the id of the person it follows most).
+Three figures show where the errors come from. They score the same tracks `not linked`, with the ids of this run, and
+with `perfect linking`. Not linked, every track has its own id. With perfect linking, every track has the id of the
+person that it follows most.
 """
 
 from __future__ import annotations
@@ -70,10 +71,10 @@ class Scores:
     Attributes:
         cameras: camera id -> scores inside that camera.
         all_cameras: one sequence over all cameras, with global ids.
-        not_linked: as `all_cameras`, but every track of every camera has an id of its own.
+        not_linked: as `all_cameras`, but every track of every camera has its own id.
         perfect_linking: as `all_cameras`, but every track has the id of the person it follows in most frames.
-        iou_threshold: least IoU at which a predicted box is on a person, for IDF1, MOTA and perfect linking.
-        warnings: reasons why the scores may not mean what is expected.
+        iou_threshold: smallest IoU at which a predicted box matches a person, for IDF1, MOTA and perfect linking.
+        warnings: reasons why the scores may mislead.
     """
 
     cameras: Mapping[str, SequenceScores]
@@ -86,7 +87,7 @@ class Scores:
     @property
     def gap_closed(self) -> float | None:
         """The share of the gap in IDF1 between `not_linked` and `perfect_linking` that linking closes; below 0 if it
-        does harm, None if there is no gap."""
+        makes the score worse, None if there is no gap."""
         low, reached, high = self.not_linked.idf1, self.all_cameras.idf1, self.perfect_linking.idf1
         if low is None or reached is None or high is None or high <= low:
             return None
@@ -152,7 +153,7 @@ def score(
             id or a track occurs twice in one frame of a camera; the threshold is outside (0, 1].
     """
     if not 0 < iou_threshold <= 1:
-        raise InputError(f"the IoU threshold is {iou_threshold}. Give one above 0, and at most 1.")
+        raise InputError(f"the IoU threshold is {iou_threshold}, but must be above 0 and at most 1.")
     if not ground_truth:
         raise InputError("there is no ground truth. Name at least one camera and its file.")
     if predicted and not set(predicted) & set(ground_truth):
@@ -311,9 +312,9 @@ def _track_ids(tracks: Sequence[TrajectoryBoxes]) -> IntArray:
 def _perfect_ids(sequence: _Sequence, truth_ids: IntArray, track_ids: IntArray, iou_threshold: float) -> IntArray:
     """Return the ids that the best linker could give to whole tracks, at the rows of all cameras.
 
-    A track gets the id of the person it is on in most frames (if equal, the larger sum of IoU, then the smaller
-    id). One person cannot have two tracks of a camera in one frame: the track with fewer frames on the person then
-    keeps an id of its own, as does a track that is on nobody.
+    A track gets the id of the person that it matches in most frames. Ties go to the larger sum of IoU, then to the
+    smaller id. One person cannot have two tracks of a camera in one frame: the track with fewer matching frames then
+    keeps its own id, as does a track that matches nobody.
     """
     frames_on: dict[int, dict[int, int]] = defaultdict(lambda: defaultdict(int))
     iou_on: dict[int, dict[int, float]] = defaultdict(lambda: defaultdict(float))

@@ -29,8 +29,8 @@ _COUNTS = {
 
 
 def scores_table(scores: Scores, note: str | None = None) -> Table:
-    """Return a table with one column per camera and one for all cameras, one row per metric; shares are in percent,
-    `note` is below."""
+    """Return a table with one column per camera and one for all cameras, one row per metric. Shares are in percent;
+    `note` becomes the caption."""
     columns = {**scores.cameras, "all cameras": scores.all_cameras}
     table = Table("", *columns, caption=note)
     for column in table.columns[1:]:
@@ -45,7 +45,7 @@ def scores_table(scores: Scores, note: str | None = None) -> Table:
 
 def linking_table(scores: Scores) -> Table:
     """Return a table of the scores over all cameras for the same tracks not linked, linked by this run, and linked
-    perfectly, and the share of the gap between the first and the last that linking closes."""
+    perfectly. The caption says how much of the gap between the first and the last linking closes."""
     closed = scores.gap_closed
     caption = None if closed is None else f"linking closes {100 * closed:.0f} % of the gap in IDF1"
     table = Table("all cameras", "HOTA %", "AssA %", "IDF1 %", caption=caption)

@@ -51,6 +51,11 @@ def fused_cost(
 
     A cost up to 1 is acceptable. Appearance counts only up to its limit and for boxes whose centres are near: it
     recovers a person whose box jumped, and never joins two distant parts of the image.
+
+    Args:
+        iou_cost: (T, N), 1 - IoU or a similar cost of overlap.
+        appearance: (T, N) from `cosine_distance`; None if there are no embeddings.
+        gate: (T, N) from `gate_distance`.
     """
     cost = iou_cost / max_iou_distance
     if appearance is None:

@@ -19,8 +19,10 @@ _INITIAL_VELOCITY_STD_HEIGHTS_PER_S = 1.0
 
 
 class KalmanFilter:
-    """States of T boxes: `mean` (T, 4, 2), value and velocity of each of cx, cy, w, h in px and px/s;
-    `covariance` (T, 4, 3), the variance of the value, their covariance, and the variance of the velocity.
+    """Predicts and corrects the states of T boxes.
+
+    A state has a `mean` (T, 4, 2), the value and velocity of each of cx, cy, w, h in px and px/s, and a `covariance`
+    (T, 4, 3), the variance of the value, the covariance of both, and the variance of the velocity.
 
     Args:
         process_noise: square root of the spectral density of the acceleration, box heights / s^1.5.

@@ -10,7 +10,7 @@ import numpy as np
 from pipeline.core.datatypes import FloatArray
 from pipeline.core.vectors import unit
 
-# Weight of the past in the running mean embedding. Embeddings come about once a second, so it follows within seconds.
+# Weight of the past in the running mean embedding. Embeddings come about once a second, so the mean follows in seconds.
 _APPEARANCE_MOMENTUM = 0.7
 
 

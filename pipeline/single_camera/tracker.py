@@ -107,11 +107,14 @@ class SingleCameraTracker:
         return min((t.first_s for t in self._tracks if t.state is TrackState.TENTATIVE), default=np.inf)
 
     def plan(self, frame: Frame, detections: Detections) -> IntArray:
-        """Return the rows (K,) of `detections` whose embedding would help.
+        """Return the rows (K,) int64 of `detections` whose embedding would help.
 
-        These are boxes of a track that is doubted or due for an embedding, boxes that could belong to two tracks, and
-        confident boxes without a track while lost tracks may be recovered. In sparse frames (`sparse_frames_s`) all
-        confident boxes without a track are included, after a long gap (`overlap_trusted_s`) all confident boxes.
+        These are:
+
+        - boxes of a track that is doubted or due for an embedding
+        - boxes that could belong to two tracks
+        - confident boxes without a track, while lost tracks may be recovered or frames are sparse (`sparse_frames_s`)
+        - all confident boxes after a long gap (`overlap_trusted_s`)
 
         Raises:
             ValueError: the frame is not later than the previous one given to `update`.
@@ -250,7 +253,7 @@ class SingleCameraTracker:
             appearance = np.full(cost.shape, np.inf)
         doubted = np.array([self._tracks[track].doubted for track in tracks])
         cost[doubted[:, None] & np.isinf(appearance)] = np.inf
-        # A person who appears where another was hidden overlaps the track as much as its own person would.
+        # A person who appears where another was hidden overlaps the track as much as the track's own person would.
         suspected = np.array([self._tracks[track].suspected for track in tracks])
         far = np.isfinite(appearance) & (appearance > self._somebody_else_distance)
         refused = suspected[:, None] & scene.good[rows] & far & (cost <= 1)
@@ -337,9 +340,12 @@ class SingleCameraTracker:
             self._tracks.append(track)
 
     def _end_duplicates(self) -> list[int]:
-        """End each lost track whose predicted box lies on the box of a track that began after it was lost: both follow
-        one person. Two tracks that were seen at the same time are two people, one behind the other; so are a doubted
-        track and the person detected in its place. Return the ids of the ended tracks."""
+        """End each lost track whose predicted box lies on the box of a track that began after it was lost, because both
+        follow one person. Return the ids of the ended tracks.
+
+        Two tracks that were seen at the same time are two people, one behind the other. A doubted track and the person
+        detected in its place are two people as well.
+        """
         lost = [row for row, track in enumerate(self._tracks) if track.state is TrackState.LOST]
         lost_since_s = min((self._tracks[row].last_s for row in lost), default=np.inf)
         seen = [

@@ -49,10 +49,10 @@ class FrameSource(ABC):
     Attributes:
         camera_id: name of the camera, as in the configuration.
         path: what was opened.
-        frame_count: number of frames if known beforehand; an estimate, for a progress bar.
+        frame_count: estimated number of frames, for a progress bar; None if unknown.
         frame_rate: frames per second of the recording; the mean if it varies.
         size_wh: (width, height) of every frame in pixels.
-        start_utc: when the recording began, if it states so.
+        start_utc: date and time at which the recording began; None if it does not state them.
     """
 
     def __init__(
@@ -80,6 +80,7 @@ class FrameSource(ABC):
 
         Raises:
             BrokenSource: a frame cannot be read, or has another size than the first.
+            RuntimeError: the source was already read or closed.
         """
         if self._used:
             raise RuntimeError(f"{self.path} was already read or closed: open it again")

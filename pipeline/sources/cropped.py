@@ -1,4 +1,4 @@
-"""A part of another source's image, as a camera of its own."""
+"""A part of another source's image, as a separate camera."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ class ImageSource(FrameSource):
 
 
 def read_image(file: Path) -> NDArray[np.uint8] | None:
-    """Read an image (H, W, 3) uint8 BGR; None if the file holds no complete image."""
+    """Read an image (H, W, 3) uint8 BGR; None if the file holds no complete image, OSError if it cannot be read."""
     # Not cv2.imread: on Windows it opens only names in the system's code page.
     data = np.fromfile(file, np.uint8)
     if len(data) == 0:

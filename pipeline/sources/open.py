@@ -24,7 +24,7 @@ def open_source(
     clock_rate: float = 1.0,
     frame_rate: float | None = None,
 ) -> FrameSource:
-    """Open a recording; its first frame is read here, so that unreadable input fails before anything runs.
+    """Open a recording; its first frame is read here, so that unreadable input fails before the run begins.
 
     A frame's `time_s` is start_s + (time in the recording) * clock_rate.
 
@@ -38,7 +38,7 @@ def open_source(
             seqinfo.ini.
 
     Raises:
-        InputError: there is nothing to read at `path`, or a number is out of range.
+        InputError: there is nothing to read at `path`, its frame rate is not known, or a number is out of range.
     """
     _check_clock(camera_id, start_s, clock_rate, frame_rate)
     clock = Clock(start_s=start_s, rate=clock_rate)

@@ -10,12 +10,13 @@ from pipeline.sources.base import FrameSource
 
 
 class PartOfSource(FrameSource):
-    """The frames of another source inside a time window whose index is a multiple of `stride`.
+    """The frames of another source that lie in a time window and whose index is a multiple of `stride`.
 
-    Frames keep their index and their time. What lies before the window is decoded and thrown away.
+    Frames keep their index and their time. Frames before the window are decoded and discarded.
 
     Args:
-        start_s, end_s: on the clock that all cameras share; the end is excluded, and None is that of the recording.
+        start_s, end_s: seconds on the clock that all cameras share; the end is excluded. None is the start or end of
+            the recording.
         stride: 1 keeps every frame of the window.
     """
 
@@ -25,7 +26,7 @@ class PartOfSource(FrameSource):
         super().__init__(
             source.camera_id,
             source.path,
-            # Of a window, nobody knows how many before the first frame has its time.
+            # The number of frames in a time window is not known beforehand.
             frame_count=None
             if source.frame_count is None or start_s is not None or end_s is not None
             else -(-source.frame_count // stride),

@@ -35,13 +35,17 @@ class PictureConverter:
     def __init__(self, pixel_ratio: Fraction | None, name: str) -> None:
         ratio = float(pixel_ratio or 1)
         if not 1 / _WIDEST_PIXEL <= ratio <= _WIDEST_PIXEL:
-            _log.warning("%s says that a pixel is %.3g times as wide as high; it is taken as square", name, ratio)
+            _log.warning(
+                "%s says that a pixel is %.3g times as wide as high; as this is implausible, pixels count as square",
+                name,
+                ratio,
+            )
             ratio = 1.0
         self._ratio = 1.0 if abs(ratio - 1) < _NEARLY_SQUARE else ratio
         if self._ratio != 1.0:
             _log.warning(
                 "%s has pixels that are %.3g times as wide as high: pictures are stretched to square pixels; "
-                "boxes, regions and homographies are in those",
+                "boxes, regions and homographies refer to the stretched pictures",
                 name,
                 ratio,
             )

@@ -6,16 +6,16 @@ from collections.abc import Callable
 
 # A step of more than this time and more than this many frame periods is a gap in the recording or a wrong stamp.
 _FAR_S, _FAR_PERIODS = 1.0, 10
-# A longer step is never a gap in a file.
+# A longer step never counts as a gap in the recording.
 _LONGEST_GAP_S = 86_400.0
 
 
 class PresentationTimes:
     """Times that rise from frame to frame, taken from the file wherever possible.
 
-    A stamp that is missing or does not rise counts as one frame period after the previous frame. So does a stamp that
-    is far ahead while the next frame's is not; after a gap in the recording, the next one is far ahead too. If all
-    stamps from some frame on are earlier, or later by more than a day, the clock was set there, and time continues
+    A stamp that is missing or does not rise is replaced by one frame period after the previous frame. So is a stamp
+    that is far ahead while the next stamp is not; after a real gap in the recording, the next stamp is far ahead too.
+    If all stamps from some frame on are earlier, or more than a day later, the clock was set there, and time continues
     without that step.
 
     Args:
@@ -36,8 +36,8 @@ class PresentationTimes:
         """Return the time of the next frame in seconds; the first frame's is 0.
 
         Args:
-            stamp_s: its time stamp after the first frame's, None if it has none.
-            following_s: called for the time stamp of the frame after it; returns None at the end.
+            stamp_s: its time stamp in seconds, relative to the first frame's; None if it has none.
+            following_s: called if needed; returns the time stamp of the following frame, None at the end.
         """
         even_s = self._time_s + self._period_s
         self._time_s = even_s if stamp_s is None else self._believed_s(stamp_s, even_s, following_s)

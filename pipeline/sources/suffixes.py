@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-#: Says that a folder is a MOTChallenge sequence.
+#: File that marks a folder as a MOTChallenge sequence.
 SEQUENCE_FILE = "seqinfo.ini"
 VIDEO_SUFFIXES = frozenset(
     {".3gp", ".asf", ".avi", ".flv", ".h264", ".h265", ".hevc", ".m2ts", ".m4v", ".mjpeg", ".mjpg", ".mkv", ".mov"}

@@ -25,11 +25,11 @@ class VideoSource(FrameSource):
     """One video file.
 
     A frame's time is its presentation time after the first frame's, so a variable frame rate is handled correctly.
-    If that is missing, does not rise or cannot be true (see `PresentationTimes`), the frame counts as one frame
+    If that is missing, does not rise or is implausible (see `PresentationTimes`), the frame counts as one frame
     period after the previous one. A given `frame_rate` replaces all times of the file: time = index / frame_rate.
 
     Attributes:
-        repaired_times: number of time stamps so far that cannot be true.
+        repaired_times: number of implausible time stamps so far.
 
     Raises:
         InputError: the file is not a video, has no frames, or no frame rate is known.
@@ -52,7 +52,7 @@ class VideoSource(FrameSource):
             self._stream.thread_type = "AUTO"
             self._file_rate = float(self._stream.average_rate or self._stream.guessed_rate or frame_rate or 0)
             if self._file_rate <= 0:
-                raise InputError(f"camera {camera_id}: {path} does not say its frame rate: give frame_rate")
+                raise InputError(f"camera {camera_id}: {path} does not state its frame rate: give frame_rate")
             self._decoder = self._decoded_frames()
             try:
                 first = next(self._decoder, None)
@@ -65,7 +65,7 @@ class VideoSource(FrameSource):
         except InputError:
             self._container.close()
             raise
-        # An AVI has no presentation times; if frames are stored out of order, the guess for the first is wrong.
+        # An AVI has no presentation times; if frames are stored out of order, FFmpeg's guess for the first is wrong.
         self._by_index = frame_rate is not None or (self._is_avi and self._stream.codec_context.has_b_frames)
         self._first = first
         self._damage_seen = False
@@ -142,7 +142,7 @@ class VideoSource(FrameSource):
         return self._times.repaired
 
     def _warn_of_times(self, index: int) -> None:
-        """Warn at the first time stamp of the file that cannot be true."""
+        """Warn at the first implausible time stamp of the file."""
         if self._times.repaired and not self._times_told:
             self._times_told = True
             logger.warning(

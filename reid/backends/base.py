@@ -36,7 +36,7 @@ class Backend(Protocol):
 def graph_inputs(header: ModelHeader, crops: Tensor, cameras: IntArray) -> dict[str, Tensor]:
     """Return the inputs of an exported network by name, for a batch as `Backend.features` takes it.
 
-    The pipeline does not know the viewpoints of crops.
+    All views are UNKNOWN, because the pipeline does not know the viewpoints of crops.
     """
     values = {
         "cameras": torch.from_numpy(cameras),

@@ -38,11 +38,11 @@ def build_backend(
     """Build the backend of a model.
 
     Args:
-        model: a loaded checkpoint runs in `runtime`, an exported network in its own runtime, a third-party network in
-            OpenVINO, or, if it is an .onnx file on a GPU, in ONNX Runtime.
-        device: torch's name of the device. "auto" is the first GPU if there is one, otherwise the CPU; for an OpenVINO
-            network it is always the CPU, and for an ONNX file too where the installed ONNX Runtime is the CPU one. An
-            OpenVINO network also runs on "intel:gpu" and the like.
+        model: a loaded checkpoint runs in `runtime`, and an exported network in its own runtime. A third-party network
+            runs in OpenVINO, or in ONNX Runtime if it is an .onnx file on a GPU.
+        device: torch's name of the device. "auto" is the first GPU if there is one, otherwise the CPU. It is always the
+            CPU for an OpenVINO network, and for an ONNX file if the installed ONNX Runtime supports no GPU. An OpenVINO
+            network also runs on "intel:gpu" or "intel:npu".
         runtime: "auto" is torch on a GPU, and on a CPU OpenVINO if it is installed, otherwise torch. The network
             for OpenVINO is made at its first use and cached.
         half: whether torch computes in float16; "auto" means on a GPU. OpenVINO computes in half precision where
@@ -70,8 +70,8 @@ def _exported(model: ExportedModel, device: str, half: Half) -> Backend:
 
 
 def _foreign_device(path: Path, device: str) -> str | torch.device:
-    """Return a CUDA device for an .onnx file if one is requested, or if the device is "auto" and the installed ONNX
-    Runtime can use a GPU; otherwise OpenVINO's name of the device."""
+    """Return a CUDA device for an .onnx file if one is requested or if "auto" finds an ONNX Runtime that can use a GPU;
+    otherwise OpenVINO's name of the device."""
     if path.suffix == ".onnx" and (device.startswith("cuda") or (device == "auto" and _cuda_is_ready(path))):
         return choose_device(device)
     return _openvino_device(path, device)

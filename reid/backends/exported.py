@@ -37,7 +37,7 @@ def load_export(path: Path) -> ExportedModel:
         path: the file, or a folder with one .xml file in it.
 
     Raises:
-        InputError: the file is missing, unreadable or something else, or its runtime is not installed.
+        InputError: the file is missing, unreadable or no exported network, or its runtime is not installed.
     """
     if not path.exists():
         raise InputError(f"there is no weights file {path}")

@@ -71,7 +71,7 @@ def compile_network(core: Any, network: Any, path: Path, device: str, *, exact: 
     Args:
         device, exact: as in `OpenVinoBackend`.
     """
-    # One batch at a time, with all cores on it.
+    # Computes one batch at a time, on all cores.
     settings: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY"}
     if exact:
         settings["INFERENCE_PRECISION_HINT"] = import_openvino(path).Type.f32

@@ -1,7 +1,7 @@
 """TransReID in TensorRT, on an NVIDIA GPU.
 
-An engine file holds a length in four bytes (little endian), that number of bytes of JSON, and the serialised engine:
-the layout that Ultralytics uses as well.
+An engine file holds a length in four bytes (little endian), that number of bytes of JSON, and the serialised engine.
+Ultralytics uses the same layout.
 """
 
 from __future__ import annotations

@@ -81,9 +81,8 @@ def read_dataset(path: Path, layout: str = "auto") -> ReidDataset:
 
     Args:
         path: its folder.
-        layout: a key of `LAYOUTS`; or "vehicleid:1600" to use VehicleID's test list of 1600 vehicles (default 800);
-            or "auto", which detects the layout by the names of folders and lists, and is "plain" if none of them
-            is there.
+        layout: a key of `LAYOUTS`, or "auto", which detects the layout by the names of folders and lists and is
+            "plain" if it finds none of them. "vehicleid:1600" uses VehicleID's test list of 1600 vehicles, not of 800.
 
     Raises:
         InputError: the folder does not exist, does not have that layout, or matches several layouts.

@@ -108,12 +108,15 @@ def natural_order(name: str) -> tuple[tuple[int, int, str], ...]:
 def hold_out_identities(crops: CropSet, count: int) -> tuple[CropSet, CropSet]:
     """Split into (rest, held out) by identity; the `count` ids held out are evenly spaced in ascending order.
 
-    Even spacing holds out a share of every recording if ids are numbered recording by recording, and depends only on
-    the ids.
+    If ids are numbered recording by recording, even spacing holds out a share of every recording. The split depends
+    only on the ids.
+
+    Raises:
+        ValueError: `count` is negative, or no identity would be left.
     """
     ids = crops.person_ids
     if not 0 <= count < len(ids):
-        raise ValueError(f"cannot hold {count} of {len(ids)} identities out")
+        raise ValueError(f"cannot hold out {count} of {len(ids)} identities")
     held_out = {ids[(2 * i + 1) * len(ids) // (2 * count)] for i in range(count)}
     return crops.of_persons(set(ids) - held_out), crops.of_persons(held_out)
 

@@ -1,7 +1,7 @@
 """Market-1501 (Zheng et al., Scalable Person Re-identification, ICCV 2015) and the data sets with the same layout.
 
-DukeMTMC-reID (Zheng et al., ICCV 2017), Occluded-Duke (Miao et al., ICCV 2019) and CUHK03 in its new protocol
-(Zhong et al., CVPR 2017) have the same three folders and the same pattern of file names.
+These have the same three folders and the same pattern of file names: DukeMTMC-reID (Zheng et al., ICCV 2017),
+Occluded-Duke (Miao et al., ICCV 2019) and CUHK03 in its new protocol (Zhong et al., CVPR 2017).
 """
 
 from __future__ import annotations

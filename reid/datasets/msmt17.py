@@ -21,8 +21,8 @@ _EXAMPLE = "0000/0000_000_01_0303morning_0015_0.jpg 0"
 def read_msmt17(root: Path) -> ReidDataset:
     """Read the four list files under `root`, whose crops are in train and test or mask_train_v2 and mask_test_v2.
 
-    The training part is list_train and list_val together (32,621 crops of 1,041 identities), as in published
-    results; the camera is the third `_` field of a file name (15 cameras).
+    The training part is list_train and list_val together, as in published results: 32,621 crops of 1,041 identities.
+    The camera is the third `_` field of a file name; there are 15.
 
     Raises:
         InputError: a list or folder is missing, a line has another form, or a listed file is missing.

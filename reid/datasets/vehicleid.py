@@ -23,8 +23,8 @@ def read_vehicleid(root: Path, test_ids: int = SMALL_TEST_IDS) -> ReidDataset:
     """Read train_test_split/train_list.txt and test_list_`test_ids`.txt under `root`; crops are in image/.
 
     The protocol is the mean over ten random draws (`single_gallery_draws`, seed 0), each with one crop per vehicle as
-    gallery and all others as queries. The cameras are unknown: training crops have the camera c0; queries and gallery
-    have two different cameras, so that no true match is dropped as one of the same camera.
+    gallery and all others as queries. The cameras are unknown, so training crops have the camera c0. Queries and
+    gallery have two different cameras, so that no true match is dropped as one of the same camera.
 
     Raises:
         InputError: a list is missing, a line has another form, or a listed file is missing.

@@ -73,7 +73,7 @@ def _attention_weights(module: Attention, tokens: Tensor) -> Tensor:
 
 
 def _patch_map(attention: Tensor, grid_hw: tuple[int, int]) -> Float32Array:
-    """Take the class token's row over the patches from (..., T, T): (B, rows, columns)."""
+    """Return the class token's attention to the patches, (B, rows, columns), from attention (B, T, T)."""
     over_patches = attention[:, 0, 1:]
     share = over_patches / over_patches.sum(dim=1, keepdim=True)
     return share.reshape(-1, *grid_hw).cpu().numpy()

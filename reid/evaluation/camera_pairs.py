@@ -20,8 +20,8 @@ class CameraPairMetrics:
     """Metrics between cameras, each pair evaluated as a separate data set.
 
     Attributes:
-        directions: (query camera, gallery camera) -> metrics of the queries of the first in a gallery of the second
-            only, in natural order. Pairs without a person seen by both cameras are left out.
+        directions: maps (query camera, gallery camera) to the metrics of the first camera's queries in a gallery of
+            only the second camera, in natural order. Pairs without a person seen by both cameras are left out.
     """
 
     directions: Mapping[tuple[str, str], RetrievalMetrics]

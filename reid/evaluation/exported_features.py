@@ -23,6 +23,9 @@ def exported_features(
     """Return features (N, D) of `crops`, in their order, not normalised.
 
     A camera that the network does not know is treated as unknown; so are all viewpoints.
+
+    Raises:
+        InputError: a crop cannot be read.
     """
     rows = np.array(camera_indices(crops, header.camera_names), np.int64)
     parts = []

@@ -54,7 +54,8 @@ def extract_features(
         model: maps images (B, 3, H, W), camera rows (B,) and view rows (B,) to features (B, D).
         cameras: names of the model's camera rows; a camera that is not among them gets the row for unknown cameras.
             None gives every crop that row.
-        views: names of the model's views, likewise; a crop with an unknown view gets the mean over views.
+        views: names of the model's views; a crop with an unknown view gets the mean over views. None gives every crop
+            that mean.
 
     Raises:
         InputError: a crop cannot be read; the message names it.
@@ -116,7 +117,7 @@ def evaluate_draws(
 
 
 def distinct_crops(draws: Sequence[tuple[CropSet, CropSet]]) -> CropSet:
-    """Return every picture of all draws once, as the crop that comes first."""
+    """Return every picture of all draws once, as the first crop with its path."""
     first: dict[Path, Crop] = {}
     for crop in (crop for draw in draws for part in draw for crop in part.crops):
         first.setdefault(crop.path, crop)
@@ -129,9 +130,9 @@ def embed_draws(
     """Return labelled features of each draw's query and gallery; the same object twice if they are the same crops.
 
     Args:
-        draws: (query, gallery) of one or, if the protocol repeats with random galleries, several draws.
-        embed: maps N crops to features (N, D); gets every picture once, with the camera of its first occurrence
-            (cameras differ between draws only in data without cameras).
+        draws: (query, gallery) of each draw; several if the protocol repeats with random galleries.
+        embed: maps N crops to features (N, D). It is called once with all distinct pictures, each with the camera of
+            its first occurrence. Cameras differ between draws only in data without cameras.
     """
     distinct = distinct_crops(draws)
     features = embed(distinct)

@@ -1,9 +1,9 @@
-"""k-reciprocal re-ranking: two crops are alike when their nearest neighbours are the same crops.
+"""k-reciprocal re-ranking: two crops are similar if their nearest neighbours are the same crops.
 
 Zhong et al., "Re-ranking Person Re-identification with k-reciprocal Encoding", CVPR 2017
 (https://arxiv.org/abs/1701.08398). In two points this follows the authors' program, which produced the published
-results, instead of the text: a crop's encoding V is divided by its sum, and a neighbour's set is added if more than
-two thirds of it are shared, not if at least two thirds are.
+results, and not the paper. A crop's encoding V is divided by its sum. A neighbour's set is added if more than two
+thirds of it are shared; the paper says at least two thirds.
 """
 
 from __future__ import annotations

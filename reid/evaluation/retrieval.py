@@ -1,8 +1,8 @@
 """Retrieval metrics of re-identification: mAP, CMC and mINP. Needs only numpy.
 
-Protocol of Zheng et al., ICCV 2015, which all published TransReID results use: for each query, gallery crops of the
-same person in the same camera are dropped; the rest is ranked by squared Euclidean distance of L2-normalised
-features; a query without a remaining true match is not counted.
+Protocol of Zheng et al., ICCV 2015, which all published TransReID results use: For each query, gallery crops of the
+same person in the same camera are dropped. The rest is ranked by squared Euclidean distance of L2-normalised
+features. A query without a remaining true match is not counted.
 """
 
 from __future__ import annotations

@@ -40,7 +40,7 @@ def check_precision(precision: Precision, calibration: CalibrationCrops | None) 
     """Raise InputError if an int8 network is requested without crops to calibrate it with."""
     if precision == "int8" and (calibration is None or not len(calibration.crops)):
         raise InputError(
-            "an int8 export needs crops to calibrate with; give --data, or leave it out for the demo's"
+            "an int8 export needs crops to calibrate with; give --data, or leave it out to use the demo's"
         )
 
 

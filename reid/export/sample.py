@@ -67,8 +67,8 @@ class CropSample:
 
 
 def sample_of_dataset(folder: Path, size_hw: tuple[int, int], count: int, layout: str = "auto") -> CropSample:
-    """Return `count` crops of a data set's gallery, evenly spaced, so that most people occur once or twice; without
-    distractors.
+    """Return at most `count` crops of a data set's gallery, without distractors. They are evenly spaced, so that most
+    people occur once or twice.
 
     Raises:
         InputError: the folder is not a data set.
@@ -86,7 +86,7 @@ def sample_of_dataset(folder: Path, size_hw: tuple[int, int], count: int, layout
 
 
 def sample_of_demo(size_hw: tuple[int, int], count: int) -> CropSample:
-    """Return `count` crops of the ground truth boxes of the demo scene, evenly spaced over its cameras and time."""
+    """Return at most `count` crops of the ground truth boxes of the demo scene, evenly spaced over cameras and time."""
     crops: list[Tensor] = []
     ids: list[int] = []
     cameras: list[str] = []

@@ -27,7 +27,7 @@ def write_onnx(
     """Write `loaded` to the ONNX file `path`; with "fp16" it computes in float16, but input and output are float32.
 
     Raises:
-        InputError: a package is missing, or the crops for int8 are.
+        InputError: a package or the crops for int8 are missing.
     """
     check_precision(precision, calibration)
     try:

@@ -24,7 +24,7 @@ def write_openvino(
         calibration: needed for "int8".
 
     Raises:
-        InputError: a package is missing, or the crops for int8 are.
+        InputError: a package or the crops for int8 are missing.
     """
     check_precision(precision, calibration)
     try:

@@ -1,5 +1,5 @@
-"""Names of the last block and the final norm, which depend on the jigsaw module: without it they are in the backbone,
-with it in two branches, `b1` for the global feature and `b2` for the local ones.
+"""Names of the last block and the final norm, which depend on the jigsaw module. Without it, they are in the backbone;
+with it, in two branches: `b1` for the global feature and `b2` for the local ones.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ _LOCAL_HEAD = re.compile(r"(bottleneck|classifier)_\d+\.")
 
 
 def names_with_jigsaw(name: str, depth: int) -> list[str]:
-    """Return the names in a model with the jigsaw that take the tensor `name` of one without it (`depth` blocks)."""
+    """Return the tensors of a model with the jigsaw that correspond to `name` in one without it (`depth` blocks)."""
     for index, prefix in enumerate(_last_parts(depth)):
         if name.startswith(prefix):
             rest = name.removeprefix(prefix)
@@ -23,7 +23,7 @@ def names_with_jigsaw(name: str, depth: int) -> list[str]:
 
 
 def names_without_jigsaw(name: str, depth: int) -> list[str]:
-    """Return the names in a model without the jigsaw that take the tensor `name` of one with it (`depth` blocks); empty
+    """Return the tensors of a model without the jigsaw that correspond to `name` in one with it (`depth` blocks); empty
     for tensors of the local features.
     """
     if _LOCAL_HEAD.match(name):

@@ -326,6 +326,6 @@ def _copy_tensors(model: TransReID, state: StateDict, report: list[str]) -> None
 
 
 def _groups(keys: list[str]) -> str:
-    """Return the modules of some keys: base.blocks.11.norm1.weight and its like become base.blocks.11."""
+    """Return the distinct modules of some keys; that of base.blocks.11.norm1.weight is base.blocks.11."""
     groups = {re.match(r"(base\.blocks\.\d+|base\.\w+|\w+)", key)[0]: None for key in keys}  # type: ignore[index]
     return shorten(groups)

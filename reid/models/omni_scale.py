@@ -1,10 +1,10 @@
 """A convolutional stem for TransReID: the trunk of an omni-scale network, whose last map becomes the patch tokens.
 
 Zhou et al., "Omni-Scale Feature Learning for Person Re-Identification", ICCV 2019: bottlenecks with four streams whose
-receptive fields are 3, 5, 7 and 9 pixels. The variant of the Open Model Zoo (person-reidentification-retail-0277 and
--0286) applies instance normalisation to each picture and to the first map, which removes exposure and colour cast of
-the camera, and gates every second bottleneck by a linear context transform (Ruan et al., AAAI 2020). Batch
-normalisation is folded into the biases of the convolutions.
+receptive fields are 3, 5, 7 and 9 pixels. This is the variant of the Open Model Zoo's networks
+person-reidentification-retail-0277 and -0286. It applies instance normalisation to each picture and to the first map,
+which removes exposure and colour cast of the camera. It gates every second bottleneck by a linear context transform
+(Ruan et al., AAAI 2020). Batch normalisation is folded into the biases of the convolutions.
 
 For convolutions before a transformer see Xiao et al., "Early Convolutions Help Transformers See Better", NeurIPS 2021.
 """

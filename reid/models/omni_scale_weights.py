@@ -22,16 +22,16 @@ from reid.models.transreid import TransReID
 
 _INPUT_HW = (256, 128)
 _TAKEN = ("Convolution", "GroupConvolution", "Add", "Multiply", "Subtract", "MatMul", "PRelu")
-#: Gain of the projection to the class token: the descriptors of both networks have a norm of about 7, which gives a
-#: token of 384 numbers with a standard deviation near 1.
+#: Gain of the projection to the class token. The descriptors of both networks have a norm of about 7; with this gain, a
+#: token of 384 numbers has a standard deviation near 1.
 _DESCRIPTOR_GAIN = 3.0
 
 
 def transreid_from_openvino(path: Path, *, depth: int, width: int, heads: int) -> TransReID:
     """Build a TransReID whose stem is the network at `path` and whose blocks add nothing yet.
 
-    The features of the new model are the network's own, rotated, then normalised by the final norm: their cosine
-    similarities agree to about .01. Blocks are random except for their last layers, which are zero.
+    The features of the new model are the network's own, rotated, then normalised by the final norm. Cosine similarities
+    of both agree to about 0.01. Blocks are random except for their last layers, which are zero.
 
     Args:
         path: .xml of the graph, with its .bin beside it.

@@ -95,7 +95,7 @@ def _fit_position_embedding(model: TransReID, source: StateDict) -> list[str]:
 
 
 def _targets(model: TransReID, key: str) -> list[str]:
-    """Return the names in the model's state dict that take the backbone's tensor `key`."""
+    """Return the names in the model's state dict to which the backbone's tensor `key` is copied."""
     name = f"base.{key}"
     return names_with_jigsaw(name, model.config.depth) if model.config.jpm else [name]
 
@@ -106,9 +106,9 @@ def _check_fit(model: TransReID, source: StateDict, targets: Mapping[str, list[s
     needed = {name for name in own if name.startswith(("base.", "b1.", "b2."))} - {"base.sie_embed"}
     problems = []
     if missing := sorted(needed - filled):
-        problems.append(f"nothing for {shorten(missing)}")
+        problems.append(f"no weights for {shorten(missing)}")
     if unknown := sorted(key for key, names in targets.items() if any(name not in own for name in names)):
-        problems.append(f"no place for {shorten(unknown)}")
+        problems.append(f"unknown tensors {shorten(unknown)}")
     if wrong := sorted(
         f"{key} {tuple(source[key].shape)} instead of {tuple(own[name].shape)}"
         for key, names in targets.items()

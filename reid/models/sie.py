@@ -35,8 +35,8 @@ def side_information(
 ) -> Tensor:
     """Return the rows of the side information table for a batch.
 
-    An unknown camera gets the table's row for unknown cameras if it was trained with one, otherwise the mean over the
-    cameras; an unknown view gets the mean over the views.
+    An unknown camera gets the table's row for unknown cameras or, without one, the mean over the cameras. An unknown
+    view gets the mean over the views.
 
     Args:
         table: (R, 1, D); row = camera * view_count + view, then possibly one row for unknown cameras.

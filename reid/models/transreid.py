@@ -88,8 +88,8 @@ class TransReID(nn.Module):
             views: the same for viewpoints; ignored if the model has at most one.
 
         Returns:
-            In evaluation mode (B, D), or (B, (1 + parts) * D) with the jigsaw: the global feature, then the local
-            ones divided by their number; not L2-normalised.
+            In evaluation mode (B, D), or (B, (1 + parts) * D) with the jigsaw, not L2-normalised: the global feature,
+            then the local ones divided by their number.
             In training mode (logits, features): per head (B, num_classes), and (B, D) before the neck.
 
         Raises:

@@ -81,8 +81,8 @@ class Block(nn.Module):
 class VisionTransformer(nn.Module):
     """Maps images and side information to tokens.
 
-    With the jigsaw the last block and the final norm are not part of the backbone but of the model's two branches
-    `b1` and `b2`.
+    With the jigsaw, the last block and the final norm are in the model's two branches `b1` and `b2`, not in the
+    backbone.
     """
 
     pos_embed: Tensor
@@ -118,7 +118,7 @@ class VisionTransformer(nn.Module):
             self.register_buffer("pos_embed", fixed, persistent=False)
 
     def forward(self, images: Tensor, cameras: Tensor | None = None, views: Tensor | None = None) -> Tensor:
-        """Return tokens (B, 1 + N, D) of images (B, 3, H, W), the class token first."""
+        """Return tokens (B, 1 + N, D) of images (B, 3, H, W), class token first; raises as `TransReID.forward` does."""
         size = tuple(images.shape[-2:])
         if size != self.config.image_size:
             raise ValueError(f"the model takes images of (height, width) {self.config.image_size}, not {size}")

@@ -1,9 +1,9 @@
 """Learning the side information of a site's cameras from the site's own unlabelled recordings.
 
-Crops of one track show one person; two simultaneous tracks of one camera are two people; and tracks of two cameras
-that are each other's nearest by a clear margin are probably one person. That is enough for a contrastive loss on the
-SIE rows of the cameras. The network itself does not change, so it forgets nothing. Optionally its layer norms are
-learned as well: a few thousand values, stored in the site file.
+Crops of one track show one person. Two simultaneous tracks of one camera are two people. Tracks of two cameras that are
+each other's nearest by a clear margin are probably one person. That is enough for a contrastive loss on the SIE rows of
+the cameras. The network itself does not change, so it forgets nothing. Optionally its layer norms are learned as well:
+a few thousand values, stored in the site file.
 """
 
 from __future__ import annotations
@@ -44,16 +44,16 @@ class AdaptationSettings:
 
     Attributes:
         rounds: number of rounds; the probable pairs of tracks are computed again before each.
-        steps_per_round: batches per round, independent of the number of crops: each batch moves the rows by about
-            the same distance, and rows that move too far are worse than none.
+        steps_per_round: batches per round, independent of the number of crops. Each batch moves the rows by about the
+            same distance, and rows that move too far are worse than none.
         tracks_per_batch, crops_per_track: P and K of the batches; P is lower if there are fewer people.
         learning_rate: initial learning rate of Adam; it falls to a tenth along a cosine.
         learn_norms: also learn weights and biases of the layer norms, shared by all cameras.
         norm_learning_rate_factor: learning rate of the norms as a share of that of the rows; it is low because each
             norm value moves every feature.
         temperature: temperature of the contrastive loss.
-        pair_margin: two tracks of two cameras are probably one person if they are each other's nearest and the second
-            nearest is further away by this cosine distance.
+        pair_margin: cosine distance by which the second nearest track must be further away. Two tracks of two cameras
+            that are each other's nearest by this margin are probably one person.
         subtract_means: also store the camera means in the site file, for centring.
         seed: seed of the order of the crops.
     """
@@ -154,17 +154,17 @@ def crop_features(loaded: LoadedModel, crops: SiteCrops, *, device: torch.device
 
 
 def site_means(features: FloatArray, crops: SiteCrops) -> FloatArray:
-    """Return (C, D), the mean feature of each camera, every track counting the same."""
+    """Return (C, D), the mean feature of each camera, every track counting the same; `features` (N, D) of the crops."""
     of_tracks = track_means(features, crops.track, crops.tracks)
     return camera_means(of_tracks, crops.camera, len(crops.camera_names))
 
 
 def probable_people(features: FloatArray, crops: SiteCrops, *, margin: float) -> IntArray:
-    """Return (T,) labels, equal for tracks that are probably one person.
+    """Return (T,) labels, equal for tracks that are probably one person; `features` (N, D) are those of the crops.
 
     Tracks of two cameras are joined if each is the other's nearest in its camera and for both the second nearest is
-    further away by `margin`; distances are cosine distances after centring. Pairs with the largest margin are joined
-    first. Tracks that are certainly two people never get one label.
+    further away by `margin`. Distances are cosine distances after centring. Pairs with the largest margin are joined
+    first. Tracks that are certainly of two people never get the same label.
     """
     tracks = centred(track_means(features, crops.track, crops.tracks), site_means(features, crops)[crops.camera])
     similarity = tracks @ tracks.T

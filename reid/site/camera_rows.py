@@ -16,11 +16,11 @@ from reid.models.transreid import TransReID, TransReIDConfig
 class CameraRows(StrEnum):
     """The SIE row that is added to the tokens of a crop."""
 
-    OWN = "own"  #: the row of the crop's camera; if the model does not know it, as UNKNOWN or else as MEAN
+    OWN = "own"  #: the row of the crop's camera; for a camera that the model does not know, UNKNOWN or else MEAN
     UNKNOWN = "unknown"  #: the row that was trained for unknown cameras
     MEAN = "mean"  #: the mean of the rows of all cameras of the training
     WRONG = "wrong"  #: the row of the camera after its own; unknown cameras get the rows of the table in turn
-    NONE = "none"  #: nothing
+    NONE = "none"  #: no row
 
 
 def with_camera_rows(loaded: LoadedModel, choice: CameraRows, cameras: Sequence[str]) -> LoadedModel:

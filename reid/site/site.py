@@ -1,7 +1,7 @@
 """Site files: small files about the cameras of one site for one model, learned without labels.
 
-A site has an SIE row for each of its cameras, optionally the mean of each camera, which is subtracted before features
-are compared, and optionally its own layer norms. `mtmc reid adapt` writes the file; the pipeline loads it with the
+A site has an SIE row for each of its cameras. Optionally it has the mean of each camera, which is subtracted before
+features are compared, and its own layer norms. `mtmc reid adapt` writes the file; the pipeline loads it with the
 checkpoint (`embedder.site`).
 """
 
@@ -89,7 +89,7 @@ class Site:
             model_cameras: names of that table's rows.
 
         Returns:
-            Camera -> a name: the requested one, else the camera's own if the site has it, else None.
+            For each camera the requested name, else the camera's own name if the site has it, else None.
         """
         rows: dict[str, str | int | None] = {}
         for camera, row in wanted.items():
@@ -218,7 +218,11 @@ def layer_norms(model: TransReID) -> dict[str, torch.Tensor]:
 
 
 def unknown_camera_row(model: TransReID) -> torch.Tensor:
-    """Return (W,), the SIE row of a camera that the model does not know: the trained one, or the mean of all rows."""
+    """Return (W,), the SIE row of a camera that the model does not know: the trained one, or the mean of all rows.
+
+    Raises:
+        InputError: the side information has only viewpoints.
+    """
     config = model.config
     if not config.sie_rows:
         return torch.zeros(config.width)

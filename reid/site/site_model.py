@@ -43,8 +43,8 @@ def at_site(model: EmbeddingModel, path: Path, rows: Mapping[str, str | int | No
     """
     if isinstance(model, ExportedModel):
         raise InputError(
-            f"embedder.site goes with the .safetensors checkpoint that it was learned for, not with {model.path}: "
-            "the site's rows become part of the network, which is then exported automatically to the fastest runtime"
+            f"embedder.site needs the .safetensors checkpoint that it was learned for, not {model.path}: the site's "
+            "rows become part of the network, which is then exported automatically to the fastest runtime"
         )
     site = load_site(path)
     if isinstance(model, ForeignNetwork):

@@ -43,7 +43,7 @@ _JPEG_BLOCK = 8
 
 
 class BatchAugmentation:
-    """Turns uint8 crops into randomly augmented input of a model."""
+    """Converts uint8 crops to randomly augmented input of a model."""
 
     def __init__(self, config: AugmentationConfig, mean: Sequence[float], std: Sequence[float]) -> None:
         """
@@ -184,7 +184,7 @@ def _somebody_in_front(pixels: Tensor, chosen: NDArray[np.bool_], rng: np.random
 
 
 def _coarse(pixels: Tensor, chosen: NDArray[np.bool_], smallest: float, rng: np.random.Generator) -> Tensor:
-    """Shrink crops by averaging, by a factor of at least `smallest`, and enlarge them again."""
+    """Shrink crops by averaging, to a scale of at least `smallest`, and enlarge them again."""
     size = pixels.shape[2:]
     # a few sizes only, so that crops of one size are scaled together
     steps = np.exp(np.linspace(math.log(smallest), 0, 6)[:-1])
@@ -299,7 +299,8 @@ def _quantised(planes: Tensor, steps: Tensor) -> Tensor:
 def erase_rectangle(pixels: Tensor, rng: np.random.Generator) -> None:
     """Fill one random rectangle of `pixels` (3, H, W) with N(0, 1) noise, in place.
 
-    2 % to 33 % of the area, height / width log-uniform in 0.3 to 3.3; no change if none fits in ten tries.
+    It covers 2 % to 33 % of the area; height / width is log-uniform in 0.3 to 3.3. Nothing changes if no rectangle fits
+    in ten tries.
     """
     _, height, width = pixels.shape
     for _ in range(_ERASE_TRIES):

@@ -1,4 +1,5 @@
-"""The configuration of a training run: strictly checked, immutable, read only here; see configs/reid/ for files."""
+"""The configuration of a training run: strictly checked and immutable. Only this module reads its files, see
+configs/reid/."""
 
 from __future__ import annotations
 
@@ -83,7 +84,7 @@ class SetConfig(_Section):
     Attributes:
         share: share of the identities of each batch; the shares of all sets add up to 1.
         layout, cameras, development_ids: as in `DataConfig`.
-        identities: false for crops of unknown people, such as crops of tracks: batches then contain arbitrary crops of
+        identities: false for crops of unknown people, such as crops of tracks. Batches then contain arbitrary crops of
             the set, which count only in the losses of the teachers.
     """
 
@@ -103,10 +104,10 @@ class DataConfig(_Section):
         layout: as in `reid.datasets.read_dataset`: "auto" or a name such as "msmt17".
         cameras: names of the cameras whose crops are used for training and evaluation; null for all.
         corrupt_images: what happens if a picture cannot be decoded; all are tried before training starts. "refuse"
-            stops and names it. "skip" warns with its name and continues as if the file did not exist: its identity
+            stops and names it. "skip" warns with its name and continues as if the file did not exist. Its identity
             keeps its other crops, and is dropped if it has none.
-        development_ids: number of identities of the training part that are held out for evaluation; 0 evaluates on the
-            data set's own query and gallery instead, which a plain folder does not have separate from training.
+        development_ids: number of identities of the training part that are held out for evaluation. With 0, the data
+            set's own query and gallery are used instead; in a plain folder these are the training crops.
         ids_per_batch, crops_per_id: P and K of the batches.
         camera_dropout: probability that a training crop gets the row for unknown cameras.
         workers: processes that read images for evaluation; 0 reads in the training process.
@@ -160,11 +161,12 @@ class AugmentationConfig(_Section):
     Attributes:
         flip_probability: flip horizontally.
         pad_px: add a zero border and keep a random window of the input size; 0 for none.
-        box_jitter: enlarge or shrink height and width of the box, each by up to this share (of its logarithm); pixels
-            outside the crop replicate its border.
-        box_shift: shift the box by up to this share of its sides; pixels outside the crop likewise.
+        box_jitter: scale height and width of the box, each by exp(u) with u uniform in -box_jitter to box_jitter;
+            pixels outside the crop replicate its border.
+        box_shift: shift the box by up to this share of its sides; pixels outside the crop replicate its border.
         occlusion_probability: cover a side or the lower part with a strip of another crop of the batch.
-        low_resolution_probability, smallest_scale: shrink, at most to this scale, and enlarge again.
+        low_resolution_probability, smallest_scale: shrink to a random scale, at least `smallest_scale`, and enlarge
+            again.
         blur_probability: blur as out of focus or by motion.
         gamma_jitter, brightness_jitter, contrast_jitter, saturation_jitter: jitter of the whole crop.
         colour_cast: jitter of each channel separately.
@@ -266,8 +268,7 @@ class ScheduleConfig(_Section):
 
     Attributes:
         epochs: length of the run.
-        batches_per_epoch: null for as many as show every crop once; with several data sets, as many as show the total
-            number of crops.
+        batches_per_epoch: null shows every crop once; with several data sets, as many crops as they have in total.
         warmup_epochs: length of the warm-up; may be a fraction.
         step: "iteration" for a new rate in each batch, or "epoch" for one rate per epoch.
         start_factor, floor_factor: first and last learning rate as shares of the base rate.
@@ -295,8 +296,8 @@ class RunConfig(_Section):
         precision: "auto" computes in bf16 or fp16 where the hardware is fast at it, otherwise in fp32.
         ema_decay: decay of an exponential moving average of the weights, which is then evaluated and saved; null to
             use the weights themselves.
-        checkpoint_every_iterations: batches between two saved states: what a killed run loses at most. The first state
-            is written before the first batch.
+        checkpoint_every_iterations: batches between two saved states; a killed run loses no more than these. The first
+            state is written before the first batch.
         evaluate_every_epochs: epochs between two evaluations; the last epoch is always evaluated.
         evaluation_batch: batch size of evaluations.
         log_every_iterations: batches between two lines in log.jsonl; each epoch adds its own line.
@@ -327,8 +328,8 @@ class TrainingConfig(_Section):
 def load_training_config(path: Path, overrides: Mapping[str, Any] | None = None) -> TrainingConfig:
     """Read a YAML file and apply `overrides` (nested, as in the file) to it.
 
-    A file may say `base: other.yaml`, relative to its own folder: its values then override those of that file, mapping
-    by mapping, as configurations of the pipeline override configs/default.yaml. A base cannot have a base.
+    A file may have a key `base: other.yaml`, relative to its own folder. Its values then override those of that file,
+    mapping by mapping, as configurations of the pipeline override configs/default.yaml. A base cannot have a base.
 
     Raises:
         InputError: the file is missing or is not YAML, or a key is unknown, missing or has a wrong value; the message

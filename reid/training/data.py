@@ -152,7 +152,7 @@ def split(datasets: Mapping[str, ReidDataset], config: TrainingConfig, left_out:
         )
     if not any(part.identities for part in sets) and config.loss.identity_weight:
         raise InputError(
-            "no data set has identities, so only teachers can be learned from: set loss.identity_weight to 0"
+            "no data set has identities, so the model can learn only from teachers: set loss.identity_weight to 0"
         )
     return Parts(CropSet(tuple(crops)), tuple(sets), everything.cameras, views)
 

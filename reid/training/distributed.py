@@ -1,7 +1,7 @@
 """Training in several processes, one for each GPU, started by torchrun.
 
-Each process computes the features of its share of every batch and then gathers those of all processes, so that
-batch-hard mining, necks and classifiers see the whole batch. Losses, gradients and batch normalisation statistics are
+Each process computes the features of its share of every batch and then gathers those of all processes. Batch-hard
+mining, necks and classifiers thus see the whole batch. Losses, gradients and batch normalisation statistics are
 therefore the same as with one process, on CPU and GPUs, without synchronised batch normalisation.
 """
 

@@ -15,8 +15,9 @@ GLOBAL_WEIGHT = 0.5  # of the global feature; the mean over the jigsaw's local f
 def batch_hard_triplet_loss(features: Tensor, labels: Tensor) -> Tensor:
     """Soft-margin triplet loss with batch-hard mining (Hermans et al., In Defense of the Triplet Loss, 2017).
 
-    For every row: log(1 + exp(d_ap - d_an)) with the farthest row of the same label (including itself, at distance 0)
-    and the nearest row of another label; Euclidean distance of the unnormalised features.
+    For every row: log(1 + exp(d_ap - d_an)). d_ap is the distance to the farthest row of the same label (including
+    itself, at distance 0), d_an that to the nearest row of another label. Distances are Euclidean, of the unnormalised
+    features.
 
     Args:
         features: (B, D), not normalised.
@@ -37,8 +38,8 @@ def supervised_contrastive_loss(features: Tensor, labels: Tensor, temperature: f
     """Supervised contrastive loss (Khosla et al., NeurIPS 2020, equation 2) of L2-normalised features.
 
     For every row: the mean, over the other rows of its label, of -log(exp(cos / t) / sum over all other rows of
-    exp(cos / t)). It does not depend on the length of features, so it cannot be lowered by shrinking them; the triplet
-    loss initially does that on backbones with long features, such as DINOv2's.
+    exp(cos / t)). It does not depend on the length of features, so it cannot be lowered by shrinking them. The triplet
+    loss can: on backbones with long features, such as DINOv2's, it initially shrinks them.
 
     Args:
         features: (B, D), normalised here.
@@ -59,8 +60,8 @@ def supervised_contrastive_loss(features: Tensor, labels: Tensor, temperature: f
 def similarity_matching_loss(features: Tensor, teacher: Tensor) -> Tensor:
     """Mean squared difference between the cosine similarities of a batch and those of a teacher.
 
-    Only similarities between crops are learned, so the dimension of the teacher's features may differ (Park et al.,
-    Relational Knowledge Distillation, CVPR 2019, with cosines instead of distances).
+    Only similarities between crops are learned, so the dimension of the teacher's features may differ. Source: Park et
+    al., Relational Knowledge Distillation, CVPR 2019, here with cosines instead of distances.
 
     Args:
         features: (B, D), normalised here.
@@ -92,7 +93,7 @@ class LossParts:
         identity: cross-entropy part.
         metric: triplet or contrastive part.
         teacher: similarity matching part before weighting, the mean over teachers; 0 without a teacher.
-        regression: regression part before weighting, likewise.
+        regression: regression part before weighting, the mean over teachers; 0 without regression.
         accuracy: share of the crops with a known identity that the global classifier classifies correctly.
     """
 

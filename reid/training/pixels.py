@@ -21,8 +21,8 @@ _READERS = 4  # threads; Pillow decodes without holding the GIL
 def decoded_crops(crops: CropSet, size_hw: tuple[int, int], folder: Path, console: Console) -> NDArray[np.uint8]:
     """Return all crops at the input size of the model, scaled as in `reid.embedder`.
 
-    They are stored in `folder`, in a file named after the crops and their size, and read as a memory map: if the
-    pictures do not fit into memory, the training gets slower but does not fail.
+    They are stored in `folder`, in a file named after the crops and their size, and read as a memory map. If they do
+    not fit into memory, the training gets slower but does not fail.
 
     Returns:
         (N, 3, height, width) uint8 RGB, in the order of the crops, read-only.

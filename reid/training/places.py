@@ -1,7 +1,7 @@
 """Leave-one-place-out evaluation: how good a recipe is at a place that took no part in the training.
 
-Results on other people in the training's own cameras say little about other places, because a model also learns the
-look of its cameras. Recipes are therefore chosen by these metrics.
+Results on other people in the training's own cameras say little about other places, because a model also learns
+properties of its cameras. Recipes are therefore chosen by these metrics.
 """
 
 from __future__ import annotations
@@ -69,7 +69,11 @@ def without_place(config: TrainingConfig, name: str) -> TrainingConfig:
 
 
 def crops_of_place(dataset: ReidDataset, settings: SetConfig, people: int) -> CropSet:
-    """Return the evaluation crops of a place: those of up to `people` people seen by two cameras, evenly spaced."""
+    """Return the evaluation crops of a place: those of up to `people` people seen by two cameras, evenly spaced.
+
+    Raises:
+        InputError: nobody is seen by two cameras.
+    """
     crops = dataset.train if settings.cameras is None else dataset.train.of_cameras(settings.cameras)
     cameras_of: dict[int, set[str]] = {}
     for crop in crops.crops:

@@ -10,7 +10,7 @@ import torch
 def autocast_dtype(device: torch.device, precision: Literal["auto", "fp32", "bf16", "fp16"]) -> torch.dtype | None:
     """Return the dtype for torch.autocast on `device`, None for plain fp32.
 
-    "auto" uses bf16 (fp16 on a GPU without bf16) only if the hardware supports it: a CPU without bf16 instructions
+    "auto" uses bf16, or fp16 on a GPU without bf16, only if the hardware supports it. A CPU without bf16 instructions
     emulates them several times slower than fp32.
     """
     if precision != "auto":

@@ -12,9 +12,9 @@ from reid.training.data import Parts
 class PKSampler:
     """Full batches of `ids_per_batch` x `crops_per_id` crop indices; each epoch depends only on (seed, epoch).
 
-    The shuffled crops of an identity are cut into groups of `crops_per_id` and the rest is dropped; an identity with
-    fewer crops is filled up to one group by repeating crops. Batches draw identities among those that still have a
-    group, until fewer than `ids_per_batch` are left.
+    The shuffled crops of an identity are cut into groups of `crops_per_id`, and the rest is dropped. An identity with
+    fewer crops has one group, in which crops are repeated. Batches draw identities among those that still have a group,
+    until fewer than `ids_per_batch` are left.
     """
 
     def __init__(self, labels: Sequence[int], *, ids_per_batch: int, crops_per_id: int, seed: int) -> None:
@@ -58,15 +58,15 @@ class PKSampler:
 class SharedBatches:
     """Batches shared by several data sets: each contributes its number of identities, or of crops without identity.
 
-    A data set that is used up is shuffled and started again within the epoch; one that is larger than its share
-    contributes other crops in the next epoch. Each epoch depends only on (seed, epoch).
+    When all crops of a data set were used, it is shuffled and starts again within the epoch. A data set that is larger
+    than its share contributes other crops in the next epoch. Each epoch depends only on (seed, epoch).
     """
 
     def __init__(self, parts: Parts, *, crops_per_id: int, seed: int, batches_per_epoch: int | None) -> None:
         """
         Args:
-            batches_per_epoch: None for as many as show every crop once: for one data set those of `PKSampler`, for
-                several as many as show the total number of crops.
+            batches_per_epoch: None shows every crop once. One data set then has the batches of `PKSampler`; several
+                have as many batches as their crops fill together.
 
         Raises:
             ValueError: a data set has fewer identities than its share of a batch.
@@ -107,7 +107,7 @@ class SharedBatches:
             return self._unknown(index, epoch, count)
         shares: list[list[int]] = []
         while len(shares) < count:
-            # the seed continues over the rounds of all epochs, so that no two shuffle alike
+            # the seed continues over the rounds of all epochs, so that each round is shuffled differently
             shares += sampler.batches(epoch * count + len(shares))
         return [[first + row for row in share] for share in shares[:count]]
 

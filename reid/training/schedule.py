@@ -10,7 +10,7 @@ from dataclasses import dataclass
 class WarmupCosine:
     """Learning rate as a function of the epoch `t`, which may be a fraction.
 
-    For t < warmup_epochs it rises linearly from `start_lr`; after that it follows a cosine that starts at t = 0 and
+    For t < warmup_epochs it rises linearly from `start_lr`. After that it follows a cosine that starts at t = 0 and
     ends at `floor_lr` in the last epoch, as in TransReID's released training. Parameter groups with another base rate
     share `start_lr` and `floor_lr`.
     """

@@ -58,9 +58,10 @@ def start_from(
 
     Args:
         model: changed in place.
-        source: a checkpoint of this project or of the authors of TransReID, or a backbone: a file in timm's, DeiT's or
-            DINO's layout, or "timm:NAME", which timm downloads. Heads and side information of a checkpoint are used
-            as far as they match `names`; a shallower model uses some of its blocks (`evenly_spread_blocks`).
+        source: a checkpoint of this project or of the authors of TransReID, or a backbone. A backbone is a file in
+            timm's, DeiT's or DINO's layout, or "timm:NAME", which timm downloads. Heads and side information of a
+            checkpoint are used as far as they match `names`. A shallower model uses some of its blocks
+            (`evenly_spread_blocks`).
         names: names of the model's rows. The authors' cameras count as c1, c2, ..., their viewpoints as v0, v1, ...
         new_side_information: initial values of a table for which the source has none.
 
@@ -90,8 +91,8 @@ def start_from(
 
 
 def learned_identities(card: Mapping[str, Any]) -> dict[str, str]:
-    """Return data set -> digest of the identities in a checkpoint's training, by its card; a single data set is
-    `ONLY_SET`."""
+    """Return the digest of the training identities by data set, as the card of a checkpoint states it; a single data
+    set is `ONLY_SET`."""
     if IDENTITIES_OF_SETS_KEY in card:
         return {str(name): str(digest) for name, digest in card[IDENTITIES_OF_SETS_KEY].items()}
     return {ONLY_SET: str(card[IDENTITIES_KEY])} if IDENTITIES_KEY in card else {}
@@ -252,8 +253,8 @@ def _fit_classifiers(state: dict[str, Tensor], identities: str, of_source: str, 
 
 
 def _map_side_information(model: TransReID, source: TransReID, names: RowNames, of_source: RowNames) -> str:
-    """Fill the model's table by the names of cameras and views; names that the source does not have get its values for
-    an unknown camera or view."""
+    """Fill the model's table by the names of cameras and views. A name that the source does not have gets the source's
+    values for an unknown camera or view."""
     ours, theirs = model.config, source.config
     cameras: Sequence[str | None] = names.cameras if ours.cameras else [None]
     views: Sequence[str | None] = names.views if ours.views > 1 else [None]

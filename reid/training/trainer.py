@@ -67,7 +67,7 @@ _SUMS = ("loss", "identity_loss", "metric_loss", "teacher_loss", "regression_los
 
 
 class Trainer:
-    """One run; all of its state is in `state_dict`. Of several processes, each has its own trainer."""
+    """One run; all of its state is in `state_dict`. With several processes, each has its own trainer."""
 
     def __init__(
         self,
@@ -87,6 +87,10 @@ class Trainer:
             teachers: networks to learn from, see `reid.training.teacher`.
             left_out: image files to treat as if they did not exist.
             console: shows the progress of decoding the crops.
+
+        Raises:
+            InputError: `data.ids_per_batch` is not divisible by the number of processes, a file cannot be read, or
+                as in `reid.training.data.split`.
         """
         self.config = config
         self.folder = folder
@@ -247,7 +251,7 @@ class Trainer:
             InputError: the state belongs to another configuration or to other crops, or to a machine on which
                 `run.precision: auto` means another precision.
         """
-        # keys that the program got after the run began have their defaults
+        # keys that were added to the program after the run began get their defaults
         theirs = parse_training_config(state["config"], source=str(self.folder / STATE_NAME)).model_dump(
             mode="json"
         )
@@ -359,7 +363,7 @@ class Trainer:
         return images[share], camera_rows, view_rows
 
     def _train_batch(self, network: nn.Module, images: Tensor, cameras: Tensor, views: Tensor) -> dict[str, float]:
-        """Run one step; images, cameras and views are this process' share of the batch, the losses of all of it."""
+        """Run one step on this process' share of images, cameras and views; return the losses of the whole batch."""
         self._prepare_batch()
         batch = torch.from_numpy(self._batches[self._epoch][self._step]).long()
         labels = self._labels[batch].to(self.device)

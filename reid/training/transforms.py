@@ -1,4 +1,4 @@
-"""Turns crops into model input for evaluation; `reid.training.augmentation` does so for training."""
+"""Converts crops to model input for evaluation; `reid.training.augmentation` does so for training."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from reid.crops import normalise, resize_image
 
 
 class EvaluationTransform:
-    """Turns an RGB image into (3, H, W) float32, resized and normalised as in `reid.embedder` (`reid.crops`)."""
+    """Converts an RGB image to (3, H, W) float32, resized and normalised as in `reid.embedder`; see `reid.crops`."""
 
     def __init__(self, size_hw: tuple[int, int], mean: Sequence[float], std: Sequence[float]) -> None:
         self._size_hw = size_hw

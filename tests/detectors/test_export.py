@@ -97,7 +97,7 @@ def test_int8_is_measured_on_the_frames_that_did_not_calibrate_it(
     assert sorted(calibrated_with) == ["noise_0.png", "noise_2.png", "noise_4.png"]
     printed = capsys.readouterr().out
     assert "2 frames: cosine with torch at least" in printed
-    assert "the frames that did not calibrate it, 2 of them, with 2 boxes:\nAP50 " in printed
+    assert "on 2 frames not used for calibration, with 2 boxes:\nAP50 " in printed
     assert printed.endswith(f"lost\nwrote {output}\n")
     assert [entry.name for entry in tmp_path.iterdir()] == [name]
     assert [len(found) > 0 for found in detector(output).detect([noise((80, 60), 1)])] == [True]

@@ -135,7 +135,7 @@ def test_rows_frame_by_frame_are_those_of_the_recordings(videos: Path) -> None:
 def test_a_frame_of_a_camera_that_is_not_configured_is_refused(videos: Path) -> None:
     frame = mtmc.Frame("c", 0, 0.0, (320, 240), picture(RED, 0))
     with pytest.raises(
-        mtmc.InputError, match="a frame is of the camera 'c', but those of the configuration are a, b"
+        mtmc.InputError, match="a frame belongs to camera 'c', but those of the configuration are a, b"
     ):
         list(mtmc.track_rows(config_of(videos), [[frame]], detector=BrightDetector(), embedder=ColourEmbedder()))
 

@@ -138,7 +138,7 @@ def test_the_input_is_stated_for_networks_of_others_and_for_no_other(tmp_path: P
     write_openvino(own, tmp_path / "own.xml")  # type: ignore[arg-type]
     for name in ("own.safetensors", "own.xml"):
         assert load_embedding_model(tmp_path / name, None)
-        with pytest.raises(InputError, match=rf"is for third-party networks.*, but .*{name} says itself"):
+        with pytest.raises(InputError, match=rf"is for third-party networks.*, but .*{name} describes its"):
             load_embedding_model(tmp_path / name, BGR)
 
 

@@ -46,17 +46,24 @@ def dataset(
             help="MOTChallenge sequence folders, with gt/gt.txt, or videos NAME.mp4 beside NAME_gt.txt."
         ),
     ],
-    output: Annotated[Path, typer.Option(help="Folder of the data set; sequences are added to what is there.")],
+    output: Annotated[Path, typer.Option(help="Folder of the data set; sequences are added to it if it exists.")],
     every: Annotated[int, typer.Option(min=1, help="Take every n-th frame.")] = 10,
     train_share: Annotated[
         float,
-        typer.Option(min=0, max=1, help="Share for training, the earliest frames; the rest is for validation."),
+        typer.Option(
+            min=0, max=1, help="Share of the frames for training, the earliest ones; the rest is for validation."
+        ),
     ] = 0.5,
     until: Annotated[
-        float, typer.Option(min=0, max=1, help="Leave out the frames after this share of the time.")
+        float, typer.Option(min=0, max=1, help="Leave out the frames after this share of the duration.")
     ] = 1.0,
     min_visibility: Annotated[
-        float, typer.Option(min=0, max=1, help="Leave out people with a smaller visible share, where it is known.")
+        float,
+        typer.Option(
+            min=0,
+            max=1,
+            help="Leave out people with a smaller visible share, if the ground truth states it.",
+        ),
     ] = 0.25,
     class_name: ClassOption = "person",
 ) -> None:
@@ -137,7 +144,7 @@ def train(
         int, typer.Option(min=0, help="Number of first layers that are not trained.")
     ] = _DEFAULTS.freeze,
     mosaic: Annotated[
-        float, typer.Option(min=0, max=1, help="Share of pictures that are composed of four.")
+        float, typer.Option(min=0, max=1, help="Share of pictures that are composed of four pictures.")
     ] = _DEFAULTS.mosaic,
     workers: Annotated[int, typer.Option(min=0, help="Processes that load pictures.")] = _DEFAULTS.workers,
     seed: Annotated[int, typer.Option(help="Seed of all random choices.")] = _DEFAULTS.seed,
@@ -217,7 +224,7 @@ app.command()(export)
 
 
 def _print_scores(scores: dict[str, dict[str, evaluation.DetectionScores]]) -> None:
-    """Print one row per sequence and weights; compared weights are below one another."""
+    """Print one row per sequence and weights; the rows of a sequence follow each other."""
     names = (Column(header, overflow="fold") for header in ("sequence", "weights"))
     figures = (Column(header, no_wrap=True) for header in ("pictures", "objects", "AP50", "AP", "P", "R"))
     table = Table(*names, *figures, caption="P and R: precision and recall where their harmonic mean is best")

@@ -29,7 +29,7 @@ def export(
     output: Annotated[
         Path, typer.Option(help="What to write: NAME.onnx, the folder NAME_openvino_model, or NAME.engine.")
     ],
-    format: Annotated[Format, typer.Option(help="Library that will compute it.")] = "openvino",
+    format: Annotated[Format, typer.Option(help="Library that will run the network.")] = "openvino",
     precision: Annotated[
         Precision, typer.Option(help="Numeric precision; int8 is calibrated with frames.")
     ] = "fp32",
@@ -38,17 +38,17 @@ def export(
     ] = None,
     data: Annotated[
         Path | None,
-        typer.Option(help="data.yaml with a val part to calibrate and compare with; by default the demo scene."),
+        typer.Option(help="data.yaml with a val part, used to calibrate and compare; by default the demo scene."),
     ] = None,
     image_size: Annotated[int, typer.Option(min=32, help="Longer side of the network's input, in pixels.")] = 640,
     frames: Annotated[int, typer.Option(min=1, help="Number of frames on which outputs are compared.")] = 8,
     class_name: Annotated[str, typer.Option("--class", help="The class of the data set's boxes.")] = "person",
 ) -> None:
-    """Export a checkpoint to a network that another library computes, and compare both on the same frames.
+    """Export a checkpoint to a network that another library runs, and compare both on the same frames.
 
-    A network in 16 or 32 bit is only written if the cosine similarities between its boxes and confidences and torch's
-    are at least .999 in every frame. Every second frame calibrates an int8 network, and its loss of AP on the other
-    frames is printed.
+    A network in 16 or 32 bit is only written if it agrees with torch. The cosine similarities of the boxes and of the
+    confidences must be at least .999 in every frame. Every second frame is used to calibrate an int8 network, and its
+    loss of AP on the other frames is printed.
 
     Example: `mtmc detectors export --format onnx --output person.onnx`
     """
@@ -58,7 +58,7 @@ def export(
     if output.exists():
         raise InputError(f"{output} exists already; remove it, or choose another --output")
     with tempfile.TemporaryDirectory(dir=output.parent) as folder:
-        every = 5 if precision == "int8" else 10  # twice as many if half of the frames calibrate
+        every = 5 if precision == "int8" else 10  # twice as many frames if half of them calibrate
         data_file = data or _demo_frames(Path(folder) / "frames", class_name, every)
         calibrating, compared = (
             halve_split(data_file, "val", Path(folder) / "halves")
@@ -105,6 +105,6 @@ def _print_loss(
         ]
         for weights in (checkpoint, exported)
     )
-    print(f"the frames that did not calibrate it, {before.images} of them, with {before.objects} boxes:")
+    print(f"on {before.images} frames not used for calibration, with {before.objects} boxes:")
     print(f"AP50 {before.ap50:.3f} in torch, {after.ap50:.3f} in int8: {before.ap50 - after.ap50:+.3f} lost")
     print(f"AP {before.ap:.3f} in torch, {after.ap:.3f} in int8: {before.ap - after.ap:+.3f} lost")

@@ -46,7 +46,8 @@ def adapt(
     crops: Annotated[
         Path | None,
         typer.Option(
-            help="Learn from a folder of crops instead: a person counts as one track per camera, never across cameras."
+            help="Learn from a folder of crops instead. A person's crops count as one track per camera; cameras are "
+            "not linked."
         ),
     ] = None,
     layout: LayoutOption = "auto",
@@ -83,9 +84,9 @@ def adapt(
 ) -> None:
     """Learn one SIE row per camera of a site from its own recordings, without labels.
 
-    The recordings are tracked and good crops of every track are cut out. Rows are learned so that crops of one track,
-    and of tracks of two cameras that are surely one person, get similar embeddings. The network itself does not change;
-    what --norms learns is part of the result.
+    The recordings are tracked and good crops of every track are cut out. Rows are learned so that crops of the same
+    person get similar embeddings: crops of one track, and of tracks in two cameras that certainly show one person. The
+    network file does not change; what --norms learns is stored in the site file.
     A third-party network has no side information: only its camera means are measured.
     The pipeline loads the result through `embedder.site`.
 
@@ -101,7 +102,8 @@ def adapt(
         raise InputError(f"{weights} is an export: adapt the .safetensors checkpoint that it was written from")
     if isinstance(model, ForeignNetwork) and (norms or not means):
         raise InputError(
-            f"{weights} is a third-party network, of which means alone can be learned: leave out --norms and --no-means"
+            f"{weights} is a third-party network, for which camera means alone can be learned: leave out --norms "
+            "and --no-means"
         )
     size_hw, resize = header_of(model).image_size, resize_of(model)
     prepare_output(output)

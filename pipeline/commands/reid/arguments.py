@@ -42,8 +42,8 @@ DeviceOption = Annotated[str, typer.Option(help="cpu, cuda, cuda:1, ...; auto us
 def chosen_model(
     checkpoint: Path | None, text: str | None, configured: EmbedderConfig
 ) -> tuple[Path, NetworkInput | None]:
-    """Return the file of the embedding model, and the input of a third-party network: from --checkpoint and --input,
-    otherwise from the configuration.
+    """Return the file of the embedding model, and the input of a third-party network. Both come from --checkpoint and
+    --input if they are given, otherwise from the configuration.
 
     Raises:
         InputError: there is no model, or `text` is not a valid input.
@@ -76,7 +76,7 @@ def named_values(option: str, texts: Sequence[str] | None, names: Collection[str
 
 
 def named_folders(options: Sequence[str]) -> dict[str, Path]:
-    """Return the folders of --data NAME=FOLDER by name; the name of a folder without one is "".
+    """Return the folders of --data NAME=FOLDER by name; a folder without NAME has the name "".
 
     An existing folder is used as it is, even if there is a = in its path.
 

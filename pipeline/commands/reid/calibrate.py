@@ -97,13 +97,15 @@ def calibrate(
     development_ids: Annotated[
         list[str] | None,
         typer.Option(
-            help="With --data: how many identities training held out; only these are used, from the training part. "
+            help="With --data: number of identities that training held out; only these are used, from the training "
+            "part. "
             "NAME=COUNT for one of several places.",
             metavar="[NAME=]COUNT",
         ),
     ] = None,
     false_match_rate: Annotated[
-        float, typer.Option(min=0, max=0.5, help="Share of pairs of two people that may be taken for one.")
+        float,
+        typer.Option(min=0, max=0.5, help="Largest share of pairs of two people that may count as one person."),
     ] = 0.001,
     centred_false_match_rate: Annotated[
         float,
@@ -118,10 +120,10 @@ def calibrate(
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the figures to this file.")] = None,
     device: DeviceOption = "auto",
 ) -> None:
-    """Measure the match limits, up to which two views are one person, and store them where the pipeline reads them.
+    """Measure the match limits, up to which two embeddings count as one person, and store them for the pipeline.
 
     With labelled crops, genuine pairs show one person in two cameras. With tracks of a site, impostor pairs are people
-    whom a camera saw at the same time, and genuine pairs are the two halves of a track. The result is stored in the
+    seen by one camera at the same time, and genuine pairs are the two halves of a track. The result is stored in the
     file of --checkpoint or --site; without either it is only shown. Settings `max_cosine_distance: calibrated` of the
     tracker, the linker and the second pass use the result.
 
@@ -202,8 +204,9 @@ def calibrate(
     for name, (_, impostor) in track_pairs.items():
         if len(impostor) * false_match_rate < 1:
             console.print(
-                f"{len(impostor)} pairs of two people{_at(name)} are too few to see a rate of {false_match_rate:g}: "
-                "the limit is below all of them. Give more recordings, or a larger --false-match-rate",
+                f"{len(impostor)} pairs of two people{_at(name)} are too few to measure a rate of "
+                f"{false_match_rate:g}: the limit is below all of them. Give more recordings, or a larger "
+                "--false-match-rate",
                 style="yellow",
             )
     if plot is not None:
@@ -228,10 +231,10 @@ def calibrate(
     stored = site
     if checkpoint is not None:
         stored = _store(weights, stated, calibration)
-    console.print(f"Stored in {stored}" if stored else "Stored nowhere: name a file with --checkpoint or --site")
+    console.print(f"Stored in {stored}" if stored else "Not stored: name a file with --checkpoint or --site")
 
 
-# With fewer pairs, a rate of one in a thousand means nothing.
+# With fewer pairs than this, a false match rate means nothing.
 _FEWEST_PAIRS = 20
 
 _Pairs = tuple[Distances, Distances]
@@ -260,7 +263,7 @@ def _require_pairs(kind: str, place: str, pairs: _Pairs) -> None:
     for side, found in zip(("one person", "two people"), pairs, strict=True):
         if len(found) < _FEWEST_PAIRS:
             raise InputError(
-                f"there are only {len(found)} pairs of {side}{_at(place)} to compare {kind} by; at least "
+                f"there are only {len(found)} pairs of {side}{_at(place)} for the limit of {kind}; at least "
                 f"{_FEWEST_PAIRS} are needed: give more crops, or recordings with more people at a time"
             )
 
@@ -305,7 +308,7 @@ def _labelled_crops(data: Path, layout: str, cameras: str | None, development_id
 
 
 def _labelled_views(model: EmbeddingModel, crops: CropSet, device: str) -> list[Views]:
-    """Return the embeddings of each person in each camera, computed in 32 bit as for an unknown camera."""
+    """Return the embeddings of each person in each camera, computed in 32 bit with the row for unknown cameras."""
     if isinstance(model, LoadedModel):
         transform = EvaluationTransform(model.model.config.image_size, model.input_mean, model.input_std)
         chosen = choose_device(device)
@@ -346,8 +349,8 @@ def _site_views(folders: Sequence[Path], expected_hash: str | None) -> list[View
             raise InputError(f"{path}: the tracks have no embeddings; track with an embedding model")
         if expected_hash is not None and embedder_hash != expected_hash:
             raise InputError(
-                f"{path}: its embeddings are of the model {embedder_hash}, the file to store in is about "
-                f"{expected_hash}; track with that model (and site file) first"
+                f"{path}: its embeddings are of the model {embedder_hash}, but the file that stores the result "
+                f"belongs to {expected_hash}; track with that model (and site file) first"
             )
         if hashes and embedder_hash not in hashes:
             raise InputError(

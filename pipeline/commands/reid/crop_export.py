@@ -34,11 +34,11 @@ class CropRules:
 def write_crops(
     frames: Iterable[Frame], boxes: TrackBoxes, folder: Path, *, camera_number: int, rules: CropRules
 ) -> int:
-    """Write the boxes of one camera as `PPPP_cC_KK.jpg`; ids become person ids.
+    """Write crops of the boxes of one camera as `PPPP_cC_KK.jpg`; ids become person ids.
 
     Args:
         frames: frames of the camera, with images.
-        boxes: in pixels of those images.
+        boxes: boxes in pixels of those images; other frames are ignored.
         folder: an existing folder.
         camera_number: C of the names.
 

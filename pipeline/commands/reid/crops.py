@@ -38,7 +38,9 @@ def crops(
     ] = None,
     trajectories: Annotated[
         Path | None,
-        typer.Option("--trajectories", "-t", help="Or trajectories.csv of a run with verified ids."),
+        typer.Option(
+            "--trajectories", "-t", help="Instead of ground truth: trajectories.csv of a run with verified ids."
+        ),
     ] = None,
     frame_rate: Annotated[
         float | None,

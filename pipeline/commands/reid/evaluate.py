@@ -87,8 +87,10 @@ def evaluate(
     rerank: Annotated[
         bool, typer.Option("--rerank", help="Also print the figures after k-reciprocal re-ranking.")
     ] = False,
-    k1: Annotated[int, typer.Option(min=1, help="Re-ranking: neighbours that may be reciprocal.")] = 20,
-    k2: Annotated[int, typer.Option(min=1, help="Re-ranking: crops over which encodings are averaged.")] = 6,
+    k1: Annotated[int, typer.Option(min=1, help="Re-ranking: number of neighbours that may be reciprocal.")] = 20,
+    k2: Annotated[
+        int, typer.Option(min=1, help="Re-ranking: number of crops over which encodings are averaged.")
+    ] = 6,
     lambda_: Annotated[
         float, typer.Option("--lambda", min=0, max=1, help="Re-ranking: weight of the original distance.")
     ] = 0.3,
@@ -120,16 +122,16 @@ def evaluate(
         bool,
         typer.Option(
             "--half",
-            help="Compute exports, and third-party networks of --checkpoint, in half precision where the processor "
-            "can, as the pipeline does; otherwise in 32 bit.",
+            help="Run exports, and third-party networks of --checkpoint, in half precision if the processor can, as "
+            "the pipeline does; without --half, they run in 32 bit.",
         ),
     ] = False,
     device: DeviceOption = "auto",
 ) -> None:
     """Measure mAP, CMC and mINP: every query is searched among the crops of other cameras.
 
-    Figures are given for all crops, for the queries of each camera in each other camera, and for every two cameras as
-    the mean of both directions. In a folder without queries, every crop is a query once.
+    Figures are given for all crops, for the queries of each camera in each other camera, and, as the mean of both
+    directions, for every pair of cameras. In a folder without queries, every crop is a query once.
 
     Example:
 
@@ -269,7 +271,7 @@ def _export_notes(header: ModelHeader, cameras: Sequence[str]) -> list[str]:
 
 
 def _notes(loaded: LoadedModel, rows: CameraRows, site: Site | None, cameras: Sequence[str]) -> list[str]:
-    """Return notes on the row of each camera, where rows are chosen by name."""
+    """Return notes on the row of each camera; none unless rows are chosen by name."""
     if rows is not CameraRows.OWN or not loaded.camera_names:
         return []
     of_site = [name for name in cameras if site is not None and name in site.camera_names]
@@ -328,7 +330,7 @@ def _centred(
     embed: Callable[[CropSet], NDArray[Any]],
     means: Mapping[str, NDArray[np.float32]] | None,
 ) -> NDArray[np.float32]:
-    """Return features minus `means`, or minus the mean of their own camera if that is None."""
+    """Return features minus `means`, or minus the mean of their own camera if `means` is None."""
     features = embed(crops)
     return centred_features(crops, features, camera_means(crops, features) if means is None else means)
 

@@ -32,7 +32,7 @@ def export(
     output: Annotated[
         Path, typer.Option(help="File to write: .onnx, .xml (OpenVINO, with a .bin beside it) or .engine.")
     ],
-    format: Annotated[Format, typer.Option(help="Library that will compute it.")] = "openvino",
+    format: Annotated[Format, typer.Option(help="Library that will run the network.")] = "openvino",
     precision: Annotated[
         Precision, typer.Option(help="Numeric precision; int8 is calibrated with crops.")
     ] = "fp32",
@@ -46,11 +46,11 @@ def export(
     layout: LayoutOption = "auto",
     crops: Annotated[int, typer.Option(min=1, help="Number of crops to use, evenly spaced.")] = 128,
 ) -> None:
-    """Export a checkpoint to a network that another library computes, and compare both on the same crops.
+    """Export a checkpoint to a network that another library runs, and compare both on the same crops.
 
     A network in 16 or 32 bit is only written if the cosine similarity between its embedding and torch's is at least
-    .999 for every crop. The embeddings of an int8 network cannot be compared with others: the crops of every second
-    person calibrate it, and its loss of mAP on the crops of the other people is printed.
+    .999 for every crop. The embeddings of an int8 network cannot be compared with those of other networks.
+    It is calibrated with the crops of every second person, and its loss of mAP on the crops of the others is printed.
 
     Example: `mtmc reid export --format onnx --precision fp16 --output embedder.onnx`
     """
@@ -68,7 +68,7 @@ def export(
     with tempfile.TemporaryDirectory(dir=output.parent) as folder:
         written = Path(folder) / output.name
         _write(loaded, written, format, precision, calibrating)
-        # In the precision of the file, not in bfloat16 of this processor; only an engine needs a GPU for that.
+        # Run in the precision of the file, not in bfloat16, which the processor may prefer. Only an engine needs a GPU.
         device = "cuda" if format == "tensorrt" else "cpu"
         backend = build_backend(load_export(written), device=device, half=False)
         check = check_export(loaded, backend, compared)
@@ -94,11 +94,11 @@ def _write(
 
 def _print(check: ExportCheck, precision: Precision) -> None:
     print(
-        f"{check.crops} crops: cosine with torch {check.cosine_min:.6f} at least, {check.cosine_mean:.6f} on average"
+        f"{check.crops} crops: cosine with torch at least {check.cosine_min:.6f}, {check.cosine_mean:.6f} on average"
     )
     if check.map_torch is not None and check.map_export is not None:
         lost = 100 * (check.map_torch - check.map_export)
-        others = ", on people that did not calibrate it" if precision == "int8" else ""
+        others = ", on people not used for calibration" if precision == "int8" else ""
         print(
             f"mAP {check.map_torch:.1%} in torch, {check.map_export:.1%} in {precision}: {lost:+.1f} points lost"
             f"{others}"

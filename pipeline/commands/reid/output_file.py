@@ -12,7 +12,7 @@ PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 
 
 def prepare_output(path: Path | None, suffixes: Sequence[str] = ()) -> None:
-    """Create the folder of `path`, if one was given, and check that a file can be written there.
+    """Create the folder of `path` and check that a file can be written there; do nothing for None.
 
     Args:
         suffixes: allowed ends of the name; empty for any.

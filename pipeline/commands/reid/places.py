@@ -65,9 +65,9 @@ def leave_places_out(
     people: Annotated[int, typer.Option(min=2, help="Measure with at most this many people of a place.")] = 300,
     device: DeviceOption = "auto",
 ) -> None:
-    """Train without one place and measure on it, for every place: the figures for choosing a recipe.
+    """For every place, train without it and measure on it: these figures help to choose a recipe.
 
-    Crops are embedded as those of an unknown camera. Stopped runs continue when the same command is given again.
+    Crops are embedded with the row for unknown cameras. Stopped runs continue when the same command is given again.
 
     Example:
 

@@ -1,4 +1,4 @@
-"""`mtmc reid pack` and `recipe`: a training on another machine, in a given time."""
+"""`mtmc reid pack` and `recipe`: training on another machine, within a given time."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from reid.training.trainer import CHECKPOINT_NAME
 
 DEMO = PROJECT_ROOT / "configs" / "demo.yaml"
 _TRIAL_BATCHES = 20
-_RESERVE = 0.8  # share of the time that is planned; speed is measured once, and may change
+_RESERVE = 0.8  # share of the time that is planned, because the speed is measured only once and may change
 
 
 def pack_crops(
@@ -92,7 +92,7 @@ def recipe(
         str, typer.Option(help="Batch sizes to measure the embedder with.")
     ] = "1,2,4,8,16,32,64,128,256",
     scene: Annotated[
-        Path, typer.Option(help="Configuration of the recordings to measure a whole run of track with.")
+        Path, typer.Option(help="Configuration of the recordings on which a whole run of track is measured.")
     ] = DEMO,
     device: DeviceOption = "auto",
 ) -> None:
@@ -169,7 +169,7 @@ def _fitted(
     """Return the configuration with as many epochs as fit, and the seconds per batch, both from a trial of some
     batches.
 
-    What the trial decoded and embedded stays in `folder`, where the training will run.
+    The files that the trial wrote stay in `folder`, where the training uses them again.
     """
     times: list[float] = []
 
@@ -190,7 +190,7 @@ def _fitted(
             on_iteration=enough,
         )
     (folder / STATE_NAME).unlink()
-    half = len(times) // 2  # the first batches wait for the choice of kernels
+    half = len(times) // 2  # the first batches are slower, because kernels are chosen
     batch_s = (times[-1] - times[half]) / max(len(times) - 1 - half, 1)
     left_s = _RESERVE * budget_s - (time.monotonic() - began_s)
     per_epoch = config.schedule.batches_per_epoch or _TRIAL_BATCHES
@@ -206,8 +206,8 @@ def _fitted(
 
 
 def _whole_run(weights: Path, scene: Path, device: torch.device, folder: Path) -> dict[str, Any]:
-    """Return the speed of the pipeline on a scene, as `mtmc benchmark speed` measures it; "left_out" says why there is
-    none."""
+    """Return the speed of the pipeline on a scene, as `mtmc benchmark speed` measures it. If that is not possible,
+    "left_out" gives the reason."""
     missing = [name for name in ("ultralytics", "av") if find_spec(name) is None]
     if missing:
         return {"left_out": f"this machine lacks the packages {' and '.join(missing)}"}

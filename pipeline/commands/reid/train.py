@@ -22,7 +22,7 @@ def train(
     data: Annotated[
         list[str],
         typer.Option(
-            help="Folder of crops named PPPP_cC_KK.jpg, or a data set in a layout of its own; NAME=FOLDER, repeated, "
+            help="Folder of crops named PPPP_cC_KK.jpg, or a data set in its own layout; NAME=FOLDER, repeated, "
             "for each of the configuration's data.sets.",
             metavar="[NAME=]FOLDER",
         ),
@@ -45,8 +45,8 @@ def train(
     teacher: Annotated[
         list[str] | None,
         typer.Option(
-            help="Network to learn from besides the identities, may be repeated: a checkpoint of this project, or an "
-            "OpenVINO or ONNX network, with its input unless that is bgr255.",
+            help="Network to learn from besides the identities (repeatable): a checkpoint of this project, or an "
+            "OpenVINO or ONNX network with its INPUT, by default bgr255.",
             metavar="FILE[,INPUT]",
         ),
     ] = None,

@@ -28,7 +28,7 @@ def strip(
         bool,
         typer.Option(
             "--global-only",
-            help="Leave out the jigsaw and its local features; the embedding has a fifth of the length then.",
+            help="Leave out the jigsaw and its local features; the embedding is then a fifth as long.",
         ),
     ] = False,
 ) -> None:
@@ -101,7 +101,7 @@ def start(
     source: Annotated[
         Path,
         typer.Argument(
-            help="person-reidentification-retail-0277.xml or -0286.xml of the Open Model Zoo, beside its .bin."
+            help="person-reidentification-retail-0277.xml or -0286.xml of the Open Model Zoo, with its .bin beside it."
         ),
     ],
     output: Annotated[Path, typer.Argument(help="Checkpoint of this project to write (.safetensors).")],
@@ -110,9 +110,9 @@ def start(
     heads: Annotated[int, typer.Option(min=1, help="Attention heads of a block; they divide the width.")] = 6,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the random blocks, whose last layers are zero.")] = 0,
 ) -> None:
-    """Add a transformer that does nothing yet to a third-party convolutional network: a start for `train --init`.
+    """Add transformer blocks that change nothing yet to a third-party convolutional network, for `train --init`.
 
-    Its embeddings are as good as those of the network, and training continues from there.
+    The embeddings of the result are as good as those of the network; training improves them from there.
     """
     prepare_output(output, (".safetensors",))
     torch.manual_seed(seed)
@@ -120,7 +120,7 @@ def start(
     save_checkpoint(output, model, card={"made_from": source.name})
     size = model.config.image_size
     print(
-        f"wrote {output}: the trunk of {source.stem} and {blocks} blocks of width {width} that do nothing yet, for "
+        f"wrote {output}: the trunk of {source.stem} and {blocks} blocks of width {width} that change nothing yet, for "
         f"crops of {size[0]}x{size[1]} (height x width)"
     )
 

@@ -13,12 +13,12 @@ from pipeline.live.cameras.reader import Reader
 from pipeline.live.cameras.retry import RetrySchedule, RetryTimes
 from pipeline.live.telling.status import CameraState
 
-# FFmpeg's own limit should end an attempt to open; a reader that has not returned this much later hangs.
+# FFmpeg ends an attempt to open at its own limit. A reader that has not returned this long after that limit hangs.
 _OPEN_GRACE_S = 2.0
 # If packets arrive without a picture for this long, the cause is not just a distant key frame.
 _FIRST_PICTURE_S = 15.0
-# A camera that was up counts as stalled after this time, and this number of its frame periods, without a picture. Its
-# connection is given up much later.
+# A camera that was up counts as stalled when no picture came for both this time and this number of frame periods. Its
+# connection is abandoned much later.
 _QUIET_S = 1.2
 _QUIET_PERIODS = 4
 # Maximum number of hanging readers of one camera.
@@ -73,7 +73,7 @@ class CameraKeeper:
         return self._record.state is CameraState.ENDED
 
     def tick(self, now_s: float) -> None:
-        """Do what is due at `now_s` on the monotonic clock."""
+        """Start, check or abandon a connection if that is due at `now_s`, in s on the monotonic clock."""
         if self.ended:
             return
         self._hanging = [reader for reader in self._hanging if reader.alive]
@@ -105,14 +105,14 @@ class CameraKeeper:
             return
         if reader.picture_s is None:
             if reader.opened and now_s - reader.started_s > settings.open_timeout_s + _FIRST_PICTURE_S:
-                self._give_up(reader, StreamProblem(Reason.CODEC, "packets come, but no picture"), now_s)
+                self._give_up(reader, StreamProblem(Reason.CODEC, "packets arrive, but no picture"), now_s)
             return
         if now_s - reader.picture_s > max(_QUIET_S, _QUIET_PERIODS * reader.period_s):
             if self._record.state is not CameraState.STALLED:
                 self._down(CameraState.STALLED, f"no picture for {now_s - reader.picture_s:.1f} s")
         elif self._record.state is not CameraState.UP:
             self._record.set_state(CameraState.UP, "")
-            self._tell(CameraState.UP, "pictures come")
+            self._tell(CameraState.UP, "pictures arrive")
 
     def _give_up(self, reader: Reader, problem: StreamProblem, now_s: float) -> None:
         self._record.abandoned()
@@ -150,7 +150,7 @@ class CameraKeeper:
         self._tell(state, problem)
 
     def _tell(self, state: CameraState, text: str) -> None:
-        """Log a state if it is new, so that a camera that is away for days is logged once."""
+        """Log a state if it is new, so that a camera that is unreachable for days is logged once."""
         news = (state, text.partition(" for ")[0])
         if news != self._told:
             self._told = news

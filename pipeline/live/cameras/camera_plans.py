@@ -26,7 +26,7 @@ def camera_plans(config: Config, *, simulate_live: bool, redact: Redactor) -> li
         InputError: there is no camera, a file is given without `simulate_live`, or a source cannot be used.
     """
     if not config.cameras:
-        raise InputError("there is no camera: name some in the configuration (cameras)")
+        raise InputError("there is no camera: add some to the configuration (cameras)")
     for camera in config.cameras:
         _check(camera, simulate_live)
     first_s = min((_start_s(camera) for camera in config.cameras if not is_stream(camera.source)), default=0.0)
@@ -43,7 +43,7 @@ def camera_plans(config: Config, *, simulate_live: bool, redact: Redactor) -> li
 
 
 def crops_of(cameras: Sequence[CameraConfig]) -> dict[str, tuple[int, int, int, int] | None]:
-    """Return the part of each camera's picture that is used: left, top, right, bottom in px; None for all of it."""
+    """Return the part of each camera's picture that is used: left, top, right, bottom in px; None for the whole one."""
     crops: dict[str, tuple[int, int, int, int] | None] = {}
     for camera in cameras:
         if camera.crop_xyxy_px is None:

@@ -71,7 +71,12 @@ class CameraRecord:
             self._received += 1
 
     def frame(self, frame: LiveFrame, offset_s: float | None, jumped: bool) -> None:
-        """Count a decoded frame, and keep its times and size."""
+        """Count a decoded frame, and keep its times and size.
+
+        Args:
+            offset_s: the host's clock minus the camera's wall clock in s; None if unknown.
+            jumped: whether the stream's time jumped at this frame.
+        """
         with self._lock:
             self._decoded += 1
             self._arrivals.append(frame.arrived_s)

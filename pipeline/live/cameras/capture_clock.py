@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from pipeline.live.telling.status import TimestampSource
 
-# A camera's clock that is ahead of everything seen before by more than this has been set.
+# A camera's clock that is suddenly ahead by more than this has been set.
 _JUMP_S = 1.0
-# Cheap clocks drift by up to 100 parts in a million; the smallest difference may grow at this rate.
+# Cheap clocks drift by up to 100 parts in a million; the offset between the clocks may grow at this rate.
 _DRIFT = 1e-4
 # Smallest step between the times of two frames of a camera: the tracker needs rising times.
 _LEAST_STEP_S = 0.001
@@ -38,13 +38,13 @@ class CaptureClock:
     """Converts the times of one camera to those of the run.
 
     The difference between arrival and the camera's time is smallest for a frame that was not delayed. This smallest
-    difference (which may grow slowly, because clocks drift) is the offset between the clocks; the rest is delay. A
-    camera's wall clock is trusted while the offset is small. A clock that is wrong by more is corrected by the offset,
-    which leaves an error of one network delay. Without a wall clock, the times of the stream are placed on the host's
-    clock in the same way. When a clock is set, forward or back, the offset is measured anew.
+    difference is the offset between the clocks; the rest is delay. The offset may grow slowly, because clocks drift. A
+    camera's wall clock is trusted while the offset is small. A clock with a larger offset is corrected by it, which
+    leaves an error of one network delay. Without a wall clock, the times of the stream are converted to the host's
+    clock in the same way. When a clock is set, forward or back, the offset is measured again.
 
     Args:
-        max_offset_s: a wall clock that differs by more from the host's is corrected.
+        max_offset_s: a wall clock that differs from the host's by more than this, in s, is corrected.
     """
 
     def __init__(self, max_offset_s: float) -> None:
@@ -70,8 +70,8 @@ class CaptureClock:
         """Return the time of the next frame.
 
         Args:
-            stream_s: time on the stream's own clock; None if unknown.
-            wall_s: time on the camera's wall clock; None if unknown.
+            stream_s: time on the stream's own clock in s; None if unknown.
+            wall_s: time on the camera's wall clock, Unix seconds; None if unknown.
             arrived_s: Unix seconds on the run's clock.
         """
         source = TimestampSource.HOST if wall_s is None else TimestampSource.RTCP

@@ -8,7 +8,7 @@ from av.video.frame import VideoFrame
 from pipeline.live.cameras.luma import luma_of
 
 # A decoder that has lost the reference picture starts from mid-grey: 128 in 8 bits, slightly different after the
-# changes that follow. Half of a real picture never has this value.
+# changes that follow. In a real picture, never more than half of the pixels have this value.
 _GREY = 128
 _GREY_RANGE = 4
 _GREY_SHARE = 0.5
@@ -27,7 +27,7 @@ class DamageWatch:
         self._damaged = False
 
     def is_damaged(self, frame: VideoFrame) -> bool:
-        """Return whether this picture, the next one, must be dropped."""
+        """Return whether `frame`, the next picture of the stream, must be dropped."""
         if frame.is_corrupt:
             self._damaged = True
             return True

@@ -31,9 +31,9 @@ class CameraPlan:
     """How one camera is read.
 
     Attributes:
-        opener: equal to the opener of another plan that opens the same stream.
+        opener: opens the stream; openers that open the same stream in the same way are equal.
         is_file: whether it is a file, which is played once at its own speed and whose end is not a fault.
-        offset_s: for a file: how many seconds later than the first file of the run it begins.
+        offset_s: for a file: seconds from the start of the first file of the run to the start of this one.
     """
 
     name: str
@@ -82,7 +82,7 @@ class CameraFleet:
             }
 
     def record(self, name: str) -> CameraRecord:
-        """Return the counters of a camera, including a removed one."""
+        """Return the counters of a camera, including a removed one; raise KeyError for an unknown name."""
         return self._records[name][0]
 
     def status(self) -> tuple[CameraStatus, ...]:
@@ -101,7 +101,7 @@ class CameraFleet:
         return bool(cameras) and all(camera.keeper.ended for camera in cameras)
 
     def stop(self, within_s: float) -> bool:
-        """Disconnect all cameras; return whether all readers ended within `within_s`."""
+        """Disconnect all cameras; return whether all readers ended within `within_s` seconds."""
         self._stop.set()
         if self._thread.is_alive():
             self._thread.join()

@@ -79,7 +79,7 @@ class FrameBoard:
             self._changed.notify()
 
     def forget(self, camera_id: str) -> None:
-        """Drop the stored frame of a camera, because another connection replaces the one it came from."""
+        """Drop the stored frame of a camera whose connection is replaced or closed."""
         with self._changed:
             dropped = self._frames.pop(camera_id, None)
             self._expected.discard(camera_id)
@@ -91,9 +91,9 @@ class FrameBoard:
         """Take all stored frames, in order of time.
 
         Args:
-            wait_s: longest wait for the first frame; after that the list is empty.
-            batch_wait_s: longest further wait for the other cameras that are up.
-            max_age_s: frames with a longer delay are dropped instead.
+            wait_s: longest wait in s for the first frame; after that the list is empty.
+            batch_wait_s: longest further wait in s for the other cameras that are up.
+            max_age_s: frames with a longer delay, in s, are dropped instead.
         """
         with self._changed:
             if not self._changed.wait_for(lambda: self._frames or self._closed, wait_s):

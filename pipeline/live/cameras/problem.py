@@ -1,4 +1,4 @@
-"""What can go wrong with a stream, as far as it affects the next attempt."""
+"""Why a stream fails; the reason decides when the next attempt starts."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class Reason(StrEnum):
-    """Why a connection ended or could not be made; the label of the counters."""
+    """Why a connection ended or could not be made; also the label of the counters."""
 
     REFUSED = "refused"
     TIMEOUT = "timeout"

@@ -44,7 +44,7 @@ class Reader:
     """Opens the stream and reads everything from it, so that no buffer on the way fills up and delays frames.
 
     It ends when the stream ends, or at the next packet after `stop`. A reader that hangs in the driver cannot be ended:
-    the supervisor abandons it, and it changes nothing any more after that.
+    the supervisor abandons it, and from then on it passes no frames.
 
     Args:
         frame_index: numbers for the frames, which continue across connections.
@@ -90,19 +90,19 @@ class Reader:
 
     @property
     def alive(self) -> bool:
-        """Whether the reader still works on the connection."""
+        """Whether the reader's thread is still running."""
         return self._thread.is_alive()
 
     def stop(self) -> None:
-        """End at the next packet; after this call no frame is shown."""
-        # Set before waiting for the lock: the reader takes it again and again, and could show more frames before this
-        # thread gets it.
+        """End at the next packet; after this call no frame is passed to `show`."""
+        # Set before waiting for the lock: the reader takes the lock for every frame, and could pass more frames before
+        # this thread gets it.
         self._stop.set()
         with self._showing:
             pass
 
     def join(self, timeout_s: float) -> bool:
-        """Wait for the end of the reader; return whether it came in time."""
+        """Wait for the reader to end; return whether it ended within `timeout_s` seconds."""
         self._thread.join(timeout_s)
         return not self._thread.is_alive()
 
@@ -178,7 +178,7 @@ class Reader:
         if frame.late_s > self._settings.max_age_s:
             return "too_old"
         period_s = 1 / self._settings.max_fps
-        # Up to a quarter of a period early is jitter, not a higher rate.
+        # A frame that is early by up to a quarter of a period is jitter, not a higher rate.
         if frame.time_s < self._next_due_s - period_s / 4:
             return "rate_limit"
         late = frame.time_s - self._next_due_s > period_s
@@ -229,7 +229,7 @@ class Reader:
     def _capture_time(self, picture: Picture, paced: bool, now_s: float) -> CaptureTime:
         if not paced or picture.stream_s is None or self._pace is None:
             return self._capture_clock.stamp(picture.stream_s, picture.wall_s, self._clock.utc_s(now_s))
-        # The time at which it was due; the other cameras that play files follow the same schedule.
+        # The time at which the picture was due; the other cameras that play files follow the same schedule.
         due_s = self._pace[1] + picture.stream_s - self._pace[0]
         captured = self._capture_clock.stamp(None, None, self._clock.utc_s(due_s))
         is_file = self._settings.file_start_s is not None

@@ -25,9 +25,9 @@ class RetryTimes:
 class RetrySchedule:
     """Exponential waiting times with jitter, for one camera.
 
-    They count from the start of an attempt. An attempt that itself took long (a host that never answers) is therefore
-    followed by the next one after the shortest wait, and a camera that is back does not wait for both. A camera that
-    has never worked is tried as often as one that has: after a restart of the program, none has worked yet.
+    They count from the start of an attempt. An attempt may itself take long, for example because the host does not
+    answer. The next one then follows after the shortest wait, so that a camera that is back is reached soon. A camera
+    that has never worked is tried as often as any other: after a restart of the program, none has worked yet.
     """
 
     def __init__(self, times: RetryTimes, rng: random.Random) -> None:
@@ -43,7 +43,11 @@ class RetrySchedule:
             self._failures = 0
 
     def wait_s(self, reason: Reason, attempt_took_s: float) -> float:
-        """Return the seconds to wait from now, after an attempt or a connection that ended for `reason`."""
+        """Return the seconds to wait from now, after an attempt or a connection that ended for `reason`.
+
+        Args:
+            attempt_took_s: duration of the attempt in s; 0 for a connection that delivered pictures.
+        """
         times = self._times
         if reason is Reason.DENIED:
             self._denials += 1

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 # Interval of the comparisons, and number of cells (width, height) whose mean brightness is compared.
 INTERVAL_S = 1.0
 _CELLS_WH = (64, 36)
-# Of 255. Codecs make a still picture flicker by less; a person who fills much of a cell changes it by more.
+# Out of 255. The flicker of codecs in a still picture is smaller; a person who fills much of a cell changes it by more.
 _LEAST_CHANGE = 3
 
 
@@ -30,7 +30,7 @@ class StillPicture:
 
         Args:
             luma: (H, W) uint8.
-            now_s: on the monotonic clock.
+            now_s: time on the monotonic clock in s.
         """
         self._measured_s = now_s
         cells = cv2.resize(luma, _CELLS_WH, interpolation=cv2.INTER_AREA).astype(np.int16)

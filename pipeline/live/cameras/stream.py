@@ -37,9 +37,9 @@ class Picture:
         size_wh: (width, height) in pixels.
         stream_s: its time on the stream's own clock in seconds; None if it has none.
         wall_s: its time on the camera's wall clock, Unix seconds; None if the camera has not sent it.
-        corrupt: whether parts are missing, or most of it is the decoder's grey.
+        corrupt: whether parts are missing, or more than half is the grey of a decoder without a reference picture.
         to_bgr: returns (H, W, 3) uint8 BGR; call it from one thread at a time.
-        luma: returns (H, W) uint8, or None for a format without.
+        luma: returns (H, W) uint8, or None if the format has no 8-bit luma plane.
     """
 
     size_wh: tuple[int, int]
@@ -56,7 +56,7 @@ class Received:
 
     Attributes:
         pictures: none, one, or several.
-        lost: why there is none, if something was wrong: 'corrupt' or 'no_keyframe'.
+        lost: the fault because of which there is no picture, 'corrupt' or 'no_keyframe'; None without a fault.
     """
 
     pictures: tuple[Picture, ...]
@@ -96,7 +96,7 @@ class StreamOptions:
 
 @dataclass(frozen=True)
 class AvOpener:
-    """Opens this address; equal to another opener with the same address, options, user and password."""
+    """Opens one address; openers with the same address, options, user and password are equal."""
 
     address: StreamAddress
     options: StreamOptions
@@ -127,7 +127,7 @@ class AvStream:
             raise
         self._converter = PictureConverter(self._stream.sample_aspect_ratio, redact(address.url))
         self._damage = DamageWatch()
-        self._wall: tuple[int, float] | None = None  # of the newest packet: pts, and its wall clock in s
+        self._wall: tuple[int, float] | None = None  # pts, and wall clock in s, of the newest packet with both
 
     @property
     def paced(self) -> bool:
@@ -139,7 +139,7 @@ class AvStream:
         try:
             for packet in self._container.demux(self._stream):
                 if packet.size == 0 and self._live:
-                    continue  # it would flush the decoder, whose pictures are old by now for a live stream
+                    continue  # it would flush the decoder, whose pictures are too old for a live stream
                 self._note_wall(packet)
                 keyed = keyed or packet.is_keyframe or packet.size == 0
                 if not keyed:
@@ -209,7 +209,7 @@ def _video_stream(container: InputContainer) -> VideoStream:
     if not container.streams.video:
         raise StreamProblem(Reason.CODEC, "the stream contains no video")
     stream: VideoStream = container.streams.video[0]
-    # Frame threading would delay by as many frames as there are threads.
+    # Frame threading would add a delay of one frame per thread.
     stream.thread_type = "SLICE"
     stream.codec_context.thread_count = 1
     return stream
@@ -229,7 +229,7 @@ def _problem(error: Exception, redact: Redactor, *, opening: bool) -> StreamProb
     if isinstance(error, av.error.InvalidDataError):
         # A host that accepts the connection and never answers also ends like this.
         reason = Reason.TIMEOUT if opening else Reason.CODEC
-        return StreamProblem(reason, "no video came" if opening else f"the video cannot be decoded ({text})")
+        return StreamProblem(reason, "no video arrived" if opening else f"the video cannot be decoded ({text})")
     if isinstance(error, av.error.DecoderNotFoundError):
         return StreamProblem(Reason.CODEC, f"no decoder for this video ({text})")
     return StreamProblem(Reason.NETWORK, text)

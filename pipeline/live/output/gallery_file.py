@@ -1,7 +1,7 @@
 """The identities of a live run on disk, so that people are recognised after a restart.
 
-The file says which global ids may be assigned until it is written again. A run that starts from it continues after
-them, so that no id is used for two people, even after a kill.
+The file reserves the global ids that may be assigned until it is written again. The next run continues after them, so
+that no id is used for two people, even if a run is killed.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from pipeline.files.whole_files import write_whole
 from pipeline.live.output.segments import segments
 
 GALLERY_NAME = "gallery.npz"
-# New names of a file that cannot be used; it still holds embeddings of people.
+# A file that cannot be used is renamed to one of these; it still holds embeddings of people.
 DAMAGED_NAME = "gallery.damaged"
 OTHER_VERSION_NAME = "gallery.other_version"
 ASIDE_NAMES = (DAMAGED_NAME, OTHER_VERSION_NAME)
@@ -46,7 +46,7 @@ class _OtherVersion(Exception):
     """The file was written by an older or a newer program.
 
     Attributes:
-        next_id: the first free id; 1 if the file does not say it in a known way.
+        next_id: the first free id; 1 if it cannot be read from the file.
     """
 
     def __init__(self, version: object, next_id: object) -> None:
@@ -59,7 +59,7 @@ def save_gallery(path: Path, gallery: Gallery, embedder_hash: str, *, closing: b
 
     Args:
         embedder_hash: of the model that computed the embeddings.
-        closing: the run is over, so that no more ids are assigned.
+        closing: whether the run is over, so that it assigns no more ids.
     """
     head = {
         "version": _VERSION,
@@ -88,9 +88,9 @@ def save_gallery(path: Path, gallery: Gallery, embedder_hash: str, *, closing: b
 def load_gallery(folder: Path, embedder_hash: str) -> Gallery | None:
     """Return the identities that an earlier run left in `folder`; None if there was no run.
 
-    Embeddings of another model cannot be compared: then nobody is recognised, but ids continue. A damaged file, or one
-    of another version of this format, is renamed (`ASIDE_NAMES`) until retention or a purge deletes it; ids continue
-    after the largest known one.
+    Embeddings of another model cannot be compared: then nobody is recognised, but ids continue. A file that is damaged
+    or of another format version is renamed to one of `ASIDE_NAMES`; retention or a purge deletes it later. Ids then
+    continue after the largest known one.
 
     Raises:
         InputError: the file cannot be read, for example because of its permissions.
@@ -121,7 +121,7 @@ def load_gallery(folder: Path, embedder_hash: str) -> Gallery | None:
     # Rows can be newer than the file if checkpoints failed, for example on a disk that is almost full.
     newer = _largest_id(folder, since_ns=path.stat().st_mtime_ns) + 1
     if found_hash != embedder_hash:
-        _log.warning("%s is of another embedding model: nobody in it is recognised", path)
+        _log.warning("%s was written with another embedding model: nobody in it is recognised", path)
         return _only_ids(max(gallery.next_id, newer))
     return replace(gallery, next_id=max(gallery.next_id, newer))
 
@@ -170,7 +170,7 @@ def _largest_id(folder: Path, since_ns: int = 0) -> int:
 
 
 def without_forgotten(gallery: Gallery, now_s: float, memory_s: float) -> Gallery:
-    """Return the gallery without the people whom no camera has seen in the last `memory_s`."""
+    """Return the gallery without the people whom no camera has seen in the last `memory_s` before `now_s` (Unix s)."""
     stay = gallery.last_seen_s.max(axis=1, initial=-np.inf) >= now_s - memory_s
     return replace(
         gallery,
@@ -189,8 +189,8 @@ def keep_people(path: Path, stay: Callable[[int, float], bool]) -> int:
     """Rewrite the file without some of its people; their ids are not assigned again in any case.
 
     Args:
-        stay: called with the global id and the time (Unix seconds) of the last sight of each person; says whether to
-            keep the person.
+        stay: called for each person with the global id and the time when the person was last seen (Unix seconds);
+            returns whether to keep the person.
 
     Returns:
         Number of deleted people.
@@ -217,12 +217,14 @@ def keep_people(path: Path, stay: Callable[[int, float], bool]) -> int:
         # `load_gallery` compares with this time: newer rows may have ids that are not in the file.
         os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
     except OSError as error:
-        raise RunError(f"{path} cannot be written: {error.strerror}; it is as it was") from error
+        raise RunError(f"{path} cannot be written: {error.strerror}; it is unchanged") from error
     return int((~kept).sum())
 
 
 def person_in(path: Path, global_id: int) -> dict[str, Any] | None:
-    """Return what the file holds of a person, for an export; None if it has nobody with this id.
+    """Return the data of a person in the file, for an export; None if the id is not in it.
+
+    `last_seen_s` holds Unix seconds by camera, `features` the person's embeddings.
 
     Raises:
         InputError: the file is damaged.

@@ -1,8 +1,8 @@
 """Completes the output of a run that was killed: whole files under their final names, and last corrections.
 
 A run corrects a provisional id as soon as the person is known. A killed run cannot, so the next run in the same folder
-writes what follows from the rows: the id that the same track had later, or, for a track that was still undecided, that
-its id stays a separate identity.
+writes these corrections. It derives them from the rows: a provisional id becomes the final id of its track. If the
+track was still undecided, the correction states that the id stays a separate identity.
 """
 
 from __future__ import annotations

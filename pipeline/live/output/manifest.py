@@ -32,7 +32,7 @@ class Recorded:
     Attributes:
         run_ids: in order of time.
         sink_files: absolute paths of JSON lines files that rows were sent to.
-        receivers: other places that rows were sent to, in words.
+        receivers: other receivers of rows, as text, such as 'mqtt broker:1883'.
     """
 
     run_ids: tuple[str, ...] = ()
@@ -41,8 +41,8 @@ class Recorded:
 
 
 def recorded(folder: Path) -> Recorded:
-    """Read the manifests, which also name runs whose own manifest was deleted; an unreadable one gives its run id
-    only."""
+    """Return what the manifests in `folder` record, also about runs whose own manifest was deleted. An unreadable
+    manifest contributes only its run id."""
     found: dict[str, set[str]] = {key: set() for key in ("run_ids", "sink_files", "receivers")}
     for path in folder.glob("manifest-*.json"):
         found["run_ids"].add(path.stem.removeprefix("manifest-"))
@@ -74,8 +74,8 @@ class Manifest:
     """Writes the manifest of a run.
 
     Args:
-        versions, hashes: of the packages and of the models.
-        computed_by: what computes the models.
+        versions, hashes: versions of the packages, hashes of the models.
+        computed_by: for each model, what computes it.
     """
 
     def __init__(
@@ -108,7 +108,7 @@ class Manifest:
 
         Args:
             state: running, complete, rows_lost or failed.
-            limits: in use, written in place of those that `config` leaves to a calibration.
+            limits: the match limits in use; written for those that `config` leaves to a calibration.
             segments: names of the finished files.
         """
         # Most secrets are of a type that prints as stars. The others are hidden before the conversion to JSON, whose
@@ -128,9 +128,9 @@ class Manifest:
             "config_sha256": hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest(),
             "config": settings,
         }
-        # Includes earlier runs in this folder, whose manifests are deleted some day: needed for deleting a person's
-        # data. Names of files and runs stay as they are: with the letters of a short password hidden, they could not be
-        # found.
+        # Deleting a person's data needs these entries. They include earlier runs in this folder, because retention
+        # deletes their manifests. File and run names are not redacted: a short password may occur in one by chance,
+        # and the file could then not be found.
         so_far = {
             "run_ids": sorted({*self._before.run_ids, self._run_id}),
             "sink_files": sorted(files.union(self._before.sink_files)),

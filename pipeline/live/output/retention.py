@@ -16,7 +16,7 @@ from pipeline.live.output.gallery_file import ASIDE_NAMES
 from pipeline.live.output.segments import REMAP_COLUMNS, REMAP_NAME, segments
 
 _DAY_S = 86_400.0
-# Enough for the last row: rows have some hundred bytes.
+# Enough for the last row: a row has a few hundred bytes.
 _TAIL_BYTES = 1 << 14
 # Corrections are deleted only when some are too old by this much, so that remap.csv is not rewritten at every check.
 _REMAP_SLACK = timedelta(hours=1)
@@ -91,7 +91,7 @@ class Retention:
             others = {path: size for path, size in sizes.items() if not path.name.startswith("traj-")}
             largest = max(others, key=others.__getitem__, default=self._folder)
             _log.warning(
-                "%s has %d bytes, more than its quota of %d, but only segments of rows are deleted, and they have %d; "
+                "%s has %d bytes, more than its quota of %d. Only segments of rows are deleted, which have %d bytes; "
                 "the largest other file is %s. Rotate it (logrotate), shorten live.segment_s, or raise "
                 "live.retention.max_bytes",
                 self._folder,
@@ -155,8 +155,8 @@ def _moment(text: str, *, otherwise: datetime) -> datetime:
 
 
 def first_row_s(path: Path) -> float:
-    """Return the time of the first row of a segment, Unix seconds; +inf without a row or a file; 0 if the row is
-    damaged, because it may be of any time."""
+    """Return the time of the first row of a segment in Unix seconds. It is +inf without a row or a file, and 0 for a
+    damaged row, which may be of any time."""
     try:
         with path.open(encoding="utf-8", errors="replace") as file:
             lines = list(itertools.islice(file, 2))

@@ -1,4 +1,4 @@
-"""Writes rows in a thread of its own, and keeps them in memory while the disk accepts none."""
+"""Writes rows in a thread of its own, and keeps them in memory while they cannot be written."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass
 class _Batch:
-    """The output of one tick: lines that are still to be written, and the times of their boxes."""
+    """The output of one tick: lines that are still to be written, and the capture times of the rows in Unix s."""
 
     rows: list[str]
     remaps: list[str]
@@ -92,8 +92,8 @@ class RowWriter:
         return self._segments.since_sync_s
 
     def latency_s(self) -> dict[float, float]:
-        """Return the median and the 99th percentile of the seconds from capture to the row in the file, of the last
-        rows."""
+        """Return the seconds from capture to the row in the file, of the last rows, by quantile (0.5 and 0.99); empty
+        before the first row."""
         with self._changed:
             latencies = list(self._latency_s)
         if not latencies:
@@ -101,7 +101,7 @@ class RowWriter:
         return {share: float(np.quantile(latencies, share)) for share in (0.5, 0.99)}
 
     def close(self, within_s: float) -> None:
-        """Write all waiting rows, trying for at most `within_s`; count the rest as lost."""
+        """Write all waiting rows, trying for at most `within_s` seconds; count the rest as lost."""
         with self._changed:
             self._closing_s = self._clock.monotonic_s() + within_s
             self._retry_s = float("-inf")

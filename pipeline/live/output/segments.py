@@ -1,6 +1,6 @@
 """The CSV files of a live run: numbered segments, each complete up to its last line at any time.
 
-`traj-RUN-0001.csv.part` is being written; it loses its `.part` when the next segment begins or the run ends.
+`traj-RUN-0001.csv.part` is being written; its suffix `.part` is removed when the segment or the run ends.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def remap_line(correction: Correction, run_id: str) -> str:
 class SegmentWriter:
     """Appends rows to the newest segment and corrections to remap.csv.
 
-    Every method may raise OSError, for example on a full disk; the lines are then not in the files and can be passed
+    Every method may raise OSError, for example on a full disk. The lines are then not in the files and can be passed
     again.
     """
 
@@ -91,7 +91,7 @@ class SegmentWriter:
         self._unsynced.add(self._remap)
 
     def keep_up(self) -> None:
-        """Do what is due without new rows: force rows to the disk, end a segment whose time is over."""
+        """Force rows to the disk and end the segment, each if it is due; call it also without new rows."""
         if self.since_sync_s >= self._fsync_interval_s:
             self._sync()
         self._rotate_if_due()
@@ -154,7 +154,7 @@ class SegmentWriter:
 
 
 def _headed(path: Path, columns: Sequence[str]) -> WholeLines:
-    """Return a file for appending that starts with the names of its columns; a new file appears together with them."""
+    """Return a file for appending that starts with the names of its columns; a new file never exists without them."""
     if not path.exists():
         write_whole(path, (",".join(columns) + "\n").encode())
     return WholeLines(path)

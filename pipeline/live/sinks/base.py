@@ -1,7 +1,7 @@
 """The protocol of sinks, and the hook for a preview.
 
 The CSV never waits for a sink: every sink has a thread and a bounded queue of its own (`pipeline.live.sinks.feed`). A
-call that raises is counted, shown in the status, and repeated with the same rows after a pause; when too many rows
+call that raises is counted, shown in the status, and repeated with the same rows after a pause. When too many rows
 wait, the oldest are discarded and counted.
 """
 

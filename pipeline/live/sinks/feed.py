@@ -17,8 +17,8 @@ from pipeline.live.telling.status import SinkStatus
 
 _RETRY_S = 1.0
 _FLUSH_S = 1.0
-# Rows, or corrections, per call: enough for a distant receiver to keep up. Fewer after a failure, because the
-# connection may be too slow for that many.
+# Largest number of rows, or of corrections, per call: enough for a distant receiver to keep up. It is halved after a
+# failure, because the connection may be slow.
 _AT_ONCE = 500
 
 _log = logging.getLogger(__name__)
@@ -91,7 +91,7 @@ class SinkFeed:
             self._changed.notify()
 
     def close(self, within_s: float) -> None:
-        """Deliver waiting rows, for at most `within_s`; the rest is lost for this sink, which is logged."""
+        """Deliver waiting rows for at most `within_s` seconds; log how many rows this sink did not receive."""
         self.begin_close()
         self._thread.join(within_s)
         self._given_up.set()
@@ -136,7 +136,7 @@ class SinkFeed:
                 sink.close()
 
     def _feed(self, sink: Sink) -> bool:
-        """Deliver what waits; return True if the feed was closed and nothing is left."""
+        """Deliver waiting rows and corrections; return True if the feed was closed and nothing is left."""
         with self._changed:
             self._changed.wait_for(lambda: self._pending or self._closing, _FLUSH_S)
             batches = self._next()
@@ -177,8 +177,8 @@ class SinkFeed:
             return list(itertools.islice(waiting, self._at_once))
 
     def _corrected(self, batches: Sequence[_Batch], corrections: Sequence[Correction]) -> None:
-        """Remove corrections that were sent. Those of batches discarded meanwhile have moved on and are sent once
-        more."""
+        """Remove corrections that were sent. Those of a batch discarded meanwhile are now in another batch and are sent
+        again."""
         sent = {id(correction) for correction in corrections}
         with self._changed:
             for batch in batches:

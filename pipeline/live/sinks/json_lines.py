@@ -11,7 +11,7 @@ from pathlib import Path
 from pipeline.live.sinks.transport import DeliveryError, Message
 
 _STDOUT = 1
-# Bytes at the end of a file in which an incomplete last line is searched; lines have some hundred bytes.
+# Bytes at the end of a file that are searched for an incomplete last line; a line has a few hundred bytes.
 _TAIL_BYTES = 1 << 16
 
 

@@ -20,13 +20,13 @@ _AT_LEAST_ONCE = 1
 
 
 class MqttTransport:
-    """Publishes rows to TOPIC/rows/CAMERA and corrections to TOPIC/remap. TOPIC/state is retained and says online or
-    offline; offline also after this program dies.
+    """Publishes rows to TOPIC/rows/CAMERA and corrections to TOPIC/remap. The retained message of TOPIC/state is online
+    or offline; the broker sets it to offline if this program dies.
 
     Args:
         password: None or '' for none; it appears in no error.
-        tls: encrypt, with the system's certificates or those of `ca_file`.
-        timeout_s: limit for connecting, and for the acknowledgement of one batch.
+        tls: whether to encrypt. The certificates are those of `ca_file` or, without it, of the system.
+        timeout_s: limit in s for connecting, and for the acknowledgement of one batch.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class MqttTransport:
             raise DeliveryError(f"{self._broker} does not answer within {self._timeout_s:g} s")
         if answer[0].is_failure:
             self.close()
-            raise DeliveryError(f"{self._broker} refuses: {answer[0]}")
+            raise DeliveryError(f"{self._broker} refuses the connection: {answer[0]}")
         client.publish(f"{self._topic}/state", "online", _AT_LEAST_ONCE, retain=True)
 
     def send(self, messages: Sequence[Message]) -> None:

@@ -17,7 +17,7 @@ class RedisTransport:
 
     Args:
         password: None or '' for none; it appears in no error.
-        timeout_s: limit for connecting, and for each answer.
+        timeout_s: limit in s for connecting, and for each answer.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class RedisTransport:
                     batch.xadd(self._stream, fields, maxlen=self._max_entries, approximate=True)
                 batch.execute()
         except redis.RedisError as error:
-            raise DeliveryError(f"{self._server} does not take entries: {error}") from error
+            raise DeliveryError(f"{self._server} does not accept entries: {error}") from error
 
     def close(self) -> None:
         """Close the connection."""

@@ -63,8 +63,8 @@ def _camera_metrics(cameras: Iterable[CameraStatus]) -> Iterator[Metric]:
     )
     timestamps = GaugeMetricFamily(
         "mtmc_camera_timestamps",
-        "1 for the clock that says when frames were taken: rtcp is the camera's own, rtcp_corrected the same "
-        "corrected to this machine's",
+        "1 for the clock that the times of frames come from: rtcp is the camera's own, rtcp_corrected is the "
+        "camera's corrected to this machine's",
         labels=["camera", "source"],
     )
     fps = GaugeMetricFamily("mtmc_camera_fps", "Frames per second that arrive", labels=["camera"])
@@ -171,7 +171,7 @@ def _run_metrics(status: LiveStatus) -> Iterator[Metric]:
         errors.add_metric([sink.name], sink.errors)
         lost.add_metric([sink.name], sink.lost)
     yield from (rows, errors, lost, waiting)
-    yield CounterMetricFamily("mtmc_reloads", "Configurations taken over since the start", status.reloads)
+    yield CounterMetricFamily("mtmc_reloads", "Configurations applied since the start", status.reloads)
     yield GaugeMetricFamily(
         "mtmc_reload_failed", "1 if the last configuration was refused", float(bool(status.reload_problem))
     )

@@ -11,7 +11,7 @@ from pipeline.core.redaction import Redactor
 
 
 class RedactedTracebacks:
-    """Context manager during which tracebacks that end the program or a thread are printed redacted."""
+    """Context manager; while it is active, tracebacks of uncaught exceptions are printed without secrets."""
 
     def __init__(self, redact: Redactor) -> None:
         self._redact = redact

@@ -17,7 +17,7 @@ class CameraState(StrEnum):
 
     CONNECTING: the stream is being opened, or no picture has arrived yet.
     UP: pictures arrive.
-    STALLED: it was up and has been silent for too long; if that lasts, the connection is given up.
+    STALLED: it was up and has been silent for too long; if that lasts, the connection is abandoned.
     WAITING: not connected; the next attempt follows soon.
     DENIED: not connected because of a wrong password or missing rights; attempts are far apart.
     ENDED: a file that was played to its end.
@@ -32,7 +32,7 @@ class CameraState(StrEnum):
 
 
 class TimestampSource(StrEnum):
-    """The clock that says when a frame was taken.
+    """The clock that the time of a frame comes from.
 
     RTCP: the camera's own wall clock. RTCP_CORRECTED: the same, corrected to this machine's clock because it differs
     too much. HOST: the time of arrival here. FILE: the times of the recording, counted from the start of the run.
@@ -53,17 +53,17 @@ class CameraStatus:
         state: see `CameraState`.
         fps: frames per second that arrived, over the last few seconds.
         frame_age_s: seconds since the newest frame was taken; it grows while nothing arrives. None before the first.
-        received: received packets of pictures.
+        received: video packets received.
         decoded: pictures decoded from them.
         inferred: frames that went through the detector.
-        dropped: frames that did not go through the detector, by cause: overwritten (a newer one came), too_old,
-            corrupt, no_keyframe, rate_limit, outside_crop, detector_error, reload (taken before the camera was
+        dropped: frames that did not go through the detector, by cause: too_old, corrupt, no_keyframe, rate_limit,
+            outside_crop, detector_error, overwritten (a newer frame arrived), reload (taken before the camera was
             changed).
         reconnects: connections that ended or could not be made, by reason: refused, timeout, ended, denied, not_found,
             stalled, lagging, codec, network, reload.
         abandoned: readers that did not return and were replaced.
         people: people in view in the newest frame.
-        timestamps: None before the first frame.
+        timestamps: the clock that the times of frames come from; None before the first frame.
         clock_offset_s: the host's clock minus the camera's, including the network delay; None without a camera clock.
         clock_jumps: how often the stream's times jumped.
         problem: description of the last one; empty if there was none since the camera came up.
@@ -123,7 +123,7 @@ class LiveStatus:
         identities_now: in view of some camera.
         identities_total: identities in this run.
         identities_known: held in memory, so that they can be recognised again.
-        rows_written, rows_waiting, rows_lost: in the files; in memory while the disk accepts none; discarded.
+        rows_written, rows_waiting, rows_lost: rows in the files; rows in memory, not yet in the files; discarded rows.
         writer_ok: False while the disk accepts nothing; then `writer_problem` says why.
         since_fsync_s: seconds since all written rows were last forced to the disk; None before the first time.
         batch_size: frames in a batch of the detector, running mean.
@@ -135,8 +135,8 @@ class LiveStatus:
         detector_problem: why the last batch failed in the detector; empty if it did not.
         embedder_failures: batches whose crops got no embedding because the embedder failed.
         sinks: see `SinkStatus`.
-        reloads: number of configurations that were taken over since the start.
-        reload_problem: why the last configuration was not taken over; empty if it was.
+        reloads: number of configurations that were applied since the start.
+        reload_problem: why the last configuration was not applied; empty if it was.
     """
 
     utc: datetime

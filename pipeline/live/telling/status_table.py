@@ -57,7 +57,7 @@ def status_line(status: LiveStatus) -> str:
         parts.append(f"detector: {status.detector_problem}")
     parts += [f"sink {sink.name}: {sink.problem}" for sink in status.sinks if sink.problem]
     if status.reload_problem:
-        parts.append(f"configuration not taken over: {status.reload_problem}")
+        parts.append(f"configuration not applied: {status.reload_problem}")
     return "; ".join(parts)
 
 

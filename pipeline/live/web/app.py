@@ -179,7 +179,7 @@ class _Page:
         status = self._source.status()
         if status.ready:
             return PlainTextResponse("ok\n")
-        why = "no camera is up" if status.writer_ok else "the disk takes no rows"
+        why = "no camera is up" if status.writer_ok else "the disk accepts no rows"
         return PlainTextResponse(f"not ready: {why}\n", 503)
 
 

@@ -30,7 +30,7 @@ class WebServer:
     `metrics.observe_frame_age`; then `start` serves the page.
 
     Args:
-        secret: the token; None for none.
+        secret: the token; None if the page needs none.
 
     Raises:
         InputError: the address cannot be used, or others can reach it and there is no token.
@@ -122,12 +122,12 @@ class WebServer:
         try:
             server.run(sockets=[self._socket])
         except Exception:
-            _log.exception("the page failed; tracking goes on without it")
+            _log.exception("the page failed; tracking continues without it")
 
 
 def _allowed_hosts(settings: WebSettings) -> Sequence[str]:
-    """Return the accepted Host headers. A page without a token answers to its own names only: another site could let
-    its name resolve to this machine, and read the page through the browser of a visitor."""
+    """Return the accepted Host headers. A page without a token answers only to its own names. Otherwise another site
+    could make its name resolve to this machine, and read the page through the browser of a visitor."""
     if settings.is_local:
         return [*_LOCAL_NAMES, settings.host, *settings.allowed_hosts]
     return [settings.host, *_LOCAL_NAMES, *settings.allowed_hosts] if settings.allowed_hosts else ["*"]

@@ -98,7 +98,7 @@ class Timeline:
         return sorted(recent, key=_begin)
 
     def of(self, global_id: int, now_s: float) -> list[Visit]:
-        """Return the same visits of one person, with places."""
+        """Return the visits of one person, selected and ordered as in `visits`, with places."""
         with self._lock:
             recent = [
                 replace(visit, places=list(visit.places))

@@ -155,5 +155,5 @@ def test_a_camera_that_the_metadata_does_not_know(folder: Path, tmp_path: Path) 
     shutil.copytree(folder, tmp_path / "all")
     metadata = tmp_path / "all" / "scene_metadata.xml"
     metadata.write_text(metadata.read_text().replace("view-B", "view-C"))
-    with pytest.raises(InputError, match=r"scene_metadata\.xml: does not say where view-B stands"):
+    with pytest.raises(InputError, match=r"scene_metadata\.xml: has no position of view-B"):
         fit_cameras(read_views(folder), tmp_path / "all", until=100)

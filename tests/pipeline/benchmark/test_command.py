@@ -220,7 +220,7 @@ def test_people_in_one_picture_are_not_the_same(tmp_path: Path) -> None:
     )
     path = tmp_path / "rules.yaml"
     path.write_text("{same_person: [[2, 5]], " + ONE_BOX[1:])
-    with pytest.raises(InputError, match=r"one of 2 and 5, but camera 'hall' has both in frame 2"):
+    with pytest.raises(InputError, match=r"2 and 5 are one person, but camera 'hall' has both in frame 2"):
         read_benchmark_set(path)
 
 

@@ -538,7 +538,7 @@ def test_a_mistyped_command_is_guessed(capsys: pytest.CaptureFixture[str]) -> No
             1,
             "failed: the system lacks libGL.so.1 (cannot open shared object file), which OpenCV needs: "
             "apt-get install libgl1 libglib2.0-0 (Debian, Ubuntu), dnf install mesa-libGL glib2 (Fedora); "
-            "docs/installing.md says more\n",
+            "see docs/installing.md\n",
             id="a slim container",
         ),
     ],

@@ -224,7 +224,7 @@ def test_a_reload_under_load_restarts_changed_cameras_only(tmp_path: Path) -> No
             eventually(lambda: len(seen("one")) > 40 and len(seen("two")) > 20, STARTED_S)
             site.write_text("cameras: [{name: one, sourc: oops}]")
             process.send(signal.SIGHUP)
-            eventually(lambda: "was not taken over" in " ".join(process.text.split()), 10)
+            eventually(lambda: "was not applied" in " ".join(process.text.split()), 10)
             before = seen("one")
             for number in range(10):  # again and again while frames come
                 write_site(tmp_path, cameras("one", "three") if number % 2 == 0 else cameras("one", "two"))

@@ -94,7 +94,7 @@ def test_the_command_writes_every_format_also_beside_a_gpu(
     assert f" in {precision}: " in printed
     # Of the four people with two crops each, two calibrate an int8 network and the other two measure it.
     assert f"{4 if precision == 'int8' else 8} crops: cosine" in printed
-    assert ("points lost, on people that did not calibrate it" in printed) is (precision == "int8")
+    assert ("points lost, on people not used for calibration" in printed) is (precision == "int8")
     header = load_export(output).header
     assert header.precision == precision
     own = load_checkpoint(checkpoint).model_hash

@@ -115,9 +115,9 @@ def changed(key: str, value: Tensor | None) -> dict[str, Tensor]:
     ("source", "message"),
     [
         pytest.param({"conv1.weight": torch.zeros(3)}, "not a vision transformer in timm's layout", id="network"),
-        pytest.param(timm_state_dict(depth=4), "no place for blocks.3.attn.proj.bias", id="a block too many"),
-        pytest.param(timm_state_dict(depth=2), "nothing for base.blocks.2.attn.proj.bias", id="a block too few"),
-        pytest.param(changed("blocks.0.ls1.gamma", torch.ones(16)), "no place for blocks.0.ls1", id="layer scale"),
+        pytest.param(timm_state_dict(depth=4), "unknown tensors blocks.3.attn.proj.bias", id="a block too many"),
+        pytest.param(timm_state_dict(depth=2), "no weights for base.blocks.2.attn.proj", id="a block too few"),
+        pytest.param(changed("blocks.0.ls1.gamma", torch.ones(16)), "unknown tensors blocks.0", id="layer scale"),
         pytest.param(
             changed("patch_embed.proj.weight", torch.zeros(16, 3, 14, 14)),
             r"patch_embed.proj.weight \(16, 3, 14, 14\) instead of \(16, 3, 16, 16\)",

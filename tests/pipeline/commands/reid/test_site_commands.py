@@ -145,8 +145,8 @@ def test_tracks_of_a_site_calibrate_its_file(people: Path, checkpoint: Path, tmp
         run("calibrate", *arguments, "--checkpoint", checkpoint)
     before = site_file.read_bytes()
     said = run("calibrate", *arguments)
-    assert "Stored nowhere" in said
-    assert "132 pairs of two people are too few to see a rate of 0.001" in " ".join(said.split())
+    assert "Not stored" in said
+    assert "132 pairs of two people are too few to measure a rate of 0.001" in " ".join(said.split())
     assert site_file.read_bytes() == before
     run("calibrate", *arguments, "--site", site_file)
     site = load_site(site_file)

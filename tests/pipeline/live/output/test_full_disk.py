@@ -164,7 +164,7 @@ def test_a_run_that_starts_on_a_full_disk_has_all_rows_when_there_is_room(
         disk.full = False
         eventually(lambda: run.status().ready and run.status().rows_waiting < 10, 5)
     assert_nothing_is_lost(tmp_path, run)
-    assert f"what a killed run left cannot be finished ({NO_SPACE})" in caplog.text
+    assert f"the files of a killed run cannot be completed ({NO_SPACE})" in caplog.text
     assert "Traceback" not in caplog.text
     with live_run(tmp_path, DOORS):
         assert finished.stat().st_size == size

@@ -152,7 +152,7 @@ def test_a_broker_that_does_not_let_us_in_says_why_and_no_password_is_shown(
     mosquitto: Server, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    with pytest.raises(DeliveryError, match="refuses: Not authorized") as failure:
+    with pytest.raises(DeliveryError, match="refuses the connection: Not authorized") as failure:
         mqtt_sink(mosquitto, password="wrong-" + PASSWORD)
     assert PASSWORD not in str(failure.value) + caplog.text
 

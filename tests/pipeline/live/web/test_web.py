@@ -129,7 +129,7 @@ def test_readiness_is_a_camera_that_is_up_and_a_disk_that_takes_rows() -> None:
         answer = client.get("/readyz")
         assert (answer.status_code, answer.text) == (503, "not ready: no camera is up\n")
         source.now = make_status(make_camera(), writer_ok=False)
-        assert client.get("/readyz").text == "not ready: the disk takes no rows\n"
+        assert client.get("/readyz").text == "not ready: the disk accepts no rows\n"
         source.now = make_status(make_camera())
         assert client.get("/readyz").status_code == 200
 

@@ -1,4 +1,4 @@
-"""Learns camera means: the mean embedding of each camera, which is subtracted from the embeddings of its people.
+"""Learns camera means: the mean over the tracks of each camera, which is subtracted from the embeddings of its people.
 
 Light, height and background make all crops of a camera similar, and those of two cameras different. Subtracting the
 camera mean leaves more of what distinguishes people (docs/site.md has the figures). The mean of a few people describes
@@ -29,17 +29,19 @@ class CentreState:
     """What `CameraCentres` has learned about C cameras (D values per embedding).
 
     Attributes:
-        mean: (C, D) float32 mean embeddings; D is 0 before the first embedding.
-        embeddings, tracks: (C,) float64, the number of embeddings and tracks that the mean comes from.
+        mean: (C, D) float32 mean over the mean embeddings of tracks; D is 0 before the first embedding.
+        tracks: (C,) float64, the number of tracks that the mean comes from.
     """
 
     mean: FloatArray
-    embeddings: NDArray[np.float64]
     tracks: NDArray[np.float64]
 
 
 class CameraCentres:
-    """Learns the mean embedding of each camera; cameras are numbered from 0.
+    """Learns the mean of each camera; cameras are numbered from 0.
+
+    The mean of a camera is that of the mean embeddings of its tracks, as in `pipeline.core.vectors.camera_means`: every
+    track counts the same, so that a person who stays in view does not dominate.
 
     Args:
         enabled: if False, nothing is learned and nothing is subtracted.
@@ -51,7 +53,6 @@ class CameraCentres:
         self._enabled = enabled
         self._borrow = borrow
         self._mean: NDArray[np.float64] = np.zeros((cameras, 0))
-        self._embeddings = np.zeros(cameras)
         self._tracks = np.zeros(cameras)
         self._used: FloatArray = np.zeros((cameras, 0), np.float32)
         self._used_weight = np.zeros(cameras)
@@ -63,8 +64,8 @@ class CameraCentres:
         """Return the camera means of finished tracklets, ready for use."""
         centres = cls(len(camera_row), enabled=enabled)
         for tracklet in tracklets:
-            for number, embedding in enumerate(tracklet.embeddings):
-                centres.add(camera_row[tracklet.camera_id], embedding, new_track=number == 0)
+            if len(tracklet.embeddings):
+                centres.learn(camera_row[tracklet.camera_id], tracklet.embeddings.mean(axis=0))
         centres.refresh()
         return centres
 
@@ -72,25 +73,25 @@ class CameraCentres:
         """Add a camera, after all others."""
         self._mean = np.concatenate([self._mean, np.zeros((1, self._mean.shape[1]))])
         self._used = np.concatenate([self._used, np.zeros((1, self._used.shape[1]), np.float32)])
-        self._embeddings = np.append(self._embeddings, 0.0)
         self._tracks = np.append(self._tracks, 0.0)
         self._used_weight = np.append(self._used_weight, 0.0)
 
-    def add(self, camera: int, embedding: FloatArray, *, new_track: bool) -> None:
-        """Learn from an embedding (D,); `new_track` is True for the first embedding of a track."""
+    def learn(self, camera: int, mean: FloatArray, previous: FloatArray | None = None) -> None:
+        """Learn from a track that is new or has changed.
+
+        Args:
+            mean: (D,) mean of the embeddings of the track.
+            previous: (D,) the mean that was learned for the same track before; None for a new track.
+        """
         if not self._enabled:
             return
         if self._mean.shape[1] == 0:
-            self._mean = np.zeros((len(self._mean), len(embedding)))
+            self._mean = np.zeros((len(self._mean), len(mean)))
             self._used = np.zeros(self._mean.shape, np.float32)
-        if new_track:
-            if self._tracks[camera] >= _MEMORY_TRACKS:
-                keep = 1 - 1 / _MEMORY_TRACKS
-                self._tracks[camera] *= keep
-                self._embeddings[camera] *= keep
-            self._tracks[camera] += 1
-        self._embeddings[camera] += 1
-        self._mean[camera] += (embedding - self._mean[camera]) / self._embeddings[camera]
+        if previous is None:
+            self._tracks[camera] = min(self._tracks[camera], _MEMORY_TRACKS - 1) + 1
+            previous = self._mean[camera]
+        self._mean[camera] += (mean - previous) / self._tracks[camera]
 
     def refresh(self) -> bool:
         """Apply what has been learned so far; return whether that changes the mean of any camera noticeably."""
@@ -123,7 +124,7 @@ class CameraCentres:
 
     def state(self) -> CentreState:
         """Return a copy of what has been learned."""
-        return CentreState(self._mean.astype(np.float32), self._embeddings.copy(), self._tracks.copy())
+        return CentreState(self._mean.astype(np.float32), self._tracks.copy())
 
     def restore(self, state: CentreState, cameras: list[int]) -> None:
         """Continue from `state`, whose cameras have the numbers `cameras` here."""
@@ -132,6 +133,5 @@ class CameraCentres:
         self._mean = np.zeros((len(self._mean), state.mean.shape[1]))
         self._used = np.zeros(self._mean.shape, np.float32)
         self._mean[cameras] = state.mean
-        self._embeddings[cameras] = state.embeddings
         self._tracks[cameras] = state.tracks
         self.refresh()

@@ -36,6 +36,10 @@ class FeatureBank:
         """(K, D) float32, the oldest first; (0, 0) when empty. Valid until the next `add`."""
         return self._rows[: self._count]
 
+    def mean(self) -> FloatArray | None:
+        """Return the (D,) mean of the embeddings, not of length 1; None when empty."""
+        return np.asarray(self.embeddings.mean(axis=0), np.float32) if self._count else None
+
     def add(self, embedding: FloatArray) -> bool:
         """Offer an L2-normalised embedding (D,); return True if it was kept."""
         if not self._count:

@@ -250,10 +250,13 @@ class OnlineLinker:
             self._identities.add_floor(record.link.global_id, time_s, position)
 
     def _add_embedding(self, record: TrackRecord, embedding: FloatArray) -> None:
+        before = record.bank.mean()
         if not record.bank.add(embedding):
             return
+        after = record.bank.mean()
+        assert after is not None
         camera = self._camera_row[record.camera_id]
-        self._centres.add(camera, embedding, new_track=record.bank.kept == 1)
+        self._centres.learn(camera, after, before)
         if record.link is not None:
             self._identities.add_feature(record.link.global_id, embedding, camera)
 

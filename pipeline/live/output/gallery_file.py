@@ -31,7 +31,9 @@ GALLERY_NAME = "gallery.npz"
 DAMAGED_NAME = "gallery.damaged"
 OTHER_VERSION_NAME = "gallery.other_version"
 ASIDE_NAMES = (DAMAGED_NAME, OTHER_VERSION_NAME)
-_VERSION = 2
+_VERSION = 3
+# Version 2 had the number of embeddings of each camera, too, which is not needed.
+_READABLE = (2, 3)
 # Ids that may be assigned between two checkpoints.
 _RESERVED_IDS = 10_000
 
@@ -78,7 +80,6 @@ def save_gallery(path: Path, gallery: Gallery, embedder_hash: str, *, closing: b
         last_floor_s=gallery.last_floor_s,
         last_floor_xy_m=gallery.last_floor_xy_m,
         camera_mean=gallery.centres.mean,
-        camera_embeddings=gallery.centres.embeddings,
         camera_tracks=gallery.centres.tracks,
     )
     write_whole(path, buffer.getvalue())
@@ -128,7 +129,7 @@ def load_gallery(folder: Path, embedder_hash: str) -> Gallery | None:
 def _parse(data: bytes) -> tuple[Gallery, str]:
     with np.load(io.BytesIO(data), allow_pickle=False) as file:
         head = json.loads(file["head"].tobytes().decode())
-        if head["version"] != _VERSION:
+        if head["version"] not in _READABLE:
             raise _OtherVersion(head["version"], head.get("next_id"))
         gallery = Gallery(
             camera_ids=tuple(head["camera_ids"]),
@@ -139,7 +140,7 @@ def _parse(data: bytes) -> tuple[Gallery, str]:
             features=unit(file["features"].astype(np.float32)),
             has_feature=file["has_feature"],
             feature_camera=file["feature_camera"],
-            centres=CentreState(file["camera_mean"], file["camera_embeddings"], file["camera_tracks"]),
+            centres=CentreState(file["camera_mean"], file["camera_tracks"]),
             last_floor_s=file["last_floor_s"],
             last_floor_xy_m=file["last_floor_xy_m"],
         )
@@ -156,7 +157,7 @@ def _only_ids(next_id: int) -> Gallery:
         features=np.zeros((0, 0, 0), np.float32),
         has_feature=np.zeros((0, 0), np.bool_),
         feature_camera=np.zeros((0, 0), np.int64),
-        centres=CentreState(np.zeros((0, 0), np.float32), np.zeros(0), np.zeros(0)),
+        centres=CentreState(np.zeros((0, 0), np.float32), np.zeros(0)),
         last_floor_s=np.zeros(0),
         last_floor_xy_m=np.zeros((0, 2)),
     )

@@ -44,7 +44,7 @@ def test_kept_distances_follow_the_table_and_the_track() -> None:
         elif action == 2:
             records[step % 3].bank.add(unit())
         elif step % 12 == 11:
-            centres.add(step % 2, unit(), new_track=True)
+            centres.learn(step % 2, unit())
             if centres.refresh():
                 table.centre()
         elif step % 12 == 5:

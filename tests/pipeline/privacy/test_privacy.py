@@ -62,7 +62,7 @@ def live_folder(tmp_path: Path) -> Path:
         features=np.stack([one_hot(0, 1), one_hot(2, 3), one_hot(4, 5)]),
         has_feature=np.array([[True, True], [True, False], [True, True]]),
         feature_camera=np.array([[1, 1], [0, 1], [1, 1]]),
-        centres=CentreState(one_hot(6, 7), np.array([4.0, 4.0]), np.array([2.0, 2.0])),
+        centres=CentreState(one_hot(6, 7), np.array([2.0, 2.0])),
         last_floor_s=np.full(3, np.nan),
         last_floor_xy_m=np.full((3, 2), np.nan),
     )

@@ -38,7 +38,7 @@ def gallery(people: int = 3) -> Gallery:
         features=features,
         has_feature=np.ones((people, 4), np.bool_),
         feature_camera=rng.integers(0, 2, (people, 4)),
-        centres=CentreState(features[:2, 0], np.array([8.0, 3.0]), np.array([4.0, 2.0])),
+        centres=CentreState(features[:2, 0], np.array([4.0, 2.0])),
         last_floor_s=np.full(people, np.nan),
         last_floor_xy_m=np.full((people, 2), np.nan),
     )
@@ -61,7 +61,7 @@ def test_everything_that_matters_comes_back(tmp_path: Path) -> None:
         "last_floor_xy_m",
     ):
         np.testing.assert_array_equal(getattr(loaded, name), getattr(saved, name))
-    for name in ("mean", "embeddings", "tracks"):
+    for name in ("mean", "tracks"):
         np.testing.assert_array_equal(getattr(loaded.centres, name), getattr(saved.centres, name))
     # Half precision: about 1e-3 of each value.
     np.testing.assert_allclose(loaded.features, saved.features, atol=1e-3)
@@ -113,6 +113,21 @@ def test_without_a_readable_file_ids_go_on_after_those_in_the_csv(tmp_path: Path
     assert (tmp_path / "gallery.damaged").exists() == (damage is not None)
 
 
+def test_a_file_of_version_2_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / GALLERY_NAME
+    monkeypatch.setattr("pipeline.live.output.gallery_file._VERSION", 2)
+    save_gallery(path, gallery(), "model", closing=True)
+    with np.load(path) as file:
+        arrays = dict(file)
+    np.savez(tmp_path / "two.npz", camera_embeddings=np.array([8.0, 3.0]), **arrays)
+    (tmp_path / "two.npz").replace(path)
+    monkeypatch.undo()
+    loaded = load_gallery(tmp_path, "model")
+    assert loaded is not None
+    assert loaded.next_id == gallery().next_id
+    np.testing.assert_array_equal(loaded.centres.tracks, [4.0, 2.0])
+
+
 @pytest.mark.parametrize("version", [1, 99])
 def test_a_file_of_another_version_is_not_called_damaged(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, version: int
@@ -121,12 +136,12 @@ def test_a_file_of_another_version_is_not_called_damaged(
     monkeypatch.setattr("pipeline.live.output.gallery_file._VERSION", version)
     save_gallery(path, gallery(), "model", closing=True)
     monkeypatch.undo()
-    with pytest.raises(InputError, match=f"is of format version {version}, and this program reads version 2"):
+    with pytest.raises(InputError, match=f"is of format version {version}, and this program reads version 3"):
         person_in(path, 1)
     loaded = load_gallery(tmp_path, "model")
     assert loaded is not None
     assert (len(loaded), loaded.next_id) == (0, gallery().next_id)
-    assert f"is of format version {version}, and this program reads version 2: people known so far" in caplog.text
+    assert f"is of format version {version}, and this program reads version 3: people known so far" in caplog.text
     assert "damaged" not in caplog.text
     assert [each.name for each in tmp_path.iterdir()] == ["gallery.other_version"]
 

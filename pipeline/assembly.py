@@ -114,6 +114,7 @@ def build_embedder(config: Config) -> NetworkEmbedder | None:
         runtime=settings.runtime,
         half=settings.half,
         batch_size=settings.batch_size,
+        classes=settings.classes,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,6 +14,7 @@ from torch import Tensor
 from pipeline.core.datatypes import EmbeddedCrops, FloatArray, Frame
 from pipeline.core.errors import InputError, RunError
 from pipeline.core.inference_runtime import Runtime
+from pipeline.core.models import PEOPLE
 from pipeline.core.network_input import parse_network_input
 from pipeline.core.vectors import centred, unit
 from reid.backends.choose import EmbeddingModel, build_backend
@@ -33,6 +34,7 @@ class NetworkEmbedder:
         model_hash: hash of the weights file. It is the same for all runtimes in 16 and 32 bit, because their embeddings
             are comparable.
         computation: library, precision and device that run the network.
+        classes: names of the classes that it is for.
         embedded_crops: number of crops embedded so far.
         rejected_crops: number of boxes not embedded because they are empty, not finite or outside the image.
         unknown_cameras: maps each camera without a row in the model's camera table to what is used instead. A camera
@@ -49,6 +51,7 @@ class NetworkEmbedder:
         runtime: Runtime = "auto",
         half: bool | Literal["auto"] = "auto",
         batch_size: int = 32,
+        classes: Collection[str] = PEOPLE,
     ) -> None:
         """
         Args:
@@ -59,6 +62,7 @@ class NetworkEmbedder:
                 Cameras without an entry are not centred.
             device, runtime, half: see `reid.backends.choose.build_backend`.
             batch_size: crops in one call of the model.
+            classes: names of the detector's classes that the model was trained for.
 
         Raises:
             InputError: a camera is not in the model's table, the device cannot be used, or a mean does not have the
@@ -76,6 +80,7 @@ class NetworkEmbedder:
         self.dim = header.feature_dim
         self.model_hash = header.embedding_hash
         self.computation = self._backend.computation
+        self.classes = tuple(classes)
         self.embedded_crops = 0
         self.rejected_crops = 0
         self.unknown_cameras: dict[str, UnknownCamera] = {}

@@ -7,7 +7,7 @@ thread of its own.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import inf, isfinite, nan
 from typing import Any
@@ -19,8 +19,17 @@ from pipeline.association.frame_pace import FramePace
 from pipeline.association.row_buffer import RowBuffer
 from pipeline.association.usable_boxes import usable_boxes
 from pipeline.core.boxes import clip_xyxy
-from pipeline.core.datatypes import Detections, FloatArray, Frame, IntArray, LinkedRow, Tracklet, TrajectoryRow
-from pipeline.core.models import Embedder, checked
+from pipeline.core.datatypes import (
+    BoolArray,
+    Detections,
+    FloatArray,
+    Frame,
+    IntArray,
+    LinkedRow,
+    Tracklet,
+    TrajectoryRow,
+)
+from pipeline.core.models import Embedder, checked, embedded_classes
 from pipeline.core.stage_clock import StageClock
 from pipeline.cross_camera.online_linker import OnlineLinker
 from pipeline.cross_camera.track_record import TrackRecord
@@ -57,6 +66,7 @@ class Associator:
             continue.
         embedder: None if the saved detections hold all embeddings that are used.
         class_names: of the detector.
+        embedded_classes: names of the classes whose boxes get embeddings.
         hold_s: how long rows are held back until linking has assigned their ids.
         max_detections: at most this many boxes of a frame are used, the most confident ones.
         max_silence_s: the tracks of a camera end when it has given no frame for longer than this and for longer than
@@ -68,7 +78,7 @@ class Associator:
 
     Attributes:
         linker: the linker between the cameras.
-        boxes: number of boxes used, by camera.
+        boxes, class_boxes: number of boxes used, by camera and by class.
         people: number of confirmed tracks in the newest frame of each camera; 0 after a silence that ended them.
         late_frames: number of frames left out because they were not later than the previous one, by camera.
         embedded_crops: number of crops with an embedding.
@@ -82,6 +92,7 @@ class Associator:
         linker: OnlineLinker,
         embedder: Embedder | None,
         class_names: Mapping[int, str],
+        embedded_classes: Collection[str],
         hold_s: float,
         max_silence_s: float,
         max_detections: int,
@@ -94,6 +105,7 @@ class Associator:
         self.linker = linker
         self._embedder = embedder
         self._class_names = class_names
+        self._embedded_classes = frozenset(embedded_classes)
         self._hold_s = hold_s
         self._max_silence_s = max_silence_s
         self._max_detections = max_detections
@@ -103,6 +115,7 @@ class Associator:
         self._size_wh: dict[str, tuple[int, int]] = {}
         self._pace: dict[str, FramePace] = {}
         self.boxes: Counter[str] = Counter()
+        self.class_boxes: Counter[str] = Counter()
         self.late_frames: Counter[str] = Counter()
         self.people: Counter[str] = Counter()
         self.embedded_crops = 0
@@ -129,11 +142,15 @@ class Associator:
         ended = [record for frame, _ in tick for record in self._end_silent(frame.camera_id, frame.time_s)]
         with self._clock.measure("track"):
             inside = [(frame, self._usable(frame, detections)) for frame, detections in tick]
-            wanted = [self._trackers[frame.camera_id].plan(frame, detections) for frame, detections in inside]
+            wanted = [
+                self._embeddable(detections, self._trackers[frame.camera_id].plan(frame, detections))
+                for frame, detections in inside
+            ]
         embedded = self._embed(inside, wanted)
         tracked: list[TrackedFrame] = []
         for (frame, _), detections in zip(inside, embedded, strict=True):
             self.boxes[frame.camera_id] += len(detections)
+            self.class_boxes.update(self._class_names[class_id] for class_id in detections.class_id.tolist())
             self._size_wh[frame.camera_id] = frame.size_wh
             self._note_time(frame)
             with self._clock.measure("track"):
@@ -248,6 +265,10 @@ class Associator:
         )
         return results
 
+    def _embeddable(self, detections: Detections, rows: IntArray) -> IntArray:
+        """Return those of `rows` whose class the embedder is for."""
+        return rows[_of_classes(detections.class_id[rows], self._class_names, self._embedded_classes)]
+
     def _link(self, tick: Sequence[TrackedFrame]) -> list[TrackRecord]:
         floors = [self._geometries[tracked.camera_id].floor_xy_m(tracked.detections.xyxy) for tracked in tick]
         observed = self.linker.observe(list(zip(tick, floors, strict=True)))
@@ -319,16 +340,26 @@ def _only(detections: Detections, rows: IntArray) -> Detections:
     return replace(detections, embedded=detections.embedded & wanted)
 
 
-def embed_all(embedder: Embedder, frames: Iterable[DetectedFrame]) -> list[DetectedFrame]:
-    """Embed every box of every frame, for saving.
+def _of_classes(class_id: IntArray, class_names: Mapping[int, str], classes: Collection[str]) -> BoolArray:
+    """Return (N,) whether the name of each class id (N,) is one of `classes`."""
+    return np.array([class_names[number] in classes for number in class_id.tolist()], np.bool_)
+
+
+def embed_all(
+    embedder: Embedder, frames: Iterable[DetectedFrame], class_names: Mapping[int, str]
+) -> list[DetectedFrame]:
+    """Embed every box of the classes that the embedder is for, for saving.
 
     Raises:
         ValueError: as in `Associator.process`.
     """
     pairs = list(frames)
     pictures = [frame for frame, _ in pairs]
-    crops = checked(embedder.embed(pictures, [detections.xyxy for _, detections in pairs]), pictures)
+    classes = embedded_classes(embedder)
+    rows = [np.flatnonzero(_of_classes(found.class_id, class_names, classes)) for _, found in pairs]
+    boxes = [detections.xyxy[wanted] for (_, detections), wanted in zip(pairs, rows, strict=True)]
+    crops = checked(embedder.embed(pictures, boxes), pictures)
     return [
-        (frame, detections.with_embeddings(np.arange(len(detections)), embedded))
-        for (frame, detections), embedded in zip(pairs, crops, strict=True)
+        (frame, detections.with_embeddings(wanted, embedded))
+        for (frame, detections), wanted, embedded in zip(pairs, rows, crops, strict=True)
     ]

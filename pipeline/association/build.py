@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from math import inf
 
 from pipeline.association.associator import Associator
 from pipeline.config.config import Config
 from pipeline.core.datatypes import Correction
-from pipeline.core.models import Embedder
+from pipeline.core.models import Embedder, embedded_classes
 from pipeline.core.stage_clock import StageClock
 from pipeline.cross_camera.match_limits import MatchLimits
 from pipeline.cross_camera.online_linker import OnlineLinker
@@ -16,6 +17,9 @@ from pipeline.cross_camera.second_pass import SecondPass
 from pipeline.floor.camera_geometry import CameraGeometry
 from pipeline.single_camera.tracker import SingleCameraTracker
 
+_log = logging.getLogger(__name__)
+
+_LISTED_CLASSES = 8  # of a warning; a detector may know thousands
 # Live rows wait for unconfirmed tracks, but not for those of a camera that has been silent for this long.
 _LIVE_UNCONFIRMED_WAIT_S = 0.5
 
@@ -51,12 +55,40 @@ def build_associator(
         linker=linker,
         embedder=embedder,
         class_names=class_names,
+        embedded_classes=config.embedder.classes if embedder is None else embedded_classes(embedder),
         hold_s=config.live.hold_s if live else config.linker.hold_s,
         max_silence_s=config.live.max_silence_s if live else config.tracker.max_lost_s,
         max_detections=config.detector.max_detections,
         clock=clock,
         unconfirmed_wait_s=_LIVE_UNCONFIRMED_WAIT_S if live else inf,
     )
+
+
+def without_embeddings(
+    config: Config, class_names: Mapping[int, str], embedder: Embedder | None, embedder_hash: str
+) -> list[str]:
+    """Return the names of the detector's classes whose boxes get no embedding.
+
+    Args:
+        embedder: of the run; None if embeddings come from files, or there are none.
+        embedder_hash: hash of the model that computes or computed the embeddings; '' if there are none.
+    """
+    names = list(dict.fromkeys(class_names.values()))
+    if not embedder_hash:
+        return names
+    classes = frozenset(config.embedder.classes) if embedder is None else embedded_classes(embedder)
+    return [name for name in names if name not in classes]
+
+
+def warn_of_classes_without_embeddings(names: Sequence[str]) -> None:
+    """Log how objects of these classes, which the re-identification model is not for, are linked."""
+    if names:
+        listed = ", ".join(names[:_LISTED_CLASSES]) + (", ..." if len(names) > _LISTED_CLASSES else "")
+        _log.warning(
+            "the re-identification model is not for %s: only floor positions and time link these objects between "
+            "cameras, and nothing does without homographies. embedder.classes names the classes that a model is for",
+            listed,
+        )
 
 
 def build_second_pass(config: Config, limits: MatchLimits, camera_ids: Sequence[str]) -> SecondPass:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
@@ -24,6 +24,7 @@ from pipeline.files.run_folder import clear_results, hold_results
 from pipeline.files.tracklet_file import TrackletFile, read_info
 from pipeline.recorded.finalize import rewrite
 from pipeline.recorded.run_note import NOTE_NAME, EarlierNote
+from pipeline.recorded.run_summary import PERSON, by_class_name
 
 
 def link(
@@ -63,7 +64,8 @@ def link(
         camera_ids = list(info.camera_ids)
         check_windows(loaded.linker.transit_windows, camera_ids)
         limits = match_limits(loaded, info.embedder_hash)
-        links = build_second_pass(loaded, limits, camera_ids).link(TrackletFile(tracklet_file))
+        second_pass = build_second_pass(loaded, limits, camera_ids)
+        links = second_pass.link(TrackletFile(tracklet_file))
         if not in_place:
             held.enter_context(hold_results(target, "mtmc link"))
             clear_results(target, overwrite)
@@ -77,12 +79,20 @@ def link(
             stride=loaded.recording.stride,
             output=target,
         )
-        people = len({link.global_id for link in links.values()})
+        people = by_class_name(second_pass.people_by_class, info.class_names)
         note.write_linked(target / NOTE_NAME, with_numbers(loaded, limits), global_ids=people, rows=rows)
     Console().print(
-        f"{len(links)} tracks of {len(camera_ids)} cameras are {people} people; {rows} rows in "
+        f"{len(links)} tracks of {len(camera_ids)} cameras are {_counted(people)}; {rows} rows in "
         f"{target / 'trajectories.csv'}"
     )
+
+
+def _counted(people: Mapping[str, int]) -> str:
+    """Return the numbers of global ids in words, by class unless there are only people."""
+    if people.keys() <= {PERSON}:
+        return f"{sum(people.values())} people"
+    listed = ", ".join(f"{name} {count}" for name, count in sorted(people.items()))
+    return f"{sum(people.values())} objects ({listed})"
 
 
 def _config_of(note: EarlierNote, folder: Path, settings: Sequence[str] | None) -> Config:

@@ -34,7 +34,7 @@ from pipeline.commands.short_options import (
 from pipeline.config.config import Config, load_config, named_sources
 from pipeline.core.errors import InputError, RunError
 from pipeline.recorded import track as tracking
-from pipeline.recorded.run_summary import RunSummary
+from pipeline.recorded.run_summary import PERSON, RunSummary
 from pipeline.sources.base import FrameSource
 
 
@@ -124,7 +124,7 @@ def track(
     summary = track_with_progress(loaded, output, camera_files("--detections", detections), overwrite, console)
     console.print(f"Wrote {summary.rows} rows to {output / 'trajectories.csv'}")
     if not summary.rows:
-        console.print("Nobody was found in any recording.", style="yellow")
+        console.print(f"{_nothing(loaded)} was found in any recording.", style="yellow")
     if summary.problems:
         raise RunError("; ".join(summary.problems) + f"; the results up to that point are in {output}")
 
@@ -176,6 +176,11 @@ def track_with_progress(
     for model, computation in summary.computed_by.items():
         console.print(f"{model.capitalize()}: {Path(weights[model]).name}, {computation}", highlight=False)
     return summary
+
+
+def _nothing(config: Config) -> str:
+    people = config.detector.classes == [PERSON]
+    return "Nobody" if people else f"Nothing of the classes {', '.join(config.detector.classes)}"
 
 
 def _overrides(

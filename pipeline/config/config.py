@@ -127,6 +127,7 @@ class DetectorConfig(Section):
 class EmbedderConfig(Section):
     weights: str | None
     input: Annotated[NetworkInput | None, BeforeValidator(from_preset)]
+    classes: Annotated[list[str], Field(min_length=1)]
     site: str | None
     batch_size: Count
     device: str

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import numpy as np
 
 from pipeline.core.datatypes import Detections, EmbeddedCrops, FloatArray, Frame
 from pipeline.core.inference_runtime import Computation
+from pipeline.core.models import PEOPLE
 
 
 class FakeDetector:
@@ -34,6 +35,7 @@ class FakeEmbedder:
 
     model_hash = "fake"
     computation: Computation | None = None
+    classes: Collection[str] = PEOPLE
 
     def __init__(self, vectors_of: Callable[[Frame, FloatArray], FloatArray], dim: int) -> None:
         self._vectors_of = vectors_of

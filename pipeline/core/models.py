@@ -6,7 +6,7 @@ A class that derives from a protocol inherits the defaults; any other class must
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -14,6 +14,9 @@ import numpy as np
 
 from pipeline.core.datatypes import Detections, EmbeddedCrops, FloatArray, Frame
 from pipeline.core.inference_runtime import Computation
+
+# The classes of an embedder that names none.
+PEOPLE = ("person",)
 
 if TYPE_CHECKING:
     _default = property
@@ -89,6 +92,12 @@ class Embedder(Protocol):
         """Cameras without a row in the model's camera table -> text that says what is used instead."""
         return {}
 
+    @_default
+    def classes(self) -> Collection[str]:
+        """Names of the classes whose objects it can tell apart; ("person",) by default. Boxes of other classes get no
+        embedding."""
+        return PEOPLE
+
     @abstractmethod
     def embed(self, frames: Sequence[Frame], xyxy: Sequence[FloatArray]) -> list[EmbeddedCrops]:
         """Embed the boxes `xyxy[i]` (N_i, 4) float32, in pixels of `frames[i]`; one result per frame, same order."""
@@ -133,6 +142,18 @@ def checked(crops: Sequence[EmbeddedCrops], frames: Sequence[Frame]) -> Sequence
                 f"{frame.camera_id}; valid embeddings have length 1"
             )
     return crops
+
+
+def embedded_classes(embedder: Embedder) -> frozenset[str]:
+    """Return the names of the classes that `embedder` is for; an embedder that names none is for people.
+
+    Raises:
+        ValueError: its `classes` are a text instead of a list of texts.
+    """
+    classes = getattr(embedder, "classes", PEOPLE)
+    if isinstance(classes, str):
+        raise ValueError(f"the embedder's classes must be a list of names, but are the text {classes!r}")
+    return frozenset(classes)
 
 
 # Half precision changes lengths by .001.

@@ -12,6 +12,7 @@ waits until that track ends, because it may be recovered.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -100,7 +101,7 @@ class OnlineLinker:
         self._distances = GalleryDistances(self._identities, self._centred_mean)
         self._live: dict[str, dict[int, TrackRecord]] = {camera_id: {} for camera_id in camera_ids}
         self._next_id = 1
-        self._people = 0
+        self._people: Counter[int] = Counter()
         self._undecided_ids: dict[TrackRecord, int] = {}
         self._forgot_s = -np.inf
 
@@ -117,7 +118,12 @@ class OnlineLinker:
     @property
     def people(self) -> int:
         """Number of people distinguished so far, including forgotten ones; ids of undecided tracks do not count."""
-        return self._people
+        return self._people.total()
+
+    @property
+    def people_by_class(self) -> dict[int, int]:
+        """The same, by class id."""
+        return dict(self._people)
 
     @property
     def in_view(self) -> int:
@@ -285,7 +291,7 @@ class OnlineLinker:
             # There is nothing to compare another track with.
             record.link = Link(self._own_id(record), 0.0, self._decisions_are_final)
             self._distances.drop(record)
-            self._people += 1
+            self._people[record.class_id] += 1
 
     # -- deciding -----------------------------------------------------------------------------------------
 
@@ -390,7 +396,7 @@ class OnlineLinker:
     def _create_identity(self, record: TrackRecord, confidence: float) -> None:
         global_id = self._own_id(record)
         self._identities.add(global_id, record.class_id)
-        self._people += 1
+        self._people[record.class_id] += 1
         self._attach(record, Link(global_id, confidence, self._decisions_are_final))
 
     def _own_id(self, record: TrackRecord) -> int:

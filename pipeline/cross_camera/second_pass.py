@@ -11,6 +11,7 @@ Only the window and these people keep embeddings and floor positions; the rest o
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
@@ -65,7 +66,11 @@ class _Member:
 
 
 class SecondPass:
-    """Gives each finished tracklet its final link."""
+    """Gives each finished tracklet its final link.
+
+    Attributes:
+        people_by_class: number of people that the last `link` distinguished, by class id.
+    """
 
     def __init__(
         self,
@@ -78,6 +83,7 @@ class SecondPass:
         self._settings = settings
         self._limits = limits
         self._linker = linker
+        self.people_by_class: Counter[int] = Counter()
         self._transit = TransitTimes(camera_ids, linker.transit_windows)
 
     def link(self, tracklets: Iterable[Tracklet]) -> dict[TrackKey, Link]:
@@ -95,7 +101,7 @@ class SecondPass:
         centres = CameraCentres.of(tracklets if enabled else (), self._camera_row, enabled=enabled)
         window: list[_Member] = []
         left: list[_Member] = []
-        done: list[tuple[tuple[float, int, int], list[TrackKey]]] = []
+        done: list[_Member] = []
         confidence: dict[TrackKey, float] = {}
         limit = self._settings.max_tracklets_at_once
         for tracklet in tracklets:
@@ -106,14 +112,15 @@ class SecondPass:
                 window = joined[-(limit // 2) :]
                 left += [_last_seen(member) for member in joined[: -(limit // 2)]]
                 forgotten, left = self._forget(left, window[-1].end_s)
-                done += [(member.first, member.keys) for member in forgotten]
+                done += [_without_evidence(member) for member in forgotten]
         joined, left = self._find_again(self._cluster(window, confidence), left, confidence)
-        done += [(member.first, member.keys) for member in (*joined, *left)]
-        done.sort(key=lambda member: member[0])
+        done += [*joined, *left]
+        done.sort(key=lambda member: member.first)
+        self.people_by_class = Counter(member.class_id for member in done)
         return {
             key: Link(global_id, confidence[key], final=True)
-            for global_id, (_, keys) in enumerate(done, start=1)
-            for key in keys
+            for global_id, member in enumerate(done, start=1)
+            for key in member.keys
         }
 
     def _member(self, tracklet: Tracklet, centres: CameraCentres) -> _Member:
@@ -334,6 +341,17 @@ def _people_to_choose_from(members: list[_Member], labels: IntArray, forbidden: 
 def _last_seen(member: _Member) -> _Member:
     """Return the member with its last floor positions only."""
     return replace(member, slots=member.slots[-_LEFT_SLOTS:].copy(), xy_m=member.xy_m[-_LEFT_SLOTS:].copy())
+
+
+def _without_evidence(member: _Member) -> _Member:
+    """Return the member with what its links need only, so that a long recording keeps no embeddings."""
+    return replace(
+        member,
+        embedding_sum=np.zeros(0, member.embedding_sum.dtype),
+        slots=np.zeros(0, np.int64),
+        xy_m=np.zeros((0, 2)),
+        spans=[],
+    )
 
 
 def _columns(

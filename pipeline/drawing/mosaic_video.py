@@ -39,6 +39,7 @@ class MosaicSettings:
         columns: tiles in a row; None makes the grid about as many tiles wide as high.
         trail_s: duration of each person's drawn path in seconds; 0 for none.
         max_frame_age_s: a camera without a new frame for longer shows `no frame`.
+        class_names: whether the labels contain the names of the classes.
     """
 
     fps: Fraction | float = 10.0
@@ -46,6 +47,7 @@ class MosaicSettings:
     columns: int | None = None
     trail_s: float = 2.0
     max_frame_age_s: float = 1.0
+    class_names: bool = False
 
 
 def render_mosaic_video(
@@ -127,7 +129,7 @@ def mosaic_images(
             return
         tracks.advance(time_s)
         views = {
-            camera_id: tracks.view(frame, settings.trail_s)
+            camera_id: tracks.view(frame, settings.trail_s, class_names=settings.class_names)
             for camera_id, frame in frames.items()
             if frame is not None and time_s - frame.time_s <= settings.max_frame_age_s + _TIME_TOLERANCE_S
         }
@@ -190,8 +192,9 @@ class _Tracks:
             while recent and recent[0].row.time_s < oldest_s:
                 recent.popleft()
 
-    def view(self, frame: Frame, trail_s: float) -> CameraView:
-        """Return the image of `frame` with the boxes of its rows and the paths that led to them."""
+    def view(self, frame: Frame, trail_s: float, *, class_names: bool) -> CameraView:
+        """Return the image of `frame` with the boxes of its rows, their classes if `class_names`, and the paths that
+        led to them."""
         if frame.image is None:
             raise ValueError(f"frame {frame.frame_index} of camera {frame.camera_id} has no picture")
         recent = self._recent[frame.camera_id]
@@ -210,6 +213,7 @@ class _Tracks:
             global_ids=np.array([linked.link.global_id for linked in now], np.int64),
             interpolated=np.array([linked.row.interpolated for linked in now], np.bool_),
             trails={global_id: foot_points(_xyxy_array(way)) for global_id, way in ways.items() if len(way) > 1},
+            class_names=[linked.row.class_name for linked in now] if class_names else (),
         )
 
 

@@ -50,6 +50,7 @@ def draw_tracks(
     *,
     interpolated: BoolArray | None = None,
     trails: Mapping[int, Boxes] | None = None,
+    class_names: Sequence[str] = (),
 ) -> Image:
     """Return a copy of the image with a box and a label for each person; lines and text scale with the image.
 
@@ -59,12 +60,15 @@ def draw_tracks(
         global_ids: (N,) int64, the labels, which also determine the colours.
         interpolated: (N,) bool, True for boxes that no detector saw; they are dashed.
         trails: global id -> (P, 2) foot points in pixels, oldest first, drawn as a line in the id's colour.
+        class_names: N names that stand before the ids; none if empty.
 
     Raises:
-        ValueError: there are more or fewer ids than boxes.
+        ValueError: there are more or fewer ids, or names, than boxes.
     """
     if len(xyxy) != len(global_ids):
         raise ValueError(f"{len(xyxy)} boxes, but {len(global_ids)} global ids")
+    if class_names and len(xyxy) != len(class_names):
+        raise ValueError(f"{len(xyxy)} boxes, but {len(class_names)} class names")
     dashed = np.zeros(len(xyxy), np.bool_) if interpolated is None else interpolated
     image = image_bgr.copy()
     thickness, font_scale = _line_thickness(image.shape[0]), _font_scale(image.shape[0])
@@ -75,8 +79,9 @@ def draw_tracks(
     for box, global_id, dash in zip(xyxy, global_ids, dashed, strict=True):
         _draw_box(image, box, id_colour(int(global_id)), thickness, dashed=bool(dash))
     plates: list[Plate] = []
-    for box, global_id in zip(xyxy, global_ids, strict=True):  # last, so that no box crosses a label
-        text = str(global_id)
+    names = class_names or [""] * len(xyxy)
+    for box, global_id, name in zip(xyxy, global_ids, names, strict=True):  # last, so that no box crosses a label
+        text = f"{name} {global_id}".strip()
         plates.append(_label_plate(image, box, text, font_scale, plates))
         _draw_label(image, plates[-1], text, id_colour(int(global_id)), font_scale)
     return image
@@ -84,13 +89,14 @@ def draw_tracks(
 
 @dataclass(frozen=True, eq=False)
 class CameraView:
-    """The content of one tile of a mosaic; boxes and trails as in `draw_tracks`, in pixels of `image_bgr`."""
+    """The content of one tile of a mosaic; boxes, trails and names as in `draw_tracks`, in pixels of `image_bgr`."""
 
     image_bgr: Image
     xyxy: Boxes
     global_ids: IntArray
     interpolated: BoolArray
     trails: Mapping[int, Boxes] = field(default_factory=dict)
+    class_names: Sequence[str] = ()
 
 
 class MosaicRenderer:
@@ -165,6 +171,7 @@ class MosaicRenderer:
             view.global_ids,
             interpolated=view.interpolated,
             trails={global_id: points * scale_xy for global_id, points in view.trails.items()},
+            class_names=view.class_names,
         )
         left, top = (width - fitted_wh[0]) // 2, (height - fitted_wh[1]) // 2
         tile[top : top + fitted_wh[1], left : left + fitted_wh[0]] = drawn

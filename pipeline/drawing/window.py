@@ -57,21 +57,28 @@ class MosaicWindow:
         self._drawn_s = float("-inf")
         self._lock = threading.Lock()
         self._views: dict[str, tuple[float, CameraView]] = {}
+        self._classes: set[str] = set()
         self._changed = False
         self._open = True
         cv2.namedWindow(title, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_NORMAL)
         cv2.resizeWindow(title, *MosaicRenderer(camera_ids).size_wh)
 
     def put(self, frame: Frame, xyxy: Boxes, rows: Sequence[LinkedRow]) -> None:
-        """Take a frame and its rows; a `PreviewHook`. Boxes without a row are not shown."""
+        """Take a frame and its rows; a `PreviewHook`. Boxes without a row are not shown; the classes are, from the
+        second one on."""
         del xyxy
         if frame.image is None:
             return
+        names = [linked.row.class_name for linked in rows]
+        with self._lock:
+            self._classes.update(names)
+            several = len(self._classes) > 1
         view = CameraView(
             image_bgr=frame.image,
             xyxy=np.array([linked.row.xyxy for linked in rows], np.float64).reshape(-1, 4),
             global_ids=np.array([linked.link.global_id for linked in rows], np.int64),
             interpolated=np.zeros(len(rows), np.bool_),
+            class_names=names if several else (),
         )
         with self._lock:
             if frame.camera_id not in self._camera_ids:  # a camera that a live run has added

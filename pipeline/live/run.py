@@ -17,6 +17,7 @@ from pathlib import Path
 
 import psutil
 
+from pipeline.association.build import warn_of_classes_without_embeddings, without_embeddings
 from pipeline.config.config import Config
 from pipeline.core.datatypes import Correction
 from pipeline.core.errors import RunError
@@ -128,6 +129,10 @@ class LiveRun:
         if gallery is not None:
             gallery = without_forgotten(gallery, self._clock.utc_s(), config.linker.identity_memory_s)
         self._embedder = None if models.embedder is None else TolerantEmbedder(models.embedder)
+        if self._embedder is not None:
+            warn_of_classes_without_embeddings(
+                without_embeddings(config, models.detector.class_names, self._embedder, models.embedder_hash)
+            )
         self._core = TrackingCore(
             config,
             self._limits,
@@ -176,7 +181,7 @@ class LiveRun:
         self._process = psutil.Process()
         self._stopping = threading.Event()
         self._kept = GuardedThread(self._housekeeping, "housekeeping")
-        self._identities = (0, 0, 0)
+        self._identities: tuple[int, int, int, dict[str, int]] = (0, 0, 0, {})
         self._reloads = 0
         self._reload_problem = ""
         self.readers_ended = True
@@ -214,7 +219,7 @@ class LiveRun:
         return self._fleet.status()
 
     def status(self) -> LiveStatus:
-        in_view, total, known = self._identities
+        in_view, total, known, by_class = self._identities
         writer = self._writer
         return LiveStatus(
             utc=datetime.fromtimestamp(self._clock.utc_s(), UTC),
@@ -224,6 +229,7 @@ class LiveRun:
             identities_now=in_view,
             identities_total=total,
             identities_known=known,
+            identities_by_class=by_class,
             rows_written=writer.rows_written,
             rows_waiting=writer.rows_waiting,
             rows_lost=self._rows_lost,
@@ -319,6 +325,7 @@ class LiveRun:
             self._core.identities_in_view,
             self._core.identities_total,
             self._core.identities_known,
+            self._core.identities_by_class,
         )
         self._writer.submit(output.rows, output.corrections)
         for sink in self._sinks:

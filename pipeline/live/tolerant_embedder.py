@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 
 from pipeline.core.datatypes import EmbeddedCrops, FloatArray, Frame
 from pipeline.core.inference_runtime import Computation
-from pipeline.core.models import Embedder, checked
+from pipeline.core.models import Embedder, checked, embedded_classes
 
 _log = logging.getLogger(__name__)
 
@@ -45,6 +45,10 @@ class TolerantEmbedder:
     @property
     def unknown_cameras(self) -> Mapping[str, str]:
         return self._embedder.unknown_cameras
+
+    @property
+    def classes(self) -> Collection[str]:
+        return embedded_classes(self._embedder)
 
     def embed(self, frames: Sequence[Frame], xyxy: Sequence[FloatArray]) -> list[EmbeddedCrops]:
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -58,6 +59,7 @@ class TrackingCore:
             on_correction=self._corrections.append,
         )
         self._linker = self._associator.linker
+        self._class_names = class_names
         if gallery is not None:
             self._linker.restore(gallery)
         self._cameras: dict[str, CameraConfig] = {}
@@ -96,6 +98,14 @@ class TrackingCore:
     def identities_total(self) -> int:
         """Number of identities since the start."""
         return self._linker.people
+
+    @property
+    def identities_by_class(self) -> dict[str, int]:
+        """The same, by the name of the class."""
+        counts: Counter[str] = Counter()
+        for class_id, count in self._linker.people_by_class.items():
+            counts[self._class_names[class_id]] += count
+        return dict(counts)
 
     @property
     def identities_known(self) -> int:

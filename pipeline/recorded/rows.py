@@ -14,7 +14,7 @@ from pipeline.assembly import (
     open_sources,
 )
 from pipeline.association.associator import DetectedFrame
-from pipeline.association.build import build_associator
+from pipeline.association.build import build_associator, warn_of_classes_without_embeddings, without_embeddings
 from pipeline.config.config import Config
 from pipeline.core.datatypes import Frame, LinkedRow
 from pipeline.core.errors import InputError
@@ -55,9 +55,15 @@ def track_rows(
         detector = detector or build_detector(config)
         if embedder is None:
             embedder = build_embedder(config)
-            limits = match_limits(config, "" if embedder is None else embedder.model_hash)
+            embedder_hash = "" if embedder is None else embedder.model_hash
+            limits = match_limits(config, embedder_hash)
         else:
+            embedder_hash = embedder.model_hash
             limits = handed_in_limits(config)
+        if embedder is not None:
+            warn_of_classes_without_embeddings(
+                without_embeddings(config, detector.class_names, embedder, embedder_hash)
+            )
         clock = StageClock()
         associator = build_associator(
             config,

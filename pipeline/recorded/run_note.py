@@ -64,6 +64,8 @@ class RunNote:
         content = {
             "state": state,
             "cameras": cameras,
+            "classes": {name: asdict(counts) for name, counts in summary.classes.items()},
+            "unembedded_classes": summary.unembedded_classes,
             "global_ids": summary.global_ids,
             "rows": summary.rows,
             "embedded_crops": summary.embedded_crops,
@@ -109,12 +111,15 @@ class EarlierNote:
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise InputError(f"{path} is missing or damaged, so the start of the recording is unknown") from error
 
-    def write_linked(self, path: Path, used: Mapping[str, Any], *, global_ids: int, rows: int) -> None:
+    def write_linked(
+        self, path: Path, used: Mapping[str, Any], *, global_ids: Mapping[str, int], rows: int
+    ) -> None:
         """Write the run.json of the same run with other final ids.
 
         Args:
             used: the configuration that gave these ids, as JSON data.
-            global_ids, rows: the new numbers.
+            global_ids: the new number of global ids of each class.
+            rows: the new number of rows.
 
         Raises:
             RunError: `path` cannot be written; the previous file stays.
@@ -123,7 +128,12 @@ class EarlierNote:
         changed = {name: {**noted.get(name, {}), **used[name]} for name in ("linker", "second_pass")}
         filled = {name: used["output"][name] for name in ("interpolate", "interpolate_max_gap_s")}
         changed["output"] = {**noted.get("output", {}), **filled}
-        _write(path, {**self._content, "global_ids": global_ids, "rows": rows, "config": {**noted, **changed}})
+        classes = {
+            name: {**counts, "global_ids": global_ids.get(name, 0)}
+            for name, counts in self._content.get("classes", {}).items()
+        }
+        numbers = {"classes": classes, "global_ids": sum(global_ids.values()), "rows": rows}
+        _write(path, {**self._content, **numbers, "config": {**noted, **changed}})
 
 
 def _write(path: Path, content: Mapping[str, Any]) -> None:

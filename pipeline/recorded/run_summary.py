@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from rich.console import Group
 from rich.table import Table
+from rich.text import Text
 
 from pipeline.core.inference_runtime import Computation
+
+PERSON = "person"
+
+
+def by_class_name(by_class_id: Mapping[int, int], class_names: Mapping[int, str]) -> Counter[str]:
+    """Return counts by the name of the class instead of its id; several ids may have one name."""
+    counts: Counter[str] = Counter()
+    for class_id, count in by_class_id.items():
+        counts[class_names[class_id]] += count
+    return counts
 
 
 @dataclass
@@ -23,12 +36,24 @@ class CameraCounts:
 
 
 @dataclass
+class ClassCounts:
+    """Counts of one class over all cameras; `global_ids` is the number of its objects that were distinguished."""
+
+    boxes: int = 0
+    tracks: int = 0
+    global_ids: int = 0
+
+
+@dataclass
 class RunSummary:
     """Figures of a run.
 
     Attributes:
         cameras: by name.
-        global_ids: number of people distinguished over all cameras, by final ids if there are any.
+        classes: by name; those of which a box was used.
+        global_ids: number of people (or objects of other classes) distinguished over all cameras, by final ids if there
+            are any.
+        unembedded_classes: classes of the detector without embeddings: floor positions and time alone link them.
         rows: rows of trajectories.csv.
         wall_s: seconds from the first frame to the last file.
         stage_s: seconds by stage; stages overlap, so their sum can exceed `wall_s`.
@@ -39,6 +64,8 @@ class RunSummary:
     """
 
     cameras: dict[str, CameraCounts] = field(default_factory=dict)
+    classes: dict[str, ClassCounts] = field(default_factory=dict)
+    unembedded_classes: list[str] = field(default_factory=list)
     global_ids: int = 0
     rows: int = 0
     wall_s: float = 0.0
@@ -84,7 +111,7 @@ class RunSummary:
         stages.add_section()
         stages.add_row("wall", f"{self.wall_s:.1f}", f"{self.wall_s * per_frame:.2f}")
         lines = [
-            f"People over all cameras (global ids): {self.global_ids}",
+            f"{self._counted} over all cameras (global ids): {self.global_ids}",
             f"Crops embedded: {self.embedded_crops} of {boxes} boxes"
             + (f", {self.rejected_crops} rejected (empty or outside the image)" if self.rejected_crops else ""),
             f"Detector: {self.detector_share:.0%} of the wall time, {self.frames / max(self.wall_s, 1e-9):.1f} "
@@ -100,4 +127,32 @@ class RunSummary:
                 by_stand_in.setdefault(stand_in, []).append(camera_id)
             for stand_in, cameras in by_stand_in.items():
                 lines.append(f"Cameras unknown to the embedding model, using its {stand_in}: {', '.join(cameras)}")
-        return Group(people, stages, *lines)
+        unembedded = [name for name in self.unembedded_classes if name in self.classes]
+        if unembedded:
+            lines.append(f"Linked by floor positions and time alone, without embeddings: {', '.join(unembedded)}")
+        return Group(people, *self._class_tables(), stages, *lines)
+
+    @property
+    def _counted(self) -> str:
+        return "Objects" if self.classes.keys() - {PERSON} else "People"
+
+    def _class_tables(self) -> list[Table]:
+        """Return the table of the classes; none if there are only people."""
+        if self._counted == "People":
+            return []
+        table = Table(title="Classes")
+        for column in ("class", "boxes", "tracks", "global ids"):
+            table.add_column(column, justify="left" if column == "class" else "right")
+        for name, counts in self.classes.items():
+            table.add_row(Text(name), str(counts.boxes), str(counts.tracks), str(counts.global_ids))
+        return [table]
+
+    def of_class(self, name: str) -> ClassCounts:
+        """Return the counts of a class, which may be new."""
+        return self.classes.setdefault(name, ClassCounts())
+
+    def set_global_ids(self, by_class: Mapping[str, int]) -> None:
+        """Set the numbers of global ids, in all and of each class."""
+        self.global_ids = sum(by_class.values())
+        for name, counts in self.classes.items():
+            counts.global_ids = by_class.get(name, 0)

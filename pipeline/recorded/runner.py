@@ -19,7 +19,12 @@ from types import MappingProxyType
 from typing import Any
 
 from pipeline.association.associator import Associated, Associator, DetectedFrame, embed_all
-from pipeline.association.build import build_associator, build_second_pass
+from pipeline.association.build import (
+    build_associator,
+    build_second_pass,
+    warn_of_classes_without_embeddings,
+    without_embeddings,
+)
 from pipeline.config.calibration import with_numbers
 from pipeline.config.config import Config
 from pipeline.core.datatypes import Detections, Frame
@@ -33,7 +38,7 @@ from pipeline.floor.camera_geometry import geometry_of
 from pipeline.recorded.finalize import rewrite
 from pipeline.recorded.prefetch import prefetch
 from pipeline.recorded.run_note import NOTE_NAME, RunNote
-from pipeline.recorded.run_summary import CameraCounts, RunSummary
+from pipeline.recorded.run_summary import CameraCounts, RunSummary, by_class_name
 from pipeline.recorded.synchronise import Tick, synchronise
 from pipeline.sources.base import BrokenSource, FrameSource
 
@@ -75,7 +80,12 @@ def run(
         cameras={source.camera_id: CameraCounts() for source in sources},
         hashes={"detector": models.detector.model_hash, "embedder": models.embedder_hash},
         computed_by=models.computed_by,
+        unembedded_classes=without_embeddings(
+            config, models.detector.class_names, models.embedder, models.embedder_hash
+        ),
     )
+    if models.embedder_hash:
+        warn_of_classes_without_embeddings(summary.unembedded_classes)
     note = RunNote(folder / NOTE_NAME, sources, with_numbers(config, limits), models.versions, epoch_utc, origin)
     note.write("running", summary)
     try:
@@ -149,6 +159,7 @@ def _online(
                 for tracklet in associated.ended:
                     tracklets.write(tracklet)
                     summary.cameras[tracklet.camera_id].tracks += 1
+                    summary.of_class(models.detector.class_names[tracklet.class_id]).tracks += 1
                 writer.flush_if_due()
             summary.rows = writer.rows
 
@@ -159,7 +170,7 @@ def _online(
             for tick in detected_ticks(config, models.detector, recording.sources, clock, stack, broken):
                 if config.output.save_embeddings and models.embedder is not None:
                     with clock.measure("embed"):
-                        tick = embed_all(models.embedder, tick)
+                        tick = embed_all(models.embedder, tick, models.detector.class_names)
                 save_tick(tick)
                 associated = associator.process(tick)
                 write(associated)
@@ -175,11 +186,13 @@ def _online(
         else:
             write(associator.finish())
         finally:
-            _count(summary, associator)
+            _count(summary, associator, models.detector.class_names)
 
 
-def _count(summary: RunSummary, associator: Associator) -> None:
-    summary.global_ids = associator.linker.people
+def _count(summary: RunSummary, associator: Associator, class_names: Mapping[int, str]) -> None:
+    for name, boxes in associator.class_boxes.items():
+        summary.of_class(name).boxes = boxes
+    summary.set_global_ids(by_class_name(associator.linker.people_by_class, class_names))
     summary.embedded_crops = associator.embedded_crops
     for camera_id, boxes in associator.boxes.items():
         summary.cameras[camera_id].boxes = boxes
@@ -243,7 +256,7 @@ def _finalize(recording: _Recording, summary: RunSummary) -> None:
     if config.second_pass.enabled:
         second_pass = build_second_pass(config, recording.limits, recording.camera_ids)
         links = second_pass.link(TrackletFile(folder / "tracklets.arrow"))
-        summary.global_ids = len({link.global_id for link in links.values()})
+        summary.set_global_ids(by_class_name(second_pass.people_by_class, recording.models.detector.class_names))
     if links is None and config.output.fill_gaps_s is None:
         return
     summary.rows = rewrite(

@@ -125,7 +125,7 @@ def track(
         )
         stack.close()  # closes the recordings, which drawing opens again, and the saved detections
         if config.output.video:
-            draw_video(config, output, on_image=on_image)
+            draw_video(config, output, class_names=len(summary.classes) > 1, on_image=on_image)
     return summary
 
 
@@ -133,9 +133,16 @@ def draw_video(
     config: Config,
     output: Path,
     still_s: float | None = None,
+    *,
+    class_names: bool = False,
     on_image: Callable[[float], None] = lambda time_s: None,
 ) -> None:
-    """Draw trajectories.mp4 from the results in `output`; with `still_s` also still.png, the image of that moment."""
+    """Draw trajectories.mp4 from the results in `output`; with `still_s` also still.png, the image of that moment.
+
+    Args:
+        class_names: whether the labels contain the names of the classes.
+        on_image: called with the time of every image that is drawn.
+    """
     from pipeline.drawing.mosaic_video import MosaicSettings, render_mosaic_video
 
     sources, _ = open_sources(config)
@@ -144,7 +151,7 @@ def draw_video(
             {source.camera_id: source for source in sources},
             output / "trajectories.csv",
             output / "trajectories.mp4",
-            settings=MosaicSettings(fps=max(source.frame_rate for source in sources)),
+            settings=MosaicSettings(fps=max(source.frame_rate for source in sources), class_names=class_names),
             still=None if still_s is None else (still_s, output / "still.png"),
             on_image=on_image,
         )

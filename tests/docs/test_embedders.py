@@ -63,10 +63,11 @@ def test_commands_work(
     for name, camera in (("entrance", "cam1"), ("hall", "cam2")):
         cut(camera, FRAMES, tmp_path / f"{name}.mp4", FIRST)
         cut_ground_truth(camera, FRAMES, tmp_path / f"{name}_gt.txt", FIRST)
-    (embedder,) = [
+    embedder, vehicles = [
         yaml.safe_load(block)["embedder"]
         for block in re.findall(r"^```yaml\n(.*?)^```", PAGE, flags=re.MULTILINE | re.DOTALL)
     ]
+    assert load_config(None, {"embedder": vehicles}).embedder.classes == ["car", "truck"]
     cameras = [{"name": name, "source": f"{name}.mp4"} for name in ("entrance", "hall")]
     detector = {"runtime": "torch"}
     site = {"cameras": cameras, "embedder": embedder, "detector": detector}

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pipeline.association.associator import Associator, DetectedFrame
 from pipeline.benchmark.simulation import SimulatedWorld
 from pipeline.core.datatypes import Detections, Link, LinkedRow, Tracklet
-from pipeline.core.models import Embedder
+from pipeline.core.models import PEOPLE, Embedder, embedded_classes
 from pipeline.core.stage_clock import StageClock
 from pipeline.floor.camera_geometry import CameraGeometry
 from tests.helpers.factories import (
@@ -34,6 +34,7 @@ def associator(
         linker=make_linker(camera_ids, linker_settings(max_centred_cosine_distance=max_centred_cosine_distance)),
         embedder=embedder,
         class_names={0: "person", 1: "dog"},
+        embedded_classes=PEOPLE if embedder is None else embedded_classes(embedder),
         hold_s=hold_s,
         max_silence_s=tracker_settings().max_lost_s,
         max_detections=300,

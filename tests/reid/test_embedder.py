@@ -202,3 +202,8 @@ def test_features_that_are_not_finite_stop_the_run() -> None:
 def test_wrong_options(options: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
         NetworkEmbedder(loaded_model(), camera_rows={}, **options)
+
+
+def test_it_is_for_people_unless_it_is_told_another_class() -> None:
+    assert list(embedder().classes) == ["person"]
+    assert list(embedder(classes=["car", "truck"]).classes) == ["car", "truck"]

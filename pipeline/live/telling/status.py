@@ -137,6 +137,7 @@ class LiveStatus:
         sinks: see `SinkStatus`.
         reloads: number of configurations that were applied since the start.
         reload_problem: why the last configuration was not applied; empty if it was.
+        identities_by_class: `identities_total` by the name of the class.
     """
 
     utc: datetime
@@ -162,6 +163,7 @@ class LiveStatus:
     sinks: tuple[SinkStatus, ...] = field(default=())
     reloads: int = 0
     reload_problem: str = ""
+    identities_by_class: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def ready(self) -> bool:

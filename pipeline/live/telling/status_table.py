@@ -43,7 +43,7 @@ def status_table(status: LiveStatus) -> Group:
 def status_line(status: LiveStatus) -> str:
     """Return the status of the run on one line."""
     parts = [
-        f"{status.identities_now} people in view, {status.identities_total} so far",
+        _identities(status),
         f"{status.rows_written} rows",
     ]
     if status.row_latency_s:
@@ -59,6 +59,14 @@ def status_line(status: LiveStatus) -> str:
     if status.reload_problem:
         parts.append(f"configuration not applied: {status.reload_problem}")
     return "; ".join(parts)
+
+
+def _identities(status: LiveStatus) -> str:
+    """Return the numbers of identities, by class unless there are only people."""
+    if status.identities_by_class.keys() <= {"person"}:
+        return f"{status.identities_now} people in view, {status.identities_total} so far"
+    listed = ", ".join(f"{name} {count}" for name, count in sorted(status.identities_by_class.items()))
+    return f"{status.identities_now} objects in view, {status.identities_total} so far ({listed})"
 
 
 def camera_line(camera: CameraStatus) -> str:

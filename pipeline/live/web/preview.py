@@ -71,14 +71,23 @@ class PreviewStore:
         self._lock = threading.Lock()
         self._pictures: dict[str, _Picture] = {}
         self._jpegs: dict[str, tuple[int, bytes]] = {}
+        self._classes: set[str] = set()  # seen so far; names are shown from the second one on
 
-    def show(self, camera_id: str, image_bgr: Image, xyxy: Boxes, global_ids: IntArray) -> None:
+    def show(
+        self,
+        camera_id: str,
+        image_bgr: Image,
+        xyxy: Boxes,
+        global_ids: IntArray,
+        class_names: Sequence[str] = (),
+    ) -> None:
         """Replace a camera's picture.
 
         Args:
             image_bgr: (H, W, 3) uint8.
             xyxy: (N, 4) boxes in pixels of the people in this very picture.
             global_ids: (N,) their ids; 0 for a box that has none yet, whose head is blurred as well.
+            class_names: (N,) the classes to show beside the ids; none if empty.
         """
         scale = min(1.0, self._width_px / image_bgr.shape[1])
         size_wh = (max(1, round(image_bgr.shape[1] * scale)), max(1, round(image_bgr.shape[0] * scale)))
@@ -87,7 +96,8 @@ class PreviewStore:
         if self._blurred:
             small = blur_heads(small, boxes)
         known = global_ids > 0
-        small = draw_tracks(small, boxes[known], global_ids[known])
+        names = [class_names[row] for row in np.flatnonzero(known).tolist()] if class_names else []
+        small = draw_tracks(small, boxes[known], global_ids[known], class_names=names)
         with self._lock:
             before = self._pictures.get(camera_id)
             self._pictures[camera_id] = _Picture(small, 1 if before is None else before.number + 1)
@@ -99,7 +109,10 @@ class PreviewStore:
         ids = np.array([linked.link.global_id for linked in rows], np.int64)
         # The box of a row is one of the detector's, so a head is blurred at most twice.
         boxes = np.concatenate([of_rows, xyxy])
-        self.show(frame.camera_id, frame.image, boxes, np.concatenate([ids, np.zeros(len(xyxy), np.int64)]))
+        names = [linked.row.class_name for linked in rows]
+        self._classes.update(names)
+        shown = [*names, *[""] * len(xyxy)] if len(self._classes) > 1 else []
+        self.show(frame.camera_id, frame.image, boxes, np.concatenate([ids, np.zeros(len(xyxy), np.int64)]), shown)
 
     def forget(self, camera_id: str) -> None:
         """Delete the picture of a camera that is gone, so that no old picture is shown."""

@@ -23,6 +23,7 @@ def make_row(
     xyxy: tuple[float, float, float, float] = (10.0, 20.0, 50.0, 120.0),
     world_xy_m: tuple[float, float] | None = None,
     final: bool = False,
+    class_name: str = "person",
 ) -> LinkedRow:
     """A row of a live run; its time is in Unix seconds."""
     row = TrajectoryRow(
@@ -30,7 +31,7 @@ def make_row(
         track_id=track_id,
         frame_index=frame_index,
         time_s=time_s,
-        class_name="person",
+        class_name=class_name,
         xyxy=xyxy,
         confidence=0.87654,
         world_xy_m=world_xy_m,

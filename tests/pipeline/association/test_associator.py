@@ -73,7 +73,7 @@ def test_nothing_is_processed() -> None:
 def test_saved_embeddings_do_what_computing_them_does() -> None:
     world = SimulatedWorld(cameras=2, people=6)
     computed = run(associator(*world.camera_ids, embedder=world.embedder()), of_world(world, 150))
-    saved = [embed_all(world.embedder(), tick) for tick in of_world(world, 150)]
+    saved = [embed_all(world.embedder(), tick, {0: "person"}) for tick in of_world(world, 150)]
     replayed = run(associator(*world.camera_ids), iter(saved))
     assert computed[0] == replayed[0]
     assert [t.key for t in computed[1]] == [t.key for t in replayed[1]]

@@ -1,6 +1,7 @@
 import itertools
 import logging
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import av
@@ -202,6 +203,16 @@ def test_no_grid_without_cameras() -> None:
         MosaicRenderer(["a"], columns=0)
 
 
+def test_class_names_stand_before_the_ids_and_none_is_wrong() -> None:
+    boxes, ids = np.array([[20.0, 50, 60, 90], [70, 50, 110, 90]]), np.array([3, 3])
+    plain, named = draw_tracks(grey(), boxes, ids), draw_tracks(grey(), boxes, ids, class_names=["car", "person"])
+    # A label above the box is as wide as its text.
+    widths = [[int(is_colour(drawn, 3)[44, part].sum()) for part in (slice(0, 65),)] for drawn in (plain, named)]
+    assert widths[1][0] > widths[0][0]
+    with pytest.raises(ValueError, match="2 boxes, but 1 class names"):
+        draw_tracks(grey(), boxes, ids, class_names=["car"])
+
+
 # The second pass: frames whose grey value is 100 + their index, at times that differ between the cameras.
 
 TILE = (160, 90)
@@ -250,6 +261,19 @@ def test_every_camera_shows_its_newest_frame(tmp_path: Path) -> None:
         (0.8, 8, 2),
         (0.9, 9, 2),
     ]
+
+
+def test_the_mosaic_names_classes_if_asked_to(tmp_path: Path) -> None:
+    trajectories = write_csv(tmp_path / "trajectories.csv", row(1, "a", 0, 0.0, "40,40,60,80"))
+    images = [
+        next(
+            mosaic_images(
+                {"a": frames("a", 1, fps=10)}, trajectories, settings=replace(SETTINGS, class_names=named)
+            )
+        )
+        for named in (False, True)
+    ]
+    assert (images[0][1] != images[1][1]).any()
 
 
 def test_a_camera_without_new_frames_has_no_frame_after_a_while(tmp_path: Path) -> None:

@@ -7,8 +7,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 
+from pipeline.core.datatypes import Frame, Link, LinkedRow, TrajectoryRow
 from pipeline.core.errors import InputError
 from pipeline.drawing.visualization import id_colour
 from pipeline.drawing.window import MosaicWindow
@@ -114,3 +117,25 @@ def test_without_a_screen_the_message_says_what_to_do(
         monkeypatch.setenv("DISPLAY", display)
     with pytest.raises(InputError, match=r"--show: no window can be opened here .*--video"):
         MosaicWindow(["a"])
+
+
+def test_class_names_are_shown_from_the_second_class_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    images: list[np.ndarray] = []
+    monkeypatch.setattr("pipeline.drawing.window._check_screen", lambda: None)
+    for name in ("namedWindow", "resizeWindow", "destroyAllWindows"):
+        monkeypatch.setattr(cv2, name, lambda *arguments: None)
+    monkeypatch.setattr(cv2, "waitKey", lambda wait_ms: -1)
+    monkeypatch.setattr(cv2, "getWindowProperty", lambda title, flag: 1.0)
+    monkeypatch.setattr(cv2, "imshow", lambda title, image: images.append(image))
+    seconds = iter(range(10))
+    window = MosaicWindow(["a"], clock_s=lambda: float(next(seconds)))
+    frame = Frame("a", 0, 0.0, (640, 360), np.zeros((360, 640, 3), np.uint8))
+    person = TrajectoryRow("a", 1, 0, 0.0, "person", (100, 50, 300, 300), 0.9)
+    car = person._replace(track_id=2, class_name="car", xyxy=(400, 50, 600, 300))
+    for rows in ([person], [person, car], [person]):
+        window.put(frame, np.zeros((0, 4), np.float32), [LinkedRow(row, Link(row.track_id, 1.0)) for row in rows])
+        window.refresh()
+    # The label of the person is longer once there are cars.
+    label = (slice(0, 80), slice(90, 390))
+    assert (images[0][label].max(axis=2) > 60).sum() < (images[2][label].max(axis=2) > 60).sum()
+    window.close()

@@ -455,3 +455,14 @@ def test_one_folder_takes_one_run(tmp_path: Path) -> None:
     one, other = live_run(tmp_path, doors), live_run(tmp_path, doors)
     with one, pytest.raises(InputError, match="another `mtmc live`"), other:
         pass
+
+
+def test_a_class_without_a_model_is_said_and_counted_apart(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    people = one_person()
+    people.class_names = {0: "person", 1: "car"}
+    with live_run(tmp_path, {"a": lambda: FakeStream(steady(10))}, detector=people) as run:
+        eventually(lambda: run.status().identities_total == 1, 15)
+        assert run.status().identities_by_class == {"person": 1}
+    assert "the re-identification model is not for car" in caplog.text

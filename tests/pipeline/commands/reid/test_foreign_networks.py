@@ -96,9 +96,11 @@ def test_means_alone_are_learned(
             run(*measure, *option)
 
     cameras = [{"name": name, "source": name} for name in ("c1", "yard")]
-    embedder = {"weights": str(network), "input": "half", "site": str(site_file)}
+    embedder: dict[str, object] = {"weights": str(network), "input": "half", "site": str(site_file)}
+    embedder["classes"] = ["car"]
     built = build_embedder(load_config(None, {"cameras": cameras, "embedder": embedder}))
     assert built is not None
+    assert list(built.classes) == ["car"]
     assert built.model_hash == site.embedding_hash
     assert not built.unknown_cameras
     assert "has no mean for yard: their embeddings are not centred" in caplog.text

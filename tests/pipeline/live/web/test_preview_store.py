@@ -73,6 +73,17 @@ def test_boxes_are_drawn_in_the_size_of_the_small_picture() -> None:
     assert lit[:, 1].max() <= 110
 
 
+def test_class_names_are_shown_from_the_second_class_on() -> None:
+    store = PreviewStore(blurred=False, width_px=300)
+    frame = Frame("entrance", 0, 0.0, (300, 200), np.zeros((200, 300, 3), np.uint8))
+    person, none = make_row(1, xyxy=(100.0, 60.0, 200.0, 180.0)), np.zeros((0, 4), np.float32)
+    pictures = []
+    for rows in ([person], [make_row(2, class_name="car", xyxy=(0.0, 60.0, 9.0, 70.0))], [person]):
+        store.hook(frame, np.array([[5, 5, 9, 9]], np.float32) if rows == [person] else none, rows)
+        pictures.append(shown(store))
+    assert (pictures[0].max(axis=2) > 60).sum() < (pictures[2].max(axis=2) > 60).sum()
+
+
 def test_a_camera_that_is_gone_shows_nothing() -> None:
     store = PreviewStore(blurred=True, width_px=100)
     store.show("entrance", noise(), np.zeros((0, 4), np.float32), np.zeros(0, np.int64))

@@ -40,6 +40,8 @@ class TransReIDConfig:
         shift: the token (counted from 1) at which the jigsaw's sequence starts.
         parts: number of local features of the jigsaw.
         groups: number of groups that the jigsaw interleaves.
+        divide_length: a part has this fraction of the tokens (4: a quarter), at least `parts`; None is `parts`. If it
+            is larger than `parts`, the last tokens of the jigsaw are in no part.
         rearrange: if False, cut the parts from the tokens in their original order.
         num_classes: identities of the classifiers; 0 for a model without classifiers.
         position_embedding: "learned", or "sincos" for the fixed two-dimensional sine-cosine one.
@@ -68,6 +70,7 @@ class TransReIDConfig:
     parts: int = 4
     groups: int = 2
     rearrange: bool = True
+    divide_length: int | None = None
     num_classes: int = 0
     position_embedding: PositionEmbedding = "learned"
     drop_path: float = 0.0
@@ -92,8 +95,12 @@ class TransReIDConfig:
             raise InputError("TransReID: unknown_row needs a camera table, but cameras is 0")
         if self.jpm and self.shift > self.tokens:
             raise InputError(f"TransReID: shift {self.shift} is beyond the {self.tokens} patches of the image")
-        if self.jpm and self.tokens < max(self.parts, 2):
-            raise InputError(f"TransReID: {self.tokens} patches cannot be cut into {self.parts} parts")
+        if self.jpm and self.fraction < self.parts:
+            raise InputError(
+                f"TransReID: divide_length {self.fraction} leaves no patches for some of the {self.parts} parts"
+            )
+        if self.jpm and self.tokens < max(self.fraction, 2):
+            raise InputError(f"TransReID: {self.tokens} patches cannot be cut into {self.fraction} parts")
         if not 0.0 <= self.drop_path < 1.0:
             raise InputError(f"TransReID: drop_path must be in [0, 1), but is {self.drop_path}")
         if self.position_embedding not in get_args(PositionEmbedding):
@@ -146,6 +153,11 @@ class TransReIDConfig:
         """N, the number of patches, without the class token."""
         rows, columns = self.grid_hw
         return rows * columns
+
+    @property
+    def fraction(self) -> int:
+        """A part of the jigsaw has tokens // fraction patches."""
+        return self.parts if self.divide_length is None else self.divide_length
 
     @property
     def sie_rows(self) -> int:

@@ -17,8 +17,14 @@ def jigsaw_order(tokens: int, *, shift: int, groups: int) -> list[int]:
     return [order[group * length + i] for i in range(length) for group in range(groups)]
 
 
-def part_token_ids(tokens: int, *, parts: int, shift: int, groups: int, rearrange: bool) -> list[list[int]]:
-    """Return the patch ids (from 1) of each part: `parts` lists of tokens // parts ids; the rest is dropped."""
+def part_token_ids(
+    tokens: int, *, parts: int, shift: int, groups: int, rearrange: bool, divide_length: int | None = None
+) -> list[list[int]]:
+    """Return the patch ids (from 1) of each part: `parts` lists of tokens // divide_length ids; the rest is dropped.
+
+    Args:
+        divide_length: at least `parts`; None is `parts`.
+    """
     order = jigsaw_order(tokens, shift=shift, groups=groups) if rearrange else list(range(1, tokens + 1))
-    length = tokens // parts
+    length = tokens // (divide_length or parts)
     return [order[part * length : (part + 1) * length] for part in range(parts)]

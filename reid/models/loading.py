@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,9 @@ def load_transreid(
     views: int | None = None,
     heads: int | None = None,
     shift: int = 5,
+    shuffle_groups: int = 2,
+    divide_length: int | None = None,
+    rearrange: bool = True,
     sie_coefficient: float = 3.0,
 ) -> TransReID:
     """Build the TransReID that a state dict belongs to and load the weights, for inference.
@@ -66,7 +70,12 @@ def load_transreid(
         stride: step between patches in pixels; otherwise like `image_size`.
         cameras, views: how the rows of the side information table are divided; row = camera * views + view.
         heads: attention heads; None is one per 64 channels (8 in the official 8-block small model).
-        shift: start of the jigsaw sequence: 5 in the official person models, 8 in the vehicle models.
+        shift: start of the jigsaw sequence (SHIFT_NUM): 5 in the official person models, 8 in the vehicle models.
+        shuffle_groups: pieces of that sequence that are interleaved (SHUFFLE_GROUP); 2 in every official configuration.
+        divide_length: a local feature sees this fraction of the patches (DEVIDE_LENGTH); None is the number of local
+            features, 4 in every official configuration.
+        rearrange: whether the jigsaw moves patches at all (RE_ARRANGE); True in every official configuration. Without
+            it, shift and groups have no effect.
         sie_coefficient: factor on the side information: 3.0 in every official configuration.
 
     Returns:
@@ -82,10 +91,38 @@ def load_transreid(
         )
     state = read_state_dict(path_or_state_dict)
     with errors_naming(path_or_state_dict):
-        model = _build(state, image_size, stride, cameras, views, heads, shift, sie_coefficient)
+        jigsaw = _Jigsaw(shift, shuffle_groups, divide_length, rearrange)
+        model = _build(state, image_size, stride, cameras, views, heads, jigsaw, sie_coefficient)
     for line in model.loading_report:
         logger.info("%s", line)
     return model.eval()
+
+
+@dataclass(frozen=True)
+class _Jigsaw:
+    """The settings of the jigsaw that the shapes of the tensors do not determine; see `load_transreid`."""
+
+    shift: int
+    groups: int
+    divide_length: int | None
+    rearrange: bool
+
+    def said(self, config: TransReIDConfig) -> list[str]:
+        """Return what was assumed, for the loading report."""
+        if not config.jpm:
+            unused = "the settings of the jigsaw have no effect, because the file has no jigsaw (no b1 and b2)"
+            return [] if self == _Jigsaw(5, 2, None, True) else [unused]
+        parts = (
+            f"local features that see 1/{config.fraction} of the patches each (DEVIDE_LENGTH {config.fraction})"
+        )
+        if not self.rearrange:
+            order = "patches in their order (RE_ARRANGE False; shift and groups have no effect)"
+            return [f"assumed {order} and {parts} for the jigsaw, which the shapes do not determine"]
+        return [
+            f"assumed {self.shift} as the shift of the jigsaw, which the shapes do not determine",
+            f"assumed a jigsaw that moves the patches (RE_ARRANGE True) in {self.groups} groups (SHUFFLE_GROUP "
+            f"{self.groups}), and {parts}, which the shapes do not determine",
+        ]
 
 
 def _build(
@@ -95,7 +132,7 @@ def _build(
     cameras: int | None,
     views: int | None,
     heads: int | None,
-    shift: int,
+    jigsaw: _Jigsaw,
     sie_coefficient: float,
 ) -> TransReID:
     report: list[str] = []
@@ -129,7 +166,10 @@ def _build(
         views=views,
         sie_coefficient=sie_coefficient,
         jpm=jpm,
-        shift=shift,
+        shift=jigsaw.shift,
+        groups=jigsaw.groups,
+        divide_length=jigsaw.divide_length,
+        rearrange=jigsaw.rearrange,
         parts=parts or 4,
     )
     report.append(
@@ -138,8 +178,7 @@ def _build(
     )
     if rows:
         report.append(f"read the {rows} side information rows as {cameras} cameras x {max(views, 1)} views")
-    if jpm:
-        report.append(f"assumed {shift} as the shift of the jigsaw, which the shapes do not determine")
+    report += jigsaw.said(config)
     if rows:
         report.append(
             f"assumed {sie_coefficient:g} as the factor on the side information, which the shapes do not determine"

@@ -68,7 +68,14 @@ class TransReID(nn.Module):
         """Set the buffers that depend only on the configuration and are not in state dicts."""
         c = self.config
         if c.jpm:
-            parts = part_token_ids(c.tokens, parts=c.parts, shift=c.shift, groups=c.groups, rearrange=c.rearrange)
+            parts = part_token_ids(
+                c.tokens,
+                parts=c.parts,
+                shift=c.shift,
+                groups=c.groups,
+                rearrange=c.rearrange,
+                divide_length=c.divide_length,
+            )
             self.register_buffer("part_tokens", torch.tensor(parts), persistent=False)  # (parts, N // parts)
 
     def head_names(self, kind: Literal["bottleneck", "classifier"]) -> list[str]:

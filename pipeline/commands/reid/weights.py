@@ -104,6 +104,16 @@ def convert(
     stride: Annotated[int | None, typer.Option(help="Step between patches in pixels.")] = None,
     views: Annotated[int | None, typer.Option(help="Number of viewpoints in its side information.")] = None,
     shift: Annotated[int, typer.Option(help="SHIFT_NUM of its configuration: 5 for persons, 8 for vehicles.")] = 5,
+    shuffle_groups: Annotated[int, typer.Option(min=1, help="SHUFFLE_GROUP of its configuration.")] = 2,
+    divide_length: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="DEVIDE_LENGTH of its configuration; by default the number of local features, which is 4."
+        ),
+    ] = None,
+    rearrange: Annotated[
+        bool, typer.Option("--rearrange/--no-rearrange", help="RE_ARRANGE of its configuration.")
+    ] = True,
     mean: Annotated[
         str, typer.Option(help="INPUT.PIXEL_MEAN of its configuration, red, green, blue.")
     ] = _numbers_text(INPUT_MEAN),
@@ -112,8 +122,9 @@ def convert(
     """Convert an official TransReID state dict to a checkpoint that the pipeline loads.
 
     Architecture, image size and stride are read from the shapes of the tensors; if shapes are ambiguous, the message
-    lists the candidates. Viewpoints are named v0, v1, ... The vehicle models with DeiT's weights need --shift 8 --mean
-    0.485,0.456,0.406 --std 0.229,0.224,0.225.
+    lists the candidates. The options that name a setting of its configuration cannot be read from the shapes: their
+    defaults are those of the official models of persons, and what was assumed is printed. Viewpoints are named v0, v1,
+    ... The vehicle models with DeiT's weights need --shift 8 --mean 0.485,0.456,0.406 --std 0.229,0.224,0.225.
     """
     prepare_output(output, (".safetensors",))
     input_mean, input_std = _rgb("--mean", mean), _rgb("--std", std)
@@ -125,6 +136,9 @@ def convert(
         cameras=len(names) or None,
         views=views,
         shift=shift,
+        shuffle_groups=shuffle_groups,
+        divide_length=divide_length,
+        rearrange=rearrange,
     )
     for line in model.loading_report:
         print(line)

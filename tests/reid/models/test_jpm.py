@@ -42,3 +42,11 @@ def test_parts_are_consecutive_pieces_and_the_rest_is_dropped() -> None:
 
     assert parts(True) == [[3, 8], [4, 9], [5, 1], [6, 2]]
     assert parts(False) == [[1, 2], [3, 4], [5, 6], [7, 8]]
+
+
+def test_a_length_divided_by_more_than_the_parts_leaves_the_end_out() -> None:
+    def parts(divide_length: int | None) -> list[list[int]]:
+        return part_token_ids(17, parts=4, shift=1, groups=2, rearrange=False, divide_length=divide_length)
+
+    assert parts(8) == [[1, 2], [3, 4], [5, 6], [7, 8]]
+    assert parts(4) == parts(None) == [[1, 2, 3, 4], [5, 6, 7, 8], [9, 10, 11, 12], [13, 14, 15, 16]]

@@ -314,3 +314,50 @@ def test_a_checkpoint_of_this_project_is_pointed_to_its_own_loader(tmp_path: Pat
 def test_evil_would_have_run(tmp_path: Path) -> None:
     pickle.loads(pickle.dumps(Evil(tmp_path / "touched")))
     assert (tmp_path / "touched").exists()
+
+
+@pytest.mark.parametrize(
+    ("field", "option", "value", "reported"),
+    [
+        ("rearrange", "rearrange", False, "in their order (RE_ARRANGE False; shift and groups have no effect)"),
+        ("groups", "shuffle_groups", 3, "in 3 groups (SHUFFLE_GROUP 3)"),
+        ("divide_length", "divide_length", 8, "1/8 of the patches each (DEVIDE_LENGTH 8)"),
+        ("shift", "shift", 8, "assumed 8 as the shift"),
+    ],
+)
+def test_settings_of_the_jigsaw_that_shapes_do_not_tell_are_arguments(
+    models: dict[str, TransReID], field: str, option: str, value: int, reported: str
+) -> None:
+    changed = TransReID.uninitialised(replace(JIGSAW, **{field: value})).eval()  # type: ignore[arg-type]
+    changed.load_state_dict(models["jigsaw"].state_dict())
+    loaded = load_transreid(released_of(models["jigsaw"]), **{option: value})  # type: ignore[arg-type]
+    assert torch.equal(infer(loaded), infer(changed))
+    # The setting changes the local features, and not the global one.
+    difference = (infer(loaded) - infer(models["jigsaw"])).abs()
+    assert difference[:, : SMALL.width].max() == 0
+    assert difference[:, SMALL.width :].max() > 0
+    assert reported in " | ".join(loaded.loading_report)
+
+
+def test_the_report_says_what_was_assumed_of_the_jigsaw(models: dict[str, TransReID]) -> None:
+    report = " | ".join(load_transreid(released_of(models["jigsaw"])).loading_report)
+    for setting in ("assumed 5 as the shift", "RE_ARRANGE True", "SHUFFLE_GROUP 2", "DEVIDE_LENGTH 4"):
+        assert setting in report
+    assert "jigsaw" not in " | ".join(load_transreid(released_of(models["plain"])).loading_report)
+    unused = load_transreid(released_of(models["plain"]), shift=8, rearrange=False).loading_report
+    assert any("settings of the jigsaw have no effect" in line for line in unused)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"divide_length": 3}, "divide_length 3 leaves no patches for some of the 4 parts"),
+        ({"divide_length": 500}, "210 patches cannot be cut into 500 parts"),
+        ({"shuffle_groups": 0}, "groups must be at least 1, but is 0"),
+    ],
+)
+def test_settings_of_the_jigsaw_that_cannot_be(
+    models: dict[str, TransReID], options: dict[str, int], message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        load_transreid(released_of(models["jigsaw"]), **options)  # type: ignore[arg-type]

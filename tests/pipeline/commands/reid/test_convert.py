@@ -79,6 +79,17 @@ def test_vehicle_models_keep_viewpoints_normalisation_and_shift(tmp_path: Path) 
         torch.testing.assert_close(loaded.model(images, cameras, views), model(images, cameras, views))
 
 
+def test_another_jigsaw_than_the_official_one_is_kept(official: tuple[Path, TransReID], tmp_path: Path) -> None:
+    target = tmp_path / "own.safetensors"
+    arguments = ["convert", str(official[0]), str(target), "--image-size", "64x32", "--stride", "16"]
+    options = ["--no-rearrange", "--shuffle-groups", "4", "--divide-length", "8"]
+    result = CliRunner().invoke(app, [*arguments, *options], catch_exceptions=False)
+    # The report has long lines.
+    assert "RE_ARRANGE False" in " ".join(result.output.split())
+    config = load_checkpoint(target).model.config
+    assert (config.rearrange, config.groups, config.divide_length) == (False, 4, 8)
+
+
 @pytest.mark.parametrize("text", ["0.5", "a,b,c", "0.5,0.5,0.5,0.5"])
 def test_a_normalisation_that_is_none_is_refused(
     official: tuple[Path, TransReID], tmp_path: Path, text: str

@@ -11,7 +11,8 @@ from rich.console import Console
 from rich.table import Table
 
 from pipeline.core.errors import InputError
-from pipeline.floor.camera_files import read_camera
+from pipeline.files.number_text import yaml_number
+from pipeline.floor.camera_files import WorldUnit, read_camera
 from pipeline.floor.fit_homography import FloorFit, fit_homography, read_pairs
 
 
@@ -21,8 +22,17 @@ def homography(
         typer.Option(help="CSV of point pairs: image_x_px, image_y_px, floor_x_m, floor_y_m; at least four."),
     ] = None,
     camera: Annotated[
-        Path | None,
-        typer.Option(help="Parameters of a calibrated camera: OpenCV's (.yml, .json, .xml) or Tsai's (.xml)."),
+        list[Path] | None,
+        typer.Option(
+            help="Parameters of a calibrated camera: OpenCV's (.yml, .json, .xml) or Tsai's (.xml). If they are in two "
+            "files (intr_*.xml and extr_*.xml), give both, each with --camera."
+        ),
+    ] = None,
+    world_unit: Annotated[
+        WorldUnit | None,
+        typer.Option(
+            help="Unit of the world in the parameters of --camera; by default m, and mm for Tsai's. WILDTRACK: cm."
+        ),
     ] = None,
     max_error_m: Annotated[
         float | None,
@@ -38,8 +48,10 @@ def homography(
 
         mtmc homography --pairs entrance_points.csv
     """
-    if (pairs is None) == (camera is None):
+    if (pairs is None) == (not camera):
         raise InputError("give either --pairs with points, or --camera with the parameters of a calibrated camera")
+    if pairs is not None and world_unit is not None:
+        raise InputError("--world-unit is for --camera: floor_x_m and floor_y_m of --pairs are in metres")
     console = Console()
     if pairs is not None:
         image_px, floor_m = read_pairs(pairs)
@@ -55,11 +67,13 @@ def homography(
             console.print("Four pairs always fit exactly: give more to measure the error.", style="yellow")
         matrix = fit.matrix
     else:
-        assert camera is not None
-        matrix = read_camera(camera)
+        matrix = read_camera(*(camera or ()), world_unit=world_unit)
     console.print("homography:")
     for row in matrix:
-        console.print(f"  - [{', '.join(f'{value:.9g}' for value in row)}]", highlight=False, markup=False)
+        # Lines that are broken at the width of the terminal cannot be pasted.
+        console.print(
+            f"  - [{', '.join(map(yaml_number, row.tolist()))}]", highlight=False, markup=False, soft_wrap=True
+        )
 
 
 def _rms(errors: np.ndarray) -> float:

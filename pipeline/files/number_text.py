@@ -1,4 +1,4 @@
-"""Parses numbers in files that people edit."""
+"""Parses and writes numbers in files that people edit."""
 
 from __future__ import annotations
 
@@ -26,3 +26,9 @@ def parse_number(path: Path, line: int | None, name: str, text: str | None) -> f
         place = str(path) if line is None else f"{path}, line {line}"
         raise InputError(f"{place}: {name} is {text!r}, but must be a number")
     return number
+
+
+def yaml_number(value: float) -> str:
+    """Return a finite number with up to 12 digits, as YAML reads it: 1e-05 without a point would be a text."""
+    mantissa, exponent, power = f"{value:.12g}".partition("e")
+    return f"{mantissa}.0e{power}" if exponent and "." not in mantissa else mantissa + exponent + power

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from pipeline.cli import app
 from pipeline.config.config import load_config
 from pipeline.core.errors import InputError
-from pipeline.floor.camera_files import read_camera
+from pipeline.floor.camera_files import WorldUnit, read_camera
 from pipeline.floor.fit_homography import apply_homography, fit_homography, read_pairs
 
 Array = NDArray[np.float64]
@@ -152,6 +152,70 @@ def test_parameters_of_tsai(tmp_path: Path) -> None:
     assert apply_homography(read_camera(path), np.array(pixels)) == pytest.approx(FLOOR_M, abs=1e-6)
 
 
+def write_two_files(folder: Path, *, text: bool, metres: float = 1.0) -> list[Path]:
+    """Inner and outer parameters in two files, as in MultiviewX, or with plain numbers as in WILDTRACK."""
+    inner, outer = folder / "intr_CVLab1.xml", folder / "extr_CVLab1.xml"
+    storage = cv2.FileStorage(str(inner), cv2.FILE_STORAGE_WRITE)
+    storage.write("camera_matrix", CAMERA)
+    storage.write("distortion_coefficients", np.zeros((1, 5)))
+    storage.release()
+    vectors = {"rvec": cv2.Rodrigues(ROTATION)[0].ravel(), "tvec": TRANSLATION.ravel() / metres}
+    if text:
+        lines = [
+            f"<{name}>\n    {' '.join(map(repr, value.tolist()))}\n</{name}>" for name, value in vectors.items()
+        ]
+        outer.write_text("\n".join(['<?xml version="1.0"?>', "<opencv_storage>", *lines, "</opencv_storage>", ""]))
+    else:
+        storage = cv2.FileStorage(str(outer), cv2.FILE_STORAGE_WRITE)
+        for name, value in vectors.items():
+            storage.write(name, value.reshape(3, 1))
+        storage.release()
+    return [inner, outer]
+
+
+@pytest.mark.parametrize("text", [True, False], ids=["WILDTRACK", "MultiviewX"])
+@pytest.mark.parametrize("turn", [1, -1])
+def test_inner_and_outer_parameters_in_two_files(tmp_path: Path, text: bool, turn: int) -> None:
+    files = write_two_files(tmp_path, text=text)[::turn]
+    assert apply_homography(read_camera(*files), to_image(FLOOR_M)) == pytest.approx(FLOOR_M, abs=1e-6)
+
+
+@pytest.mark.parametrize(("unit", "metres"), [("cm", 0.01), ("mm", 0.001), ("m", 1.0)])
+def test_the_unit_of_the_world(
+    tmp_path: Path, unit: WorldUnit, metres: float, caplog: pytest.LogCaptureFixture
+) -> None:
+    files = write_two_files(tmp_path, text=True, metres=metres)
+    right = read_camera(*files, world_unit=unit)
+    assert apply_homography(right, to_image(FLOOR_M)) == pytest.approx(FLOOR_M, abs=1e-6)
+    assert caplog.text == ""
+    # Without the unit, all is 1 / metres times too large; this is said, with the unit that fits.
+    wrong = read_camera(*files)
+    assert apply_homography(wrong, to_image(FLOOR_M)) == pytest.approx(FLOOR_M / metres, rel=1e-6, abs=1e-6)
+    assert ("m above the floor if the world is in m" in caplog.text) == (unit != "m")
+    assert bool(re.search(rf"give --world-unit .*\b{unit}\b if", caplog.text)) == (unit != "m")
+
+
+def test_lists_of_numbers_in_yaml(tmp_path: Path) -> None:
+    path = tmp_path / "camera.yml"
+    values = {"camera_matrix": CAMERA.tolist(), "R": ROTATION.ravel().tolist(), "T": TRANSLATION.ravel().tolist()}
+    path.write_text("%YAML:1.0\n---\n" + "".join(f"{name}: {value}\n" for name, value in values.items()))
+    assert apply_homography(read_camera(path), to_image(FLOOR_M)) == pytest.approx(FLOOR_M, abs=1e-6)
+
+
+def test_two_files_that_are_not_the_two_of_a_camera(tmp_path: Path) -> None:
+    inner, outer = write_two_files(tmp_path, text=True)
+    with pytest.raises(InputError, match=r"intr_CVLab1.xml: has no R or rvec; .* with another --camera"):
+        read_camera(inner)
+    with pytest.raises(InputError, match=r"extr_CVLab1.xml: has no camera_matrix; .* with another --camera"):
+        read_camera(outer)
+    with pytest.raises(InputError, match=r"camera_matrix is also in .*intr_CVLab1.xml; give the two files"):
+        read_camera(inner, inner)
+    tsai = tmp_path / "view.xml"
+    tsai.write_text("<Camera><Intrinsic/></Camera>")
+    with pytest.raises(InputError, match="Tsai's parameters are in one file; give it alone"):
+        read_camera(inner, tsai)
+
+
 @pytest.mark.parametrize("kappa1", [0, 1e-5, 5e-3])
 def test_the_distortion_of_tsai_is_told_if_it_matters(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, kappa1: float
@@ -218,7 +282,17 @@ def matrices(camera: str, r: tuple[int, int] = (3, 3), t: tuple[int, int] = (3, 
         ("text.yml", matrices("camera_matrix: abc"), "OpenCV cannot read it"),
         ("four.yml", matrices(matrix("camera_matrix", 4, 4)), r"camera_matrix is \(4, 4\), but must be \(3, 3\)"),
         ("flat.yml", matrices(matrix("camera_matrix", 3, 3), r=(2, 3)), r"R or rvec is \(2, 3\), but"),
-        ("rvec.yml", matrices(matrix("camera_matrix", 3, 3), r=(5, 1)).replace("R:", "rvec:"), "OpenCV cannot"),
+        (
+            "rvec.yml",
+            matrices(matrix("camera_matrix", 3, 3), r=(5, 1)).replace("R:", "rvec:"),
+            "rvec has 5 values",
+        ),
+        ("nan.yml", matrices(matrix("camera_matrix", 3, 3)).replace("1.,", ".Nan,", 1), "must be finite numbers"),
+        (
+            "ragged.yml",
+            "%YAML:1.0\n---\ncamera_matrix: [[1, 2], [3]]\nR: [1]\nT: [1]\n",
+            r"camera_matrix is \(3,\)",
+        ),
         ("long.yml", matrices(matrix("camera_matrix", 3, 3), t=(4, 1)), "T or tvec has 4 values, but"),
         ("half.xml", '<C><Intrinsic focal="1" /></C>', "Geometry, Intrinsic and Extrinsic"),
         ("word.xml", '<C><Geometry dpx="a" dpy="1"/><Intrinsic /><Extrinsic /></C>', "dpx is 'a'"),
@@ -248,7 +322,38 @@ def test_the_command_prints_what_the_configuration_takes(tmp_path: Path) -> None
     assert apply_homography(np.array(matrix), to_image(FLOOR_M)) == pytest.approx(FLOOR_M, abs=1e-3)
 
 
+def test_the_command_takes_both_files_of_a_camera(tmp_path: Path) -> None:
+    inner, outer = write_two_files(tmp_path, text=True, metres=0.01)
+    arguments = ["homography", "--camera", str(inner), "--camera", str(outer), "--world-unit", "cm"]
+    result = CliRunner().invoke(app, arguments, catch_exceptions=False)
+    printed = yaml.safe_load(result.output[result.output.index("homography:") :])
+    camera = {"name": "entrance", "source": "entrance.mp4", **printed}
+    matrix = load_config(None, {"cameras": [camera]}).cameras[0].homography
+    assert matrix is not None
+    assert apply_homography(np.array(matrix), to_image(FLOOR_M)) == pytest.approx(FLOOR_M, abs=1e-6)
+
+
+@pytest.mark.parametrize("scale", [1e-12, 1e-5, 1.0, 1e5, 1e20])
+def test_what_is_printed_is_read_as_numbers(tmp_path: Path, scale: float) -> None:
+    """Floors of any unit: what is printed contains numbers such as 1e-05, and no line is broken."""
+    rows = np.column_stack([to_image(FLOOR_M), FLOOR_M * scale]).tolist()
+    path = tmp_path / "pairs.csv"
+    header = "image_x_px,image_y_px,floor_x_m,floor_y_m\n"
+    path.write_text(header + "".join(",".join(map(repr, row)) + "\n" for row in rows))
+    result = CliRunner(env={"COLUMNS": "20"}).invoke(app, ["homography", "--pairs", str(path)])
+    assert result.exit_code == 0, result.output
+    lines = result.output[result.output.index("homography:") :].splitlines()
+    assert len(lines) == 4
+    matrix = yaml.safe_load("\n".join(lines))["homography"]
+    assert all(isinstance(number, int | float) for row in matrix for number in row)
+
+
 @pytest.mark.parametrize("arguments", [[], ["--pairs", "a", "--camera", "b"]])
 def test_points_or_parameters(arguments: list[str]) -> None:
     with pytest.raises(InputError, match="give either --pairs"):
         CliRunner().invoke(app, ["homography", *arguments], catch_exceptions=False)
+
+
+def test_points_are_in_metres() -> None:
+    with pytest.raises(InputError, match="--world-unit is for --camera"):
+        CliRunner().invoke(app, ["homography", "--pairs", "a", "--world-unit", "cm"], catch_exceptions=False)

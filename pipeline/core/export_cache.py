@@ -6,6 +6,7 @@ import atexit
 import hashlib
 import logging
 import os
+import secrets
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping
@@ -43,7 +44,9 @@ def cached_export(what: str, key: Mapping[str, str], make: Callable[[Path], None
     logger.warning("preparing %s for the CPU, once; the result is kept in %s", what, entry)
     try:
         entry.parent.mkdir(parents=True, exist_ok=True)
-        partial = Path(tempfile.mkdtemp(prefix=f"{entry.name}.", suffix=".partial", dir=entry.parent))
+        # Not `mkdtemp`: only the owner can read its folders, but a cache may have several users.
+        partial = entry.with_name(f"{entry.name}.{secrets.token_hex(8)}.partial")
+        partial.mkdir()
     except OSError as error:
         return _temporary(error, make)
     try:

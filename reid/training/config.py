@@ -107,7 +107,8 @@ class DataConfig(_Section):
             stops and names it. "skip" warns with its name and continues as if the file did not exist. Its identity
             keeps its other crops, and is dropped if it has none.
         development_ids: number of identities of the training part that are held out for evaluation. With 0, the data
-            set's own query and gallery are used instead; in a plain folder these are the training crops.
+            set's own query and gallery are used instead. A plain folder has none: all its people are trained on, and
+            nothing is measured during training.
         ids_per_batch, crops_per_id: P and K of the batches.
         camera_dropout: probability that a training crop gets the row for unknown cameras.
         workers: processes that read images for evaluation; 0 reads in the training process.

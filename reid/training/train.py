@@ -11,7 +11,7 @@ from rich.console import Console
 from pipeline.core.errors import InputError
 from reid.datasets import ReidDataset, read_dataset, unreadable_images
 from reid.training.config import SetConfig, TrainingConfig
-from reid.training.data import ONLY_SET, set_configs, used_images
+from reid.training.data import ONLY_SET, Parts, set_configs, used_images
 from reid.training.distributed import ONE_PROCESS, Processes
 from reid.training.state import STATE_NAME, load_state
 from reid.training.teacher import Teacher, refuse_other_teachers
@@ -74,6 +74,8 @@ def train(
         f"{len(trainer.parts.train)} crops of {len(trainer.parts.train.person_ids)} people from "
         f"{len(trainer.parts.cameras)} cameras; {trainer.iterations} batches in {config.schedule.epochs} epochs"
     )
+    for line in _unmeasured(trainer.parts):
+        console.print(line, style="yellow", soft_wrap=True)
     if state is not None:
         trainer.load_state_dict(state)
         if processes.is_first:
@@ -86,6 +88,20 @@ def train(
         trainer.save()
     trainer.run(console, on_iteration)
     return trainer
+
+
+def _unmeasured(parts: Parts) -> list[str]:
+    """Return what is not measured during training, because nobody is held out and there are no queries."""
+    sets = [part for part in parts.sets if part.identities and not part.draws]
+    if not sets:
+        return []
+    if any(part.draws for part in parts.sets):
+        names = ", ".join(part.name for part in sets)
+        return [f"{names}: not measured during training, because development_ids is 0: all people are trained on"]
+    return [
+        "nothing is measured during training, because development_ids is 0: all people are trained on, and the log "
+        "contains only losses. Measure on other people with mtmc reid evaluate"
+    ]
 
 
 def _check_names(settings: Mapping[str, SetConfig], data: Mapping[str, Path]) -> None:

@@ -47,6 +47,16 @@ def test_made_once_for_each_key(folder: Path, caplog: pytest.LogCaptureFixture) 
     assert sorted(folder.iterdir()) == sorted([first, other])  # nothing half made is left
 
 
+def test_the_umask_decides_who_may_read_it(folder: Path) -> None:
+    before = os.umask(0o027)
+    try:
+        entry = cached_export("a.pt", KEY, lambda target: None)
+    finally:
+        os.umask(before)
+    assert entry.stat().st_mode & 0o777 == 0o750
+    assert (entry / "key.txt").stat().st_mode & 0o777 == 0o640
+
+
 def test_a_failure_leaves_nothing(folder: Path) -> None:
     def make(target: Path) -> None:
         (target / "network").write_text("half")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
@@ -62,6 +63,30 @@ def test_training_makes_people_findable(people: Path, tmp_path: Path) -> None:
     assert loaded.camera_names == ("c1", "c2")
     assert loaded.model.config.unknown_row
     assert loaded.model.config.num_classes == 24
+
+
+def test_all_people_of_a_plain_folder_can_be_trained_on(people: Path, tmp_path: Path) -> None:
+    console = Console(width=200, record=True, file=io.StringIO())
+    before = os.umask(0o027)
+    try:
+        config = tiny_config(data={"development_ids": 0}, schedule={"epochs": 1})
+        train(config, data={"": people}, folder=tmp_path / "run", device=CPU, console=console)
+    finally:
+        os.umask(before)
+    assert "nothing is measured during training, because development_ids is 0" in console.export_text()
+    assert load_checkpoint(tmp_path / "run" / CHECKPOINT_NAME).model.config.num_classes == 32
+    entries = [entry for entry in TrainingLog(tmp_path / "run").entries() if entry["kind"] == "epoch"]
+    assert all("known_cameras" not in entry for entry in entries)
+    # Who may read the files is decided by the umask.
+    modes = {path.name: path.stat().st_mode & 0o777 for path in (tmp_path / "run").iterdir()}
+    assert modes == dict.fromkeys(modes, 0o640)
+    assert CHECKPOINT_NAME in modes
+
+
+def test_held_out_people_are_measured_without_a_word(people: Path, tmp_path: Path) -> None:
+    console = Console(width=200, record=True, file=io.StringIO())
+    train(tiny_config(schedule={"epochs": 1}), data={"": people}, folder=tmp_path, device=CPU, console=console)
+    assert "is measured" not in console.export_text()
 
 
 def test_evaluate_command_repeats_the_figures_of_training(people: Path, tmp_path: Path) -> None:

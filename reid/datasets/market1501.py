@@ -17,6 +17,7 @@ from reid.datasets.images import image_files
 TRAIN_FOLDER, QUERY_FOLDER, GALLERY_FOLDER = "bounding_box_train", "query", "bounding_box_test"
 CUHK03_DETECTED, CUHK03_LABELED = "detected", "labeled"
 
+_DISTRACTORS = 0  # their person id
 _NAME = re.compile(r"(?P<person>-?\d+)_c(?P<camera>\d+).*")
 _NAME_WITH_SEQUENCE = re.compile(r"-?\d+_c\d+s\d+_\d+_\d+")
 _EXPECTED = "names like 0002_c1s1_000451_03.jpg or 0005_c2_f0046985.jpg (person id, camera number)"
@@ -53,11 +54,19 @@ def read_cuhk03_labeled(root: Path) -> ReidDataset:
 def read_market1501_crops(root: Path) -> ReidDataset:
     """Read `root` as a single one of the three folders. Train, query and gallery are all its crops.
 
+    Distractors (person id 0), which bounding_box_test has, are in the gallery only.
+
     Raises:
         InputError: the folder has no image, or the name of an image does not match.
     """
     crops = _read(root)
-    return ReidDataset(train=crops, query=crops, gallery=crops)
+    people = crops.of_persons(person for person in crops.person_ids if person != _DISTRACTORS)
+    if len(people) == len(crops):
+        return ReidDataset(train=crops, query=crops, gallery=crops)
+    if not people.crops:
+        raise InputError(f"{root}: all {len(crops)} crops are distractors (person id 0)")
+    note = f"{len(crops) - len(people)} distractors (person id {_DISTRACTORS}) are in the gallery only."
+    return ReidDataset(train=people, query=people, gallery=crops, notes=(note,))
 
 
 def looks_like_market1501_crops(root: Path) -> bool:

@@ -70,9 +70,12 @@ def train(
     for dataset in datasets.values():
         for note in dataset.notes:
             console.print(note)
+    known = trainer.parts.known
+    unknown = len(trainer.parts.train) - len(known)
     console.print(
-        f"{len(trainer.parts.train)} crops of {len(trainer.parts.train.person_ids)} people from "
-        f"{len(trainer.parts.cameras)} cameras; {trainer.iterations} batches in {config.schedule.epochs} epochs"
+        f"{len(known)} crops of {len(known.person_ids)} people"
+        f"{f' and {unknown} without identities' if unknown else ''} from {len(trainer.parts.cameras)} cameras; "
+        f"{trainer.iterations} batches in {config.schedule.epochs} epochs"
     )
     for line in _unmeasured(trainer.parts):
         console.print(line, style="yellow", soft_wrap=True)

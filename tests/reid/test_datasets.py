@@ -371,3 +371,18 @@ def test_a_folder_of_market1501_alone_is_known_by_its_names(tmp_path: Path) -> N
     assert [(crop.person_id, crop.camera) for crop in dataset.train.crops] == [(2, "c1"), (2, "c3")]
     assert dataset.query is dataset.train
     assert read_dataset(tmp_path, "market1501_crops").train == dataset.train
+
+
+def test_distractors_of_a_folder_of_market1501_are_in_the_gallery_only(tmp_path: Path) -> None:
+    for name in ("0002_c1s1_000451_03", "0002_c3s2_000001_01", "0000_c1s1_000001_01", "0000_c3s1_000002_01"):
+        Image.new("RGB", (8, 16)).save(tmp_path / f"{name}.jpg")
+    dataset = read_dataset(tmp_path)
+    assert dataset.query is dataset.train
+    assert dataset.train.person_ids == (2,)
+    assert dataset.gallery.person_ids == (0, 2)
+    assert dataset.people == dataset.train
+    assert "2 distractors (person id 0) are in the gallery only." in dataset.notes
+    for path in tmp_path.glob("0002*"):
+        path.unlink()
+    with pytest.raises(InputError, match="all 2 crops are distractors"):
+        read_dataset(tmp_path)

@@ -185,8 +185,11 @@ def evaluate(
 
     crops = distinct_crops(draws)
     printed = reports | {f"{name}, re-ranked": report for name, report in reranked.items()}
+    people = crops.of_persons({crop.person_id for query, _ in draws for crop in query.crops})
+    distractors = len(crops) - len(people)
     title = (
-        f"{data}: {len(crops)} crops of {len(crops.person_ids)} people, cameras {', '.join(shown)}, rows: {rows}"
+        f"{data}: {len(people)} crops of {len(people.person_ids)} people"
+        f"{f' and {distractors} of distractors' if distractors else ''}, cameras {', '.join(shown)}, rows: {rows}"
     )
     console.print(overall_table(printed, title))
     if reports[path.stem].between_cameras.directions:
@@ -204,7 +207,8 @@ def evaluate(
         {
             "data": str(data),
             "crops": len(crops),
-            "people": len(crops.person_ids),
+            "people": len(people.person_ids),
+            "distractors": distractors,
             "cameras": shown,
             "checkpoint": path.name,
             "model_hash": model.embedding_hash,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import re
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -233,7 +235,9 @@ def test_crops_without_identities_need_a_teacher_alone(
         schedule={"epochs": 12},
     )
     folder = tmp_path / "run"
-    train(config, data=data, folder=folder, teachers=[Teacher(network)], device=CPU, console=QUIET)
+    console = Console(width=200, record=True, file=io.StringIO())
+    train(config, data=data, folder=folder, teachers=[Teacher(network)], device=CPU, console=console)
+    assert re.search(r"0 crops of 0 people and \d+ without identities from", console.export_text())
     losses = [entry["loss"] for entry in TrainingLog(folder).entries() if entry["kind"] == "epoch"]
     assert losses[-1] < 0.8 * losses[0]
 

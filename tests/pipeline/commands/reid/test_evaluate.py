@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +69,24 @@ def test_figures_are_those_of_all_crops_of_directions_and_of_pairs(
     assert figures["camera_pairs"]["c1 - c2"]["mAP"] == pytest.approx((there["mAP"] + back["mAP"]) / 2)
     assert f"{100 * figures['all']['mAP']:.1f}" in figures["output"]
     assert f"{100 * there['rank1']:.1f} / {100 * there['mAP']:.1f}" in figures["output"]
+
+
+def test_distractors_are_no_people(people: Path, checkpoint: Path, tmp_path: Path) -> None:
+    """Market-1501's layout: 6 people, 4 crops of distractors and 2 of somebody whom no query shows."""
+    root = tmp_path / "market"
+    for folder, camera in (("bounding_box_train", "c1"), ("query", "c1"), ("bounding_box_test", "c2")):
+        (root / folder).mkdir(parents=True)
+        for path in people.glob(f"*_{camera}_*"):
+            person, _, number = path.stem.split("_")
+            shutil.copy(path, root / folder / f"{int(person) + 1:04}_{camera}s1_{int(number):06}_00.png")
+    gallery = root / "bounding_box_test"
+    some = sorted(gallery.iterdir())[:6]
+    for number, path in enumerate(some):
+        person = "0000" if number < 4 else "0099"
+        shutil.copy(path, gallery / f"{person}_c2s1_{900 + number:06}_00.png")
+    figures = evaluate(root, checkpoint, tmp_path)
+    assert (figures["people"], figures["distractors"], figures["crops"]) == (6, 6, 54)
+    assert "48 crops of 6 people and 6 of distractors" in words(figures)
 
 
 def test_options_change_the_figures(people: Path, checkpoint: Path, tmp_path: Path) -> None:

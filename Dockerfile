@@ -7,11 +7,17 @@ RUN apt-get update \
     && rm -rf /var/lib/apt/lists/*
 
 WORKDIR /opt/mtmc
-RUN if [ "$TORCH" = cpu ]; then \
-        pip install --no-cache-dir torch torchvision --index-url https://download.pytorch.org/whl/cpu; \
+# PyTorch for a CPU is on an index of its own; both variants have the version that the tests ran with.
+ARG TORCH_PACKAGES="torch==2.14.1 torchvision==0.29.1"
+COPY deploy/requirements.lock deploy/requirements.lock
+RUN pip install --no-cache-dir --no-deps --require-hashes --requirement deploy/requirements.lock \
+    && if [ "$TORCH" = cpu ]; then \
+        pip install --no-cache-dir --no-deps $TORCH_PACKAGES --index-url https://download.pytorch.org/whl/cpu; \
+    else \
+        pip install --no-cache-dir $TORCH_PACKAGES; \
     fi
 COPY . .
-RUN pip install --no-cache-dir --editable '.[web,mqtt,redis]'
+RUN pip install --no-cache-dir --no-build-isolation --editable '.[web,mqtt,redis]'
 
 # Networks that are converted for OpenVINO are kept here; mount a volume to keep them over restarts.
 ENV MTMC_CACHE=/var/cache/mtmc HOME=/tmp

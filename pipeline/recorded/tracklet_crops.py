@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -17,6 +18,8 @@ from pipeline.files.results_csv import read_trajectories
 from pipeline.single_camera.good_crops import good_crops
 from reid.crops import Resize, crop_boxes, resize_antialiased
 from reid.site.site_crops import SiteCrops
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -60,7 +63,7 @@ def tracklet_crops(
     """Return the crops of the tracks in `folder`, which `track` wrote with the same `config`.
 
     Only good boxes are used, by the same rules as for a track's features: confident, high enough, not cut off by the
-    image border, not covered by others.
+    image border, not covered by others. Tracks of classes that the embedder is not for are left out, which is logged.
 
     Args:
         size_hw: (height, width) of the crops.
@@ -119,10 +122,13 @@ def _chosen_tracks(
     """Return the chosen tracks by camera and track id, each with the boxes to cut out."""
     frames: dict[tuple[str, int], list[tuple[int, float, _Box]]] = defaultdict(list)
     tracks: dict[tuple[str, int], _Track] = {}
+    others: dict[str, set[tuple[str, int]]] = defaultdict(set)
     for linked in read_trajectories(trajectories):
         row = linked.row
         if row.interpolated:
             continue
+        if row.class_name not in config.embedder.classes:
+            others[row.class_name].add((row.camera_id, row.track_id))
         track = tracks.setdefault((row.camera_id, row.track_id), _Track(row.time_s, row.time_s))
         track.start_s, track.end_s = min(track.start_s, row.time_s), max(track.end_s, row.time_s)
         frames[row.camera_id, row.frame_index].append(
@@ -135,6 +141,10 @@ def _chosen_tracks(
         for (track_id, _, box), is_fit in zip(boxes, fit.tolist(), strict=True):
             if is_fit:
                 tracks[camera, track_id].good.append(box)
+    for name, keys in others.items():
+        _log.warning("%d tracks of the class %s are left out: the embedder is not for it", len(keys), name)
+        for key in keys:
+            del tracks[key]  # after they have covered others
     kept: dict[tuple[str, int], _Track] = {}
     for camera in sizes:
         of_camera = [

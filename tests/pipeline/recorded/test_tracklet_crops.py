@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -32,13 +33,17 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> Config:
 
 
 def write_tracks(
-    folder: Path, tracks: dict[tuple[str, int], dict[int, tuple[float, ...]]], **changes: float
+    folder: Path,
+    tracks: dict[tuple[str, int], dict[int, tuple[float, ...]]],
+    cars: Sequence[tuple[str, int]] = (),
+    **changes: float,
 ) -> Path:
     with TrajectoryWriter(folder, ["a", "b"], None) as writer:
         for (camera, track_id), boxes in tracks.items():
             for frame, xyxy in boxes.items():
+                name = "car" if (camera, track_id) in cars else "person"
                 row = TrajectoryRow(
-                    camera, track_id, frame, frame / 10, "person", (*xyxy,), changes.get("confidence", 0.9)
+                    camera, track_id, frame, frame / 10, name, (*xyxy,), changes.get("confidence", 0.9)
                 )
                 writer.write(LinkedRow(row, Link(track_id, 1.0)))
     return folder
@@ -116,3 +121,19 @@ def test_of_many_tracks_the_longest_are_taken(config: Config, tmp_path: Path) ->
     choice = CropChoice(crops_per_track=2, max_tracks_per_camera=2)
     crops = tracklet_crops(config, write_tracks(tmp_path, tracks), size_hw=(32, 16), choice=choice)
     assert crops.start_s.tolist() == pytest.approx([0.6, 0.0])
+
+
+def test_tracks_of_classes_that_the_embedder_is_not_for_are_left_out(
+    config: Config, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    near = (30.0, 22.0, 60.0, 102.0)
+    tracks = {
+        ("a", 1): dict.fromkeys(range(20), LEFT),
+        ("a", 2): {frame: near if frame < 15 else RIGHT for frame in range(20)},
+        ("b", 1): dict.fromkeys(range(20), LEFT),
+    }
+    folder = write_tracks(tmp_path, tracks, cars=[("a", 2), ("b", 1)])
+    crops = tracklet_crops(config, folder, size_hw=(32, 16), choice=CropChoice())
+    # The car covers the person for 15 frames.
+    assert (crops.camera_names, crops.track.tolist()) == (("a",), [0] * 5)
+    assert "2 tracks of the class car are left out: the embedder is not for it" in caplog.text

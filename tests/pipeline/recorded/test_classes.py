@@ -6,15 +6,20 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import av
+import numpy as np
 import pytest
 from rich.console import Console
 
 from pipeline.benchmark.simulation import SimulatedWorld
 from pipeline.cli import main
+from pipeline.config.config import load_config
 from pipeline.core.datatypes import Detections, Frame
 from pipeline.core.fake_models import FakeDetector, FakeEmbedder
 from pipeline.recorded.run_summary import ClassCounts, RunSummary
+from pipeline.recorded.track import track
 from tests.helpers.factories import make_detections
+from tests.helpers.media import write_video
 from tests.helpers.simulated_run import ONLINE, SimulatedRun, csv_rows, person_of
 
 WORLD = SimulatedWorld(cameras=3, people=6)
@@ -177,3 +182,26 @@ def test_people_alone_are_people() -> None:
     summary.set_global_ids({"person": 2})
     assert "People over all cameras (global ids): 2" in said(summary)
     assert "Classes" not in said(summary)
+
+
+@pytest.mark.parametrize("names", [{0: "person"}, {0: "person", 2: "car"}])
+def test_the_video_names_the_classes_if_there_are_several(tmp_path: Path, names: dict[int, str]) -> None:
+    """The label of the person is longer then; the box of the car is far away from it."""
+    write_video(tmp_path / "a.mp4", [np.zeros((360, 640, 3), np.uint8)] * 10, frame_rate=10)
+    boxes, ids = [(100, 100, 160, 300), (500, 100, 600, 200)], [0, 2]
+    found = make_detections(boxes[: len(names)], class_id=ids[: len(names)])
+    config = load_config(
+        None,
+        {
+            "cameras": [{"name": "a", "source": str(tmp_path / "a.mp4")}],
+            "output": {"video": True},
+            "embedder": {"weights": None},
+        },
+    )
+    track(config, tmp_path / "out", detector=FakeDetector(lambda frame: found, names))
+    with av.open(str(tmp_path / "out" / "trajectories.mp4")) as video:
+        picture = next(video.decode(video=0)).to_ndarray(format="bgr24")
+    bar = picture.shape[0] - 360
+    label = picture[bar + 80 : bar + 97, 98:300].max(axis=(0, 2)) > 60
+    # "1" or "person 1": the label is wider than the box.
+    assert (label.nonzero()[0].max() > 60) == (len(names) > 1)

@@ -25,7 +25,7 @@ def homography(
         list[Path] | None,
         typer.Option(
             help="Parameters of a calibrated camera: OpenCV's (.yml, .json, .xml) or Tsai's (.xml). If they are in two "
-            "files (intr_*.xml and extr_*.xml), give both, each with --camera."
+            "files (intr_NAME.xml, extr_NAME.xml), give both, each with --camera."
         ),
     ] = None,
     world_unit: Annotated[

@@ -29,7 +29,7 @@ from pipeline.core.datatypes import (
     Tracklet,
     TrajectoryRow,
 )
-from pipeline.core.models import Embedder, checked, embedded_classes
+from pipeline.core.models import Embedder, checked, embedded_classes, named_in
 from pipeline.core.stage_clock import StageClock
 from pipeline.cross_camera.online_linker import OnlineLinker
 from pipeline.cross_camera.track_record import TrackRecord
@@ -355,7 +355,7 @@ def embed_all(
     """
     pairs = list(frames)
     pictures = [frame for frame, _ in pairs]
-    classes = embedded_classes(embedder)
+    classes = named_in(class_names.values(), embedded_classes(embedder))
     rows = [np.flatnonzero(_of_classes(found.class_id, class_names, classes)) for _, found in pairs]
     boxes = [detections.xyxy[wanted] for (_, detections), wanted in zip(pairs, rows, strict=True)]
     crops = checked(embedder.embed(pictures, boxes), pictures)

@@ -9,7 +9,7 @@ from math import inf
 from pipeline.association.associator import Associator
 from pipeline.config.config import Config
 from pipeline.core.datatypes import Correction
-from pipeline.core.models import Embedder, embedded_classes
+from pipeline.core.models import Embedder, embedded_classes, named_in
 from pipeline.core.stage_clock import StageClock
 from pipeline.cross_camera.match_limits import MatchLimits
 from pipeline.cross_camera.online_linker import OnlineLinker
@@ -55,7 +55,7 @@ def build_associator(
         linker=linker,
         embedder=embedder,
         class_names=class_names,
-        embedded_classes=config.embedder.classes if embedder is None else embedded_classes(embedder),
+        embedded_classes=_embedded(config, class_names, embedder),
         hold_s=config.live.hold_s if live else config.linker.hold_s,
         max_silence_s=config.live.max_silence_s if live else config.tracker.max_lost_s,
         max_detections=config.detector.max_detections,
@@ -76,8 +76,13 @@ def without_embeddings(
     names = list(dict.fromkeys(class_names.values()))
     if not embedder_hash:
         return names
-    classes = frozenset(config.embedder.classes) if embedder is None else embedded_classes(embedder)
-    return [name for name in names if name not in classes]
+    embedded = _embedded(config, class_names, embedder)
+    return [name for name in names if name not in embedded]
+
+
+def _embedded(config: Config, class_names: Mapping[int, str], embedder: Embedder | None) -> frozenset[str]:
+    classes = config.embedder.classes if embedder is None else embedded_classes(embedder)
+    return named_in(class_names.values(), classes)
 
 
 def warn_of_classes_without_embeddings(names: Sequence[str]) -> None:

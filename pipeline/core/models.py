@@ -6,7 +6,7 @@ A class that derives from a protocol inherits the defaults; any other class must
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -15,8 +15,8 @@ import numpy as np
 from pipeline.core.datatypes import Detections, EmbeddedCrops, FloatArray, Frame
 from pipeline.core.inference_runtime import Computation
 
-# The classes of an embedder that names none.
-PEOPLE = ("person",)
+# The classes of an embedder that names none: what data sets and detectors call people.
+PEOPLE = ("person", "people", "pedestrian", "human", "man", "woman", "child")
 
 if TYPE_CHECKING:
     _default = property
@@ -94,8 +94,8 @@ class Embedder(Protocol):
 
     @_default
     def classes(self) -> Collection[str]:
-        """Names of the classes whose objects it can tell apart; ("person",) by default. Boxes of other classes get no
-        embedding."""
+        """Names of the classes whose objects it can tell apart; those of people by default. Capitals do not matter.
+        Boxes of other classes get no embedding."""
         return PEOPLE
 
     @abstractmethod
@@ -142,6 +142,12 @@ def checked(crops: Sequence[EmbeddedCrops], frames: Sequence[Frame]) -> Sequence
                 f"{frame.camera_id}; valid embeddings have length 1"
             )
     return crops
+
+
+def named_in(class_names: Iterable[str], classes: Collection[str]) -> frozenset[str]:
+    """Return those of `class_names` that are among `classes`, whatever their capitals."""
+    known = {name.casefold() for name in classes}
+    return frozenset(name for name in class_names if name.casefold() in known)
 
 
 def embedded_classes(embedder: Embedder) -> frozenset[str]:

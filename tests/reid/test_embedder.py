@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from pipeline.core.datatypes import Frame
 from pipeline.core.errors import InputError, RunError
-from pipeline.core.models import Embedder
+from pipeline.core.models import PEOPLE, Embedder
 from reid.checkpoints import LoadedModel
 from reid.crops import crop_boxes, normalise
 from reid.embedder import NetworkEmbedder
@@ -205,5 +205,5 @@ def test_wrong_options(options: dict[str, Any], message: str) -> None:
 
 
 def test_it_is_for_people_unless_it_is_told_another_class() -> None:
-    assert list(embedder().classes) == ["person"]
+    assert list(embedder().classes) == list(PEOPLE)
     assert list(embedder(classes=["car", "truck"]).classes) == ["car", "truck"]

@@ -16,6 +16,7 @@ from pipeline.cli import main
 from pipeline.config.config import load_config
 from pipeline.core.datatypes import Detections, Frame
 from pipeline.core.fake_models import FakeDetector, FakeEmbedder
+from pipeline.core.models import PEOPLE, named_in
 from pipeline.recorded.run_summary import ClassCounts, RunSummary
 from pipeline.recorded.track import track
 from tests.helpers.factories import make_detections
@@ -121,6 +122,18 @@ def test_an_embedder_that_names_no_classes_is_for_people(tmp_path: Path) -> None
     summary = SimulatedRun(WORLD, 300, detector=detector(), embedder=old).into(tmp_path)  # type: ignore[arg-type]
     assert summary.unembedded_classes == ["car"]
     assert summary.classes["person"].global_ids < summary.classes["person"].tracks
+
+
+@pytest.mark.parametrize(
+    ("detector", "classes", "embedded"),
+    [
+        (["Pedestrian", "car"], PEOPLE, {"Pedestrian"}),
+        (["person", "van"], ["Van"], {"van"}),
+        (["head"], PEOPLE, set()),
+    ],
+)
+def test_classes_are_found_by_name(detector: list[str], classes: list[str], embedded: set[str]) -> None:
+    assert named_in(detector, classes) == embedded
 
 
 def test_a_text_instead_of_a_list_of_classes_is_refused(tmp_path: Path) -> None:

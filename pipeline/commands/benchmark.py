@@ -82,10 +82,7 @@ def speed(
 
         mtmc benchmark speed --config configs/demo.yaml --runs 1
     """
-    overrides = overrides_of(settings)
-    if sources:
-        overrides["cameras"] = named_sources(sources)
-    loaded = load_config(config, overrides)
+    loaded = load_config(config, overrides_of(settings), cameras=named_sources(sources or ()))
     models = Models(build_detector(loaded), build_embedder(loaded), {})
     limits = match_limits(loaded, models.embedder_hash)
     detection_s: list[float] = []

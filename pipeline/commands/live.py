@@ -6,7 +6,7 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -105,9 +105,8 @@ def live(
     """
     overrides = overrides_of(settings)
     named = [*(sources or ()), *(more_sources or ())]
-    if named:
-        overrides["cameras"] = named_sources(named)
-    elif config is None:
+    cameras = named_sources(named)
+    if not cameras and config is None:
         raise InputError("there is no camera: give the address of each as SOURCE, or --config")
     overrides = with_short_options(
         overrides, conf=conf, imgsz=imgsz, device=device, classes=classes, half=half, show=show
@@ -116,7 +115,7 @@ def live(
     installed = redaction.install(redact)
     try:
         with RedactedTracebacks(redact):
-            _live(config, overrides, output, simulate_live, duration, report, report_json, redact)
+            _live(config, overrides, cameras, output, simulate_live, duration, report, report_json, redact)
     finally:
         redaction.uninstall(installed)
 
@@ -124,6 +123,7 @@ def live(
 def _live(
     path: Path | None,
     overrides: Mapping[str, Any],
+    cameras: Sequence[Mapping[str, Any]],
     output: Path,
     simulate_live: bool,
     duration: float | None,
@@ -131,7 +131,7 @@ def _live(
     report_json: Path | None,
     redact: Redactor,
 ) -> None:
-    loaded = load_config(path, overrides)
+    loaded = load_config(path, overrides, cameras=cameras)
     camera_plans(loaded, simulate_live=simulate_live, redact=redact)  # reports errors before models load
     sink_makers(loaded.live.sinks, run_id="")
     page = None if report else _page(loaded.live.web, redact)
@@ -168,7 +168,7 @@ def _live(
         )
 
         def reloaded() -> Config:
-            return load_config(path, overrides)
+            return load_config(path, overrides, cameras=cameras)
 
         try:
             run.start()

@@ -59,7 +59,9 @@ def homography(
         matrix = read_camera(camera)
     console.print("homography:")
     for row in matrix:
-        console.print(f"  - [{', '.join(f'{value:.9g}' for value in row)}]", highlight=False, markup=False)
+        # With fewer digits, map coordinates of 10^6 m would be off by decimetres.
+        line = ", ".join(f"{value:.15g}" for value in row)
+        console.print(f"  - [{line}]", highlight=False, markup=False, soft_wrap=True)
 
 
 def _rms(errors: np.ndarray) -> float:

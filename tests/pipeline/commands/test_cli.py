@@ -284,6 +284,45 @@ def test_interpolated_rows_are_scored_on_request(
     assert note in capsys.readouterr().out
 
 
+def test_evaluate_takes_mot_text_and_tells_what_it_leaves_out(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert blind_track("-o", "out") == 0
+    (folder / "gt.txt").write_text("".join(f"{i + 1},7,{10 + 3 * i},20,40,80,1,0,1\n" for i in range(0, 24, 3)))
+    truth = ["-g", "a=gt.txt", "-g", "b=gt.txt", "--json", "s.json"]
+    results = (["out/trajectories.csv"], ["out"], ["out/mot"], ["out/mot/a.txt", "out/mot/b.txt"])
+    for result in results:
+        capsys.readouterr()
+        options = [part for one in result for part in ("-t", one)]
+        assert exit_code("evaluate", *options, *truth) == 0
+        scores = json.loads((folder / "s.json").read_text())
+        assert scores["cameras"]["a"]["mota"] == pytest.approx(1)
+        assert (scores["all_cameras"]["predicted_boxes"], scores["all_cameras"]["idf1"]) == (
+            16,
+            pytest.approx(0.5),
+        )
+        said = " ".join(capsys.readouterr().out.split())
+        assert "the class of all rows is 0 (8); the class column is not used" in said
+        assert "every 3rd frame has ground truth, and only these are scored: 16 of 24 predicted boxes" in said
+        assert len(scores["warnings"]) == 4
+    assert exit_code("evaluate", "-t", "out", *truth, "--ground-truth-stride", "1") == 0
+    assert json.loads((folder / "s.json").read_text())["all_cameras"]["predicted_boxes"] == 48
+    for classes, code in (("0", 0), ("all", 0), ("1, 2", 0), ("person", 2), ("", 2)):
+        assert exit_code("evaluate", "-t", "out", *truth, "--ground-truth-classes", classes) == code
+    assert exit_code("evaluate", "-t", "out", *truth, "--class-name", "pedestrian") == 2
+    assert "its classes: person (48)" in " ".join(capsys.readouterr().err.split())
+
+
+def test_settings_of_a_camera_named_as_source_are_applied(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert blind_track("-o", "out", "--set", "cameras.1.start_s=5") == 0
+    times = {row["camera_id"]: float(row["time_s"]) for row in reversed(rows_of(folder / "out/trajectories.csv"))}
+    assert times == {"a": 0.0, "b": 5.0}
+    assert blind_track("-o", "out2", "--set", "cameras.2.start_s=5") == 2
+    assert "cameras.2: cameras has 2 entries" in capsys.readouterr().err
+
+
 def test_evaluate_crops_ground_truth_as_the_configuration_crops_the_camera(folder: Path) -> None:
     (folder / "cropped.yaml").write_text(
         "cameras:\n  - {name: a, source: a.mp4, crop_xyxy_px: [60, 0, 160, 120]}\nembedder: {weights: null}\n"

@@ -79,15 +79,15 @@ def fit_homography(image_px: Array, floor_m: Array, *, max_error_m: float | None
             )
     if matrix is None or not np.isfinite(matrix).all():
         raise InputError(on_a_line)
-    fitted: Array = np.asarray(np.linalg.inv(to_small[1]) @ matrix @ to_small[0], np.float64)
+    fitted: Array = np.asarray(np.linalg.inv(to_small[1]) @ np.asarray(matrix) @ to_small[0], np.float64)
     if _undetermined(image_px[used], floor_m[used], fitted):
         raise InputError(
             "all but one of the points lie on a line, in the image or on the floor; add points off that line"
         )
     # Measured in the small coordinates: the inverse for map coordinates is inexact.
-    forth, back = (
-        apply_homography(m, points) for m, points in ((matrix, small_image), (np.linalg.inv(matrix), small_floor))
-    )
+    small_matrix: Array = np.asarray(matrix, np.float64)
+    forth = apply_homography(small_matrix, small_image)
+    back = apply_homography(np.linalg.inv(small_matrix), small_floor)
     return FloorFit(
         matrix=fitted,
         error_m=np.linalg.norm(forth - small_floor, axis=1) / to_small[1][0, 0],

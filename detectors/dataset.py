@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from detectors.yolo_dataset import Split, SplitName, YoloDataset
 from pipeline.core.errors import InputError
 from pipeline.files.mot_files import read_ground_truth
+from pipeline.files.track_boxes import is_number, numbered_lines
 from pipeline.sources.open import open_source
 
 
@@ -95,9 +96,9 @@ def _boxes_by_frame(ground_truth: Path, min_visibility: float) -> dict[int, NDAr
 
 def _hidden(ground_truth: Path, min_visibility: float) -> set[tuple[int, int]]:
     """Return (frame index from 0, id) of the rows whose visibility, the ninth of nine columns, is too low."""
-    rows = [line.split(",") for line in ground_truth.read_text().splitlines() if line.strip()]
+    rows = [line.split(",") for _, line in numbered_lines(ground_truth)]
     return {
         (int(float(row[0])) - 1, int(float(row[1])))
         for row in rows
-        if len(row) == 9 and float(row[8]) < min_visibility
+        if len(row) == 9 and is_number(row[8], float) and float(row[8]) < min_visibility
     }

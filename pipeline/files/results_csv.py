@@ -14,10 +14,11 @@ from datetime import UTC, datetime, timedelta
 from math import nan
 from pathlib import Path
 from types import TracebackType
-from typing import Any, TextIO
+from typing import TextIO
 
 from pipeline.core.datatypes import Link, LinkedRow, TrajectoryRow
 from pipeline.core.errors import InputError
+from pipeline.files.csv_rows import CsvRows
 from pipeline.files.mot_files import result_line
 from pipeline.files.track_boxes import is_number
 from pipeline.files.whole_files import BufferedLines
@@ -158,16 +159,16 @@ def read_trajectories(path: str | Path, *, strict: bool = False) -> Iterator[Lin
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from error
     with file:
-        reader = csv.reader(whole_lines(file, torn))
+        reader = None
         try:
+            reader = CsvRows(whole_lines(file, torn))
             yield from _linked_rows(path, reader, strict)
         except (UnicodeDecodeError, csv.Error) as error:
-            raise InputError(
-                f"{path}, after line {reader.line_num}: is not CSV text in UTF-8 ({error})"
-            ) from error
+            line = 0 if reader is None else reader.line_num
+            raise InputError(f"{path}, after line {line}: is not CSV text in UTF-8 ({error})") from error
 
 
-def _linked_rows(path: Path, reader: Any, strict: bool) -> Iterator[LinkedRow]:
+def _linked_rows(path: Path, reader: CsvRows, strict: bool) -> Iterator[LinkedRow]:
     """Yield the rows of an open CSV, see `read_trajectories`."""
     header: list[str] = next(reader, [])
     if not header:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.core.errors import InputError
+from pipeline.files.csv_rows import CsvRows
 from pipeline.files.number_text import parse_number
 
 Array = NDArray[np.float64]
@@ -87,7 +88,7 @@ def fit_homography(image_px: Array, floor_m: Array, *, max_error_m: float | None
     # Measured in the small coordinates: the inverse for map coordinates is inexact.
     small_matrix: Array = np.asarray(matrix, np.float64)
     forth = apply_homography(small_matrix, small_image)
-    back = apply_homography(np.linalg.inv(small_matrix), small_floor)
+    back = apply_homography(np.asarray(np.linalg.inv(small_matrix), np.float64), small_floor)
     return FloorFit(
         matrix=fitted,
         error_m=np.linalg.norm(forth - small_floor, axis=1) / to_small[1][0, 0],
@@ -99,7 +100,7 @@ def fit_homography(image_px: Array, floor_m: Array, *, max_error_m: float | None
 def apply_homography(matrix: Array, points: Array) -> Array:
     """Map (N, 2) points with a (3, 3) homography."""
     mapped = np.column_stack([points, np.ones(len(points))]) @ matrix.T
-    return np.asarray(mapped[:, :2] / mapped[:, 2:])
+    return np.asarray(mapped[:, :2] / mapped[:, 2:], np.float64)
 
 
 def read_pairs(path: Path) -> tuple[Array, Array]:
@@ -111,15 +112,24 @@ def read_pairs(path: Path) -> tuple[Array, Array]:
     """
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
-            missing = [name for name in _PAIR_COLUMNS if name not in (reader.fieldnames or ())]
+            reader = CsvRows(file)
+            header = next(reader, [])
+            missing = [name for name in _PAIR_COLUMNS if name not in header]
             if missing:
                 raise InputError(f"{path}: the header has no column {', '.join(missing)}")
+            columns = {name: header.index(name) for name in _PAIR_COLUMNS}
             rows = [
-                [parse_number(path, reader.line_num, name, row[name]) for name in _PAIR_COLUMNS] for row in reader
+                [
+                    parse_number(path, reader.line_num, name, row[column] if column < len(row) else None)
+                    for name, column in columns.items()
+                ]
+                for row in reader
+                if row
             ]
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+    except csv.Error as error:
+        raise InputError(f"{path}: is not CSV text ({error})") from error
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: is not UTF-8 text; save the table as CSV in UTF-8") from error
     table = np.array(rows, np.float64).reshape(-1, 4)

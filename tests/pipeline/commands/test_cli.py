@@ -323,6 +323,31 @@ def test_settings_of_a_camera_named_as_source_are_applied(
     assert "cameras.2: cameras has 2 entries" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(("first", "stride"), [(1, 2), (2, 2), (1, 3)])
+def test_saved_boxes_of_every_nth_frame_are_tracked_at_that_rate(
+    folder: Path, capsys: pytest.CaptureFixture[str], first: int, stride: int
+) -> None:
+    frames = range(first, 25, stride)
+    for name in "ab":
+        boxes = "".join(f"{frame},-1,{10 + 3 * frame},20,40,80,0.9\n" for frame in frames)
+        (folder / f"{name}.txt").write_text(boxes)
+    assert blind_track("-o", "out") == 0
+    rows = [row for row in rows_of(folder / "out/trajectories.csv") if row["camera_id"] == "a"]
+    assert [int(row["frame_index"]) + 1 for row in rows] == list(frames)
+    assert len({row["track_id"] for row in rows}) == 1
+    assert f"hold every {stride}{'nd' if stride == 2 else 'rd'} frame" in " ".join(capsys.readouterr().err.split())
+    for chosen, code in ((2 * stride, 0 if first == 1 else 2), (5, 2)):
+        assert blind_track("-o", "out2", "--overwrite", "--stride", str(chosen)) == code
+
+
+def test_saved_boxes_of_another_recording_are_told(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_boxes(folder / "a.txt", frames=40)
+    assert blind_track("-o", "out") == 0
+    said = " ".join(capsys.readouterr().err.split())
+    assert "a.txt: 16 of 40 boxes are not used, because they are in frames after 24" in said
+    assert "b.txt" not in said
+
+
 def test_evaluate_crops_ground_truth_as_the_configuration_crops_the_camera(folder: Path) -> None:
     (folder / "cropped.yaml").write_text(
         "cameras:\n  - {name: a, source: a.mp4, crop_xyxy_px: [60, 0, 160, 120]}\nembedder: {weights: null}\n"

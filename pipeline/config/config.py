@@ -15,7 +15,7 @@ from pipeline.config.config_file import read_config_file
 from pipeline.config.live_settings import LiveSettings
 from pipeline.core.config_faults import describe
 from pipeline.core.errors import InputError
-from pipeline.core.inference_runtime import Runtime
+from pipeline.core.inference_runtime import Runtime, device_name
 from pipeline.core.network_input import NetworkInput, from_preset
 from pipeline.core.paths import PROJECT_ROOT
 from pipeline.core.section import (
@@ -36,6 +36,7 @@ _log = logging.getLogger(__name__)
 _FIRST_YEAR, _LAST_YEAR = 1900, 2200
 DEFAULT_CONFIG = PROJECT_ROOT / "configs" / "default.yaml"
 
+Device = Annotated[str, BeforeValidator(device_name)]
 Point = Annotated[list[float], Field(min_length=2, max_length=2)]
 
 
@@ -126,7 +127,7 @@ class DetectorConfig(Section):
     nms_iou: Share
     max_detections: Count
     max_batch: Count
-    device: str
+    device: Device
     runtime: Runtime
     half: Half
 
@@ -136,7 +137,7 @@ class EmbedderConfig(Section):
     input: Annotated[NetworkInput | None, BeforeValidator(from_preset)]
     site: str | None
     batch_size: Count
-    device: str
+    device: Device
     runtime: Runtime
     half: Half
 

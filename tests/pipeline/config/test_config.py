@@ -451,3 +451,15 @@ def test_a_source_replaces_that_of_a_camera_of_the_file_and_keeps_its_settings(
         InputError, match=r"SOURCE names the camera 'new', but those of .* are a, b: give CAMERA=PATH"
     ):
         load_config(path, cameras=named_sources(["/new.mp4"]))
+
+
+@pytest.mark.parametrize(("value", "device"), [(0, "cuda:0"), ("1", "cuda:1"), ("cuda", "cuda"), ("auto", "auto")])
+def test_a_gpu_is_named_by_its_number_too(value: object, device: str) -> None:
+    config = load_config(None, {"detector": {"device": value}, "embedder": {"device": value}})
+    assert (config.detector.device, config.embedder.device) == (device, device)
+
+
+@pytest.mark.parametrize("value", [True, -1, 0.0, None, [0]])
+def test_what_is_no_device(value: object) -> None:
+    with pytest.raises(InputError, match=r"detector\.device: Input should be a valid string"):
+        load_config(None, {"detector": {"device": value}})

@@ -99,8 +99,8 @@ class YoloDetector:
             asked = ", ".join(unknown) or "'' (classes is empty)"
             if all(re.fullmatch(r"class\d+", name) for name in names.values()):  # what Ultralytics makes up
                 raise InputError(
-                    f"{weights} states no names of classes, because it has no metadata of Ultralytics: export it again, "
-                    "as 'mtmc detectors export' does, or choose class0, class1 ..."
+                    f"{weights} states no names of classes, because it has no metadata of Ultralytics: export it "
+                    "again, as 'mtmc detectors export' does, or choose class0, class1 ..."
                 )
             known = _shortened(", ".join(names.values()))
             raise InputError(f"{weights} does not know {asked}; its classes are: {known}")

@@ -76,7 +76,7 @@ def options(
     from rich.logging import RichHandler
 
     level = logging.ERROR if quiet else (logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)]
-    handler = RichHandler(console=Console(stderr=True), show_path=False, show_time=False)
+    handler = RichHandler(console=Console(stderr=True, markup=False), show_path=False, show_time=False)
     logging.basicConfig(level=level, format="%(message)s", handlers=[handler], force=True)
 
 
@@ -84,7 +84,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line. Exit with code 0 (done), 1 (failed while running) or 2 (bad usage or input)."""
     from rich.console import Console
 
-    errors = Console(stderr=True)
+    errors = Console(stderr=True, markup=False)
     try:
         app(_global_options_first(sys.argv[1:] if arguments is None else arguments), prog_name="mtmc")
     except InputError as error:

@@ -95,7 +95,7 @@ def evaluate(
         for camera in load_config(config).cameras:
             if camera.crop_xyxy_px is not None and camera.name in truth:
                 truth[camera.name] = crop_ground_truth(truth[camera.name], camera.crop_xyxy_px)
-    console = Console()
+    console = Console(markup=False)
     part = noted_recording(_run_folder(trajectories[0]) / NOTE_NAME)
     if part.get("stride", 1) > 1:
         truth = {camera: thinned_boxes(boxes, part["stride"]) for camera, boxes in truth.items()}

@@ -40,7 +40,7 @@ def homography(
     """
     if (pairs is None) == (camera is None):
         raise InputError("give either --pairs with points, or --camera with the parameters of a calibrated camera")
-    console = Console()
+    console = Console(markup=False)
     if pairs is not None:
         image_px, floor_m = read_pairs(pairs)
         fit = fit_homography(image_px, floor_m, max_error_m=max_error_m)

@@ -79,7 +79,7 @@ def link(
         )
         people = len({link.global_id for link in links.values()})
         note.write_linked(target / NOTE_NAME, with_numbers(loaded, limits), global_ids=people, rows=rows)
-    Console().print(
+    Console(markup=False).print(
         f"{len(links)} tracks of {len(camera_ids)} cameras are {people} people; {rows} rows in "
         f"{target / 'trajectories.csv'}"
     )

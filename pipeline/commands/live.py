@@ -149,9 +149,9 @@ def _live(
 
             figures = measure_load(loaded, limits, models, duration_s=duration or 20.0, stop=signals.stop)
             if figures is None:
-                Console(stderr=True).print("stopped before anything was measured", highlight=False)
+                Console(stderr=True, markup=False).print("stopped before anything was measured", highlight=False)
                 return
-            Console().print(figures.table())
+            Console(markup=False).print(figures.table())
             write_json(report_json, figures.to_dict())
             return
         plans_of = default_plans(simulate_live, redact)
@@ -174,7 +174,7 @@ def _live(
             run.start()
             if page is not None:
                 page.start(run, run.utc_s)
-                Console(stderr=True).print(f"page: {page.url}", highlight=False, markup=False)
+                Console(stderr=True, markup=False).print(f"page: {page.url}", highlight=False, markup=False)
             _watch(run, signals, duration, reloaded, window)
         finally:
             if window is not None:
@@ -218,7 +218,7 @@ def _watch(
     window: MosaicWindow | None,
 ) -> None:
     """Show the status and the window until the run ends, and apply reloaded configurations."""
-    console = Console(stderr=True)
+    console = Console(stderr=True, markup=False)
     end_s = float("inf") if duration is None else time.monotonic() + duration
     shown_s = float("-inf")
     interval_s = _TABLE_S if console.is_terminal else _LINE_S
@@ -255,10 +255,14 @@ def _stop(run: LiveRun, output: Path, *, at_once: bool) -> None:
     except RunError as error:
         if run.readers_ended and not at_once:
             raise
-        Console(stderr=True).print(f"failed: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
+        Console(stderr=True, markup=False).print(
+            f"failed: {error}", style="red", markup=False, highlight=False, soft_wrap=True
+        )
         code = 1
     else:
-        Console(stderr=True).print(f"{status_line(run.status())}; in {output}", highlight=False, markup=False)
+        Console(stderr=True, markup=False).print(
+            f"{status_line(run.status())}; in {output}", highlight=False, markup=False
+        )
     if run.readers_ended and (mistake is not None or not at_once):
         return
     if mistake is not None:

@@ -96,7 +96,7 @@ def track(
 
         mtmc track entrance=videos/entrance.mp4 hall=videos/hall.mp4 --output results --video
     """
-    console = Console()
+    console = Console(markup=False)
     cameras = named_sources([*(sources or ()), *(more_sources or ())])
     if frame_rate is not None:
         if not cameras:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import logging
+import os
 import re
 import sys
 from collections.abc import Sequence
@@ -16,6 +18,7 @@ from pipeline.core.errors import InputError, RunError
 
 EXIT_FAILED = 1
 EXIT_BAD_INPUT = 2
+_OUTPUT_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EPIPE)
 
 
 class _Commands(LazyGroup):
@@ -86,7 +89,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     errors = Console(stderr=True, markup=False)
     try:
-        app(_global_options_first(sys.argv[1:] if arguments is None else arguments), prog_name="mtmc")
+        try:
+            app(_global_options_first(sys.argv[1:] if arguments is None else arguments), prog_name="mtmc")
+        finally:
+            sys.stdout.flush()
+    except OSError as error:
+        # Errors of files have names, and are reported where the files are written.
+        if error.filename is not None or error.errno not in _OUTPUT_ERRORS:
+            raise
+        errors.print(
+            f"failed: the standard output cannot be written ({error.strerror}); files of results are as they should be",
+            style="red",
+            highlight=False,
+            soft_wrap=True,
+        )
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115  Python flushes what is left at its end
+        sys.exit(EXIT_FAILED)
     except InputError as error:
         errors.print(f"error: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
         sys.exit(EXIT_BAD_INPUT)

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, model_validator
 
 from pipeline.config.config_file import read_config_file
 from pipeline.config.live_settings import LiveSettings
@@ -33,6 +33,7 @@ from pipeline.single_camera.settings import TrackerSettings
 from pipeline.sources.suffixes import SEQUENCE_FILE, is_image_name, is_video_name, natural_sorted
 
 _log = logging.getLogger(__name__)
+_LONGEST_NAME = 200
 _FIRST_YEAR, _LAST_YEAR = 1900, 2200
 DEFAULT_CONFIG = PROJECT_ROOT / "configs" / "default.yaml"
 
@@ -58,10 +59,19 @@ def _start_utc(value: object) -> object:
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
+def _short_name(name: str) -> str:
+    length = len(name.encode())
+    if length > _LONGEST_NAME:
+        raise ValueError(
+            f"the name has {length} bytes, but files are named after it: give one of up to {_LONGEST_NAME}"
+        )
+    return name
+
+
 class CameraConfig(Section):
     """One camera; see the comments in configs/default.yaml for units and meanings."""
 
-    name: Annotated[str, Field(pattern=r"^[\w.-]+$")]
+    name: Annotated[str, Field(pattern=r"^[\w.-]+$"), AfterValidator(_short_name)]
     source: str
     transport: Literal["tcp", "udp"] = "tcp"
     username: SecretStr | None = None
@@ -277,7 +287,8 @@ def named_sources(sources: Sequence[str]) -> list[dict[str, Any]]:
             # Names are shown, so they must not contain a password from an address.
             shown = hide_login(StreamAddress.parse(text).url) if is_stream(text) else text
             stem = Path(shown).stem if Path(shown).suffix else Path(shown).name
-            name = re.sub(r"[^\w.-]", "_", stem) or f"cam{index + 1}"
+            short = re.sub(r"[^\w.-]", "_", stem).encode()[:_LONGEST_NAME].decode(errors="ignore")
+            name = short or f"cam{index + 1}"
         cameras.append({"name": name, "source": path})
     return cameras
 

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import logging
+import os
 import re
 import shlex
 import subprocess
@@ -346,6 +347,61 @@ def test_saved_boxes_of_another_recording_are_told(folder: Path, capsys: pytest.
     said = " ".join(capsys.readouterr().err.split())
     assert "a.txt: 16 of 40 boxes are not used, because they are in frames after 24" in said
     assert "b.txt" not in said
+
+
+def test_results_that_cannot_be_replaced_stay(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert blind_track("-o", "out") == 0
+    before = {path: path.read_bytes() for path in (folder / "out").rglob("*") if path.is_file()}
+    (folder / "out/trajectories.mp4").mkdir()
+    assert blind_track("-o", "out", "--overwrite") == 2
+    said = " ".join(capsys.readouterr().err.split())
+    assert "out/trajectories.mp4 cannot be replaced (it is a folder), and nothing was deleted" in said
+    after = {path: path.read_bytes() for path in (folder / "out").rglob("*") if path.is_file()}
+    assert {path: after.get(path) for path in before} == before
+    (folder / "out/trajectories.mp4").rmdir()
+    (folder / "out/.replaced-killed").mkdir()
+    assert blind_track("-o", "out", "--overwrite") == 0
+    assert not list((folder / "out").glob(".replaced*"))
+
+
+@pytest.mark.parametrize("name", ["out[/x]", "a[bold]b", "[/]", "x" * 255])
+def test_any_name_of_the_output_is_printed_as_it_is(
+    folder: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    assert blind_track("-o", name) == 0
+    said = "".join(capsys.readouterr().out.split())
+    assert f"Wrote48rowsto{name}/trajectories.csv" in said
+    truth = ["-g", "a=gt.txt", "-g", "b=gt.txt", "--json", "s.json"]
+    (folder / "gt.txt").write_text("1,7,10,20,40,80,1,1,1\n")
+    for command in (["link", name, "--overwrite"], ["evaluate", "-t", name, *truth]):
+        assert exit_code(*command) == 0
+
+
+def test_a_recording_with_a_long_name(folder: Path) -> None:
+    long = "x" * 250
+    (folder / "a.mp4").rename(folder / f"{long}.mp4")
+    arguments = ["track", f"{long}.mp4", "-d", f"{long[:200]}=a.txt", *BLIND, "-o", "out", "--save-detections"]
+    assert exit_code(*arguments) == 0
+    assert [path.stem for path in (folder / "out/mot").iterdir()] == [long[:200]]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+def test_a_full_disk_behind_the_standard_output_is_said(folder: Path) -> None:
+    arguments = ["a=a.mp4", "b=b.mp4", "-d", "a=a.txt", "-d", "b=b.txt", *BLIND, "-o", "out"]
+    code = "import sys; from pipeline.cli import main; main()"
+    environment = {**os.environ, "PYTHONPATH": str(PROJECT_ROOT)}
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", code, "track", *arguments],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=environment,
+            check=False,
+        )
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1), done.stderr
+    assert "failed: the standard output cannot be written (No space left on device)" in done.stderr
+    assert len(rows_of(folder / "out/trajectories.csv")) == 48
 
 
 def test_evaluate_crops_ground_truth_as_the_configuration_crops_the_camera(folder: Path) -> None:

@@ -463,3 +463,12 @@ def test_a_gpu_is_named_by_its_number_too(value: object, device: str) -> None:
 def test_what_is_no_device(value: object) -> None:
     with pytest.raises(InputError, match=r"detector\.device: Input should be a valid string"):
         load_config(None, {"detector": {"device": value}})
+
+
+def test_a_name_leaves_room_for_the_endings_of_files() -> None:
+    for name in ("x" * 251, "\u00e4" * 125):
+        (camera,) = named_sources([f"{name}.mp4"])
+        assert len(camera["name"].encode()) == 200
+        assert load_config(None, cameras=[camera]).cameras[0].name == camera["name"]
+    with pytest.raises(InputError, match=r"cameras\.0\.name: the name has 201 bytes"):
+        load_config(None, {"cameras": [{**CAMERA, "name": "x" * 201}]})

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 
 import numpy as np
 
 from pipeline.core.datatypes import Detections
 from pipeline.core.errors import InputError
+from pipeline.core.shown_values import shown
 
 _FORM = "frame,id,left,top,width,height[,confidence[,x,y,z]]"
 _COLUMNS = range(6, 11)
 _LAST_FRAME = 10**9
+_LARGEST = 1e9
 
 
 def read_mot_detections(path: str | Path) -> dict[int, Detections]:
@@ -53,13 +54,13 @@ def read_mot_detections(path: str | Path) -> dict[int, Detections]:
 def _numbers(where: str, line: str) -> list[float]:
     fields = line.split(",")
     if len(fields) not in _COLUMNS:
-        raise InputError(f"{where}: {len(fields)} columns, but a row is {_FORM}: {line.strip()!r}")
+        raise InputError(f"{where}: {len(fields)} columns, but a row is {_FORM}: {shown(line.strip())}")
     try:
         values = [float(field) for field in fields]
     except ValueError as error:
-        raise InputError(f"{where}: {error}; a row is {_FORM}") from error
-    if not all(math.isfinite(value) for value in values[:7]):
-        raise InputError(f"{where}: not a finite number in {line.strip()!r}")
+        raise InputError(f"{where}: not a number in {shown(line.strip())}; a row is {_FORM}") from error
+    if not all(abs(value) <= _LARGEST for value in values[:7]):  # False for NaN
+        raise InputError(f"{where}: not a finite number, or one above {_LARGEST:g}, in {shown(line.strip())}")
     return values
 
 

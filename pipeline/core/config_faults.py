@@ -11,7 +11,7 @@ from typing import get_args
 from pydantic import BaseModel, ValidationError
 
 from pipeline.core.redaction import Redactor
-from pipeline.core.shown_values import shown, without_secrets
+from pipeline.core.shown_values import shortened, shown, without_secrets
 
 # The values of these keys are not shown.
 _SECRET_KEYS = frozenset({"username", "password", "token", "source_secrets"})
@@ -29,7 +29,7 @@ def describe(error: ValidationError, model: type[BaseModel] | None = None) -> st
     for fault in error.errors()[:5]:
         parts = [str(part) for part in fault["loc"]]
         path = ".".join(part for part in parts if not _UNION_MEMBER.fullmatch(part))
-        key = _one_line(without_secrets(path)) or "the file"
+        key = shortened(_one_line(without_secrets(path))) or "the file"
         text = _one_line(Redactor()(fault["msg"].removeprefix("Value error, ")))
         secret = any(part in _SECRET_KEYS for part in parts)
         if fault["type"] == "extra_forbidden":

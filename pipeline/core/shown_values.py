@@ -29,10 +29,13 @@ def shown(value: Any) -> str:
         case list() | tuple() | set() | frozenset():
             return f"a list with {_count(len(value), 'value')}"
         case str():
-            text = without_secrets(value)
-            return repr(text if len(text) <= _LONGEST else text[:_LONGEST] + "...")
-    text = repr(value)
-    return text if len(text) <= _LONGEST else text[:_LONGEST] + "..."
+            return repr(shortened(without_secrets(value)))
+    return shortened(repr(value))
+
+
+def shortened(text: str) -> str:
+    """Return the beginning of a long text."""
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
 
 
 def without_secrets(text: str) -> str:

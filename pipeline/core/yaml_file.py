@@ -96,6 +96,8 @@ class _StrictLoader(yaml.SafeLoader):
                 raise _Unusable("a key must be a word, but it is a list or a mapping; quote {{ ... }}", key_node)
             if key_node.tag != "tag:yaml.org,2002:merge":
                 key = self.construct_object(key_node)
+                if not isinstance(key, str | int | float | None):
+                    raise _Unusable(f"a key must be a word, but it is read as a {type(key).__name__}", key_node)
                 if key in seen:
                     raise _Unusable(f"key {shown(key)} is given twice", key_node)
                 seen.add(key)

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from pipeline.core.datatypes import IntArray
 from pipeline.core.errors import InputError
+from pipeline.core.shown_values import shown
 from pipeline.files.track_boxes import (
     TrackBoxes,
     check_boxes,
@@ -42,6 +43,8 @@ _FRAME, _ID, _LEFT, _TOP, _WIDTH, _HEIGHT, _FLAG, _CLASS = range(8)
 _REQUIRED_COLUMNS = _HEIGHT + 1
 _COLUMN_COUNTS_WITH_CLASS = (8, 9)
 _VISDRONE_COLUMNS = 10
+# Larger whole numbers are not exact in float64.
+_LARGEST_NUMBER = 2.0**53
 _log = logging.getLogger(__name__)
 
 
@@ -187,12 +190,13 @@ def _read_table(path: Path) -> NDArray[np.float64]:
         arrow = pyarrow.csv.read_csv(
             path,
             read_options=pyarrow.csv.ReadOptions(autogenerate_column_names=True),
+            parse_options=pyarrow.csv.ParseOptions(quote_char=False),
             convert_options=pyarrow.csv.ConvertOptions(
                 column_types={name: pa.float64() for name in names} | {name: pa.string() for name in more},
                 include_columns=names + more,
             ),
         )
-    except pa.ArrowInvalid as error:
+    except pa.ArrowException as error:
         _raise_for_bad_line(path, columns, used, error)
     table = np.stack([arrow.column(name).to_numpy() for name in names], axis=1)
     if not np.isfinite(table).all():
@@ -232,7 +236,7 @@ def _raise_for_bad_line(path: Path, columns: int, used: int, error: Exception | 
         for name, field in zip(_COLUMNS[:used], fields, strict=False):
             if not is_number(field, float):
                 raise InputError(
-                    f"{path}, line {number}: {name} is {field.strip()!r}, not a finite number. "
+                    f"{path}, line {number}: {name} is {shown(field.strip())}, not a finite number. "
                     "Correct or remove the row."
                 ) from error
     raise InputError(f"{path} cannot be read as MOTChallenge text: {error}") from error
@@ -265,6 +269,11 @@ def _track_boxes(
     if len(early):
         row = int(early[0])
         fail(row, f"frame {table[row, _FRAME]:g}, but MOTChallenge text counts from 1. Renumber the frames.")
+    for column in range(_HEIGHT + 1):
+        large = np.flatnonzero(np.abs(table[:, column]) > _LARGEST_NUMBER)
+        if len(large):
+            row = int(large[0])
+            fail(row, f"{_COLUMNS[column]} {table[row, column]:g} is above {_LARGEST_NUMBER:g}. Correct the row.")
 
     left_top, size_wh = table[:, _LEFT:_WIDTH], table[:, _WIDTH:_FLAG]
     boxes = TrackBoxes(

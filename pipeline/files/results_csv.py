@@ -18,6 +18,7 @@ from typing import TextIO
 
 from pipeline.core.datatypes import Link, LinkedRow, TrajectoryRow
 from pipeline.core.errors import InputError
+from pipeline.core.shown_values import shown
 from pipeline.files.csv_rows import CsvRows
 from pipeline.files.mot_files import result_line
 from pipeline.files.track_boxes import is_number
@@ -42,6 +43,8 @@ COLUMNS = (
     "world_x_m",
     "world_y_m",
 )
+# Above it, whole numbers are not exact in float64, and sums of coordinates overflow.
+_LARGEST_NUMBER = 2**53
 _log = logging.getLogger(__name__)
 
 
@@ -239,9 +242,9 @@ def _linked_row(text: Mapping[str, str], *, needs_time: bool) -> LinkedRow:
 
 
 def _number(name: str, text: str, kind: type[int] | type[float]) -> float:
-    if not is_number(text, kind):
+    if not is_number(text, kind) or abs(kind(text)) > _LARGEST_NUMBER:
         raise ValueError(
-            f"{name} is {text!r}, not a finite number of type {kind.__name__}. Correct or remove the row."
+            f"{name} is {shown(text)}, not a finite number of type {kind.__name__}. Correct or remove the row."
         )
     return kind(text)
 

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from pipeline.core.errors import InputError
-from pipeline.core.shown_values import shown
+from pipeline.core.shown_values import shortened, shown
 from pipeline.core.yaml_file import merge, read_yaml
 
 # Faults that one message tells.
@@ -366,7 +366,7 @@ def parse_training_config(values: Any, *, source: str) -> TrainingConfig:
 def _sentences(error: ValidationError) -> list[str]:
     sentences = []
     for item in error.errors():
-        key = ".".join(str(part) for part in item["loc"]) or "(top level)"
+        key = shortened(".".join(str(part) for part in item["loc"])) or "(top level)"
         value = item["input"]
         if item["type"] == "extra_forbidden":
             sentences.append(f"{key}: is no key of a training configuration")

@@ -87,11 +87,15 @@ def test_a_file_is_read_over_its_base_and_overrides_over_both(tmp_path: Path) ->
     ("text", "expected"),
     [
         pytest.param("model: [", "is not valid YAML", id="no YAML"),
-        pytest.param("model: {architecture: vit_small, sizes: 3}", r"model\.sizes: is no key of a", id="unknown key"),
+        pytest.param(
+            "model: {architecture: vit_small, sizes: 3}", r"model\.sizes: is no key of a", id="unknown key"
+        ),
         pytest.param("model: {}", r"model\.architecture: Field required", id="missing key"),
         pytest.param("schedule: {epochs: 2.5}", r"schedule\.epochs: .*integer.*2\.5", id="wrong type"),
         pytest.param("optimizer: {name: sgd, lr: '1e-4'}", r"optimizer\.lr: .*'1e-4'; quotes make", id="text"),
-        pytest.param("optimizer: {name: sgd, lr: [1]}", r"optimizer\.lr: .*but found a list with 1 value", id="list"),
+        pytest.param(
+            "optimizer: {name: sgd, lr: [1]}", r"optimizer\.lr: .*but found a list with 1 value", id="list"
+        ),
         pytest.param("schedule: {epochs: 4, warmup_epochs: 5.0}", "must be less than epochs 4", id="long warm-up"),
     ],
 )

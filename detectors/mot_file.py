@@ -55,10 +55,14 @@ def _numbers(where: str, line: str) -> list[float]:
     fields = line.split(",")
     if len(fields) not in _COLUMNS:
         raise InputError(f"{where}: {len(fields)} columns, but a row is {_FORM}: {shown(line.strip())}")
-    try:
-        values = [float(field) for field in fields]
-    except ValueError as error:
-        raise InputError(f"{where}: not a number in {shown(line.strip())}; a row is {_FORM}") from error
+    values = []
+    for field in fields:
+        try:
+            values.append(float(field))
+        except ValueError as error:
+            raise InputError(
+                f"{where}: could not convert string to float: {shown(field.strip())}; a row is {_FORM}"
+            ) from error
     if not all(abs(value) <= _LARGEST for value in values[:7]):  # False for NaN
         raise InputError(f"{where}: not a finite number, or one above {_LARGEST:g}, in {shown(line.strip())}")
     return values

@@ -4,7 +4,7 @@ BIN := .venv/bin
 # cpu installs PyTorch without CUDA from PyTorch's own index; empty takes what `pip install` gives.
 TORCH ?=
 
-.PHONY: demo test test-faults check graph docs clean
+.PHONY: demo test test-faults fuzz check graph docs clean
 
 # Track the demo scene, print the scores, leave the CSV, the video and a still picture in runs/demo.
 demo: .venv/installed
@@ -16,6 +16,10 @@ test: .venv/installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/pytest
+
+# Damaged files for every reader, some minutes; `make test` tries a few of them.
+fuzz: .venv/installed-dev
+	MTMC_FUZZ_EXAMPLES=5000 $(BIN)/pytest -n 2 tests/test_fuzz_readers.py
 
 # What live cameras do to a run, over real connections; needs Debian's gst-rtsp-server (see .ci/run), else some are skipped.
 test-faults: .venv/installed-dev

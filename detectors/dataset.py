@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +10,12 @@ from numpy.typing import NDArray
 
 from detectors.yolo_dataset import Split, SplitName, YoloDataset
 from pipeline.core.errors import InputError
+from pipeline.files.frame_grid import FrameGrid
 from pipeline.files.mot_files import read_ground_truth
+from pipeline.files.track_boxes import is_number, numbered_lines
 from pipeline.sources.open import open_source
+
+_log = logging.getLogger(__name__)
 
 
 def add_sequence(
@@ -28,7 +33,8 @@ def add_sequence(
     The recording is split by time: frames up to `train_share` are for training, those from there to `until` for
     validation. With a random split, validation would measure memorisation, because neighbouring frames are similar.
     Every `every`-th frame is added with its ground truth. Rows that are flagged 0 or show no walking person are left
-    out, and boxes are clipped to the image.
+    out, and boxes are clipped to the image. If only every n-th frame has ground truth, the frames between are not used:
+    people in them have no labels.
 
     Args:
         sequence: MOTChallenge sequence folder with pictures or one video, gt/gt.txt and seqinfo.ini; or a video
@@ -50,7 +56,7 @@ def add_sequence(
             f"every must be at least 1, and 0 <= train_share <= until <= 1, but every is {every}, "
             f"train_share {train_share} and until {until}"
         )
-    boxes_of = _boxes_by_frame(_ground_truth(sequence), min_visibility)
+    boxes_of, grid = _boxes_by_frame(_ground_truth(sequence), min_visibility)
     name = sequence.resolve().stem if sequence.is_file() else sequence.resolve().name
     dataset = YoloDataset(output, class_name=class_name)
     dataset.refuse_again(name)
@@ -62,7 +68,7 @@ def add_sequence(
                 break
             split: SplitName = "train" if frame.frame_index < first_of_val else "val"
             position = frame.frame_index - (0 if split == "train" else first_of_val)
-            if position % every or frame.image is None:
+            if position % every or frame.image is None or frame.frame_index % grid.stride != grid.first:
                 continue
             stem = f"{name}_{frame.frame_index + 1:06d}"  # frames count from 1, as in the sequence's files
             dataset.add(split, stem, frame.image, boxes_of.get(frame.frame_index, np.zeros((0, 4))))
@@ -82,22 +88,25 @@ def _ground_truth(sequence: Path) -> Path:
     return sequence / "gt" / "gt.txt"
 
 
-def _boxes_by_frame(ground_truth: Path, min_visibility: float) -> dict[int, NDArray[np.float64]]:
-    """Return boxes xyxy (N, 4) of the people in each frame, frames counted from 0."""
+def _boxes_by_frame(ground_truth: Path, min_visibility: float) -> tuple[dict[int, NDArray[np.float64]], FrameGrid]:
+    """Return boxes xyxy (N, 4) of the people in each frame, frames counted from 0, and which frames are annotated."""
     boxes = read_ground_truth(ground_truth)
+    grid = FrameGrid.of(boxes.frame_index)
+    if grid.stride > 1:
+        _log.warning("%s: only %s has ground truth, and only these are used", ground_truth, grid)
     hidden = _hidden(ground_truth, min_visibility)
     keep = np.array(
         [key not in hidden for key in zip(boxes.frame_index.tolist(), boxes.ids.tolist(), strict=True)], np.bool_
     )
     xyxy, frame_index = boxes.xyxy[keep], boxes.frame_index[keep]
-    return {int(index): xyxy[frame_index == index] for index in np.unique(frame_index)}
+    return {int(index): xyxy[frame_index == index] for index in np.unique(frame_index)}, grid
 
 
 def _hidden(ground_truth: Path, min_visibility: float) -> set[tuple[int, int]]:
     """Return (frame index from 0, id) of the rows whose visibility, the ninth of nine columns, is too low."""
-    rows = [line.split(",") for line in ground_truth.read_text().splitlines() if line.strip()]
+    rows = [line.split(",") for _, line in numbered_lines(ground_truth)]
     return {
         (int(float(row[0])) - 1, int(float(row[1])))
         for row in rows
-        if len(row) == 9 and float(row[8]) < min_visibility
+        if len(row) == 9 and is_number(row[8], float) and float(row[8]) < min_visibility
     }

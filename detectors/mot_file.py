@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 
 import numpy as np
 
 from pipeline.core.datatypes import Detections
 from pipeline.core.errors import InputError
+from pipeline.core.shown_values import shown
 
 _FORM = "frame,id,left,top,width,height[,confidence[,x,y,z]]"
 _COLUMNS = range(6, 11)
+_LAST_FRAME = 10**9
+_LARGEST = 1e9
 
 
 def read_mot_detections(path: str | Path) -> dict[int, Detections]:
@@ -31,7 +33,13 @@ def read_mot_detections(path: str | Path) -> dict[int, Detections]:
         raise InputError(f"the detections {path} do not exist; check the path")
     rows: dict[int, list[list[float]]] = {}
     columns = 0
-    for number, line in enumerate(file.read_text(encoding="utf-8-sig").splitlines(), start=1):
+    try:
+        lines = file.read_text(encoding="utf-8-sig").split("\n")
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror})") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is not text in UTF-8; save it as plain text in UTF-8") from error
+    for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
         values = _numbers(f"{path}, line {number}", line)
@@ -46,13 +54,17 @@ def read_mot_detections(path: str | Path) -> dict[int, Detections]:
 def _numbers(where: str, line: str) -> list[float]:
     fields = line.split(",")
     if len(fields) not in _COLUMNS:
-        raise InputError(f"{where}: {len(fields)} columns, but a row is {_FORM}: {line.strip()!r}")
-    try:
-        values = [float(field) for field in fields]
-    except ValueError as error:
-        raise InputError(f"{where}: {error}; a row is {_FORM}") from error
-    if not all(math.isfinite(value) for value in values[:7]):
-        raise InputError(f"{where}: not a finite number in {line.strip()!r}")
+        raise InputError(f"{where}: {len(fields)} columns, but a row is {_FORM}: {shown(line.strip())}")
+    values = []
+    for field in fields:
+        try:
+            values.append(float(field))
+        except ValueError as error:
+            raise InputError(
+                f"{where}: could not convert string to float: {shown(field.strip())}; a row is {_FORM}"
+            ) from error
+    if not all(abs(value) <= _LARGEST for value in values[:7]):  # False for NaN
+        raise InputError(f"{where}: not a finite number, or one above {_LARGEST:g}, in {shown(line.strip())}")
     return values
 
 
@@ -60,8 +72,8 @@ def _checked(where: str, values: list[float]) -> tuple[int, list[float]]:
     """Check a row; return the frame (from 1) and [left, top, width, height, confidence]."""
     frame, _, left, top, width, height = values[:6]
     confidence = values[6] if len(values) > 6 and values[6] != -1 else 1.0
-    if frame < 1 or frame != int(frame):
-        raise InputError(f"{where}: frame {frame:g}; frames are whole numbers from 1")
+    if not 1 <= frame <= _LAST_FRAME or frame != int(frame):
+        raise InputError(f"{where}: frame {frame:g}; frames are whole numbers from 1 to {_LAST_FRAME}")
     if width <= 0 or height <= 0:
         raise InputError(f"{where}: a box of {width:g} x {height:g} pixels; width and height must be above 0")
     if not 0 <= confidence <= 1:

@@ -13,10 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from detectors.yolo import load_model
+from detectors.yolo import load_model, selected_device
 from detectors.yolo_dataset import YoloDataset
 from pipeline.core.boxes import areas, intersections
 from pipeline.core.errors import InputError
@@ -172,16 +171,15 @@ def _find(
     model: Any, image: NDArray[np.uint8], settings: PseudoLabelSettings
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return boxes xyxy (N, 4) in pixels and their confidence (N,), including the doubtful ones."""
-    (class_id,) = [number for number, name in model.names.items() if name == settings.class_name]
-    device = ("cuda:0" if torch.cuda.is_available() else "cpu") if settings.device == "auto" else settings.device
+    class_ids = [number for number, name in model.names.items() if name == settings.class_name]
     (result,) = model.predict(
         [image],
         imgsz=settings.image_size_px,
         augment=settings.augment,
         conf=settings.doubtful,
         iou=settings.nms_iou,
-        classes=[class_id],
-        device=device,
+        classes=class_ids,
+        device=selected_device(settings.device, str(model.ckpt_path)),
         verbose=False,
     )
     rows = result.boxes.data.cpu().numpy().astype(np.float64)  # (N, 6): xyxy, confidence, class id

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+
+import numpy as np
 
 from detectors.mot_file import read_mot_detections
 from detectors.parquet_file import DetectionWriter, FileInfo, SavedDetections
@@ -12,9 +15,11 @@ from detectors.weights import sha256
 from pipeline.core.datatypes import Detections, Frame
 from pipeline.core.errors import InputError
 from pipeline.core.inference_runtime import Computation
+from pipeline.files.frame_grid import FrameGrid
 from pipeline.sources.base import FrameSource
 
 __all__ = ["DetectionWriter", "FileInfo", "ReplayDetector", "SavedDetections", "SavedFrames"]
+_log = logging.getLogger(__name__)
 
 
 class ReplayDetector:
@@ -41,8 +46,10 @@ class ReplayDetector:
         self, files: Mapping[str, str | Path], *, class_name: str = "person", confidence_min: float = 0.0
     ) -> None:
         self._confidence_min = confidence_min
+        self._last_asked: dict[str, int] = {}
         self._parquet: dict[str, SavedDetections] = {}
         self._text: dict[str, dict[int, Detections]] = {}
+        self._paths = dict(files)
         for camera_id, path in files.items():
             if Path(path).suffix.lower() == ".parquet":
                 self._parquet[camera_id] = SavedDetections(path)
@@ -65,6 +72,31 @@ class ReplayDetector:
         """Return the saved detections of each frame, in the order of `frames`; images are ignored."""
         return [self._of(frame) for frame in frames]
 
+    @property
+    def text_grids(self) -> dict[str, FrameGrid]:
+        """The frames with boxes of each camera whose file is a det.txt."""
+        return {
+            camera_id: FrameGrid.of(np.array(list(frames), np.int64)) for camera_id, frames in self._text.items()
+        }
+
+    def unused(self, stride: int = 1) -> list[str]:
+        """Return a sentence for each det.txt with boxes in frames after the last one that was asked for.
+
+        Args:
+            stride: every n-th frame was asked for.
+        """
+        sentences = []
+        for camera_id, frames in self._text.items():
+            last = self._last_asked.get(camera_id, -1)
+            late = sum(len(found) for index, found in frames.items() if index >= last + stride)
+            if late:
+                boxes = sum(len(found) for found in frames.values())
+                sentences.append(
+                    f"{self._paths[camera_id]}: {late} of {boxes} boxes are not used, because they are in frames after "
+                    f"{last + 1}, the last one of camera {camera_id}: does the file belong to this recording?"
+                )
+        return sentences
+
     def close(self) -> None:
         """Close the files."""
         for saved in self._parquet.values():
@@ -73,6 +105,9 @@ class ReplayDetector:
     def _of(self, frame: Frame) -> Detections:
         camera_id = frame.camera_id
         if camera_id in self._text:
+            if camera_id not in self._last_asked:
+                self._check_size(camera_id, frame.size_wh)
+            self._last_asked[camera_id] = frame.frame_index
             found = self._text[camera_id].get(frame.frame_index, Detections.empty())
         elif camera_id in self._parquet:
             saved = self._parquet[camera_id]
@@ -86,6 +121,26 @@ class ReplayDetector:
             known = ", ".join([*self._parquet, *self._text])
             raise InputError(f"no file of saved detections for camera {camera_id}; there are files for: {known}")
         return found[found.confidence >= self._confidence_min]
+
+    def _check_size(self, camera_id: str, size_wh: tuple[int, int]) -> None:
+        """Warn if boxes of a det.txt lie outside the picture."""
+        frames = self._text[camera_id].values()
+        xyxy = np.concatenate([found.xyxy for found in frames]) if frames else np.zeros((0, 4), np.float32)
+        centres = (xyxy[:, :2] + xyxy[:, 2:]) / 2
+        outside = int(((centres < 0) | (centres > size_wh)).any(axis=1).sum())
+        if outside:
+            right, bottom = xyxy[:, 2:].max(axis=0)
+            _log.warning(
+                "%s: the centres of %d of %d boxes are outside the picture of camera %s, which is %s (boxes reach to "
+                "%.0f, %.0f): does the file belong to this recording?",
+                self._paths[camera_id],
+                outside,
+                len(xyxy),
+                camera_id,
+                _size(size_wh),
+                right,
+                bottom,
+            )
 
     def _merged_class_names(self, names: dict[int, str]) -> dict[int, str]:
         for saved in self._parquet.values():

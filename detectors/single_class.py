@@ -35,6 +35,10 @@ def keep_class(model: Any, name: str) -> None:
     ids = [class_id for class_id, known in model.names.items() if known == name]
     if not ids:
         raise InputError(f"the model has no class {name!r}; its classes are: {', '.join(model.names.values())}")
+    if len(ids) > 1:
+        raise InputError(
+            f"{len(ids)} classes of the model have the name {name!r}, so none of them can be kept alone"
+        )
     # Models that need no NMS have a second head of the same shape.
     for branches in (head.cv3, getattr(head, "one2one_cv3", None)):
         for branch in branches or []:

@@ -13,7 +13,7 @@ from torch import nn
 
 from detectors.single_class import keep_class, save_for_inference
 from detectors.ultralytics_import import import_ultralytics
-from detectors.yolo import load_model
+from detectors.yolo import load_model, selected_device
 from detectors.yolo_dataset import count_pictures, require_class
 from pipeline.core.errors import InputError
 
@@ -85,6 +85,8 @@ def train(
         def final_eval(self) -> None:
             """Do nothing: `detectors.evaluation` measures the result as the pipeline runs it."""
 
+    if "," not in settings.device:  # Ultralytics trains on several GPUs
+        selected_device(settings.device, weights)
     output.mkdir(parents=True, exist_ok=True)
     model.add_callback("on_train_batch_start", _keep_batch_statistics)
     with _progress_on():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,10 +19,16 @@ from detectors.ultralytics_import import import_ultralytics, loads_safely
 from detectors.weights import is_own_checkpoint, model_hash
 from pipeline.core.datatypes import Detections, Frame
 from pipeline.core.errors import InputError
-from pipeline.core.inference_runtime import Runtime, choose_runtime
+from pipeline.core.inference_runtime import Runtime, choose_runtime, device_name
 
 # Tasks whose models return upright boxes with a class.
 _BOX_TASKS = frozenset({"detect", "segment", "pose"})
+
+# An export may make pictures smaller than this share of what image_size_px asks for only with a warning.
+_SMALLEST_SHARE = 0.8
+_DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?|(xpu|npu)(:\d+)?")
+_INTEL = re.compile(r"intel:(cpu|gpu|npu)(\.\d+)?")
+_LONGEST_REASON = 300
 
 logger = logging.getLogger(__name__)
 
@@ -76,7 +83,7 @@ class YoloDetector:
             "save": False,
         }
         with _same_number_of_threads():
-            selected = _select_device(device)
+            selected = selected_device(device, weights)
             on_gpu = isinstance(selected, torch.device) and selected.type == "cuda"
             file = Path(self._model.ckpt_path)
             self.model_hash = model_hash(file)
@@ -87,15 +94,32 @@ class YoloDetector:
             self._arguments["quantize"] = 16 if (on_gpu if half == "auto" else half) else None
             self._start(weights, image_size_px)
         names: dict[int, str] = self._model.names
-        ids = {name: class_id for class_id, name in names.items()}
-        unknown = [name for name in classes if name not in ids]
+        unknown = [name for name in classes if name not in names.values()]
         if unknown or not classes:
             asked = ", ".join(unknown) or "'' (classes is empty)"
-            raise InputError(f"{weights} does not know {asked}; its classes are: {', '.join(names.values())}")
-        self.class_names = {ids[name]: name for name in classes}
+            if all(re.fullmatch(r"class\d+", name) for name in names.values()):  # what Ultralytics makes up
+                raise InputError(
+                    f"{weights} states no names of classes, because it has no metadata of Ultralytics: export it "
+                    "again, as 'mtmc detectors export' does, or choose class0, class1 ..."
+                )
+            known = _shortened(", ".join(names.values()))
+            raise InputError(f"{weights} does not know {asked}; its classes are: {known}")
+        # Several classes can have one name.
+        self.class_names = {class_id: name for class_id, name in names.items() if name in classes}
         self._arguments["classes"] = list(self.class_names)
         backend = self._model.predictor.model
         self.computation = computation_of(backend)
+        self._weights = weights
+        self._input_px = None if backend.format == "pt" or backend.dynamic else tuple(self._model.predictor.imgsz)
+        self._image_size_px = image_size_px
+        self._known_sizes: set[tuple[int, int]] = set()
+        if _has_own_nms(backend):
+            logger.warning(
+                "%s was exported with nms=True: confidence_min %g has no effect below the limit of its export (0.25 if "
+                "none was chosen), and nms_iou has none at all. 'mtmc detectors export' leaves both to the settings",
+                weights,
+                confidence_min,
+            )
         self._fixed_batch = None if backend.format == "pt" or backend.dynamic else int(backend.batch)
         self._batch = self._fixed_batch or max_batch
 
@@ -104,12 +128,33 @@ class YoloDetector:
         frame without an image."""
         found: dict[int, Detections] = {}
         for rows in _same_size_batches(frames, self._batch):
+            self._check_size(frames[rows[0]].size_wh)
             images = [_image(frames[row]) for row in rows]
             if self._fixed_batch:
                 images += images[-1:] * (self._fixed_batch - len(images))
             results = self._model.predict(images, **self._arguments)
             found.update((row, _detections(result)) for row, result in zip(rows, results, strict=False))
         return [found[row] for row in range(len(frames))]
+
+    def _check_size(self, size_wh: tuple[int, int]) -> None:
+        """Warn if an export with a fixed input, such as one of portraits, makes frames of this size much smaller."""
+        if self._input_px is None or size_wh in self._known_sizes:
+            return
+        self._known_sizes.add(size_wh)
+        width, height = size_wh
+        scale = min(self._input_px[0] / height, self._input_px[1] / width)
+        if scale < _SMALLEST_SHARE * self._image_size_px / max(size_wh):
+            logger.warning(
+                "%s takes pictures %d px wide and %d px high: frames of %dx%d are reduced to %dx%d, and small people "
+                "are lost. Export it again for these frames; 'mtmc detectors export' keeps the size free",
+                self._weights,
+                self._input_px[1],
+                self._input_px[0],
+                width,
+                height,
+                round(width * scale),
+                round(height * scale),
+            )
 
     def _start(self, weights: str, image_size_px: int) -> None:
         """Run the network once, so that anything missing is reported before the first frame."""
@@ -158,28 +203,58 @@ def load_model(weights: str) -> Any:
             "ULTRALYTICS_SAFE_LOAD=1",
             weights,
         )
+    _refuse_other_name(path)
     try:
         model = ultralytics.YOLO(weights)
     except ConnectionError as error:
         raise InputError(f"{weights} is not here and cannot be downloaded: {_one_line(error)}") from error
     except TypeError as error:
         raise InputError(f"{weights} cannot be loaded: {_one_line(error)}") from error
+    if path.exists() and not (Path(model.ckpt_path).exists() and Path(model.ckpt_path).samefile(path)):
+        raise InputError(f"Ultralytics loaded {model.ckpt_path} instead of {weights}; rename the file")
     if model.task not in _BOX_TASKS:
         raise InputError(f"{weights} is a model for the task {model.task!r}, not for detection")
     return model
 
 
-def _select_device(device: str) -> Any:
-    """Return the torch device, or the name of a device that only an export's runtime knows (intel:gpu)."""
+def _refuse_other_name(path: Path) -> None:
+    """Raise InputError if Ultralytics would take a file that exists for another one, which it may download.
+
+    It reads yolov5n.pt as its own yolov5nu.pt, and removes quotes and spaces.
+    """
+    from ultralytics.utils.checks import check_yolov5u_filename
+
+    if not path.exists():
+        return
+    taken: str = check_yolov5u_filename(str(path).strip().replace("'", ""), verbose=False)
+    if taken != str(path):
+        raise InputError(
+            f"Ultralytics would load {taken} instead of {path}: rename the file, such as to detector.pt"
+        )
+
+
+def selected_device(device: str, weights: str) -> Any:
+    """Return the torch device, or the name of a device that only OpenVINO knows (intel:gpu)."""
     from ultralytics.utils.torch_utils import select_device
 
+    known = "use auto, cpu, cuda, cuda:1 ..., mps, or with an OpenVINO export intel:gpu or intel:npu"
+    name = str(device_name(device)).lower()
+    if _INTEL.fullmatch(name):
+        if Path(weights).suffix != ".xml" and not Path(weights).is_dir():
+            raise InputError(f"the device {device} is for OpenVINO exports, and {weights} is none; {known}")
+        return name
+    if not _DEVICE.fullmatch(name):
+        raise InputError(f"the device {device!r} is not known; {known}")
     try:
-        name = "" if device == "auto" else device
-        return select_device(name, verbose=False)  # type: ignore[no-untyped-call]
+        selected = select_device("" if name == "auto" else name, verbose=False)  # type: ignore[no-untyped-call]
     except ValueError as error:
         raise InputError(
             f"the device {device} cannot be used: torch sees {torch.cuda.device_count()} GPUs; use auto or cpu"
         ) from error
+    # Ultralytics takes the CPU without a word where there is no Metal.
+    if name != "auto" and _type(selected) != name.partition(":")[0]:
+        raise InputError(f"the device {device} cannot be used on this machine; use auto or cpu")
+    return selected
 
 
 def _type(device: Any) -> str:
@@ -223,5 +298,15 @@ def _detections(result: Any) -> Detections:
     )
 
 
+def _has_own_nms(backend: Any) -> bool:
+    """Return whether an export contains non-maximum suppression, according to its metadata."""
+    metadata = getattr(backend.backend, "metadata", None) or {}
+    return bool((metadata.get("args") or {}).get("nms"))
+
+
 def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())
+    return _shortened(" ".join(str(error).split()))
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _LONGEST_REASON else f"{text[:_LONGEST_REASON]} ..."

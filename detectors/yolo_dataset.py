@@ -13,6 +13,7 @@ import yaml
 from numpy.typing import NDArray
 
 from pipeline.core.errors import InputError, RunError
+from pipeline.core.yaml_file import read_yaml
 from pipeline.sources.images import image_files, read_image
 
 DATA_FILE = "data.yaml"
@@ -223,8 +224,7 @@ def _content(data: Path) -> dict[str, Any]:
     """Read a data.yaml."""
     if not data.is_file():
         raise InputError(f"{data} does not exist; build a data set with 'mtmc detectors dataset'")
-    content = yaml.safe_load(data.read_text())
-    return content if isinstance(content, dict) else {}
+    return read_yaml(data)
 
 
 def _folder(data: Path, split: str) -> Path:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import logging
+import os
 import re
 import sys
 from collections.abc import Sequence
@@ -16,6 +18,7 @@ from pipeline.core.errors import InputError, RunError
 
 EXIT_FAILED = 1
 EXIT_BAD_INPUT = 2
+_OUTPUT_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EPIPE)
 
 
 class _Commands(LazyGroup):
@@ -76,7 +79,7 @@ def options(
     from rich.logging import RichHandler
 
     level = logging.ERROR if quiet else (logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)]
-    handler = RichHandler(console=Console(stderr=True), show_path=False, show_time=False)
+    handler = RichHandler(console=Console(stderr=True, markup=False), show_path=False, show_time=False)
     logging.basicConfig(level=level, format="%(message)s", handlers=[handler], force=True)
 
 
@@ -84,9 +87,24 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line. Exit with code 0 (done), 1 (failed while running) or 2 (bad usage or input)."""
     from rich.console import Console
 
-    errors = Console(stderr=True)
+    errors = Console(stderr=True, markup=False)
     try:
-        app(_global_options_first(sys.argv[1:] if arguments is None else arguments), prog_name="mtmc")
+        try:
+            app(_global_options_first(sys.argv[1:] if arguments is None else arguments), prog_name="mtmc")
+        finally:
+            sys.stdout.flush()
+    except OSError as error:
+        # Errors of files have names, and are reported where the files are written.
+        if error.filename is not None or error.errno not in _OUTPUT_ERRORS:
+            raise
+        errors.print(
+            f"failed: the standard output cannot be written ({error.strerror}); files of results are as they should be",
+            style="red",
+            highlight=False,
+            soft_wrap=True,
+        )
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115  Python flushes what is left at its end
+        sys.exit(EXIT_FAILED)
     except InputError as error:
         errors.print(f"error: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
         sys.exit(EXIT_BAD_INPUT)

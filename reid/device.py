@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from pipeline.core.errors import InputError
-from pipeline.core.inference_runtime import cpu_name
+from pipeline.core.inference_runtime import cpu_name, device_name
 
 
 def choose_device(name: str) -> torch.device:
@@ -17,7 +17,7 @@ def choose_device(name: str) -> torch.device:
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
-        device = torch.device(name)
+        device = torch.device(str(device_name(name)))
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError) as error:  # torch asserts when it was built without CUDA
         reason = str(error).splitlines()[0]

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-import yaml
 
 from pipeline.core.errors import InputError
+from pipeline.core.shown_values import shown
+from pipeline.core.yaml_file import parse_yaml
 
 ConfigOption = Annotated[
     Path | None,
@@ -36,17 +37,14 @@ def overrides_of(settings: Sequence[str] | None) -> dict[str, Any]:
     for text in settings or ():
         key, equals, value = text.partition("=")
         if not equals or not key:
-            raise InputError(f"--set {text!r}: expected KEY=VALUE, such as tracker.max_lost_s=3")
-        try:
-            parsed = yaml.safe_load(value)
-        except yaml.YAMLError as error:
-            raise InputError(f"--set {text!r}: the value is not valid YAML") from error
+            raise InputError(f"--set {shown(text)}: expected KEY=VALUE, such as tracker.max_lost_s=3")
+        parsed = parse_yaml(value, f"--set {shown(key)}")
         *sections, last = key.split(".")
         place = overrides
         for section in sections:
             place = place.setdefault(section, {})
             if not isinstance(place, dict):
-                raise InputError(f"--set {text!r}: {section} is already set to a value")
+                raise InputError(f"--set {shown(key)}: {section} is already set to a value")
         place[last] = parsed
     return overrides
 

@@ -82,15 +82,12 @@ def speed(
 
         mtmc benchmark speed --config configs/demo.yaml --runs 1
     """
-    overrides = overrides_of(settings)
-    if sources:
-        overrides["cameras"] = named_sources(sources)
-    loaded = load_config(config, overrides)
+    loaded = load_config(config, overrides_of(settings), cameras=named_sources(sources or ()))
     models = Models(build_detector(loaded), build_embedder(loaded), {})
     limits = match_limits(loaded, models.embedder_hash)
     detection_s: list[float] = []
     full: list[RunSummary] = []
-    console = Console()
+    console = Console(markup=False)
     for number in range(runs):
         with console.status(f"run {number + 1} of {runs}"):
             detection_s.append(_detection_only(loaded, models.detector))
@@ -131,7 +128,7 @@ def memory(
     named = [{"name": name, "source": name} for name in world.camera_ids]
     loaded = load_config(None, {"cameras": named, "embedder": {"weights": None}})
     models = Models(world.detector(), world.embedder(), {})
-    console = Console()
+    console = Console(markup=False)
     marks: dict[int, float] = {}
     done = 0
 
@@ -196,7 +193,7 @@ def association(
     if isinstance(embedder, dict):  # otherwise loading reports the error
         embedder.setdefault("weights", None)
     loaded = load_config(config, overrides)
-    console = Console()
+    console = Console(markup=False)
     with console.status(f"{cameras} cameras with {people} people each"):
         figures = measure_load(
             loaded,

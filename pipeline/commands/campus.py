@@ -28,7 +28,7 @@ def campus(
     """
     from pipeline.benchmark.campus import fit_cameras, read_views, write_set
 
-    console = Console()
+    console = Console(markup=False)
     views = read_views(folder)
     begin = round(fit_share * max(view.frames for view in views))
     if (output / "set.yaml").exists():

@@ -40,7 +40,7 @@ def demo(
     from pipeline.scoring.evaluation import evaluate as evaluate_files
     from pipeline.scoring.evaluation_tables import comparison_table, linking_table, scores_table
 
-    console = Console()
+    console = Console(markup=False)
     config = load_config(DEMO_CONFIG, {"output": {"save_detections": True}})
     track_with_progress(config, output, {}, overwrite, console)
     truth = {camera.name: SCENE / f"{camera.name}_gt.txt" for camera in config.cameras}

@@ -52,7 +52,7 @@ def homography(
         raise InputError("give either --pairs with points, or --camera with the parameters of a calibrated camera")
     if pairs is not None and world_unit is not None:
         raise InputError("--world-unit is for --camera: floor_x_m and floor_y_m of --pairs are in metres")
-    console = Console()
+    console = Console(markup=False)
     if pairs is not None:
         image_px, floor_m = read_pairs(pairs)
         fit = fit_homography(image_px, floor_m, max_error_m=max_error_m)

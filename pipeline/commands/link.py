@@ -81,7 +81,7 @@ def link(
         )
         people = by_class_name(second_pass.people_by_class, info.class_names)
         note.write_linked(target / NOTE_NAME, with_numbers(loaded, limits), global_ids=people, rows=rows)
-    Console().print(
+    Console(markup=False).print(
         f"{len(links)} tracks of {len(camera_ids)} cameras are {_counted(people)}; {rows} rows in "
         f"{target / 'trajectories.csv'}"
     )

@@ -6,7 +6,7 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -105,9 +105,8 @@ def live(
     """
     overrides = overrides_of(settings)
     named = [*(sources or ()), *(more_sources or ())]
-    if named:
-        overrides["cameras"] = named_sources(named)
-    elif config is None:
+    cameras = named_sources(named)
+    if not cameras and config is None:
         raise InputError("there is no camera: give the address of each as SOURCE, or --config")
     overrides = with_short_options(
         overrides, conf=conf, imgsz=imgsz, device=device, classes=classes, half=half, show=show
@@ -116,7 +115,7 @@ def live(
     installed = redaction.install(redact)
     try:
         with RedactedTracebacks(redact):
-            _live(config, overrides, output, simulate_live, duration, report, report_json, redact)
+            _live(config, overrides, cameras, output, simulate_live, duration, report, report_json, redact)
     finally:
         redaction.uninstall(installed)
 
@@ -124,6 +123,7 @@ def live(
 def _live(
     path: Path | None,
     overrides: Mapping[str, Any],
+    cameras: Sequence[Mapping[str, Any]],
     output: Path,
     simulate_live: bool,
     duration: float | None,
@@ -131,7 +131,7 @@ def _live(
     report_json: Path | None,
     redact: Redactor,
 ) -> None:
-    loaded = load_config(path, overrides)
+    loaded = load_config(path, overrides, cameras=cameras)
     camera_plans(loaded, simulate_live=simulate_live, redact=redact)  # reports errors before models load
     sink_makers(loaded.live.sinks, run_id="")
     page = None if report else _page(loaded.live.web, redact)
@@ -149,9 +149,9 @@ def _live(
 
             figures = measure_load(loaded, limits, models, duration_s=duration or 20.0, stop=signals.stop)
             if figures is None:
-                Console(stderr=True).print("stopped before anything was measured", highlight=False)
+                Console(stderr=True, markup=False).print("stopped before anything was measured", highlight=False)
                 return
-            Console().print(figures.table())
+            Console(markup=False).print(figures.table())
             write_json(report_json, figures.to_dict())
             return
         plans_of = default_plans(simulate_live, redact)
@@ -168,13 +168,13 @@ def _live(
         )
 
         def reloaded() -> Config:
-            return load_config(path, overrides)
+            return load_config(path, overrides, cameras=cameras)
 
         try:
             run.start()
             if page is not None:
                 page.start(run, run.utc_s)
-                Console(stderr=True).print(f"page: {page.url}", highlight=False, markup=False)
+                Console(stderr=True, markup=False).print(f"page: {page.url}", highlight=False, markup=False)
             _watch(run, signals, duration, reloaded, window)
         finally:
             if window is not None:
@@ -218,7 +218,7 @@ def _watch(
     window: MosaicWindow | None,
 ) -> None:
     """Show the status and the window until the run ends, and apply reloaded configurations."""
-    console = Console(stderr=True)
+    console = Console(stderr=True, markup=False)
     end_s = float("inf") if duration is None else time.monotonic() + duration
     shown_s = float("-inf")
     interval_s = _TABLE_S if console.is_terminal else _LINE_S
@@ -255,10 +255,14 @@ def _stop(run: LiveRun, output: Path, *, at_once: bool) -> None:
     except RunError as error:
         if run.readers_ended and not at_once:
             raise
-        Console(stderr=True).print(f"failed: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
+        Console(stderr=True, markup=False).print(
+            f"failed: {error}", style="red", markup=False, highlight=False, soft_wrap=True
+        )
         code = 1
     else:
-        Console(stderr=True).print(f"{status_line(run.status())}; in {output}", highlight=False, markup=False)
+        Console(stderr=True, markup=False).print(
+            f"{status_line(run.status())}; in {output}", highlight=False, markup=False
+        )
     if run.readers_ended and (mistake is not None or not at_once):
         return
     if mistake is not None:

@@ -60,7 +60,7 @@ def purge(
         purged = purge_before(run, _moment(before or ""), delete_shared=delete_shared)
     out_of_reach = f"; not reached: {', '.join(run.out_of_reach)}" if run.out_of_reach else ""
     deleted = f", and the files {', '.join(purged.files)}" if purged.files else ""
-    Console().print(
+    Console(markup=False).print(
         f"{folder}: {purged.rows} rows, {purged.identities} known identities, {purged.tracklets} track summaries, "
         f"{purged.corrections} corrections and {purged.messages} JSON lines were deleted{deleted}{out_of_reach}",
         highlight=False,
@@ -84,7 +84,7 @@ def export(
         mtmc person export site --id 17 --output for-person-17
     """
     content = export_person(RunFolder(folder), person, output)
-    Console().print(
+    Console(markup=False).print(
         f"{len(content['rows'])} rows of person {content['global_id']} in {len(content['visits'])} visits are in "
         f"{output}",
         highlight=False,

@@ -96,11 +96,16 @@ def track(
 
         mtmc track entrance=videos/entrance.mp4 hall=videos/hall.mp4 --output results --video
     """
-    console = Console()
+    console = Console(markup=False)
+    cameras = named_sources([*(sources or ()), *(more_sources or ())])
+    if frame_rate is not None:
+        if not cameras:
+            raise InputError(
+                "--frame-rate goes with SOURCE arguments; in a configuration it is cameras.frame_rate"
+            )
+        cameras = [{**camera, "frame_rate": frame_rate} for camera in cameras]
     overrides = _overrides(
-        [*(sources or ()), *(more_sources or ())],
         settings,
-        frame_rate,
         {
             "save_detections": save_detections or save_embeddings,
             "save_embeddings": save_embeddings,
@@ -120,7 +125,7 @@ def track(
         stride=stride,
         show=show,
     )
-    loaded = load_config(config, overrides)
+    loaded = load_config(config, overrides, cameras=cameras)
     summary = track_with_progress(loaded, output, camera_files("--detections", detections), overwrite, console)
     console.print(f"Wrote {summary.rows} rows to {output / 'trajectories.csv'}")
     if not summary.rows:
@@ -183,20 +188,8 @@ def _nothing(config: Config) -> str:
     return "Nobody" if people else f"Nothing of the classes {', '.join(config.detector.classes)}"
 
 
-def _overrides(
-    sources: Sequence[str] | None,
-    settings: Sequence[str] | None,
-    frame_rate: float | None,
-    flags: dict[str, bool],
-) -> dict[str, Any]:
+def _overrides(settings: Sequence[str] | None, flags: dict[str, bool]) -> dict[str, Any]:
     overrides = overrides_of(settings)
-    if sources:
-        cameras = named_sources(sources)
-        if frame_rate is not None:
-            cameras = [{**camera, "frame_rate": frame_rate} for camera in cameras]
-        overrides["cameras"] = cameras
-    elif frame_rate is not None:
-        raise InputError("--frame-rate goes with SOURCE arguments; in a configuration it is cameras.frame_rate")
     # A flag that is not given does not change the configuration.
     output = overrides.setdefault("output", {})
     if isinstance(output, dict):  # otherwise loading reports the error

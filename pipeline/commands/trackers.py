@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 from rich.markdown import Markdown
+from rich.markup import escape
 
 from pipeline.commands.arguments import SetOption, overrides_of
 from pipeline.core.export_cache import cache_folder
@@ -99,7 +100,7 @@ def measure_sets(
     from pipeline.benchmark.benchmark_set import read_benchmark_set
     from pipeline.benchmark.report import ladder_table, set_table
 
-    console = Console()
+    console = Console(markup=False)
     lines: list[str] = []
     figures: dict[str, object] = {}
     paths = sets or sorted(SETS.glob("*.yaml"))
@@ -107,7 +108,7 @@ def measure_sets(
     chosen_sets = [read_benchmark_set(path, overrides_of(settings)) for path in paths]
     with console.status("") as status:
         for chosen, title in zip(chosen_sets, titles(paths, every), strict=True):
-            found = measure(chosen, status.update)
+            found = measure(chosen, lambda text: status.update(escape(text)))
             table = set_table(title, found)
             if len(chosen.ground_truth) > 1:
                 table += ["", *ladder_table(title, found)]

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, model_validator
 
 from pipeline.config.config_file import read_config_file
 from pipeline.config.live_settings import LiveSettings
 from pipeline.core.config_faults import describe
 from pipeline.core.errors import InputError
-from pipeline.core.inference_runtime import Runtime
+from pipeline.core.inference_runtime import Runtime, device_name
 from pipeline.core.network_input import NetworkInput, from_preset
 from pipeline.core.paths import PROJECT_ROOT
 from pipeline.core.section import (
@@ -24,14 +25,19 @@ from pipeline.core.section import (
     Section,
     Share,
 )
+from pipeline.core.shown_values import shown
 from pipeline.core.stream_address import StreamAddress, hide_login, is_stream
 from pipeline.core.yaml_file import merge
 from pipeline.cross_camera.settings import LinkerSettings, SecondPassSettings, check_windows
 from pipeline.single_camera.settings import TrackerSettings
 from pipeline.sources.suffixes import SEQUENCE_FILE, is_image_name, is_video_name, natural_sorted
 
+_log = logging.getLogger(__name__)
+_LONGEST_NAME = 200
+_FIRST_YEAR, _LAST_YEAR = 1900, 2200
 DEFAULT_CONFIG = PROJECT_ROOT / "configs" / "default.yaml"
 
+Device = Annotated[str, BeforeValidator(device_name)]
 Point = Annotated[list[float], Field(min_length=2, max_length=2)]
 
 
@@ -45,15 +51,27 @@ def _start_utc(value: object) -> object:
         moment = value
     if not isinstance(moment, datetime):
         raise ValueError(
-            f"expected a date and time such as 2026-05-01T10:00:00Z, or container, but it is {value!r}"
+            f"expected a date and time such as 2026-05-01T10:00:00Z, or container, but it is {shown(value)}"
         )
+    # Sums with the first and the last years of the calendar overflow.
+    if not _FIRST_YEAR <= moment.year <= _LAST_YEAR:
+        raise ValueError(f"expected a year from {_FIRST_YEAR} to {_LAST_YEAR}, but it is {moment.year}")
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+def _short_name(name: str) -> str:
+    length = len(name.encode())
+    if length > _LONGEST_NAME:
+        raise ValueError(
+            f"the name has {length} bytes, but files are named after it: give one of up to {_LONGEST_NAME}"
+        )
+    return name
 
 
 class CameraConfig(Section):
     """One camera; see the comments in configs/default.yaml for units and meanings."""
 
-    name: Annotated[str, Field(pattern=r"^[\w.-]+$")]
+    name: Annotated[str, Field(pattern=r"^[\w.-]+$"), AfterValidator(_short_name)]
     source: str
     transport: Literal["tcp", "udp"] = "tcp"
     username: SecretStr | None = None
@@ -119,7 +137,7 @@ class DetectorConfig(Section):
     nms_iou: Share
     max_detections: Count
     max_batch: Count
-    device: str
+    device: Device
     runtime: Runtime
     half: Half
 
@@ -130,7 +148,7 @@ class EmbedderConfig(Section):
     classes: Annotated[list[str], Field(min_length=1)]
     site: str | None
     batch_size: Count
-    device: str
+    device: Device
     runtime: Runtime
     half: Half
 
@@ -197,23 +215,60 @@ class Config(Section):
         return self
 
 
-def load_config(path: str | Path | None = None, overrides: Mapping[str, Any] | None = None) -> Config:
+def load_config(
+    path: str | Path | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    *,
+    cameras: Sequence[Mapping[str, Any]] = (),
+) -> Config:
     """Read configs/default.yaml, override it with the file `path`, then with `overrides` (nested, as in the file).
+
+    Args:
+        cameras: cameras named beside the file, as from `named_sources`. If the file has cameras, these are the ones to
+            use, with another source and all other settings of the file. `overrides` change them by their number, as
+            {"cameras": {"0": {"start_s": 5}}}.
 
     Raises:
         InputError: a file cannot be read, or a key or value is not valid. The message names the file, the path of the
             key, the value and what was expected. The file is the last one read, even if the fault is in the overrides.
+            Or `cameras` names one that the file does not have, or `overrides` replace all of them.
     """
     merged = read_config_file(DEFAULT_CONFIG)
     label = str(DEFAULT_CONFIG)
     if path is not None:
         merged, label = merge(merged, read_config_file(Path(path))), str(path)
+    if cameras:
+        if overrides and not isinstance(overrides.get("cameras", {}), Mapping):
+            raise InputError("cameras are given as SOURCE and with --set cameras=: name each in one of them")
+        merged["cameras"] = _with_sources(merged["cameras"], cameras, label)
     if overrides:
         merged, label = merge(merged, overrides), f"{label} with overrides"
     try:
         return Config.model_validate(merged)
     except ValidationError as error:
         raise InputError(f"{label}: {describe(error, Config)}") from error
+
+
+def _with_sources(of_file: Any, named: Sequence[Mapping[str, Any]], label: str) -> list[dict[str, Any]]:
+    """Return the entries of the named cameras: as in the file if it has cameras, but with the source that is named."""
+    entries = of_file if isinstance(of_file, list) else []
+    known = {entry.get("name"): entry for entry in entries if isinstance(entry, Mapping)}
+    if not known:
+        return [dict(camera) for camera in named]
+    names = [camera["name"] for camera in named]
+    if strange := [name for name in names if name not in known]:
+        raise InputError(
+            f"SOURCE names the camera {strange[0]!r}, but those of {label} are {', '.join(map(str, known))}: give "
+            "CAMERA=PATH with one of these names"
+        )
+    if left_out := [str(name) for name in known if name not in names]:
+        _log.warning("SOURCE names %s; not used are %s of %s", ", ".join(names), ", ".join(left_out), label)
+    # A login belongs to the address that is replaced.
+    login = ("username", "password", "password_file", "source_secrets")
+    return [
+        {key: value for key, value in known[camera["name"]].items() if key not in login} | dict(camera)
+        for camera in named
+    ]
 
 
 def named_sources(sources: Sequence[str]) -> list[dict[str, Any]]:
@@ -233,7 +288,8 @@ def named_sources(sources: Sequence[str]) -> list[dict[str, Any]]:
             # Names are shown, so they must not contain a password from an address.
             shown = hide_login(StreamAddress.parse(text).url) if is_stream(text) else text
             stem = Path(shown).stem if Path(shown).suffix else Path(shown).name
-            name = re.sub(r"[^\w.-]", "_", stem) or f"cam{index + 1}"
+            short = re.sub(r"[^\w.-]", "_", stem).encode()[:_LONGEST_NAME].decode(errors="ignore")
+            name = short or f"cam{index + 1}"
         cameras.append({"name": name, "source": path})
     return cameras
 

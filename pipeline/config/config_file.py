@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.core.errors import InputError
-from pipeline.core.stream_address import StreamAddress, hide_login, is_stream
+from pipeline.core.shown_values import shown
+from pipeline.core.stream_address import StreamAddress, is_stream
 from pipeline.core.yaml_file import read_yaml
 
 _VARIABLE = re.compile(r"\$\{(\w+)\}")
@@ -55,7 +56,7 @@ def _resolve_camera(camera: dict[str, Any], config: Path) -> None:
         camera["source"] = resolve_path(source, config)
     for key in ("username", "password"):
         if isinstance(camera.get(key), str):
-            camera[key] = fill_in(camera[key], config)
+            camera[key] = fill_in(camera[key], config, f"{key} of camera {shown(camera.get('name'))}")
     if isinstance(camera.get("password_file"), str):
         camera["password_file"] = resolve_path(camera["password_file"], config)
 
@@ -63,21 +64,28 @@ def _resolve_camera(camera: dict[str, Any], config: Path) -> None:
 def _resolve_output(section: dict[str, Any], config: Path) -> None:
     for key, value in section.items():
         if isinstance(value, str):
-            section[key] = fill_in(value, config)
+            section[key] = fill_in(value, config, key)
     for key in ("path", "password_file", "ca_file", "token_file", "tls_certificate", "tls_key"):
         if isinstance(section.get(key), str) and section[key] != "-":
             section[key] = os.path.normpath(config.resolve().parent / section[key])
 
 
-def fill_in(text: str, config: Path) -> str:
-    """Return `text` from the file `config` with ${NAME} replaced by the environment variable NAME; InputError if it
-    is not set."""
+def fill_in(text: str, config: Path, secret_key: str | None = None) -> str:
+    """Return `text` with ${NAME} replaced by the environment variable NAME.
+
+    Args:
+        config: the file that holds the text, for the message.
+        secret_key: the key of a text that may be a secret; it is named instead of the text.
+
+    Raises:
+        InputError: a variable is not set.
+    """
 
     def variable(match: re.Match[str]) -> str:
         value = os.environ.get(match[1])
         if value is None:
-            shown = hide_login(StreamAddress.parse(text).url) if is_stream(text) else text
-            raise InputError(f"{config}: {shown!r} needs the environment variable {match[1]}, which is not set")
+            what = shown(text) if secret_key is None else secret_key
+            raise InputError(f"{config}: {what} needs the environment variable {match[1]}, which is not set")
         return value
 
     return _VARIABLE.sub(variable, text)

@@ -134,10 +134,10 @@ def read_secret(value: SecretStr | None, file: str | None) -> str | None:
     if file is None:
         return None if value is None else value.get_secret_value()
     try:
-        lines = Path(file).read_text(encoding="utf-8").splitlines()
+        lines = Path(file).read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "is not UTF-8 text"
-        raise InputError(f"{file}: cannot be read ({reason})") from error
+        raise InputError(f"{file} cannot be read ({reason})") from error
     if not lines or not lines[0].strip():
         raise InputError(f"{file}: its first line must be the secret, but it is empty")
     return lines[0].strip()

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from datetime import date
 from difflib import get_close_matches
 from typing import get_args
 
 from pydantic import BaseModel, ValidationError
 
-from pipeline.core.stream_address import StreamAddress, hide_login, is_stream
+from pipeline.core.redaction import Redactor
+from pipeline.core.shown_values import shortened, shown, without_secrets
 
 # The values of these keys are not shown.
 _SECRET_KEYS = frozenset({"username", "password", "token", "source_secrets"})
@@ -26,13 +28,16 @@ def describe(error: ValidationError, model: type[BaseModel] | None = None) -> st
     faults = []
     for fault in error.errors()[:5]:
         parts = [str(part) for part in fault["loc"]]
-        key = ".".join(part for part in parts if not _UNION_MEMBER.fullmatch(part)) or "the file"
-        text = fault["msg"].removeprefix("Value error, ")
+        path = ".".join(part for part in parts if not _UNION_MEMBER.fullmatch(part))
+        key = shortened(_one_line(without_secrets(path))) or "the file"
+        text = _one_line(Redactor()(fault["msg"].removeprefix("Value error, ")))
+        secret = any(part in _SECRET_KEYS for part in parts)
         if fault["type"] == "extra_forbidden":
             text = f"unknown key{_guess(model, parts)}; configs/default.yaml lists all keys"
         elif fault["type"] != "value_error" and fault["type"] != "missing":
-            secret = any(part in _SECRET_KEYS for part in parts)
-            text += "" if secret else f", but it is {_without_secrets(fault['input'])!r}"
+            text += "" if secret else f", but it is {shown(fault['input'])}"
+            if secret and isinstance(fault["input"], int | float | date):
+                text += f", but it is read as a {type(fault['input']).__name__}; put it in quotes"
         faults.append(f"{key}: {text}")
     return "; ".join(faults)
 
@@ -57,10 +62,5 @@ def _models_in(annotation: object) -> list[type[BaseModel]]:
     return [model for part in get_args(annotation) for model in _models_in(part)]
 
 
-def _without_secrets(value: object) -> object:
-    """Return a faulty value with its secrets hidden."""
-    if isinstance(value, Mapping):
-        return {key: "***" if key in _SECRET_KEYS else _without_secrets(item) for key, item in value.items()}
-    if isinstance(value, str) and is_stream(value):
-        return hide_login(StreamAddress.parse(value).url)
-    return value
+def _one_line(text: str) -> str:
+    return " ".join(text.split())

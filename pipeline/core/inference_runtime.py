@@ -17,6 +17,12 @@ Runtime = Literal["auto", "torch", "openvino"]
 _OPENVINO_TYPES = {"f32": "fp32", "f16": "fp16", "bf16": "bf16"}
 
 
+def device_name(value: object) -> object:
+    """Return the name of a GPU that is given by its number, as 0 or "0", and any other value unchanged."""
+    is_number = isinstance(value, int) and not isinstance(value, bool) and value >= 0
+    return f"cuda:{value}" if is_number or (isinstance(value, str) and value.isdecimal()) else value
+
+
 @dataclass(frozen=True)
 class Computation:
     """What actually runs a network.

@@ -8,13 +8,13 @@ from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
 import numpy as np
-import yaml
 from numpy.typing import NDArray
 from pydantic import Field, ValidationError
 
 from pipeline.core.config_faults import describe
 from pipeline.core.errors import InputError
 from pipeline.core.section import Count, Positive, Section
+from pipeline.core.yaml_file import parse_yaml
 
 Channels = Annotated[list[float], Field(min_length=3, max_length=3)]
 Deviations = Annotated[list[Positive], Field(min_length=3, max_length=3)]
@@ -79,9 +79,11 @@ def from_preset(value: object) -> object:
 def parse_network_input(option: str, text: str) -> NetworkInput:
     """Parse the preset or YAML mapping given to `option` of a command line; InputError if it is neither."""
     try:
-        value: Any = from_preset(yaml.safe_load(text))
+        value: Any = from_preset(parse_yaml(text, f"{option} {text!r}"))
         return value if isinstance(value, NetworkInput) else NetworkInput.model_validate(value)
     except ValidationError as error:
         raise InputError(f"{option} {text!r}: {describe(error)}") from error
-    except (ValueError, yaml.YAMLError) as error:
+    except InputError:
+        raise
+    except ValueError as error:
         raise InputError(f"{option} {text!r}: {' '.join(str(error).split())}") from error

@@ -6,6 +6,7 @@ import math
 from pathlib import Path
 
 from pipeline.core.errors import InputError
+from pipeline.core.shown_values import shown
 
 
 def parse_number(path: Path, line: int | None, name: str, text: str | None) -> float:
@@ -24,7 +25,7 @@ def parse_number(path: Path, line: int | None, name: str, text: str | None) -> f
         number = math.nan
     if not math.isfinite(number):
         place = str(path) if line is None else f"{path}, line {line}"
-        raise InputError(f"{place}: {name} is {text!r}, but must be a number")
+        raise InputError(f"{place}: {name} is {shown(text)}, but must be a number")
     return number
 
 

@@ -14,10 +14,12 @@ from datetime import UTC, datetime, timedelta
 from math import nan
 from pathlib import Path
 from types import TracebackType
-from typing import Any, TextIO
+from typing import TextIO
 
 from pipeline.core.datatypes import Link, LinkedRow, TrajectoryRow
 from pipeline.core.errors import InputError
+from pipeline.core.shown_values import shown
+from pipeline.files.csv_rows import CsvRows
 from pipeline.files.mot_files import result_line
 from pipeline.files.track_boxes import is_number
 from pipeline.files.whole_files import BufferedLines
@@ -41,6 +43,8 @@ COLUMNS = (
     "world_x_m",
     "world_y_m",
 )
+# Above it, whole numbers are not exact in float64, and sums of coordinates overflow.
+_LARGEST_NUMBER = 2**53
 _log = logging.getLogger(__name__)
 
 
@@ -158,16 +162,16 @@ def read_trajectories(path: str | Path, *, strict: bool = False) -> Iterator[Lin
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from error
     with file:
-        reader = csv.reader(whole_lines(file, torn))
+        reader = None
         try:
+            reader = CsvRows(whole_lines(file, torn))
             yield from _linked_rows(path, reader, strict)
         except (UnicodeDecodeError, csv.Error) as error:
-            raise InputError(
-                f"{path}, after line {reader.line_num}: is not CSV text in UTF-8 ({error})"
-            ) from error
+            line = 0 if reader is None else reader.line_num
+            raise InputError(f"{path}, after line {line}: is not CSV text in UTF-8 ({error})") from error
 
 
-def _linked_rows(path: Path, reader: Any, strict: bool) -> Iterator[LinkedRow]:
+def _linked_rows(path: Path, reader: CsvRows, strict: bool) -> Iterator[LinkedRow]:
     """Yield the rows of an open CSV, see `read_trajectories`."""
     header: list[str] = next(reader, [])
     if not header:
@@ -238,9 +242,9 @@ def _linked_row(text: Mapping[str, str], *, needs_time: bool) -> LinkedRow:
 
 
 def _number(name: str, text: str, kind: type[int] | type[float]) -> float:
-    if not is_number(text, kind):
+    if not is_number(text, kind) or abs(kind(text)) > _LARGEST_NUMBER:
         raise ValueError(
-            f"{name} is {text!r}, not a finite number of type {kind.__name__}. Correct or remove the row."
+            f"{name} is {shown(text)}, not a finite number of type {kind.__name__}. Correct or remove the row."
         )
     return kind(text)
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import shutil
+import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from pipeline.core.errors import InputError
@@ -12,6 +15,7 @@ from pipeline.files.folder_lock import FolderLock
 
 #: Folder for rows with final ids, until they replace the rows with online ids. A killed run leaves it behind.
 REWRITING_NAME = "rewriting"
+_REPLACED_PREFIX = ".replaced-"
 #: Results of a recording, which --overwrite replaces.
 _RESULTS = (
     "trajectories.csv",
@@ -74,10 +78,39 @@ def clear_results(folder: Path, overwrite: bool) -> None:
     except OSError as error:
         raise InputError(f"output folder {folder} cannot be created: {error.strerror}") from error
     check_results(folder, overwrite)
-    for path in (*_results(folder), *half_made(folder)):
-        path.unlink()
-    if (folder / REWRITING_NAME).is_dir():
-        shutil.rmtree(folder / REWRITING_NAME)
+    old = [*_results(folder), *half_made(folder), *_half_made_folders(folder)]
+    if old:
+        _delete_all_or_nothing(folder, old)
+
+
+def _delete_all_or_nothing(folder: Path, paths: Sequence[Path]) -> None:
+    """Delete files and folders; if one of them cannot be deleted, InputError, and all are still there.
+
+    They are first moved into a folder of their own, which needs the same permissions as deleting them.
+    """
+    moved: list[tuple[Path, Path]] = []
+    folders = _half_made_folders(folder)
+    try:
+        bin_folder = Path(tempfile.mkdtemp(prefix=_REPLACED_PREFIX, dir=folder))
+        try:
+            for number, path in enumerate(paths):
+                if path.is_dir() and path not in folders:
+                    raise IsADirectoryError(errno.EISDIR, "it is a folder", str(path))
+                path.rename(bin_folder / str(number))
+                moved.append((path, bin_folder / str(number)))
+        except OSError:
+            for path, place in moved:
+                place.rename(path)
+            bin_folder.rmdir()
+            raise
+    except OSError as error:
+        raise InputError(
+            f"{error.filename or folder} cannot be replaced ({error.strerror}), and nothing was deleted: remove the "
+            "old results yourself, or choose another --output"
+        ) from error
+    shutil.rmtree(bin_folder, ignore_errors=True)
+    if bin_folder.exists():
+        _log.warning("old results could not be deleted completely: remove %s", bin_folder)
 
 
 def _results(folder: Path) -> list[Path]:
@@ -89,15 +122,20 @@ def half_made(folder: Path) -> list[Path]:
     return [path for pattern in _HALF_MADE for path in sorted(folder.glob(pattern))]
 
 
+def _half_made_folders(folder: Path) -> list[Path]:
+    found = [folder / REWRITING_NAME, *sorted(folder.glob(f"{_REPLACED_PREFIX}*"))]
+    return [path for path in found if path.is_dir()]
+
+
 def delete_leftovers(folder: Path) -> None:
     """Delete the unfinished files that a killed run left; OSError if one cannot be deleted. No other process may be
     writing into the folder."""
     for path in half_made(folder):
         path.unlink()
         _log.warning("deleted %s, which a killed run had left", path)
-    if (folder / REWRITING_NAME).is_dir():
-        shutil.rmtree(folder / REWRITING_NAME)
-        _log.warning("deleted %s, which a killed run had left", folder / REWRITING_NAME)
+    for path in _half_made_folders(folder):
+        shutil.rmtree(path)
+        _log.warning("deleted %s, which a killed run had left", path)
 
 
 class OutputFolder:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
 import time
@@ -17,6 +18,8 @@ FOLDER_MODE = 0o700
 #: Permissions of all other files, before the umask.
 SHARED_MODE = 0o666
 
+# Bytes that file systems allow in the name of a file.
+_LONGEST_NAME = 255
 _FLUSH_INTERVAL_S = 0.5
 _log = logging.getLogger(__name__)
 
@@ -30,12 +33,13 @@ def replacing(path: Path, *, mode: int = SHARED_MODE, part: Path | None = None) 
 
     Args:
         mode: permissions of a new file.
-        part: name of the unfinished file, which remains only after a kill; None takes PATH.part.
+        part: name of the unfinished file, which remains only after a kill; None takes PATH.part, or a shorter name if
+            that is too long for a file.
 
     Raises:
         OSError: for example, the disk is full.
     """
-    unfinished = path.with_name(path.name + ".part") if part is None else part
+    unfinished = _part_of(path) if part is None else part
     try:
         os.close(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode))
         yield unfinished
@@ -49,6 +53,12 @@ def replacing(path: Path, *, mode: int = SHARED_MODE, part: Path | None = None) 
         with suppress(OSError):  # it would fill a full disk; the first error is the one to raise
             unfinished.unlink()
     sync_folder(path.parent)
+
+
+def _part_of(path: Path) -> Path:
+    if len(os.fsencode(path.name)) + len(".part") <= _LONGEST_NAME:
+        return path.with_name(path.name + ".part")
+    return path.with_name(hashlib.sha256(os.fsencode(path.name)).hexdigest() + ".part")
 
 
 def write_whole(path: Path, data: bytes, *, mode: int = FILE_MODE) -> None:

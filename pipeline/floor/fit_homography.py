@@ -11,12 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.core.errors import InputError
+from pipeline.files.csv_rows import CsvRows
 from pipeline.files.number_text import parse_number
 
 Array = NDArray[np.float64]
 
 _PAIR_COLUMNS = ("image_x_px", "image_y_px", "floor_x_m", "floor_y_m")
 _FEWEST_PAIRS = 4
+_LARGEST = 1e9
 # Singular values up to this count as 0, in coordinates scaled to size 1. Rounding turns 0 into about 1e-16, and a fit
 # turns it into 1e-9 or more.
 _NOTHING = 1e-6
@@ -54,23 +56,43 @@ def fit_homography(image_px: Array, floor_m: Array, *, max_error_m: float | None
         raise InputError(f"max_error_m must be above 0, but is {max_error_m:g}: every pair has some error")
     if len(image_px) < _FEWEST_PAIRS:
         raise InputError(f"there are {len(image_px)} pairs of points; a homography needs at least {_FEWEST_PAIRS}")
+    largest = max(float(np.abs(points).max()) for points in (image_px, floor_m))
+    if not largest <= _LARGEST:
+        raise InputError(f"a coordinate is {largest:g}, but must be at most {_LARGEST:g}; correct the pairs")
+    on_a_line = "the points lie on a line, or nearly; spread them over the floor that the camera sees"
+    if _flat(image_px) or _flat(floor_m):
+        raise InputError(on_a_line)
+    # OpenCV computes in float32, which cannot hold centimetres of map coordinates such as UTM.
+    to_small = [_normalisation(points) for points in (image_px, floor_m)]
+    small_image, small_floor = apply_homography(to_small[0], image_px), apply_homography(to_small[1], floor_m)
+    used = np.ones(len(image_px), np.bool_)
     if max_error_m is None:
-        matrix, mask = cv2.findHomography(image_px, floor_m, 0)
+        # The mask is not used: OpenCV 5 fills it here as well, with a limit of 3 floor units that nobody chose.
+        matrix, _ = cv2.findHomography(small_image, small_floor, 0)
     else:
-        matrix, mask = cv2.findHomography(image_px, floor_m, cv2.RANSAC, max_error_m, maxIters=10_000)
-    if matrix is None or not np.isfinite(matrix).all() or _flat(image_px) or _flat(floor_m):
-        raise InputError("the points lie on a line, or nearly; spread them over the floor that the camera sees")
-    used = np.ones(len(image_px), np.bool_) if mask is None else mask.ravel().astype(np.bool_)
-    fitted: Array = np.asarray(matrix, np.float64)
+        small_error = max_error_m * float(to_small[1][0, 0])
+        matrix, mask = cv2.findHomography(small_image, small_floor, cv2.RANSAC, small_error, maxIters=10_000)
+        used = np.zeros_like(used) if matrix is None else mask.ravel().astype(np.bool_)
+        if used.sum() < _FEWEST_PAIRS:
+            raise InputError(
+                f"no {_FEWEST_PAIRS} of the {len(used)} pairs agree to {max_error_m:g} m; correct the pairs, or allow "
+                "a larger error"
+            )
+    if matrix is None or not np.isfinite(matrix).all():
+        raise InputError(on_a_line)
+    fitted: Array = np.asarray(np.linalg.inv(to_small[1]) @ np.asarray(matrix) @ to_small[0], np.float64)
     if _undetermined(image_px[used], floor_m[used], fitted):
         raise InputError(
             "all but one of the points lie on a line, in the image or on the floor; add points off that line"
         )
-    inverse: Array = np.asarray(np.linalg.inv(fitted), np.float64)
+    # Measured in the small coordinates: the inverse for map coordinates is inexact.
+    small_matrix: Array = np.asarray(matrix, np.float64)
+    forth = apply_homography(small_matrix, small_image)
+    back = apply_homography(np.asarray(np.linalg.inv(small_matrix), np.float64), small_floor)
     return FloorFit(
         matrix=fitted,
-        error_m=np.linalg.norm(apply_homography(fitted, image_px) - floor_m, axis=1),
-        error_px=np.linalg.norm(apply_homography(inverse, floor_m) - image_px, axis=1),
+        error_m=np.linalg.norm(forth - small_floor, axis=1) / to_small[1][0, 0],
+        error_px=np.linalg.norm(back - small_image, axis=1) / to_small[0][0, 0],
         used=used,
     )
 
@@ -78,7 +100,7 @@ def fit_homography(image_px: Array, floor_m: Array, *, max_error_m: float | None
 def apply_homography(matrix: Array, points: Array) -> Array:
     """Map (N, 2) points with a (3, 3) homography."""
     mapped = np.column_stack([points, np.ones(len(points))]) @ matrix.T
-    return np.asarray(mapped[:, :2] / mapped[:, 2:])
+    return np.asarray(mapped[:, :2] / mapped[:, 2:], np.float64)
 
 
 def read_pairs(path: Path) -> tuple[Array, Array]:
@@ -90,15 +112,24 @@ def read_pairs(path: Path) -> tuple[Array, Array]:
     """
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
-            missing = [name for name in _PAIR_COLUMNS if name not in (reader.fieldnames or ())]
+            reader = CsvRows(file)
+            header = next(reader, [])
+            missing = [name for name in _PAIR_COLUMNS if name not in header]
             if missing:
                 raise InputError(f"{path}: the header has no column {', '.join(missing)}")
+            columns = {name: header.index(name) for name in _PAIR_COLUMNS}
             rows = [
-                [parse_number(path, reader.line_num, name, row[name]) for name in _PAIR_COLUMNS] for row in reader
+                [
+                    parse_number(path, reader.line_num, name, row[column] if column < len(row) else None)
+                    for name, column in columns.items()
+                ]
+                for row in reader
+                if row
             ]
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+    except csv.Error as error:
+        raise InputError(f"{path}: is not CSV text ({error})") from error
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: is not UTF-8 text; save the table as CSV in UTF-8") from error
     table = np.array(rows, np.float64).reshape(-1, 4)

@@ -20,7 +20,7 @@ import psutil
 from pipeline.association.build import warn_of_classes_without_embeddings, without_embeddings
 from pipeline.config.config import Config
 from pipeline.core.datatypes import Correction
-from pipeline.core.errors import RunError
+from pipeline.core.errors import InputError, RunError
 from pipeline.core.models import Models
 from pipeline.core.redaction import Redactor
 from pipeline.core.stage_clock import StageClock
@@ -264,9 +264,12 @@ class LiveRun:
                 config = load()
                 plans = self._plans_of(config)
                 differences = changes(self._config, config, self._plans, plans)
-            except ValueError as error:
-                self._reload_problem = self._redact(str(error))
-                _log.error("the new configuration was not applied; the old one stays in use: %s", error)
+            except Exception as error:  # whatever is wrong with the new configuration, the run goes on
+                problem = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
+                self._reload_problem = self._redact(" ".join(problem.split()))
+                _log.error(
+                    "the new configuration was not applied; the old one stays in use: %s", self._reload_problem
+                )
                 return
             with self._core_lock:
                 # Old readers stop first: their later frames would be mistaken for frames of the new picture.

@@ -30,6 +30,7 @@ from pipeline.recorded.run_summary import RunSummary
 from pipeline.recorded.runner import TickSink, Watch, run
 from pipeline.recorded.save_detections import DetectionSaver
 from pipeline.sources.base import FrameSource
+from pipeline.sources.part import PartOfSource
 
 if TYPE_CHECKING:
     from detectors.saved import ReplayDetector
@@ -83,6 +84,7 @@ def track(
         replay = _replay(config, files)
         if replay is not None:
             stack.callback(replay.close)
+            config = _at_text_rate(config, replay)
         if (config.output.video or config.output.show) and not config.cameras:
             raise InputError("a video or a window needs the pictures: name the SOURCE of each camera, too")
         # Saved embeddings need no images, and saved detections without recordings have none.
@@ -90,6 +92,8 @@ def track(
         blind = enough and not config.output.show
         sources, epoch_utc = _saved_frames(config, files) if blind else open_sources(config)
         stack.callback(close_sources, sources)
+        if replay is not None:
+            sources = _with_boxes(sources, replay, config.recording.stride)
         config = _with_cameras(config, sources)
         for path in files.values():
             if overwrite and output.resolve() in path.resolve().parents:
@@ -123,6 +127,9 @@ def track(
             watch=watch,
             on_frame=on_frame,
         )
+        if replay is not None and config.recording.end_s is None:
+            for sentence in replay.unused(config.recording.stride):
+                _log.warning("%s", sentence)
         stack.close()  # closes the recordings, which drawing opens again, and the saved detections
         if config.output.video:
             draw_video(config, output, class_names=len(summary.classes) > 1, on_image=on_image)
@@ -221,6 +228,44 @@ def _replay(config: Config, files: Mapping[str, Path]) -> ReplayDetector | None:
     return ReplayDetector(
         files, class_name=config.detector.classes[0], confidence_min=config.detector.confidence_min
     )
+
+
+def _at_text_rate(config: Config, replay: ReplayDetector) -> Config:
+    """Return the configuration with the stride of the det.txt files, if all of them hold every n-th frame from the
+    first on. Empty frames between would end each track before it is confirmed."""
+    grids = set(replay.text_grids.values())
+    if len(grids) != 1 or config.recording.stride > 1 or len(replay.text_grids) < len(replay.embedder_hashes):
+        return config
+    (grid,) = grids
+    if grid.stride == 1 or grid.first != 0:
+        return config
+    _log.warning("the saved detections hold %s: the frames between are not used (recording.stride)", grid)
+    recording = config.recording.model_copy(update={"stride": grid.stride})
+    return config.model_copy(update={"recording": recording})
+
+
+def _with_boxes(sources: list[FrameSource], replay: ReplayDetector, stride: int) -> list[FrameSource]:
+    """Return the sources with only every n-th frame for cameras whose det.txt holds no others."""
+    grids = replay.text_grids
+    thinned = []
+    for source in sources:
+        grid = grids.get(source.camera_id)
+        if grid is None or grid.stride == 1 or (stride % grid.stride == 0 and grid.first == 0):
+            thinned.append(source)
+            continue
+        if stride > 1:
+            raise InputError(
+                f"the saved detections of camera {source.camera_id} hold {grid} from frame {grid.first + 1} on, but "
+                f"recording.stride is {stride}, from frame 1 on: leave it out"
+            )
+        _log.warning(
+            "camera %s: the saved detections hold %s, from frame %d on: the others are not used",
+            source.camera_id,
+            grid,
+            grid.first + 1,
+        )
+        thinned.append(PartOfSource(source, stride=grid.stride, first=grid.first))
+    return thinned
 
 
 def _saved_frames(config: Config, files: Mapping[str, Path]) -> tuple[list[FrameSource], datetime | None]:

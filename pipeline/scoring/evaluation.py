@@ -16,10 +16,10 @@ person that it follows most.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, Literal, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,9 +28,10 @@ from trackeval.metrics import CLEAR, HOTA, Identity
 from pipeline.core.boxes import iou_matrix
 from pipeline.core.datatypes import IntArray
 from pipeline.core.errors import InputError
-from pipeline.files.mot_files import PEDESTRIAN, read_ground_truth
+from pipeline.files.frame_grid import FrameGrid
+from pipeline.files.mot_files import read_ground_truth
 from pipeline.files.track_boxes import TrackBoxes, check_unique
-from pipeline.files.trajectory_boxes import TrajectoryBoxes, read_trajectory_boxes
+from pipeline.files.trajectory_boxes import TrajectoryBoxes, read_predicted_boxes
 
 
 @dataclass(frozen=True)
@@ -112,29 +113,76 @@ def evaluate(
     *,
     iou_threshold: float = 0.5,
     class_name: str | None = "person",
-    ground_truth_classes: Collection[int] = (PEDESTRIAN,),
+    ground_truth_classes: Collection[int] | Literal["all"] | None = None,
+    ground_truth_stride: int | None = None,
     interpolated: bool = False,
 ) -> Scores:
-    """Score a trajectories.csv.
+    """Score a trajectories.csv, or results as MOTChallenge text.
 
     Args:
-        trajectories: the CSV.
+        trajectories: see `read_predicted_boxes`.
         ground_truth: camera id -> MOTChallenge ground truth of that camera; the same id in two files is the
             same person.
         iou_threshold: in (0, 1], see `Scores`.
         class_name: the class of the CSV that is scored; None for all.
-        ground_truth_classes: the MOT16/17/20 class ids that are scored. Unlike the official protocol of those
-            challenges, boxes on people of other classes (reflections, static persons) count as errors.
+        ground_truth_classes: the class ids of the ground truth that are scored; None for people. Unlike the official
+            protocol of MOT16/17/20, boxes on people of other classes (reflections, static persons) count as errors.
+        ground_truth_stride: see `on_annotated_frames`.
         interpolated: also score rows filled in by interpolation, which no detector saw.
 
     Raises:
-        InputError: see `read_trajectory_boxes`, `read_ground_truth` and `score`.
+        InputError: see `read_predicted_boxes`, `read_ground_truth` and `score`.
     """
-    predicted = read_trajectory_boxes(trajectories, class_name=class_name, interpolated=interpolated)
+    told: list[str] = []
+    predicted = read_predicted_boxes(
+        [trajectories], class_name=class_name, interpolated=interpolated, tell=told.append
+    )
     truth = {
-        camera: read_ground_truth(path, classes=ground_truth_classes) for camera, path in ground_truth.items()
+        camera: read_ground_truth(path, classes=ground_truth_classes, tell=told.append)
+        for camera, path in ground_truth.items()
     }
-    return score(predicted, truth, iou_threshold=iou_threshold)
+    predicted = on_annotated_frames(predicted, truth, ground_truth_stride, tell=told.append)
+    scores = score(predicted, truth, iou_threshold=iou_threshold)
+    return replace(scores, warnings=(*told, *scores.warnings))
+
+
+def on_annotated_frames(
+    predicted: Mapping[str, TrajectoryBoxes],
+    ground_truth: Mapping[str, TrackBoxes],
+    stride: int | None,
+    *,
+    tell: Callable[[str], None],
+) -> dict[str, TrajectoryBoxes]:
+    """Return the predicted boxes in the frames that somebody annotated.
+
+    Many data sets annotate every n-th frame only. Right boxes in the other frames would count as errors.
+
+    Args:
+        stride: every n-th frame is annotated, from the first frame with ground truth on; None finds it in the ground
+            truth of each camera, and 1 keeps all boxes.
+        tell: called with a sentence for each camera whose boxes are left out.
+
+    Raises:
+        InputError: the stride is below 1.
+    """
+    if stride is not None and stride < 1:
+        raise InputError(f"the stride of the ground truth is {stride}, but must be at least 1.")
+    kept = dict(predicted)
+    for camera, truth in ground_truth.items():
+        if camera not in predicted or not len(truth):
+            continue
+        grid = FrameGrid.of(truth.frame_index)
+        if stride is not None:
+            grid = FrameGrid(stride, int(truth.frame_index.min()) % stride)
+        found = predicted[camera]
+        on_grid = grid.holds(found.boxes.frame_index)
+        if not on_grid.all():
+            kept[camera] = TrajectoryBoxes(found.boxes[on_grid], found.track_id[on_grid])
+            tell(
+                f"camera {camera!r}: {grid} has ground truth, and only these are scored: "
+                f"{int((~on_grid).sum())} of {len(on_grid)} predicted boxes are left out"
+            )
+    return kept
 
 
 def score(

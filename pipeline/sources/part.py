@@ -10,18 +10,25 @@ from pipeline.sources.base import FrameSource
 
 
 class PartOfSource(FrameSource):
-    """The frames of another source that lie in a time window and whose index is a multiple of `stride`.
+    """The frames of another source that lie in a time window, and of these every n-th.
 
     Frames keep their index and their time. Frames before the window are decoded and discarded.
 
     Args:
         start_s, end_s: seconds on the clock that all cameras share; the end is excluded. None is the start or end of
             the recording.
-        stride: 1 keeps every frame of the window.
+        stride, first: keep the frames first, first + stride, first + 2 stride ..., as far as they lie in the window;
+            indices count from 0.
     """
 
     def __init__(
-        self, source: FrameSource, *, start_s: float | None = None, end_s: float | None = None, stride: int = 1
+        self,
+        source: FrameSource,
+        *,
+        start_s: float | None = None,
+        end_s: float | None = None,
+        stride: int = 1,
+        first: int = 0,
     ) -> None:
         super().__init__(
             source.camera_id,
@@ -29,7 +36,7 @@ class PartOfSource(FrameSource):
             # The number of frames in a time window is not known beforehand.
             frame_count=None
             if source.frame_count is None or start_s is not None or end_s is not None
-            else -(-source.frame_count // stride),
+            else -(-(source.frame_count - first) // stride),
             frame_rate=source.frame_rate / stride,
             size_wh=source.size_wh,
             start_utc=source.start_utc,
@@ -37,13 +44,13 @@ class PartOfSource(FrameSource):
         self._source = source
         self._start_s = -math.inf if start_s is None else start_s
         self._end_s = math.inf if end_s is None else end_s
-        self._stride = stride
+        self._stride, self._first = stride, first
 
     def _frames(self) -> Iterator[Frame]:
         for frame in self._source:
             if frame.time_s >= self._end_s:
                 return
-            if frame.time_s >= self._start_s and frame.frame_index % self._stride == 0:
+            if frame.time_s >= self._start_s and frame.frame_index % self._stride == self._first:
                 yield frame
 
     def close(self) -> None:

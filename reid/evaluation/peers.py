@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from rich.markup import escape
 from rich.progress import track
 
 from pipeline.core.errors import InputError
@@ -81,7 +82,7 @@ def network_features(
     network = load_foreign(path, INPUT_PRESETS[pixels] if isinstance(pixels, str) else pixels)
     backend = ForeignBackend(network, exact=True)
     features = []
-    for start in track(range(0, len(crops), _BATCH), description=description):
+    for start in track(range(0, len(crops), _BATCH), description=escape(description)):
         images = [
             resize_image(read_rgb(crop.path), network.header.image_size, resize_opencv)
             for crop in crops.crops[start : start + _BATCH]

@@ -11,8 +11,11 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from pipeline.core.errors import InputError
+from pipeline.core.shown_values import shortened, shown
 from pipeline.core.yaml_file import merge, read_yaml
 
+# Faults that one message tells.
+_TOLD = 5
 BASE_KEY = "base"  # key that names another file, whose values apply for keys that this file does not have
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -356,17 +359,22 @@ def parse_training_config(values: Any, *, source: str) -> TrainingConfig:
         # via JSON, because pydantic's strict mode accepts a list for a tuple only there
         return TrainingConfig.model_validate_json(json.dumps(values, default=str))
     except ValidationError as error:
-        raise InputError("\n".join(_sentences(error, source))) from error
+        sentences = _sentences(error)
+        more = f"; and {len(sentences) - _TOLD} more" if len(sentences) > _TOLD else ""
+        raise InputError(f"{source}: {'; '.join(sentences[:_TOLD])}{more}") from error
 
 
-def _sentences(error: ValidationError, source: str) -> list[str]:
+def _sentences(error: ValidationError) -> list[str]:
     sentences = []
     for item in error.errors():
-        key = ".".join(str(part) for part in item["loc"]) or "(top level)"
+        key = shortened(".".join(str(part) for part in item["loc"])) or "(top level)"
         value = item["input"]
-        shown = "" if item["type"] == "missing" else f", but found {value!r}"
-        hint = "; YAML reads 1e-4 as text, write 1.0e-4" if _is_text_number(value) else ""
-        sentences.append(f"{source}: {key}: {item['msg']}{shown}{hint}")
+        if item["type"] == "extra_forbidden":
+            sentences.append(f"{key}: is no key of a training configuration")
+            continue
+        found = "" if item["type"] == "missing" else f", but found {shown(value)}"
+        hint = "; quotes make a number text" if _is_text_number(value) else ""
+        sentences.append(f"{key}: {item['msg']}{found}{hint}")
     return sentences
 
 

@@ -108,7 +108,7 @@ class Trainer:
         size_hw, mean, std = config.model.image_size_hw, config.model.mean, config.model.std
         self._evaluation_transform = EvaluationTransform(size_hw, mean, std)
         self._augmentation = BatchAugmentation(config.augmentation, mean, std)
-        quiet = console if console is not None else Console(quiet=True)
+        quiet = console if console is not None else Console(quiet=True, markup=False)
         if processes.is_first:
             decoded_crops(self.parts.train, size_hw, folder, quiet)
         processes.wait()

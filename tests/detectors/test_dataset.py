@@ -48,6 +48,15 @@ def test_the_first_part_trains_and_every_kth_frame_is_taken(tmp_path: Path) -> N
     assert label(tmp_path / "data", "val", "S_000018") == []
 
 
+def test_frames_without_ground_truth_are_no_empty_pictures(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    text = "".join(f"{frame},1,16,12,32,24,1,1,1\n" for frame in range(1, 21, 5))
+    added = add_sequence(sequence(tmp_path / "S", text), tmp_path / "data", every=1, train_share=1.0)
+    assert added["train"] == Split(images=4, boxes=4)
+    assert "only every 5th frame has ground truth" in caplog.text
+
+
 def test_data_yaml_can_be_moved(tmp_path: Path) -> None:
     add_sequence(sequence(tmp_path / "S", ""), tmp_path / "data", class_name="person")
     data = yaml.safe_load((tmp_path / "data" / "data.yaml").read_text())
@@ -67,7 +76,9 @@ def test_data_yaml_can_be_moved(tmp_path: Path) -> None:
     ids=["person", "flag 0", "a car", "hidden", "cut at the border", "outside"],
 )
 def test_which_rows_become_labels(tmp_path: Path, row: str, expected: list[list[float]]) -> None:
-    add_sequence(sequence(tmp_path / "S", row + "\n", frames=4), tmp_path / "data")
+    # The other row shows that flag and class are filled in.
+    text = f"{row}\n4,2,0,0,9,9,1,1,1.0\n"
+    add_sequence(sequence(tmp_path / "S", text, frames=4), tmp_path / "data")
     assert label(tmp_path / "data", "train", "S_000001") == expected
 
 

@@ -310,3 +310,48 @@ class TestRefused:
         }
         with pytest.raises(InputError, match=r"class id 0 is 'car' .*'person'"):
             ReplayDetector(files)
+
+
+# -- text that belongs to another recording ------------------------------------------------------------------------
+
+
+def det_txt(folder: Path, rows: list[tuple[int, float, float]]) -> Path:
+    """Boxes of 20 x 40 px: frame from 1, left, top."""
+    path = folder / "det.txt"
+    path.write_text("".join(f"{frame},-1,{left},{top},20,40,0.9\n" for frame, left, top in rows))
+    return path
+
+
+def test_boxes_outside_the_picture_are_counted(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = det_txt(tmp_path, [(1, 10, 10), (1, 1800, 10), (2, 10, 900), (2, -40, 10), (3, 610, 430)])
+    detector = ReplayDetector({"lobby": path})
+    for index in range(3):
+        detector.detect([frame(index)])
+    assert (
+        caplog.text.count("the centres of 3 of 5 boxes are outside the picture of camera lobby, which is 640x480")
+        == 1
+    )
+    assert "boxes reach to 1820, 940" in caplog.text
+
+
+def test_boxes_after_the_end_are_counted(tmp_path: Path) -> None:
+    detector = ReplayDetector({"lobby": det_txt(tmp_path, [(1, 10, 10), (4, 10, 10), (5, 10, 10), (5, 50, 10)])})
+    detector.detect([frame(0), frame(3)])
+    assert detector.unused(stride=3) == []
+    (sentence,) = detector.unused()
+    assert "2 of 4 boxes are not used, because they are in frames after 4" in sentence
+    detector.detect([frame(4)])
+    assert detector.unused() == []
+
+
+def test_the_stride_of_a_text_is_found(tmp_path: Path) -> None:
+    detector = ReplayDetector({"lobby": det_txt(tmp_path, [(frame, 10, 10) for frame in range(2, 40, 2)])})
+    assert detector.text_grids == {"lobby": (2, 1)}
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "latin-1"])
+def test_text_in_another_encoding_is_said_so(tmp_path: Path, encoding: str) -> None:
+    path = tmp_path / "det.txt"
+    path.write_text("1,-1,10,20,30,40,0.9\n# Ä\n", encoding=encoding)
+    with pytest.raises(InputError, match="is not text in UTF-8"):
+        ReplayDetector({"lobby": path})

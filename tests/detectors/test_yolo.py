@@ -220,7 +220,77 @@ class TestDetect:
             same(found, yolo.detect([frame])[0])
 
 
+def exported(weights: Path, folder: Path, **arguments: Any) -> Path:
+    """The network as ONNX, as Ultralytics exports it."""
+    pytest.importorskip("onnx", reason="onnx is not installed")
+    pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
+    copy = shutil.copy(weights, folder / weights.name)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what exporting warns of is not what is tested
+        return Path(import_ultralytics().YOLO(copy).export(format="onnx", simplify=False, **arguments))
+
+
+class TestWhatExportsChange:
+    def test_their_own_suppression_is_told(
+        self, tiny: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        detector(exported(tiny, tmp_path, imgsz=64, nms=True, conf=0.6), confidence_min=0.1, runtime="auto")
+        assert "was exported with nms=True: confidence_min 0.1 has no effect below" in caplog.text
+
+    def test_a_portrait_makes_landscapes_small(
+        self, tiny: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        yolo = detector(exported(tiny, tmp_path, imgsz=(96, 64)), image_size_px=96, runtime="auto")
+        yolo.detect([noise((60, 90), 0)])
+        assert caplog.text == ""
+        yolo.detect([noise((320, 160), 0)] * 3)
+        yolo.detect([noise((320, 160), 0)])
+        assert caplog.text.count("64 px wide and 96 px high: frames of 320x160 are reduced to 64x32") == 1
+
+    def test_one_without_metadata_has_no_names_of_classes(self, tiny: Path, tmp_path: Path) -> None:
+        onnx = pytest.importorskip("onnx", reason="onnx is not installed")
+        path = exported(tiny, tmp_path, imgsz=64)
+        network = onnx.load(path)
+        del network.metadata_props[:]
+        onnx.save(network, path)
+        with pytest.raises(InputError, match="states no names of classes") as caught:
+            detector(path, runtime="auto")
+        assert len(str(caught.value)) < 400
+        assert detector(path, classes=["class1"], runtime="auto").class_names == {1: "class1"}
+
+
+def test_classes_of_one_name_are_one_class(tiny: Path, tmp_path: Path) -> None:
+    model = import_ultralytics().YOLO(str(tiny))
+    model.model.names = {0: "person", 1: "car", 2: "person"}
+    model.save(tmp_path / "twice.pt")
+    people = detector(tmp_path / "twice.pt", classes=["person"], nms_iou=1.0, max_detections=300)
+    assert people.class_names == {0: "person", 2: "person"}
+    frame = noise((64, 64), 1)
+    everything = detector(tiny, nms_iou=1.0, max_detections=300).detect([frame])[0]
+    same(people.detect([frame])[0], everything[everything.class_id != 1])
+
+
 class TestRefused:
+    @pytest.mark.parametrize("name", ["yolov5n.pt", "yolov3.pt", "it's.pt"])
+    def test_a_name_that_ultralytics_takes_for_another_file(
+        self, tiny: Path, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.chdir(tmp_path)  # a letter u anywhere in the path hides the fault
+        shutil.copy(tiny, name)
+        monkeypatch.setattr(import_ultralytics(), "YOLO", lambda name: pytest.fail("loaded"), raising=False)
+        with pytest.raises(InputError, match=r"Ultralytics would load .*: rename the file"):
+            detector(name)
+
+    @pytest.mark.parametrize(
+        "device", ["mps", "intel:gpu", "tpu", "tpu:0", "vulkan", "", "none", "0,1", "-1", "CPU:x"]
+    )
+    def test_a_device_that_does_not_compute(self, tiny: Path, device: str) -> None:
+        if device == "mps" and torch.backends.mps.is_available():
+            pytest.skip("this machine has mps")
+        with pytest.raises(InputError, match=f"the device '?{device}") as caught:
+            detector(tiny, device=device)
+        assert "auto" in str(caught.value)
+
     def test_unknown_classes_are_listed_with_the_known_ones(self, tiny: Path) -> None:
         with pytest.raises(InputError, match=r"does not know bus, tram; its classes are: person, car, truck$"):
             detector(tiny, classes=["bus", "car", "tram"])

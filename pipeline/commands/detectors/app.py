@@ -84,7 +84,7 @@ def dataset(
         )
         for split, counts in added.items():
             table.add_row(sequence.name, split, str(counts.images), str(counts.boxes))
-    Console().print(table)
+    Console(markup=False).print(table)
     print(output / DATA_FILE)
 
 
@@ -127,7 +127,7 @@ def pseudo_label(
         added = add_pseudo_labelled(str(source), output, weights=weights, settings=settings)
         counts = (added.images, added.boxes, added.greyed, added.left_out)
         table.add_row(source.name, *map(str, counts))
-    Console().print(table)
+    Console(markup=False).print(table)
     print(output / DATA_FILE)
 
 
@@ -233,7 +233,7 @@ def _print_scores(scores: dict[str, dict[str, evaluation.DetectionScores]]) -> N
             row = by_sequence[sequence]
             told = ["-" if math.isnan(v) else f"{v:.3f}" for v in (row.ap50, row.ap, row.precision, row.recall)]
             table.add_row(sequence, name, str(row.images), str(row.objects), *told)
-    Console().print(table)
+    Console(markup=False).print(table)
 
 
 def _json(scores: evaluation.DetectionScores) -> dict[str, float | int | None]:

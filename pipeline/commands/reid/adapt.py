@@ -94,7 +94,7 @@ def adapt(
 
         mtmc reid adapt --config site.yaml --videos hall=monday.mp4 --output site.safetensors
     """
-    console = Console()
+    console = Console(markup=False)
     site_config = _site_config(config, videos or [], checkpoint, network_input)
     weights, stated = chosen_model(None, None, site_config.embedder)
     model = load_embedding_model(weights, stated)

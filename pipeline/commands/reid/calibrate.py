@@ -153,7 +153,7 @@ def calibrate(
         {kind: centred_false_match_rate if kind == "centred_track" else false_match_rate for kind in _KINDS},
         f"{views.source}, false match rates {false_match_rate:g} and {centred_false_match_rate:g} (centred)",
     )
-    console = Console()
+    console = Console(markup=False)
     console.print(_table(calibration))
     if calibration.track.of_places or calibration.track.of_left_out:
         console.print(_table_of_places(calibration))

@@ -73,7 +73,7 @@ def crops(
     if output.exists() and (not output.is_dir() or any(output.iterdir())):
         raise InputError(f"{output} exists and is not an empty folder: give another name or remove it")
     rules = CropRules(interval_s=interval_s, height_min_px=height_min_px, overlap_max=overlap_max)
-    console = Console()
+    console = Console(markup=False)
     with ExitStack() as opened:
         sources = [
             opened.enter_context(open_source(camera, path, frame_rate=frame_rate))

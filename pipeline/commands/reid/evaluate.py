@@ -160,7 +160,7 @@ def evaluate(
         loaded, chosen = _load(path, rows, known_site, shown), choose_device(device)
         model = _checkpoint(loaded, rows, known_site, shown, batch, chosen)
 
-    console = Console()
+    console = Console(markup=False)
     for note in (*dataset.notes, *model.notes, f"{path.name} is computed by {model.computation}."):
         console.print(note, markup=False)
     if peers:

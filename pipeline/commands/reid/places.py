@@ -83,7 +83,7 @@ def leave_places_out(
     peers = [parse_peer(text) for text in peer or ()]
     teachers = [parse_teacher(text) for text in teacher or ()]
     where = choose_device(device)
-    console = Console()
+    console = Console(markup=False)
 
     def embed(checkpoint: Path) -> Callable[[CropSet], Float32Array]:
         loaded = load_checkpoint(checkpoint)

@@ -101,7 +101,7 @@ def recipe(
     Each training is first tried for some batches; then it runs for as many epochs as fit. The report says what cannot
     be measured on this machine.
     """
-    where, console = choose_device(device), Console()
+    where, console = choose_device(device), Console(markup=False)
     report: dict[str, Any] = {"processor": processor_name(where), "torch": torch.__version__, "lines": {}}
     teachers = [parse_teacher(text) for text in teacher or ()]
     budget_s = 60 * minutes / len(line)
@@ -186,7 +186,7 @@ def _fitted(
             init=init,
             teachers=teachers,
             device=device,
-            console=Console(quiet=True),
+            console=Console(quiet=True, markup=False),
             on_iteration=enough,
         )
     (folder / STATE_NAME).unlink()

@@ -71,6 +71,6 @@ def train(
             teachers=[parse_teacher(text) for text in teacher or ()],
             resume=resume,
             device=own_device,
-            console=Console(quiet=not processes.is_first),
+            console=Console(quiet=not processes.is_first, markup=False),
             processes=processes,
         )

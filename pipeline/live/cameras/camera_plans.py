@@ -7,6 +7,7 @@ from datetime import datetime
 from pathlib import Path
 
 from pipeline.config.config import CameraConfig, Config
+from pipeline.config.output_settings import read_secret
 from pipeline.core.errors import InputError
 from pipeline.core.redaction import Redactor
 from pipeline.core.stream_address import StreamAddress, is_stream
@@ -82,12 +83,9 @@ def _address(camera: CameraConfig, redact: Redactor) -> StreamAddress:
     password = None if camera.password is None else camera.password.get_secret_value()
     if camera.password_file is not None:
         try:
-            lines = Path(camera.password_file).read_text(encoding="utf-8").splitlines()
-        except (OSError, UnicodeDecodeError) as error:
-            raise InputError(f"camera {camera.name}: {camera.password_file} cannot be read ({error})") from error
-        if not lines or not lines[0]:
-            raise InputError(f"camera {camera.name}: the first line of {camera.password_file} is empty")
-        password = lines[0]
+            password = read_secret(None, camera.password_file)
+        except InputError as error:
+            raise InputError(f"camera {camera.name}: {error}") from error
     redact.add([password] if password else [])
     redact.add(secret.get_secret_value() for secret in camera.source_secrets)
     return StreamAddress(camera.source, username, password)

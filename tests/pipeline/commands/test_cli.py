@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import logging
+import os
 import re
 import shlex
 import subprocess
@@ -282,6 +283,125 @@ def test_interpolated_rows_are_scored_on_request(
     assert scores["all_cameras"]["predicted_boxes"] == found
     assert scores["interpolated"] == (option == ["--interpolated"])
     assert note in capsys.readouterr().out
+
+
+def test_evaluate_takes_mot_text_and_tells_what_it_leaves_out(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert blind_track("-o", "out") == 0
+    (folder / "gt.txt").write_text("".join(f"{i + 1},7,{10 + 3 * i},20,40,80,1,0,1\n" for i in range(0, 24, 3)))
+    truth = ["-g", "a=gt.txt", "-g", "b=gt.txt", "--json", "s.json"]
+    results = (["out/trajectories.csv"], ["out"], ["out/mot"], ["out/mot/a.txt", "out/mot/b.txt"])
+    for result in results:
+        capsys.readouterr()
+        options = [part for one in result for part in ("-t", one)]
+        assert exit_code("evaluate", *options, *truth) == 0
+        scores = json.loads((folder / "s.json").read_text())
+        assert scores["cameras"]["a"]["mota"] == pytest.approx(1)
+        assert (scores["all_cameras"]["predicted_boxes"], scores["all_cameras"]["idf1"]) == (
+            16,
+            pytest.approx(0.5),
+        )
+        said = " ".join(capsys.readouterr().out.split())
+        assert "the class of all rows is 0 (8); the class column is not used" in said
+        assert "every 3rd frame has ground truth, and only these are scored: 16 of 24 predicted boxes" in said
+        assert len(scores["warnings"]) == 4
+    assert exit_code("evaluate", "-t", "out", *truth, "--ground-truth-stride", "1") == 0
+    assert json.loads((folder / "s.json").read_text())["all_cameras"]["predicted_boxes"] == 48
+    for classes, code in (("0", 0), ("all", 0), ("1, 2", 0), ("person", 2), ("", 2)):
+        assert exit_code("evaluate", "-t", "out", *truth, "--ground-truth-classes", classes) == code
+    assert exit_code("evaluate", "-t", "out", *truth, "--class-name", "pedestrian") == 2
+    assert "its classes: person (48)" in " ".join(capsys.readouterr().err.split())
+
+
+def test_settings_of_a_camera_named_as_source_are_applied(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert blind_track("-o", "out", "--set", "cameras.1.start_s=5") == 0
+    times = {row["camera_id"]: float(row["time_s"]) for row in reversed(rows_of(folder / "out/trajectories.csv"))}
+    assert times == {"a": 0.0, "b": 5.0}
+    assert blind_track("-o", "out2", "--set", "cameras.2.start_s=5") == 2
+    assert "cameras.2: cameras has 2 entries" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("first", "stride"), [(1, 2), (2, 2), (1, 3)])
+def test_saved_boxes_of_every_nth_frame_are_tracked_at_that_rate(
+    folder: Path, capsys: pytest.CaptureFixture[str], first: int, stride: int
+) -> None:
+    frames = range(first, 25, stride)
+    for name in "ab":
+        boxes = "".join(f"{frame},-1,{10 + 3 * frame},20,40,80,0.9\n" for frame in frames)
+        (folder / f"{name}.txt").write_text(boxes)
+    assert blind_track("-o", "out") == 0
+    rows = [row for row in rows_of(folder / "out/trajectories.csv") if row["camera_id"] == "a"]
+    assert [int(row["frame_index"]) + 1 for row in rows] == list(frames)
+    assert len({row["track_id"] for row in rows}) == 1
+    assert f"hold every {stride}{'nd' if stride == 2 else 'rd'} frame" in " ".join(capsys.readouterr().err.split())
+    for chosen, code in ((2 * stride, 0 if first == 1 else 2), (5, 2)):
+        assert blind_track("-o", "out2", "--overwrite", "--stride", str(chosen)) == code
+
+
+def test_saved_boxes_of_another_recording_are_told(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_boxes(folder / "a.txt", frames=40)
+    assert blind_track("-o", "out") == 0
+    said = " ".join(capsys.readouterr().err.split())
+    assert "a.txt: 16 of 40 boxes are not used, because they are in frames after 24" in said
+    assert "b.txt" not in said
+
+
+def test_results_that_cannot_be_replaced_stay(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert blind_track("-o", "out") == 0
+    before = {path: path.read_bytes() for path in (folder / "out").rglob("*") if path.is_file()}
+    (folder / "out/trajectories.mp4").mkdir()
+    assert blind_track("-o", "out", "--overwrite") == 2
+    said = " ".join(capsys.readouterr().err.split())
+    assert "out/trajectories.mp4 cannot be replaced (it is a folder), and nothing was deleted" in said
+    after = {path: path.read_bytes() for path in (folder / "out").rglob("*") if path.is_file()}
+    assert {path: after.get(path) for path in before} == before
+    (folder / "out/trajectories.mp4").rmdir()
+    (folder / "out/.replaced-killed").mkdir()
+    assert blind_track("-o", "out", "--overwrite") == 0
+    assert not list((folder / "out").glob(".replaced*"))
+
+
+@pytest.mark.parametrize("name", ["out[/x]", "a[bold]b", "[/]", "x" * 255])
+def test_any_name_of_the_output_is_printed_as_it_is(
+    folder: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    assert blind_track("-o", name) == 0
+    said = "".join(capsys.readouterr().out.split())
+    assert f"Wrote48rowsto{name}/trajectories.csv" in said
+    truth = ["-g", "a=gt.txt", "-g", "b=gt.txt", "--json", "s.json"]
+    (folder / "gt.txt").write_text("1,7,10,20,40,80,1,1,1\n")
+    for command in (["link", name, "--overwrite"], ["evaluate", "-t", name, *truth]):
+        assert exit_code(*command) == 0
+
+
+def test_a_recording_with_a_long_name(folder: Path) -> None:
+    long = "x" * 250
+    (folder / "a.mp4").rename(folder / f"{long}.mp4")
+    arguments = ["track", f"{long}.mp4", "-d", f"{long[:200]}=a.txt", *BLIND, "-o", "out", "--save-detections"]
+    assert exit_code(*arguments) == 0
+    assert [path.stem for path in (folder / "out/mot").iterdir()] == [long[:200]]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+def test_a_full_disk_behind_the_standard_output_is_said(folder: Path) -> None:
+    arguments = ["a=a.mp4", "b=b.mp4", "-d", "a=a.txt", "-d", "b=b.txt", *BLIND, "-o", "out"]
+    code = "import sys; from pipeline.cli import main; main()"
+    environment = {**os.environ, "PYTHONPATH": str(PROJECT_ROOT)}
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", code, "track", *arguments],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=environment,
+            check=False,
+        )
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1), done.stderr
+    assert "failed: the standard output cannot be written (No space left on device)" in done.stderr
+    assert len(rows_of(folder / "out/trajectories.csv")) == 48
 
 
 def test_evaluate_crops_ground_truth_as_the_configuration_crops_the_camera(folder: Path) -> None:

@@ -10,6 +10,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from pipeline.config.config import DEFAULT_CONFIG, CameraConfig, Config, load_config, named_sources
+from pipeline.config.output_settings import read_secret
 from pipeline.core.errors import InputError
 from pipeline.core.yaml_file import read_yaml
 from pipeline.cross_camera.match_limits import LinkLimits
@@ -358,3 +359,116 @@ def test_a_mistyped_key_is_guessed(settings: dict[str, Any], guess: str) -> None
     with pytest.raises(InputError) as caught:
         load_config(None, settings)
     assert guess in str(caught.value)
+
+
+# -- secrets ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "cameras: [{name: a, source: 'rtsp://h', username: u, password: 'Secret${UNSET}'}]",
+        "cameras: [{name: a, source: 'rtsp://u:Secret@${UNSET}/x'}]",
+        "cameras: ['rtsp://u:Secret@h/x']",
+        "cameras: 'rtsp://u:Secret@h/x'",
+        "cameras: ['password:Secret']",
+        "cameras: ['admin:Secret@10.0.0.1']",
+        "cameras: {name: a, password: Secret, passwort: Secret}",
+        "cameras: [[{password: Secret}]]",
+        "cameras: [{name: a, source: x, password:Secret}]",
+        "cameras: [{name: a, source: x, 'rtsp://u:Secret@h': 1}]",
+        "cameras: [{name: 'rtsp://u:Secret@h', source: x}]",
+        "cameras: [{name: a, source: x, start_utc: 'rtsp://u:Secret@h'}]",
+        "cameras: [{name: a, source: [Secret], password: [Secret], username: {Secret: 1}}]",
+        "live: {sinks: ['mqtt://u:Secret@h']}",
+        "live: {sinks: 'redis://:Secret@h'}",
+        "live: {sinks: [{type: 'mqtt://u:Secret@h'}]}",
+        "live: {sinks: [{type: mqtt, host: h, password: 'Secret${UNSET}'}]}",
+        "live: {sinks: [{type: mqtt, host: h, password: {Secret: 1}}]}",
+        "live: {web: {token: [Secret]}}",
+        "live: {web: 'token=Secret'}",
+        "detector: 'weights: x, token: Secret'",
+        "cameras: [{name: a, source: 'rtsp://h', username: u, password: \"Secret}]",
+    ],
+)
+def test_messages_hold_no_password(tmp_path: Path, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("UNSET", raising=False)
+    with pytest.raises(InputError) as caught:
+        load_config(write(tmp_path, text))
+    assert "Secret" not in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_password_of_digits_needs_quotes() -> None:
+    camera = {**CAMERA, "source": "rtsp://h", "username": "u", "password": 1234}
+    with pytest.raises(InputError, match=r"cameras\.0\.password: .* put it in quotes") as caught:
+        load_config(None, {"cameras": [camera]})
+    assert "1234" not in str(caught.value)
+
+
+def test_a_byte_order_mark_is_not_part_of_a_secret(tmp_path: Path) -> None:
+    (tmp_path / "password").write_text("pass word\r\n", encoding="utf-8-sig", newline="")
+    assert read_secret(None, str(tmp_path / "password")) == "pass word"
+    (tmp_path / "password").write_text("pass word", encoding="utf-16")
+    with pytest.raises(InputError, match="is not UTF-8 text"):
+        read_secret(None, str(tmp_path / "password"))
+
+
+# -- cameras beside the file -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("year", ["0001-01-01T00:00:00", "1899-12-31T00:00:00Z", "9999-12-31T23:59:59"])
+def test_dates_at_the_ends_of_the_calendar(tmp_path: Path, year: str) -> None:
+    with pytest.raises(InputError, match=r"cameras\.0\.start_utc: expected a year from 1900 to 2200"):
+        loaded(tmp_path, {"cameras": [{**CAMERA, "start_utc": year}]})
+
+
+def test_overrides_change_a_camera_by_its_number(tmp_path: Path) -> None:
+    path = write(tmp_path, "cameras: [{name: a, source: /a.mp4, start_s: 1}, {name: b, source: /b.mp4}]")
+    change = {"cameras": {"1": {"start_s": 5, "clock_rate": 1.5}}}
+    for config in (load_config(path, change), load_config(None, change, cameras=named_sources(["a=/a", "b=/b"]))):
+        assert [(one.name, one.start_s, one.clock_rate) for one in config.cameras][1] == ("b", 5.0, 1.5)
+    for number in ("2", "-1", "b"):
+        with pytest.raises(InputError, match="cameras"):
+            load_config(path, {"cameras": {number: {"start_s": 5}}})
+    with pytest.raises(InputError, match="as SOURCE and with --set cameras="):
+        load_config(None, {"cameras": [CAMERA]}, cameras=named_sources(["a=/a"]))
+
+
+def test_a_source_replaces_that_of_a_camera_of_the_file_and_keeps_its_settings(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    cameras = [
+        {"name": "a", "source": "rtsp://u:Secret@old/x", "start_s": 3, "transport": "udp"},
+        {"name": "b", "source": "/b.mp4"},
+    ]
+    path = write(tmp_path, yaml.safe_dump({"cameras": cameras}))
+    (camera,) = load_config(path, cameras=named_sources(["a=/new.mp4"])).cameras
+    assert (camera.name, camera.source, camera.start_s, camera.transport) == ("a", "/new.mp4", 3.0, "udp")
+    assert camera.username is None  # the login of the old address
+    assert "not used are b of" in caplog.text
+    with pytest.raises(
+        InputError, match=r"SOURCE names the camera 'new', but those of .* are a, b: give CAMERA=PATH"
+    ):
+        load_config(path, cameras=named_sources(["/new.mp4"]))
+
+
+@pytest.mark.parametrize(("value", "device"), [(0, "cuda:0"), ("1", "cuda:1"), ("cuda", "cuda"), ("auto", "auto")])
+def test_a_gpu_is_named_by_its_number_too(value: object, device: str) -> None:
+    config = load_config(None, {"detector": {"device": value}, "embedder": {"device": value}})
+    assert (config.detector.device, config.embedder.device) == (device, device)
+
+
+@pytest.mark.parametrize("value", [True, -1, 0.0, None, [0]])
+def test_what_is_no_device(value: object) -> None:
+    with pytest.raises(InputError, match=r"detector\.device: Input should be a valid string"):
+        load_config(None, {"detector": {"device": value}})
+
+
+def test_a_name_leaves_room_for_the_endings_of_files() -> None:
+    for name in ("x" * 251, "\u00e4" * 125):
+        (camera,) = named_sources([f"{name}.mp4"])
+        assert len(camera["name"].encode()) == 200
+        assert load_config(None, cameras=[camera]).cameras[0].name == camera["name"]
+    with pytest.raises(InputError, match=r"cameras\.0\.name: the name has 201 bytes"):
+        load_config(None, {"cameras": [{**CAMERA, "name": "x" * 201}]})

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pipeline.core.errors import InputError
 from pipeline.files.mot_files import read_ground_truth, read_results, result_line
 from pipeline.files.track_boxes import TrackBoxes, crop_ground_truth
-from pipeline.files.trajectory_boxes import read_trajectory_boxes
+from pipeline.files.trajectory_boxes import read_predicted_boxes, read_trajectory_boxes
 
 TRAJECTORY_HEADER = (
     "global_id,camera_id,track_id,frame_index,time_s,utc,class_name,x1,y1,x2,y2,confidence,link_confidence,"
@@ -75,6 +75,57 @@ def test_flag_zero_and_other_classes_are_dropped(tmp_path: Path) -> None:
     )
     assert read_ground_truth(path).ids.tolist() == [1]
     assert read_ground_truth(path, classes=(1, 7)).ids.tolist() == [1, 3]
+
+
+@pytest.mark.parametrize(
+    ("ends", "ids", "told"),
+    [
+        pytest.param(["1,0,1", "1,0,1"], [0, 1], "the class of all rows is 0 (2); the class", id="class 0"),
+        pytest.param(["1,-1,-1", "1,-1,-1"], [0, 1], "the class of all rows is -1 (2); the class", id="class -1"),
+        pytest.param(["1,0", "1,0"], [0, 1], "the class of all rows is 0 (2)", id="class 0, no visibility"),
+        pytest.param(["0,1,1", "0,1,1"], [0, 1], "all 2 rows have flag 0", id="all flags 0"),
+        pytest.param(["0", "0"], [0, 1], "all 2 rows have flag 0", id="all flags 0, no class"),
+        pytest.param(["0,-1,-1,-1", "0,-1,-1,-1"], [0, 1], "all 2 rows have flag 0", id="all flags 0, MOT15"),
+        pytest.param(
+            ["1,1,1", "0,1,1", "1,7,1", "1,7,.5", "1,8,1"],
+            [0],
+            "1 of 5 rows are used; left out are 1 with flag 0 and those of class 7 (2), 8 (1)",
+            id="MOT17",
+        ),
+        pytest.param(["1,3,1", "1,3,1"], [], "0 of 2 rows are used; left out are those of class 3 (2)", id="cars"),
+        pytest.param(
+            ["1,1,0,0", "1,2,0,1", "1,4,1,2", "0,0,0,0", "1,11,0,0"],
+            [0, 1],
+            "2 of 5 rows are used; left out are 1 with flag 0 and those of class 4 (1), 11 (1)",
+            id="VisDrone",
+        ),
+        pytest.param(["1,1,1", "2,4,3"], [0, 1], "has the layout of UAVDT: the class is in column 9", id="UAVDT"),
+        pytest.param(
+            ["1,1,0,0,5", "0,9,0,0,5"], [0], "1 of 2 rows are used; left out are 1 with flag 0", id="other"
+        ),
+        pytest.param(["1,1,1", "1,1,0.2"], [0, 1], "", id="nothing to tell"),
+        pytest.param(["1,2.5,.5,0", "1,-4,1,0"], [0, 1], "", id="MOT15 with positions"),
+        pytest.param(["1,a,b,c", "1,a,b,c"], [0, 1], "", id="words at the end"),
+    ],
+)
+def test_what_ground_truth_leaves_out_is_told(tmp_path: Path, ends: list[str], ids: list[int], told: str) -> None:
+    lines = [f"1,{number},0,0,10,20,{end}" for number, end in enumerate(ends)]
+    said: list[str] = []
+    boxes = read_ground_truth(write(tmp_path / "gt.txt", *lines), tell=said.append)
+    assert boxes.ids.tolist() == ids
+    assert told in " ".join(said)
+    assert bool(said) == bool(told)
+
+
+def test_classes_of_ground_truth_are_chosen(tmp_path: Path) -> None:
+    lines = [f"1,{number},0,0,10,20,1,{cls},0,0" for number, cls in enumerate((1, 4, 5, 4))]
+    path = write(tmp_path / "gt.txt", *lines)
+    assert read_ground_truth(path, classes=(4,)).ids.tolist() == [1, 3]
+    assert read_ground_truth(path, classes="all").ids.tolist() == [0, 1, 2, 3]
+    said: list[str] = []
+    plain = write(tmp_path / "plain.txt", "1,1,0,0,10,20,1")
+    assert len(read_ground_truth(plain, classes=(4,), tell=said.append)) == 1
+    assert "has no class column" in said[0]
 
 
 def test_results_keep_low_confidence_and_the_byte_order_mark_is_no_digit(tmp_path: Path) -> None:
@@ -270,3 +321,50 @@ def test_real_ground_truth(sequence: str, boxes: int, people: int) -> None:
     assert len(truth) == boxes
     assert len(np.unique(truth.ids)) == people
     assert truth.frame_index.min() == 0
+
+
+# -- results of a run in any form ----------------------------------------------------------------------------------
+
+
+def test_rows_of_other_classes_are_counted(tmp_path: Path) -> None:
+    rows = [
+        trajectory_row(i, "hall", i, 0, class_name=name) for i, name in enumerate(("person", "car", "car", "dog"))
+    ]
+    path = write(tmp_path / "t.csv", TRAJECTORY_HEADER, *rows)
+    said: list[str] = []
+    assert len(read_trajectory_boxes(path, class_name="person", tell=said.append)["hall"].boxes) == 1
+    assert said == [f"{path}: 3 of 4 rows are left out, those of the classes car (2), dog (1)"]
+    with pytest.raises(
+        InputError, match=r"no row has the class 'pedestrian'\. .*: car \(2\), person \(1\), dog \(1\)"
+    ):
+        read_trajectory_boxes(path, class_name="pedestrian")
+
+
+def test_mot_text_of_cameras_is_a_result(tmp_path: Path) -> None:
+    folder = tmp_path / "mot"
+    folder.mkdir()
+    hall = write(
+        folder / "hall.txt", result_line(0, 7, (0, 0, 10, 20), 0.9), result_line(1, 7, (0, 0, 10, 20), 0.9)
+    )
+    gate = write(folder / "gate.txt")
+    for paths in ([folder], [hall, gate]):
+        found = read_predicted_boxes(paths, class_name="person")
+        assert list(found) == ["gate", "hall"]
+        assert found["hall"].boxes.ids.tolist() == found["hall"].track_id.tolist() == [7, 7]
+        assert found["hall"].boxes.frame_index.tolist() == [0, 1]
+        assert len(found["gate"].boxes) == 0
+    table = write(tmp_path / "trajectories.csv", TRAJECTORY_HEADER, trajectory_row(3, "hall", 1, 0))
+    for paths in ([table], [tmp_path]):
+        assert read_predicted_boxes(paths)["hall"].boxes.ids.tolist() == [3]
+    for paths, message in (
+        ([table, hall], "give one trajectories.csv, or MOT text of each camera"),
+        ([table, table], "give one trajectories"),
+        ([hall, folder], "the camera 'hall' has two files"),
+        ([folder.parent / "none"], "is not a file"),
+        ([write(tmp_path / "dets.txt", "1,-1,0,0,10,20,1,-1,-1,-1")], "ids are not negative"),
+    ):
+        with pytest.raises(InputError, match=message):
+            read_predicted_boxes(paths)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match="holds neither a trajectories"):
+        read_predicted_boxes([tmp_path / "empty"])

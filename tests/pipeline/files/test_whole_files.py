@@ -118,3 +118,12 @@ def test_both_ways_of_cleaning_know_every_half_made_file(tmp_path: Path) -> None
         (tmp_path / "other.part").write_text("of somebody else")
         clean(tmp_path)
         assert [path.name for path in tmp_path.iterdir()] == ["other.part"]
+
+
+@pytest.mark.parametrize("length", [10, 249, 250, 251, 254, 255])
+def test_a_name_may_be_as_long_as_the_file_system_allows(tmp_path: Path, length: int) -> None:
+    path = tmp_path / ("x" * length)
+    for data in (b"old", b"new"):
+        write_whole(path, data)
+    assert path.read_bytes() == b"new"
+    assert list(tmp_path.iterdir()) == [path]

@@ -64,6 +64,48 @@ def test_errors_are_those_of_the_wrong_pairs() -> None:
     assert 0.05 < everything.error_m[5] < 0.5
 
 
+@pytest.mark.parametrize("unit", [1.0, 100.0, 1000.0], ids=["m", "cm", "mm"])
+def test_all_pairs_are_used_without_a_limit_in_any_unit(unit: float) -> None:
+    """One of seven pairs is wrong by 5 m: without a limit no pair is called a mistake."""
+    wrong = FLOOR_M[:7].copy()
+    wrong[2] += (5.0, 0.0)
+    everything = fit_homography(to_image(FLOOR_M[:7]), wrong * unit)
+    assert everything.used.all()
+    exact = fit_homography(to_image(FLOOR_M), FLOOR_M * unit)
+    assert exact.used.all()
+    assert exact.error_m == pytest.approx(np.zeros(12), abs=1e-4 * unit)
+    left_out = fit_homography(to_image(FLOOR_M[:7]), wrong * unit, max_error_m=0.1 * unit)
+    assert np.flatnonzero(~left_out.used).tolist() == [2]
+    assert left_out.error_m[2] == pytest.approx(5 * unit, rel=0.01)
+
+
+@pytest.mark.parametrize("origin", [(691608.1, 5334765.4), (-5e6, 0.0), (1e8, -1e8)])
+@pytest.mark.parametrize("max_error_m", [None, 0.05])
+def test_map_coordinates_are_as_exact_as_local_ones(
+    origin: tuple[float, float], max_error_m: float | None, tmp_path: Path
+) -> None:
+    floor = FLOOR_M + origin
+    fit = fit_homography(to_image(FLOOR_M), floor, max_error_m=max_error_m)
+    assert fit.used.all()
+    assert fit.error_m.max() < 1e-3
+    assert fit.error_px.max() < 0.5
+    table = np.column_stack([to_image(FLOOR_M), floor]).tolist()
+    lines = [",".join(map(repr, row)) for row in table]
+    pairs = tmp_path / "pairs.csv"
+    pairs.write_text("\n".join(["image_x_px,image_y_px,floor_x_m,floor_y_m", *lines, ""]))
+    printed = CliRunner().invoke(app, ["homography", "--pairs", str(pairs)]).stdout
+    matrix = yaml.safe_load(printed[printed.index("homography:") :])["homography"]
+    assert apply_homography(np.array(matrix), to_image(FLOOR_M)) == pytest.approx(floor, abs=0.01)
+
+
+def test_pairs_of_which_no_four_agree() -> None:
+    scattered = np.random.default_rng(0).uniform(0, 10, (8, 2))
+    with pytest.raises(InputError, match=r"no 4 of the 8 pairs agree to 1e-09 m"):
+        fit_homography(np.random.default_rng(1).uniform(0, 900, (8, 2)), scattered, max_error_m=1e-9)
+    with pytest.raises(InputError, match=r"a coordinate is 1e\+300"):
+        fit_homography(to_image(FLOOR_M), FLOOR_M * 1e300 / 14)
+
+
 @pytest.mark.parametrize(
     ("rows", "words"),
     [

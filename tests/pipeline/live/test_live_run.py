@@ -353,6 +353,9 @@ def test_a_reload_changes_cameras_or_nothing(tmp_path: Path) -> None:
 
         run.reload(unreadable)
         assert "missing" in run.status().reload_problem
+        run.reload(lambda: {}["a mistake of the program"])  # type: ignore[arg-type, return-value]
+        assert run.status().reload_problem == "KeyError: 'a mistake of the program'"
+        assert not run.finished
         assert [camera.name for camera in run.status().cameras] == ["a", "b"]
         assert sorted(opened) == ["a", "b"]
 

@@ -16,7 +16,7 @@ from pipeline.core.errors import InputError
 from pipeline.files.mot_files import read_ground_truth, read_results, result_line
 from pipeline.files.track_boxes import TrackBoxes, crop_ground_truth
 from pipeline.files.trajectory_boxes import TrajectoryBoxes
-from pipeline.scoring.evaluation import Scores, evaluate, score
+from pipeline.scoring.evaluation import Scores, evaluate, on_annotated_frames, score
 from pipeline.scoring.evaluation_tables import linking_table, scores_table
 
 Row = tuple[int, int, float]
@@ -470,3 +470,37 @@ def test_real_ground_truth_against_itself() -> None:
         assert (part.idf1, part.mota, part.id_switches) == (1, 1, 0)
     assert scores.not_linked.idf1 is not None
     assert scores.not_linked.idf1 < 0.95, "people who walk from the left view into the right"
+
+
+@pytest.mark.parametrize(
+    ("annotated", "stride", "kept", "mota"),
+    [
+        pytest.param(range(0, 40, 5), None, 8, 1.0, id="every 5th frame, found"),
+        pytest.param(range(2, 40, 5), None, 8, 1.0, id="from another frame on"),
+        pytest.param(range(0, 40, 5), 1, 40, -3.0, id="all frames on request"),
+        pytest.param([0, 20], None, 40, -18.0, id="too few to see a stride"),
+        pytest.param([0, 20], 20, 2, 1.0, id="a stride on request"),
+        pytest.param(range(40), None, 40, 1.0, id="every frame"),
+    ],
+)
+def test_only_annotated_frames_are_scored(
+    annotated: range | list[int], stride: int | None, kept: int, mota: float
+) -> None:
+    truth = {"a": boxes([(frame, 1, 0) for frame in annotated])}
+    said: list[str] = []
+    predicted = on_annotated_frames({"a": tracked(walk(range(40), 7))}, truth, stride, tell=said.append)
+    scores = score(predicted, truth).all_cameras
+    assert scores.predicted_boxes == kept
+    assert scores.mota == pytest.approx(mota)
+    assert bool(said) == (kept < 40)
+    if said:
+        assert f"{40 - kept} of 40 predicted boxes are left out" in said[0]
+
+
+def test_cameras_have_strides_of_their_own() -> None:
+    truth = {"a": boxes(walk(range(0, 40, 5), 1)), "b": boxes(walk(range(40), 1))}
+    runs = {name: tracked(walk(range(40), 7)) for name in ("a", "b", "c")}
+    kept = on_annotated_frames(runs, truth, None, tell=lambda text: None)
+    assert {name: len(one.boxes) for name, one in kept.items()} == {"a": 8, "b": 40, "c": 40}
+    with pytest.raises(InputError, match="stride of the ground truth is 0"):
+        on_annotated_frames(runs, truth, 0, tell=lambda text: None)

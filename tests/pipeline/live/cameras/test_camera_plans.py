@@ -222,3 +222,12 @@ def test_what_needs_a_restart_is_refused(
 def test_transit_times_may_change(tmp_path: Path) -> None:
     windows = {"transit_windows": [{"from": "a", "to": "b", "min_s": 1.0, "max_s": 5.0}]}
     assert str(changed(site(tmp_path, A, B), site(tmp_path, A, B, linker=windows))) == "no camera changed"
+
+
+def test_a_password_file_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    (tmp_path / "password").write_text("geheim\r\n", encoding="utf-8-sig", newline="")
+    config = site(tmp_path, {"name": "a", "source": URL, "username": "u", "password_file": "password"})
+    redact = Redactor()
+    (plan,) = camera_plans(config, simulate_live=False, redact=redact)
+    assert plan.opener.address.password == "geheim"  # type: ignore[attr-defined]
+    assert redact("geheim") == "***"

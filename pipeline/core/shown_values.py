@@ -1,0 +1,48 @@
+"""Shows values of a configuration in messages, without passwords and in a few words."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from pipeline.core.redaction import Redactor
+from pipeline.core.stream_address import HIDDEN
+
+_LONGEST = 80
+# A login before a host, also without "scheme://"; and what follows the name of a secret.
+_LOGIN = re.compile(r"[^\s/@'\"]+:[^\s'\"]*@")
+_NAMED = re.compile(
+    r"((?:user(?:name)?|usr|login|pass(?:word|wd|phrase)?|pwd|psw|token|secret|api_?key)\s*[:=]\s*)\S.*",
+    re.IGNORECASE | re.DOTALL,
+)
+
+
+def shown(value: Any) -> str:
+    """Return a value for a message: short, on one line, and without the secrets that can be recognised.
+
+    Of lists and mappings only the size is told, because any of their values may be a secret.
+    """
+    match value:
+        case Mapping():
+            return f"a mapping with {_count(len(value), 'key')}"
+        case list() | tuple() | set() | frozenset():
+            return f"a list with {_count(len(value), 'value')}"
+        case str():
+            return repr(shortened(without_secrets(value)))
+    return shortened(repr(value))
+
+
+def shortened(text: str) -> str:
+    """Return the beginning of a long text."""
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
+
+
+def without_secrets(text: str) -> str:
+    """Return a text with logins of addresses hidden, and what follows words such as `password:`."""
+    text = Redactor()(text)
+    return _NAMED.sub(rf"\1{HIDDEN}", _LOGIN.sub(f"{HIDDEN}@", text))
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'s' * (number != 1)}"

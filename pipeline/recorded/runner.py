@@ -9,6 +9,7 @@ overlap. The order of frames, and thus the result, does not depend on the timing
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
@@ -39,6 +40,8 @@ from pipeline.sources.base import BrokenSource, FrameSource
 
 TickSink = Callable[[Sequence[DetectedFrame]], None]
 Watch = Callable[[Sequence[DetectedFrame], Associated], None]
+# Interval between two updates of run.json, which is all that a killed run says about itself.
+_NOTE_INTERVAL_S = 5.0
 
 
 def run(
@@ -78,8 +81,18 @@ def run(
     )
     note = RunNote(folder / NOTE_NAME, sources, with_numbers(config, limits), models.versions, epoch_utc, origin)
     note.write("running", summary)
+    noted_s = time.monotonic()
+
+    def keep_note() -> None:
+        nonlocal noted_s
+        if time.monotonic() - noted_s >= _NOTE_INTERVAL_S:
+            noted_s = time.monotonic()
+            _close(summary, models, clock, began)
+            with suppress(RunError):  # nothing is lost: rows that cannot be written end the run themselves
+                note.write("running", summary)
+
     try:
-        _online(recording, summary, clock, save_tick, watch, on_frame)
+        _online(recording, summary, clock, save_tick, watch, on_frame, keep_note)
         with clock.measure("second pass"):
             _finalize(recording, summary)
     except KeyboardInterrupt as interrupt:
@@ -123,8 +136,13 @@ def _online(
     save_tick: TickSink,
     watch: Watch,
     on_frame: Callable[[str], None],
+    on_tick: Callable[[], None],
 ) -> None:
-    """Turn frames into rows with online ids and into finished tracklets, both on disk."""
+    """Turn frames into rows with online ids and into finished tracklets, both on disk.
+
+    Args:
+        on_tick: called after each tick, when `summary` holds the counts so far.
+    """
     config, models, folder = recording.config, recording.models, recording.folder
     associator = build_associator(
         config,
@@ -163,10 +181,14 @@ def _online(
                 save_tick(tick)
                 associated = associator.process(tick)
                 write(associated)
+                with clock.measure("write"):
+                    tracklets.flush_if_due(max((frame.time_s for frame, _ in tick), default=-math.inf))
                 watch(tick, associated)
                 for frame, _ in tick:
                     summary.cameras[frame.camera_id].frames += 1
                     on_frame(frame.camera_id)
+                _count(summary, associator)
+                on_tick()
         except RunError:
             raise  # a full disk takes no further rows
         except BaseException:

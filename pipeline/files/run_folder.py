@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pipeline.core.errors import InputError
 from pipeline.files.folder_lock import FolderLock
+from pipeline.files.whole_files import unfinished_files
 
 #: Folder for rows with final ids, until they replace the rows with online ids. A killed run leaves it behind.
 REWRITING_NAME = "rewriting"
@@ -22,7 +23,8 @@ _RESULTS = (
     "detections/*.parquet",
 )
 #: Unfinished files of recordings and live runs. They hold the same data as the files that they should have replaced,
-#: for example embeddings, and nothing else reads or deletes them.
+#: for example embeddings, and nothing else reads or deletes them. These are the names of earlier versions of the
+#: program; those of this version are known to `unfinished_files`.
 _HALF_MADE = (
     ".*.purging",
     "mot/.*.purging",
@@ -86,7 +88,8 @@ def _results(folder: Path) -> list[Path]:
 
 def half_made(folder: Path) -> list[Path]:
     """Return the unfinished files that a killed run left."""
-    return [path for pattern in _HALF_MADE for path in sorted(folder.glob(pattern))]
+    old = [path for pattern in _HALF_MADE for path in sorted(folder.glob(pattern)) if path.is_file()]
+    return [*old, *unfinished_files(folder), *unfinished_files(folder / "mot")]
 
 
 def delete_leftovers(folder: Path) -> None:

@@ -23,7 +23,7 @@ from pipeline.core.errors import InputError, RunError
 from pipeline.files.mot_files import result_line
 from pipeline.files.results_csv import COLUMNS
 from pipeline.files.run_folder import delete_leftovers
-from pipeline.files.whole_files import cut_torn_line
+from pipeline.files.whole_files import cut_torn_line, delete_unfinished
 from pipeline.live.output.gallery_file import ASIDE_NAMES, GALLERY_NAME, keep_people
 from pipeline.live.output.segments import REMAP_COLUMNS, REMAP_NAME, append_remaps
 from pipeline.privacy.person import person_ids
@@ -292,7 +292,8 @@ def _purge_tracklets(path: Path, gone: set[TrackKey]) -> int:
 
 
 def _purge_json_lines(path: Path, is_gone: Callable[[dict[str, object]], bool]) -> int:
-    path.with_name(f".{path.name}.purging").unlink(missing_ok=True)
+    path.with_name(f".{path.name}.purging").unlink(missing_ok=True)  # of an earlier version of the program
+    delete_unfinished(path, older_than_s=0.0)
     gone = sum(goes for _, goes in _judged(path, is_gone))
     if gone or (path.stat().st_size and _is_torn(path)):
         with replacing(path) as part, part.open("wb") as file:

@@ -181,7 +181,7 @@ def replacing(path: Path) -> Generator[Path, None, None]:
     """
     try:
         before = path.stat()
-        with whole_files.replacing(path, mode=FILE_MODE, part=path.with_name(f".{path.name}.purging")) as part:
+        with whole_files.replacing(path, mode=FILE_MODE) as part:
             yield part
             os.utime(part, ns=(before.st_atime_ns, before.st_mtime_ns))
     except OSError as error:

@@ -23,8 +23,9 @@ from pipeline.core.errors import InputError, RunError
 from pipeline.files.mot_files import result_line
 from pipeline.files.results_csv import COLUMNS
 from pipeline.files.run_folder import delete_leftovers
+from pipeline.files.set_aside import files_put_aside
 from pipeline.files.whole_files import cut_torn_line, delete_unfinished
-from pipeline.live.output.gallery_file import ASIDE_NAMES, GALLERY_NAME, keep_people
+from pipeline.live.output.gallery_file import GALLERY_NAME, keep_people
 from pipeline.live.output.segments import REMAP_COLUMNS, REMAP_NAME, append_remaps
 from pipeline.privacy.person import person_ids
 from pipeline.privacy.run_folder import RunFolder, replacing, utc_of, write_csv
@@ -183,7 +184,7 @@ def _purge_descriptions(
     if (folder.path / GALLERY_NAME).exists():
         purged.identities = keep_people(folder.path / GALLERY_NAME, lambda *known: not identity(*known))
     # It is not known whose data these files hold.
-    purged.files += _delete(path for name in ASIDE_NAMES if (path := folder.path / name).exists())
+    purged.files += _delete(files_put_aside(folder.path))
     purged.tracklets = _purge_tracklets(folder.path / "tracklets.arrow", gone)
     for path in folder.json_lines:
 

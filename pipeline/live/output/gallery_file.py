@@ -42,6 +42,7 @@ _RESERVED_IDS = 10_000
 
 _log = logging.getLogger(__name__)
 
+_MEANS = ("camera_mean", "camera_tracks")
 _GLOBAL_ID = COLUMNS.index("global_id")
 
 
@@ -68,13 +69,18 @@ def save_gallery(path: Path, gallery: Gallery, embedder_hash: str, *, closing: b
         embedder_hash: of the model that computed the embeddings.
         closing: whether the run is over, so that it assigns no more ids.
     """
+    buffer = io.BytesIO()
+    _save(buffer, gallery, embedder_hash, gallery.next_id if closing else gallery.next_id + _RESERVED_IDS)
+    write_whole(path, buffer.getvalue())
+
+
+def _save(buffer: io.BytesIO, gallery: Gallery, embedder_hash: str, next_id: int) -> None:
     head = {
         "version": _VERSION,
         "embedder_hash": embedder_hash,
         "camera_ids": list(gallery.camera_ids),
-        "next_id": gallery.next_id if closing else gallery.next_id + _RESERVED_IDS,
+        "next_id": next_id,
     }
-    buffer = io.BytesIO()
     np.savez(
         buffer,
         head=np.frombuffer(json.dumps(head).encode(), np.uint8),
@@ -89,7 +95,6 @@ def save_gallery(path: Path, gallery: Gallery, embedder_hash: str, *, closing: b
         camera_mean=gallery.centres.mean,
         camera_tracks=gallery.centres.tracks,
     )
-    write_whole(path, buffer.getvalue())
 
 
 def load_gallery(folder: Path, embedder_hash: str) -> Gallery | None:
@@ -278,10 +283,14 @@ def without_forgotten(gallery: Gallery, now_s: float, memory_s: float) -> Galler
     )
 
 
-def keep_people(path: Path, stay: Callable[[int, float], bool]) -> int:
+def keep_people(path: Path, stay: Callable[[int, float], bool], *, forget_means: bool = False) -> int:
     """Rewrite the file without some of its people; their ids are not assigned again in any case.
 
+    The camera means are sums over everybody, and with few people close to each of them. Nobody can be subtracted from
+    them, so they are forgotten with the first person who goes, and learned again.
+
     Args:
+        forget_means: whether to forget the camera means also if nobody goes; somebody may have been forgotten already.
         stay: called for each person with the global id and the time when the person was last seen (Unix seconds);
             returns whether to keep the person.
 
@@ -296,22 +305,45 @@ def keep_people(path: Path, stay: Callable[[int, float], bool]) -> int:
     last_seen_s = arrays["last_seen_s"].max(axis=1, initial=-np.inf)
     ids = arrays["global_id"].tolist()
     kept = np.array([stay(*known) for known in zip(ids, last_seen_s.tolist(), strict=True)], np.bool_)
-    if kept.all():
+    known = any(arrays[name].any() for name in _MEANS)
+    if kept.all() and not (forget_means and known):
         return 0
     left: dict[str, Any] = {
-        name: values if name == "head" or name.startswith("camera_") else values[kept]
+        name: values if name == "head" else np.zeros_like(values) if name.startswith("camera_") else values[kept]
         for name, values in arrays.items()
     }
     buffer = io.BytesIO()
     np.savez(buffer, **left)
+    _rewrite(path, buffer.getvalue())
+    return int((~kept).sum())
+
+
+def empty_gallery(path: Path) -> None:
+    """Replace a file that cannot be read by one without people, which continues the ids.
+
+    Raises:
+        RunError: it cannot be written.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError:
+        data = b""
+    if path.is_dir():
+        raise RunError(f"{path} is a folder; move it away")
+    gallery = _only_ids(max(_counter(data), _free_id(path.parent)))
+    buffer = io.BytesIO()
+    _save(buffer, gallery, "", gallery.next_id)
+    _rewrite(path, buffer.getvalue())
+
+
+def _rewrite(path: Path, data: bytes) -> None:
     try:
         before = path.stat()
-        write_whole(path, buffer.getvalue())
+        write_whole(path, data)
         # `load_gallery` compares with this time: newer rows may have ids that are not in the file.
         os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
     except OSError as error:
         raise RunError(f"{path} cannot be written: {error.strerror}; it is unchanged") from error
-    return int((~kept).sum())
 
 
 def person_in(path: Path, global_id: int) -> dict[str, Any] | None:

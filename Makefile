@@ -4,7 +4,9 @@ BIN := .venv/bin
 # cpu installs PyTorch without CUDA from PyTorch's own index; empty takes what `pip install` gives.
 TORCH ?=
 
-.PHONY: demo test test-faults check graph docs clean
+FUZZ_EXAMPLES ?= 3000
+
+.PHONY: demo test test-faults fuzz check graph docs clean
 
 # Track the demo scene, print the scores, leave the CSV, the video and a still picture in runs/demo.
 demo: .venv/installed
@@ -20,6 +22,10 @@ test: .venv/installed-dev
 # What live cameras do to a run, over real connections; needs Debian's gst-rtsp-server (see .ci/run), else some are skipped.
 test-faults: .venv/installed-dev
 	$(BIN)/pytest -m faults -s -rs
+
+# Damaged files of every kind for some minutes; `make test` does the same for seconds.
+fuzz: .venv/installed-dev
+	FUZZ_EXAMPLES=$(FUZZ_EXAMPLES) $(BIN)/pytest -n auto tests/fuzz
 
 # Style, types and the quick tests, below a minute: for every small step.
 check: .venv/installed-dev

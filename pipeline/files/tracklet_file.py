@@ -187,6 +187,10 @@ class IntactBatches:
             self.info = _info(path, self.schema)
 
     def __iter__(self) -> Iterator[pa.RecordBatch]:
+        return (batch for batch, _ in self.with_rows())
+
+    def with_rows(self) -> Iterator[tuple[pa.RecordBatch, list[dict[str, Any]]]]:
+        """Iterate over the batches with their rows as Python objects, which take long to make twice."""
         self.damaged = False
         damaged_rows = 0
         # A memory map: Arrow would allocate as many bytes as a damaged length states before it reads.
@@ -203,9 +207,9 @@ class IntactBatches:
                 except _UNREADABLE as error:
                     self._cut_off(" ".join(str(error).split())[:200])
                     break
-                intact, rows = self._intact(batch)
-                damaged_rows += max(_stated_rows(stated) or 0, rows) - intact.num_rows
-                yield intact
+                intact, rows, count = self._intact(batch)
+                damaged_rows += max(_stated_rows(stated) or 0, count) - intact.num_rows
+                yield intact, rows
         if damaged_rows:
             self.damaged = True
             _log.warning("%s: %d tracklets are damaged and left out", self._path, damaged_rows)
@@ -214,15 +218,18 @@ class IntactBatches:
         self.damaged = True
         _log.warning("%s is cut off (%s); the tracklets before that are used", self._path, why)
 
-    def _intact(self, batch: pa.RecordBatch) -> tuple[pa.RecordBatch, int]:
-        """Return the intact rows of a batch, and the number of its rows, 1 if it cannot be known."""
+    def _intact(self, batch: pa.RecordBatch) -> tuple[pa.RecordBatch, list[dict[str, Any]], int]:
+        """Return the intact rows of a batch in two forms, and the number of all its rows, 1 if it cannot be known."""
         try:
             batch.validate(full=True)
             rows = batch.to_pylist()
         except _UNREADABLE:
-            return pa.RecordBatch.from_pylist([], schema=self.schema), 1
+            return pa.RecordBatch.from_pylist([], schema=self.schema), [], 1
         good = [_is_intact(row, self.info.camera_ids) for row in rows]
-        return batch if all(good) else batch.filter(pa.array(good, pa.bool_())), len(rows)
+        if all(good):
+            return batch, rows, len(rows)
+        kept = [row for row, stays in zip(rows, good, strict=True) if stays]
+        return batch.filter(pa.array(good, pa.bool_())), kept, len(rows)
 
 
 def read_tracklets(path: Path) -> Iterator[Tracklet]:
@@ -233,8 +240,8 @@ def read_tracklets(path: Path) -> Iterator[Tracklet]:
     Raises:
         InputError: it is not a tracklet file.
     """
-    for batch in IntactBatches(path):
-        for row in batch.to_pylist():
+    for _, rows in IntactBatches(path).with_rows():
+        for row in rows:
             embeddings = np.array(row["embeddings"], np.float32)
             yield Tracklet(
                 camera_id=row["camera_id"],

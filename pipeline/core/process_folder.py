@@ -7,7 +7,8 @@ import logging
 import os
 import shutil
 import tempfile
-from contextlib import suppress
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 try:
@@ -21,18 +22,30 @@ _LOCK = ".in-use"
 _log = logging.getLogger(__name__)
 
 
-def process_folder(purpose: str) -> Path:
+@contextmanager
+def working_folder(purpose: str, parent: Path | None = None) -> Generator[Path, None, None]:
+    """Yield a folder as `process_folder` does; it is deleted when the block ends."""
+    folder = process_folder(purpose, parent)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def process_folder(purpose: str, parent: Path | None = None) -> Path:
     """Create a temporary folder and return it. It is deleted when the process ends, or if that was killed, by the next
     process that creates such a folder.
 
     Args:
         purpose: part of the name, such as "ultralytics".
+        parent: where to create it; None takes the place for temporary files.
 
     Raises:
-        OSError: there is no place for temporary files.
+        OSError: the folder cannot be created.
     """
-    _delete_abandoned(Path(tempfile.gettempdir()))
-    folder = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{purpose}-"))
+    parent = Path(tempfile.gettempdir()) if parent is None else parent
+    _delete_abandoned(parent)
+    folder = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{purpose}-", dir=parent))
     descriptor = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
     if fcntl is not None:
         with suppress(OSError):  # not every file system has locks

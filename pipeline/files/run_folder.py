@@ -5,12 +5,10 @@ from __future__ import annotations
 import logging
 import os
 import shutil
-from contextlib import suppress
 from pathlib import Path
 
 from pipeline.core.errors import InputError
-from pipeline.files.folder_lock import LOCK_NAME, FolderLock
-from pipeline.files.set_aside import set_aside
+from pipeline.files.folder_lock import FolderLock
 from pipeline.files.whole_files import unfinished_files
 
 #: Folder for rows with final ids, until they replace the rows with online ids. A killed run leaves it behind.
@@ -114,11 +112,6 @@ class OutputFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        if (path / LOCK_NAME).is_dir():
-            with suppress(OSError):  # the lock then says what is wrong
-                _log.error(
-                    "%s is a folder; it was renamed to %s", path / LOCK_NAME, set_aside(path / LOCK_NAME).name
-                )
         self._lock = FolderLock(path, "mtmc live", advice="choose another --output", private=True, keep=True)
         if path.stat().st_mode & 0o077:
             _log.warning("%s can be read by other users of this machine; chmod 700 prevents that", path)

@@ -13,6 +13,7 @@ from pipeline.commands.track import track_with_progress
 from pipeline.config.config import load_config
 from pipeline.core.paths import PROJECT_ROOT
 from pipeline.files.json_file import write_json
+from pipeline.files.run_folder import STILL_NAME, UNADAPTED_NAME
 from pipeline.recorded.track import draw_video, track
 
 DEMO_CONFIG = PROJECT_ROOT / "configs" / "demo.yaml"
@@ -51,12 +52,12 @@ def demo(
     unadapted = load_config(DEMO_CONFIG, {"embedder": {"site": None}})
     detections = {camera.name: output / "detections" / f"{camera.name}.parquet" for camera in config.cameras}
     with console.status("tracking without the site file"):
-        track(unadapted, output / "without_site", detections=detections, overwrite=overwrite)
-    without = evaluate_files(output / "without_site" / "trajectories.csv", truth)
-    write_json(output / "without_site" / "scores.json", without.to_dict())
+        track(unadapted, output / UNADAPTED_NAME, detections=detections, overwrite=overwrite)
+    without = evaluate_files(output / UNADAPTED_NAME / "trajectories.csv", truth)
+    write_json(output / UNADAPTED_NAME / "scores.json", without.to_dict())
     console.print(comparison_table({"with the site file": scores, "without the site file": without}))
     with console.status("drawing demo.mp4"):
         draw_video(config, output, still_s=_STILL_S)
     (output / "trajectories.mp4").replace(output / "demo.mp4")
-    for name in ("trajectories.csv", "scores.json", "demo.mp4", "still.png"):
+    for name in ("trajectories.csv", "scores.json", "demo.mp4", STILL_NAME):
         console.print(f"Wrote {output / name}")

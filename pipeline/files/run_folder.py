@@ -11,6 +11,9 @@ from pipeline.core.errors import InputError
 from pipeline.files.folder_lock import FolderLock
 from pipeline.files.whole_files import unfinished_files
 
+#: Names that `mtmc demo` gives: a picture, and the folder of the run without the scene's site file.
+STILL_NAME = "still.png"
+UNADAPTED_NAME = "without_site"
 #: Folder for rows with final ids, until they replace the rows with online ids. A killed run leaves it behind.
 REWRITING_NAME = "rewriting"
 #: Results of a recording, which --overwrite replaces.

@@ -47,7 +47,8 @@ def replacing(path: Path, *, mode: int = SHARED_MODE) -> Generator[Path, None, N
     Raises:
         OSError: for example, the disk is full.
     """
-    delete_unfinished(path, older_than_s=_ABANDONED_S)
+    with suppress(OSError):  # of another user, who deletes it with the next write
+        delete_unfinished(path, older_than_s=_ABANDONED_S)
     unfinished = path.with_name(f".{_shortened(path.name)}.{secrets.token_hex(4)}.part")
     try:
         # Locked while it is written, which tells others that its writer is alive.

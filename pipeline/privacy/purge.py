@@ -12,8 +12,8 @@ from __future__ import annotations
 import logging
 import math
 import shutil
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -84,7 +84,7 @@ def purge_person(folder: RunFolder, global_id: int, *, delete_shared: bool) -> P
             False; nothing has changed then.
         RunError: a file cannot be written.
     """
-    with folder.locked():
+    with folder.locked(), _disk_errors():
         _check_shared(folder, delete_shared)
         delete_leftovers(folder.path)
         person = person_ids(folder, global_id)
@@ -138,7 +138,7 @@ def purge_before(folder: RunFolder, moment: datetime, *, delete_shared: bool) ->
             )
         return seen < moment
 
-    with folder.locked():
+    with folder.locked(), _disk_errors():
         _check_shared(folder, delete_shared)
         delete_leftovers(folder.path)
         purged, _ = _purge_descriptions(
@@ -151,6 +151,18 @@ def purge_before(folder: RunFolder, moment: datetime, *, delete_shared: bool) ->
             purged.files += _delete(folder.shared_files)
         _purge_rows(folder, purged, row=is_old, correction=lambda row: datetime.fromisoformat(row["utc"]) < moment)
         return purged
+
+
+@contextmanager
+def _disk_errors() -> Generator[None, None, None]:
+    """Turn an OSError into a RunError that names the file."""
+    try:
+        yield
+    except OSError as error:
+        raise RunError(
+            f"{error.filename or 'a file'} cannot be read or deleted: {error.strerror or error}; correct that, and run "
+            "the purge again"
+        ) from error
 
 
 def _is_known(

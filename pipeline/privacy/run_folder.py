@@ -18,13 +18,11 @@ from pipeline.files import whole_files
 from pipeline.files.folder_lock import FolderLock
 from pipeline.files.readable_rows import ReadableRows
 from pipeline.files.results_csv import COLUMNS
+from pipeline.files.run_folder import STILL_NAME, UNADAPTED_NAME
 from pipeline.files.whole_files import FILE_MODE
 from pipeline.live.output.manifest import recorded
 from pipeline.live.output.segments import REMAP_COLUMNS, corrections, run_id_of, segments
 
-#: Names that `mtmc demo` gives.
-STILL_NAME = "still.png"
-UNADAPTED_NAME = "without_site"
 # Bytes; a message has a few hundred.
 _LONGEST_MESSAGE = 1 << 16
 # Suffixes of files that logrotate has compressed.

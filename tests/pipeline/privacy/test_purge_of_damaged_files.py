@@ -225,3 +225,26 @@ def test_another_text_beside_the_mot_files_stays(recorded_folder: Path) -> None:
     purge_person(RunFolder(recorded_folder), 1, delete_shared=False)
     assert (recorded_folder / "mot" / "notes.txt").read_text() == "mine\n"
     assert np.genfromtxt(recorded_folder / "mot" / "hall.txt", delimiter=",")[1] == 2
+
+
+def test_a_file_that_cannot_be_deleted_is_named(
+    recorded_folder: Path,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (recorded_folder / "trajectories.mp4").write_bytes(b"moving pictures")
+    unlink = Path.unlink
+
+    def refused(path: Path, missing_ok: bool = False) -> None:
+        if path.suffix == ".mp4":
+            raise PermissionError(13, "Permission denied", str(path))
+        unlink(path, missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", refused)
+    assert run("person", "purge", str(recorded_folder), "--id", "1", "--delete-shared") == 1
+    said = " ".join(capsys.readouterr().err.split())
+    assert "trajectories.mp4 cannot be read or deleted: Permission denied" in said
+    assert "run the purge again" in said
+    monkeypatch.undo()
+    assert run("person", "purge", str(recorded_folder), "--id", "1", "--delete-shared") == 0
+    assert ids_left(recorded_folder) == [2]

@@ -17,7 +17,8 @@ except ImportError:  # not on Windows
     fcntl = None  # type: ignore[assignment]
 
 _PREFIX = "mtmc-"
-_LOCK = ".in-use"
+# Of a file beside the folder: it is locked while the process lives, and marks the folder as one of this program.
+_LOCK_SUFFIX = ".in-use"
 
 _log = logging.getLogger(__name__)
 
@@ -29,7 +30,7 @@ def working_folder(purpose: str, parent: Path | None = None) -> Generator[Path, 
     try:
         yield folder
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        _delete(folder)
 
 
 def process_folder(purpose: str, parent: Path | None = None) -> Path:
@@ -46,26 +47,38 @@ def process_folder(purpose: str, parent: Path | None = None) -> Path:
     parent = Path(tempfile.gettempdir()) if parent is None else parent
     _delete_abandoned(parent)
     folder = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{purpose}-", dir=parent))
-    descriptor = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+    descriptor = os.open(_lock_of(folder), os.O_RDWR | os.O_CREAT, 0o600)
     if fcntl is not None:
         with suppress(OSError):  # not every file system has locks
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)  # until the process ends
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    atexit.register(_delete, folder)
     return folder
+
+
+def _lock_of(folder: Path) -> Path:
+    return folder.with_name(f"{folder.name}{_LOCK_SUFFIX}")
+
+
+def _delete(folder: Path) -> None:
+    """Delete a folder, then its mark, so that what remains after a kill is deleted by the next process."""
+    shutil.rmtree(folder, ignore_errors=True)
+    if not folder.exists():
+        _lock_of(folder).unlink(missing_ok=True)
 
 
 def _delete_abandoned(parent: Path) -> None:
     if fcntl is None:
         return
-    for lock in parent.glob(f"{_PREFIX}*/{_LOCK}"):
+    for lock in parent.glob(f"{_PREFIX}*{_LOCK_SUFFIX}"):
         try:
             descriptor = os.open(lock, os.O_RDWR)
         except OSError:  # of another user, or deleted meanwhile
             continue
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            shutil.rmtree(lock.parent, ignore_errors=True)
-            _log.info("deleted %s, which a killed process had left", lock.parent)
+            folder = lock.with_name(lock.name.removesuffix(_LOCK_SUFFIX))
+            _delete(folder)
+            _log.info("deleted %s, which a killed process had left", folder)
         except OSError:
             continue  # its process is alive
         finally:

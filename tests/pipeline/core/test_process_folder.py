@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.core.process_folder import process_folder
+from pipeline.core.process_folder import process_folder, working_folder
 
 _PROCESS = """
 import os, signal, sys
@@ -43,6 +43,14 @@ def test_what_killed_processes_left_is_deleted_and_what_others_use_is_not(
     monkeypatch.setattr("atexit.register", lambda *arguments, **more: None)
     mine = process_folder("test")
     assert not left.exists()
-    assert sorted(tmp_path.iterdir()) == sorted([mine, used, tmp_path / "mtmc-own"])
+    assert sorted(path for path in tmp_path.iterdir() if path.is_dir()) == sorted(
+        [mine, used, tmp_path / "mtmc-own"]
+    )
+    assert list(mine.iterdir()) == []
     living.communicate("", timeout=60)
     assert not used.exists()
+    with working_folder("test", tmp_path) as folder:
+        assert folder.is_dir()
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(
+        [mine.name, f"{mine.name}.in-use", "mtmc-own"]
+    )

@@ -4,6 +4,8 @@ BIN := .venv/bin
 # cpu installs PyTorch without CUDA from PyTorch's own index; empty takes what `pip install` gives.
 TORCH ?=
 
+FUZZ_EXAMPLES ?= 3000
+
 .PHONY: demo test test-faults fuzz check graph docs clean
 
 # Track the demo scene, print the scores, leave the CSV, the video and a still picture in runs/demo.
@@ -17,13 +19,13 @@ test: .venv/installed-dev
 	$(BIN)/mypy
 	$(BIN)/pytest
 
-# Damaged files for every reader, some minutes; `make test` tries a few of them.
-fuzz: .venv/installed-dev
-	MTMC_FUZZ_EXAMPLES=5000 $(BIN)/pytest -n 2 tests/test_fuzz_readers.py
-
 # What live cameras do to a run, over real connections; needs Debian's gst-rtsp-server (see .ci/run), else some are skipped.
 test-faults: .venv/installed-dev
 	$(BIN)/pytest -m faults -s -rs
+
+# Damaged files for every reader, for some minutes; `make test` does the same for seconds.
+fuzz: .venv/installed-dev
+	FUZZ_EXAMPLES=$(FUZZ_EXAMPLES) $(BIN)/pytest -n auto tests/fuzz
 
 # Style, types and the quick tests, below a minute: for every small step.
 check: .venv/installed-dev

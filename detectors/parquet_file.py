@@ -19,6 +19,8 @@ The file's metadata has one entry "detections": a JSON object with the attribute
 from __future__ import annotations
 
 import json
+import math
+import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -36,6 +38,18 @@ from pipeline.core.vectors import unit
 
 SCHEMA_VERSION = 1
 _METADATA_KEY = "detections"
+_CRC_KEY = "detections_crc32"
+# What pyarrow raises for a damaged file; ArrowInvalid is a ValueError, and an ArrowKeyError a KeyError.
+_UNREADABLE = (
+    pa.ArrowException,
+    OSError,
+    ValueError,
+    KeyError,
+    TypeError,
+    AttributeError,
+    OverflowError,
+    MemoryError,
+)
 _ROWS_PER_GROUP = 4096
 _BOX_COLUMNS = ("x1", "y1", "x2", "y2")
 
@@ -102,7 +116,9 @@ class DetectionWriter:
             embedding_dim=embedding_dim,
         )
         self._schema = _schema(embedding_dim)
-        self._writer = pq.ParquetWriter(path, self._schema, compression="zstd", use_dictionary=["class_name"])
+        self._writer = pq.ParquetWriter(
+            path, self._schema, compression="zstd", use_dictionary=["class_name"], write_page_checksum=True
+        )
         self._pending: list[tuple[int, float, Detections]] = []
         self._pending_rows = 0
         self._last_index = -1
@@ -125,7 +141,8 @@ class DetectionWriter:
             return
         self._write_group()
         info = {**asdict(self._info), "frame_count": self._frame_count}
-        self._writer.add_key_value_metadata({_METADATA_KEY: json.dumps(info)})
+        text = json.dumps(info)
+        self._writer.add_key_value_metadata({_METADATA_KEY: text, _CRC_KEY: str(zlib.crc32(text.encode()))})
         self._writer.close()
 
     def __enter__(self) -> Self:
@@ -205,14 +222,25 @@ class SavedDetections:
                 f"the saved detections {path} do not exist; check the path, or save them in a run first"
             )
         try:
-            self._file = pq.ParquetFile(self._path)
-        except pa.ArrowInvalid as error:
+            # Mapped into memory: a damaged length would be allocated otherwise.
+            self._file = pq.ParquetFile(self._path, memory_map=True, page_checksum_verification=True)
+        except _UNREADABLE as error:
             raise InputError(
                 f"{path} is not a complete Parquet file: the run that wrote it was killed, or it is something else"
             ) from error
         self.info = self._read_info()
-        groups = [self._file.metadata.row_group(i).column(0).statistics for i in range(self._file.num_row_groups)]
-        self._group_ends = np.array([group.max for group in groups], np.int64)  # last frame index of each group
+        try:
+            if not self._file.schema_arrow.equals(_schema(self.info.embedding_dim)):
+                raise ValueError("it has other columns")
+            groups = [
+                self._file.metadata.row_group(i).column(0).statistics for i in range(self._file.num_row_groups)
+            ]
+            # last frame index of each group
+            self._group_ends = np.array([group.max for group in groups], np.int64)
+            if (np.diff(self._group_ends) < 0).any():
+                raise ValueError("its frames are not in order")
+        except _UNREADABLE as error:
+            raise self._damaged(error) from error
         self._group = -1
         self._rows: dict[str, NDArray[Any]] = {}
 
@@ -243,8 +271,19 @@ class SavedDetections:
     def times(self) -> Iterator[tuple[int, float]]:
         """Yield (frame index, time in seconds) of every frame, in order."""
         previous = -1
-        for batch in self._file.iter_batches(columns=["frame_index", "time_s"]):
-            for index, time_s in zip(batch["frame_index"].to_pylist(), batch["time_s"].to_pylist(), strict=True):
+        batches = self._file.iter_batches(columns=["frame_index", "time_s"])
+        while True:
+            try:
+                batch = next(batches, None)
+                if batch is None:
+                    return
+                batch.validate(full=True)
+                indices, times_s = batch["frame_index"].to_numpy(), batch["time_s"].to_numpy()
+                if (np.diff(indices, prepend=previous) < 0).any() or not np.isfinite(times_s).all():
+                    raise ValueError("frames are not in order, or a time is not a number")
+            except _UNREADABLE as error:
+                raise self._damaged(error) from error
+            for index, time_s in zip(indices.tolist(), times_s.tolist(), strict=True):
                 if index != previous:
                     yield index, time_s
                 previous = index
@@ -253,21 +292,48 @@ class SavedDetections:
         """Close the file; closing twice is harmless."""
         self._file.close()
 
+    def _damaged(self, error: Exception) -> InputError:
+        return InputError(f"{self.path} is damaged ({_first_words(error)}); save the detections again")
+
     def _read_info(self) -> FileInfo:
-        stored = (self._file.metadata.metadata or {}).get(_METADATA_KEY.encode())
-        values: dict[str, Any] = json.loads(stored) if stored else {}
-        if values.get("schema_version") != SCHEMA_VERSION:
-            raise InputError(
-                f"{self.path}: expected saved detections of format {SCHEMA_VERSION}, but found "
-                f"{values.get('schema_version', 'something else')}; save the detections again"
-            )
-        values["size_wh"] = tuple(values["size_wh"])
-        values["class_names"] = {int(class_id): name for class_id, name in values["class_names"].items()}
-        return FileInfo(**values)
+        metadata = self._file.metadata.metadata or {}
+        stored = metadata.get(_METADATA_KEY.encode())
+        crc = metadata.get(_CRC_KEY.encode())
+        try:
+            values: dict[str, Any] = json.loads(stored) if stored else {}
+            version = values.get("schema_version", "something else")
+            if version == SCHEMA_VERSION:
+                # Files of earlier versions of the program have no checksum.
+                if crc is not None and crc != str(zlib.crc32(stored or b"")).encode():
+                    raise ValueError("the checksum of its metadata is wrong")
+                width, height = values["size_wh"]
+                values["size_wh"] = (int(width), int(height))
+                values["class_names"] = {int(key): str(name) for key, name in values["class_names"].items()}
+                info = FileInfo(**values)
+                if info.embedding_dim is not None and info.embedding_dim < 1:
+                    raise ValueError(f"embedding_dim is {info.embedding_dim}")
+                if not 0 < info.frame_rate < math.inf:
+                    raise ValueError(f"frame_rate is {info.frame_rate}")
+                return info
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            raise self._damaged(error) from error
+        raise InputError(
+            f"{self.path}: expected saved detections of format {SCHEMA_VERSION}, but found {version}; save the "
+            "detections again"
+        )
 
     def _read_group(self, group: int) -> dict[str, NDArray[Any]]:
         """Return the columns of a row group as arrays: xyxy (N, 4) float32, embedding (N, D) float32, ..."""
-        table = self._file.read_row_group(group).combine_chunks()
+        try:
+            table = self._file.read_row_group(group).combine_chunks()
+            table.validate(full=True)
+        except _UNREADABLE as error:
+            raise self._damaged(error) from error
+        if (np.diff(table["frame_index"].to_numpy()) < 0).any():
+            raise self._damaged(ValueError("its frames are not in order"))
+        unknown = set(table["class_id"].unique().to_pylist()) - self.info.class_names.keys() - {None}
+        if unknown:
+            raise self._damaged(ValueError(f"class id {min(unknown)} has no name"))
         rows = {
             name: table[name].to_numpy(zero_copy_only=False)
             for name in ("frame_index", *_BOX_COLUMNS, "confidence", "class_id")
@@ -308,6 +374,11 @@ class SavedDetections:
             embeddings=embeddings,
             embedded=None if embeddings is None else values["embedded"][present],
         )
+
+
+def _first_words(error: Exception) -> str:
+    """Return an error as a part of one line."""
+    return " ".join(str(error).split())[:200] or type(error).__name__
 
 
 def _schema(embedding_dim: int | None) -> pa.Schema:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import atexit
 import logging
 import os
-import shutil
 import sys
-import tempfile
 from types import ModuleType
+
+from pipeline.core.process_folder import process_folder
 
 # Loggers and trackers that Ultralytics' trainer starts automatically if their packages are installed.
 _INTEGRATIONS = ("clearml", "comet", "dvc", "mlflow", "raytune", "tensorboard", "wandb")
@@ -37,9 +36,7 @@ def import_ultralytics() -> ModuleType:
         os.environ.update(YOLO_AUTOINSTALL="false", YOLO_VERBOSE="false", YOLO_OFFLINE="true")
         os.environ.setdefault("ULTRALYTICS_SAFE_LOAD", "true")
         if "YOLO_CONFIG_DIR" not in os.environ:
-            folder = tempfile.mkdtemp(prefix="ultralytics-")
-            atexit.register(shutil.rmtree, folder, ignore_errors=True)
-            os.environ["YOLO_CONFIG_DIR"] = folder
+            os.environ["YOLO_CONFIG_DIR"] = str(process_folder("ultralytics"))
         open_picture = PIL.Image.open
         import ultralytics
 

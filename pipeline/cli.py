@@ -32,6 +32,7 @@ class _Commands(LazyGroup):
         "person": Lazy("pipeline.commands.privacy", "app"),
         "reid": Lazy("pipeline.commands.reid.app", "app"),
         "detectors": Lazy("pipeline.commands.detectors.app", "app"),
+        "cache": Lazy("pipeline.commands.cache", "app"),
         "benchmark": Lazy("pipeline.commands.benchmark", "app"),
         "purge": Lazy("pipeline.commands.privacy", "purge", renamed="mtmc person purge"),
         "export": Lazy("pipeline.commands.privacy", "export", renamed="mtmc person export"),

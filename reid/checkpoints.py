@@ -20,13 +20,25 @@ from pipeline.core.errors import InputError
 from reid.models.loading import OWN_FORMAT_KEY
 from reid.models.state_dict import read_metadata, shorten
 from reid.models.transreid import TransReID, TransReIDConfig
-from reid.safetensors_file import write_safetensors
+from reid.safetensors_file import check_tensors, write_safetensors
 
 FORMAT_VERSION = 1
 
 #: Mean and standard deviation per RGB channel of pixels in [0, 1]: TransReID's, for both ViT and DeiT.
 INPUT_MEAN = (0.5, 0.5, 0.5)
 INPUT_STD = (0.5, 0.5, 0.5)
+
+# What wrong values in a header raise: of the wrong type, or sizes that no computer has.
+_WRONG_HEADER = (
+    KeyError,
+    TypeError,
+    ValueError,
+    AttributeError,
+    IndexError,
+    ArithmeticError,
+    RuntimeError,
+    MemoryError,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,9 +141,11 @@ def load_checkpoint(path: str | Path) -> LoadedModel:
             view_names=tuple(header["view_names"]),
             input_mean=tuple(header["input_mean"]),
             input_std=tuple(header["input_std"]),
-            card=header["card"],
+            card=dict(header["card"]),
         )
-    except (KeyError, TypeError) as error:
+    except InputError:
+        raise
+    except _WRONG_HEADER as error:
         raise InputError(f"{path} does not describe a model as this version expects it: {error}") from error
 
 
@@ -146,7 +160,10 @@ def read_card(path: Path) -> tuple[str, Mapping[str, Any]]:
         raise InputError(f"there is no weights file {path}")
     _check_suffix(path)
     header = _read_header(path)
-    return _model_hash(path, header), header["card"]
+    card = header.get("card")
+    if not isinstance(card, dict):
+        raise InputError(f"{path} has damaged metadata: its card is no JSON object")
+    return _model_hash(path, header), card
 
 
 def rewrite_card(path: Path, card: Mapping[str, Any]) -> None:
@@ -157,6 +174,7 @@ def rewrite_card(path: Path, card: Mapping[str, Any]) -> None:
         RunError: the file cannot be written.
     """
     header = _read_header(path)
+    _model_hash(path, header)  # a damaged file must not get a new checksum
     with safe_open(path, framework="pt") as file:
         tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - no mapping
     write_safetensors(path, tensors, {OWN_FORMAT_KEY: json.dumps({**header, "card": dict(card)})})
@@ -199,7 +217,7 @@ def _read_header(path: Path) -> dict[str, Any]:
         )
     try:
         header = json.loads(metadata[OWN_FORMAT_KEY])
-    except json.JSONDecodeError as error:
+    except (json.JSONDecodeError, RecursionError) as error:
         raise InputError(f"{path} has damaged metadata: {error}") from error
     version = header.get("version") if isinstance(header, dict) else None
     if version != FORMAT_VERSION:
@@ -226,11 +244,18 @@ def _load_tensors(model: TransReID, path: Path) -> None:
 
 
 def _model_hash(path: Path, header: Mapping[str, Any]) -> str:
+    """Return the hash of a model; InputError if the tensors of the file are damaged."""
     digest = hashlib.sha256()
     relevant = {key: value for key, value in header.items() if key != "card"}
     digest.update(json.dumps(relevant, sort_keys=True).encode())
-    with safe_open(path, framework="numpy") as file:
-        for key in sorted(file.keys()):
-            digest.update(key.encode())
-            digest.update(file.get_tensor(key).tobytes())
+    try:
+        with safe_open(path, framework="numpy") as file:
+            arrays = {key: file.get_tensor(key) for key in sorted(file.keys())}
+            metadata = dict(file.metadata() or {})
+    except SafetensorError as error:
+        raise InputError(f"{path} is not a readable safetensors file: {error}") from error
+    check_tensors(path, arrays, metadata)
+    for key, array in arrays.items():
+        digest.update(key.encode())
+        digest.update(array.tobytes())
     return digest.hexdigest()[:16]

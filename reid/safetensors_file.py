@@ -1,16 +1,52 @@
-"""Atomic writing of safetensors files."""
+"""Atomic writing of safetensors files, with a checksum of the tensors, which the format does not have."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+import torch
+from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.torch import save
 from torch import Tensor
 
-from pipeline.core.errors import RunError
+from pipeline.core.errors import InputError, RunError
 from pipeline.files.whole_files import SHARED_MODE, write_whole
+
+CHECKSUM_KEY = "mtmc_tensors_sha256"
+
+
+def checksum(tensors: Mapping[str, bytes]) -> str:
+    """Return the SHA-256 of the names and bytes of tensors."""
+    digest = hashlib.sha256()
+    for name, data in sorted(tensors.items()):
+        digest.update(f"{name} {len(data)}\n".encode())
+        digest.update(data)
+    return digest.hexdigest()
+
+
+def check_tensors(path: Path, arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str, str]) -> None:
+    """Raise InputError if the tensors of a file are not as they were written, or hold values that are no numbers.
+
+    Args:
+        arrays: all tensors of the file.
+        metadata: of the file; one of an earlier version has no checksum.
+    """
+    stated = metadata.get(CHECKSUM_KEY)
+    if stated is not None and stated != checksum({name: array.tobytes() for name, array in arrays.items()}):
+        raise InputError(f"{path} is damaged: its checksum is wrong; use a copy of it")
+    for name, array in arrays.items():
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            raise InputError(f"{path} is damaged: {name} has values that are not finite numbers; use a copy of it")
+
+
+def _raw(tensor: Tensor) -> bytes:
+    """Return the bytes of a tensor of any type, also of one that numpy does not have."""
+    return tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()
 
 
 def write_safetensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
@@ -19,6 +55,7 @@ def write_safetensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mappi
     Raises:
         RunError: the file cannot be written; an old file stays.
     """
+    metadata = {**metadata, CHECKSUM_KEY: checksum({name: _raw(tensor) for name, tensor in tensors.items()})}
     try:
         # not `save_file`: only the owner can read the files it writes
         write_whole(path, save(dict(tensors), metadata=dict(metadata)), mode=SHARED_MODE)

@@ -24,6 +24,7 @@ from demo.reid_crops.parts import find_parts
 from demo.reid_crops.rasteriser import Floats, Mesh, Rasteriser
 from demo.reid_crops.skeleton import JOINTS
 from pipeline.core.errors import InputError
+from pipeline.files.whole_files import replacing
 
 TEXTURE_PX, WIG_TEXTURE_PX = 512, 256
 LAYER = ("position", "normal", "uv", "triangles", "weights")
@@ -105,9 +106,8 @@ def prepare_avatars(folder: Path, cache: Path) -> list[Path]:
                     _decode(some, Path(raw), cache)
                     for file in some:
                         arrays = _packed(Path(raw) / file.stem, rasteriser)
-                        unfinished = target[file].with_suffix(".part.npz")
-                        np.savez(unfinished, allow_pickle=False, **arrays)
-                        unfinished.replace(target[file])
+                        with replacing(target[file]) as part, part.open("wb") as whole:
+                            np.savez(whole, allow_pickle=False, **arrays)
     return [target[file] for file in files]
 
 

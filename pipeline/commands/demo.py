@@ -13,6 +13,7 @@ from pipeline.commands.track import track_with_progress
 from pipeline.config.config import load_config
 from pipeline.core.paths import PROJECT_ROOT
 from pipeline.files.json_file import write_json
+from pipeline.files.run_folder import FLOOR_ALONE_NAME, STILL_NAME
 from pipeline.recorded.track import draw_video, track
 
 DEMO_CONFIG = PROJECT_ROOT / "configs" / "demo.yaml"
@@ -51,14 +52,14 @@ def demo(
     blind = load_config(DEMO_CONFIG, {"embedder": {"weights": None}})
     detections = {camera.name: output / "detections" / f"{camera.name}.parquet" for camera in config.cameras}
     with console.status("tracking without re-identification"):
-        track(blind, output / "floor_alone", detections=detections, overwrite=overwrite)
-    without = evaluate_files(output / "floor_alone" / "trajectories.csv", truth)
-    write_json(output / "floor_alone" / "scores.json", without.to_dict())
+        track(blind, output / FLOOR_ALONE_NAME, detections=detections, overwrite=overwrite)
+    without = evaluate_files(output / FLOOR_ALONE_NAME / "trajectories.csv", truth)
+    write_json(output / FLOOR_ALONE_NAME / "scores.json", without.to_dict())
     console.print(
         comparison_table({"linked by appearance, floor and time": scores, "by floor and time alone": without})
     )
     with console.status("drawing demo.mp4"):
         draw_video(config, output, still_s=_STILL_S)
     (output / "trajectories.mp4").replace(output / "demo.mp4")
-    for name in ("trajectories.csv", "scores.json", "demo.mp4", "still.png"):
+    for name in ("trajectories.csv", "scores.json", "demo.mp4", STILL_NAME):
         console.print(f"Wrote {output / name}")

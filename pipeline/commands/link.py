@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -20,11 +22,15 @@ from pipeline.config.config import Config, load_config
 from pipeline.core.errors import InputError
 from pipeline.core.yaml_file import merge
 from pipeline.cross_camera.settings import check_windows
+from pipeline.files.results_csv import read_trajectories
 from pipeline.files.run_folder import clear_results, hold_results
 from pipeline.files.tracklet_file import TrackletFile, read_info
 from pipeline.recorded.finalize import rewrite
+from pipeline.recorded.missing_tracklets import joined_as_online, rebuilt_tracklets, tracks_in
 from pipeline.recorded.run_note import NOTE_NAME, EarlierNote
 from pipeline.recorded.run_summary import PERSON, by_class_name
+
+_log = logging.getLogger(__name__)
 
 
 def link(
@@ -38,8 +44,9 @@ def link(
 ) -> None:
     """Link the cameras again with other settings, without decoding and without running models.
 
-    Also gives final ids to a run that was interrupted. Settings that are not given with --set come from --config, or
-    else from the run.json of the run.
+    Also gives final ids to a run that was interrupted or killed: tracks that had not ended are linked by their floor
+    positions and online ids. Settings that are not given with --set come from --config, or else from the run.json of
+    the run.
 
     Example:
 
@@ -56,7 +63,8 @@ def link(
         )
     with ExitStack() as held:
         # A folder without write permission needs no lock, and cannot have one.
-        if in_place or os.access(folder, os.W_OK):
+        locked = in_place or os.access(folder, os.W_OK)
+        if locked:
             held.enter_context(hold_results(folder, "mtmc link"))
         info = read_info(tracklet_file)
         note = EarlierNote(folder / NOTE_NAME)
@@ -64,8 +72,21 @@ def link(
         camera_ids = list(info.camera_ids)
         check_windows(loaded.linker.transit_windows, camera_ids)
         limits = match_limits(loaded, info.embedder_hash)
+        tracks = tracks_in(read_trajectories(folder / "trajectories.csv"), camera_ids)
+        saved = {tracklet.key for tracklet in TrackletFile(tracklet_file)}
+        rebuilt = rebuilt_tracklets(tracks, saved, info.class_names)
+        if rebuilt:
+            _log.warning(
+                "%d of %d tracks are not in %s, because the run was killed or the file is damaged: they are linked "
+                "without embeddings, by floor positions and online ids",
+                len(rebuilt),
+                len(tracks),
+                tracklet_file,
+            )
         second_pass = build_second_pass(loaded, limits, camera_ids)
-        links = second_pass.link(TrackletFile(tracklet_file))
+        links = second_pass.link(TrackletFile(tracklet_file, rebuilt))
+        if rebuilt:
+            links = joined_as_online(links, [tracklet.key for tracklet in rebuilt], tracks)
         if not in_place:
             held.enter_context(hold_results(target, "mtmc link"))
             clear_results(target, overwrite)
@@ -80,7 +101,15 @@ def link(
             output=target,
         )
         people = by_class_name(second_pass.people_by_class, info.class_names)
-        note.write_linked(target / NOTE_NAME, with_numbers(loaded, limits), global_ids=people, rows=rows)
+        note.write_linked(
+            target / NOTE_NAME,
+            with_numbers(loaded, limits),
+            global_ids=people,
+            rows=rows,
+            tracks=Counter(camera_id for camera_id, _ in links),
+            # Its writer would hold the lock.
+            killed=locked and note.running,
+        )
     Console(markup=False).print(
         f"{len(links)} tracks of {len(camera_ids)} cameras are {_counted(people)}; {rows} rows in "
         f"{target / 'trajectories.csv'}"

@@ -58,11 +58,16 @@ def purge(
         purged = purge_person(run, person, delete_shared=delete_shared)
     else:
         purged = purge_before(run, _moment(before or ""), delete_shared=delete_shared)
-    out_of_reach = f"; not reached: {', '.join(run.out_of_reach)}" if run.out_of_reach else ""
+    not_reached = [*purged.left, *run.out_of_reach]
+    out_of_reach = f"; not reached: {', '.join(not_reached)}" if not_reached else ""
+    damaged = (
+        f", {purged.damaged} damaged lines, of which it is not known whose they are," if purged.damaged else ""
+    )
     deleted = f", and the files {', '.join(purged.files)}" if purged.files else ""
     Console(markup=False).print(
         f"{folder}: {purged.rows} rows, {purged.identities} known identities, {purged.tracklets} track summaries, "
-        f"{purged.corrections} corrections and {purged.messages} JSON lines were deleted{deleted}{out_of_reach}",
+        f"{purged.corrections} corrections and {purged.messages} JSON lines{damaged} were deleted{deleted}"
+        f"{out_of_reach}",
         highlight=False,
         markup=False,
         soft_wrap=True,

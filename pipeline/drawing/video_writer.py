@@ -14,6 +14,8 @@ from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTr
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
+from pipeline.files.whole_files import replacing
+
 _KEY_FRAME_INTERVAL_S = 2
 
 
@@ -131,18 +133,14 @@ class VideoWriter:
 
 def _index_in_front(path: Path) -> None:
     """Replace a fragmented mp4 by an ordinary one with the same images and the index in front."""
-    copy = path.with_suffix(".part.mp4")
-    try:
-        with (
-            av.open(str(path)) as source,
-            av.open(str(copy), "w", format="mp4", options={"movflags": "faststart"}) as target,
-        ):
-            stream = source.streams.video[0]
-            output = target.add_stream_from_template(stream)
-            for packet in source.demux(stream):
-                if packet.dts is not None:  # the last one is empty and only flushes a decoder
-                    packet.stream = output
-                    target.mux(packet)
-        copy.replace(path)
-    finally:
-        copy.unlink(missing_ok=True)
+    with (
+        replacing(path) as copy,
+        av.open(str(path)) as source,
+        av.open(str(copy), "w", format="mp4", options={"movflags": "faststart"}) as target,
+    ):
+        stream = source.streams.video[0]
+        output = target.add_stream_from_template(stream)
+        for packet in source.demux(stream):
+            if packet.dts is not None:  # the last one is empty and only flushes a decoder
+                packet.stream = output
+                target.mux(packet)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
 from pipeline.core.errors import InputError
+from pipeline.files.set_aside import set_aside
 
 try:
     import fcntl
@@ -15,6 +17,8 @@ except ImportError:  # not on Windows, where recordings can be tracked without a
     fcntl = None  # type: ignore[assignment]
 
 LOCK_NAME = "run.lock"
+
+_log = logging.getLogger(__name__)
 
 
 class FolderLock:
@@ -38,6 +42,8 @@ class FolderLock:
         self._keep = keep
         try:
             folder.mkdir(parents=True, mode=0o700 if private else 0o777, exist_ok=True)
+            if self._path.is_dir():
+                _log.error("%s is a folder; it was renamed to %s", self._path, set_aside(self._path).name)
             while not self._hold(0o600 if private else 0o666):
                 pass
         except BlockingIOError as error:

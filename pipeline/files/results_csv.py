@@ -192,7 +192,7 @@ def _linked_rows(path: Path, reader: CsvRows, strict: bool) -> Iterator[LinkedRo
                     f"{len(values)} columns, but the header has {len(header)}. The file may be cut off; correct or "
                     "remove the row."
                 )
-            linked = _linked_row({name: values[at] for name, at in place.items()}, needs_time=not strict)
+            linked = linked_row({name: values[at] for name, at in place.items()}, needs_time=not strict)
             if strict:
                 _check(linked)
         except ValueError as error:
@@ -218,7 +218,13 @@ def whole_lines(file: TextIO, on_torn: Callable[[int], None] = lambda number: No
         yield line
 
 
-def _linked_row(text: Mapping[str, str], *, needs_time: bool) -> LinkedRow:
+def linked_row(text: Mapping[str, str], *, needs_time: bool) -> LinkedRow:
+    """Return a row from its texts by column; without `needs_time`, time_s may be empty.
+
+    Raises:
+        ValueError: a text is no number.
+    """
+
     def whole(name: str) -> int:
         return int(_number(name, text[name], int))
 

@@ -12,7 +12,13 @@ from pathlib import Path
 
 from pipeline.core.errors import InputError
 from pipeline.files.folder_lock import FolderLock
+from pipeline.files.whole_files import unfinished_files
 
+#: Names that `mtmc demo` gives: a picture, and the folder of the run without embeddings.
+STILL_NAME = "still.png"
+FLOOR_ALONE_NAME = "floor_alone"
+#: Folders of a second run by `mtmc demo`; versions before 0.2 had a run without the scene's site file.
+SECOND_RUN_NAMES = (FLOOR_ALONE_NAME, "without_site")
 #: Folder for rows with final ids, until they replace the rows with online ids. A killed run leaves it behind.
 REWRITING_NAME = "rewriting"
 _REPLACED_PREFIX = ".replaced-"
@@ -26,7 +32,8 @@ _RESULTS = (
     "detections/*.parquet",
 )
 #: Unfinished files of recordings and live runs. They hold the same data as the files that they should have replaced,
-#: for example embeddings, and nothing else reads or deletes them.
+#: for example embeddings, and nothing else reads or deletes them. These are the names of earlier versions of the
+#: program; those of this version are known to `unfinished_files`.
 _HALF_MADE = (
     ".*.purging",
     "mot/.*.purging",
@@ -119,7 +126,8 @@ def _results(folder: Path) -> list[Path]:
 
 def half_made(folder: Path) -> list[Path]:
     """Return the unfinished files that a killed run left."""
-    return [path for pattern in _HALF_MADE for path in sorted(folder.glob(pattern))]
+    old = [path for pattern in _HALF_MADE for path in sorted(folder.glob(pattern)) if path.is_file()]
+    return [*old, *unfinished_files(folder), *unfinished_files(folder / "mot")]
 
 
 def _half_made_folders(folder: Path) -> list[Path]:

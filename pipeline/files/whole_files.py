@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import os
+import re
+import secrets
 import time
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from pipeline.core.errors import RunError
+
+try:
+    import fcntl
+except ImportError:  # not on Windows
+    fcntl = None  # type: ignore[assignment]
 
 #: Permissions of files and folders with data of people: for their owner only.
 FILE_MODE = 0o600
@@ -18,47 +25,111 @@ FOLDER_MODE = 0o700
 #: Permissions of all other files, before the umask.
 SHARED_MODE = 0o666
 
-# Bytes that file systems allow in the name of a file.
-_LONGEST_NAME = 255
 _FLUSH_INTERVAL_S = 0.5
+_UNFINISHED = re.compile(r"\.(?P<name>.+)\.[0-9a-f]{8}\.part", re.DOTALL)
+# Longer than the moment between the creation of an unfinished file and its lock.
+_ABANDONED_S = 60.0
+_ABANDONED_WITHOUT_LOCKS_S = 86_400.0
 _log = logging.getLogger(__name__)
 
 
 @contextmanager
-def replacing(path: Path, *, mode: int = SHARED_MODE, part: Path | None = None) -> Generator[Path, None, None]:
+def replacing(path: Path, *, mode: int = SHARED_MODE) -> Generator[Path, None, None]:
     """Yield a file to write, which replaces `path` atomically when the block ends without an error.
 
     A reader sees the old file or the complete new one, even after a power failure. After an error the old one stays,
-    and the unfinished file is deleted.
+    and the unfinished file is deleted. Its name is unique, so several processes can write the same file: the last one
+    wins. Unfinished files of the same name that killed processes left are deleted.
 
     Args:
         mode: permissions of a new file.
-        part: name of the unfinished file, which remains only after a kill; None takes PATH.part, or a shorter name if
-            that is too long for a file.
 
     Raises:
         OSError: for example, the disk is full.
     """
-    unfinished = _part_of(path) if part is None else part
+    with suppress(OSError):  # of another user, who deletes it with the next write
+        delete_unfinished(path, older_than_s=_ABANDONED_S)
+    unfinished = path.with_name(f".{_shortened(path.name)}.{secrets.token_hex(4)}.part")
     try:
-        os.close(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode))
-        yield unfinished
-        descriptor = os.open(unfinished, os.O_RDONLY)
+        # Locked while it is written, which tells others that its writer is alive.
+        descriptor = os.open(unfinished, os.O_RDWR | os.O_CREAT | os.O_EXCL, mode)
         try:
-            os.fsync(descriptor)
+            if fcntl is not None:
+                with suppress(OSError):  # not every file system has locks
+                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            else:
+                os.close(descriptor)  # Windows replaces no file that is open
+                descriptor = -1
+            yield unfinished
+            _sync(unfinished)
+            os.replace(unfinished, path)
         finally:
-            os.close(descriptor)
-        os.replace(unfinished, path)
+            if descriptor >= 0:
+                os.close(descriptor)
     finally:
         with suppress(OSError):  # it would fill a full disk; the first error is the one to raise
             unfinished.unlink()
     sync_folder(path.parent)
 
 
-def _part_of(path: Path) -> Path:
-    if len(os.fsencode(path.name)) + len(".part") <= _LONGEST_NAME:
-        return path.with_name(path.name + ".part")
-    return path.with_name(hashlib.sha256(os.fsencode(path.name)).hexdigest() + ".part")
+def unfinished_files(folder: Path, of: str = "*") -> list[Path]:
+    """Return the files in `folder` with which `replacing` has not replaced another yet.
+
+    Args:
+        of: name of the other file, or a pattern as for `fnmatch`.
+    """
+    found = []
+    with suppress(OSError), os.scandir(folder) as entries:  # without the folder there are none
+        for entry in entries:
+            match = _UNFINISHED.fullmatch(entry.name)
+            if match is not None and entry.is_file(follow_symlinks=False):
+                whole = match["name"]
+                if whole == _shortened(of) or fnmatchcase(whole, of):
+                    found.append(folder / entry.name)
+    return sorted(found)
+
+
+def delete_unfinished(path: Path, *, older_than_s: float) -> None:
+    """Delete the unfinished files of `path` whose writer was killed; OSError if one cannot be deleted.
+
+    Args:
+        older_than_s: keep files that were changed within this time. Without locks (Windows), files are kept for a day.
+    """
+    for unfinished in unfinished_files(path.parent, path.name):
+        with suppress(FileNotFoundError):  # its writer has finished meanwhile
+            age_s = time.time() - unfinished.stat().st_mtime
+            if age_s >= older_than_s and _is_abandoned(unfinished, age_s):
+                unfinished.unlink()
+                _log.warning("deleted %s, which a killed process had left", unfinished)
+
+
+def _is_abandoned(unfinished: Path, age_s: float) -> bool:
+    if fcntl is None:
+        return age_s >= _ABANDONED_WITHOUT_LOCKS_S
+    descriptor = os.open(unfinished, os.O_RDWR)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return age_s >= _ABANDONED_WITHOUT_LOCKS_S
+    finally:
+        os.close(descriptor)
+    return True
+
+
+def _shortened(name: str) -> str:
+    """Return a name without its end if the name of its unfinished file would be too long for a file system."""
+    return os.fsdecode(os.fsencode(name)[:200])
+
+
+def _sync(path: Path) -> None:
+    """Force a file to disk; `path` may have been created anew by its writer."""
+    descriptor = os.open(path, os.O_RDWR)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def write_whole(path: Path, data: bytes, *, mode: int = FILE_MODE) -> None:

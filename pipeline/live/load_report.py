@@ -6,7 +6,6 @@ The whole live pipeline runs on recordings and is compared with the detector alo
 from __future__ import annotations
 
 import math
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -23,6 +22,7 @@ from pipeline.config.config import CameraConfig, Config
 from pipeline.core.datatypes import Frame
 from pipeline.core.errors import InputError
 from pipeline.core.models import Detector, Models
+from pipeline.core.process_folder import working_folder
 from pipeline.core.redaction import Redactor
 from pipeline.core.stream_address import is_stream
 from pipeline.cross_camera.match_limits import MatchLimits
@@ -161,8 +161,7 @@ def measure_load(
     Raises:
         InputError: there is no camera, or one is not a recording.
     """
-    with tempfile.TemporaryDirectory(prefix="mtmc-load-") as name:
-        folder = Path(name)
+    with working_folder("load") as folder:
         clips = [_clip(camera, folder / f"{camera.name}.mp4", duration_s, stop) for camera in config.cameras]
         if not clips:
             raise InputError("there is no camera: --report needs recordings to play")

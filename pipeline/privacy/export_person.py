@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import logging
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,6 +16,8 @@ from pipeline.files.whole_files import FOLDER_MODE, write_whole
 from pipeline.live.output.gallery_file import GALLERY_NAME, person_in
 from pipeline.privacy.person import person_ids
 from pipeline.privacy.run_folder import RunFolder, write_csv
+
+_log = logging.getLogger(__name__)
 
 
 def export_person(folder: RunFolder, global_id: int, output: Path) -> dict[str, Any]:
@@ -30,14 +33,17 @@ def export_person(folder: RunFolder, global_id: int, output: Path) -> dict[str, 
     """
     with folder.keeping_ids():
         ids = person_ids(folder, global_id)
-        rows = [
-            row
-            for path in folder.csv_files
-            for row in folder.rows(path)
-            if int(row[COLUMNS.index("global_id")]) in ids.all
-        ]
-    gallery = folder.path / GALLERY_NAME
-    known = person_in(gallery, ids.global_id) if gallery.exists() else None
+        rows = []
+        for path in folder.csv_files:
+            readable = folder.rows(path)
+            rows += [row for row in readable if int(row[COLUMNS.index("global_id")]) in ids.all]
+            if readable.damaged or readable.problem:
+                _log.warning(
+                    "%s: %s; what they hold is not exported",
+                    path,
+                    readable.problem or f"{len(readable.damaged)} lines cannot be read",
+                )
+    known = _known(folder.path / GALLERY_NAME, ids.global_id)
     if not rows and known is None:
         raise InputError(f"nobody in {folder.path} has the id {global_id}")
     content: dict[str, Any] = {
@@ -58,6 +64,17 @@ def export_person(folder: RunFolder, global_id: int, output: Path) -> dict[str, 
     except OSError as error:
         raise RunError(f"{output} cannot be written: {error.strerror}") from error
     return content
+
+
+def _known(gallery: Path, global_id: int) -> dict[str, Any] | None:
+    """Return the person's data in the gallery; None if there is none, or if it cannot be read."""
+    if not gallery.exists():
+        return None
+    try:
+        return person_in(gallery, global_id)
+    except InputError as error:
+        _log.warning("%s; the person's embeddings are not exported", error)
+        return None
 
 
 def _visits(rows: Sequence[Sequence[str]]) -> list[dict[str, Any]]:

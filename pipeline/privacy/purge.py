@@ -3,15 +3,17 @@
 Every file is replaced atomically. The order is: embeddings, files that show everybody, rows, and the corrections that
 assign rows to people. Data that is needed to find other data comes last, so that an interrupted purge can be run again.
 Rows are read and written one by one.
+
+It is not known whose data a damaged line, batch or file holds, so all of these are deleted, and counted.
 """
 
 from __future__ import annotations
 
-import json
+import logging
 import math
-import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack
+import shutil
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,13 +25,17 @@ from pipeline.core.errors import InputError, RunError
 from pipeline.files.mot_files import result_line
 from pipeline.files.results_csv import COLUMNS
 from pipeline.files.run_folder import delete_leftovers
-from pipeline.files.whole_files import cut_torn_line
-from pipeline.live.output.gallery_file import ASIDE_NAMES, GALLERY_NAME, keep_people
-from pipeline.live.output.segments import REMAP_COLUMNS, REMAP_NAME, append_remaps
+from pipeline.files.set_aside import files_put_aside
+from pipeline.files.tracklet_file import IntactBatches, write_intact
+from pipeline.files.whole_files import cut_torn_line, delete_unfinished
+from pipeline.live.output.gallery_file import GALLERY_NAME, empty_gallery, keep_people, person_in
+from pipeline.live.output.segments import REMAP_COLUMNS, REMAP_NAME, append_remaps, corrections, is_of_a_run
 from pipeline.privacy.person import person_ids
-from pipeline.privacy.run_folder import RunFolder, replacing, utc_of, write_csv
+from pipeline.privacy.run_folder import RunFolder, message_in, replacing, utc_of, write_csv
 
 _GLOBAL_ID, _CAMERA_ID, _TRACK_ID = (COLUMNS.index(name) for name in ("global_id", "camera_id", "track_id"))
+
+_log = logging.getLogger(__name__)
 
 Row = list[str]
 TrackKey = tuple[str, int]
@@ -45,6 +51,8 @@ class Purged:
         identities: people in the gallery.
         tracklets: summaries of tracks, with their embeddings.
         corrections: rows of remap.csv.
+        damaged: lines of these files that could not be read.
+        left: files of which nothing could be read, and which may be somebody else's.
         files: names of files that were deleted as a whole.
     """
 
@@ -53,6 +61,8 @@ class Purged:
     identities: int = 0
     tracklets: int = 0
     corrections: int = 0
+    damaged: int = 0
+    left: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
 
     @property
@@ -74,20 +84,25 @@ def purge_person(folder: RunFolder, global_id: int, *, delete_shared: bool) -> P
             False; nothing has changed then.
         RunError: a file cannot be written.
     """
-    with folder.locked():
+    with folder.locked(), _disk_errors():
         _check_shared(folder, delete_shared)
         delete_leftovers(folder.path)
         person = person_ids(folder, global_id)
         ids = person.all
-        _note(folder, person.unwritten)
 
         def is_theirs(row: Row) -> bool:
             return int(row[_GLOBAL_ID]) in ids
 
+        def is_about_them(content: dict[str, object]) -> bool:
+            return any(content.get(name) == one for name in ("global_id", "provisional_id") for one in ids)
+
+        if not _is_known(folder, ids, is_theirs, is_about_them):
+            raise InputError(f"nobody in {folder.path} has the id {global_id}")
+        _note(folder, person.unwritten)
         purged, rows = _purge_descriptions(
             folder,
             row=is_theirs,
-            message=lambda content: not ids.isdisjoint({content.get("global_id"), content.get("provisional_id")}),
+            message=is_about_them,
             identity=lambda known_id, last_seen_s: known_id in ids,
         )
         # Before the rows: as long as rows exist, the purge can be run again.
@@ -99,8 +114,6 @@ def purge_person(folder: RunFolder, global_id: int, *, delete_shared: bool) -> P
             row=is_theirs,
             correction=lambda row: int(row["global_id"]) in ids or int(row["provisional_id"]) in ids,
         )
-        if not purged.anything:
-            raise InputError(f"nobody in {folder.path} has the id {global_id}")
         return purged
 
 
@@ -125,7 +138,7 @@ def purge_before(folder: RunFolder, moment: datetime, *, delete_shared: bool) ->
             )
         return seen < moment
 
-    with folder.locked():
+    with folder.locked(), _disk_errors():
         _check_shared(folder, delete_shared)
         delete_leftovers(folder.path)
         purged, _ = _purge_descriptions(
@@ -140,6 +153,41 @@ def purge_before(folder: RunFolder, moment: datetime, *, delete_shared: bool) ->
         return purged
 
 
+@contextmanager
+def _disk_errors() -> Generator[None, None, None]:
+    """Turn an OSError into a RunError that names the file."""
+    try:
+        yield
+    except OSError as error:
+        raise RunError(
+            f"{error.filename or 'a file'} cannot be read or deleted: {error.strerror or error}; correct that, and run "
+            "the purge again"
+        ) from error
+
+
+def _is_known(
+    folder: RunFolder,
+    ids: Collection[int],
+    row: Callable[[Row], bool],
+    message: Callable[[dict[str, object]], bool],
+) -> bool:
+    """Return whether any file says something about a person; files that cannot be read may."""
+    if any(row(one) for path in folder.csv_files for one in folder.rows(path)):
+        return True
+    if any(not {int(one["global_id"]), int(one["provisional_id"])}.isdisjoint(ids) for one in folder.remaps()):
+        return True
+    gallery = folder.path / GALLERY_NAME
+    try:
+        if gallery.exists() and any(person_in(gallery, one) is not None for one in ids):
+            return True
+    except InputError:
+        return True
+    if any(_of_mot_text(line) in ids for path in _mot_texts(folder) for line in _lines(path)):
+        return True
+    messages = (message_in(line) for path in folder.json_lines for line in _lines(path))
+    return any(content is not None and message(content) for content in messages)
+
+
 def _note(folder: RunFolder, corrections: Sequence[Correction]) -> None:
     """Write corrections that only the rows show to remap.csv. Otherwise an interrupted purge would lose them with the
     rows; remap.csv is changed last."""
@@ -147,7 +195,7 @@ def _note(folder: RunFolder, corrections: Sequence[Correction]) -> None:
         return
     path = folder.path / REMAP_NAME
     try:
-        if path.exists():
+        if path.is_file():
             cut_torn_line(path)
         append_remaps(folder.path, corrections)
     except OSError as error:
@@ -157,7 +205,10 @@ def _note(folder: RunFolder, corrections: Sequence[Correction]) -> None:
 def _time_s(content: dict[str, object]) -> float:
     """Return the time of a message in Unix seconds; +inf if it has none, so that it is kept."""
     time_s = content.get("time_s")
-    return float(time_s) if isinstance(time_s, int | float) else math.inf
+    try:
+        return float(time_s) if isinstance(time_s, int | float) else math.inf
+    except OverflowError:  # a damaged number
+        return math.inf
 
 
 def _check_shared(folder: RunFolder, delete_shared: bool) -> None:
@@ -179,18 +230,24 @@ def _purge_descriptions(
 ) -> tuple[Purged, int]:
     """Delete all data except rows and corrections; return what was deleted, and the number of rows to delete."""
     purged = Purged()
-    rows, gone = _scan(folder, row)
-    if (folder.path / GALLERY_NAME).exists():
-        purged.identities = keep_people(folder.path / GALLERY_NAME, lambda *known: not identity(*known))
+    rows, left = _scan(folder, row)
+    gallery = folder.path / GALLERY_NAME
+    if gallery.exists():
+        try:
+            purged.identities = keep_people(gallery, lambda *known: not identity(*known), forget_means=rows > 0)
+        except InputError as error:
+            _log.warning("%s; it now holds nobody, and only the first free id", error)
+            empty_gallery(gallery)
+            purged.files += (f"{GALLERY_NAME} (damaged)",)
     # It is not known whose data these files hold.
-    purged.files += _delete(path for name in ASIDE_NAMES if (path := folder.path / name).exists())
-    purged.tracklets = _purge_tracklets(folder.path / "tracklets.arrow", gone)
+    purged.files += _delete(files_put_aside(folder.path))
+    _purge_tracklets(folder.path / "tracklets.arrow", left, purged)
     for path in folder.json_lines:
 
         def is_gone(content: dict[str, object], path: Path = path) -> bool:
             return folder.is_ours(path, content.get("run_id")) and message(content)
 
-        purged.messages += _purge_json_lines(path, is_gone)
+        _purge_json_lines(path, is_gone, purged)
     return purged, rows
 
 
@@ -203,55 +260,54 @@ def _purge_rows(
 ) -> None:
     """Delete rows, then the corrections that assign rows to people; count both in `purged`."""
     for path in folder.csv_files:
-        count, empty = _purge_csv(folder, path, row)
-        purged.rows += count
-        if empty:
+        if _purge_csv(folder, path, row, purged):
             purged.files += _delete([path])
-    purged.corrections = _purge_remaps(folder, correction)
+    _purge_remaps(folder, correction, purged)
 
 
 def _scan(folder: RunFolder, is_gone: Callable[[Row], bool]) -> tuple[int, set[TrackKey]]:
-    """Return the number of rows to delete, and the tracks that will have no row left."""
+    """Return the number of rows to delete, and the tracks that will have rows left."""
     rows = 0
-    gone: set[TrackKey] = set()
     left: set[TrackKey] = set()
     for path in folder.csv_files:
         for row in folder.rows(path):
-            goes = is_gone(row)
-            rows += goes
-            (gone if goes else left).add((row[_CAMERA_ID], int(row[_TRACK_ID])))
-    return rows, gone - left
+            if is_gone(row):
+                rows += 1
+            else:
+                left.add((row[_CAMERA_ID], int(row[_TRACK_ID])))
+    return rows, left
 
 
-def _purge_csv(folder: RunFolder, path: Path, is_gone: Callable[[Row], bool]) -> tuple[int, bool]:
-    """Return the number of deleted rows, and whether the file is a segment of a live run and now empty."""
+def _purge_csv(folder: RunFolder, path: Path, is_gone: Callable[[Row], bool], purged: Purged) -> bool:
+    """Count the deleted rows; return whether the file is a segment of a live run that now holds nothing."""
     gone = left = 0
-    for row in folder.rows(path):
+    rows = folder.rows(path)
+    for row in rows:
         if is_gone(row):
             gone += 1
         else:
             left += 1
-    if gone or _is_torn(path):
+    recorded = path.name == "trajectories.csv"
+    if rows.hopeless:
+        if is_of_a_run(path) and not rows.problem:
+            return True
+        purged.left += (path.name,)
+        return False
+    if gone or rows.torn or rows.needs_repair:
         with replacing(path) as part, part.open("w", newline="", encoding="utf-8") as file:
             write_csv(file, COLUMNS, (row for row in folder.rows(path) if not is_gone(row)))
-    recorded = path.name == "trajectories.csv"
+    purged.rows += gone
+    purged.damaged += len(rows.damaged)
     if recorded:
         _write_mot(folder, folder.rows(path))
-    return gone, gone > 0 and left == 0 and not recorded
-
-
-def _is_torn(path: Path) -> bool:
-    """Return whether the last line is incomplete, after a kill."""
-    with path.open("rb") as file:
-        file.seek(-1, os.SEEK_END)
-        return file.read() != b"\n"
+    return gone + len(rows.damaged) > 0 and left == 0 and not recorded
 
 
 def _write_mot(folder: RunFolder, rows: Iterable[Row]) -> None:
-    """Rewrite the MOT texts, which repeat the CSV, from the remaining rows."""
+    """Rewrite the MOT texts, which repeat the CSV, from the remaining rows; other texts in the folder stay."""
     with ExitStack() as stack:
         files = {}
-        for path in sorted((folder.path / "mot").glob("*.txt")):
+        for path in _mot_texts(folder):
             part = stack.enter_context(replacing(path))
             files[path.stem] = stack.enter_context(part.open("w", encoding="utf-8"))
         for row in rows:
@@ -263,72 +319,96 @@ def _write_mot(folder: RunFolder, rows: Iterable[Row]) -> None:
             files[text["camera_id"]].write(f"{line}\n")
 
 
-def _purge_tracklets(path: Path, gone: set[TrackKey]) -> int:
+def _mot_texts(folder: RunFolder) -> list[Path]:
+    """Return the texts in mot/ that hold results; an empty one holds nobody."""
+    paths = sorted((folder.path / "mot").glob("*.txt"))
+    return [path for path in paths if any(_of_mot_text(line) is not None for line in _lines(path))]
+
+
+def _of_mot_text(line: bytes) -> int | None:
+    """Return the global id in a line that `result_line` wrote; None for another line."""
+    fields = line.rstrip().split(b",")
+    return int(fields[1]) if len(fields) == 10 and fields[1].isdigit() and fields[-1] == b"-1" else None
+
+
+def _purge_tracklets(path: Path, left: set[TrackKey], purged: Purged) -> None:
+    """Delete the tracklets of tracks that have no row left."""
     if not path.exists():
-        return 0
-    batches = []
+        return
+    try:
+        batches = IntactBatches(path)
+    except InputError as error:
+        _log.warning("%s; it was deleted, because it is not known whose embeddings it holds", error)
+        purged.files += _delete([path])
+        return
     removed = 0
-    torn = False
-    with pa.OSFile(str(path), "rb") as file, pa.ipc.open_stream(file) as reader:
-        schema = reader.schema
-        while True:
-            try:
-                batch = reader.read_next_batch()
-            except StopIteration:
-                break
-            except (pa.ArrowInvalid, OSError):
-                torn = True  # by a kill; it is not known whose embeddings are in the rest
-                break
-            keys = zip(batch["camera_id"].to_pylist(), batch["track_id"].to_pylist(), strict=True)
-            stay = [key not in gone for key in keys]
-            removed += len(stay) - sum(stay)
-            batches.append(batch.filter(pa.array(stay, pa.bool_())))
-    if not removed and not torn:
-        return 0
-    with replacing(path) as part, pa.OSFile(str(part), "wb") as file, pa.ipc.new_stream(file, schema) as stream:
-        for batch in batches:
-            stream.write_batch(batch)
-    return removed
-
-
-def _purge_json_lines(path: Path, is_gone: Callable[[dict[str, object]], bool]) -> int:
-    path.with_name(f".{path.name}.purging").unlink(missing_ok=True)
-    gone = sum(goes for _, goes in _judged(path, is_gone))
-    if gone or (path.stat().st_size and _is_torn(path)):
-        with replacing(path) as part, part.open("wb") as file:
-            file.writelines(line for line, goes in _judged(path, is_gone) if not goes)
-    return gone
-
-
-def _judged(path: Path, is_gone: Callable[[dict[str, object]], bool]) -> Iterator[tuple[bytes, bool]]:
-    """Yield each line, and whether to delete it; an incomplete last line is deleted."""
-    with path.open("rb") as file:
-        for number, line in enumerate(file, 1):
-            if not line.endswith(b"\n"):
-                yield line, True
-                return
-            try:
-                content = json.loads(line)
-            except ValueError as error:
-                raise InputError(f"{path}, line {number}: is not JSON; move the file away or repair it") from error
-            yield line, isinstance(content, dict) and is_gone(content)
-
-
-def _purge_remaps(folder: RunFolder, is_gone: Callable[[dict[str, str]], bool]) -> int:
-    rows = folder.remaps()
-    left = [row for row in rows if not is_gone(row)]
-    if len(left) < len(rows):
+    kept: list[pa.RecordBatch] = []
+    for batch in batches:
+        keys = zip(batch["camera_id"].to_pylist(), batch["track_id"].to_pylist(), strict=True)
+        stay = [key in left for key in keys]
+        removed += len(stay) - sum(stay)
+        kept.append(batch.filter(pa.array(stay, pa.bool_())))
+    if removed or batches.damaged:
         with (
-            replacing(folder.path / REMAP_NAME) as part,
-            part.open("w", newline="", encoding="utf-8") as file,
+            replacing(path) as part,
+            pa.OSFile(str(part), "wb") as file,
+            pa.ipc.new_stream(file, batches.schema) as stream,
         ):
+            for batch in kept:
+                write_intact(stream, batch)
+    purged.tracklets += removed
+
+
+def _purge_json_lines(path: Path, is_gone: Callable[[dict[str, object]], bool], purged: Purged) -> None:
+    path.with_name(f".{path.name}.purging").unlink(missing_ok=True)  # of an earlier version of the program
+    delete_unfinished(path, older_than_s=0.0)
+    messages = gone = damaged = 0
+    torn = False
+    for line in _lines(path):
+        content = message_in(line)
+        if not line.endswith(b"\n"):
+            torn = True
+        elif content is None:
+            damaged += 1
+        else:
+            messages += 1
+            gone += is_gone(content)
+    if damaged and not messages:
+        purged.left += (str(path),)
+        return
+    if gone or damaged or torn:
+        with replacing(path) as part, part.open("wb") as file:
+            for line in _lines(path):
+                content = message_in(line)
+                if line.endswith(b"\n") and content is not None and not is_gone(content):
+                    file.write(line)
+    purged.messages += gone
+    purged.damaged += damaged
+
+
+def _lines(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        yield from file
+
+
+def _purge_remaps(folder: RunFolder, is_gone: Callable[[dict[str, str]], bool], purged: Purged) -> None:
+    path = folder.path / REMAP_NAME
+    rows = corrections(folder.path)
+    found = [dict(zip(REMAP_COLUMNS, row, strict=True)) for row in rows]
+    left = [row for row in found if not is_gone(row)]
+    if path.is_file() and (len(left) < len(found) or rows.damaged or rows.torn):
+        with replacing(path) as part, part.open("w", newline="", encoding="utf-8") as file:
             write_csv(file, REMAP_COLUMNS, (row.values() for row in left))
-    return len(rows) - len(left)
+    purged.corrections += len(found) - len(left)
+    purged.damaged += len(rows.damaged)
 
 
 def _delete(paths: Iterable[Path]) -> tuple[str, ...]:
     names = []
     for path in paths:
-        path.unlink()
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
         names.append(path.name)
     return tuple(names)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import csv
+import json
 import os
-from collections.abc import Generator, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Generator, Iterable
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -15,11 +16,15 @@ from typing import TextIO
 from pipeline.core.errors import InputError, RunError
 from pipeline.files import whole_files
 from pipeline.files.folder_lock import FolderLock
-from pipeline.files.results_csv import COLUMNS, whole_lines
+from pipeline.files.readable_rows import ReadableRows
+from pipeline.files.results_csv import COLUMNS
+from pipeline.files.run_folder import SECOND_RUN_NAMES, STILL_NAME
 from pipeline.files.whole_files import FILE_MODE
 from pipeline.live.output.manifest import recorded
-from pipeline.live.output.segments import REMAP_COLUMNS, REMAP_NAME, run_id_of, segments
+from pipeline.live.output.segments import REMAP_COLUMNS, corrections, run_id_of, segments
 
+# Bytes; a message has a few hundred.
+_LONGEST_MESSAGE = 1 << 16
 # Suffixes of files that logrotate has compressed.
 _COMPRESSED = frozenset({".gz", ".bz2", ".xz", ".zst"})
 
@@ -51,57 +56,102 @@ class RunFolder:
 
     @property
     def out_of_reach(self) -> list[str]:
-        """Descriptions of other places to which rows of these runs are or were sent, including compressed files."""
+        """Descriptions of other places that hold or may hold data of these runs: brokers, compressed files, sink files
+        that are no longer there, other results in this folder, exports, and site files."""
         compressed = [str(path) for path in self._messages if path.suffix in _COMPRESSED]
-        return compressed + list(recorded(self.path).receivers)
+        noted = recorded(self.path)
+        gone = [f"{name} (no longer there)" for name in noted.sink_files if not self._files_of_sink(Path(name))]
+        damaged = [f"sinks that only {name} names, which is damaged" for name in noted.damaged]
+        nested = [f"the results in {folder}" for folder in self._nested]
+        exports = [str(path) for path in sorted(self.path.rglob("person-*.json")) if path.is_file()]
+        return [*compressed, *gone, *damaged, *nested, *exports, *self._site_files, *noted.receivers]
 
     def is_ours(self, path: Path, run_id: object) -> bool:
         """Return whether a message in one of `json_lines` is from a run of this folder.
 
         A file elsewhere may be shared with runs of other folders, in which the same id means another person.
         """
-        here = path.parent.resolve() == self.path.resolve()
-        return here or run_id in self._run_ids
+        here = path.resolve().is_relative_to(self.path.resolve())
+        return here or (isinstance(run_id, str) and run_id in self._run_ids)
 
     @cached_property
     def _run_ids(self) -> frozenset[str]:
         return frozenset({*recorded(self.path).run_ids, *map(run_id_of, segments(self.path))})
 
-    @property
+    @cached_property
     def _messages(self) -> list[Path]:
         found = {path.resolve() for path in self.path.glob("*.jsonl*")}
         for name in recorded(self.path).sink_files:
-            path = Path(name)
-            # rows.jsonl and its rotated files: rows.jsonl.1, rows.jsonl-20260501.gz
-            found |= {path.resolve()}
-            if path.parent.is_dir():
+            found |= set(self._files_of_sink(Path(name)))
+        # A folder that was moved: its manifests name files in the old place, which may have any suffix.
+        found |= {path.resolve() for path in self._below if _holds_messages(path)}
+        return sorted(path for path in found if path.is_file())
+
+    def _files_of_sink(self, path: Path) -> list[Path]:
+        """Return a sink's file and its rotated files (rows.jsonl.1, rows.jsonl-20260501.gz), where they were written,
+        or in this folder if it was moved."""
+        found: set[Path] = set()
+        for folder in (path.parent, self.path):
+            with suppress(OSError):  # a folder that cannot be listed; its file is then named as not reached
                 found |= {
                     each.resolve()
-                    for each in path.parent.iterdir()
-                    if each.name.startswith((f"{path.name}.", f"{path.name}-"))
+                    for each in folder.iterdir()
+                    if each.name == path.name or each.name.startswith((f"{path.name}.", f"{path.name}-"))
                 }
-        return sorted(path for path in found if path.is_file())
+        return sorted(each for each in found if each.is_file())
+
+    @property
+    def _below(self) -> list[Path]:
+        """All files in this folder and below it, without those of other results."""
+        return [
+            path
+            for path in self.path.rglob("*")
+            if path.is_file() and not any(path.is_relative_to(nested) for nested in self._nested)
+        ]
+
+    @cached_property
+    def _nested(self) -> list[Path]:
+        """Folders below this one that hold results of other runs, in which ids mean other people."""
+        marks = ("trajectories.csv", "manifest-*.json", "traj-*-*.csv", "traj-*-*.csv.part")
+        folders = {path.parent for mark in marks for path in self.path.rglob(mark)}
+        of_this_run = {self.path, *(self.path / name for name in SECOND_RUN_NAMES)}
+        return sorted(folders - of_this_run)
+
+    @property
+    def _site_files(self) -> list[str]:
+        """Descriptions of the site files of the runs. A site file holds camera means, to which every person in the
+        recordings of `mtmc reid adapt` contributed."""
+        found = set()
+        for path in [*self.path.glob("manifest-*.json"), self.path / "run.json"]:
+            with suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
+                found.add(json.loads(path.read_text(encoding="utf-8"))["config"]["embedder"]["site"])
+        return [f"the camera means in {name}" for name in sorted(name for name in found if isinstance(name, str))]
 
     @property
     def shared_files(self) -> list[Path]:
-        """Videos and saved detections, which show everybody; one person cannot be removed from them."""
-        return sorted([*self.path.glob("detections/*.parquet"), *self.path.glob("*.mp4")])
+        """Videos, pictures and saved detections, which show everybody, and the demo's second run, in which ids mean
+        other people; one person cannot be removed from them."""
+        second_runs = [self.path / name for name in SECOND_RUN_NAMES]
+        return sorted(
+            [
+                *self.path.glob("detections/*.parquet"),
+                *self.path.glob("*.mp4"),
+                *self.path.glob(STILL_NAME),
+                *(folder for folder in second_runs if (folder / "trajectories.csv").exists()),
+            ]
+        )
 
-    def rows(self, path: Path) -> Iterator[list[str]]:
-        """Yield the rows of a CSV file as texts, in the order of the columns, without an incomplete last line. Yield
-        nothing if retention has deleted the file meanwhile.
+    def rows(self, path: Path) -> ReadableRows:
+        """Return the rows of a CSV file that can be read, as texts in the order of the columns; see `ReadableRows`.
 
         Raises:
-            InputError: the file has other columns.
+            InputError: while iterating: the file has other columns.
         """
-        return _rows(path, COLUMNS)
+        return ReadableRows(path)
 
     def remaps(self) -> list[dict[str, str]]:
-        """Return the rows of remap.csv; none without the file."""
-        path = self.path / REMAP_NAME
-        if not path.exists():
-            return []
-        return [dict(zip(REMAP_COLUMNS, row, strict=True)) for row in _rows(path, REMAP_COLUMNS)]
+        """Return the rows of remap.csv that can be read; none without the file."""
+        return [dict(zip(REMAP_COLUMNS, row, strict=True)) for row in corrections(self.path)]
 
     def locked(self) -> FolderLock:
         """Lock the folder: no other process writes to it until the lock is closed.
@@ -136,33 +186,24 @@ class RunFolder:
                 )
 
 
-def _rows(path: Path, columns: tuple[str, ...]) -> Iterator[list[str]]:
-    file = _opened(path)
-    if file is None:
-        return
-    with file:
-        # An incomplete last line is left out: it is being written, or the run was killed while writing it.
-        reader = csv.reader(whole_lines(file))
-        header = next(reader, [])
-        if tuple(header) != columns:
-            raise InputError(f"{path}: its columns are {','.join(header) or 'none'}, not those of a run")
-        for row in reader:
-            if len(row) != len(columns):
-                raise InputError(f"{path}, line {reader.line_num}: {len(row)} columns instead of {len(columns)}")
-            yield row
+def _holds_messages(path: Path) -> bool:
+    """Return whether the first line of a file is a message of a JSON lines sink."""
+    try:
+        with path.open("rb") as file:
+            line = file.readline(_LONGEST_MESSAGE)
+    except OSError:
+        return False
+    content = message_in(line) if line.startswith(b"{") else None
+    return content is not None and content.get("kind") in ("row", "remap") and "run_id" in content
 
 
-def _opened(path: Path) -> TextIO | None:
-    """Open a file that was listed before, also if its suffix `.part` was removed since; None if it was deleted."""
-    names = [path, path.with_suffix("")] if path.suffix == ".part" else [path]
-    for name in names:
-        try:
-            return name.open(newline="", encoding="utf-8")
-        except FileNotFoundError:
-            continue
-        except OSError as error:
-            raise InputError(f"{name}: cannot be read ({error.strerror})") from error
-    return None
+def message_in(line: bytes) -> dict[str, object] | None:
+    """Return the JSON object in a line; None if it is damaged or something else."""
+    try:
+        content = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return content if isinstance(content, dict) else None
 
 
 def write_csv(file: TextIO, columns: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
@@ -181,7 +222,7 @@ def replacing(path: Path) -> Generator[Path, None, None]:
     """
     try:
         before = path.stat()
-        with whole_files.replacing(path, mode=FILE_MODE, part=path.with_name(f".{path.name}.purging")) as part:
+        with whole_files.replacing(path, mode=FILE_MODE) as part:
             yield part
             os.utime(part, ns=(before.st_atime_ns, before.st_mtime_ns))
     except OSError as error:

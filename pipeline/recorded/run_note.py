@@ -85,7 +85,7 @@ def noted_recording(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         return dict(content["config"]["recording"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return {}
 
 
@@ -93,6 +93,7 @@ class EarlierNote:
     """The run.json of a run that has ended.
 
     Attributes:
+        running: whether the run has not written how it ended.
         epoch_utc: date and time of second 0 of the run's clock, None if it is unknown.
         linking: the sections of its configuration that are needed to link again, as in a configuration file; limits
             that were calibrated are numbers. Empty if the file has no configuration.
@@ -104,15 +105,23 @@ class EarlierNote:
     def __init__(self, path: Path) -> None:
         try:
             self._content = json.loads(path.read_text(encoding="utf-8"))
+            self.running = self._content.get("state") == "running"
             epoch = self._content["epoch_utc"]
             self.epoch_utc = None if epoch is None else datetime.fromisoformat(epoch)
             config = self._content.get("config", {})
             self.linking: dict[str, Any] = {name: config[name] for name in _LINKING if name in config}
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise InputError(f"{path} is missing or damaged, so the start of the recording is unknown") from error
 
     def write_linked(
-        self, path: Path, used: Mapping[str, Any], *, global_ids: Mapping[str, int], rows: int
+        self,
+        path: Path,
+        used: Mapping[str, Any],
+        *,
+        global_ids: Mapping[str, int],
+        rows: int,
+        tracks: Mapping[str, int],
+        killed: bool,
     ) -> None:
         """Write the run.json of the same run with other final ids.
 
@@ -120,6 +129,8 @@ class EarlierNote:
             used: the configuration that gave these ids, as JSON data.
             global_ids: the new number of global ids of each class.
             rows: the new number of rows.
+            tracks: number of tracks of each camera.
+            killed: whether the run was killed, so that its file still says that it runs and counts too few tracks.
 
         Raises:
             RunError: `path` cannot be written; the previous file stays.
@@ -133,7 +144,12 @@ class EarlierNote:
             for name, counts in self._content.get("classes", {}).items()
         }
         numbers = {"classes": classes, "global_ids": sum(global_ids.values()), "rows": rows}
-        _write(path, {**self._content, **numbers, "config": {**noted, **changed}})
+        content = {**self._content, **numbers, "config": {**noted, **changed}}
+        cameras = content.get("cameras")
+        if killed and isinstance(cameras, dict):
+            counted = {name: {**counts, "tracks": tracks.get(name, 0)} for name, counts in cameras.items()}
+            content |= {"state": "killed", "cameras": counted}
+        _write(path, content)
 
 
 def _write(path: Path, content: Mapping[str, Any]) -> None:

@@ -9,11 +9,13 @@ overlap. The order of frames, and thus the result, does not depend on the timing
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -44,6 +46,8 @@ from pipeline.sources.base import BrokenSource, FrameSource
 
 TickSink = Callable[[Sequence[DetectedFrame]], None]
 Watch = Callable[[Sequence[DetectedFrame], Associated], None]
+# Interval between two updates of run.json, which is all that a killed run says about itself.
+_NOTE_INTERVAL_S = 5.0
 
 
 def run(
@@ -88,8 +92,19 @@ def run(
         warn_of_classes_without_embeddings(summary.unembedded_classes)
     note = RunNote(folder / NOTE_NAME, sources, with_numbers(config, limits), models.versions, epoch_utc, origin)
     note.write("running", summary)
+    noted_s = time.monotonic()
+
+    def keep_note(count: Callable[[], None]) -> None:
+        nonlocal noted_s
+        if time.monotonic() - noted_s >= _NOTE_INTERVAL_S:
+            noted_s = time.monotonic()
+            count()
+            _close(summary, models, clock, began)
+            with suppress(RunError):  # nothing is lost: rows that cannot be written end the run themselves
+                note.write("running", summary)
+
     try:
-        _online(recording, summary, clock, save_tick, watch, on_frame)
+        _online(recording, summary, clock, save_tick, watch, on_frame, keep_note)
         with clock.measure("second pass"):
             _finalize(recording, summary)
     except KeyboardInterrupt as interrupt:
@@ -133,8 +148,13 @@ def _online(
     save_tick: TickSink,
     watch: Watch,
     on_frame: Callable[[str], None],
+    on_tick: Callable[[Callable[[], None]], None],
 ) -> None:
-    """Turn frames into rows with online ids and into finished tracklets, both on disk."""
+    """Turn frames into rows with online ids and into finished tracklets, both on disk.
+
+    Args:
+        on_tick: called after each tick with a function that brings the counts of `summary` up to date.
+    """
     config, models, folder = recording.config, recording.models, recording.folder
     associator = build_associator(
         config,
@@ -166,6 +186,7 @@ def _online(
         def broken(error: BrokenSource) -> None:
             summary.cameras[error.camera_id].problem = str(error)
 
+        count = partial(_count, summary, associator, models.detector.class_names)
         try:
             for tick in detected_ticks(config, models.detector, recording.sources, clock, stack, broken):
                 if config.output.save_embeddings and models.embedder is not None:
@@ -174,10 +195,13 @@ def _online(
                 save_tick(tick)
                 associated = associator.process(tick)
                 write(associated)
+                with clock.measure("write"):
+                    tracklets.flush_if_due(max((frame.time_s for frame, _ in tick), default=-math.inf))
                 watch(tick, associated)
                 for frame, _ in tick:
                     summary.cameras[frame.camera_id].frames += 1
                     on_frame(frame.camera_id)
+                on_tick(count)
         except RunError:
             raise  # a full disk takes no further rows
         except BaseException:
@@ -186,7 +210,7 @@ def _online(
         else:
             write(associator.finish())
         finally:
-            _count(summary, associator, models.detector.class_names)
+            count()
 
 
 def _count(summary: RunSummary, associator: Associator, class_names: Mapping[int, str]) -> None:

@@ -25,7 +25,7 @@ from pipeline.core.errors import InputError
 from pipeline.core.models import Detector, Embedder, Models
 from pipeline.cross_camera.settings import check_windows
 from pipeline.files.origin import origin
-from pipeline.files.run_folder import check_results, clear_results, hold_results
+from pipeline.files.run_folder import STILL_NAME, check_results, clear_results, hold_results
 from pipeline.recorded.run_summary import RunSummary
 from pipeline.recorded.runner import TickSink, Watch, run
 from pipeline.recorded.save_detections import DetectionSaver
@@ -159,7 +159,7 @@ def draw_video(
             output / "trajectories.csv",
             output / "trajectories.mp4",
             settings=MosaicSettings(fps=max(source.frame_rate for source in sources), class_names=class_names),
-            still=None if still_s is None else (still_s, output / "still.png"),
+            still=None if still_s is None else (still_s, output / STILL_NAME),
             on_image=on_image,
         )
     finally:

@@ -97,8 +97,9 @@ def _read_file(path: Path) -> Mapping[str, Any]:
             f"{path} is not a PyTorch file of tensors alone: it is damaged, or holds a whole pickled model, which "
             "is not loaded because that could run code from the file; save the model's state_dict()"
         ) from error
-    except (RuntimeError, EOFError, OSError, ValueError) as error:
-        raise InputError(f"{path} cannot be read as a PyTorch weights file: {error}") from error
+    except Exception as error:  # a damaged archive or pickle raises almost anything
+        why = str(error) or type(error).__name__
+        raise InputError(f"{path} cannot be read as a PyTorch weights file: {why}") from error
     if not isinstance(content, Mapping):
         raise InputError(f"{path} holds a {type(content).__name__} instead of a state dict")
     return content

@@ -23,7 +23,7 @@ from pipeline.core.errors import InputError
 from reid.checkpoints import LoadedModel
 from reid.models.sie import side_information
 from reid.models.transreid import TransReID
-from reid.safetensors_file import write_safetensors
+from reid.safetensors_file import check_tensors, write_safetensors
 
 SITE_FORMAT_KEY = "mtmc_site"
 FORMAT_VERSION = 1
@@ -63,6 +63,9 @@ class Site:
             check_array("Site", "means", self.means, (count, None), np.float32)
         for name, values in self.norms.items():
             check_array("Site", f"norms[{name}]", values, (None,), np.float32)
+        for name, array in {"rows": self.rows, "means": self.means, **self.norms}.items():
+            if array is not None and not np.isfinite(array).all():
+                raise ValueError(f"Site.{name} has values that are not finite numbers")
 
     @property
     def site_hash(self) -> str:
@@ -133,8 +136,11 @@ def load_site(path: Path) -> Site:
                 raise InputError(f"{path} is not a site file: `mtmc reid adapt` writes one")
             header = json.loads(metadata[SITE_FORMAT_KEY])
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - no mapping
-    except (SafetensorError, json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (SafetensorError, OSError, json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InputError(f"{path} is not a readable site file: {error}") from error
+    if not isinstance(header, dict):
+        raise InputError(f"{path} is not a readable site file: its metadata is no JSON object")
+    check_tensors(path, tensors, metadata)
     if header.get("version") not in (FORMAT_VERSION, NORMS_FORMAT_VERSION):
         raise InputError(
             f"{path} has format version {header.get('version')}, but this program reads versions {FORMAT_VERSION} "
@@ -143,7 +149,7 @@ def load_site(path: Path) -> Site:
     try:
         return Site(
             model_hash=header["model_hash"],
-            camera_names=tuple(header["camera_names"]),
+            camera_names=tuple(map(str, header["camera_names"])),
             rows=tensors["rows"],
             means=tensors.get("means"),
             norms={
@@ -151,9 +157,9 @@ def load_site(path: Path) -> Site:
                 for key, values in tensors.items()
                 if key.startswith(_NORM_PREFIX)
             },
-            card=header["card"],
+            card=dict(header["card"]),
         )
-    except (KeyError, ValueError) as error:
+    except (KeyError, ValueError, TypeError) as error:
         raise InputError(f"{path} does not describe a site as this version expects it: {error}") from error
 
 

@@ -40,7 +40,7 @@ class DyingOs:
 
     def fsync(self, descriptor: int) -> None:
         path = os.readlink(f"/proc/self/fd/{descriptor}")
-        if path.endswith(f"{state.STATE_NAME}.part"):
+        if Path(path).match(f".{state.STATE_NAME}.*.part"):
             self._states_left -= 1
             if self._states_left == 0:
                 os.truncate(path, os.path.getsize(path) // 2)

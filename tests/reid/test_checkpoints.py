@@ -225,3 +225,49 @@ def test_others_may_read_a_checkpoint(tmp_path: Path) -> None:
     finally:
         os.umask(before)
     assert (tmp_path / "model.safetensors").stat().st_mode & 0o777 == 0o644
+
+
+def test_changed_bytes_of_a_checkpoint_are_noticed(tmp_path: Path, model: TransReID) -> None:
+    path = tmp_path / "model.safetensors"
+    save_checkpoint(path, model, camera_names=("a", "b"))
+    whole = path.read_bytes()
+    for at in range(len(whole) // 2, len(whole) - 64, len(whole) // 12):
+        path.write_bytes(whole[:at] + bytes(64) + whole[at + 64 :])
+        for read in (load_checkpoint, read_card, lambda path: rewrite_card(path, {})):
+            with pytest.raises(InputError, match="its checksum is wrong"):
+                read(path)
+
+
+def test_a_checkpoint_without_checksum_is_read_unless_it_holds_no_numbers(
+    tmp_path: Path, model: TransReID
+) -> None:
+    path = tmp_path / "model.safetensors"
+    save_checkpoint(path, model, camera_names=("a", "b"))
+    with safe_open(path, framework="pt") as file:
+        metadata = dict(file.metadata())
+    del metadata["mtmc_tensors_sha256"]
+    tensors = load_file(path)
+    save_file(tensors, path, metadata)
+    load_checkpoint(path)
+    next(value for value in tensors.values() if value.ndim > 1).view(-1)[3] = float("nan")
+    save_file(tensors, path, metadata)
+    with pytest.raises(InputError, match="values that are not finite numbers"):
+        load_checkpoint(path)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"config": []}, {"config": {"width": 10**12}}, {"config": {"width": "x"}}, {"camera_names": 7}, {"card": 5}],
+)
+def test_a_header_of_other_types_is_refused(tmp_path: Path, model: TransReID, change: dict[str, Any]) -> None:
+    path = tmp_path / "model.safetensors"
+    save_checkpoint(path, model, camera_names=("a", "b"))
+    with safe_open(path, framework="pt") as file:
+        metadata = dict(file.metadata())
+    (key,) = [name for name in metadata if name != "mtmc_tensors_sha256"]
+    header = json.loads(metadata[key])
+    if isinstance(change.get("config"), dict):
+        change = {"config": {**header["config"], **change["config"]}}
+    save_file(load_file(path), path, {**metadata, key: json.dumps({**header, **change})})
+    with pytest.raises(InputError, match=r"model\.safetensors"):
+        load_checkpoint(path)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 from itertools import islice
 from pathlib import Path
 from typing import Annotated, Literal
@@ -18,6 +17,7 @@ from detectors.yolo_dataset import DATA_FILE, halve_split, read_split
 from pipeline.config.config import load_config
 from pipeline.core.errors import InputError
 from pipeline.core.paths import PROJECT_ROOT
+from pipeline.core.process_folder import working_folder
 
 DEMO_SCENE = PROJECT_ROOT / "demo" / "scene"
 
@@ -57,15 +57,13 @@ def export(
         raise InputError(f"the folder {output.parent} of --output does not exist")
     if output.exists():
         raise InputError(f"{output} exists already; remove it, or choose another --output")
-    with tempfile.TemporaryDirectory(dir=output.parent) as folder:
+    with working_folder("export", output.parent) as folder:
         every = 5 if precision == "int8" else 10  # twice as many frames if half of them calibrate
-        data_file = data or _demo_frames(Path(folder) / "frames", class_name, every)
+        data_file = data or _demo_frames(folder / "frames", class_name, every)
         calibrating, compared = (
-            halve_split(data_file, "val", Path(folder) / "halves")
-            if precision == "int8"
-            else (data_file, data_file)
+            halve_split(data_file, "val", folder / "halves") if precision == "int8" else (data_file, data_file)
         )
-        written = Path(folder) / output.name
+        written = folder / output.name
         device = "cuda:0" if format == "tensorrt" else "cpu"
         export_network(
             checkpoint,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -12,6 +11,7 @@ import typer
 from pipeline.commands.reid.arguments import LayoutOption
 from pipeline.config.config import load_config
 from pipeline.core.errors import InputError
+from pipeline.core.process_folder import working_folder
 from reid.backends.choose import build_backend
 from reid.backends.exported import load_export
 from reid.checkpoints import LoadedModel, load_checkpoint
@@ -65,8 +65,8 @@ def export(
     size_hw = loaded.model.config.image_size
     sample = sample_of_demo(size_hw, crops) if data is None else sample_of_dataset(data, size_hw, crops, layout)
     calibrating, compared = sample.halves() if precision == "int8" else (None, sample)
-    with tempfile.TemporaryDirectory(dir=output.parent) as folder:
-        written = Path(folder) / output.name
+    with working_folder("export", output.parent) as folder:
+        written = folder / output.name
         _write(loaded, written, format, precision, calibrating)
         # Run in the precision of the file, not in bfloat16, which the processor may prefer. Only an engine needs a GPU.
         device = "cuda" if format == "tensorrt" else "cpu"
@@ -74,7 +74,7 @@ def export(
         check = check_export(loaded, backend, compared)
         if precision != "int8":
             check.require_equal()
-        for file in sorted(Path(folder).iterdir()):
+        for file in sorted(folder.iterdir()):
             shutil.move(file, output.parent / file.name)
     _print(check, precision)
     print(f"wrote {output}")

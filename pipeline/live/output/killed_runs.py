@@ -9,15 +9,27 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipeline.core.datatypes import Correction, LinkedRow
 from pipeline.core.errors import InputError
-from pipeline.files.results_csv import read_trajectories
+from pipeline.files.readable_rows import ReadableRows, row_of
+from pipeline.files.results_csv import COLUMNS
 from pipeline.files.run_folder import delete_leftovers
+from pipeline.files.set_aside import repair_rows, set_aside
 from pipeline.files.whole_files import cut_torn_line, sync_folder
-from pipeline.live.output.segments import REMAP_COLUMNS, REMAP_NAME, append_remaps, run_id_of, segments
+from pipeline.live.output.segments import (
+    REMAP_COLUMNS,
+    REMAP_NAME,
+    append_remaps,
+    correction_of,
+    corrections,
+    is_of_a_run,
+    run_id_of,
+    segments,
+)
 
 # A track is undecided for seconds only, so its rows are in the last segment or at the end of the one before.
 _SEGMENTS = 2
@@ -46,7 +58,7 @@ class _Track:
 
 def finish_killed_runs(folder: Path) -> list[Correction]:
     """Write last corrections to remap.csv, give segments their final names without an incomplete last line, and delete
-    partly written files.
+    partly written files. Damaged files are set aside, and their readable lines stay.
 
     Returns:
         The last corrections.
@@ -59,11 +71,16 @@ def finish_killed_runs(folder: Path) -> list[Correction]:
     for part in [path for path in segments(folder) if path.suffix == ".part"]:
         cut_torn_line(part)
         if part.stat().st_size:
-            parts.append(part)
+            _repair(ReadableRows(part), COLUMNS)
+            if part.exists():
+                parts.append(part)
         else:
             part.unlink()
-    if (folder / REMAP_NAME).exists():
+    if (folder / REMAP_NAME).is_file():
         cut_torn_line(folder / REMAP_NAME)
+        _repair(corrections(folder), REMAP_COLUMNS)
+    elif (folder / REMAP_NAME).exists():
+        _log.error("%s is no file; it was renamed to %s", folder / REMAP_NAME, set_aside(folder / REMAP_NAME).name)
     words = [word for run_id in sorted(set(map(run_id_of, parts))) for word in _last_words(folder, run_id)]
     if words:
         append_remaps(folder, words)
@@ -80,10 +97,11 @@ def _last_words(folder: Path, run_id: str) -> list[Correction]:
     tracks: dict[tuple[str, int], _Track] = {}
     for path in [path for path in segments(folder) if run_id_of(path) == run_id][-_SEGMENTS:]:
         try:
-            for linked in read_trajectories(path):
-                tracks.setdefault((linked.row.camera_id, linked.row.track_id), _Track()).take(linked)
-        except InputError as error:
-            _log.error("%s; provisional ids after that line cannot be resolved", error)
+            rows = [row_of(fields) for fields in ReadableRows(path)]
+        except InputError:  # of another program; the log says so already
+            continue
+        for linked in rows:
+            tracks.setdefault((linked.row.camera_id, linked.row.track_id), _Track()).take(linked)
     told = _corrected(folder)
     return [
         _word(run_id, track, last)
@@ -107,14 +125,17 @@ def _word(run_id: str, track: _Track, last: LinkedRow) -> Correction:
 
 
 def _corrected(folder: Path) -> set[int]:
-    path = folder / REMAP_NAME
-    if not path.exists():
-        return set()
-    column = REMAP_COLUMNS.index("provisional_id")
-    corrected = set()
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines()[1:], 2):
-        try:
-            corrected.add(int(line.split(",")[column]))
-        except (IndexError, ValueError):
-            _log.error("%s, line %d is damaged: %r is not a correction", path, number, line)
-    return corrected
+    return {correction_of(fields).provisional_id for fields in corrections(folder)}
+
+
+def _repair(rows: ReadableRows, columns: Sequence[str]) -> None:
+    """Set the file of `rows` aside if it is damaged, and put its readable rows in its place."""
+    try:
+        for _ in rows:
+            pass
+        repair_rows(rows, columns, ours=is_of_a_run(rows.path))
+    except InputError as error:  # of another program or version
+        if is_of_a_run(rows.path):
+            _log.error("%s; it was renamed to %s", error, set_aside(rows.path).name)
+        else:
+            _log.warning("%s; it is ignored", error)

@@ -33,28 +33,40 @@ class Recorded:
         run_ids: in order of time.
         sink_files: absolute paths of JSON lines files that rows were sent to.
         receivers: other receivers of rows, as text, such as 'mqtt broker:1883'.
+        damaged: names of manifests that cannot be read.
     """
 
     run_ids: tuple[str, ...] = ()
     sink_files: tuple[str, ...] = ()
     receivers: tuple[str, ...] = ()
+    damaged: tuple[str, ...] = ()
 
 
 def recorded(folder: Path) -> Recorded:
     """Return what the manifests in `folder` record, also about runs whose own manifest was deleted. An unreadable
     manifest contributes only its run id."""
+    damaged: list[str] = []
     found: dict[str, set[str]] = {key: set() for key in ("run_ids", "sink_files", "receivers")}
     for path in folder.glob("manifest-*.json"):
         found["run_ids"].add(path.stem.removeprefix("manifest-"))
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
+            damaged.append(path.name)
             continue
         so_far = content.get("so_far") if isinstance(content, dict) else None
+        if not isinstance(so_far, dict):
+            damaged.append(path.name)
+            continue
         for key, texts in found.items():
-            named = so_far.get(key) if isinstance(so_far, dict) else None
-            texts.update(text for text in named or () if isinstance(text, str))
-    return Recorded(*(tuple(sorted(texts)) for texts in found.values()))
+            named = so_far.get(key)
+            texts.update(text for text in (named if isinstance(named, list) else ()) if _is_text(text))
+    run_ids, sink_files, receivers = (tuple(sorted(texts)) for texts in found.values())
+    return Recorded(run_ids, sink_files, receivers, tuple(sorted(damaged)))
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and bool(value) and "\0" not in value
 
 
 def _destinations(settings: Sequence[SinkSettings]) -> tuple[set[str], set[str]]:

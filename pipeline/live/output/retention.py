@@ -11,11 +11,13 @@ from pathlib import Path
 
 from pipeline.config.output_settings import RetentionSettings
 from pipeline.files.results_csv import COLUMNS
+from pipeline.files.set_aside import files_put_aside
 from pipeline.files.whole_files import write_whole
-from pipeline.live.output.gallery_file import ASIDE_NAMES
 from pipeline.live.output.segments import REMAP_COLUMNS, REMAP_NAME, segments
 
 _DAY_S = 86_400.0
+# The year 5138: later times cannot be converted to dates everywhere, and only damage gives them.
+_LATEST_S = 1e11
 # Enough for the last row: a row has a few hundred bytes.
 _TAIL_BYTES = 1 << 14
 # Corrections are deleted only when some are too old by this much, so that remap.csv is not rewritten at every check.
@@ -51,29 +53,30 @@ class Retention:
                     self._delete(path, f"is older than {self._settings.max_age_days:g} days")
                     finished.remove(path)
         self._keep_quota(finished)
-        self._delete_galleries_put_aside()
+        self._delete_files_put_aside()
         self._delete_lone_manifests()
 
     def prune_remaps(self) -> None:
         """Delete corrections that are older than the retention time and than all remaining rows; remap.csv must not be
         open meanwhile."""
         path = self._folder / REMAP_NAME
-        if self._settings.max_age_days is None or not path.exists():
+        if self._settings.max_age_days is None or not path.is_file():
             return
-        oldest = datetime.fromtimestamp(self._now_s() - self._settings.max_age_days * _DAY_S, UTC)
+        oldest = _utc(self._now_s() - self._settings.max_age_days * _DAY_S)
         if _first_correction(path) > oldest - _REMAP_SLACK:
             return
         # A segment is deleted with its last row; until then, its first rows still need their corrections.
         first_s = min(map(first_row_s, segments(self._folder)), default=math.inf)
         if first_s < oldest.timestamp():
-            oldest = datetime.fromtimestamp(max(first_s, 0.0), UTC) - _DISORDER
+            oldest = _utc(max(first_s, _DISORDER.total_seconds())) - _DISORDER
             if _first_correction(path) > oldest - _REMAP_SLACK:
                 return
-        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+        # Damaged lines stay as they are.
+        lines = path.read_text(encoding="utf-8", errors="surrogateescape").splitlines(keepends=True)
         column = REMAP_COLUMNS.index("utc")
         left = [line for line in lines[1:] if _moment(line.split(",")[column], otherwise=oldest) >= oldest]
         if len(left) < len(lines) - 1:
-            write_whole(path, "".join([*lines[:1], *left]).encode())
+            write_whole(path, "".join([*lines[:1], *left]).encode(errors="surrogateescape"))
 
     def _keep_quota(self, finished: list[Path]) -> None:
         limit = self._settings.max_bytes
@@ -102,14 +105,14 @@ class Retention:
             )
         self._told_full = total > limit
 
-    def _delete_galleries_put_aside(self) -> None:
-        """Delete renamed galleries that are too old: people in them were last seen when the file was written, or
-        earlier."""
+    def _delete_files_put_aside(self) -> None:
+        """Delete files that were set aside and are too old: people in them were last seen when the file was written,
+        or earlier."""
         if self._settings.max_age_days is None:
             return
         oldest_s = self._now_s() - self._settings.max_age_days * _DAY_S
-        for path in [self._folder / name for name in ASIDE_NAMES]:
-            if path.exists() and path.stat().st_mtime < oldest_s:
+        for path in files_put_aside(self._folder):
+            if path.stat().st_mtime < oldest_s:
                 self._delete(path, f"is older than {self._settings.max_age_days:g} days")
 
     def _delete_lone_manifests(self) -> None:
@@ -117,7 +120,7 @@ class Retention:
         if self._settings.max_age_days is None:
             return
         oldest_s = self._now_s() - self._settings.max_age_days * _DAY_S
-        for path in self._folder.glob("manifest-*.json"):
+        for path in filter(Path.is_file, self._folder.glob("manifest-*.json")):
             run_id = path.stem.removeprefix("manifest-")
             lone = not any(self._folder.glob(f"traj-{run_id}-*"))
             if lone and run_id != self._run_id and path.stat().st_mtime < oldest_s:
@@ -139,7 +142,7 @@ def _bytes(path: Path) -> int:
 def _first_correction(path: Path) -> datetime:
     """Return the time of the first correction, which is the oldest. It is the latest possible time if there is none,
     and the earliest possible if the line is damaged."""
-    with path.open(encoding="utf-8") as file:
+    with path.open(encoding="utf-8", errors="replace") as file:
         lines = list(itertools.islice(file, 2))
     if len(lines) < 2:
         return datetime.max.replace(tzinfo=UTC)
@@ -149,9 +152,15 @@ def _first_correction(path: Path) -> datetime:
 def _moment(text: str, *, otherwise: datetime) -> datetime:
     """Return a time in UTC; `otherwise` for a damaged line, which must not be deleted."""
     try:
-        return datetime.fromisoformat(text)
+        moment = datetime.fromisoformat(text)
     except ValueError:
         return otherwise
+    return otherwise if moment.tzinfo is None else moment
+
+
+def _utc(time_s: float) -> datetime:
+    """Return a time in Unix seconds as a date; one before 1970 or after 5138, which only damage gives, is cut there."""
+    return datetime.fromtimestamp(min(max(time_s, 0.0), _LATEST_S), UTC)
 
 
 def first_row_s(path: Path) -> float:
@@ -165,19 +174,22 @@ def first_row_s(path: Path) -> float:
     if len(lines) < 2:
         return math.inf
     try:
-        return float(lines[1].split(",")[COLUMNS.index("time_s")])
+        first_s = float(lines[1].split(",")[COLUMNS.index("time_s")])
     except (IndexError, ValueError):
         return 0.0
+    return first_s if 0 <= first_s <= _LATEST_S else 0.0
 
 
 def last_row_s(path: Path) -> float:
-    """Return the time of the last row of a segment, Unix seconds; the time of the last write if it has no row."""
+    """Return the time of the last row of a segment, Unix seconds; the time of the last write if there is no row, or if
+    it is damaged."""
     with path.open("rb") as file:
         size = file.seek(0, 2)
         file.seek(max(0, size - _TAIL_BYTES))
         lines = file.read().decode("utf-8", "replace").splitlines()
     last = lines[-1].split(",") if lines else []
     try:
-        return float(last[COLUMNS.index("time_s")])
+        last_s = float(last[COLUMNS.index("time_s")])
     except (IndexError, ValueError):
         return path.stat().st_mtime
+    return last_s if 0 <= last_s <= _LATEST_S else path.stat().st_mtime

@@ -7,17 +7,22 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 from pipeline.core.datatypes import Correction, LinkedRow
+from pipeline.files.readable_rows import LARGEST_ID, ReadableRows
 from pipeline.files.results_csv import COLUMNS, csv_line
+from pipeline.files.track_boxes import is_number
 from pipeline.files.whole_files import WholeLines, sync_folder, write_whole
 from pipeline.live.host_clock import LiveClock
 
 REMAP_COLUMNS = ("utc", "run_id", "camera_id", "track_id", "provisional_id", "global_id", "link_confidence")
 REMAP_NAME = "remap.csv"
+_SEGMENT = re.compile(r"traj-.+-\d{4,}\.csv(\.part)?", re.DOTALL)
+_SEGMENT_OF_A_RUN = re.compile(r"traj-\d{8}T\d{6}Z-[0-9a-f]{4}-\d{4,}\.csv(\.part)?")
 # Times of a live run are Unix seconds.
 EPOCH_UTC = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -155,7 +160,7 @@ class SegmentWriter:
 
 def _headed(path: Path, columns: Sequence[str]) -> WholeLines:
     """Return a file for appending that starts with the names of its columns; a new file never exists without them."""
-    if not path.exists():
+    if not path.exists() or not path.stat().st_size:
         write_whole(path, (",".join(columns) + "\n").encode())
     return WholeLines(path)
 
@@ -176,10 +181,44 @@ def run_id_of(segment: Path) -> str:
 
 
 def segments(folder: Path) -> list[Path]:
-    """Return all segments of all runs in a folder, including the one being written, oldest first."""
+    """Return all segments of all runs in a folder, including the one being written, oldest first. Files with other
+    names, such as traj-notes.csv, are not segments."""
     # In this order, so that a segment that is renamed meanwhile is found at least once; its final name counts.
     found = [*folder.glob("traj-*.csv.part"), *folder.glob("traj-*.csv")]
+    found = [path for path in found if _SEGMENT.fullmatch(path.name) and not path.is_dir()]
     return sorted({path.name.removesuffix(".part"): path for path in found}.values(), key=_run_and_number)
+
+
+def is_of_a_run(path: Path) -> bool:
+    """Return whether the name of a file is one that `mtmc live` gives, and that nobody else would give by chance."""
+    return path.name == REMAP_NAME or _SEGMENT_OF_A_RUN.fullmatch(path.name) is not None
+
+
+def correction_of(fields: Sequence[str]) -> Correction:
+    """Return a line of remap.csv as a correction; ValueError if no run writes such a line."""
+    if len(fields) != len(REMAP_COLUMNS):
+        raise ValueError(f"{len(fields)} columns instead of {len(REMAP_COLUMNS)}")
+    text = dict(zip(REMAP_COLUMNS, fields, strict=True))
+    moment = datetime.fromisoformat(text["utc"])
+    provisional_id, global_id = int(text["provisional_id"]), int(text["global_id"])
+    if moment.tzinfo is None or not is_number(text["link_confidence"], float):
+        raise ValueError("the date has no time zone, or the confidence is no number")
+    if not (0 <= provisional_id <= LARGEST_ID and 0 <= global_id <= LARGEST_ID):
+        raise ValueError("an id is out of range")
+    return Correction(
+        time_s=moment.timestamp(),
+        camera_id=text["camera_id"],
+        track_id=int(text["track_id"]),
+        provisional_id=provisional_id,
+        global_id=global_id,
+        confidence=float(text["link_confidence"]),
+        run_id=text["run_id"],
+    )
+
+
+def corrections(folder: Path) -> ReadableRows:
+    """Return the rows of remap.csv that can be read; none without the file."""
+    return ReadableRows(folder / REMAP_NAME, REMAP_COLUMNS, correction_of)
 
 
 def _run_and_number(segment: Path) -> tuple[str, int, str]:

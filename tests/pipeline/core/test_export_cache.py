@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.cli import main
 from pipeline.core.errors import InputError
-from pipeline.core.export_cache import cache_folder, cached_export
+from pipeline.core.export_cache import KEPT_NETWORKS, cache_entries, cache_folder, cached_export
 from pipeline.core.inference_runtime import choose_runtime
 
 KEY = {"weights": "0123", "openvino": "1"}
@@ -130,3 +131,41 @@ def test_what_computes(
             choose_runtime(runtime, device)  # type: ignore[arg-type]
     else:
         assert choose_runtime(runtime, device) == chosen  # type: ignore[arg-type]
+
+
+def network(number: int) -> Path:
+    def make(target: Path) -> None:
+        (target / "network").write_bytes(bytes(1000))
+
+    return cached_export(f"the detector {number}.pt", {"weights": str(number)}, make)
+
+
+def test_the_last_used_networks_are_kept(folder: Path) -> None:
+    made = []
+    for number in range(KEPT_NETWORKS):
+        made.append(network(number))
+        os.utime(made[-1], (number + 1.0, number + 1.0))
+    (folder / "benchmark").mkdir()
+    left = folder / "0123.partial"
+    left.mkdir()
+    os.utime(left, (1.0, 1.0))
+    network(0)  # is used again
+    newest = network(99)
+    assert sorted(folder.iterdir()) == sorted([*made[:1], *made[2:], newest, folder / "benchmark"])
+
+
+def test_the_cache_is_shown_and_cleared(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def run(*arguments: str) -> str:
+        with pytest.raises(SystemExit) as stop:
+            main(["cache", *arguments])
+        assert not stop.value.code
+        return " ".join(capsys.readouterr().out.split())
+
+    assert "0 entries, 0.0 MB" in run()
+    network(1)
+    assert [(entry.name, entry.size_bytes > 1000) for entry in cache_entries()] == [("the detector 1.pt", True)]
+    shown = run()
+    assert "the detector 1.pt" in shown
+    assert f"1 entries, 0.0 MB; the {KEPT_NETWORKS} networks that were used last are kept" in shown
+    assert "1 entries deleted" in run("clear")
+    assert list(folder.iterdir()) == []

@@ -280,7 +280,12 @@ def test_results_are_not_replaced_unless_told_to(tmp_path: Path) -> None:
 def test_what_kills_left_half_made_goes_with_the_results(tmp_path: Path) -> None:
     write(tmp_path, [row(0)])
     write(tmp_path / "rewriting", [row(0)])
-    for name in (".trajectories.csv.purging", "mot/.a.txt.purging", "trajectories.part.mp4"):
+    for name in (
+        ".trajectories.csv.purging",
+        "mot/.a.txt.purging",
+        "mot/.a.txt.0123abcd.part",
+        "trajectories.part.mp4",
+    ):
         (tmp_path / name).write_text("of people")
     with pytest.raises(InputError, match="already exists"):
         clear_results(tmp_path, overwrite=False)

@@ -128,3 +128,69 @@ def test_other_arrow_files_are_refused(tmp_path: Path, metadata: dict[str, str] 
 def test_a_file_that_cannot_be_written(tmp_path: Path) -> None:
     with pytest.raises(RunError, match=r"no[\\/]tracklets\.arrow cannot be written"):
         TrackletWriter(tmp_path / "no" / "tracklets.arrow", INFO)
+
+
+def test_tracklets_reach_the_disk_after_half_a_second_of_the_recording(tmp_path: Path) -> None:
+    writer = TrackletWriter(tmp_path / "tracklets.arrow", INFO)
+    counts = []
+    for now_s in (10.0, 10.4, 10.6, 10.7, 11.2):
+        writer.write(make_tracklet("hall", int(now_s * 10)))
+        writer.flush_if_due(now_s)
+        counts.append(len(list(read_tracklets(tmp_path / "tracklets.arrow"))))
+    assert counts == [1, 1, 3, 3, 5]
+    writer.close()
+
+
+def content(path: Path) -> dict[tuple[str, int], tuple[object, ...]]:
+    return {
+        tracklet.key: (tracklet.start_s, tracklet.end_s, tracklet.observations, tracklet.embeddings.tobytes())
+        for tracklet in read_tracklets(path)
+    }
+
+
+def test_a_changed_value_costs_one_tracklet(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = write(tmp_path / "tracklets.arrow", some(10))
+    whole, before = path.read_bytes(), content(path)
+    at = whole.index(np.array([7.0, 8.0]).tobytes())  # start_s of the 7th and 8th
+    path.write_bytes(whole[:at] + np.float64(70.0).tobytes() + whole[at + 8 :])
+    left = content(path)
+    assert left == {key: value for key, value in before.items() if key != ("hall", 7)}
+    assert "tracklets.arrow: 1 tracklets are damaged and left out" in caplog.text
+
+
+def test_no_lost_or_zeroed_bytes_give_other_tracklets_or_go_unsaid(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = write(tmp_path / "tracklets.arrow", some(40))
+    whole, before = path.read_bytes(), content(path)
+    for at in range(0, len(whole) - 16, 91):
+        for damaged in (whole[:at] + whole[at + 16 :], whole[:at] + bytes(64) + whole[at + 64 :]):
+            path.write_bytes(damaged)
+            caplog.clear()
+            try:
+                left = content(path)
+            except InputError:
+                continue
+            assert left.items() <= before.items()
+            assert len(left) == len(before) or "left out" in caplog.text or "cut off" in caplog.text
+
+
+def test_a_damaged_length_is_not_allocated(tmp_path: Path) -> None:
+    """The length of the first message stands after the marker 0xFFFFFFFF."""
+    path = write(tmp_path / "tracklets.arrow", some(40))
+    whole = path.read_bytes()
+    marker = whole.index(b"\xff\xff\xff\xff", 8)
+    path.write_bytes(whole[: marker + 4] + b"\xff\xff\xff\x7f" + whole[marker + 8 :])
+    before = pa.total_allocated_bytes()
+    assert len(list(read_tracklets(path))) <= 32
+    assert pa.total_allocated_bytes() - before < 10**6
+
+
+def test_a_file_without_checksums_of_an_earlier_version_is_read(tmp_path: Path) -> None:
+    path = write(tmp_path / "tracklets.arrow", some(3))
+    with pa.OSFile(str(path)) as file:
+        table = pa.ipc.open_stream(file).read_all()
+    table = table.drop_columns(["crc32"]).replace_schema_metadata({b"mtmc": table.schema.metadata[b"mtmc"]})
+    with pa.OSFile(str(path), "wb") as file, pa.ipc.new_stream(file, table.schema) as stream:
+        stream.write_table(table)
+    assert [tracklet.key for tracklet in read_tracklets(path)] == [("hall", 1), ("hall", 2), ("hall", 3)]

@@ -108,7 +108,50 @@ def test_a_torn_line_is_cut(tmp_path: Path, content: str, expected: str, torn: b
     assert path.read_text() == expected
 
 
-HALF_MADE = (".trajectories.csv.purging", "run.json.part", "gallery.npz.part", "remap.csv.part")
+def test_two_processes_write_one_file_and_the_last_one_wins(tmp_path: Path) -> None:
+    path = tmp_path / "manifest.json"
+    with replacing(path) as first, replacing(path) as second:
+        assert first != second
+        first.write_text("first")
+        second.write_text("second")
+    assert path.read_text() == "first"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["manifest.json"]
+
+
+def test_what_killed_processes_left_is_deleted_and_what_others_write_is_not(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "last.pt"
+    left, new, other = (tmp_path / f".{name}.part" for name in ("last.pt.0123abcd", "last.pt.9999abcd", "own.pt"))
+    with replacing(path) as living:
+        for each in (left, new, other, living):
+            each.write_text("half")
+        for each in (left, other, living):
+            os.utime(each, (0, 0))
+        write_whole(path, b"whole")
+        assert not left.exists()
+        assert all(each.exists() for each in (new, other, living))
+    assert caplog.messages == [f"deleted {left}, which a killed process had left"]
+
+
+def test_a_name_as_long_as_a_file_system_allows(tmp_path: Path) -> None:
+    for name in ("x" * 255, "ä" * 127):
+        write_whole(tmp_path / name, b"whole")
+        left = tmp_path / f".{os.fsdecode(os.fsencode(name)[:200])}.0123abcd.part"
+        left.write_bytes(b"half")
+        os.utime(left, (0, 0))
+        write_whole(tmp_path / name, b"new")
+        assert (tmp_path / name).read_bytes() == b"new"
+        assert not left.exists()
+
+
+HALF_MADE = (
+    ".trajectories.csv.purging",
+    "run.json.part",
+    "gallery.npz.part",
+    "remap.csv.part",
+    ".tracklets.arrow.0123abcd.part",
+)
 
 
 def test_both_ways_of_cleaning_know_every_half_made_file(tmp_path: Path) -> None:

@@ -106,13 +106,13 @@ def test_rows_end_where_a_line_is_being_written(folder: Path, monkeypatch: pytes
     whole = row_line(make_row())
     lines = [HEADER, whole, whole[:-9], whole[-9:], whole]
 
-    class Growing(io.StringIO):
-        def __next__(self) -> str:
+    class Growing(io.BytesIO):
+        def __next__(self) -> bytes:
             if not lines:
                 raise StopIteration
-            return lines.pop(0)
+            return lines.pop(0).encode()
 
-    monkeypatch.setattr(Path, "open", lambda path, **options: Growing())
+    monkeypatch.setattr(Path, "open", lambda path, mode: Growing())
     assert len(list(RunFolder(folder).rows(folder / NAMES[2]))) == 1
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from pipeline.core.errors import InputError
@@ -191,3 +192,41 @@ def test_a_saved_model_with_a_site_of_it_loads(tmp_path: Path) -> None:
     loaded = load_checkpoint(path)
     site = Site(loaded.model_hash, ("hall",), np.zeros((1, 32), np.float32))
     assert with_site(loaded, site).camera_names == ("c1", "c2", "hall")
+
+
+@pytest.mark.parametrize("name", ["rows", "means", "norms"])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_values_that_are_no_numbers_are_refused(tmp_path: Path, name: str, value: float) -> None:
+    path = tmp_path / "site.safetensors"
+    arrays = {"rows": np.zeros((2, 32), np.float32), "means": np.zeros((2, 32), np.float32)}
+    norms = {"base.norm.weight": np.ones(32, np.float32)}
+    save_site(path, make_site(arrays["rows"], means=arrays["means"], norms=norms))
+    tensors = load_file(path)
+    tensors["norms.base.norm.weight" if name == "norms" else name].view(-1)[7] = value
+    with safe_open(path, framework="pt") as file:
+        metadata = file.metadata()
+    save_file(tensors, path, {SITE_FORMAT_KEY: metadata[SITE_FORMAT_KEY]})
+    with pytest.raises(InputError, match=r"is damaged: .* has values that are not finite numbers"):
+        load_site(path)
+    with pytest.raises(ValueError, match="not finite"):
+        make_site(np.full((2, 32), value))
+
+
+def test_changed_bytes_of_a_site_file_are_noticed(tmp_path: Path) -> None:
+    path = tmp_path / "site.safetensors"
+    save_site(path, make_site(np.full((2, 32), 0.5), means=np.full((2, 32), 0.25, np.float32)))
+    whole = path.read_bytes()
+    for at in range(len(whole) - 256, len(whole) - 16, 16):
+        path.write_bytes(whole[:at] + bytes(16) + whole[at + 16 :])
+        with pytest.raises(InputError, match="its checksum is wrong"):
+            load_site(path)
+
+
+@pytest.mark.parametrize(
+    "header", ["[]", "3", "null", "[" * 100_000, '{"version": 1, "camera_names": 5, "card": 7}']
+)
+def test_a_site_file_with_another_header_is_refused(tmp_path: Path, header: str) -> None:
+    path = tmp_path / "site.safetensors"
+    save_file({"rows": torch.zeros(2, 32)}, path, {SITE_FORMAT_KEY: header})
+    with pytest.raises(InputError, match=r"site\.safetensors"):
+        load_site(path)

@@ -77,7 +77,7 @@ def test_stopped_between_batches(people: Path, whole: Path, tmp_path: Path, stop
     config = tiny_config(**SETTINGS)
     with pytest.raises(Interrupted):
         train(config, data={"": people}, folder=tmp_path, device=CPU, console=QUIET, on_iteration=stop)
-    (tmp_path / "last.pt.part").write_bytes(b"half a state")
+    (tmp_path / ".last.pt.0123abcd.part").write_bytes(b"half a state")
     with (tmp_path / "log.jsonl").open("a") as log:
         log.write('{"kind": "iter')
     train(config, data={"": people}, folder=tmp_path, resume=True, device=CPU, console=QUIET)
@@ -148,7 +148,8 @@ def test_killed_while_the_state_is_written(
     """In the middle of the third state, after batch 4: the second, after batch 2, is still whole."""
     folder = killed[0] / "state"
     assert killed[1][0] == [-signal.SIGKILL]
-    assert (folder / "last.pt.part").stat().st_size < (folder / "last.pt").stat().st_size
+    (part,) = folder.glob(".last.pt.*.part")
+    assert part.stat().st_size < (folder / "last.pt").stat().st_size
     assert load_state(folder, CPU)["step"] == 2
     train(tiny_config(**SETTINGS), data={"": people}, folder=folder, resume=True, device=CPU, console=QUIET)
     assert_same_run(folder, whole)

@@ -61,7 +61,7 @@ class Disk:
     @property
     def refused_kinds(self) -> set[str]:
         """The first words of those names."""
-        return {re.split(r"\W", name)[0] for name in self.refused.copy()}
+        return {re.split(r"\W", name.lstrip("."))[0] for name in self.refused.copy()}
 
     def _opened(self, path: Any, flags: int, mode: int = 0o777, **more: Any) -> int:
         here = isinstance(path, Path) and path.is_relative_to(self._folder)
@@ -116,7 +116,7 @@ def assert_nothing_is_lost(folder: Path, run: LiveRun) -> None:
     manifest = json.loads((out / f"manifest-{run.run_id}.json").read_text())
     assert (manifest["state"], manifest["rows_lost"]) == ("complete", 0)
     assert manifest["segments"] == [path.name for path in files]
-    assert [path for path in out.glob("*.part") if run.run_id in path.name or "gallery" in path.name] == []
+    assert [path for path in out.rglob("*.part") if run.run_id in path.name or "gallery" in path.name] == []
     gallery = load_gallery(out, one_look().model_hash)
     assert gallery is not None
     assert len(gallery) >= 1

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.core.datatypes import Link, LinkedRow, TrajectoryRow
-from pipeline.files.results_csv import COLUMNS
+from pipeline.files.results_csv import COLUMNS, read_trajectories
 from pipeline.live.output.killed_runs import finish_killed_runs
 from pipeline.live.output.segments import REMAP_COLUMNS, remap_line, row_line
 from tests.helpers.live.rows import START_S, correction
@@ -82,12 +82,21 @@ def test_a_full_disk_leaves_all_for_the_next_start(tmp_path: Path, monkeypatch: 
     assert words(tmp_path) == {10: (10, "killed", "0.000")}
 
 
-def test_a_damaged_line_ends_what_can_be_known_and_not_the_start(
+def test_a_damaged_line_costs_only_itself_and_not_the_start(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     part = segment(tmp_path, "traj-killed-0001.csv.part", row(1, 1, 10))
-    part.write_text(part.read_text() + "\0\0\0\n")
-    (tmp_path / "remap.csv").write_text(",".join(REMAP_COLUMNS) + "\n\0\0\0\n")
+    whole = part.read_text() + "\0\0\0\n" + row_line(row(2, 2, 11))
+    part.write_text(whole)
+    good = remap_line(correction(provisional_id=11, global_id=2), "killed")
+    (tmp_path / "remap.csv").write_text(",".join(REMAP_COLUMNS) + "\n\0\0\0\n" + good)
     assert [word.provisional_id for word in finish_killed_runs(tmp_path)] == [10]
-    assert "cannot be resolved" in caplog.text
-    assert "remap.csv, line 2 is damaged" in caplog.text
+    assert (
+        "traj-killed-0001.csv.part is damaged in line 3; it now holds the 2 rows that can be read" in caplog.text
+    )
+    assert "remap.csv is damaged in line 2; it now holds the 1 rows" in caplog.text
+    assert words(tmp_path) == {11: (2, "killed", "0.800"), 10: (10, "killed", "0.000")}
+    assert (tmp_path / "traj-killed-0001.csv.part.damaged").read_text() == whole
+    rows = list(read_trajectories(tmp_path / "traj-killed-0001.csv"))
+    assert [linked.link.global_id for linked in rows] == [10, 11]
+    assert finish_killed_runs(tmp_path) == []

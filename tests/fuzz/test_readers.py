@@ -115,7 +115,7 @@ _PIECES = [
     ),
 ]
 # `make fuzz` tries more.
-_EXAMPLES = int(os.environ.get("MTMC_FUZZ_EXAMPLES", "60"))
+_EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "60"))
 _BYTES = [piece.encode() for piece in _PIECES] + [b"\xff", b"\xff\xfe", b"\xc3", b"\xed\xa0\x80", b"\x00\x01"]
 
 

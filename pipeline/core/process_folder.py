@@ -1,0 +1,85 @@
+"""Temporary folders that last as long as the process, however it ends."""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import shutil
+import tempfile
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+try:
+    import fcntl
+except ImportError:  # not on Windows
+    fcntl = None  # type: ignore[assignment]
+
+_PREFIX = "mtmc-"
+# Of a file beside the folder: it is locked while the process lives, and marks the folder as one of this program.
+_LOCK_SUFFIX = ".in-use"
+
+_log = logging.getLogger(__name__)
+
+
+@contextmanager
+def working_folder(purpose: str, parent: Path | None = None) -> Generator[Path, None, None]:
+    """Yield a folder as `process_folder` does; it is deleted when the block ends."""
+    folder = process_folder(purpose, parent)
+    try:
+        yield folder
+    finally:
+        _delete(folder)
+
+
+def process_folder(purpose: str, parent: Path | None = None) -> Path:
+    """Create a temporary folder and return it. It is deleted when the process ends, or if that was killed, by the next
+    process that creates such a folder.
+
+    Args:
+        purpose: part of the name, such as "ultralytics".
+        parent: where to create it; None takes the place for temporary files.
+
+    Raises:
+        OSError: the folder cannot be created.
+    """
+    parent = Path(tempfile.gettempdir()) if parent is None else parent
+    _delete_abandoned(parent)
+    folder = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{purpose}-", dir=parent))
+    descriptor = os.open(_lock_of(folder), os.O_RDWR | os.O_CREAT, 0o600)
+    if fcntl is not None:
+        with suppress(OSError):  # not every file system has locks
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)  # until the process ends
+    atexit.register(_delete, folder)
+    return folder
+
+
+def _lock_of(folder: Path) -> Path:
+    return folder.with_name(f"{folder.name}{_LOCK_SUFFIX}")
+
+
+def _delete(folder: Path) -> None:
+    """Delete a folder, then its mark, so that what remains after a kill is deleted by the next process."""
+    shutil.rmtree(folder, ignore_errors=True)
+    if not folder.exists():
+        _lock_of(folder).unlink(missing_ok=True)
+
+
+def _delete_abandoned(parent: Path) -> None:
+    if fcntl is None:
+        return
+    for lock in parent.glob(f"{_PREFIX}*{_LOCK_SUFFIX}"):
+        try:
+            descriptor = os.open(lock, os.O_RDWR)
+        except OSError:  # of another user, or deleted meanwhile
+            continue
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            folder = lock.with_name(lock.name.removesuffix(_LOCK_SUFFIX))
+            _delete(folder)
+            _log.info("deleted %s, which a killed process had left", folder)
+        except OSError:
+            continue  # its process is alive
+        finally:
+            os.close(descriptor)

@@ -16,6 +16,7 @@ from pipeline.live.telling.metrics import Metrics
 from pipeline.live.telling.status import StatusSource
 from pipeline.live.web.app import build_app
 from pipeline.live.web.auth import TokenGate
+from pipeline.live.web.connections import BACKLOG, LimitedListener, TimedProtocol, connection_limit
 from pipeline.live.web.preview import PreviewStore
 from pipeline.live.web.timeline import Timeline
 
@@ -92,6 +93,10 @@ class WebServer:
             access_log=False,
             server_header=False,
             lifespan="off",
+            loop="asyncio",  # it accepts connections through `LimitedListener`
+            http=TimedProtocol,
+            ws="none",
+            backlog=BACKLOG,
             timeout_graceful_shutdown=1,
             ssl_certfile=settings.tls_certificate,
             ssl_keyfile=settings.tls_key,
@@ -137,10 +142,10 @@ def _bound(host: str, port: int) -> socket.socket:
     bound = None
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        bound = socket.socket(family, kind, protocol)
+        bound = LimitedListener(family, kind, protocol, connection_limit())
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         bound.bind(address)
-        bound.listen()
+        bound.listen(BACKLOG)
     except OSError as error:
         if bound is not None:
             bound.close()

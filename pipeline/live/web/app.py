@@ -71,6 +71,7 @@ def build_app(
             Route("/api/preview/{camera}.jpg", page.picture),
             Route("/metrics", page.metrics),
             Route("/healthz", page.healthy),
+            Route("/livez", page.alive),
             Route("/readyz", page.ready),
             Mount("/static", StaticFiles(directory=STATIC)),
         ],
@@ -175,12 +176,17 @@ class _Page:
     async def healthy(self, request: Request) -> Response:
         return PlainTextResponse("ok\n")
 
+    async def alive(self, request: Request) -> Response:
+        status = self._source.status()
+        if status.alive:
+            return PlainTextResponse("ok\n")
+        return PlainTextResponse(f"not alive: {status.stuck}\n", 503)
+
     async def ready(self, request: Request) -> Response:
         status = self._source.status()
         if status.ready:
             return PlainTextResponse("ok\n")
-        why = "no camera is up" if status.writer_ok else "the disk accepts no rows"
-        return PlainTextResponse(f"not ready: {why}\n", 503)
+        return PlainTextResponse(f"not ready: {status.why_not_ready}\n", 503)
 
 
 async def _form_value(request: Request, name: str) -> str:

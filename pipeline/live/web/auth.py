@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 COOKIE = "mtmc_session"
 # Paths without personal data: style of the login form, and checks by orchestrators, which have no secret.
-OPEN_PATHS = ("/login", "/healthz", "/readyz", "/static/style.css", "/static/icon.svg")
+OPEN_PATHS = ("/login", "/healthz", "/livez", "/readyz", "/static/style.css", "/static/icon.svg")
 SESSION_S = 12 * 3600.0
 _MAX_SESSIONS = 100
 _MAX_FAILURES = 10

@@ -60,8 +60,10 @@ function showStatus(status) {
   find("pictures-label").hidden = !status.preview;
 
   const problems = [];
+  if (status.stuck) problems.push(`Stuck: ${status.stuck}.`);
+  if (status.detector_problem) problems.push(`The detector fails: ${status.detector_problem}.`);
   if (!status.writer_ok) {
-    problems.push(`Rows cannot be written: ${status.writer_problem}; ${status.rows_waiting} wait in memory.`);
+    problems.push(`Files cannot be written: ${status.writer_problem}; ${status.rows_waiting} rows wait in memory.`);
   }
   if (status.rows_lost) problems.push(`${status.rows_lost} rows were lost.`);
   if (status.reload_problem) problems.push(`The new configuration was refused: ${status.reload_problem}`);
@@ -101,6 +103,8 @@ function showCameras(status) {
     const facts = [
       ["people", camera.people, ""],
       ["fps", camera.fps.toFixed(1), ""],
+      ["used", camera.used_fps.toFixed(1), ""],
+      ["skipped", camera.skipped_fps.toFixed(1), ""],
       ["age", camera.frame_age_s === null ? "–" : `${camera.frame_age_s.toFixed(2)} s`, "of the newest frame"],
       ["clock", camera.timestamps ?? "–", CLOCKS[camera.timestamps] ?? ""],
       ["skipped", lost, listed(camera.dropped)],

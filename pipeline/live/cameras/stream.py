@@ -6,9 +6,10 @@ stay in the decoder's format until their pixels are needed, because most cameras
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol, TypeGuard
 
 import av
 import numpy as np
@@ -57,10 +58,14 @@ class Received:
     Attributes:
         pictures: none, one, or several.
         lost: the fault because of which there is no picture, 'corrupt' or 'no_keyframe'; None without a fault.
+        video: False for sound, metadata and other video tracks, which have no pictures.
+        mark: identifies the packet where a server may send it again after it was received; None elsewhere.
     """
 
     pictures: tuple[Picture, ...]
     lost: str | None = None
+    video: bool = True
+    mark: int | None = None
 
 
 class LiveStream(Protocol):
@@ -137,13 +142,18 @@ class AvStream:
         keyed = False
         bad = 0
         try:
-            for packet in self._container.demux(self._stream):
+            # All tracks, so that the reader also runs while only sound or metadata arrives.
+            for packet in self._container.demux():
+                if not self._is_mine(packet):
+                    yield Received((), video=False)
+                    continue
                 if packet.size == 0 and self._live:
                     continue  # it would flush the decoder, whose pictures are too old for a live stream
                 self._note_wall(packet)
                 keyed = keyed or packet.is_keyframe or packet.size == 0
+                mark = self._mark(packet)
                 if not keyed:
-                    yield Received((), "no_keyframe")
+                    yield Received((), "no_keyframe", mark=mark)
                     continue
                 try:
                     frames = packet.decode()
@@ -151,15 +161,24 @@ class AvStream:
                     bad += 1
                     if bad > _MAX_BAD_PACKETS:
                         raise
-                    yield Received((), "corrupt")
+                    yield Received((), "corrupt", mark=mark)
                     continue
                 bad = 0 if frames else bad
-                yield Received(tuple(self._picture(frame) for frame in frames))
+                yield Received(tuple(self._picture(frame) for frame in frames), mark=mark)
         except (av.FFmpegError, OSError) as error:
             raise _problem(error, self._redact, opening=False) from None
 
     def close(self) -> None:
         self._container.close()
+
+    def _is_mine(self, packet: Packet[Any]) -> TypeGuard[Packet[VideoStream]]:
+        return bool(packet.stream_index == self._stream.index)
+
+    def _mark(self, packet: Packet[VideoStream]) -> int | None:
+        """Return a number for the content and time of a packet; None if the server sends every packet once."""
+        if not self._live or not self.paced or packet.size == 0:
+            return None
+        return hash((packet.pts, zlib.crc32(bytes(packet))))
 
     def _note_wall(self, packet: Packet[VideoStream]) -> None:
         if packet.pts is None or not packet.has_sidedata("prft"):

@@ -170,6 +170,7 @@ def _live(
             redact=redact,
             previews=_previews(page, window, loaded.live.preview_fps),
             more_sinks=[] if page is None else [(page.timeline.name, lambda: page.timeline)],
+            reloads=[] if page is None else [page.prepare_reload],
             on_frame_age=_ignore_age if page is None else page.metrics.observe_frame_age,
         )
 

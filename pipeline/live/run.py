@@ -40,7 +40,7 @@ from pipeline.live.output.row_writer import RowWriter
 from pipeline.live.output.segments import SegmentWriter
 from pipeline.live.reload import changes
 from pipeline.live.sinks.base import Sink
-from pipeline.live.sinks.build import secrets_of, sink_makers
+from pipeline.live.sinks.build import credentials_of, secrets_of, sink_makers
 from pipeline.live.sinks.feed import SinkFeed
 from pipeline.live.telling.status import CameraStatus, LiveStatus
 from pipeline.live.tolerant_embedder import TolerantEmbedder
@@ -75,6 +75,8 @@ class LiveRun:
         plans_of: returns how the cameras of a configuration are opened.
         previews: receive frames and rows.
         more_sinks: (name, factory) of sinks besides those of the configuration.
+        reloads: called with each new configuration before it is applied; may raise InputError. Each returns the
+            function that applies it.
         on_frame_age: called with the camera and the seconds from capture to the end of tracking, for each frame.
         folder: receives the files; locked until `stop`.
 
@@ -93,6 +95,7 @@ class LiveRun:
         redact: Redactor,
         previews: Sequence[PreviewFeed] = (),
         more_sinks: Sequence[tuple[str, Callable[[], Sink]]] = (),
+        reloads: Sequence[Callable[[Config], Callable[[], None]]] = (),
         on_frame_age: Callable[[str, float], None] = lambda camera_id, age_s: None,
         clock: LiveClock | None = None,
     ) -> None:
@@ -102,6 +105,7 @@ class LiveRun:
         self._plans_of = plans_of
         self._redact = redact
         self._clock = clock or HostClock()
+        self._prepare_reloads = reloads
         plans = plans_of(config)
         self._folder = OutputFolder(folder)
         with ExitStack() as undo:
@@ -156,6 +160,7 @@ class LiveRun:
             fsync_interval_s=settings.fsync_interval_s,
         )
         redact.add(secrets_of(settings.sinks))
+        self._credentials = credentials_of(settings.sinks)
         sinks = [*sink_makers(settings.sinks, self.run_id), *more_sinks]
         self._fleet = CameraFleet(settings, self._clock, redact)
         self._inference = InferenceLoop(
@@ -292,6 +297,8 @@ class LiveRun:
                 config = load()
                 plans = self._plans_of(config)
                 differences = changes(self._config, config, self._plans, plans)
+                credentials = credentials_of(config.live.sinks)
+                applying = [prepare(config) for prepare in self._prepare_reloads]
             except ValueError as error:
                 self._reload_problem = self._redact(str(error))
                 _log.error("the new configuration was not applied; the old one stays in use: %s", error)
@@ -309,6 +316,13 @@ class LiveRun:
                 self._inference.set_crops(crops_of(config.cameras), differences.new_picture)
             finally:
                 self._core_lock.release()
+            self._redact.add(secrets_of(config.live.sinks))
+            for feed, before, after in zip(self._sinks, self._credentials, credentials, strict=False):
+                if before != after:
+                    feed.reopen()
+            for apply in applying:
+                apply()
+            self._credentials = credentials
             self._config, self._plans = config, plans
             self._reloads += 1
             self._reload_problem = ""

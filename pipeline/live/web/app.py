@@ -25,7 +25,7 @@ from starlette.staticfiles import StaticFiles
 
 from pipeline.live.telling.metrics import CONTENT_TYPE, Metrics
 from pipeline.live.telling.status import CameraState, StatusSource
-from pipeline.live.web.auth import COOKIE, SESSION_S, TokenGate, TokenMiddleware, address_of
+from pipeline.live.web.auth import COOKIE, SESSION_S, TokenGate, TokenMiddleware, address_of, too_many
 from pipeline.live.web.headers import SecurityHeaders
 from pipeline.live.web.preview import PreviewStore
 from pipeline.live.web.timeline import Timeline
@@ -49,6 +49,7 @@ def build_app(
     timeline_s: float,
     now_s: Callable[[], float],
     secure_cookie: bool = False,
+    own_user_only: bool = False,
 ) -> Starlette:
     """Return the ASGI application.
 
@@ -58,6 +59,7 @@ def build_app(
         timeline_s: seconds that the timeline shows.
         now_s: returns Unix seconds on the run's clock, which also gives the times of rows.
         secure_cookie: whether the page is served over TLS only.
+        own_user_only: whether a page without a token refuses other users of this machine.
     """
     page = _Page(source, metrics, timeline, preview, gate, timeline_s, secure_cookie, now_s)
     return Starlette(
@@ -78,7 +80,7 @@ def build_app(
         middleware=[
             Middleware(SecurityHeaders),
             Middleware(TrustedHostMiddleware, allowed_hosts=list(allowed_hosts), www_redirect=False),
-            Middleware(TokenMiddleware, gate=gate),
+            Middleware(TokenMiddleware, gate=gate, own_user_only=own_user_only),
         ],
     )
 
@@ -113,9 +115,10 @@ class _Page:
         if request.method == "GET":
             return HTMLResponse(_LOGIN)
         address = address_of(request)
-        if self._gate.must_wait(address):
-            return PlainTextResponse("too many wrong tokens; try again in a minute\n", 429)
+        must_wait = self._gate.must_wait(address)
         if not self._gate.check(await _form_value(request, "token"), address):
+            if must_wait:
+                return await too_many()
             return HTMLResponse(_LOGIN.replace(_NO_PROBLEM, _WRONG_TOKEN), 401)
         response = RedirectResponse("/", 303)
         response.set_cookie(

@@ -32,6 +32,9 @@ def describe(error: ValidationError, model: type[BaseModel] | None = None) -> st
             text = f"unknown key{_guess(model, parts)}; configs/default.yaml lists all keys"
         elif fault["type"] != "value_error" and fault["type"] != "missing":
             secret = any(part in _SECRET_KEYS for part in parts)
+            if secret and fault["type"] == "string_type":
+                # Its value is not shown, and YAML has changed it already: 0123 is the number 83.
+                text = 'must be text: put it into quotes, as in password: "0123"'
             text += "" if secret else f", but it is {_without_secrets(fault['input'])!r}"
         faults.append(f"{key}: {text}")
     return "; ".join(faults)

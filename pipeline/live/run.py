@@ -149,7 +149,7 @@ class LiveRun:
             stages=stages,
         )
         settings = config.live
-        self._retention = Retention(folder, self.run_id, settings.retention, self._clock.utc_s)
+        self._retention = Retention(folder, self.run_id, settings.retention, self._machine_utc_s)
         self._prune_remaps()
         self._segments = SegmentWriter(
             folder,
@@ -239,6 +239,14 @@ class LiveRun:
         """Return Unix seconds on the run's clock, which ignores changes of the machine's clock."""
         return self._clock.utc_s()
 
+    def _machine_utc_s(self) -> float:
+        """Return Unix seconds on the machine's clock, by which ages of files count."""
+        return self._clock.utc_s() - self._clock_ahead_s
+
+    @property
+    def _clock_ahead_s(self) -> float:
+        return self._clock.ahead_s if isinstance(self._clock, HostClock) else 0.0
+
     def cameras(self) -> tuple[CameraStatus, ...]:
         return self._fleet.status()
 
@@ -268,6 +276,7 @@ class LiveRun:
             memory_bytes=self._memory(),
             detector_problem=self._inference.detector_problem,
             stuck="; ".join(stuck_text(name, seconds) for name, seconds in stuck.items()),
+            clock_ahead_s=self._clock_ahead_s,
             alive=not stuck.keys() & self._vital.keys(),
             embedder_failures=0 if self._embedder is None else self._embedder.failures,
             sinks=tuple(sink.status() for sink in self._sinks),
@@ -391,6 +400,8 @@ class LiveRun:
         """Report parts that do not return. This thread uses no disk and no lock of the others."""
         while not self._stopping.wait(_WATCH_S):
             self._stuck.tell()
+            if isinstance(self._clock, HostClock):
+                self._clock.follow()
 
     @property
     def _rows_lost(self) -> int:
@@ -425,8 +436,8 @@ class LiveRun:
         self._tell("old corrections cannot be deleted", self._retention.prune_remaps)
 
     def _housekeeping(self) -> None:
-        checkpoint_s = manifest_s = time.monotonic()
-        retained_s = float("-inf")
+        # The first deletion waits for its interval: right after a boot, the clock may be wrong, and all rows seem old.
+        checkpoint_s = manifest_s = retained_s = time.monotonic()
         rows = 0
         while not self._stopping.wait(_HOUSEKEEPING_S):
             now_s = time.monotonic()

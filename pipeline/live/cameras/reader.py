@@ -275,10 +275,11 @@ class Reader:
 
     def _capture_time(self, picture: Picture, paced: bool, now_s: float) -> CaptureTime:
         if not paced or picture.stream_s is None or self._pace is None:
-            return self._capture_clock.stamp(picture.stream_s, picture.wall_s, self._clock.utc_s(now_s))
+            set_by_s = self._clock.set_by_s
+            return self._capture_clock.stamp(picture.stream_s, picture.wall_s, self._clock.utc_s(now_s), set_by_s)
         # The time at which the picture was due; the other cameras that play files follow the same schedule.
         due_s = self._pace[1] + picture.stream_s - self._pace[0]
-        captured = self._capture_clock.stamp(None, None, self._clock.utc_s(due_s))
+        captured = self._capture_clock.stamp(None, None, self._clock.utc_s(due_s), self._clock.set_by_s)
         is_file = self._settings.file_start_s is not None
         source = TimestampSource.FILE if is_file else TimestampSource.HOST
         late_s = max(now_s - due_s, 0.0)

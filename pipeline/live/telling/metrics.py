@@ -147,6 +147,11 @@ def _run_metrics(status: LiveStatus) -> Iterator[Metric]:
         "mtmc_ready", "1 while a camera is up, the disk accepts rows, and no part is stuck", float(status.ready)
     )
     yield GaugeMetricFamily("mtmc_alive", "0 if tracking does not go on without a restart", float(status.alive))
+    yield GaugeMetricFamily(
+        "mtmc_clock_ahead_seconds",
+        "Seconds by which the times of rows are ahead, because the machine's clock was set back",
+        status.clock_ahead_s,
+    )
     yield GaugeMetricFamily("mtmc_uptime_seconds", "Seconds since the start of the run", status.uptime_s)
     identities = GaugeMetricFamily(
         "mtmc_identities", "Identities in view of some camera, and identities in memory", labels=["where"]

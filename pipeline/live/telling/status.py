@@ -138,6 +138,7 @@ class LiveStatus:
         detector_problem: why the last batch failed in the detector; empty if it did not.
         stuck: which part has not returned from its work, and for how long; empty if none is stuck.
         alive: False if tracking does not go on without a restart of the program.
+        clock_ahead_s: seconds by which the times of rows are ahead, because the machine's clock was set back.
         embedder_failures: batches whose crops got no embedding because the embedder failed.
         sinks: see `SinkStatus`.
         reloads: number of configurations that were applied since the start.
@@ -165,6 +166,7 @@ class LiveStatus:
     detector_problem: str = ""
     stuck: str = ""
     alive: bool = True
+    clock_ahead_s: float = 0.0
     embedder_failures: int = 0
     sinks: tuple[SinkStatus, ...] = field(default=())
     reloads: int = 0

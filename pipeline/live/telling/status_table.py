@@ -106,6 +106,8 @@ def status_line(status: LiveStatus) -> str:
         parts.append(f"FILES: {status.writer_problem}; {status.rows_waiting} rows waiting")
     if status.rows_lost:
         parts.append(f"{status.rows_lost} rows LOST")
+    if status.clock_ahead_s:
+        parts.append(f"times of rows are {status.clock_ahead_s:.0f} s ahead: restart")
     if status.detector_problem:
         parts.append(f"detector: {status.detector_problem}")
     parts += [

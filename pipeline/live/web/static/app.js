@@ -61,6 +61,9 @@ function showStatus(status) {
 
   const problems = [];
   if (status.stuck) problems.push(`Stuck: ${status.stuck}.`);
+  if (status.clock_ahead_s > 0) {
+    problems.push(`The clock was set back: times of rows are ${status.clock_ahead_s.toFixed(0)} s ahead until a restart.`);
+  }
   if (status.detector_problem) problems.push(`The detector fails: ${status.detector_problem}.`);
   if (!status.writer_ok) {
     problems.push(`Files cannot be written: ${status.writer_problem}; ${status.rows_waiting} rows wait in memory.`);

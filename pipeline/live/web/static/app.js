@@ -73,12 +73,13 @@ function showStatus(status) {
   for (const sink of status.sinks) if (sink.problem) problems.push(`${sink.name}: ${sink.problem}`);
   alertOf("run", problems.join(" "));
 
-  const latency = status.row_latency_s["0.99"];
+  const median = status.row_latency_s["0.5"];
+  const slowest = status.row_latency_s["0.99"];
   const figures = {
     "people in view": status.identities_now,
     "people so far": status.identities_total,
     "rows written": status.rows_written.toLocaleString(),
-    "camera to file": latency === undefined ? "–" : `${latency.toFixed(2)} s`,
+    "camera to file": median === undefined ? "–" : `${median.toFixed(2)} s (99 %: ${slowest.toFixed(2)} s)`,
     "running for": duration(status.uptime_s),
     memory: `${Math.round(status.memory_bytes / 1e6)} MB`,
   };

@@ -83,12 +83,13 @@ class Retention:
         now if that is wrong, too."""
         now_s = self._now_s()
         last_s = last_row_s(path)
-        if _is_plausible(last_s, now_s):
+        same_clock = now_s < PLAUSIBLE_S and last_s <= now_s  # this machine does not know the time now either
+        if same_clock or _is_plausible(last_s, now_s):
             return last_s
         written_s = path.stat().st_mtime
         if not _is_plausible(written_s, now_s):
             if now_s < PLAUSIBLE_S:
-                return now_s  # this machine does not know the time itself
+                return now_s
             os.utime(path, (now_s, now_s))
             _log.warning(
                 "%s: its rows end at %s, which was a wrong clock; its retention time counts from now",

@@ -76,19 +76,20 @@ def options(
     ] = False,
 ) -> None:
     """Track people across several cameras."""
-    from rich.console import Console
     from rich.logging import RichHandler
 
+    from pipeline.core.console import MessageConsole
+
     level = logging.ERROR if quiet else (logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)]
-    handler = RichHandler(console=Console(stderr=True, markup=False), show_path=False, show_time=False)
+    handler = RichHandler(console=MessageConsole(), show_path=False, show_time=False)
     logging.basicConfig(level=level, format="%(message)s", handlers=[handler], force=True)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line. Exit with code 0 (done), 1 (failed while running) or 2 (bad usage or input)."""
-    from rich.console import Console
+    from pipeline.core.console import MessageConsole
 
-    errors = Console(stderr=True, markup=False)
+    errors = MessageConsole()
     try:
         try:
             app(_global_options_first(sys.argv[1:] if arguments is None else arguments), prog_name="mtmc")

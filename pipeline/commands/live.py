@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.live import Live
 
 from pipeline.assembly import build_live
 from pipeline.commands.arguments import SetOption, overrides_of
@@ -29,28 +28,29 @@ from pipeline.commands.short_options import (
 from pipeline.config.config import Config, load_config, named_sources
 from pipeline.config.output_settings import WebSettings
 from pipeline.core import redaction
+from pipeline.core.console import MessageConsole
 from pipeline.core.errors import InputError, RunError
 from pipeline.core.redaction import Redactor
 from pipeline.drawing.preview_feed import PreviewFeed
 from pipeline.files.json_file import write_json
+from pipeline.live.busy import run_within
 from pipeline.live.cameras.camera_plans import camera_plans
 from pipeline.live.run import LiveRun, default_plans
 from pipeline.live.signals import Signals
 from pipeline.live.sinks.build import sink_makers
+from pipeline.live.telling.live_log import LiveLog
 from pipeline.live.telling.redacted_tracebacks import RedactedTracebacks
-from pipeline.live.telling.status_table import camera_line, status_line, status_table
+from pipeline.live.telling.status_display import StatusDisplay
+from pipeline.live.telling.status_table import status_line
 
 if TYPE_CHECKING:
     from pipeline.drawing.window import MosaicWindow
     from pipeline.live.web.server import WebServer
 
-_TABLE_S = 0.5
 _WAIT_S = 0.1
 _WINDOW_WAIT_S = 0.02
-# Seconds between two status lines in the log, if there is no terminal.
-_LINE_S = 60.0
-
-_log = logging.getLogger(__name__)
+# A message for a terminal that is stopped is given up after this time.
+_SAY_S = 0.5
 
 
 def live(
@@ -112,12 +112,26 @@ def live(
         overrides, conf=conf, imgsz=imgsz, device=device, classes=classes, half=half, show=show
     )
     redact = Redactor()
-    installed = redaction.install(redact)
-    try:
-        with RedactedTracebacks(redact):
-            _live(config, overrides, cameras, output, simulate_live, duration, report, report_json, redact)
-    finally:
-        redaction.uninstall(installed)
+    console = MessageConsole()
+    with LiveLog(console) as log:
+        installed = redaction.install(redact)
+        try:
+            with RedactedTracebacks(redact):
+                _live(
+                    config,
+                    overrides,
+                    cameras,
+                    output,
+                    simulate_live,
+                    duration,
+                    report,
+                    report_json,
+                    redact,
+                    console,
+                    log,
+                )
+        finally:
+            redaction.uninstall(installed)
 
 
 def _live(
@@ -130,6 +144,8 @@ def _live(
     report: bool,
     report_json: Path | None,
     redact: Redactor,
+    console: Console,
+    log: LiveLog,
 ) -> None:
     loaded = load_config(path, overrides, cameras=cameras)
     camera_plans(loaded, simulate_live=simulate_live, redact=redact)  # reports errors before models load
@@ -149,7 +165,7 @@ def _live(
 
             figures = measure_load(loaded, limits, models, duration_s=duration or 20.0, stop=signals.stop)
             if figures is None:
-                Console(stderr=True, markup=False).print("stopped before anything was measured", highlight=False)
+                _say(console, "stopped before anything was measured")
                 return
             Console(markup=False).print(figures.table())
             write_json(report_json, figures.to_dict())
@@ -164,6 +180,7 @@ def _live(
             redact=redact,
             previews=_previews(page, window, loaded.live.preview_fps),
             more_sinks=[] if page is None else [(page.timeline.name, lambda: page.timeline)],
+            reloads=[] if page is None else [page.prepare_reload],
             on_frame_age=_ignore_age if page is None else page.metrics.observe_frame_age,
         )
 
@@ -174,14 +191,15 @@ def _live(
             run.start()
             if page is not None:
                 page.start(run, run.utc_s)
-                Console(stderr=True, markup=False).print(f"page: {page.url}", highlight=False, markup=False)
-            _watch(run, signals, duration, reloaded, window)
+                _say(console, f"page: {page.url}")
+            with StatusDisplay(run, console):
+                _watch(run, signals, duration, reloaded, window)
         finally:
             if window is not None:
                 window.close()
             if page is not None:
                 page.close(0.0)
-            _stop(run, output, at_once=signals.stop.is_set())
+            _stop(run, output, console, log, at_once=signals.stop.is_set())
 
 
 def _page(settings: WebSettings, redact: Redactor) -> WebServer | None:
@@ -217,58 +235,54 @@ def _watch(
     reloaded: Callable[[], Config],
     window: MosaicWindow | None,
 ) -> None:
-    """Show the status and the window until the run ends, and apply reloaded configurations."""
-    console = Console(stderr=True, markup=False)
+    """Show the window until the run ends, and apply reloaded configurations."""
     end_s = float("inf") if duration is None else time.monotonic() + duration
-    shown_s = float("-inf")
-    interval_s = _TABLE_S if console.is_terminal else _LINE_S
-    with Live(console=console, auto_refresh=False, transient=True) as table:
-        while not signals.stop.is_set() and not run.finished and time.monotonic() < end_s:
-            if signals.reload.is_set():
-                signals.reload.clear()
-                run.reload(reloaded)
-            if time.monotonic() - shown_s >= interval_s:
-                shown_s = time.monotonic()
-                status = run.status()
-                if console.is_terminal:
-                    table.update(status_table(status), refresh=True)
-                else:
-                    cameras = ", ".join(camera_line(camera) for camera in status.cameras)
-                    _log.info("%s; %s", status_line(status), cameras)
-            if window is None:
-                signals.wait(_WAIT_S)
-            else:
-                window.refresh()
-                signals.wait(_WINDOW_WAIT_S)
+    while not signals.stop.is_set() and not run.finished and time.monotonic() < end_s:
+        if signals.reload.is_set():
+            signals.reload.clear()
+            run.reload(reloaded)
+        if window is None:
+            signals.wait(_WAIT_S)
+        else:
+            window.refresh()
+            signals.wait(_WINDOW_WAIT_S)
 
 
-def _stop(run: LiveRun, output: Path, *, at_once: bool) -> None:
+def _say(console: Console, text: str, style: str | None = None) -> None:
+    """Print a message; a terminal that is gone or stopped must not stop the run."""
+
+    def say() -> None:
+        console.print(text, style=style, highlight=False, markup=False, soft_wrap=True)
+
+    with suppress(OSError):
+        run_within(say, _SAY_S, "message")
+
+
+def _stop(run: LiveRun, output: Path, console: Console, log: LiveLog, *, at_once: bool) -> None:
     """End the run. Exit the process directly if the normal end of Python would be slow or would fail.
 
     All data is on disk by then. The normal end takes seconds to free the networks, so it is skipped after a signal
-    (`at_once`). It is also skipped if a reader hangs in the driver of a camera, which would block or crash it.
+    (`at_once`). It is also skipped if a thread hangs in the driver of a camera, in the detector or on the disk, which
+    would block or crash it.
     """
     mistake = sys.exception()
     code = 0
     try:
         run.stop()
     except RunError as error:
-        if run.readers_ended and not at_once:
+        if run.readers_ended and run.threads_ended and not at_once:
             raise
-        Console(stderr=True, markup=False).print(
-            f"failed: {error}", style="red", markup=False, highlight=False, soft_wrap=True
-        )
+        _say(console, f"failed: {error}", "red")
         code = 1
     else:
-        Console(stderr=True, markup=False).print(
-            f"{status_line(run.status())}; in {output}", highlight=False, markup=False
-        )
-    if run.readers_ended and (mistake is not None or not at_once):
+        _say(console, f"{status_line(run.status())}; in {output}")
+    if run.readers_ended and run.threads_ended and (mistake is not None or not at_once):
         return
     if mistake is not None:
-        sys.excepthook(type(mistake), mistake, mistake.__traceback__)
+        with suppress(OSError):  # the reader of the messages has left
+            sys.excepthook(type(mistake), mistake, mistake.__traceback__)
         code = 1
-    sys.stdout.flush()
-    sys.stderr.flush()
-    logging.shutdown()
+    log.close()
+    with suppress(OSError):  # the reader of the output has left
+        run_within(sys.stdout.flush, _SAY_S, "flush")
     os._exit(code)

@@ -77,6 +77,7 @@ class CameraConfig(Section):
     username: SecretStr | None = None
     password: SecretStr | None = None
     password_file: str | None = None
+    frame_interval_s: Positive | None = None
     # Values of environment variables in `source`; filled in by the file reader, excluded from dumps.
     source_secrets: list[SecretStr] = Field(default_factory=list, exclude=True, repr=False)
     calibrated_size_wh: Annotated[list[Count], Field(min_length=2, max_length=2)] | None = None

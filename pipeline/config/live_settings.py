@@ -27,6 +27,8 @@ class LiveSettings(Section):
     retry_denied_s: Positive
     max_lag_s: Positive
     max_clock_offset_s: Positive
+    stuck_after_s: Positive
+    stuck_exit_s: Positive
 
     segment_s: Positive
     segment_max_bytes: Annotated[int, Field(ge=1000)]
@@ -45,6 +47,7 @@ class LiveSettings(Section):
             ("retry_min_s", "retry_max_s"),
             ("retry_max_s", "retry_denied_s"),
             ("max_age_s", "max_lag_s"),
+            ("stuck_after_s", "stuck_exit_s"),
         ):
             if getattr(self, smaller) > getattr(self, larger):
                 raise ValueError(f"{smaller} {getattr(self, smaller)} is above {larger} {getattr(self, larger)}")

@@ -74,6 +74,7 @@ class WebSettings(Section):
     port: Annotated[int, Field(ge=0, le=65535)]
     token: SecretStr | None
     token_file: str | None
+    local_users: Literal["own", "all"]
     allowed_hosts: list[str]
     tls_certificate: str | None
     tls_key: str | None

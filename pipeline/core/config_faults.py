@@ -35,9 +35,11 @@ def describe(error: ValidationError, model: type[BaseModel] | None = None) -> st
         if fault["type"] == "extra_forbidden":
             text = f"unknown key{_guess(model, parts)}; configs/default.yaml lists all keys"
         elif fault["type"] != "value_error" and fault["type"] != "missing":
-            text += "" if secret else f", but it is {shown(fault['input'])}"
             if secret and isinstance(fault["input"], int | float | date):
-                text += f", but it is read as a {type(fault['input']).__name__}; put it in quotes"
+                # The value is not shown, and YAML has changed it already: 0123 is the number 83.
+                kind = type(fault["input"]).__name__
+                text = f'must be text, but is read as a {kind}: put it into quotes, as in password: "0123"'
+            text += "" if secret else f", but it is {shown(fault['input'])}"
         faults.append(f"{key}: {text}")
     return "; ".join(faults)
 

@@ -9,11 +9,22 @@ from urllib.parse import quote, unquote
 _STREAM = re.compile(r"(rtsps?|rtmps?|https?|udp|tcp|srt)://", re.IGNORECASE)
 _DEVICE = re.compile(r"/dev/video\d+")
 # Some cameras take user and password as parameters, even without a '?': rtsp://host/user=a&password=b.
-_LOGIN_PARAMETER = re.compile(
-    r"(?<=[?&;/])((?:user(?:name)?|usr|login|pass(?:word|wd)?|pwd|psw|token|access_token|api_?key)=)"
-    r"[^&;\s'\"<>]+",
-    re.IGNORECASE,
+_SECRET_NAMES = (
+    "user|username|usr|login|pass|password|passwd|passphrase|pwd|psw|pw|token|api_?key|key|secret|sig|signature|auth|"
+    "auth_?code|authorization|session|session_?id|sid|ticket|credential|credentials|jwt|hmac|streamid|code|pin"
 )
+# Also with a prefix, as in access_token or X-Amz-Signature.
+_LOGIN_PARAMETER = re.compile(rf"(?<=[?&;/])((?:[\w.-]*[_.-])?(?:{_SECRET_NAMES})=)[^&;\s'\"<>]+", re.IGNORECASE)
+# The last part of the path of a publishing address, and any part that no person would have chosen as a name: an id of
+# hexadecimal digits, groups as in abcd-1234-efgh-5678, or letters of both cases mixed with digits.
+_KEY = (
+    r"(?:[0-9a-fA-F]{8}-[0-9a-fA-F-]{23,}|(?=[a-fA-F]*\d)(?=\d*[a-fA-F])[0-9a-fA-F]{16,}"
+    r"|[a-zA-Z0-9]{4}(?:-[a-zA-Z0-9]{4}){3,}"
+    r"|(?=[a-zA-Z]*\d)(?=[A-Z0-9]*[a-z])(?=[a-z0-9]*[A-Z])[a-zA-Z0-9]{12,})"
+)
+_KEY_IN_PATH = re.compile(rf"(?<=/){_KEY}(?=[/?#\s'\"<>]|$)")
+_URL = re.compile(r"\b(?:rtsps?|rtmps?|https?|srt)://[^\s'\"<>]+", re.IGNORECASE)
+_PUBLISHED_KEY = re.compile(r"(?<=[^/:]/)(?=[^/?#]*\d)[^/?#]{8,}(?=([?#].*)?$)")
 HIDDEN = "***"
 
 
@@ -28,8 +39,18 @@ def is_device(source: str) -> bool:
 
 
 def hide_login(text: str) -> str:
-    """Return a URL, or any text, with the values of parameters such as user=, password= and token= hidden."""
-    return _LOGIN_PARAMETER.sub(rf"\1{HIDDEN}", text)
+    """Return a URL, or any text, with secrets in it hidden: the values of parameters such as user=, password=, token=
+    and sig=, and keys in the paths of URLs."""
+    return _URL.sub(lambda found: _hide_key(found[0]), _LOGIN_PARAMETER.sub(rf"\1{HIDDEN}", text))
+
+
+def _hide_key(url: str) -> str:
+    scheme, _, rest = url.partition("://")
+    host, slash, path = rest.partition("/")
+    path = _KEY_IN_PATH.sub(HIDDEN, slash + path)
+    if scheme.lower() in ("rtmp", "rtmps"):
+        path = _PUBLISHED_KEY.sub(HIDDEN, path)
+    return f"{scheme}://{host}{path}"
 
 
 @dataclass(frozen=True)

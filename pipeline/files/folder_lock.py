@@ -72,6 +72,14 @@ class FolderLock:
         os.close(self._descriptor)
         return False
 
+    @property
+    def in_place(self) -> bool:
+        """Whether the lock file is still the one in the folder."""
+        try:
+            return os.path.samestat(os.fstat(self._descriptor), self._path.stat())
+        except OSError:
+            return False
+
     def _holder(self) -> str:
         """Return '`mtmc track` writes into results (process 17)', as far as the file states it."""
         try:

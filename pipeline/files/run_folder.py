@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipeline.core.errors import InputError
+from pipeline.core.errors import InputError, RunError
 from pipeline.files.folder_lock import FolderLock
 from pipeline.files.whole_files import unfinished_files
 
@@ -155,9 +155,29 @@ class OutputFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._lock = FolderLock(path, "mtmc live", advice="choose another --output", private=True, keep=True)
+        self._lock = self._new_lock()
         if path.stat().st_mode & 0o077:
             _log.warning("%s can be read by other users of this machine; chmod 700 prevents that", path)
+
+    def hold_again(self) -> None:
+        """Lock the folder again if its lock file was deleted or moved, for example with the whole folder.
+
+        Raises:
+            RunError: another run has locked the folder meanwhile.
+            OSError: the folder is missing, or the file cannot be created.
+        """
+        if not self._lock.in_place and self.path.is_dir():
+            try:
+                lock = self._new_lock()
+            except InputError as error:
+                if isinstance(error.__cause__, OSError) and not isinstance(error.__cause__, BlockingIOError):
+                    raise error.__cause__ from error
+                raise RunError(f"the output folder was replaced during the run: {error}") from error
+            self._lock.close()
+            self._lock = lock
+
+    def _new_lock(self) -> FolderLock:
+        return FolderLock(self.path, "mtmc live", advice="choose another --output", private=True, keep=True)
 
     def close(self) -> None:
         """Release the folder for another run."""

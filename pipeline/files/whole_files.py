@@ -209,6 +209,19 @@ class WholeLines:
             raise
         self.bytes += written
 
+    @property
+    def in_place(self) -> bool:
+        """Whether the file is still the one at its path; False after it was deleted or moved."""
+        try:
+            return os.path.samestat(os.fstat(self._descriptor), os.stat(self.path))
+        except FileNotFoundError:
+            return False
+
+    @property
+    def deleted(self) -> bool:
+        """Whether the file has no name any more, so that its content is lost."""
+        return os.fstat(self._descriptor).st_nlink == 0
+
     def sync(self) -> None:
         """Force everything to disk."""
         os.fsync(self._descriptor)

@@ -6,6 +6,8 @@ import logging
 import threading
 from collections.abc import Callable
 
+from pipeline.core.errors import RunError
+
 _log = logging.getLogger(__name__)
 
 
@@ -24,6 +26,8 @@ class GuardedThread(threading.Thread):
         """Call the work function; log and keep its exception."""
         try:
             super().run()
+        except RunError as error:  # not a mistake in the program: its text is enough
+            self.error = error
         except BaseException as error:
             _log.exception("the thread %s failed", self.name)
             self.error = error

@@ -22,6 +22,7 @@ from pipeline.core.models import Detector, checked_detections
 from pipeline.core.redaction import Redactor
 from pipeline.core.stage_clock import StageClock
 from pipeline.drawing.preview_feed import PreviewFeed
+from pipeline.live.busy import BusyTimer
 from pipeline.live.cameras.camera_record import CameraRecord
 from pipeline.live.cameras.frame_board import FrameBoard, LiveFrame
 from pipeline.live.host_clock import LiveClock
@@ -108,6 +109,9 @@ class InferenceLoop:
         # Numbers of batches: taken and empty are counted by the detecting thread, processed by the other.
         self._taken = self._empty = self._processed = 0
         self._failures = 0
+        self._first_failure_s = 0.0
+        self._failing_s = 0.0
+        self._detecting, self._tracking = BusyTimer(), BusyTimer()
         self._unconverted: dict[str, str] = {}  # last reason, by camera
         self._ages: deque[tuple[float, float]] = deque(maxlen=_AGES)
         self._ages_lock = threading.Lock()
@@ -148,6 +152,16 @@ class InferenceLoop:
     def idle(self) -> bool:
         """Whether no batch is being processed."""
         return self._taken == self._empty + self._processed
+
+    @property
+    def detecting_s(self) -> float:
+        """Seconds for which the detector has not returned from its batch, or has failed on every batch."""
+        return max(self._detecting.busy_s, self._failing_s)
+
+    @property
+    def tracking_s(self) -> float:
+        """Seconds for which tracking, with the embedder, has not returned from its batch."""
+        return self._tracking.busy_s
 
     @property
     def stage_latency_s(self) -> dict[str, float]:
@@ -213,11 +227,12 @@ class InferenceLoop:
             return []
         began_s = self._clock.monotonic_s()
         try:
-            detections = checked_detections(self._detector, frames)
+            with self._detecting():
+                detections = checked_detections(self._detector, frames)
         except Exception as error:
             self._detector_failed(error, frames)
             return []
-        self._failures, self.detector_problem = 0, ""
+        self._failures, self._failing_s, self.detector_problem = 0, 0.0, ""
         self._mean("detect", self._clock.monotonic_s() - began_s)
         self.batch_size += _NEWEST * (len(frames) - self.batch_size) if self.batch_size else len(frames)
         for frame in frames:
@@ -248,6 +263,8 @@ class InferenceLoop:
         self.detector_problem = self._redact(f"{type(error).__name__}: {error}")
         if self._failures == 0:
             _log.error("the detector failed; the run continues", exc_info=error)
+            self._first_failure_s = self._clock.monotonic_s()
+        self._failing_s = self._clock.monotonic_s() - self._first_failure_s
         for frame in frames:
             self._record_of(frame.camera_id).dropped("detector_error")
         self._stop.wait(min(_FIRST_PAUSE_S * 2.0**self._failures, _LONGEST_PAUSE_S))
@@ -279,7 +296,8 @@ class InferenceLoop:
                 continue
             if batch is None:
                 return
-            self._process(batch)
+            with self._tracking():
+                self._process(batch)
             self._processed += 1
 
     def _process(self, taken: _Batch) -> None:

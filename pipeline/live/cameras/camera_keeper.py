@@ -15,12 +15,16 @@ from pipeline.live.telling.status import CameraState
 
 # FFmpeg ends an attempt to open at its own limit. A reader that has not returned this long after that limit hangs.
 _OPEN_GRACE_S = 2.0
+# A reader that receives other data than video ends by itself at that limit, if a packet arrives then.
+_OTHER_DATA_GRACE_S = 0.3
 # If packets arrive without a picture for this long, the cause is not just a distant key frame.
 _FIRST_PICTURE_S = 15.0
 # A camera that was up counts as stalled when no picture came for both this time and this number of frame periods. Its
 # connection is abandoned much later.
 _QUIET_S = 1.2
 _QUIET_PERIODS = 4
+# A camera all of whose pictures are damaged for this long is not up. Key frames are up to some seconds apart.
+_DAMAGED_S = 5.0
 # Maximum number of hanging readers of one camera.
 _MAX_HANGING = 8
 
@@ -33,12 +37,14 @@ class KeeperSettings:
 
     Attributes:
         ends: whether the source is a file, whose end is not a fault.
+        quiet_s: a camera with few frames is not stalled before this time without a picture.
     """
 
     retry: RetryTimes
     open_timeout_s: float
     stalled_after_s: float
     ends: bool = False
+    quiet_s: float = 0.0
 
 
 class CameraKeeper:
@@ -99,20 +105,39 @@ class CameraKeeper:
         settings = self._settings
         silent_s = now_s - reader.progress_s
         limit_s = settings.stalled_after_s if reader.opened else settings.open_timeout_s + _OPEN_GRACE_S
+        if reader.other_data:
+            limit_s += _OTHER_DATA_GRACE_S
         if silent_s > limit_s:
-            what = "sent nothing" if reader.opened else "did not answer"
+            what = "sent no video" if reader.opened else "did not answer"
             self._give_up(reader, StreamProblem(Reason.STALLED, f"{what} for {silent_s:.1f} s"), now_s)
             return
-        if reader.picture_s is None:
-            if reader.opened and now_s - reader.started_s > settings.open_timeout_s + _FIRST_PICTURE_S:
+        if reader.picture_s is None or now_s - reader.picture_s > self._no_picture_s(reader):
+            if reader.picture_s is not None:
+                text = f"packets arrive, but no picture for {now_s - reader.picture_s:.1f} s"
+                self._give_up(reader, StreamProblem(Reason.CODEC, text), now_s)
+            elif reader.opened and now_s - reader.started_s > settings.open_timeout_s + _FIRST_PICTURE_S:
                 self._give_up(reader, StreamProblem(Reason.CODEC, "packets arrive, but no picture"), now_s)
             return
-        if now_s - reader.picture_s > max(_QUIET_S, _QUIET_PERIODS * reader.period_s):
+        quiet_s = max(_QUIET_S, _QUIET_PERIODS * reader.period_s, self._settings.quiet_s)
+        usable_s = reader.usable_s or reader.first_picture_s or reader.picture_s
+        if now_s - reader.picture_s > quiet_s:
             if self._record.state is not CameraState.STALLED:
                 self._down(CameraState.STALLED, f"no picture for {now_s - reader.picture_s:.1f} s")
-        elif self._record.state is not CameraState.UP:
+        elif now_s - usable_s > max(_DAMAGED_S, quiet_s):
+            if self._record.state is not CameraState.STALLED:
+                self._down(
+                    CameraState.STALLED,
+                    f"all pictures are damaged for {now_s - usable_s:.1f} s; with transport: udp, packets are lost",
+                )
+        elif self._record.state is not CameraState.UP and reader.usable_s is not None:
             self._record.set_state(CameraState.UP, "")
             self._tell(CameraState.UP, "pictures arrive")
+
+    def _no_picture_s(self, reader: Reader) -> float:
+        """Return after how many seconds a stream that was up and has packets without pictures is opened again."""
+        if self._settings.ends:
+            return float("inf")
+        return max(_FIRST_PICTURE_S, 2 * _QUIET_PERIODS * reader.period_s, 2 * self._settings.quiet_s)
 
     def _give_up(self, reader: Reader, problem: StreamProblem, now_s: float) -> None:
         self._record.abandoned()
@@ -153,6 +178,8 @@ class CameraKeeper:
         """Log a state if it is new, so that a camera that is unreachable for days is logged once."""
         news = (state, text.partition(" for ")[0])
         if news != self._told:
-            self._told = news
-            log = _log.info if state in (CameraState.UP, CameraState.ENDED) else _log.warning
+            before, self._told = self._told, news
+            # The first time that a camera is up is no news; after a warning, its end must be seen.
+            good = state is CameraState.ENDED or (state is CameraState.UP and before is None)
+            log = _log.info if good else _log.warning
             log("camera %s: %s%s", self._record.name, state.value, f", {text}" if text else "")

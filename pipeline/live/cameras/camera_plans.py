@@ -36,10 +36,12 @@ def camera_plans(config: Config, *, simulate_live: bool, redact: Redactor) -> li
     for camera in config.cameras:
         address = _address(camera, redact)
         is_file = not is_stream(camera.source)
-        opener = AvOpener(
-            address, StreamOptions(camera.transport, options.open_timeout_s, options.read_timeout_s), redact
-        )
-        plans.append(CameraPlan(camera.name, opener, is_file, _start_s(camera) - first_s if is_file else 0.0))
+        interval_s = 0.0 if is_file else camera.frame_interval_s or 0.0
+        # Opening takes two frames; FFmpeg detects silence after twice the read timeout.
+        open_s, read_s = options.open_timeout_s + 2 * interval_s, options.read_timeout_s + interval_s
+        opener = AvOpener(address, StreamOptions(camera.transport, open_s, read_s), redact)
+        offset_s = _start_s(camera) - first_s if is_file else 0.0
+        plans.append(CameraPlan(camera.name, opener, is_file, offset_s, interval_s))
     return plans
 
 

@@ -10,14 +10,38 @@ from pipeline.live.cameras.frame_board import LiveFrame
 from pipeline.live.host_clock import LiveClock
 from pipeline.live.telling.status import CameraState, CameraStatus, TimestampSource
 
-# Window over which frames per second are counted.
+# Window over which frames per second are counted; the longer one holds for cameras with few frames.
 _RATE_WINDOW_S = 5.0
+_SPARSE_RATE_WINDOW_S = 60.0
+_SPARSE_FRAMES = 3
 # Shortest window, because the first frames of a connection may arrive all at once.
 _LEAST_RATE_WINDOW_S = 1.0
 # Shortest time between two log messages about time jumps of a stream.
 _TELL_JUMPS_S = 60.0
 
 _log = logging.getLogger(__name__)
+
+
+class _Rate:
+    """Counts events per second over the last few seconds."""
+
+    def __init__(self) -> None:
+        self._times_s: deque[float] = deque(maxlen=1000)
+
+    def add(self, now_s: float) -> None:
+        self._times_s.append(now_s)
+
+    def per_second(self, now_s: float) -> float:
+        times_s = self._times_s
+        while times_s and (
+            now_s - times_s[0] > _SPARSE_RATE_WINDOW_S
+            or (now_s - times_s[0] > _RATE_WINDOW_S and len(times_s) > _SPARSE_FRAMES)
+        ):
+            times_s.popleft()
+        if len(times_s) < 2:
+            return 0.0
+        # Measured until now, not until the newest frame, so that the rate of a silent camera falls.
+        return (len(times_s) - 1) / max(now_s - times_s[0], _LEAST_RATE_WINDOW_S)
 
 
 class CameraRecord:
@@ -28,7 +52,7 @@ class CameraRecord:
         self._clock = clock
         self._lock = threading.Lock()
         self._state = CameraState.CONNECTING
-        self._arrivals: deque[float] = deque(maxlen=1000)
+        self._arrivals, self._used, self._skipped = _Rate(), _Rate(), _Rate()
         self._received = 0
         self._decoded = 0
         self._inferred = 0
@@ -79,7 +103,7 @@ class CameraRecord:
         """
         with self._lock:
             self._decoded += 1
-            self._arrivals.append(frame.arrived_s)
+            self._arrivals.add(frame.arrived_s)
             self._newest = (frame.age_s, frame.arrived_s)
             self._source = frame.source
             self._offset_s = offset_s
@@ -121,6 +145,7 @@ class CameraRecord:
         """Count a frame that went through the detector."""
         with self._lock:
             self._inferred += 1
+            self._used.add(self._clock.monotonic_s())
 
     def people(self, count: int) -> None:
         """Set the number of people in view."""
@@ -131,6 +156,7 @@ class CameraRecord:
         """Count a frame that did not go through the detector."""
         with self._lock:
             self._dropped[cause] += 1
+            self._skipped.add(self._clock.monotonic_s())
 
     def disconnected(self, reason: str) -> None:
         """Count a connection that ended or could not be made."""
@@ -146,16 +172,12 @@ class CameraRecord:
         """Return all figures at this moment."""
         now_s = self._clock.monotonic_s()
         with self._lock:
-            while self._arrivals and now_s - self._arrivals[0] > _RATE_WINDOW_S:
-                self._arrivals.popleft()
-            fps = 0.0
-            if len(self._arrivals) > 1:
-                # Measured until now, not until the newest frame, so that the rate of a silent camera falls.
-                fps = (len(self._arrivals) - 1) / max(now_s - self._arrivals[0], _LEAST_RATE_WINDOW_S)
             return CameraStatus(
                 name=self.name,
                 state=self._state,
-                fps=fps,
+                fps=self._arrivals.per_second(now_s),
+                used_fps=self._used.per_second(now_s),
+                skipped_fps=self._skipped.per_second(now_s),
                 frame_age_s=None if self._newest is None else self._newest[0] + now_s - self._newest[1],
                 received=self._received,
                 decoded=self._decoded,

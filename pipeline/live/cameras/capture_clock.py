@@ -55,6 +55,7 @@ class CaptureClock:
         self._offset_s: float | None = None
         self._trusted = True
         self._last_s = float("-inf")
+        self._set_by_s = 0.0
 
     @property
     def offset_s(self) -> float | None:
@@ -66,14 +67,21 @@ class CaptureClock:
         self._source = None
         self._offset_s = None
 
-    def stamp(self, stream_s: float | None, wall_s: float | None, arrived_s: float) -> CaptureTime:
+    def stamp(
+        self, stream_s: float | None, wall_s: float | None, arrived_s: float, set_by_s: float = 0.0
+    ) -> CaptureTime:
         """Return the time of the next frame.
 
         Args:
             stream_s: time on the stream's own clock in s; None if unknown.
             wall_s: time on the camera's wall clock, Unix seconds; None if unknown.
             arrived_s: Unix seconds on the run's clock.
+            set_by_s: seconds by which the run's clock was set forward since the start; the frame is not late by that.
         """
+        step_s, self._set_by_s = set_by_s - self._set_by_s, set_by_s
+        self._arrived_s += step_s
+        if self._offset_s is not None:
+            self._offset_s += step_s
         source = TimestampSource.HOST if wall_s is None else TimestampSource.RTCP
         camera_s = stream_s if wall_s is None else wall_s
         if camera_s is None:

@@ -17,6 +17,7 @@ from pipeline.live.cameras.capture_clock import CaptureClock
 from pipeline.live.cameras.frame_board import FrameBoard
 from pipeline.live.cameras.problem import Reason
 from pipeline.live.cameras.reader import Reader, ReaderSettings, frame_numbers
+from pipeline.live.cameras.received_packets import ReceivedPackets
 from pipeline.live.cameras.retry import RetryTimes
 from pipeline.live.cameras.stream import StreamOpener
 from pipeline.live.guarded_thread import GuardedThread
@@ -33,6 +34,7 @@ class CameraPlan:
     Attributes:
         opener: opens the stream; openers that open the same stream in the same way are equal.
         is_file: whether it is a file, which is played once at its own speed and whose end is not a fault.
+        frame_interval_s: largest time between two frames that is normal for this camera; 0 if it is short.
         offset_s: for a file: seconds from the start of the first file of the run to the start of this one.
     """
 
@@ -40,6 +42,7 @@ class CameraPlan:
     opener: StreamOpener
     is_file: bool = False
     offset_s: float = 0.0
+    frame_interval_s: float = 0.0
 
 
 class CameraFleet:
@@ -52,7 +55,7 @@ class CameraFleet:
         self._lock = threading.Lock()
         self._cameras: dict[str, _Camera] = {}
         # Kept when a camera is removed, so that its frame numbers continue if it comes back.
-        self._records: dict[str, tuple[CameraRecord, Iterator[int], CaptureClock]] = {}
+        self._records: dict[str, tuple[CameraRecord, Iterator[int], CaptureClock, ReceivedPackets]] = {}
         self._left: list[Reader] = []
         self._stop = threading.Event()
         self._file_start_s: float | None = None
@@ -129,8 +132,10 @@ class CameraFleet:
                 CameraRecord(plan.name, self._clock),
                 frame_numbers(),
                 CaptureClock(settings.max_clock_offset_s),
+                ReceivedPackets(),
             )
-        record, numbers, capture_clock = self._records[plan.name]
+        record, numbers, capture_clock, received = self._records[plan.name]
+        stalled_after_s = settings.stalled_after_s + 2 * plan.frame_interval_s
         file_start_s = None
         if plan.is_file:
             assert self._file_start_s is not None
@@ -139,20 +144,28 @@ class CameraFleet:
             Reader,
             record,
             plan.opener,
-            ReaderSettings(settings.max_fps, settings.max_age_s, settings.max_lag_s, file_start_s),
+            ReaderSettings(
+                settings.max_fps,
+                settings.max_age_s,
+                settings.max_lag_s,
+                file_start_s,
+                stalled_after_s=stalled_after_s,
+            ),
             clock=self._clock,
             capture_clock=capture_clock,
             frame_index=numbers,
             show=self.board.put,
             redact=self._redact,
+            received=received,
         )
         keeper = CameraKeeper(
             record,
             KeeperSettings(
                 RetryTimes(settings.retry_min_s, settings.retry_max_s, settings.retry_denied_s),
-                settings.open_timeout_s,
-                settings.stalled_after_s,
+                settings.open_timeout_s + 2 * plan.frame_interval_s,
+                stalled_after_s,
                 ends=plan.is_file,
+                quiet_s=2 * plan.frame_interval_s,
             ),
             start_reader,
             partial(self.board.do_not_expect, plan.name),

@@ -13,6 +13,7 @@ from pipeline.live.cameras.camera_record import CameraRecord
 from pipeline.live.cameras.capture_clock import CaptureClock, CaptureTime
 from pipeline.live.cameras.frame_board import LiveFrame
 from pipeline.live.cameras.problem import Reason, StreamProblem
+from pipeline.live.cameras.received_packets import ReceivedPackets
 from pipeline.live.cameras.still_picture import StillPicture
 from pipeline.live.cameras.stream import LiveStream, Picture, StreamOpener
 from pipeline.live.host_clock import LiveClock
@@ -23,6 +24,10 @@ _MAX_REBUFFER_S = 1.0
 # Weight of the newest interval in the running mean time between two pictures.
 _NEWEST = 0.1
 
+# A connection that ends after so few pictures may be to a camera that takes few.
+_FEW_PICTURES = 2
+_ONLY_OLD = "the server only sends old video again: what publishes there seems to have stopped"
+
 _log = logging.getLogger(__name__)
 
 
@@ -31,6 +36,7 @@ class ReaderSettings:
     """Settings of one camera; see `live` in configs/default.yaml.
 
     Attributes:
+        stalled_after_s: a live stream without video for this long has failed.
         file_start_s: for a file: when its first frame is shown, on the monotonic clock; None for live streams.
     """
 
@@ -38,6 +44,7 @@ class ReaderSettings:
     max_age_s: float
     max_lag_s: float
     file_start_s: float | None = None
+    stalled_after_s: float = float("inf")
 
 
 class Reader:
@@ -47,6 +54,7 @@ class Reader:
     the supervisor abandons it, and from then on it passes no frames.
 
     Args:
+        received: packets of earlier connections of the camera; None if there was none.
         frame_index: numbers for the frames, which continue across connections.
         capture_clock: clock of the camera; used by one reader at a time.
         show: called with each frame for the detector.
@@ -63,7 +71,9 @@ class Reader:
         frame_index: Iterator[int],
         show: Callable[[LiveFrame], None],
         redact: Redactor,
+        received: ReceivedPackets | None = None,
     ) -> None:
+        self._received = received or ReceivedPackets()
         self._record = record
         self._opener = opener
         self._settings = settings
@@ -83,6 +93,10 @@ class Reader:
         self.opened = False
         self.first_picture_s: float | None = None
         self.picture_s: float | None = None
+        self.pictures = 0
+        self.other_data = False  # whether sound, metadata or the like arrived
+        self._only_old = False  # whether everything so far came in an earlier connection
+        self.usable_s: float | None = None  # the last picture that was not damaged
         self.period_s = 0.0  # mean time between two pictures
         self.problem: StreamProblem | None = None
         self._thread = threading.Thread(target=self._run, name=f"read-{record.name}", daemon=True)
@@ -115,7 +129,7 @@ class Reader:
             finally:
                 stream.close()
         except StreamProblem as problem:
-            self.problem = problem
+            self.problem = self._explained(problem)
         except Exception as error:
             text = self._redact(f"{type(error).__name__}: {error}")
             # The same error at every attempt is logged once.
@@ -125,10 +139,22 @@ class Reader:
 
     def _read(self, stream: LiveStream) -> None:
         self.opened = True
+        self.progress_s = self._clock.monotonic_s()
         self._capture_clock.reconnected()
+        self._received.connected()
         for received in stream.packets():
             if self._stop.is_set():
                 return
+            if not received.video:
+                self.other_data = True
+                self._check_silent("other data arrives")
+                continue
+            if self._received.again(received.mark):
+                self._only_old = self.picture_s is None
+                self._record.dropped("replayed")
+                self._check_silent("old video arrives again")
+                continue
+            self._only_old = False
             self.progress_s = self._clock.monotonic_s()
             self._record.packet()
             if received.lost is not None:
@@ -138,7 +164,25 @@ class Reader:
                     return
                 self._take(picture, stream.paced)
         if not self._stop.is_set():
-            self.problem = StreamProblem(Reason.ENDED, "the stream ended")
+            self.problem = self._explained(StreamProblem(Reason.ENDED, "the stream ended"))
+
+    def _explained(self, problem: StreamProblem) -> StreamProblem:
+        """Return the cause behind the end of a connection, if the connection itself does not show it."""
+        if self._only_old:
+            return StreamProblem(Reason.STALLED, _ONLY_OLD)
+        sparse = self.picture_s is not None and problem.reason in (Reason.TIMEOUT, Reason.STALLED)
+        if sparse and self.pictures <= _FEW_PICTURES:
+            return StreamProblem(
+                problem.reason,
+                f"{problem.text}; a camera with fewer than one frame per second needs frame_interval_s",
+            )
+        return problem
+
+    def _check_silent(self, but: str) -> None:
+        """Raise StreamProblem if a live stream has brought no new video for too long."""
+        silent_s = self._clock.monotonic_s() - self.progress_s
+        if self._settings.file_start_s is None and silent_s > self._settings.stalled_after_s:
+            raise StreamProblem(Reason.STALLED, f"no video for {silent_s:.1f} s, but {but}")
 
     def _take(self, picture: Picture, paced: bool) -> None:
         now_s = self._clock.monotonic_s()
@@ -146,6 +190,7 @@ class Reader:
             period_s = now_s - self.picture_s
             self.period_s += (_NEWEST if self.period_s else 1.0) * (period_s - self.period_s)
         self.progress_s = self.picture_s = now_s
+        self.pictures += 1
         if self.first_picture_s is None:
             self.first_picture_s = now_s
         captured = self._capture_time(picture, paced, now_s)
@@ -163,6 +208,8 @@ class Reader:
         self._record.frame(frame, self._capture_clock.offset_s, captured.jumped)
         self._check_still(picture, now_s)
         self._check_lag(captured.late_s, now_s)
+        if not picture.corrupt:
+            self.usable_s = now_s
         cause = self._why_not(frame, picture)
         if cause is not None:
             self._record.dropped(cause)
@@ -228,10 +275,11 @@ class Reader:
 
     def _capture_time(self, picture: Picture, paced: bool, now_s: float) -> CaptureTime:
         if not paced or picture.stream_s is None or self._pace is None:
-            return self._capture_clock.stamp(picture.stream_s, picture.wall_s, self._clock.utc_s(now_s))
+            set_by_s = self._clock.set_by_s
+            return self._capture_clock.stamp(picture.stream_s, picture.wall_s, self._clock.utc_s(now_s), set_by_s)
         # The time at which the picture was due; the other cameras that play files follow the same schedule.
         due_s = self._pace[1] + picture.stream_s - self._pace[0]
-        captured = self._capture_clock.stamp(None, None, self._clock.utc_s(due_s))
+        captured = self._capture_clock.stamp(None, None, self._clock.utc_s(due_s), self._clock.set_by_s)
         is_file = self._settings.file_start_s is not None
         source = TimestampSource.FILE if is_file else TimestampSource.HOST
         late_s = max(now_s - due_s, 0.0)

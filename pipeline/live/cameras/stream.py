@@ -6,9 +6,14 @@ stay in the decoder's format until their pixels are needed, because most cameras
 
 from __future__ import annotations
 
+import errno
+import logging
+import socket
+import zlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from typing import Protocol
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol, TypeGuard
+from urllib.parse import urlsplit
 
 import av
 import numpy as np
@@ -23,10 +28,16 @@ from pipeline.core.stream_address import StreamAddress, is_device, is_stream
 from pipeline.live.cameras.damage import DamageWatch
 from pipeline.live.cameras.luma import luma_of
 from pipeline.live.cameras.problem import Reason, StreamProblem
+from pipeline.live.cameras.rtsp_check import ask
 from pipeline.sources.picture import PictureConverter
 
 # More undecodable packets in a row than this are not a temporary fault.
 _MAX_BAD_PACKETS = 250
+_RTSP = ("rtsp", "rtsps")
+# Longest time for the question who would get the password; a camera that is late is asked by FFmpeg alone.
+_ASK_S = 1.0
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,10 +68,14 @@ class Received:
     Attributes:
         pictures: none, one, or several.
         lost: the fault because of which there is no picture, 'corrupt' or 'no_keyframe'; None without a fault.
+        video: False for sound, metadata and other video tracks, which have no pictures.
+        mark: identifies the packet where a server may send it again after it was received; None elsewhere.
     """
 
     pictures: tuple[Picture, ...]
     lost: str | None = None
+    video: bool = True
+    mark: int | None = None
 
 
 class LiveStream(Protocol):
@@ -92,6 +107,7 @@ class StreamOptions:
     transport: str
     open_timeout_s: float
     read_timeout_s: float
+    fallen_back: bool = False  # whether this is the second transport that is tried
 
 
 @dataclass(frozen=True)
@@ -101,9 +117,46 @@ class AvOpener:
     address: StreamAddress
     options: StreamOptions
     redact: Redactor = field(compare=False, repr=False)
+    _told: set[str] = field(default_factory=set, compare=False, repr=False)
 
     def __call__(self) -> LiveStream:
-        return AvStream(self.address, self.options, self.redact)
+        self._protect_password()
+        try:
+            return AvStream(self.address, self.options, self.redact)
+        except _OtherTransport:
+            transport = "udp" if self.options.transport == "tcp" else "tcp"
+            stream = AvStream(
+                self.address, replace(self.options, transport=transport, fallen_back=True), self.redact
+            )
+        self._tell(
+            f"refuses transport: {self.options.transport}, so {transport} is used; set `transport: {transport}` for "
+            "this camera"
+        )
+        return stream
+
+    def _protect_password(self) -> None:
+        """Raise StreamProblem if the password would go to another host; warn if others in the network can read it."""
+        scheme = self.address.url.partition("://")[0].lower()
+        if self.address.password is None or scheme not in _RTSP:
+            return
+        answer = ask(self.address.url, min(self.options.open_timeout_s, _ASK_S))
+        if answer.redirect_host is not None:
+            raise StreamProblem(
+                Reason.DENIED,
+                f"the camera redirects to {answer.redirect_host}, which would get the password: set source to the "
+                "address there if that host may have it",
+            )
+        if answer.clear_text:
+            self._tell("asks for the password in clear text (Basic): select Digest in the camera, or use rtsps://")
+
+    def _tell(self, text: str) -> None:
+        if text not in self._told:
+            self._told.add(text)
+            _log.warning("%s %s", self.redact(self.address.url), text)
+
+
+class _OtherTransport(Exception):
+    """The camera does not offer the transport (TCP or UDP) that was asked for."""
 
 
 class AvStream:
@@ -119,7 +172,13 @@ class AvStream:
         try:
             self._container = _open(address, options)
         except (av.FFmpegError, OSError, ValueError) as error:
-            raise _problem(error, redact, opening=True) from None
+            if (
+                getattr(error, "errno", None) == errno.EPROTONOSUPPORT
+                and _is_rtsp(address)
+                and not options.fallen_back
+            ):
+                raise _OtherTransport from None
+            raise _problem(error, redact, opening=True, host=_host(address)) from None
         try:
             self._stream = _video_stream(self._container)
         except StreamProblem:
@@ -137,13 +196,18 @@ class AvStream:
         keyed = False
         bad = 0
         try:
-            for packet in self._container.demux(self._stream):
+            # All tracks, so that the reader also runs while only sound or metadata arrives.
+            for packet in self._container.demux():
+                if not self._is_mine(packet):
+                    yield Received((), video=False)
+                    continue
                 if packet.size == 0 and self._live:
                     continue  # it would flush the decoder, whose pictures are too old for a live stream
                 self._note_wall(packet)
                 keyed = keyed or packet.is_keyframe or packet.size == 0
+                mark = self._mark(packet)
                 if not keyed:
-                    yield Received((), "no_keyframe")
+                    yield Received((), "no_keyframe", mark=mark)
                     continue
                 try:
                     frames = packet.decode()
@@ -151,15 +215,24 @@ class AvStream:
                     bad += 1
                     if bad > _MAX_BAD_PACKETS:
                         raise
-                    yield Received((), "corrupt")
+                    yield Received((), "corrupt", mark=mark)
                     continue
                 bad = 0 if frames else bad
-                yield Received(tuple(self._picture(frame) for frame in frames))
+                yield Received(tuple(self._picture(frame) for frame in frames), mark=mark)
         except (av.FFmpegError, OSError) as error:
             raise _problem(error, self._redact, opening=False) from None
 
     def close(self) -> None:
         self._container.close()
+
+    def _is_mine(self, packet: Packet[Any]) -> TypeGuard[Packet[VideoStream]]:
+        return bool(packet.stream_index == self._stream.index)
+
+    def _mark(self, packet: Packet[VideoStream]) -> int | None:
+        """Return a number for the content and time of a packet; None if the server sends every packet once."""
+        if not self._live or not self.paced or packet.size == 0:
+            return None
+        return hash((packet.pts, zlib.crc32(bytes(packet))))
 
     def _note_wall(self, packet: Packet[VideoStream]) -> None:
         if packet.pts is None or not packet.has_sidedata("prft"):
@@ -215,9 +288,38 @@ def _video_stream(container: InputContainer) -> VideoStream:
     return stream
 
 
-def _problem(error: Exception, redact: Redactor, *, opening: bool) -> StreamProblem:
+def _is_rtsp(address: StreamAddress) -> bool:
+    return address.url.partition("://")[0].lower() in _RTSP
+
+
+def _host(address: StreamAddress) -> str | None:
+    """Return the host of a URL; None if it has none, such as a device."""
+    try:
+        return urlsplit(address.url).hostname
+    except ValueError:
+        return None
+
+
+def _unresolved(host: str | None) -> str:
+    """Return why a host name has no address; empty if it has one."""
+    if host is None:
+        return ""
+    try:
+        socket.getaddrinfo(host, None)
+    except (OSError, UnicodeError) as error:
+        reason = getattr(error, "strerror", None) or error
+        return f"there is no host {host} ({reason}): check the name and the DNS server"
+    return ""
+
+
+def _problem(error: Exception, redact: Redactor, *, opening: bool, host: str | None = None) -> StreamProblem:
     """Convert an error of FFmpeg to a StreamProblem, whose text contains no secrets and no URL."""
     text = redact(getattr(error, "strerror", None) or str(error) or type(error).__name__)
+    if getattr(error, "errno", None) == errno.EPROTONOSUPPORT:
+        return StreamProblem(Reason.NETWORK, "the camera offers neither TCP nor UDP for its video")
+    # FFmpeg reports an unknown host name as an error of input and output.
+    if opening and getattr(error, "errno", None) == errno.EIO and (unresolved := _unresolved(host)):
+        return StreamProblem(Reason.NETWORK, unresolved)
     if isinstance(error, av.error.HTTPUnauthorizedError | av.error.HTTPForbiddenError | PermissionError):
         return StreamProblem(Reason.DENIED, f"access denied ({text}): check username and password")
     if isinstance(error, av.error.HTTPNotFoundError | FileNotFoundError):

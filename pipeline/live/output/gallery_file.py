@@ -268,7 +268,11 @@ def _free_id(folder: Path, since_ns: int = 0) -> int:
 
 
 def without_forgotten(gallery: Gallery, now_s: float, memory_s: float) -> Gallery:
-    """Return the gallery without the people whom no camera has seen in the last `memory_s` before `now_s` (Unix s)."""
+    """Return the gallery without the people whom no camera has seen in the last `memory_s` before `now_s` (Unix s).
+
+    People whom a run with a wrong clock saw in the future count as seen now, because they would never be forgotten.
+    """
+    gallery = replace(gallery, last_seen_s=np.minimum(gallery.last_seen_s, now_s))
     stay = gallery.last_seen_s.max(axis=1, initial=-np.inf) >= now_s - memory_s
     return replace(
         gallery,

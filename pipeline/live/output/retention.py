@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import logging
 import math
+import os
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,6 +14,7 @@ from pipeline.config.output_settings import RetentionSettings
 from pipeline.files.results_csv import COLUMNS
 from pipeline.files.set_aside import files_put_aside
 from pipeline.files.whole_files import write_whole
+from pipeline.live.host_clock import PLAUSIBLE_S
 from pipeline.live.output.segments import REMAP_COLUMNS, REMAP_NAME, segments
 
 _DAY_S = 86_400.0
@@ -49,7 +51,7 @@ class Retention:
         if self._settings.max_age_days is not None:
             oldest_s = self._now_s() - self._settings.max_age_days * _DAY_S
             for path in list(finished):
-                if last_row_s(path) < oldest_s:
+                if self._age_from_s(path) < oldest_s:
                     self._delete(path, f"is older than {self._settings.max_age_days:g} days")
                     finished.remove(path)
         self._keep_quota(finished)
@@ -77,6 +79,28 @@ class Retention:
         left = [line for line in lines[1:] if _moment(line.split(",")[column], otherwise=oldest) >= oldest]
         if len(left) < len(lines) - 1:
             write_whole(path, "".join([*lines[:1], *left]).encode(errors="surrogateescape"))
+
+    def _age_from_s(self, path: Path) -> float:
+        """Return the time from which the age of a segment counts, Unix seconds: its last row. A row from a clock that
+        was wrong, before 2020 or in the future, says nothing; the age then counts from the time of the file, or from
+        now if that is wrong, too."""
+        now_s = self._now_s()
+        last_s = last_row_s(path)
+        same_clock = now_s < PLAUSIBLE_S and last_s <= now_s  # this machine does not know the time now either
+        if same_clock or _is_plausible(last_s, now_s):
+            return last_s
+        written_s = path.stat().st_mtime
+        if not _is_plausible(written_s, now_s):
+            if now_s < PLAUSIBLE_S:
+                return now_s
+            os.utime(path, (now_s, now_s))
+            _log.warning(
+                "%s: its rows end at %s, which was a wrong clock; its retention time counts from now",
+                path,
+                _text(last_s),
+            )
+            written_s = now_s
+        return written_s
 
     def _keep_quota(self, finished: list[Path]) -> None:
         limit = self._settings.max_bytes
@@ -129,6 +153,18 @@ class Retention:
     def _delete(self, path: Path, why: str) -> None:
         path.unlink()
         _log.warning("%s was deleted: %s", path, why)
+
+
+def _is_plausible(time_s: float, now_s: float) -> bool:
+    return PLAUSIBLE_S <= time_s <= now_s + _DAY_S
+
+
+def _text(time_s: float) -> str:
+    """Return a time in UTC, or the number if it is no time of this calendar."""
+    try:
+        return datetime.fromtimestamp(time_s, UTC).isoformat(timespec="seconds")
+    except (OverflowError, OSError, ValueError):
+        return f"{time_s:g} s"
 
 
 def _bytes(path: Path) -> int:

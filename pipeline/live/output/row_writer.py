@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.core.datatypes import Correction, LinkedRow
+from pipeline.live.busy import BusyTimer
 from pipeline.live.guarded_thread import GuardedThread
 from pipeline.live.host_clock import LiveClock
 from pipeline.live.output.segments import SegmentWriter, remap_line, row_line
@@ -18,6 +19,8 @@ from pipeline.live.output.segments import SegmentWriter, remap_line, row_line
 # Interval between attempts after a failed write.
 _RETRY_S = 0.5
 _TICK_S = 0.1
+# A disk that does not return from a call for this long counts as one that accepts nothing.
+_BLOCKED_S = 5.0
 # Number of rows whose latencies are kept.
 _LATENCIES = 5000
 
@@ -50,7 +53,9 @@ class RowWriter:
         self.rows_written = 0
         self.rows_waiting = 0
         self.rows_lost = 0
-        self.problem = ""
+        self._problem = ""
+        self.last_problem = "the disk did not answer"  # the reason of a loss, for the message at the end
+        self._disk = BusyTimer()
         self._retry_s = float("-inf")
         self._replace_remap: Callable[[], None] | None = None
         self._thread = GuardedThread(self._run, "write")
@@ -80,6 +85,19 @@ class RowWriter:
         """
         with self._changed:
             self._replace_remap = work
+
+    @property
+    def problem(self) -> str:
+        """Why rows cannot be written as they should; empty while they can."""
+        blocked_s = self._disk.busy_s
+        if blocked_s >= _BLOCKED_S:
+            return f"the disk has not answered for {blocked_s:.0f} s"
+        return self._problem or self._segments.problem
+
+    @property
+    def disk_s(self) -> float:
+        """Seconds for which the disk has not returned from the current work."""
+        return self._disk.busy_s
 
     @property
     def error(self) -> BaseException | None:
@@ -130,17 +148,29 @@ class RowWriter:
                 if self._closed:
                     return
             try:
-                self._write_pending()
-                self._segments.keep_up()
-                self._do_replace_remap()
-                if not self._pending:
-                    self._worked()
-                    if closing_s is not None:
-                        self._segments.close()
-                        finished = True
+                with self._disk():
+                    finished = self._work(closing=closing_s is not None)
             except OSError as error:
                 self._failed(error)
             finished = finished or (closing_s is not None and self._clock.monotonic_s() >= closing_s)
+
+    def _work(self, *, closing: bool) -> bool:
+        """Do what is due; return whether everything is written and closed."""
+        self._count_removed(self._segments.check_in_place())
+        self._write_pending()
+        self._segments.keep_up()
+        self._do_replace_remap()
+        if self._pending:
+            return False
+        self._worked()
+        if closing:
+            self._segments.close()
+        return closing
+
+    def _count_removed(self, rows: int) -> None:
+        with self._changed:
+            self.rows_written -= rows
+            self.rows_lost += rows
 
     def _something_to_do(self) -> bool:
         if self._closed or (self._closing_s is not None and not self._pending):
@@ -185,11 +215,11 @@ class RowWriter:
     def _failed(self, error: OSError) -> None:
         self._retry_s = self._clock.monotonic_s() + _RETRY_S
         problem = error.strerror or str(error)
-        if problem != self.problem:
+        if problem != self._problem:
             _log.error("rows cannot be written (%s); they are kept in memory until they can", problem)
-        self.problem = problem
+        self._problem = self.last_problem = problem
 
     def _worked(self) -> None:
-        if self.problem:
+        if self._problem:
             _log.warning("rows can be written again; %d were lost", self.rows_lost)
-        self.problem = ""
+        self._problem = ""

@@ -16,7 +16,7 @@ from pipeline.core.datatypes import Correction, LinkedRow
 from pipeline.files.readable_rows import LARGEST_ID, ReadableRows
 from pipeline.files.results_csv import COLUMNS, csv_line
 from pipeline.files.track_boxes import is_number
-from pipeline.files.whole_files import WholeLines, sync_folder, write_whole
+from pipeline.files.whole_files import FILE_MODE, FOLDER_MODE, WholeLines, sync_folder, write_whole
 from pipeline.live.host_clock import LiveClock
 
 REMAP_COLUMNS = ("utc", "run_id", "camera_id", "track_id", "provisional_id", "global_id", "link_confidence")
@@ -25,6 +25,12 @@ _SEGMENT = re.compile(r"traj-.+-\d{4,}\.csv(\.part)?", re.DOTALL)
 _SEGMENT_OF_A_RUN = re.compile(r"traj-\d{8}T\d{6}Z-[0-9a-f]{4}-\d{4,}\.csv(\.part)?")
 # Times of a live run are Unix seconds.
 EPOCH_UTC = datetime(1970, 1, 1, tzinfo=UTC)
+# Interval between checks whether the files are still in their folder.
+_CHECK_S = 1.0
+# Interval between attempts to create a file, so that a disk without free inodes is noticed before a file is needed.
+_PROBE_S = 5.0
+# Pause after a new segment could not be created.
+_ROTATE_AGAIN_S = 1.0
 
 _log = logging.getLogger(__name__)
 
@@ -69,7 +75,11 @@ class SegmentWriter:
         self._fsync_interval_s = fsync_interval_s
         self._segment: WholeLines | None = None
         self._began_s = 0.0
+        self._rows = 0  # in the open segment
         self._number = 0
+        self._checked_s = self._probed_s = float("-inf")
+        self._rotate_s = float("-inf")  # not before this time
+        self.problem = ""  # why no new file can be created; rows then go on into the open segment
         self._remap: WholeLines | None = None
         self._unsynced: set[WholeLines] = set()
         self._synced_s = clock.monotonic_s()
@@ -86,6 +96,7 @@ class SegmentWriter:
         if self._segment is None:
             self._segment = self._begin()
         self._segment.append("".join(lines))
+        self._rows += len(lines)
         self._unsynced.add(self._segment)
 
     def write_remaps(self, lines: Sequence[str]) -> None:
@@ -100,6 +111,43 @@ class SegmentWriter:
         if self.since_sync_s >= self._fsync_interval_s:
             self._sync()
         self._rotate_if_due()
+
+    def check_in_place(self) -> int:
+        """Create the folder again if it was removed or moved during the run, and leave files that are no longer in it,
+        so that new ones are begun.
+
+        Returns:
+            Number of rows that were deleted with their file.
+        """
+        now_s = self._clock.monotonic_s()
+        if now_s - self._checked_s < _CHECK_S:
+            return 0
+        self._checked_s = now_s
+        deleted = 0
+        if self._segment is not None and not self._segment.in_place:
+            deleted = self._rows if self._segment.deleted else 0
+            _log.error(
+                "%s was %s during the run, with %d rows; further rows go into a new file",
+                self._segment.path,
+                "deleted" if self._segment.deleted else "moved",
+                self._rows,
+            )
+            self._leave(self._segment)
+            self._segment = None
+        if self._remap is not None and not self._remap.in_place:
+            _log.error("%s was deleted or moved during the run; a new file is begun", self._remap.path)
+            self._leave(self._remap)
+            self._remap = None
+        if not self._folder.is_dir():
+            self._folder.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+            _log.error("the output folder %s was missing; it was created again", self._folder)
+        if now_s - self._probed_s >= _PROBE_S:
+            self._probe()
+        return deleted
+
+    def _leave(self, file: WholeLines) -> None:
+        self._unsynced.discard(file)
+        file.close()
 
     def close(self) -> None:
         """Force everything to the disk, under its final name."""
@@ -124,6 +172,8 @@ class SegmentWriter:
             self._number -= 1
             raise
         self._began_s = self._clock.monotonic_s()
+        self._rows = 0
+        self._rotate_s = float("-inf")
         return segment
 
     def _path(self, suffix: str) -> Path:
@@ -132,9 +182,31 @@ class SegmentWriter:
     def _rotate_if_due(self) -> None:
         if self._segment is None:
             return
-        over = self._clock.monotonic_s() - self._began_s >= self._segment_s
-        if over or self._segment.bytes >= self._segment_max_bytes:
+        now_s = self._clock.monotonic_s()
+        over = now_s - self._began_s >= self._segment_s or self._segment.bytes >= self._segment_max_bytes
+        if not over or now_s < self._rotate_s:
+            return
+        if self._probe():
             self._end_segment()
+        else:
+            self._rotate_s = now_s + _ROTATE_AGAIN_S
+
+    def _probe(self) -> bool:
+        """Return whether the folder takes a new file; without a free inode, for example, it does not."""
+        self._probed_s = self._clock.monotonic_s()
+        attempt = self._path(".csv.part.part")
+        problem = ""
+        try:
+            os.close(os.open(attempt, os.O_WRONLY | os.O_CREAT, FILE_MODE))
+            attempt.unlink()
+        except OSError as error:
+            problem = f"no new file can be created ({error.strerror or error})"
+            if problem != self.problem:
+                _log.error("%s: %s; rows go on into the open file, if there is one", self._folder, problem)
+        if self.problem and not problem:
+            _log.warning("%s: new files can be created again", self._folder)
+        self.problem = problem
+        return not problem
 
     def _end_segment(self) -> None:
         """End the segment; can be called again after an error, which can occur at any step."""

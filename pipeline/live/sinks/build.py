@@ -34,10 +34,30 @@ def secrets_of(settings: Sequence[SinkSettings]) -> list[str]:
     return [login.secret for login in logins if login.secret]
 
 
+def credentials_of(settings: Sequence[SinkSettings]) -> list[tuple[str | None, bytes]]:
+    """Return the content of the files of each sink: its password, and the certificates that it trusts.
+
+    Raises:
+        InputError: a file cannot be read.
+    """
+    return [_credentials(one) for one in settings]
+
+
+def _credentials(settings: SinkSettings) -> tuple[str | None, bytes]:
+    if isinstance(settings, JsonLinesSink):
+        return None, b""
+    try:
+        trusted = b"" if settings.ca_file is None else Path(settings.ca_file).read_bytes()
+    except OSError as error:
+        raise InputError(f"{settings.ca_file}: cannot be read ({error.strerror})") from error
+    return settings.secret, trusted
+
+
 def _maker(settings: SinkSettings, run_id: str) -> tuple[str, Callable[[], Sink]]:
-    name, transport = _transport(settings)
+    name, _ = _transport(settings)  # reports a missing package or file now
 
     def make() -> Sink:
+        _, transport = _transport(settings)  # with the password that the file holds now
         sink = JsonSink(name, transport, run_id)
         sink.open()
         return sink

@@ -58,6 +58,7 @@ class SinkFeed:
         self._at_once = _AT_ONCE
         self._changed = threading.Condition()
         self._closing = False
+        self._reopen = False
         self._given_up = threading.Event()
         self._rows = 0
         self._errors = 0
@@ -83,6 +84,12 @@ class SinkFeed:
             return SinkStatus(
                 self._redact(self._name), self._rows, self._errors, self._lost, self._problem, self._waiting_rows
             )
+
+    def reopen(self) -> None:
+        """Open the sink again before the next rows, for example with a new password; no row is lost."""
+        with self._changed:
+            self._reopen = True
+            self._changed.notify()
 
     def begin_close(self) -> None:
         """Announce that no more rows follow; returns at once."""
@@ -125,6 +132,11 @@ class SinkFeed:
         sink: Sink | None = None
         while not self._given_up.is_set():
             try:
+                if self._reopen and sink is not None:
+                    old, sink = sink, None
+                    with suppress(Exception):  # it is replaced anyway
+                        old.close()
+                self._reopen = False
                 sink = sink or self._make()
                 if self._feed(sink):
                     break
@@ -138,12 +150,12 @@ class SinkFeed:
     def _feed(self, sink: Sink) -> bool:
         """Deliver waiting rows and corrections; return True if the feed was closed and nothing is left."""
         with self._changed:
-            self._changed.wait_for(lambda: self._pending or self._closing, _FLUSH_S)
-            batches = self._next()
+            self._changed.wait_for(lambda: self._pending or self._closing or self._reopen, _FLUSH_S)
+            batches = [] if self._reopen else self._next()
             closing = self._closing
         if not batches:
             sink.flush()
-            return closing
+            return closing and not self._pending
         rows = [linked for batch in batches for linked in batch.rows]
         if rows:
             sink.write(rows)

@@ -68,6 +68,12 @@ def _camera_metrics(cameras: Iterable[CameraStatus]) -> Iterator[Metric]:
         labels=["camera", "source"],
     )
     fps = GaugeMetricFamily("mtmc_camera_fps", "Frames per second that arrive", labels=["camera"])
+    used = GaugeMetricFamily(
+        "mtmc_camera_used_fps", "Frames per second that went through the detector", labels=["camera"]
+    )
+    skipped = GaugeMetricFamily(
+        "mtmc_camera_skipped_fps", "Frames per second that did not go through the detector", labels=["camera"]
+    )
     age = GaugeMetricFamily(
         "mtmc_camera_newest_frame_age_seconds", "Seconds since the newest frame was taken", labels=["camera"]
     )
@@ -103,6 +109,8 @@ def _camera_metrics(cameras: Iterable[CameraStatus]) -> Iterator[Metric]:
         for clock in TimestampSource:
             timestamps.add_metric([camera.name, clock.value], float(camera.timestamps is clock))
         fps.add_metric([camera.name], camera.fps)
+        used.add_metric([camera.name], camera.used_fps)
+        skipped.add_metric([camera.name], camera.skipped_fps)
         if camera.frame_age_s is not None:
             age.add_metric([camera.name], camera.frame_age_s)
         if camera.clock_offset_s is not None:
@@ -116,11 +124,34 @@ def _camera_metrics(cameras: Iterable[CameraStatus]) -> Iterator[Metric]:
         _add_each(reconnects, camera.name, camera.reconnects)
         abandoned.add_metric([camera.name], camera.abandoned)
         jumps.add_metric([camera.name], camera.clock_jumps)
-    yield from (state, timestamps, fps, age, offset, still, people, frames, dropped, reconnects, abandoned, jumps)
+    yield from (
+        state,
+        timestamps,
+        fps,
+        used,
+        skipped,
+        age,
+        offset,
+        still,
+        people,
+        frames,
+        dropped,
+        reconnects,
+        abandoned,
+        jumps,
+    )
 
 
 def _run_metrics(status: LiveStatus) -> Iterator[Metric]:
-    yield GaugeMetricFamily("mtmc_ready", "1 while a camera is up and the disk accepts rows", float(status.ready))
+    yield GaugeMetricFamily(
+        "mtmc_ready", "1 while a camera is up, the disk accepts rows, and no part is stuck", float(status.ready)
+    )
+    yield GaugeMetricFamily("mtmc_alive", "0 if tracking does not go on without a restart", float(status.alive))
+    yield GaugeMetricFamily(
+        "mtmc_clock_ahead_seconds",
+        "Seconds by which the times of rows are ahead, because the machine's clock was set back",
+        status.clock_ahead_s,
+    )
     yield GaugeMetricFamily("mtmc_uptime_seconds", "Seconds since the start of the run", status.uptime_s)
     identities = GaugeMetricFamily(
         "mtmc_identities", "Identities in view of some camera, and identities in memory", labels=["where"]
@@ -156,7 +187,7 @@ def _run_metrics(status: LiveStatus) -> Iterator[Metric]:
     yield GaugeMetricFamily(
         "mtmc_rows_waiting", "Rows in memory that are not yet in the files", status.rows_waiting
     )
-    yield GaugeMetricFamily("mtmc_writer_ok", "0 while the disk accepts nothing", float(status.writer_ok))
+    yield GaugeMetricFamily("mtmc_writer_ok", "0 while something cannot be written", float(status.writer_ok))
     fsync = GaugeMetricFamily("mtmc_since_fsync_seconds", "Seconds since all rows were last forced to the disk")
     if status.since_fsync_s is not None:
         fsync.add_metric([], status.since_fsync_s)

@@ -52,6 +52,7 @@ class CameraStatus:
         name: as in the configuration.
         state: see `CameraState`.
         fps: frames per second that arrived, over the last few seconds.
+        used_fps, skipped_fps: the same for frames that went through the detector, and for those that did not.
         frame_age_s: seconds since the newest frame was taken; it grows while nothing arrives. None before the first.
         received: video packets received.
         decoded: pictures decoded from them.
@@ -88,6 +89,8 @@ class CameraStatus:
     problem: str
     size_wh: tuple[int, int] | None
     still_s: float | None = None
+    used_fps: float = 0.0
+    skipped_fps: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -124,7 +127,7 @@ class LiveStatus:
         identities_total: identities in this run.
         identities_known: held in memory, so that they can be recognised again.
         rows_written, rows_waiting, rows_lost: rows in the files; rows in memory, not yet in the files; discarded rows.
-        writer_ok: False while the disk accepts nothing; then `writer_problem` says why.
+        writer_ok: False while something cannot be written; then `writer_problem` says what and why.
         since_fsync_s: seconds since all written rows were last forced to the disk; None before the first time.
         batch_size: frames in a batch of the detector, running mean.
         stage_latency_s: running mean of the seconds per batch, by stage: wait, detect, embed, track, link, write.
@@ -133,6 +136,9 @@ class LiveStatus:
         frame_age_s: seconds from capture to the end of tracking, the same quantiles of the last frames.
         memory_bytes: resident memory of the process.
         detector_problem: why the last batch failed in the detector; empty if it did not.
+        stuck: which part has not returned from its work, and for how long; empty if none is stuck.
+        alive: False if tracking does not go on without a restart of the program.
+        clock_ahead_s: seconds by which the times of rows are ahead, because the machine's clock was set back.
         embedder_failures: batches whose crops got no embedding because the embedder failed.
         sinks: see `SinkStatus`.
         reloads: number of configurations that were applied since the start.
@@ -159,6 +165,9 @@ class LiveStatus:
     memory_bytes: int
     frame_age_s: Mapping[float, float] = field(default_factory=dict)
     detector_problem: str = ""
+    stuck: str = ""
+    alive: bool = True
+    clock_ahead_s: float = 0.0
     embedder_failures: int = 0
     sinks: tuple[SinkStatus, ...] = field(default=())
     reloads: int = 0
@@ -167,8 +176,19 @@ class LiveStatus:
 
     @property
     def ready(self) -> bool:
-        """Whether the run does its work: a camera is up and the disk accepts rows."""
-        return self.writer_ok and any(camera.state is CameraState.UP for camera in self.cameras)
+        """Whether the run does its work: a camera is up, the disk accepts rows, and no part is stuck."""
+        return not self.why_not_ready
+
+    @property
+    def why_not_ready(self) -> str:
+        """Why the run does not do its work; empty if it does. Contains no names of cameras and files."""
+        if not self.writer_ok:
+            return "the disk accepts no rows"
+        if self.stuck:
+            return self.stuck
+        if not any(camera.state is CameraState.UP for camera in self.cameras):
+            return "no camera is up"
+        return ""
 
 
 class StatusSource(Protocol):

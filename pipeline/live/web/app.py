@@ -25,7 +25,7 @@ from starlette.staticfiles import StaticFiles
 
 from pipeline.live.telling.metrics import CONTENT_TYPE, Metrics
 from pipeline.live.telling.status import CameraState, StatusSource
-from pipeline.live.web.auth import COOKIE, SESSION_S, TokenGate, TokenMiddleware, address_of
+from pipeline.live.web.auth import COOKIE, SESSION_S, TokenGate, TokenMiddleware, address_of, too_many
 from pipeline.live.web.headers import SecurityHeaders
 from pipeline.live.web.preview import PreviewStore
 from pipeline.live.web.timeline import Timeline
@@ -49,6 +49,7 @@ def build_app(
     timeline_s: float,
     now_s: Callable[[], float],
     secure_cookie: bool = False,
+    own_user_only: bool = False,
 ) -> Starlette:
     """Return the ASGI application.
 
@@ -58,6 +59,7 @@ def build_app(
         timeline_s: seconds that the timeline shows.
         now_s: returns Unix seconds on the run's clock, which also gives the times of rows.
         secure_cookie: whether the page is served over TLS only.
+        own_user_only: whether a page without a token refuses other users of this machine.
     """
     page = _Page(source, metrics, timeline, preview, gate, timeline_s, secure_cookie, now_s)
     return Starlette(
@@ -71,13 +73,14 @@ def build_app(
             Route("/api/preview/{camera}.jpg", page.picture),
             Route("/metrics", page.metrics),
             Route("/healthz", page.healthy),
+            Route("/livez", page.alive),
             Route("/readyz", page.ready),
             Mount("/static", StaticFiles(directory=STATIC)),
         ],
         middleware=[
             Middleware(SecurityHeaders),
             Middleware(TrustedHostMiddleware, allowed_hosts=list(allowed_hosts), www_redirect=False),
-            Middleware(TokenMiddleware, gate=gate),
+            Middleware(TokenMiddleware, gate=gate, own_user_only=own_user_only),
         ],
     )
 
@@ -112,9 +115,10 @@ class _Page:
         if request.method == "GET":
             return HTMLResponse(_LOGIN)
         address = address_of(request)
-        if self._gate.must_wait(address):
-            return PlainTextResponse("too many wrong tokens; try again in a minute\n", 429)
+        must_wait = self._gate.must_wait(address)
         if not self._gate.check(await _form_value(request, "token"), address):
+            if must_wait:
+                return await too_many()
             return HTMLResponse(_LOGIN.replace(_NO_PROBLEM, _WRONG_TOKEN), 401)
         response = RedirectResponse("/", 303)
         response.set_cookie(
@@ -175,12 +179,17 @@ class _Page:
     async def healthy(self, request: Request) -> Response:
         return PlainTextResponse("ok\n")
 
+    async def alive(self, request: Request) -> Response:
+        status = self._source.status()
+        if status.alive:
+            return PlainTextResponse("ok\n")
+        return PlainTextResponse(f"not alive: {status.stuck}\n", 503)
+
     async def ready(self, request: Request) -> Response:
         status = self._source.status()
         if status.ready:
             return PlainTextResponse("ok\n")
-        why = "no camera is up" if status.writer_ok else "the disk accepts no rows"
-        return PlainTextResponse(f"not ready: {why}\n", 503)
+        return PlainTextResponse(f"not ready: {status.why_not_ready}\n", 503)
 
 
 async def _form_value(request: Request, name: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import secrets
 import time
@@ -13,14 +14,17 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from pipeline.live.web.local_user import is_own_connection
+
 COOKIE = "mtmc_session"
 # Paths without personal data: style of the login form, and checks by orchestrators, which have no secret.
-OPEN_PATHS = ("/login", "/healthz", "/readyz", "/static/style.css", "/static/icon.svg")
+OPEN_PATHS = ("/login", "/healthz", "/livez", "/readyz", "/static/style.css", "/static/icon.svg")
 SESSION_S = 12 * 3600.0
 _MAX_SESSIONS = 100
 _MAX_FAILURES = 10
 _FAILURE_WINDOW_S = 60.0
 _MAX_ADDRESSES = 1000
+_GUESS_S = 1.0
 
 
 class TokenGate:
@@ -32,10 +36,17 @@ class TokenGate:
     """
 
     def __init__(self, token: str | None, clock: Callable[[], float] = time.monotonic) -> None:
-        self._token = None if token is None else token.encode()
-        self._clock = clock
+        self._token: bytes | None = None
         self._expires: dict[str, float] = {}
+        self.set_token(token)
+        self._clock = clock
         self._failures: dict[str, deque[float]] = {}
+
+    def set_token(self, token: str | None) -> None:
+        """Replace the token; sessions that were opened with another one end."""
+        new = None if token is None else token.encode()
+        if new != self._token:
+            self._token, self._expires = new, {}
 
     @property
     def closed(self) -> bool:
@@ -53,7 +64,8 @@ class TokenGate:
         return right
 
     def must_wait(self, address: str) -> bool:
-        """Return whether an address has sent too many wrong tokens within the last minute."""
+        """Return whether an address has sent too many wrong tokens within the last minute. Its next wrong ones are
+        answered late; the right one is accepted, because others may share the address, such as all behind a proxy."""
         failures = self._failures.get(address)
         if failures is None or len(failures) < _MAX_FAILURES:
             return False
@@ -79,31 +91,45 @@ class TokenGate:
 
 
 class TokenMiddleware:
-    """Answers 401, or redirects a browser to the login form, unless the gate admits the request."""
+    """Answers 401, or redirects a browser to the login form, unless the gate admits the request.
 
-    def __init__(self, app: ASGIApp, gate: TokenGate) -> None:
+    Args:
+        own_user_only: whether a page without a token refuses other users of this machine.
+    """
+
+    def __init__(self, app: ASGIApp, gate: TokenGate, *, own_user_only: bool = False) -> None:
         self._app = app
         self._gate = gate
+        self._own_user_only = own_user_only
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, or refuse it."""
-        if scope["type"] == "http" and self._gate.closed and scope["path"] not in OPEN_PATHS:
-            refusal = self._refusal(Request(scope))
+        if scope["type"] == "http" and scope["path"] not in OPEN_PATHS:
+            refusal = await self._refusal(Request(scope)) if self._gate.closed else self._of_another_user(scope)
             if refusal is not None:
                 await refusal(scope, receive, send)
                 return
         await self._app(scope, receive, send)
 
-    def _refusal(self, request: Request) -> Response | None:
+    def _of_another_user(self, scope: Scope) -> Response | None:
+        if not self._own_user_only or is_own_connection(scope["client"], scope["server"][1]):
+            return None
+        return PlainTextResponse(
+            "this page is for the user who runs mtmc live: set live.web.token, or live.web.local_users to all\n",
+            403,
+        )
+
+    async def _refusal(self, request: Request) -> Response | None:
         if self._gate.in_session(request.cookies.get(COOKIE)):
             return None
         address = address_of(request)
         kind, _, candidate = request.headers.get("authorization", "").partition(" ")
         if kind.lower() == "bearer":
-            if self._gate.must_wait(address):
-                return PlainTextResponse("too many wrong tokens; try again in a minute\n", 429)
+            must_wait = self._gate.must_wait(address)
             if self._gate.check(candidate.strip(), address):
                 return None
+            if must_wait:
+                return await too_many()
         elif _is_page_view(request.headers, request.url.path):
             return RedirectResponse("/login", 303)
         return JSONResponse(
@@ -111,6 +137,12 @@ class TokenMiddleware:
             401,
             {"WWW-Authenticate": "Bearer"},
         )
+
+
+async def too_many() -> Response:
+    """Return the answer to a wrong token after too many others, late enough to make guessing slow."""
+    await asyncio.sleep(_GUESS_S)
+    return PlainTextResponse("too many wrong tokens; wait for a minute\n", 429)
 
 
 def address_of(request: Request) -> str:

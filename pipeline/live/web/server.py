@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Sequence
 
 import uvicorn
 
+from pipeline.config.config import Config
 from pipeline.config.output_settings import WebSettings
 from pipeline.core.errors import InputError
 from pipeline.drawing.preview_feed import PreviewHook
@@ -16,6 +18,8 @@ from pipeline.live.telling.metrics import Metrics
 from pipeline.live.telling.status import StatusSource
 from pipeline.live.web.app import build_app
 from pipeline.live.web.auth import TokenGate
+from pipeline.live.web.connections import BACKLOG, LimitedListener, TimedProtocol, connection_limit
+from pipeline.live.web.local_user import can_tell_users
 from pipeline.live.web.preview import PreviewStore
 from pipeline.live.web.timeline import Timeline
 
@@ -55,6 +59,7 @@ class WebServer:
         self._socket = _bound(settings.host, settings.port)
         host, port = settings.host, self._socket.getsockname()[1]
         self.url = f"{'https' if self._tls else 'http'}://{f'[{host}]' if ':' in host else host}:{port}/"
+        self._tls_context: ssl.SSLContext | None = None
         self._server: uvicorn.Server | None = None
         self._thread: threading.Thread | None = None
 
@@ -84,14 +89,20 @@ class WebServer:
             timeline_s=settings.timeline_minutes * 60,
             now_s=now_s,
             secure_cookie=self._tls,
+            own_user_only=self._own_user_only(),
         )
         config = uvicorn.Config(
             app,
             log_config=None,
             log_level=logging.WARNING,
             access_log=False,
+            proxy_headers=False,  # a client could claim any address, and so avoid the limit of wrong tokens
             server_header=False,
             lifespan="off",
+            loop="asyncio",  # it accepts connections through `LimitedListener`
+            http=TimedProtocol,
+            ws="none",
+            backlog=BACKLOG,
             timeout_graceful_shutdown=1,
             ssl_certfile=settings.tls_certificate,
             ssl_keyfile=settings.tls_key,
@@ -99,12 +110,37 @@ class WebServer:
         try:
             config.load()
         except OSError as error:  # includes the errors of ssl
-            raise InputError(
-                f"live.web: {settings.tls_certificate} and {settings.tls_key} cannot be used for TLS ({error})"
-            ) from error
+            raise _no_tls(str(settings.tls_certificate), settings.tls_key, error) from error
+        self._tls_context = config.ssl
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._run, args=(self._server,), name="web", daemon=True)
         self._thread.start()
+
+    def prepare_reload(self, config: Config) -> Callable[[], None]:
+        """Read token file and TLS files again; return the function that uses them for new requests.
+
+        Raises:
+            InputError: a file cannot be used; nothing has changed.
+        """
+        secret = config.live.web.secret
+        certificate, key = self._settings.tls_certificate, self._settings.tls_key
+        if certificate is not None:
+            _load_certificate(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), certificate, key)
+
+        def use() -> None:
+            self._gate.set_token(secret)
+            if certificate is not None and self._tls_context is not None:
+                _load_certificate(self._tls_context, certificate, key)
+
+        return use
+
+    def _own_user_only(self) -> bool:
+        if self._gate.closed or not self._settings.is_local or self._settings.local_users == "all":
+            return False
+        if can_tell_users():
+            return True
+        _log.warning("every user of this machine can read the page: set live.web.token to prevent that")
+        return False
 
     def close(self, within_s: float = 0.3) -> None:
         """Stop serving; a thread that takes longer ends by itself."""
@@ -125,6 +161,17 @@ class WebServer:
             _log.exception("the page failed; tracking continues without it")
 
 
+def _load_certificate(context: ssl.SSLContext, certificate: str, key: str | None) -> None:
+    try:
+        context.load_cert_chain(certificate, key)
+    except OSError as error:
+        raise _no_tls(certificate, key, error) from error
+
+
+def _no_tls(certificate: str, key: str | None, error: OSError) -> InputError:
+    return InputError(f"live.web: {certificate} and {key} cannot be used for TLS ({error})")
+
+
 def _allowed_hosts(settings: WebSettings) -> Sequence[str]:
     """Return the accepted Host headers. A page without a token answers only to its own names. Otherwise another site
     could make its name resolve to this machine, and read the page through the browser of a visitor."""
@@ -137,10 +184,10 @@ def _bound(host: str, port: int) -> socket.socket:
     bound = None
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        bound = socket.socket(family, kind, protocol)
+        bound = LimitedListener(family, kind, protocol, connection_limit())
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         bound.bind(address)
-        bound.listen()
+        bound.listen(BACKLOG)
     except OSError as error:
         if bound is not None:
             bound.close()

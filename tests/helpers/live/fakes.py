@@ -20,6 +20,8 @@ SIZE_WH = (320, 240)
 class FakeClock:
     """Stands still until it is turned."""
 
+    set_by_s = 0.0
+
     def __init__(self, utc_s: float = 1_800_000_000.0) -> None:
         self.now_s = 1000.0
         self._offset_s = utc_s - self.now_s

@@ -86,3 +86,31 @@ def test_log_records_are_cleaned_whole() -> None:
         log.propagate = True
     assert "hunter22" not in stream.getvalue()
     assert "Traceback" in stream.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("http://h/a.m3u8?sig=abc&Expires=12&x_token=9", "http://h/a.m3u8?sig=***&Expires=12&x_token=***"),
+        (
+            "http://h/a?authcode=1&key=2&secret=3&session=4&auth=5",
+            "http://h/a?authcode=***&key=***&secret=***&session=***&auth=***",
+        ),
+        (
+            "http://h/a?X-Amz-Signature=dd&keyframe=1&design=2",
+            "http://h/a?X-Amz-Signature=***&keyframe=1&design=2",
+        ),
+        ("srt://h:9000?streamid=publish:x&passphrase=kk", "srt://h:9000?streamid=***&passphrase=***"),
+        ("rtsps://h:7441/kcNQ5ZbBWCkLN7yT?enableSrtp", "rtsps://h:7441/***?enableSrtp"),
+        ("https://h/v1/3f2504e0-4f89-11d3-9a0c-0305e82c3301/x.m3u8", "https://h/v1/***/x.m3u8"),
+        ("rtmp://h/live/abcd-1234-efgh-5678", "rtmp://h/live/***"),
+        ("rtmp://h/live/secret42", "rtmp://h/live/***"),
+        # Ordinary addresses stay readable.
+        ("rtmp://h/live/entrance", "rtmp://h/live/entrance"),
+        ("rtsp://h/Streaming/Channels/101", "rtsp://h/Streaming/Channels/101"),
+        ("rtsp://h/h264Preview_01_main", "rtsp://h/h264Preview_01_main"),
+        ("rtsp://h/cam/realmonitor?channel=1&subtype=0", "rtsp://h/cam/realmonitor?channel=1&subtype=0"),
+    ],
+)
+def test_secrets_of_an_address_are_hidden_and_the_rest_is_not(url: str, shown: str) -> None:
+    assert Redactor()(f"open {url} failed") == f"open {shown} failed"

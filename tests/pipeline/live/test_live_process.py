@@ -6,8 +6,11 @@ import csv
 import itertools
 import json
 import os
+import resource
 import signal
+import socket
 import time
+import urllib.request
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,7 +25,7 @@ from pipeline.files.results_csv import read_trajectories
 from pipeline.live.output.segments import segments
 from tests.helpers.live.fake_live import FRAMES_FILE
 from tests.helpers.live.live_process import STARTED_S, STOPPED_S, clip, live_process
-from tests.helpers.live.rtsp_server import needs_rtsp_server, rtsp_server
+from tests.helpers.live.rtsp_server import free_port, needs_rtsp_server, rtsp_server
 from tests.helpers.live.waiting import HICCUP_S, eventually
 
 FPS = 10.0  # of all cameras here
@@ -251,3 +254,39 @@ def test_a_reload_under_load_restarts_changed_cameras_only(tmp_path: Path) -> No
         assert states["one"]["reconnects"] == {}
         assert "reload" not in states["one"]["dropped"]
         assert set(states) == {"one", "three"}
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize(("descriptors", "connections"), [(256, 300), (1024, 1500)])
+def test_idle_connections_to_the_page_take_nothing_from_the_run(
+    tmp_path: Path, two_files: Path, descriptors: int, connections: int
+) -> None:
+    """Silent clients without a token, more than the process may have descriptors."""
+    port = free_port()
+    content = yaml.safe_load(two_files.read_text())
+    content["live"]["web"] = {"enabled": True, "port": port, "token": "0123456789abcdef-token"}
+    two_files.write_text(yaml.safe_dump(content))
+    output = tmp_path / "out"
+    held: list[socket.socket] = []
+    with live_process(tmp_path, *arguments(two_files, output)) as process:
+        resource.prlimit(process.pid, resource.RLIMIT_NOFILE, (descriptors, descriptors))
+        eventually(lambda: len(rows_in(output)) > 30, STARTED_S)
+        try:
+            for _ in range(connections):
+                held.append(socket.create_connection(("127.0.0.1", port), 10))
+            first_s = time.monotonic()
+            before = len(rows_in(output))
+            time.sleep(10.0)
+            rate = (len(rows_in(output)) - before) / (time.monotonic() - first_s)
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/livez", timeout=5) as answer:
+                assert answer.status == 200
+        finally:
+            for one in held:
+                one.close()
+        process.send(signal.SIGTERM)
+        code, _ = process.wait(30)
+    print(f"{connections} idle connections, {descriptors} descriptors: {rate:.1f} of {2 * FPS:.0f} rows a second")
+    assert code == 0
+    assert rate >= 0.95 * 2 * FPS
+    assert manifest_of(output)["rows_lost"] == 0
+    assert process.text.count("\n") < 50

@@ -60,20 +60,26 @@ function showStatus(status) {
   find("pictures-label").hidden = !status.preview;
 
   const problems = [];
+  if (status.stuck) problems.push(`Stuck: ${status.stuck}.`);
+  if (status.clock_ahead_s > 0) {
+    problems.push(`The clock was set back: times of rows are ${status.clock_ahead_s.toFixed(0)} s ahead until a restart.`);
+  }
+  if (status.detector_problem) problems.push(`The detector fails: ${status.detector_problem}.`);
   if (!status.writer_ok) {
-    problems.push(`Rows cannot be written: ${status.writer_problem}; ${status.rows_waiting} wait in memory.`);
+    problems.push(`Files cannot be written: ${status.writer_problem}; ${status.rows_waiting} rows wait in memory.`);
   }
   if (status.rows_lost) problems.push(`${status.rows_lost} rows were lost.`);
   if (status.reload_problem) problems.push(`The new configuration was refused: ${status.reload_problem}`);
   for (const sink of status.sinks) if (sink.problem) problems.push(`${sink.name}: ${sink.problem}`);
   alertOf("run", problems.join(" "));
 
-  const latency = status.row_latency_s["0.99"];
+  const median = status.row_latency_s["0.5"];
+  const slowest = status.row_latency_s["0.99"];
   const figures = {
     "people in view": status.identities_now,
     "people so far": status.identities_total,
     "rows written": status.rows_written.toLocaleString(),
-    "camera to file": latency === undefined ? "–" : `${latency.toFixed(2)} s`,
+    "camera to file": median === undefined ? "–" : `${median.toFixed(2)} s (99 %: ${slowest.toFixed(2)} s)`,
     "running for": duration(status.uptime_s),
     memory: `${Math.round(status.memory_bytes / 1e6)} MB`,
   };
@@ -101,6 +107,8 @@ function showCameras(status) {
     const facts = [
       ["people", camera.people, ""],
       ["fps", camera.fps.toFixed(1), ""],
+      ["used", camera.used_fps.toFixed(1), ""],
+      ["skipped", camera.skipped_fps.toFixed(1), ""],
       ["age", camera.frame_age_s === null ? "–" : `${camera.frame_age_s.toFixed(2)} s`, "of the newest frame"],
       ["clock", camera.timestamps ?? "–", CLOCKS[camera.timestamps] ?? ""],
       ["skipped", lost, listed(camera.dropped)],

@@ -12,6 +12,7 @@ from pipeline.config.config import Config, load_config
 from pipeline.core.errors import InputError
 from pipeline.core.redaction import RedactingFilter, Redactor
 from pipeline.live.cameras.camera_plans import camera_plans, crops_of
+from pipeline.live.cameras.stream import AvOpener
 from pipeline.live.output.manifest import Manifest, recorded
 from pipeline.live.reload import Changes, changes
 from tests.helpers.factories import limits_of
@@ -231,3 +232,27 @@ def test_a_password_file_may_begin_with_a_byte_order_mark(tmp_path: Path) -> Non
     (plan,) = camera_plans(config, simulate_live=False, redact=redact)
     assert plan.opener.address.password == "geheim"  # type: ignore[attr-defined]
     assert redact("geheim") == "***"
+
+
+def test_a_password_of_digits_needs_quotes_and_is_not_shown(tmp_path: Path) -> None:
+    (tmp_path / "site.yaml").write_text(
+        "cameras: [{name: a, source: 'rtsp://h/x', username: viewer, password: 0123456}]"
+    )
+    with pytest.raises(InputError, match=r"cameras\.0\.password: must be text: put it into quotes") as failure:
+        load_config(tmp_path / "site.yaml")
+    assert "3456" not in str(failure.value)
+    assert str(0o123456) not in str(failure.value)
+
+
+def test_a_camera_with_few_frames_has_longer_waiting_times(tmp_path: Path) -> None:
+    config = site(
+        tmp_path,
+        {"name": "quick", "source": "rtsp://h/x"},
+        {"name": "slow", "source": "rtsp://h/x", "frame_interval_s": 5.0},
+    )
+    quick, slow = camera_plans(config, simulate_live=False, redact=Redactor())
+    assert isinstance(quick.opener, AvOpener)
+    assert isinstance(slow.opener, AvOpener)
+    assert (quick.opener.options.read_timeout_s, slow.opener.options.read_timeout_s) == (1.5, 6.5)
+    assert (quick.opener.options.open_timeout_s, slow.opener.options.open_timeout_s) == (3.0, 13.0)
+    assert (quick.frame_interval_s, slow.frame_interval_s) == (0.0, 5.0)

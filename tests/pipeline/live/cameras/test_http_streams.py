@@ -7,7 +7,7 @@ import statistics
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -15,12 +15,13 @@ from pathlib import Path
 import av
 import cv2
 import numpy as np
+import psutil
 import pytest
 
 from pipeline.assembly import open_sources
 from pipeline.config.config import load_config
 from pipeline.core.errors import InputError
-from pipeline.live.telling.status import TimestampSource
+from pipeline.live.telling.status import CameraState, TimestampSource
 from tests.helpers.live.live_process import clip
 from tests.helpers.live.waiting import HICCUP_S, eventually
 from tests.helpers.live.watched_fleet import site, watched
@@ -164,3 +165,96 @@ def test_recordings_and_streams_have_commands_of_their_own() -> None:
     config = load_config(overrides={"cameras": [{"name": "a", "source": "rtsp://u:geheim@h/x"}]})
     with pytest.raises(InputError, match="rtsp://h/x is a live stream; use `mtmc live` for it"):
         open_sources(config)
+
+
+@pytest.mark.parametrize("ends", [False, True], ids=["list stands still", "list ends"])
+def test_hls_whose_publisher_is_dead_is_not_played_again(tmp_path: Path, ends: bool) -> None:
+    """The web server goes on serving the last segments; when the publisher is back, new ones follow."""
+    whole = write_hls(tmp_path, 12.0).read_text().splitlines()
+    parts = [line for line in whole if line.endswith(".ts")]
+    shown = tmp_path / "now.m3u8"
+
+    def offer(first: int, last: int, *, end: bool = False) -> None:
+        head = f"#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-TARGETDURATION:1\n#EXT-X-MEDIA-SEQUENCE:{first}\n"
+        entries = "".join(f"#EXTINF:1.0,\n{part}\n" for part in parts[first:last])
+        shown.write_text(head + entries + ("#EXT-X-ENDLIST\n" if end else ""))
+
+    offer(0, LISTED, end=ends)
+    live = {"retry_min_s": 0.1, "retry_max_s": 0.2, "read_timeout_s": 0.5, "stalled_after_s": 1.5}
+    server = serving(partial(Quiet, directory=str(tmp_path)))
+    with server as address, watched(site(tmp_path, {"a": f"{address}/now.m3u8"}, live)) as fleet:
+        eventually(lambda: sum(fleet.status("a").reconnects.values()) >= 4, 30)
+        status = fleet.status("a")
+        assert fleet.count("a") <= 10 * LISTED
+        assert status.dropped["replayed"] >= 10 * LISTED
+        assert status.state is not CameraState.UP
+        eventually(lambda: "the server only sends old video again" in fleet.status("a").problem, 10)
+        before = fleet.count("a")
+        offer(LISTED, 3 * LISTED)
+        eventually(lambda: fleet.count("a") > before + 10, 15)
+    numbers = [frame.frame_index for frame in fleet.frames["a"]]
+    assert numbers == sorted(set(numbers))
+
+
+def transport_stream(socket: object, *, video_s: float, other_s: float) -> None:
+    """Write MPEG-TS as it is taken: both tracks first, then only sound, until the client leaves."""
+    with av.open(socket, "w", format="mpegts", options={"flush_packets": "1"}) as target:
+        video = target.add_stream("mpeg4", rate=10)
+        video.width, video.height, video.pix_fmt = 320, 240, "yuv420p"
+        sound = target.add_stream("mp2", rate=48_000)
+        samples = 1152
+        began_s = time.monotonic()
+        for step in itertools.count():
+            now_s = step * samples / 48_000
+            if now_s > other_s:
+                return
+            time.sleep(max(began_s + now_s - time.monotonic(), 0.0))
+            if now_s < video_s and int(now_s * 10) != int((now_s - samples / 48_000) * 10):
+                image = np.full((240, 320, 3), int(now_s * 20) % 256, np.uint8)
+                frame = av.VideoFrame.from_ndarray(image, format="bgr24")
+                target.mux(video.encode(frame))
+            silence = av.AudioFrame.from_ndarray(np.zeros((2, samples), np.int16), format="s16p", layout="stereo")
+            silence.sample_rate = 48_000
+            target.mux(sound.encode(silence))
+
+
+class Writable:
+    """The client's end of a connection, as a file."""
+
+    def __init__(self, file: object) -> None:
+        self._file = file
+
+    def write(self, data: bytes) -> int:
+        return int(self._file.write(data))  # type: ignore[attr-defined]
+
+
+class SoundGoesOn(Quiet):
+    """The video stalls two seconds after each connection."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "video/mp2t")
+        self.end_headers()
+        with suppress(OSError, av.FFmpegError):  # the client has left
+            transport_stream(Writable(self.wfile), video_s=2.0, other_s=60.0)
+
+
+def test_a_camera_whose_video_stalls_while_sound_arrives_is_opened_again_any_number_of_times(
+    tmp_path: Path,
+) -> None:
+    process = psutil.Process()
+    live = {"stalled_after_s": 1.0, "retry_min_s": 0.1, "retry_max_s": 0.2}
+    with serving(SoundGoesOn) as address, watched(site(tmp_path, {"a": f"{address}/a.ts"}, live)) as fleet:
+        eventually(lambda: fleet.status("a").reconnects.get("stalled", 0) >= 1, 30)
+        eventually(lambda: fleet.up("a"), 15)
+        readers, files = threads_of_readers(), process.num_fds()
+        eventually(lambda: fleet.status("a").reconnects.get("stalled", 0) >= 5, 60)
+        eventually(lambda: fleet.up("a"), 15)
+        eventually(lambda: threads_of_readers() <= readers, 5)
+        # The server in this process has its end of each connection, too.
+        eventually(lambda: process.num_fds() <= files + 4, 5)
+    assert fleet.status("a").decoded >= 5 * 10
+
+
+def threads_of_readers() -> int:
+    return sum(thread.name.startswith("read-") for thread in threading.enumerate())

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.core.redaction import Redactor
+from pipeline.live.cameras import camera_keeper
 from pipeline.live.cameras.camera_keeper import CameraKeeper, KeeperSettings
 from pipeline.live.cameras.camera_record import CameraRecord
 from pipeline.live.cameras.capture_clock import CaptureClock
@@ -341,6 +342,129 @@ def test_a_low_frame_rate_is_no_silence(tmp_path: Path) -> None:
         assert states == {CameraState.UP}
     finally:
         fleet.stop(5)
+
+
+@pytest.mark.parametrize("gap_s", [0.02, 0.7])
+def test_other_data_is_no_video(tmp_path: Path, gap_s: float) -> None:
+    """Sound, or metadata that comes rarely."""
+
+    def stalls() -> Iterator[Received]:
+        yield from steady(20, frames=10)
+        while True:
+            time.sleep(gap_s)
+            yield Received((), video=False)
+
+    door = Door(lambda: FakeStream(stalls()))
+    fleet = fleet_of(tmp_path, {"a": door}, stalled_after_s=1.0)
+    try:
+        eventually(lambda: "no video" in fleet.record("a").status().problem, 10)
+        eventually(lambda: door.opened >= 6, 60)
+        status = fleet.record("a").status()
+        assert status.reconnects["stalled"] >= 5
+        eventually(lambda: sum(thread.name == "read-a" for thread in threading.enumerate()) <= 1, 5)
+        assert (status.abandoned == 0) is (gap_s < 0.1)
+    finally:
+        assert fleet.stop(5)
+
+
+def test_packets_without_pictures_open_a_camera_again_that_was_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(camera_keeper, "_FIRST_PICTURE_S", 1.0)
+
+    def empty() -> Iterator[Received]:
+        yield from steady(20, frames=10)
+        while True:
+            time.sleep(0.02)
+            yield Received(())
+
+    door = Door(lambda: FakeStream(empty()))
+    fleet = fleet_of(tmp_path, {"a": door})
+    try:
+        eventually(lambda: fleet.record("a").status().reconnects.get("codec", 0) >= 3, 30)
+        eventually(lambda: sum(thread.name == "read-a" for thread in threading.enumerate()) <= 2, 5)
+    finally:
+        assert fleet.stop(5)
+
+
+def test_a_camera_whose_pictures_are_all_damaged_is_not_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(camera_keeper, "_DAMAGED_S", 1.0)
+    damaged = threading.Event()
+
+    def script() -> Iterator[Received]:
+        for index in itertools.count():
+            time.sleep(0.05)
+            yield Received((picture(index / 20, corrupt=damaged.is_set()),))
+
+    fleet = fleet_of(tmp_path, {"a": Door(lambda: FakeStream(script()))})
+    try:
+        eventually(lambda: state(fleet, "a") is CameraState.UP, 5)
+        damaged.set()
+        eventually(lambda: state(fleet, "a") is CameraState.STALLED, 10)
+        assert "all pictures are damaged" in fleet.record("a").status().problem
+        eventually(lambda: fleet.record("a").status().used_fps == 0.0, 5)
+        damaged.clear()
+        eventually(lambda: state(fleet, "a") is CameraState.UP, 5)
+        assert fleet.record("a").status().reconnects == {}
+    finally:
+        assert fleet.stop(5)
+    assert [entry.getMessage() for entry in caplog.records][-1] == "camera a: up, pictures arrive"
+    assert caplog.records[-1].levelname == "WARNING"  # seen without -v, as the fault before it
+
+
+def test_a_camera_with_a_frame_every_5_s_stays_up(tmp_path: Path) -> None:
+    """Ten times as quick here; the waiting times are those of a camera with two frames per second."""
+    config = site(tmp_path, {"a": "rtsp://127.0.0.1/x"}, {"stalled_after_s": 0.4, "open_timeout_s": 0.3})
+    clock = HostClock()
+    states = set()
+    for interval_s, reconnects in ((0.0, True), (0.5, False)):
+        fleet = CameraFleet(config.live, clock, Redactor())
+        fleet.start([CameraPlan("a", lambda: FakeStream(steady(2.0)), frame_interval_s=interval_s)])
+        try:
+            eventually(lambda fleet=fleet: fleet.record("a").status().decoded >= 6, 15)
+            assert bool(fleet.record("a").status().reconnects) is reconnects
+            states.add(state(fleet, "a"))
+        finally:
+            fleet.stop(2)
+
+
+def test_a_camera_with_few_frames_says_which_setting_it_needs() -> None:
+    def script() -> Iterator[Received]:
+        yield Received((picture(0.0),))
+        raise StreamProblem(Reason.TIMEOUT, "no packet in time")
+
+    reader, *_ = read(script())
+    assert reader.problem is not None
+    assert reader.problem.text == (
+        "no packet in time; a camera with fewer than one frame per second needs frame_interval_s"
+    )
+
+
+def test_rates_say_what_arrives_what_is_used_and_what_is_skipped() -> None:
+    clock = FakeClock()
+    record = CameraRecord("a", clock)
+    for index in range(100):  # 20 frames a second, every fourth is looked at
+        clock.turn(0.05)
+        frame = LiveFrame("a", index, 0.0, TimestampSource.HOST, 0.0, 0.0, clock.now_s, (1, 1), lambda: None)  # type: ignore[arg-type, return-value]
+        record.frame(frame, None, jumped=False)
+        record.inferred() if index % 4 == 0 else record.dropped("rate_limit")
+    status = record.status()
+    assert status.fps == pytest.approx(20, rel=0.05)
+    assert status.used_fps == pytest.approx(5, rel=0.1)
+    assert status.skipped_fps == pytest.approx(15, rel=0.05)
+    clock.turn(200)
+    assert record.status().used_fps == 0.0
+
+
+def test_the_rate_of_a_camera_with_a_frame_every_5_s_is_not_0() -> None:
+    clock = FakeClock()
+    record = CameraRecord("a", clock)
+    for _ in range(10):
+        clock.turn(5.0)
+        record.inferred()
+    assert record.status().used_fps == pytest.approx(0.2)
 
 
 def test_a_keeper_waits_while_too_many_readers_hang() -> None:

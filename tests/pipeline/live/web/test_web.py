@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import logging
+import os
+import socket
+import ssl
+import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +20,14 @@ from starlette.testclient import TestClient
 from pipeline.config.config import load_config
 from pipeline.core.errors import InputError
 from pipeline.live.telling.status import CameraState
+from pipeline.live.web import auth, local_user
 from pipeline.live.web.app import build_app
 from pipeline.live.web.auth import COOKIE, SESSION_S, TokenGate
 from pipeline.live.web.preview import PreviewStore
 from pipeline.live.web.server import WebServer
 from pipeline.live.web.timeline import Timeline
 from tests.helpers.live.examples import NOW_S, FixedStatus, make_camera, make_row, make_status, watching
-from tests.helpers.live.servers import wait_until
+from tests.helpers.live.servers import program, wait_until
 
 TOKEN = "0123456789abcdef-token"
 
@@ -130,8 +136,14 @@ def test_readiness_is_a_camera_that_is_up_and_a_disk_that_takes_rows() -> None:
         assert (answer.status_code, answer.text) == (503, "not ready: no camera is up\n")
         source.now = make_status(make_camera(), writer_ok=False)
         assert client.get("/readyz").text == "not ready: the disk accepts no rows\n"
+        source.now = make_status(make_camera(), stuck="the detector has not returned for 12 s", alive=False)
+        answer = client.get("/readyz")
+        assert answer.text == "not ready: the detector has not returned for 12 s\n"
+        answer = client.get("/livez")
+        assert (answer.status_code, answer.text) == (503, "not alive: the detector has not returned for 12 s\n")
         source.now = make_status(make_camera())
         assert client.get("/readyz").status_code == 200
+        assert client.get("/livez").status_code == 200
 
 
 def test_metrics_have_their_type() -> None:
@@ -221,15 +233,126 @@ def test_a_session_ends_after_half_a_day() -> None:
         assert client.get("/api/status").status_code == 401
 
 
-def test_guessing_is_slowed_down() -> None:
+def test_guessing_is_slowed_down_and_locks_nobody_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(auth, "_GUESS_S", 0.3)
     clock = Clock()
     with TestClient(app(TOKEN, clock=clock)) as client:
         for _ in range(10):
             assert client.post("/login", data={"token": "guess"}).status_code == 401
-        assert client.post("/login", data={"token": TOKEN}).status_code == 429
-        assert client.get("/metrics", headers={"authorization": f"Bearer {TOKEN}"}).status_code == 429
-        clock.now = 61
+        for number in range(2):
+            began_s = time.monotonic()
+            wrong = {"authorization": "Bearer guess"}
+            assert client.get("/metrics", headers=wrong).status_code == 429
+            assert client.post("/login", data={"token": f"guess{number}"}).status_code == 429
+            assert time.monotonic() - began_s >= 0.6
+        # Somebody else's guesses, behind the same proxy or on the same machine.
         assert client.get("/metrics", headers={"authorization": f"Bearer {TOKEN}"}).status_code == 200
+        assert client.post("/login", data={"token": TOKEN}, follow_redirects=False).status_code == 303
+        client.cookies.clear()
+        clock.now = 61
+        assert client.get("/metrics", headers=wrong).status_code == 401
+
+
+@pytest.mark.parametrize("header", ["x-forwarded-for", "forwarded", "x-real-ip"])
+def test_a_client_that_claims_other_addresses_is_slowed_down_too(
+    monkeypatch: pytest.MonkeyPatch, header: str
+) -> None:
+    monkeypatch.setattr(auth, "_GUESS_S", 0.01)
+    server = WebServer(web_settings(token=TOKEN), TOKEN)
+    server.start(FixedStatus(make_status(make_camera())), lambda: NOW_S)
+    try:
+        with httpx2.Client(base_url=server.url, trust_env=False) as client:
+            wait_until(lambda: client.get("/healthz").status_code == 200, 10, "the page answers")
+            codes = [
+                client.get(
+                    "/metrics", headers={"authorization": "Bearer guess", header: f"10.0.0.{number}"}
+                ).status_code
+                for number in range(12)
+            ]
+        assert codes == [401] * 10 + [429] * 2
+    finally:
+        server.close(10)
+
+
+@pytest.mark.parametrize(("local_users", "code"), [("own", 403), ("all", 200)])
+def test_a_page_without_a_token_is_for_its_own_user(
+    monkeypatch: pytest.MonkeyPatch, local_users: str, code: int
+) -> None:
+    if not local_user.can_tell_users():
+        pytest.skip("this system does not tell the users of connections")
+    server = WebServer(web_settings(local_users=local_users), None)
+    server.start(FixedStatus(make_status(make_camera())), lambda: NOW_S)
+    try:
+        with httpx2.Client(base_url=server.url, trust_env=False) as client:
+            wait_until(lambda: client.get("/healthz").status_code == 200, 10, "the page answers")
+            assert client.get("/api/status").status_code == 200
+            own = os.getuid()
+            monkeypatch.setattr(local_user, "_ROOT", 99_999)
+            monkeypatch.setattr(os, "getuid", lambda: own + 1)  # as if somebody else had started the page
+            assert client.get("/api/status").status_code == code
+            assert client.get("/").status_code == code
+            assert client.get("/healthz").status_code == 200
+    finally:
+        server.close(10)
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
+def test_the_user_of_a_connection_is_told(address: str) -> None:
+    if not local_user.can_tell_users():
+        pytest.skip("this system does not tell the users of connections")
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    try:
+        listener = socket.create_server((address, 0), family=family)
+    except OSError as error:
+        pytest.skip(f"no {address}: {error}")
+    with listener, socket.create_connection(listener.getsockname()[:2]) as client:
+        port = listener.getsockname()[1]
+        assert local_user.user_of(client.getsockname()[:2], port) == os.getuid()
+        assert local_user.user_of((address, 1), port) is None
+
+
+def make_certificate(folder: Path, name: str) -> tuple[str, str]:
+    openssl = program("openssl", "openssl")
+    paths = (str(folder / "page.crt"), str(folder / "page.key"))
+    command = [openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", f"/CN={name}"]
+    subprocess.run([*command, "-out", paths[0], "-keyout", paths[1]], check=True, capture_output=True)
+    return paths
+
+
+def test_a_reload_reads_certificate_and_token_again_or_changes_nothing(tmp_path: Path) -> None:
+    certificate, key = make_certificate(tmp_path, "before")
+    file = tmp_path / "token"
+    file.write_text(TOKEN)
+    web = {"enabled": True, "port": 0, "token_file": str(file), "tls_certificate": certificate, "tls_key": key}
+    config = load_config(None, {"live": {"web": web}})
+    server = WebServer(config.live.web, TOKEN)
+    server.start(FixedStatus(make_status(make_camera())), lambda: NOW_S)
+    port = int(server.url.rsplit(":", 1)[1].strip("/"))
+
+    def shown() -> str:
+        return ssl.get_server_certificate(("127.0.0.1", port))
+
+    def status_code(token: str) -> int:
+        with httpx2.Client(base_url=server.url, trust_env=False, verify=False) as client:
+            return int(client.get("/metrics", headers={"authorization": f"Bearer {token}"}).status_code)
+
+    try:
+        wait_until(lambda: status_code(TOKEN) == 200, 10, "the page answers")
+        before = shown()
+        file.write_text("another-token-0123456789")
+        make_certificate(tmp_path, "after")
+        assert (shown(), status_code(TOKEN)) == (before, 200)
+        server.prepare_reload(config)()
+        assert shown() != before
+        assert (status_code(TOKEN), status_code("another-token-0123456789")) == (401, 200)
+        now = shown()
+        Path(key).write_text("nothing")
+        file.write_text("a-third-token-0123456789")
+        with pytest.raises(InputError, match="cannot be used for TLS"):
+            server.prepare_reload(config)
+        assert (shown(), status_code("another-token-0123456789")) == (now, 200)
+    finally:
+        server.close(10)
 
 
 def test_a_form_that_never_ends_is_not_read_into_memory() -> None:

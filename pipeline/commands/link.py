@@ -74,7 +74,7 @@ def link(
             camera_ids=camera_ids,
             epoch_utc=note.epoch_utc,
             interpolate_max_gap_s=loaded.output.fill_gaps_s,
-            stride=loaded.recording.stride,
+            index_steps=note.index_steps,
             output=target,
         )
         people = len({link.global_id for link in links.values()})

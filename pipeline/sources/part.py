@@ -10,7 +10,8 @@ from pipeline.sources.base import FrameSource
 
 
 class PartOfSource(FrameSource):
-    """The frames of another source that lie in a time window and whose index is a multiple of `stride`.
+    """The frames of another source that lie in a time window, and of these every one whose index is a multiple of
+    `stride` after the first index of the source.
 
     Frames keep their index and their time. Frames before the window are decoded and discarded.
 
@@ -23,16 +24,19 @@ class PartOfSource(FrameSource):
     def __init__(
         self, source: FrameSource, *, start_s: float | None = None, end_s: float | None = None, stride: int = 1
     ) -> None:
+        index_step = math.lcm(source.index_step, stride)
+        every = index_step // source.index_step
         super().__init__(
             source.camera_id,
             source.path,
             # The number of frames in a time window is not known beforehand.
             frame_count=None
             if source.frame_count is None or start_s is not None or end_s is not None
-            else -(-source.frame_count // stride),
-            frame_rate=source.frame_rate / stride,
+            else -(-source.frame_count // every),
+            frame_rate=source.frame_rate / every,
             size_wh=source.size_wh,
             start_utc=source.start_utc,
+            index_step=index_step,
         )
         self._source = source
         self._start_s = -math.inf if start_s is None else start_s
@@ -40,10 +44,13 @@ class PartOfSource(FrameSource):
         self._stride = stride
 
     def _frames(self) -> Iterator[Frame]:
+        first_index = None
         for frame in self._source:
             if frame.time_s >= self._end_s:
                 return
-            if frame.time_s >= self._start_s and frame.frame_index % self._stride == 0:
+            if first_index is None:
+                first_index = frame.frame_index
+            if frame.time_s >= self._start_s and (frame.frame_index - first_index) % self._stride == 0:
                 yield frame
 
     def close(self) -> None:

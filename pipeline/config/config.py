@@ -28,6 +28,7 @@ from pipeline.core.stream_address import StreamAddress, hide_login, is_stream
 from pipeline.core.yaml_file import merge
 from pipeline.cross_camera.settings import LinkerSettings, SecondPassSettings, check_windows
 from pipeline.single_camera.settings import TrackerSettings
+from pipeline.sources.recording_dates import StartUtc
 from pipeline.sources.suffixes import SEQUENCE_FILE, is_image_name, is_video_name, natural_sorted
 
 DEFAULT_CONFIG = PROJECT_ROOT / "configs" / "default.yaml"
@@ -37,7 +38,7 @@ Point = Annotated[list[float], Field(min_length=2, max_length=2)]
 
 def _start_utc(value: object) -> object:
     """Convert a date and time, from YAML or ISO 8601 text, to UTC; without a time zone it is taken as UTC."""
-    if value is None or value == "container":
+    if value is None or value in ("container", "container_end"):
         return value
     try:
         moment = datetime.fromisoformat(value) if isinstance(value, str) else value
@@ -45,7 +46,7 @@ def _start_utc(value: object) -> object:
         moment = value
     if not isinstance(moment, datetime):
         raise ValueError(
-            f"expected a date and time such as 2026-05-01T10:00:00Z, or container, but it is {value!r}"
+            f"expected a date and time such as 2026-05-01T10:00:00Z, or container or container_end, but it is {value!r}"
         )
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
@@ -63,9 +64,10 @@ class CameraConfig(Section):
     source_secrets: list[SecretStr] = Field(default_factory=list, exclude=True, repr=False)
     calibrated_size_wh: Annotated[list[Count], Field(min_length=2, max_length=2)] | None = None
     start_s: float = 0.0
-    start_utc: Annotated[datetime | Literal["container"] | None, BeforeValidator(_start_utc)] = None
+    start_utc: Annotated[StartUtc | None, BeforeValidator(_start_utc)] = None
     clock_rate: Positive = 1.0
     frame_rate: Positive | None = None
+    display_size_wh: Annotated[list[Count], Field(min_length=2, max_length=2)] | None = None
     crop_xyxy_px: Annotated[list[int], Field(min_length=4, max_length=4)] | None = None
     reid_camera: str | int | None = None
     region_of_interest_px: Annotated[list[Point], Field(min_length=3)] | None = None
@@ -75,6 +77,11 @@ class CameraConfig(Section):
         ]
         | None
     ) = None
+
+    @property
+    def display_size(self) -> tuple[int, int] | None:
+        """`display_size_wh` as a tuple (width, height) in pixels."""
+        return None if self.display_size_wh is None else (self.display_size_wh[0], self.display_size_wh[1])
 
     @model_validator(mode="before")
     @classmethod
@@ -165,6 +172,12 @@ class RecordingConfig(Section):
 class RuntimeConfig(Section):
     prefetch_frames: Count
     prefetch_ticks: Count
+    max_picture_megapixels: Positive
+
+    @property
+    def max_picture_px(self) -> int:
+        """The limit in pixels."""
+        return int(self.max_picture_megapixels * 1_000_000)
 
 
 class Config(Section):
@@ -191,6 +204,14 @@ class Config(Section):
         if any(dated) and not all(dated):
             undated = next(camera.name for camera in self.cameras if camera.start_utc is None)
             raise ValueError(f"start_utc must be given for every camera or for none; {undated!r} has none")
+        for camera in self.cameras:
+            if camera.display_size_wh is not None:
+                width, height = camera.display_size_wh
+                if width * height > self.runtime.max_picture_px:
+                    raise ValueError(
+                        f"display_size_wh {width}x{height} of camera {camera.name!r} is above "
+                        f"runtime.max_picture_megapixels, {self.runtime.max_picture_megapixels:g}"
+                    )
         if names:
             check_windows(self.linker.transit_windows, names)
         return self

@@ -138,3 +138,27 @@ def test_recordings_and_live_streams_show_the_same_picture(
         np.testing.assert_array_equal(live.to_bgr(), recorded.image)
     finally:
         stream.close()
+
+
+@pytest.mark.parametrize("ratio", [None, Fraction(3, 2)])
+@pytest.mark.parametrize("matrix", [(1, 0, 0, 1), (0, 1, -1, 0)])
+def test_the_display_size_of_the_configuration_holds(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, matrix: tuple[int, int, int, int], ratio: Fraction | None
+) -> None:
+    """Of the picture as it is shown, in place of what the file says about its pixels."""
+    path = write(tmp_path / "film.mp4", matrix, ratio)
+    upright = corners(shown(path))
+    caplog.clear()
+    for display_size_wh in ((192, 64), (64, 192), (50, 50)):
+        with VideoSource("a", str(path), display_size_wh=display_size_wh) as source:
+            image = next(iter(source)).image
+            assert source.size_wh == display_size_wh
+        assert image is not None
+        assert image.shape[1::-1] == display_size_wh
+        assert corners(image) == upright
+        options = StreamOptions("tcp", 5.0, 5.0, display_size_wh=display_size_wh)
+        stream = AvStream(StreamAddress(str(path)), options, Redactor())
+        live = next(picture for received in stream.packets() for picture in received.pictures)
+        np.testing.assert_array_equal(live.to_bgr(), image)
+        stream.close()
+    assert "wide as high" not in caplog.text

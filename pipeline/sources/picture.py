@@ -16,6 +16,8 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
+from pipeline.sources.grey_levels import GreyLevels
+
 # Ratios beyond this are damaged values.
 _WIDEST_PIXEL = 4.0
 # A ratio this near to 1 is a rounding error of the recorder.
@@ -46,6 +48,9 @@ class PictureConverter:
     ) -> None:
         self._display_size_wh = display_size_wh
         self._ratio = 1.0 if display_size_wh else _plausible_ratio(pixel_ratio, name, warn)
+        self._levels = GreyLevels(
+            name, lambda text: warn(f"{text}; other values in later frames widen this range")
+        )
         # One for the whole stream: one per frame costs memory and time. More threads make it slower.
         self._reformatter = VideoReformatter()
 
@@ -57,9 +62,13 @@ class PictureConverter:
     def bgr(self, frame: VideoFrame) -> NDArray[np.uint8]:
         """Return the image (H, W, 3) uint8, BGR."""
         width, height = self._square_wh(frame)
+        format_name = _deep_grey(frame) or "bgr24"
         image = self._reformatter.reformat(
-            frame, width=width, height=height, format="bgr24", threads=1
+            frame, width=width, height=height, format=format_name, threads=1
         ).to_ndarray()
+        if format_name != "bgr24":
+            self._levels.add(image)
+            image = np.repeat(self._levels.to_8_bit(image)[:, :, None], 3, axis=2)
         return np.ascontiguousarray(turned(np.asarray(image, np.uint8), _matrix(frame)))
 
     def _square_wh(self, frame: VideoFrame) -> tuple[int, int]:
@@ -115,6 +124,16 @@ def _is_transposed(matrix: Matrix | None) -> bool:
         return False
     a, b, c, d = matrix
     return abs(b) + abs(c) > abs(a) + abs(d)
+
+
+def _deep_grey(frame: VideoFrame) -> str | None:
+    """Return the format in which a grey frame with more than 8 bits keeps its values, as of thermal cameras; else
+    None."""
+    name = frame.format.name
+    if name.startswith("grayf32"):
+        return "grayf32le"
+    is_deep = name.startswith("gray") and frame.format.components[0].bits > 8
+    return "gray16le" if is_deep else None
 
 
 def _matrix(frame: VideoFrame) -> Matrix | None:

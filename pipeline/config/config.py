@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -20,6 +21,7 @@ from pipeline.core.paths import PROJECT_ROOT
 from pipeline.core.section import (
     Count,
     Half,
+    PathText,
     Positive,
     Section,
     Share,
@@ -55,11 +57,11 @@ class CameraConfig(Section):
     """One camera; see the comments in configs/default.yaml for units and meanings."""
 
     name: Annotated[str, Field(pattern=r"^[\w.-]+$")]
-    source: str
+    source: PathText
     transport: Literal["tcp", "udp"] = "tcp"
     username: SecretStr | None = None
     password: SecretStr | None = None
-    password_file: str | None = None
+    password_file: PathText | None = None
     # Values of environment variables in `source`; filled in by the file reader, excluded from dumps.
     source_secrets: list[SecretStr] = Field(default_factory=list, exclude=True, repr=False)
     calibrated_size_wh: Annotated[list[Count], Field(min_length=2, max_length=2)] | None = None
@@ -93,7 +95,7 @@ class CameraConfig(Section):
             return values
         address = StreamAddress.parse(values["source"])
         if address.username is None:
-            return values
+            return {**values, "source": address.url}
         if values.get("username") is not None or values.get("password") is not None:
             raise ValueError("give user and password in the URL or in username and password, not in both")
         return {
@@ -119,7 +121,7 @@ class CameraConfig(Section):
 
 
 class DetectorConfig(Section):
-    weights: str
+    weights: PathText
     classes: Annotated[list[str], Field(min_length=1)]
     image_size_px: Annotated[int, Field(ge=32)]
     confidence_min: Share
@@ -132,9 +134,9 @@ class DetectorConfig(Section):
 
 
 class EmbedderConfig(Section):
-    weights: str | None
+    weights: PathText | None
     input: Annotated[NetworkInput | None, BeforeValidator(from_preset)]
-    site: str | None
+    site: PathText | None
     batch_size: Count
     device: str
     runtime: Runtime
@@ -243,9 +245,10 @@ def named_sources(sources: Sequence[str]) -> list[dict[str, Any]]:
     videos without a name becomes one camera per video.
 
     Raises:
-        InputError: a folder cannot be read, or holds images and videos.
+        InputError: a folder cannot be read, or holds images and videos; two sources have the same name.
     """
-    cameras = []
+    cameras: list[dict[str, Any]] = []
+    paths: dict[str, str] = {}
     for index, text in enumerate(one for source in sources for one in _videos_in(source)):
         name, equals, path = text.partition("=")
         if not (equals and re.fullmatch(r"[\w.-]+", name) and not Path(text).exists()):
@@ -254,13 +257,28 @@ def named_sources(sources: Sequence[str]) -> list[dict[str, Any]]:
             shown = hide_login(StreamAddress.parse(text).url) if is_stream(text) else text
             stem = Path(shown).stem if Path(shown).suffix else Path(shown).name
             name = re.sub(r"[^\w.-]", "_", stem) or f"cam{index + 1}"
-        cameras.append({"name": name, "source": path})
+        if name in paths:
+            raise InputError(_named_twice(name, paths[name], path))
+        paths[name] = path
+        cameras.append({"name": name, "source": os.path.expanduser(path)})
     return cameras
+
+
+def _named_twice(name: str, *paths: str) -> str:
+    """Return the error for two sources that have the name `name`, with a way to tell them apart."""
+    shown = [hide_login(StreamAddress.parse(path).url) if is_stream(path) else path for path in paths]
+    folders = [re.sub(r"[^\w.-]", "_", Path(path).parent.name) for path in shown]
+    names = folders if all(folders) and len(set(folders)) == len(folders) else [f"{name}1", f"{name}2"]
+    proposed = " ".join(f"{one}={path}" for one, path in zip(names, shown, strict=True))
+    return (
+        f"camera {name!r} is named twice, by {shown[0]} and {shown[1]}: give each a name of its own (NAME=PATH), "
+        f"such as {proposed}"
+    )
 
 
 def _videos_in(source: str) -> list[str]:
     """Return the videos in a folder of videos, else the source itself."""
-    folder = Path(source)
+    folder = Path(os.path.expanduser(source))
     if is_stream(source) or not folder.is_dir() or (folder / SEQUENCE_FILE).is_file():
         return [source]
     try:

@@ -14,6 +14,8 @@ _LOGIN_PARAMETER = re.compile(
     r"[^&;\s'\"<>]+",
     re.IGNORECASE,
 )
+# With a port and the begin of a path; a zone such as %25eth0 may follow the address.
+_IPV6_HOST = re.compile(r"\[[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*(%[\w.~%-]+)?\](:\d+)?([/?#]|$)")
 HIDDEN = "***"
 
 
@@ -51,16 +53,21 @@ class StreamAddress:
 
         Passwords are often pasted without percent-encoding and contain '@', '/', '#' or ':'. The login ends at the
         last '@' before the first '/'. If there is none, it ends at the last '@', unless the text begins with a
-        possible host.
+        possible host. An address that begins with an IPv6 host has no login.
+
+        The scheme is written in lower case, because FFmpeg knows no other.
         """
         scheme, separator, rest = text.partition("://")
         if not separator:
             return cls(text)
+        scheme = scheme.lower() if is_stream(text) else scheme
+        if re.match(_IPV6_HOST, rest):
+            return cls(f"{scheme}://{rest}")
         authority = re.match(r"[^/]*@(?=[^@/])", rest)
         if authority is None and not re.match(r"[^@/:?#]+(:\d+)?([/?#]|$)", rest):
             authority = re.match(r".*@(?=[^@/])", rest)
         if authority is None:
-            return cls(text)
+            return cls(f"{scheme}://{rest}")
         user, colon, password = authority[0][:-1].partition(":")
         url = f"{scheme}://{rest[authority.end() :]}"
         return cls(url, unquote(user), unquote(password) if colon else None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from itertools import pairwise
@@ -18,7 +19,9 @@ from pipeline.core.errors import InputError
 from pipeline.sources.base import Clock, FrameSource
 from pipeline.sources.grey_levels import GreyLevels
 from pipeline.sources.picture_size import MAX_PICTURE_PX, header_size_wh, too_large
-from pipeline.sources.suffixes import is_image_name, natural_sorted
+from pipeline.sources.suffixes import IMAGE_SUFFIXES, is_hidden, natural_sorted
+
+_log = logging.getLogger(__name__)
 
 # Images in which the range of 16-bit values is measured.
 _LEVEL_SAMPLES = 8
@@ -127,8 +130,12 @@ def read_image(file: Path, max_picture_px: int = MAX_PICTURE_PX) -> NDArray[np.u
 
 
 def image_files(folder: Path) -> list[Path]:
-    """Return the image files directly in `folder`, in natural order."""
-    return natural_sorted(file for file in folder.iterdir() if is_image_name(file) and file.is_file())
+    """Return the image files directly in `folder`, in natural order; hidden ones are left out, with a warning."""
+    files = [file for file in folder.iterdir() if file.suffix.lower() in IMAGE_SUFFIXES and file.is_file()]
+    shown = [file for file in files if not is_hidden(file)]
+    if len(shown) < len(files):
+        _log.warning("%s: %d hidden files (.*) are left out", folder, len(files) - len(shown))
+    return natural_sorted(shown)
 
 
 def _decoded(file: Path, max_picture_px: int) -> NDArray[Any] | None:

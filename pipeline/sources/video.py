@@ -140,7 +140,8 @@ class VideoSource(FrameSource):
         """
         begun = False
         for packet in chain(self._ahead, self._end_of_ahead(), self._packets):
-            self._packet = packet
+            if packet.size:  # with several threads, an error may come at the end only
+                self._packet = packet
             try:
                 frames = packet.decode()
             except av.error.InvalidDataError:

@@ -145,10 +145,11 @@ class TestWhatIsNoRecording:
         assert [index_of(image) for image in shown(tmp_path / "*")] == [0, 1]
         assert "1 of 3 files that match" in caplog.text
 
-    def test_the_hidden_files_of_macos(self, tmp_path: Path) -> None:
+    def test_the_hidden_files_of_macos(self, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
         write_pictures(tmp_path, [grey_picture(0), grey_picture(1)])
         (tmp_path / "._0.png").write_bytes(b"\0\5\26\7no picture")
         assert [index_of(image) for image in shown(tmp_path)] == [0, 1]
+        assert f"{tmp_path}: 1 hidden files" in caplog.text
 
 
 def test_pictures_are_stretched_to_the_size_of_the_display(tmp_path: Path) -> None:

@@ -146,6 +146,13 @@ def test_ffmpeg_itself_decodes_no_picture_far_above_the_limit(tmp_path: Path, co
         live_sizes(path, max_picture_px=LIMIT_PX)
 
 
+def test_the_size_is_said_also_where_ffmpeg_does_not_know_it(tmp_path: Path) -> None:
+    _, data = cv2.imencode(".png", np.zeros((1500, 3000), np.uint8))
+    (tmp_path / "a.dat").write_bytes(data.tobytes())
+    with pytest.raises(InputError, match="3000x1500 pixels"):
+        open_source("yard", str(tmp_path / "a.dat"), max_picture_px=LIMIT_PX)
+
+
 def test_a_larger_picture_in_the_middle_ends_the_recording_there(tmp_path: Path) -> None:
     small, large = large_jpeg((64, 48)), large_jpeg((96, 64))
     path = write_jpegs(tmp_path / "a.avi", [small, small, large], (64, 48))

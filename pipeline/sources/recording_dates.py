@@ -88,7 +88,7 @@ def start_utc_of(
     Args:
         path: video file, or MOTChallenge sequence with a video.
         clock_rate, frame_rate: as in `pipeline.sources.open.open_source`; both change the length of the recording.
-        warn: takes a line that says how a creation time was used.
+        warn: takes a line if the meaning of the creation time had to be guessed.
 
     Raises:
         InputError: the file cannot be read or does not state the time.
@@ -105,16 +105,15 @@ def start_utc_of(
             f"camera {camera_id}: {path} does not state {missing}; give start_utc as a date and time, such as "
             "2026-05-01T10:00:00Z"
         )
-    if at_end or dates.began_utc is None:
-        ended = at_end or dates.created_at_end
+    if not at_end and dates.began_utc is None:
         advice = (
             "if it is the beginning, give start_utc as a date and time"
-            if ended
+            if dates.created_at_end
             else "many phones and cameras write the end, for which start_utc is container_end"
         )
         warn(
             f"camera {camera_id}: the creation time of {path}, {dates.created_utc}, counts as the "
-            f"{'end' if ended else 'beginning'} of the recording, which began at {start}; {advice}"
+            f"{'end' if dates.created_at_end else 'beginning'} of the recording, which began at {start}; {advice}"
         )
     return start.astimezone(UTC)
 

@@ -30,7 +30,6 @@ from pipeline.core.stream_address import StreamAddress, hide_login, is_stream
 from pipeline.core.yaml_file import merge
 from pipeline.cross_camera.settings import LinkerSettings, SecondPassSettings, check_windows
 from pipeline.single_camera.settings import TrackerSettings
-from pipeline.sources.recording_dates import StartUtc
 from pipeline.sources.suffixes import SEQUENCE_FILE, is_image_name, is_video_name, natural_sorted
 
 DEFAULT_CONFIG = PROJECT_ROOT / "configs" / "default.yaml"
@@ -66,7 +65,9 @@ class CameraConfig(Section):
     source_secrets: list[SecretStr] = Field(default_factory=list, exclude=True, repr=False)
     calibrated_size_wh: Annotated[list[Count], Field(min_length=2, max_length=2)] | None = None
     start_s: float = 0.0
-    start_utc: Annotated[StartUtc | None, BeforeValidator(_start_utc)] = None
+    start_utc: Annotated[datetime | Literal["container", "container_end"] | None, BeforeValidator(_start_utc)] = (
+        None
+    )
     clock_rate: Positive = 1.0
     frame_rate: Positive | None = None
     display_size_wh: Annotated[list[Count], Field(min_length=2, max_length=2)] | None = None

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -395,3 +397,9 @@ def test_a_mistyped_key_is_guessed(settings: dict[str, Any], guess: str) -> None
     with pytest.raises(InputError) as caught:
         load_config(None, settings)
     assert guess in str(caught.value)
+
+
+def test_the_configuration_loads_no_decoder() -> None:
+    """If PyAV is loaded before OpenCV, OpenCV's window hangs."""
+    code = "import sys, pipeline.config.config; sys.exit('av' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -28,8 +28,8 @@ from pipeline.sources.video_stream import (
     size_problem,
 )
 
-# Packets whose times tell the frame rate.
-_PACKETS_AHEAD = 60
+# Packets whose times tell the frame rate. With 60, the damage at the end of a short file was sometimes not reported.
+_PACKETS_AHEAD = 12
 _LEAST_STEPS = 2
 # A stated rate that differs from the measured one by more than this factor is not used.
 _RATE_FACTOR = 2.5

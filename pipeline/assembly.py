@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import platform
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +23,7 @@ from pipeline.sources.base import FrameSource
 from pipeline.sources.cropped import CroppedSource
 from pipeline.sources.open import open_source
 from pipeline.sources.part import PartOfSource
+from pipeline.sources.recording_dates import start_utc_of
 
 if TYPE_CHECKING:
     from reid.embedder import NetworkEmbedder
@@ -42,13 +43,22 @@ def open_sources(config: Config) -> tuple[list[FrameSource], datetime | None]:
     """
     if not config.cameras:
         raise InputError("there is no camera: name a SOURCE, or cameras in the configuration")
-    starts = [_start_utc(camera) for camera in config.cameras]
+    starts = [
+        start_utc_of(
+            camera.name,
+            camera.source,
+            camera.start_utc,
+            clock_rate=camera.clock_rate,
+            frame_rate=camera.frame_rate,
+        )
+        for camera in config.cameras
+    ]
     epoch = min((start for start in starts if start is not None), default=None)
     sources: list[FrameSource] = []
     try:
         for camera, start in zip(config.cameras, starts, strict=True):
             offset_s = camera.start_s if start is None or epoch is None else (start - epoch).total_seconds()
-            sources.append(part_of(_open(camera, offset_s), config.recording))
+            sources.append(part_of(_open(config, camera, offset_s), config.recording))
     except BaseException:
         close_sources(sources)
         raise
@@ -219,7 +229,7 @@ def versions() -> dict[str, str]:
     return found
 
 
-def _open(camera: CameraConfig, start_s: float) -> FrameSource:
+def _open(config: Config, camera: CameraConfig, start_s: float) -> FrameSource:
     if is_stream(camera.source):
         raise InputError(f"camera {camera.name}: {camera.source} is a live stream; use `mtmc live` for it")
     source = open_source(
@@ -228,6 +238,8 @@ def _open(camera: CameraConfig, start_s: float) -> FrameSource:
         start_s=start_s,
         clock_rate=camera.clock_rate,
         frame_rate=camera.frame_rate,
+        display_size_wh=camera.display_size,
+        max_picture_px=config.runtime.max_picture_px,
     )
     return source if camera.crop_xyxy_px is None else CroppedSource(source, camera.crop_xyxy_px)
 
@@ -237,15 +249,3 @@ def part_of(source: FrameSource, part: RecordingConfig) -> FrameSource:
     if part.start_s is None and part.end_s is None and part.stride == 1:
         return source
     return PartOfSource(source, start_s=part.start_s, end_s=part.end_s, stride=part.stride)
-
-
-def _start_utc(camera: CameraConfig) -> datetime | None:
-    if camera.start_utc != "container":
-        return camera.start_utc
-    with _open(camera, 0.0) as source:
-        if source.start_utc is None:
-            raise InputError(
-                f"camera {camera.name}: {camera.source} does not state when it was recorded; give "
-                "start_utc as a date and time"
-            )
-        return source.start_utc.astimezone(UTC)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +9,8 @@ from typing import Any
 
 from pipeline.sources.images import image_files
 from pipeline.sources.mot_sequence import read_mot_sequence
-from pipeline.sources.suffixes import SEQUENCE_FILE, natural_sorted
+from pipeline.sources.pattern import matching_files
+from pipeline.sources.suffixes import SEQUENCE_FILE
 
 
 def source_stamp(source: str) -> dict[str, Any]:
@@ -32,9 +32,7 @@ def source_stamp(source: str) -> dict[str, Any]:
         return _digest([place])
     if place.is_dir():
         return _digest(image_files(place))
-    return _digest(
-        natural_sorted(file for name in glob.glob(source, recursive=True) if (file := Path(name)).is_file())
-    )
+    return _digest(matching_files(source))
 
 
 def _digest(files: Sequence[Path]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -55,7 +56,11 @@ def camera_files(option: str, texts: Sequence[str] | None) -> dict[str, Path]:
     Raises:
         InputError: a text has another form, a camera is named twice, or a file is missing.
     """
-    files = {name: Path(path) for name, path in camera_texts(option, texts, "FILE", "cam1.txt").items()}
+    # A shell replaces ~ only at the beginning of an argument.
+    files = {
+        name: Path(os.path.expanduser(path))
+        for name, path in camera_texts(option, texts, "FILE", "cam1.txt").items()
+    }
     for name, path in files.items():
         if not path.is_file():
             raise InputError(f"{option} {f'{name}={path}'!r}: there is no file {path}")

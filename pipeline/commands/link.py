@@ -97,7 +97,7 @@ def link(
             camera_ids=camera_ids,
             epoch_utc=note.epoch_utc,
             interpolate_max_gap_s=loaded.output.fill_gaps_s,
-            stride=loaded.recording.stride,
+            index_steps=note.index_steps,
             output=target,
         )
         people = by_class_name(second_pass.people_by_class, info.class_names)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -21,6 +22,7 @@ from pipeline.core.paths import PROJECT_ROOT
 from pipeline.core.section import (
     Count,
     Half,
+    PathText,
     Positive,
     Section,
     Share,
@@ -43,7 +45,7 @@ Point = Annotated[list[float], Field(min_length=2, max_length=2)]
 
 def _start_utc(value: object) -> object:
     """Convert a date and time, from YAML or ISO 8601 text, to UTC; without a time zone it is taken as UTC."""
-    if value is None or value == "container":
+    if value is None or value in ("container", "container_end"):
         return value
     try:
         moment = datetime.fromisoformat(value) if isinstance(value, str) else value
@@ -51,7 +53,8 @@ def _start_utc(value: object) -> object:
         moment = value
     if not isinstance(moment, datetime):
         raise ValueError(
-            f"expected a date and time such as 2026-05-01T10:00:00Z, or container, but it is {shown(value)}"
+            "expected a date and time such as 2026-05-01T10:00:00Z, or container or container_end, but it is "
+            f"{shown(value)}"
         )
     # Sums with the first and the last years of the calendar overflow.
     if not _FIRST_YEAR <= moment.year <= _LAST_YEAR:
@@ -72,19 +75,22 @@ class CameraConfig(Section):
     """One camera; see the comments in configs/default.yaml for units and meanings."""
 
     name: Annotated[str, Field(pattern=r"^[\w.-]+$"), AfterValidator(_short_name)]
-    source: str
+    source: PathText
     transport: Literal["tcp", "udp"] = "tcp"
     username: SecretStr | None = None
     password: SecretStr | None = None
-    password_file: str | None = None
+    password_file: PathText | None = None
     frame_interval_s: Positive | None = None
     # Values of environment variables in `source`; filled in by the file reader, excluded from dumps.
     source_secrets: list[SecretStr] = Field(default_factory=list, exclude=True, repr=False)
     calibrated_size_wh: Annotated[list[Count], Field(min_length=2, max_length=2)] | None = None
     start_s: float = 0.0
-    start_utc: Annotated[datetime | Literal["container"] | None, BeforeValidator(_start_utc)] = None
+    start_utc: Annotated[datetime | Literal["container", "container_end"] | None, BeforeValidator(_start_utc)] = (
+        None
+    )
     clock_rate: Positive = 1.0
     frame_rate: Positive | None = None
+    display_size_wh: Annotated[list[Count], Field(min_length=2, max_length=2)] | None = None
     crop_xyxy_px: Annotated[list[int], Field(min_length=4, max_length=4)] | None = None
     reid_camera: str | int | None = None
     region_of_interest_px: Annotated[list[Point], Field(min_length=3)] | None = None
@@ -94,6 +100,11 @@ class CameraConfig(Section):
         ]
         | None
     ) = None
+
+    @property
+    def display_size(self) -> tuple[int, int] | None:
+        """`display_size_wh` as a tuple (width, height) in pixels."""
+        return None if self.display_size_wh is None else (self.display_size_wh[0], self.display_size_wh[1])
 
     @model_validator(mode="before")
     @classmethod
@@ -105,7 +116,7 @@ class CameraConfig(Section):
             return values
         address = StreamAddress.parse(values["source"])
         if address.username is None:
-            return values
+            return {**values, "source": address.url}
         if values.get("username") is not None or values.get("password") is not None:
             raise ValueError("give user and password in the URL or in username and password, not in both")
         return {
@@ -131,7 +142,7 @@ class CameraConfig(Section):
 
 
 class DetectorConfig(Section):
-    weights: str
+    weights: PathText
     classes: Annotated[list[str], Field(min_length=1)]
     image_size_px: Annotated[int, Field(ge=32)]
     confidence_min: Share
@@ -144,10 +155,10 @@ class DetectorConfig(Section):
 
 
 class EmbedderConfig(Section):
-    weights: str | None
+    weights: PathText | None
     input: Annotated[NetworkInput | None, BeforeValidator(from_preset)]
     classes: Annotated[list[str], Field(min_length=1)]
-    site: str | None
+    site: PathText | None
     batch_size: Count
     device: Device
     runtime: Runtime
@@ -185,6 +196,12 @@ class RecordingConfig(Section):
 class RuntimeConfig(Section):
     prefetch_frames: Count
     prefetch_ticks: Count
+    max_picture_megapixels: Positive
+
+    @property
+    def max_picture_px(self) -> int:
+        """The limit in pixels."""
+        return int(self.max_picture_megapixels * 1_000_000)
 
 
 class Config(Section):
@@ -211,6 +228,14 @@ class Config(Section):
         if any(dated) and not all(dated):
             undated = next(camera.name for camera in self.cameras if camera.start_utc is None)
             raise ValueError(f"start_utc must be given for every camera or for none; {undated!r} has none")
+        for camera in self.cameras:
+            if camera.display_size_wh is not None:
+                width, height = camera.display_size_wh
+                if width * height > self.runtime.max_picture_px:
+                    raise ValueError(
+                        f"display_size_wh {width}x{height} of camera {camera.name!r} is above "
+                        f"runtime.max_picture_megapixels, {self.runtime.max_picture_megapixels:g}"
+                    )
         if names:
             check_windows(self.linker.transit_windows, names)
         return self
@@ -279,9 +304,10 @@ def named_sources(sources: Sequence[str]) -> list[dict[str, Any]]:
     videos without a name becomes one camera per video.
 
     Raises:
-        InputError: a folder cannot be read, or holds images and videos.
+        InputError: a folder cannot be read, or holds images and videos; two sources have the same name.
     """
-    cameras = []
+    cameras: list[dict[str, Any]] = []
+    paths: dict[str, str] = {}
     for index, text in enumerate(one for source in sources for one in _videos_in(source)):
         name, equals, path = text.partition("=")
         if not (equals and re.fullmatch(r"[\w.-]+", name) and not Path(text).exists()):
@@ -291,13 +317,28 @@ def named_sources(sources: Sequence[str]) -> list[dict[str, Any]]:
             stem = Path(shown).stem if Path(shown).suffix else Path(shown).name
             short = re.sub(r"[^\w.-]", "_", stem).encode()[:_LONGEST_NAME].decode(errors="ignore")
             name = short or f"cam{index + 1}"
-        cameras.append({"name": name, "source": path})
+        if name in paths:
+            raise InputError(_named_twice(name, paths[name], path))
+        paths[name] = path
+        cameras.append({"name": name, "source": os.path.expanduser(path)})
     return cameras
+
+
+def _named_twice(name: str, *paths: str) -> str:
+    """Return the error for two sources that have the name `name`, with a way to tell them apart."""
+    shown = [hide_login(StreamAddress.parse(path).url) if is_stream(path) else path for path in paths]
+    folders = [re.sub(r"[^\w.-]", "_", Path(path).parent.name) for path in shown]
+    names = folders if all(folders) and len(set(folders)) == len(folders) else [f"{name}1", f"{name}2"]
+    proposed = " ".join(f"{one}={path}" for one, path in zip(names, shown, strict=True))
+    return (
+        f"camera {name!r} is named twice, by {shown[0]} and {shown[1]}: give each a name of its own (NAME=PATH), "
+        f"such as {proposed}"
+    )
 
 
 def _videos_in(source: str) -> list[str]:
     """Return the videos in a folder of videos, else the source itself."""
-    folder = Path(source)
+    folder = Path(os.path.expanduser(source))
     if is_stream(source) or not folder.is_dir() or (folder / SEQUENCE_FILE).is_file():
         return [source]
     try:

@@ -67,7 +67,7 @@ def _resolve_output(section: dict[str, Any], config: Path) -> None:
             section[key] = fill_in(value, config, key)
     for key in ("path", "password_file", "ca_file", "token_file", "tls_certificate", "tls_key"):
         if isinstance(section.get(key), str) and section[key] != "-":
-            section[key] = os.path.normpath(config.resolve().parent / section[key])
+            section[key] = os.path.normpath(config.resolve().parent / os.path.expanduser(section[key]))
 
 
 def fill_in(text: str, config: Path, secret_key: str | None = None) -> str:
@@ -104,9 +104,9 @@ def _secrets_in(address: str) -> list[str]:
 
 
 def resolve_path(text: str, config: Path) -> str:
-    """Resolve a path from the file `config`: fill in environment variables, then take it relative to that file's
+    """Resolve a path from the file `config`: fill in environment variables and ~, then take it relative to that file's
     folder. A bare name that does not exist there is returned unchanged."""
-    text = fill_in(text, config)
+    text = os.path.expanduser(fill_in(text, config))
     resolved = Path(os.path.normpath(config.resolve().parent / text))
     if Path(text).name == text and not resolved.exists():
         return text

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 Share = Annotated[float, Field(ge=0, le=1)]
 PositiveShare = Annotated[float, Field(gt=0, le=1)]
@@ -13,6 +14,8 @@ CosineLimit = CosineDistance | Literal["calibrated"]
 Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
 Count = Annotated[int, Field(ge=1)]
+# A path that may begin with ~ or ~user, for a home folder.
+PathText = Annotated[str, AfterValidator(os.path.expanduser)]
 Half = Literal["auto"] | bool
 
 

@@ -25,6 +25,8 @@ _KEY = (
 _KEY_IN_PATH = re.compile(rf"(?<=/){_KEY}(?=[/?#\s'\"<>]|$)")
 _URL = re.compile(r"\b(?:rtsps?|rtmps?|https?|srt)://[^\s'\"<>]+", re.IGNORECASE)
 _PUBLISHED_KEY = re.compile(r"(?<=[^/:]/)(?=[^/?#]*\d)[^/?#]{8,}(?=([?#].*)?$)")
+# With a port and the begin of a path; a zone such as %25eth0 may follow the address.
+_IPV6_HOST = re.compile(r"\[[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*(%[\w.~%-]+)?\](:\d+)?([/?#]|$)")
 HIDDEN = "***"
 
 
@@ -72,16 +74,21 @@ class StreamAddress:
 
         Passwords are often pasted without percent-encoding and contain '@', '/', '#' or ':'. The login ends at the
         last '@' before the first '/'. If there is none, it ends at the last '@', unless the text begins with a
-        possible host.
+        possible host. An address that begins with an IPv6 host has no login.
+
+        The scheme is written in lower case, because FFmpeg knows no other.
         """
         scheme, separator, rest = text.partition("://")
         if not separator:
             return cls(text)
+        scheme = scheme.lower() if is_stream(text) else scheme
+        if re.match(_IPV6_HOST, rest):
+            return cls(f"{scheme}://{rest}")
         authority = re.match(r"[^/]*@(?=[^@/])", rest)
         if authority is None and not re.match(r"[^@/:?#]+(:\d+)?([/?#]|$)", rest):
             authority = re.match(r".*@(?=[^@/])", rest)
         if authority is None:
-            return cls(text)
+            return cls(f"{scheme}://{rest}")
         user, colon, password = authority[0][:-1].partition(":")
         url = f"{scheme}://{rest[authority.end() :]}"
         return cls(url, unquote(user), unquote(password) if colon else None)

@@ -27,6 +27,8 @@ logger = logging.getLogger(__name__)
 
 _TIME_TOLERANCE_S = 0.002
 """The CSV rounds times; the times of a frame and its rows differ by at most this."""
+_GAP_END_S = 1.0
+"""Shown of a gap before the next frame."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +107,10 @@ def mosaic_images(
     start_s: float | None = None,
     end_s: float | None = None,
 ) -> Iterator[tuple[float, Image]]:
-    """Yield the annotated mosaics (time in seconds, image) one after the other; see `render_mosaic_video`."""
+    """Yield the annotated mosaics (time in seconds, image) one after the other; see `render_mosaic_video`.
+
+    A time in which no camera has a frame is shortened to about 2 s; a warning says how often.
+    """
     settings = settings or MosaicSettings()
     renderer = MosaicRenderer(list(sources), tile_wh=settings.tile_wh, columns=settings.columns)
     cameras = {camera_id: _Camera(camera_id, frames) for camera_id, frames in sources.items()}
@@ -120,12 +125,13 @@ def mosaic_images(
         cameras,
         keep_s=settings.trail_s + settings.max_frame_age_s + period_s,
     )
+    gaps = _Gaps(period_s)
     for number in itertools.count():
-        time_s = start_s + number * period_s
-        if end_s is not None and time_s > end_s + _TIME_TOLERANCE_S:
-            return
+        time_s = start_s + number * period_s + gaps.left_out_s
         frames = {camera_id: camera.frame_at(time_s) for camera_id, camera in cameras.items()}
-        if end_s is None and all(camera.ended_before(time_s) for camera in cameras.values()):
+        is_over = all(camera.ended_before(time_s) for camera in cameras.values())
+        if is_over if end_s is None else time_s > end_s + _TIME_TOLERANCE_S:
+            gaps.say()
             return
         tracks.advance(time_s)
         views = {
@@ -134,6 +140,38 @@ def mosaic_images(
             if frame is not None and time_s - frame.time_s <= settings.max_frame_age_s + _TIME_TOLERANCE_S
         }
         yield time_s, renderer.render(views, time_s)
+        if not views:
+            following = [camera.next_time_s for camera in cameras.values() if camera.next_time_s is not None]
+            gaps.shorten(time_s, min(following, default=math.inf if end_s is None else end_s))
+
+
+class _Gaps:
+    """The times without a frame of any camera that are left out of a video.
+
+    Attributes:
+        left_out_s: seconds left out so far, a multiple of the time between two images.
+    """
+
+    def __init__(self, period_s: float) -> None:
+        self._period_s = period_s
+        self._count = 0
+        self.left_out_s = 0.0
+
+    def shorten(self, time_s: float, next_s: float) -> None:
+        """Leave out the time from `time_s`, at which no camera has a frame, until shortly before the next frame."""
+        periods = (next_s - time_s - _GAP_END_S) / self._period_s
+        if 1 <= periods < math.inf:
+            self._count += 1
+            self.left_out_s += int(periods) * self._period_s
+
+    def say(self) -> None:
+        """Log what was left out."""
+        if self._count:
+            logger.warning(
+                "the video leaves out %.0f s without a frame of any camera (%d gaps); the times in its images are true",
+                self.left_out_s,
+                self._count,
+            )
 
 
 class _Camera:

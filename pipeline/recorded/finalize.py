@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
+from types import MappingProxyType
 
 from pipeline.core.datatypes import Link, LinkedRow, TrajectoryRow
 from pipeline.core.errors import RunError
@@ -25,7 +26,7 @@ def rewrite(
     camera_ids: list[str],
     epoch_utc: datetime | None,
     interpolate_max_gap_s: float | None,
-    stride: int = 1,
+    index_steps: Mapping[str, int] = MappingProxyType({}),
     output: Path | None = None,
 ) -> int:
     """Give the rows of `folder`/trajectories.csv their final ids; return the number of rows written.
@@ -37,7 +38,7 @@ def rewrite(
             tracklets a killed run did not write, are distinguished by their online ids and get numbers above all
             others.
         interpolate_max_gap_s: fill gaps inside a track up to this length; None fills none.
-        stride: every n-th frame was processed; see `interpolated`.
+        index_steps: see `interpolated`.
         output: folder of the new files; the same folder if None.
 
     Raises:
@@ -52,7 +53,7 @@ def rewrite(
     if links is not None:
         rows = _relinked(rows, links)
     if interpolate_max_gap_s is not None:
-        rows = interpolated(rows, interpolate_max_gap_s, camera_ids, stride)
+        rows = interpolated(rows, interpolate_max_gap_s, camera_ids, index_steps)
     try:
         with TrajectoryWriter(part, camera_ids, epoch_utc) as writer:
             for linked in rows:
@@ -82,14 +83,18 @@ def _relinked(rows: Iterable[LinkedRow], links: Mapping[tuple[str, int], Link]) 
 
 
 def interpolated(
-    rows: Iterable[LinkedRow], max_gap_s: float, camera_ids: list[str], stride: int = 1
+    rows: Iterable[LinkedRow],
+    max_gap_s: float,
+    camera_ids: list[str],
+    index_steps: Mapping[str, int] = MappingProxyType({}),
 ) -> Iterator[LinkedRow]:
     """Yield `rows` in order of time, with the missing frames of each track filled in by linear interpolation.
 
     Args:
         rows: in order of time, then of `camera_ids`.
         max_gap_s: longer gaps in a track are not filled.
-        stride: every n-th frame was processed; no others are filled in.
+        index_steps: camera -> difference between the indices of consecutive frames, 1 if it is not named; frames that
+            were not processed, or do not exist, are not filled in.
     """
     camera_row = {name: index for index, name in enumerate(camera_ids)}
     last: dict[tuple[str, int], TrajectoryRow] = {}
@@ -101,7 +106,7 @@ def interpolated(
         key = (row.camera_id, row.track_id)
         before = last.get(key)
         if before is not None and row.time_s - before.time_s <= longest_s:
-            for filled in _between(before, row, stride):
+            for filled in _between(before, row, index_steps.get(row.camera_id, 1)):
                 heapq.heappush(
                     waiting,
                     (filled.time_s, camera_row[row.camera_id], row.track_id, LinkedRow(filled, linked.link)),
@@ -117,9 +122,9 @@ def interpolated(
         yield heapq.heappop(waiting)[3]
 
 
-def _between(before: TrajectoryRow, after: TrajectoryRow, stride: int) -> Iterator[TrajectoryRow]:
+def _between(before: TrajectoryRow, after: TrajectoryRow, index_step: int) -> Iterator[TrajectoryRow]:
     gap = after.frame_index - before.frame_index
-    for step in range(stride, gap, stride):
+    for step in range(index_step, gap, index_step):
         share = step / gap
 
         def mix(a: float, b: float, share: float = share) -> float:

@@ -47,6 +47,7 @@ class RunNote:
                 "path": source.path,
                 "frame_rate": source.frame_rate,
                 "size_wh": list(source.size_wh),
+                "index_step": source.index_step,
             }
             for source in sources
         }
@@ -95,6 +96,7 @@ class EarlierNote:
     Attributes:
         running: whether the run has not written how it ended.
         epoch_utc: date and time of second 0 of the run's clock, None if it is unknown.
+        index_steps: camera -> difference between the indices of consecutive frames.
         linking: the sections of its configuration that are needed to link again, as in a configuration file; limits
             that were calibrated are numbers. Empty if the file has no configuration.
 
@@ -108,7 +110,12 @@ class EarlierNote:
             self.running = self._content.get("state") == "running"
             epoch = self._content["epoch_utc"]
             self.epoch_utc = None if epoch is None else datetime.fromisoformat(epoch)
-            config = self._content.get("config", {})
+            config = dict(self._content.get("config", {}))
+            stride = dict(config.get("recording", {})).get("stride", 1)
+            cameras = dict(self._content.get("cameras", {}))
+            self.index_steps = {
+                name: int(dict(noted).get("index_step", stride)) for name, noted in cameras.items()
+            }
             self.linking: dict[str, Any] = {name: config[name] for name in _LINKING if name in config}
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise InputError(f"{path} is missing or damaged, so the start of the recording is unknown") from error

@@ -289,7 +289,7 @@ def _finalize(recording: _Recording, summary: RunSummary) -> None:
         camera_ids=recording.camera_ids,
         epoch_utc=recording.epoch_utc,
         interpolate_max_gap_s=config.output.fill_gaps_s,
-        stride=config.recording.stride,
+        index_steps={source.camera_id: source.index_step for source in recording.sources},
     )
 
 

@@ -53,6 +53,7 @@ class FrameSource(ABC):
         frame_rate: frames per second of the recording; the mean if it varies.
         size_wh: (width, height) of every frame in pixels.
         start_utc: date and time at which the recording began; None if it does not state them.
+        index_step: difference between the indices of two consecutive frames.
     """
 
     def __init__(
@@ -65,6 +66,7 @@ class FrameSource(ABC):
         size_wh: tuple[int, int],
         start_utc: datetime | None = None,
         clock: Clock | None = None,
+        index_step: int = 1,
     ) -> None:
         self.camera_id = camera_id
         self.path = path
@@ -72,6 +74,7 @@ class FrameSource(ABC):
         self.frame_rate = frame_rate
         self.size_wh = size_wh
         self.start_utc = start_utc
+        self.index_step = index_step
         self._clock = clock or Clock()
         self._used = False
 

@@ -34,6 +34,7 @@ class CroppedSource(FrameSource):
             frame_rate=source.frame_rate,
             size_wh=(x2 - x1, y2 - y1),
             start_utc=source.start_utc,
+            index_step=source.index_step,
         )
         self._source = source
         self._crop_xyxy_px = (x1, y1, x2, y2)

@@ -17,8 +17,8 @@ class PartOfSource(FrameSource):
     Args:
         start_s, end_s: seconds on the clock that all cameras share; the end is excluded. None is the start or end of
             the recording.
-        stride, first: keep the frames first, first + stride, first + 2 stride ..., as far as they lie in the window;
-            indices count from 0.
+        stride, first: keep the frames with the indices first, first + stride, first + 2 stride ..., as far as they
+            lie in the window. None starts at the first index of the source.
     """
 
     def __init__(
@@ -28,18 +28,21 @@ class PartOfSource(FrameSource):
         start_s: float | None = None,
         end_s: float | None = None,
         stride: int = 1,
-        first: int = 0,
+        first: int | None = None,
     ) -> None:
+        index_step = math.lcm(source.index_step, stride)
+        every = index_step // source.index_step
         super().__init__(
             source.camera_id,
             source.path,
             # The number of frames in a time window is not known beforehand.
             frame_count=None
             if source.frame_count is None or start_s is not None or end_s is not None
-            else -(-(source.frame_count - first) // stride),
-            frame_rate=source.frame_rate / stride,
+            else -(-(source.frame_count - (first or 0)) // every),
+            frame_rate=source.frame_rate / every,
             size_wh=source.size_wh,
             start_utc=source.start_utc,
+            index_step=index_step,
         )
         self._source = source
         self._start_s = -math.inf if start_s is None else start_s
@@ -47,10 +50,13 @@ class PartOfSource(FrameSource):
         self._stride, self._first = stride, first
 
     def _frames(self) -> Iterator[Frame]:
+        first_index = None
         for frame in self._source:
             if frame.time_s >= self._end_s:
                 return
-            if frame.time_s >= self._start_s and frame.frame_index % self._stride == self._first:
+            if first_index is None:
+                first_index = frame.frame_index if self._first is None else self._first
+            if frame.time_s >= self._start_s and (frame.frame_index - first_index) % self._stride == 0:
                 yield frame
 
     def close(self) -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from datetime import UTC, datetime
-from itertools import chain, islice
+from itertools import chain, islice, pairwise
+from statistics import median_low
 
 import av
 from av.container import InputContainer
+from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
@@ -16,7 +17,22 @@ from pipeline.core.datatypes import Frame
 from pipeline.core.errors import InputError
 from pipeline.sources.base import Clock, FrameSource
 from pipeline.sources.picture import PictureConverter
+from pipeline.sources.picture_size import MAX_PICTURE_PX, too_large
 from pipeline.sources.presentation_times import PresentationTimes
+from pipeline.sources.recording_dates import RecordingDates
+from pipeline.sources.video_stream import (
+    decoder_options,
+    decoding_problem,
+    lacks_presentation_times,
+    select_video_stream,
+    size_problem,
+)
+
+# Packets whose times tell the frame rate. With 60, the damage at the end of a short file was sometimes not reported.
+_PACKETS_AHEAD = 12
+_LEAST_STEPS = 2
+# A stated rate that differs from the measured one by more than this factor is not used.
+_RATE_FACTOR = 2.5
 
 logger = logging.getLogger(__name__)
 
@@ -32,25 +48,43 @@ class VideoSource(FrameSource):
         repaired_times: number of implausible time stamps so far.
 
     Raises:
-        InputError: the file is not a video, has no frames, or no frame rate is known.
+        InputError: the file is not a video, has no frames, no frame rate is known, or its pictures are too large.
     """
 
     def __init__(
-        self, camera_id: str, path: str, *, clock: Clock | None = None, frame_rate: float | None = None
+        self,
+        camera_id: str,
+        path: str,
+        *,
+        clock: Clock | None = None,
+        frame_rate: float | None = None,
+        display_size_wh: tuple[int, int] | None = None,
+        max_picture_px: int = MAX_PICTURE_PX,
     ) -> None:
+        self._max_picture_px = max_picture_px
         try:
-            self._container: InputContainer = av.open(path)
+            self._container: InputContainer = av.open(path, options=decoder_options(max_picture_px))
         except av.FFmpegError as error:
             raise InputError(
                 f"camera {camera_id}: {path} cannot be opened as a video ({error.strerror}): it is not a video, or "
                 "was cut off before its index was written; check that it plays, or record it again"
             ) from error
         try:
-            if not self._container.streams.video:
-                raise InputError(f"camera {camera_id}: {path} has no pictures in it, only {self._stream_kinds()}")
-            self._stream: VideoStream = self._container.streams.video[0]
+            name = f"camera {camera_id}: {path}"
+            stream = select_video_stream(self._container, name, max_picture_px)
+            if stream is None:
+                raise InputError(f"{name} has no pictures in it, only {self._stream_kinds()}")
+            self._stream: VideoStream = stream
             self._stream.thread_type = "AUTO"
-            self._file_rate = float(self._stream.average_rate or self._stream.guessed_rate or frame_rate or 0)
+            problem = size_problem(stream, max_picture_px)
+            if problem is not None:
+                raise InputError(f"{name}: {problem}")
+            self._packet: Packet[VideoStream] | None = None
+            self._ahead_error: av.FFmpegError | None = None
+            self._packets = self._container.demux(self._stream)
+            self._ahead = self._read_ahead()
+            self._stated_rate = float(self._stream.average_rate or self._stream.guessed_rate or 0)
+            self._file_rate = self._plausible_rate(name, said=frame_rate is None) or frame_rate or 0.0
             if self._file_rate <= 0:
                 raise InputError(f"camera {camera_id}: {path} does not state its frame rate: give frame_rate")
             self._decoder = self._decoded_frames()
@@ -58,25 +92,30 @@ class VideoSource(FrameSource):
                 first = next(self._decoder, None)
             except av.FFmpegError as error:
                 raise InputError(
-                    f"camera {camera_id}: no frame of {path} can be decoded ({error.strerror})"
+                    f"camera {camera_id}: no frame of {path} can be decoded ({self._why(error)})"
                 ) from error
             if first is None:
-                raise InputError(f"camera {camera_id}: {path} is a video without any readable frame")
+                unknown = "" if stream.width else ": it is damaged, or above runtime.max_picture_megapixels"
+                raise InputError(f"camera {camera_id}: {path} is a video without any readable frame{unknown}")
         except InputError:
             self._container.close()
             raise
-        # An AVI has no presentation times; if frames are stored out of order, FFmpeg's guess for the first is wrong.
-        self._by_index = frame_rate is not None or (self._is_avi and self._stream.codec_context.has_b_frames)
+        self._by_index = frame_rate is not None
+        self._by_decoding_time = lacks_presentation_times(self._container)
         self._first = first
         self._damage_seen = False
-        self._converter = PictureConverter(self._stream.sample_aspect_ratio, f"camera {camera_id}: {path}")
+        self._converter = PictureConverter(self._stream.sample_aspect_ratio, name, display_size_wh=display_size_wh)
+        problem = too_large(self._converter.size_wh(first), max_picture_px)
+        if problem is not None:
+            self._container.close()
+            raise InputError(f"{name}: {problem}")
         super().__init__(
             camera_id,
             path,
             frame_count=self._frame_count(),
             frame_rate=frame_rate or self._file_rate,
             size_wh=self._converter.size_wh(first),
-            start_utc=_creation_time(self._container.metadata.get("creation_time")),
+            start_utc=RecordingDates.of(self._container).start_utc(rate=(clock or Clock()).rate),
             clock=clock,
         )
         self._times = PresentationTimes(1 / self.frame_rate)
@@ -91,7 +130,8 @@ class VideoSource(FrameSource):
         return bool(self._container.format.name == "avi")
 
     def _stream_kinds(self) -> str:
-        return ", ".join(sorted({stream.type for stream in self._container.streams})) or "no streams"
+        kinds = {"a cover" if stream.type == "video" else stream.type for stream in self._container.streams}
+        return ", ".join(sorted(kinds)) or "no streams"
 
     def _decoded_frames(self) -> Iterator[VideoFrame]:
         """Yield every frame that the decoder returns.
@@ -99,7 +139,9 @@ class VideoSource(FrameSource):
         Errors before the first frame are ignored: recordings often begin between two key frames.
         """
         begun = False
-        for packet in self._container.demux(self._stream):
+        for packet in chain(self._ahead, self._end_of_ahead(), self._packets):
+            if packet.size:  # with several threads, an error may come at the end only
+                self._packet = packet
             try:
                 frames = packet.decode()
             except av.error.InvalidDataError:
@@ -110,9 +152,58 @@ class VideoSource(FrameSource):
                 begun = True
                 yield frame
 
+    def _read_ahead(self) -> list[Packet[VideoStream]]:
+        """Return the first packets; they are not decoded yet."""
+        packets = []
+        try:
+            packets += list(islice(self._packets, _PACKETS_AHEAD))
+        except av.FFmpegError as error:
+            self._ahead_error = error  # due after these packets
+        return packets
+
+    def _end_of_ahead(self) -> Iterator[Packet[VideoStream]]:
+        """Yield nothing; raise the error that ended `_read_ahead`, if there was one."""
+        self._ahead.clear()
+        if self._ahead_error is not None:
+            raise self._ahead_error
+        yield from ()
+
+    def _plausible_rate(self, name: str, *, said: bool) -> float:
+        """Return the frames per second that the file states, or those of its first frames if the difference is large;
+        0 if neither is known.
+
+        Browsers record without a frame rate, which then looks like 1000, and a long gap makes the mean rate small.
+
+        Args:
+            said: log a warning if the stated rate is not used.
+        """
+        stamps = (packet.dts if packet.pts is None else packet.pts for packet in self._ahead)
+        ordered = sorted(stamp for stamp in stamps if stamp is not None)
+        steps = [after - before for before, after in pairwise(ordered) if after > before]
+        time_base = self._stream.time_base
+        if len(steps) < _LEAST_STEPS or time_base is None:
+            return self._stated_rate
+        measured = float(1 / (median_low(steps) * time_base))
+        if 1 / _RATE_FACTOR <= self._stated_rate / measured <= _RATE_FACTOR:
+            return self._stated_rate
+        if said:
+            logger.warning(
+                "%s states %.4g frames per second, but its first frames come at %.4g per second, which is used",
+                name,
+                self._stated_rate,
+                measured,
+            )
+        return measured
+
+    def _why(self, error: av.FFmpegError) -> str:
+        """Return why the newest packet could not be decoded."""
+        problem = decoding_problem(error, self._stream, self._packet, self._max_picture_px)
+        return problem or str(error.strerror)
+
     def _frames(self) -> Iterator[Frame]:
         period_s = 1 / self.frame_rate
         index, picture = 0, self._first
+        file_s = -1 / self._file_rate  # the time of the newest frame in the file
         pictures = _Lookahead(chain([self._first], self._decoder))
 
         def following_s() -> float | None:
@@ -120,22 +211,30 @@ class VideoSource(FrameSource):
 
         try:
             for index, picture in enumerate(pictures):
+                stamp_s = self._stamp_s(picture)
+                file_s = file_s + 1 / self._file_rate if stamp_s is None else stamp_s
                 if self._by_index:
                     time_s = index * period_s
                 else:
-                    time_s = self._times.time_s(self._stamp_s(picture), following_s)
+                    time_s = self._times.time_s(stamp_s, following_s)
                     self._warn_of_times(index)
                 self._warn_of_damage(index, picture)
+                problem = too_large((picture.width, picture.height), self._max_picture_px)
+                if problem is not None:
+                    raise self._broken(index, problem)
                 yield self._frame(index, time_s, self._converter.bgr(picture))
         except av.FFmpegError as error:
-            raise self._broken(index + 1, f"the video cannot be decoded further ({error.strerror})") from error
-        self._check_complete(index + 1, picture)
+            raise self._broken(index + 1, f"the video cannot be decoded further ({self._why(error)})") from error
+        if index == 0:
+            logger.warning("camera %s: %s has only one frame: nobody is tracked in it", self.camera_id, self.path)
+        self._check_complete(index + 1, picture, file_s)
 
     def _stamp_s(self, picture: VideoFrame) -> float | None:
         """Return the presentation time after the first frame's, in seconds of the file."""
-        if picture.pts is None or self._first.pts is None or picture.time_base is None:
+        stamp, first = (picture.dts, self._first.dts) if self._by_decoding_time else (picture.pts, self._first.pts)
+        if stamp is None or first is None or picture.time_base is None:
             return None
-        return float((picture.pts - self._first.pts) * picture.time_base)
+        return float((stamp - first) * picture.time_base)
 
     @property
     def repaired_times(self) -> int:
@@ -161,15 +260,15 @@ class VideoSource(FrameSource):
                 "camera %s: %s has damaged pictures, the first at frame index %d", self.camera_id, self.path, index
             )
 
-    def _check_complete(self, frames: int, last: VideoFrame) -> None:
-        """Raise if the file ended before its declared end, or in the middle of a frame."""
+    def _check_complete(self, frames: int, last: VideoFrame, last_s: float) -> None:
+        """Raise if the file ended before its declared end, or in the middle of a frame.
+
+        Args:
+            last_s: time of the last frame, in seconds of the file.
+        """
         declared_s = self._declared_duration_s()
-        last_s = self._stamp_s(last)
-        if last_s is None:
-            end_s = frames / self._file_rate
-        else:
-            shown_s = float(last.duration * last.time_base) if last.duration and last.time_base else 0.0
-            end_s = last_s + max(shown_s, 1 / self._file_rate)
+        shown_s = float(last.duration * last.time_base) if last.duration and last.time_base else 0.0
+        end_s = last_s + max(shown_s, 1 / self._file_rate)
         # Declared durations are rounded, and not every container states how long the last frame is shown.
         if declared_s is not None and not self._times.repaired and end_s < 0.99 * declared_s - 1.0:
             raise self._broken(
@@ -182,7 +281,7 @@ class VideoSource(FrameSource):
         """Return the duration that the file declares; None if it declares none."""
         if self._is_avi:
             # FFmpeg guesses the duration of an AVI without its closing index.
-            return self._stream.frames / self._file_rate
+            return self._stream.frames / (self._stated_rate or self._file_rate)
         if "matroska" in self._container.format.name:
             # One duration for all streams, including audio, counted from time 0 and not from the first frame.
             if len(self._container.streams) > 1 or not self._container.duration:
@@ -227,14 +326,3 @@ class _Lookahead:
         if self._error is not None:
             raise self._error
         return next(self._pictures)
-
-
-def _creation_time(text: str | None) -> datetime | None:
-    """Return the container's creation_time as UTC; None if it is absent or not in ISO 8601 form."""
-    if text is None:
-        return None
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)

@@ -9,6 +9,7 @@ from pathlib import Path
 import av
 import cv2
 import numpy as np
+from av.stream import Disposition
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
@@ -43,6 +44,8 @@ def write_video(
     codec: str = "libx264",
     options: dict[str, str] | None = None,
     metadata: dict[str, str] | None = None,
+    pix_fmt: str | None = None,
+    max_b_frames: int | None = None,
 ) -> Path:
     """Encode BGR pictures; `pts` are presentation times in frame periods (0, 1, 2, ... by default)."""
     height, width = images[0].shape[:2]
@@ -50,14 +53,43 @@ def write_video(
         container.metadata.update(metadata or {})
         stream = container.add_stream(codec, rate=frame_rate)
         assert isinstance(stream, VideoStream)
-        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        stream.width, stream.height, stream.pix_fmt = width, height, pix_fmt or "yuv420p"
         stream.gop_size = 5
+        if max_b_frames is not None:
+            stream.codec_context.max_b_frames = max_b_frames
         for index, image in enumerate(images):
             frame = av.VideoFrame.from_ndarray(image, format="bgr24")
             frame.pts = index if pts is None else pts[index]
             frame.time_base = Fraction(1, frame_rate)
             container.mux(stream.encode(frame))
         container.mux(stream.encode())
+    return path
+
+
+def write_streams(
+    path: Path,
+    streams: Sequence[tuple[str, Sequence[NDArray[np.uint8]]]],
+    *,
+    dispositions: Sequence[Disposition] = (),
+    frame_rate: int = 10,
+) -> Path:
+    """Encode several video streams (codec, BGR pictures) into one file, with their dispositions."""
+    with av.open(str(path), "w") as container:
+        outputs: list[VideoStream] = []
+        for codec, images in streams:
+            stream = container.add_stream(codec, rate=frame_rate)
+            assert isinstance(stream, VideoStream)
+            stream.height, stream.width = images[0].shape[:2]
+            stream.pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
+            outputs.append(stream)
+        for stream, disposition in zip(outputs, dispositions, strict=False):
+            stream.disposition = disposition
+        for stream, (_, images) in zip(outputs, streams, strict=True):
+            for index, image in enumerate(images):
+                frame = av.VideoFrame.from_ndarray(image, format="bgr24")
+                frame.pts, frame.time_base = index, Fraction(1, frame_rate)
+                container.mux(stream.encode(frame))
+            container.mux(stream.encode())
     return path
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 from pathlib import Path
 
 from pipeline.config.config import CameraConfig, Config
@@ -14,6 +13,7 @@ from pipeline.core.stream_address import StreamAddress, is_stream
 from pipeline.floor.camera_geometry import geometry_of
 from pipeline.live.cameras.fleet import CameraPlan
 from pipeline.live.cameras.stream import AvOpener, StreamOptions
+from pipeline.sources.recording_dates import start_utc_of
 from pipeline.sources.suffixes import is_video_name
 
 # Any size is suitable to check whether a homography can be inverted.
@@ -30,17 +30,35 @@ def camera_plans(config: Config, *, simulate_live: bool, redact: Redactor) -> li
         raise InputError("there is no camera: add some to the configuration (cameras)")
     for camera in config.cameras:
         _check(camera, simulate_live)
-    first_s = min((_start_s(camera) for camera in config.cameras if not is_stream(camera.source)), default=0.0)
+    part = config.recording
+    if simulate_live and (part.start_s, part.end_s, part.stride) != (None, None, 1):
+        raise InputError(
+            "recording.start_s, end_s and stride are for `mtmc track`; --simulate-live plays recordings as a whole: "
+            "remove these settings"
+        )
+    starts_s = {camera.name: _start_s(camera) for camera in config.cameras if not is_stream(camera.source)}
+    first_s = min(starts_s.values(), default=0.0)
     options = config.live
     plans = []
     for camera in config.cameras:
         address = _address(camera, redact)
         is_file = not is_stream(camera.source)
         interval_s = 0.0 if is_file else camera.frame_interval_s or 0.0
-        # Opening takes two frames; FFmpeg detects silence after twice the read timeout.
-        open_s, read_s = options.open_timeout_s + 2 * interval_s, options.read_timeout_s + interval_s
-        opener = AvOpener(address, StreamOptions(camera.transport, open_s, read_s), redact)
-        offset_s = _start_s(camera) - first_s if is_file else 0.0
+        opener = AvOpener(
+            address,
+            StreamOptions(
+                camera.transport,
+                # Opening takes two frames; FFmpeg detects silence after twice the read timeout.
+                options.open_timeout_s + 2 * interval_s,
+                options.read_timeout_s + interval_s,
+                display_size_wh=camera.display_size,
+                max_picture_px=config.runtime.max_picture_px,
+                frame_rate=camera.frame_rate,
+                clock_rate=camera.clock_rate,
+            ),
+            redact,
+        )
+        offset_s = starts_s[camera.name] - first_s if is_file else 0.0
         plans.append(CameraPlan(camera.name, opener, is_file, offset_s, interval_s))
     return plans
 
@@ -60,10 +78,11 @@ def crops_of(cameras: Sequence[CameraConfig]) -> dict[str, tuple[int, int, int, 
 def _check(camera: CameraConfig, simulate_live: bool) -> None:
     geometry_of(camera, _SOME_SIZE_WH)
     if is_stream(camera.source):
-        if camera.start_utc is not None or camera.start_s != 0 or camera.clock_rate != 1:
+        given = [camera.start_utc is not None, camera.start_s != 0, camera.clock_rate != 1, camera.frame_rate]
+        if any(given):
             raise InputError(
-                f"camera {camera.name}: start_s, start_utc and clock_rate are for recordings; a live camera's frames "
-                "carry their own time"
+                f"camera {camera.name}: start_s, start_utc, clock_rate and frame_rate are for recordings; a live "
+                "camera's frames carry their own time"
             )
         return
     path = Path(camera.source)
@@ -73,11 +92,20 @@ def _check(camera: CameraConfig, simulate_live: bool) -> None:
             "speed, and `mtmc track` tracks them without losing a frame"
         )
     if not path.is_file() or not is_video_name(path):
-        raise InputError(f"camera {camera.name}: there is no video file {camera.source}")
+        raise InputError(
+            f"camera {camera.name}: there is no video file {camera.source}; --simulate-live plays video files only"
+        )
 
 
 def _start_s(camera: CameraConfig) -> float:
-    return camera.start_utc.timestamp() if isinstance(camera.start_utc, datetime) else camera.start_s
+    start_utc = start_utc_of(
+        camera.name,
+        camera.source,
+        camera.start_utc,
+        clock_rate=camera.clock_rate,
+        frame_rate=camera.frame_rate,
+    )
+    return camera.start_s if start_utc is None else start_utc.timestamp()
 
 
 def _address(camera: CameraConfig, redact: Redactor) -> StreamAddress:

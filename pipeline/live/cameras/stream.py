@@ -30,14 +30,22 @@ from pipeline.live.cameras.luma import luma_of
 from pipeline.live.cameras.problem import Reason, StreamProblem
 from pipeline.live.cameras.rtsp_check import ask
 from pipeline.sources.picture import PictureConverter
+from pipeline.sources.picture_size import MAX_PICTURE_PX, too_large
+from pipeline.sources.video_stream import (
+    decoder_options,
+    decoding_problem,
+    lacks_presentation_times,
+    select_video_stream,
+    size_problem,
+)
+
+_log = logging.getLogger(__name__)
 
 # More undecodable packets in a row than this are not a temporary fault.
 _MAX_BAD_PACKETS = 250
 _RTSP = ("rtsp", "rtsps")
 # Longest time for the question who would get the password; a camera that is late is asked by FFmpeg alone.
 _ASK_S = 1.0
-
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,11 +110,19 @@ StreamOpener = Callable[[], LiveStream]
 
 @dataclass(frozen=True)
 class StreamOptions:
-    """How one stream is opened; see `live` in configs/default.yaml."""
+    """How one stream is opened; see `cameras`, `runtime` and `live` in configs/default.yaml.
+
+    Attributes:
+        frame_rate, clock_rate: of a file; they change its times as in `mtmc track`.
+    """
 
     transport: str
     open_timeout_s: float
     read_timeout_s: float
+    display_size_wh: tuple[int, int] | None = None
+    max_picture_px: int = MAX_PICTURE_PX
+    frame_rate: float | None = None
+    clock_rate: float = 1.0
     fallen_back: bool = False  # whether this is the second transport that is tried
 
 
@@ -122,12 +138,11 @@ class AvOpener:
     def __call__(self) -> LiveStream:
         self._protect_password()
         try:
-            return AvStream(self.address, self.options, self.redact)
+            return AvStream(self.address, self.options, self.redact, self._warn)
         except _OtherTransport:
             transport = "udp" if self.options.transport == "tcp" else "tcp"
-            stream = AvStream(
-                self.address, replace(self.options, transport=transport, fallen_back=True), self.redact
-            )
+            options = replace(self.options, transport=transport, fallen_back=True)
+            stream = AvStream(self.address, options, self.redact, self._warn)
         self._tell(
             f"refuses transport: {self.options.transport}, so {transport} is used; set `transport: {transport}` for "
             "this camera"
@@ -150,9 +165,13 @@ class AvOpener:
             self._tell("asks for the password in clear text (Basic): select Digest in the camera, or use rtsps://")
 
     def _tell(self, text: str) -> None:
+        self._warn(f"{self.redact(self.address.url)} {text}")
+
+    def _warn(self, text: str) -> None:
+        """Log a warning once, not at every connection."""
         if text not in self._told:
             self._told.add(text)
-            _log.warning("%s %s", self.redact(self.address.url), text)
+            _log.warning(text)
 
 
 class _OtherTransport(Exception):
@@ -166,8 +185,15 @@ class AvStream:
         StreamProblem: it cannot be opened.
     """
 
-    def __init__(self, address: StreamAddress, options: StreamOptions, redact: Redactor) -> None:
+    def __init__(
+        self,
+        address: StreamAddress,
+        options: StreamOptions,
+        redact: Redactor,
+        warn: Callable[[str], None] = _log.warning,
+    ) -> None:
         self._redact = redact
+        self._options = options
         self._live = is_stream(address.url)
         try:
             self._container = _open(address, options)
@@ -180,11 +206,18 @@ class AvStream:
                 raise _OtherTransport from None
             raise _problem(error, redact, opening=True, host=_host(address)) from None
         try:
-            self._stream = _video_stream(self._container)
+            self._stream = _video_stream(self._container, redact(address.url), options, warn)
         except StreamProblem:
             self._container.close()
             raise
-        self._converter = PictureConverter(self._stream.sample_aspect_ratio, redact(address.url))
+        self._converter = PictureConverter(
+            self._stream.sample_aspect_ratio,
+            redact(address.url),
+            display_size_wh=options.display_size_wh,
+            warn=warn,
+        )
+        self._by_decoding_time = lacks_presentation_times(self._container)
+        self._frames = 0
         self._damage = DamageWatch()
         self._wall: tuple[int, float] | None = None  # pts, and wall clock in s, of the newest packet with both
 
@@ -217,6 +250,9 @@ class AvStream:
                         raise
                     yield Received((), "corrupt", mark=mark)
                     continue
+                except av.error.ArgumentError as error:
+                    problem = decoding_problem(error, self._stream, packet, self._options.max_picture_px)
+                    raise StreamProblem(Reason.CODEC, problem or str(error)) from None
                 bad = 0 if frames else bad
                 yield Received(tuple(self._picture(frame) for frame in frames), mark=mark)
         except (av.FFmpegError, OSError) as error:
@@ -242,12 +278,23 @@ class AvStream:
         self._wall = (packet.pts, microseconds / 1e6)
 
     def _picture(self, frame: VideoFrame) -> Picture:
+        problem = too_large((frame.width, frame.height), self._options.max_picture_px)
+        if problem is not None:
+            raise StreamProblem(Reason.CODEC, problem)
         stream_s = wall_s = None
+        if self._by_decoding_time:
+            frame.pts = frame.dts
         if frame.pts is not None and frame.time_base is not None:
             stream_s = float(frame.pts * frame.time_base)
             if self._wall is not None:
                 pts, at_s = self._wall
                 wall_s = at_s + float((frame.pts - pts) * frame.time_base)
+        if not self._live:
+            # A file is played with the times that `mtmc track` gives its frames.
+            if self._options.frame_rate is not None:
+                stream_s = self._frames / self._options.frame_rate
+            stream_s = None if stream_s is None else stream_s * self._options.clock_rate
+        self._frames += 1
         return Picture(
             size_wh=self._converter.size_wh(frame),
             stream_s=stream_s,
@@ -259,12 +306,18 @@ class AvStream:
 
 
 def _open(address: StreamAddress, options: StreamOptions) -> InputContainer:
+    settings = decoder_options(options.max_picture_px)
     if is_device(address.url):
-        return av.open(address.url, format="v4l2", timeout=(options.open_timeout_s, options.read_timeout_s))
+        return av.open(
+            address.url,
+            format="v4l2",
+            options=settings,
+            timeout=(options.open_timeout_s, options.read_timeout_s),
+        )
     if not is_stream(address.url):
-        return av.open(address.url)
+        return av.open(address.url, options=settings)
     # Without fpsprobesize, opening waits for 2 s to measure the frame rate.
-    settings = {"fpsprobesize": "1"}
+    settings["fpsprobesize"] = "1"
     scheme = address.url.partition("://")[0].lower()
     if scheme in ("rtsp", "rtsps"):
         settings["rtsp_transport"] = options.transport
@@ -278,10 +331,15 @@ def _open(address: StreamAddress, options: StreamOptions) -> InputContainer:
     )
 
 
-def _video_stream(container: InputContainer) -> VideoStream:
-    if not container.streams.video:
+def _video_stream(
+    container: InputContainer, name: str, options: StreamOptions, warn: Callable[[str], None]
+) -> VideoStream:
+    stream = select_video_stream(container, name, options.max_picture_px, warn)
+    if stream is None:
         raise StreamProblem(Reason.CODEC, "the stream contains no video")
-    stream: VideoStream = container.streams.video[0]
+    problem = size_problem(stream, options.max_picture_px)
+    if problem is not None:
+        raise StreamProblem(Reason.CODEC, problem)
     # Frame threading would add a delay of one frame per thread.
     stream.thread_type = "SLICE"
     stream.codec_context.thread_count = 1

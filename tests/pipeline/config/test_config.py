@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -329,6 +331,43 @@ def test_named_sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("sources", "proposed"),
+    [
+        (["c1/video.mp4", "c2/video.mp4"], "such as c1=c1/video.mp4 c2=c2/video.mp4"),
+        (["video.mp4", "video.avi"], "such as video1=video.mp4 video2=video.avi"),
+        (["x=a.mp4", "x=b.mp4"], "such as x1=a.mp4 x2=b.mp4"),
+        (["x=rtsp://u:secret@h/1", "x=rtsp://u:secret@h/2?pwd=secret"], "x2=rtsp://h/2?pwd=***"),
+    ],
+)
+def test_sources_of_one_name_are_told_how_to_be_named(sources: list[str], proposed: str) -> None:
+    with pytest.raises(InputError, match="is named twice, by ") as caught:
+        named_sources(sources)
+    assert proposed in str(caught.value)
+    assert "secret" not in str(caught.value)
+
+
+def test_a_home_folder_may_be_written_as_a_tilde(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/guard")
+    assert named_sources(["~/a.mp4", "hall=~/b.mp4"]) == [
+        {"name": "a", "source": "/home/guard/a.mp4"},
+        {"name": "hall", "source": "/home/guard/b.mp4"},
+    ]
+    path = tmp_path / "site.yaml"
+    path.write_text(
+        "cameras: [{name: a, source: ~/a.mp4, username: u, password_file: ~/secret}]\n"
+        "detector: {weights: ~/yolo.pt}\n"
+        "live: {sinks: [{type: json_lines, path: ~/rows.jsonl}]}\n"
+    )
+    config = load_config(path, {"embedder": {"weights": "~/net.onnx", "site": "~/site.safetensors"}})
+    assert config.cameras[0].source == "/home/guard/a.mp4"
+    assert config.cameras[0].password_file == "/home/guard/secret"
+    assert config.detector.weights == "/home/guard/yolo.pt"
+    assert config.embedder.weights == "/home/guard/net.onnx"
+    assert config.embedder.site == "/home/guard/site.safetensors"
+    assert getattr(config.live.sinks[0], "path", None) == "/home/guard/rows.jsonl"
+
+
 def test_limits_are_smaller_among_many_people() -> None:
     limits = LinkLimits(cosine=0.3, centred_cosine=None, crowd_tightening=0.36)
     factors = limits.crowd_factors(np.array([0, 10, 20, 100, 1000, 10**6]))
@@ -359,6 +398,12 @@ def test_a_mistyped_key_is_guessed(settings: dict[str, Any], guess: str) -> None
     with pytest.raises(InputError) as caught:
         load_config(None, settings)
     assert guess in str(caught.value)
+
+
+def test_the_configuration_loads_no_decoder() -> None:
+    """If PyAV is loaded before OpenCV, OpenCV's window hangs."""
+    code = "import sys, pipeline.config.config; sys.exit('av' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 # -- secrets ---------------------------------------------------------------------------------------------------
@@ -401,7 +446,7 @@ def test_messages_hold_no_password(tmp_path: Path, text: str, monkeypatch: pytes
 
 def test_a_password_of_digits_needs_quotes() -> None:
     camera = {**CAMERA, "source": "rtsp://h", "username": "u", "password": 1234}
-    with pytest.raises(InputError, match=r"cameras\.0\.password: .* put it in quotes") as caught:
+    with pytest.raises(InputError, match=r"cameras\.0\.password: must be text, .* put it into quotes") as caught:
         load_config(None, {"cameras": [camera]})
     assert "1234" not in str(caught.value)
 

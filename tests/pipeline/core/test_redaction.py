@@ -5,6 +5,7 @@ import logging
 
 import pytest
 
+from pipeline.config.config import CameraConfig
 from pipeline.core.redaction import RedactingFilter, Redactor
 from pipeline.core.stream_address import StreamAddress, is_stream
 
@@ -27,11 +28,37 @@ def test_a_password_is_cut_out_of_an_address_however_it_was_written(password: st
 
 @pytest.mark.parametrize(
     "text",
-    ["rtsp://host/path", "rtsp://host:554/a@b", "http://host/x?mail=a@b", "/dev/video0", "rtsp://[::1]:554/x"],
+    [
+        "rtsp://host/path",
+        "rtsp://host:554/a@b",
+        "http://host/x?mail=a@b",
+        "/dev/video0",
+        "rtsp://[::1]:554/x",
+        "rtsp://[::1]/s?a@b",
+        "rtsp://[::1]:554/s?a@b",
+        "rtsp://[fe80::1%25eth0]/x@y",
+        "rtsp://[::ffff:10.0.0.1]?a@b",
+    ],
 )
 def test_an_address_without_credentials_stays_as_it_is(text: str) -> None:
     assert StreamAddress.parse(text) == StreamAddress(text)
     assert is_stream(text)
+
+
+@pytest.mark.parametrize("rest", ["/s", "/s?a@b", ":554/s?a@b", "?x=1"])
+def test_an_ipv6_host_may_follow_a_login(rest: str) -> None:
+    address = StreamAddress.parse(f"rtsp://u:p@ss@[2001:db8::1]{rest}")
+    assert address.url == f"rtsp://[2001:db8::1]{rest}"
+    assert (address.username, address.password) == ("u", "p@ss")
+
+
+@pytest.mark.parametrize("text", ["RTSP://Host/Path", "Rtsp://u:Pass@Host/Path", "HTTPS://Host/a.M3U8"])
+def test_a_scheme_in_capitals_becomes_one_that_ffmpeg_knows(text: str) -> None:
+    address = StreamAddress.parse(text)
+    scheme, _, rest = text.partition("://")
+    assert address.url == f"{scheme.lower()}://{rest.rpartition('@')[2]}"
+    assert address.password in (None, "Pass")
+    assert CameraConfig(name="a", source=text).source == address.url
 
 
 @pytest.mark.parametrize("password", PASSWORDS)

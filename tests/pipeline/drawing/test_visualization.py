@@ -283,6 +283,36 @@ def test_a_camera_without_new_frames_has_no_frame_after_a_while(tmp_path: Path) 
     assert table == [0, 1, 2, 2, 2, 2, 2, 2, *[None] * 7, 15, 16, 17, 18, 19]
 
 
+def test_gaps_of_all_cameras_are_shortened(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    csv = write_csv(tmp_path / "t.csv", row(1, "a", 0, 4920.0, "10,10,20,20"))
+    sources = {
+        "a": itertools.chain(frames("a", 10, 10), frames("a", 10, 10, 4920.0)),
+        "b": itertools.chain(frames("b", 5, 10), frames("b", 10, 10, 9000.0)),
+    }
+    settings = MosaicSettings(fps=10, max_frame_age_s=1.0)
+    seen = list(mosaic_images(sources, csv, settings=settings))
+    times_s = np.array([time_s for time_s, _ in seen])
+    assert (np.diff(times_s) > 0.099).all()
+    assert (np.diff(times_s) > 0.2).sum() == 2
+    # Each gap: the last frames for 1 s, an image without any, and 1 s before the next frame.
+    assert len(seen) == pytest.approx(30 + 2 * 21, abs=3)
+    for begin_s in (0.0, 4920.0, 9000.0):
+        for index in range(10):
+            assert np.abs(times_s - (begin_s + index / 10)).min() < 0.001
+    assert "the video leaves out 8994 s without a frame of any camera (2 gaps)" in caplog.text
+
+
+@pytest.mark.parametrize("fps", [10.0, 1 / 60])
+def test_no_gap_is_shortened_while_a_camera_has_frames(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, fps: float
+) -> None:
+    csv = write_csv(tmp_path / "t.csv")
+    sources = {"a": frames("a", 60, fps), "b": itertools.chain(frames("b", 2, fps), frames("b", 2, fps, 50 / fps))}
+    seen = list(mosaic_images(sources, csv, settings=MosaicSettings(fps=fps)))
+    assert [time_s for time_s, _ in seen] == pytest.approx([index / fps for index in range(60)])
+    assert not caplog.text
+
+
 def test_part_of_a_recording(tmp_path: Path) -> None:
     trajectories = write_csv(tmp_path / "trajectories.csv")
     images = mosaic_images({"a": frames("a", 20, fps=10)}, trajectories, settings=SETTINGS, start_s=0.5, end_s=0.8)

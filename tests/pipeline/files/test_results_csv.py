@@ -487,6 +487,12 @@ def test_filled_rows_stand_in_order_of_time_between_those_of_others() -> None:
     assert found == [(0, "a"), (0, "b"), (1, "a"), (1, "b"), (2, "a"), (2, "b"), (30, "a")]
 
 
+def test_only_frames_of_the_recording_are_filled_in() -> None:
+    """Here every fifth frame was processed."""
+    found = interpolated([row(0), row(15)], 5.0, ["a", "b"], {"a": 5})
+    assert [linked.row.frame_index for linked in found] == [0, 5, 10, 15]
+
+
 def test_gaps_without_places_on_the_floor_get_none() -> None:
     found = filled([row(0, world_xy_m=(1, 1)), row(2)])
     assert [linked.row.world_xy_m for linked in found] == [(1, 1), None, None]

@@ -9,7 +9,11 @@ import pytest
 
 from pipeline.core.datatypes import Frame
 from pipeline.core.errors import InputError, RunError
+from pipeline.core.redaction import Redactor
+from pipeline.core.stream_address import StreamAddress
+from pipeline.live.cameras.stream import AvStream, StreamOptions
 from pipeline.sources.open import BrokenSource, open_source
+from pipeline.sources.part import PartOfSource
 from pipeline.sources.suffixes import natural_sorted
 from pipeline.sources.video import VideoSource
 from tests.helpers.media import grey_picture, index_of, noisy_picture, write_pictures, write_stamped, write_video
@@ -86,6 +90,57 @@ class TestVideo:
         with open_source("c", str(path)) as source:
             times_s = [frame.time_s for frame in source]
         np.testing.assert_allclose(times_s, np.arange(6) / source.frame_rate, atol=1e-9)
+
+    @pytest.mark.parametrize("codec", ["libx264", "mpeg4"])
+    @pytest.mark.parametrize("b_frames", [0, 2])
+    def test_gaps_of_an_avi_count(self, tmp_path: Path, codec: str, b_frames: int) -> None:
+        """An AVI fills gaps with frames of no bytes."""
+        pts = [*range(10), *range(60, 80), *range(81, 90)]
+        path = write_video(
+            tmp_path / "a.avi",
+            [grey_picture(i % 28) for i in range(len(pts))],
+            frame_rate=10,
+            pts=pts,
+            codec=codec,
+            max_b_frames=b_frames,
+        )
+        with open_source("c", str(path)) as source:
+            times_s = [frame.time_s for frame in source]
+        np.testing.assert_allclose(times_s, np.array(pts) / 10, atol=1e-6)
+        stream = AvStream(StreamAddress(str(path)), StreamOptions("tcp", 5.0, 5.0), Redactor())
+        pictures = [picture for received in stream.packets() for picture in received.pictures]
+        stream.close()
+        live_s = [picture.stream_s for picture in pictures if picture.stream_s is not None]
+        np.testing.assert_allclose(np.array(live_s) - live_s[0], np.array(pts)[: len(live_s)] / 10, atol=1e-6)
+        with open_source("c", str(path), frame_rate=4.0) as source:
+            assert [frame.time_s for frame in source] == [index / 4 for index in range(len(pts))]
+
+    @pytest.mark.parametrize("period_ms", [33, 100])
+    def test_a_recording_of_a_browser_has_the_rate_of_its_frames(
+        self, tmp_path: Path, caplog: pytest.LogCaptureFixture, period_ms: int
+    ) -> None:
+        """It states no rate, and FFmpeg then takes that of the clock, 1000."""
+        pts = [index * period_ms + index % 3 for index in range(20)]
+        path = write_video(
+            tmp_path / "a.webm",
+            [grey_picture(i) for i in range(20)],
+            frame_rate=1000,
+            pts=pts,
+            codec="libvpx",
+        )
+        with open_source("c", str(path)) as source:
+            assert source.frame_rate == pytest.approx(1000 / period_ms, rel=0.05)
+            np.testing.assert_allclose([frame.time_s for frame in source], np.array(pts) / 1000, atol=1e-6)
+        assert "states 1000 frames per second, but its first frames come at" in caplog.text
+        with open_source("c", str(path), frame_rate=25.0) as source:
+            assert source.frame_rate == 25.0
+
+    def test_a_long_gap_does_not_lower_the_rate(self, tmp_path: Path) -> None:
+        pts = [*range(10), *range(49_200, 49_210)]
+        path = write_video(tmp_path / "a.mp4", [grey_picture(i) for i in range(20)], frame_rate=10, pts=pts)
+        with open_source("c", str(path)) as source:
+            assert source.frame_rate == pytest.approx(10)
+            assert [round(frame.time_s, 3) for frame in source] == [stamp / 10 for stamp in pts]
 
     def test_creation_time_of_the_container(self, tmp_path: Path) -> None:
         dated = write_video(
@@ -272,6 +327,46 @@ class TestMotSequence:
         write_video(folder / "a.mp4", [grey_picture(i) for i in range(2)], frame_rate=20)
         with open_source("c", str(folder)) as source:
             assert source.frame_rate == 20.0
+
+    @pytest.mark.parametrize(
+        ("names", "indices", "said"),
+        [
+            pytest.param(["000001", "000002", "000003"], [0, 1, 2], "", id="whole"),
+            pytest.param(["000301", "000302", "000303"], [300, 301, 302], "3 pictures, 000301.png to", id="cut"),
+            pytest.param(["000005", "000010", "000015"], [4, 9, 14], "3 pictures", id="every fifth"),
+            pytest.param(["000001", "000002", "000010"], [0, 1, 9], "3 pictures", id="gap"),
+            pytest.param(["000000", "000001", "000002"], [0, 1, 2], "", id="from 0"),
+            pytest.param(["img_7", "img_9", "img_11"], [6, 8, 10], "3 pictures", id="prefix, no zeros"),
+            pytest.param(["9_left", "10_left", "11_left"], [8, 9, 10], "3 pictures", id="suffix"),
+            pytest.param(["a", "b", "c"], [0, 1, 2], "no frame numbers", id="no numbers"),
+            pytest.param(["a_1", "b_2", "c_3"], [0, 1, 2], "no frame numbers", id="several names"),
+            pytest.param(["1403636579763555584", "1403636579813555456"], [0, 1], "no frame numbers", id="ns"),
+            pytest.param(["1700000000.05", "1700000000.10"], [0, 1], "no frame numbers", id="Unix time"),
+        ],
+    )
+    def test_the_number_of_a_picture_is_the_frame(
+        self, tmp_path: Path, caplog: pytest.LogCaptureFixture, names: list[str], indices: list[int], said: str
+    ) -> None:
+        folder = seqinfo(tmp_path / "seq", frameRate=10)
+        for position, name in enumerate(names):
+            write_pictures(folder / "img1", [grey_picture(position)], name + ".png")
+        with open_source("c", str(folder), start_s=2.0) as source:
+            frames = list(source)
+        assert [index_of(frame.image) for frame in frames if frame.image is not None] == list(range(len(names)))
+        assert [frame.frame_index for frame in frames] == indices
+        expected_s = [2.0 + (index - indices[0]) / 10 for index in indices]
+        np.testing.assert_allclose([frame.time_s for frame in frames], expected_s)
+        assert said in caplog.text if said else not caplog.text
+
+    @pytest.mark.parametrize(("stride", "kept"), [(1, [4, 9, 14, 19]), (2, [4, 14]), (5, [4, 9, 14, 19])])
+    def test_every_fifth_picture_is_a_lower_frame_rate(self, tmp_path: Path, stride: int, kept: list[int]) -> None:
+        folder = seqinfo(tmp_path / "seq", frameRate=30)
+        for number in (5, 10, 15, 20):
+            write_pictures(folder / "img1", [grey_picture(number)], "{:06d}.png", first=number)
+        source = PartOfSource(open_source("c", str(folder)), stride=stride)
+        assert (source.frame_rate, source.index_step) == (30 / (kept[1] - kept[0]), kept[1] - kept[0])
+        assert source.frame_count == len(kept)
+        assert [frame.frame_index for frame in source] == kept
 
 
 class TestRefused:

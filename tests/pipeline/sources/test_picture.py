@@ -138,3 +138,54 @@ def test_recordings_and_live_streams_show_the_same_picture(
         np.testing.assert_array_equal(live.to_bgr(), recorded.image)
     finally:
         stream.close()
+
+
+@pytest.mark.parametrize("ratio", [None, Fraction(3, 2)])
+@pytest.mark.parametrize("matrix", [(1, 0, 0, 1), (0, 1, -1, 0)])
+def test_the_display_size_of_the_configuration_holds(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, matrix: tuple[int, int, int, int], ratio: Fraction | None
+) -> None:
+    """Of the picture as it is shown, in place of what the file says about its pixels."""
+    path = write(tmp_path / "film.mp4", matrix, ratio)
+    upright = corners(shown(path))
+    caplog.clear()
+    for display_size_wh in ((192, 64), (64, 192), (50, 50)):
+        with VideoSource("a", str(path), display_size_wh=display_size_wh) as source:
+            image = next(iter(source)).image
+            assert source.size_wh == display_size_wh
+        assert image is not None
+        assert image.shape[1::-1] == display_size_wh
+        assert corners(image) == upright
+        options = StreamOptions("tcp", 5.0, 5.0, display_size_wh=display_size_wh)
+        stream = AvStream(StreamAddress(str(path)), options, Redactor())
+        live = next(picture for received in stream.packets() for picture in received.pictures)
+        np.testing.assert_array_equal(live.to_bgr(), image)
+        stream.close()
+    assert "wide as high" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("pix_fmt", "low", "high"), [("gray16le", 6900, 9000), ("gray16le", 29000, 31500), ("gray12le", 300, 420)]
+)
+def test_deep_grey_films_use_all_grey_values(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, pix_fmt: str, low: int, high: int
+) -> None:
+    """Of thermal cameras."""
+    values = np.linspace(low, high, 64 * 48).reshape(48, 64).astype(np.uint16)
+    with av.open(str(tmp_path / "a.mkv"), "w") as container:
+        stream = container.add_stream("ffv1", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, pix_fmt
+        for _ in range(2):
+            frame = av.VideoFrame(64, 48, pix_fmt)
+            padded = np.zeros((48, frame.planes[0].line_size // 2), np.uint16)
+            padded[:, :64] = values
+            frame.planes[0].update(padded.tobytes())
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    with VideoSource("hot", str(tmp_path / "a.mkv")) as source:
+        images = [frame.image for frame in source]
+    for image in images:
+        assert image is not None
+        assert (image.shape, image.min(), image.max()) == ((48, 64, 3), 0, 255)
+        assert abs(int(image[24, 0, 0]) - 128) <= 3
+    assert caplog.text.count("are shown as 0 to 255") == 1

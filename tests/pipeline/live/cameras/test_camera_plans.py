@@ -18,6 +18,7 @@ from pipeline.live.reload import Changes, changes
 from tests.helpers.factories import limits_of
 from tests.helpers.live.examples import FixedStatus, make_camera, make_status, watching
 from tests.helpers.live.live_process import clip
+from tests.helpers.media import grey_picture, write_video
 
 URL = "rtsp://h/x"
 
@@ -34,7 +35,8 @@ def site(folder: Path, *cameras: dict[str, Any], **sections: Any) -> Config:
         (None, "there is no camera"),
         ({"source": "missing.mp4"}, "there is no video file"),
         ({"source": "folder/of/images"}, "there is no video file"),
-        ({"source": URL, "start_s": 1.0}, "start_s, start_utc and clock_rate are for recordings"),
+        ({"source": URL, "start_s": 1.0}, "start_s, start_utc, clock_rate and frame_rate are for recordings"),
+        ({"source": URL, "frame_rate": 5.0}, "start_s, start_utc, clock_rate and frame_rate are for recordings"),
         ({"source": URL, "password": "geheim"}, "a password needs a username"),
         ({"source": "rtsp://u:geheim@h/x", "username": "v"}, "not in both"),
         ({"source": "rtsp://u:geheim@h/x", "transport": "smoke"}, "transport"),
@@ -171,6 +173,66 @@ def test_recordings_start_together_and_keep_their_distances(tmp_path: Path) -> N
     assert crops_of(config.cameras) == {"a": None, "b": (0, 0, 100, 50), "c": None}
 
 
+def test_recordings_start_at_the_times_of_their_files(tmp_path: Path) -> None:
+    """As in `mtmc track`."""
+    for name, second in (("a", 5), ("b", 3)):
+        write_video(
+            tmp_path / f"{name}.mp4",
+            [grey_picture(0)] * 10,
+            metadata={"creation_time": f"2026-05-01T10:00:0{second}Z"},
+        )
+    for start_utc, offsets_s in (("container", (2.0, 0.0)), ("container_end", (2.0, 0.0))):
+        cameras = [{"name": name, "source": f"{name}.mp4", "start_utc": start_utc} for name in "ab"]
+        plans = camera_plans(site(tmp_path, *cameras), simulate_live=True, redact=Redactor())
+        assert tuple(plan.offset_s for plan in plans) == pytest.approx(offsets_s)
+
+
+@pytest.mark.parametrize(
+    ("camera", "step_s"),
+    [
+        ({}, 0.1),
+        ({"frame_rate": 4.0}, 0.25),
+        ({"clock_rate": 2.0}, 0.2),
+        ({"frame_rate": 4.0, "clock_rate": 2.0}, 0.5),
+    ],
+)
+def test_recordings_are_played_with_the_times_of_the_configuration(
+    tmp_path: Path, camera: dict[str, Any], step_s: float
+) -> None:
+    clip(tmp_path, "a", 0.5)
+    config = site(tmp_path, {"name": "a", "source": "a.mp4", **camera})
+    [plan] = camera_plans(config, simulate_live=True, redact=Redactor())
+    stream = plan.opener()
+    times_s = [picture.stream_s for received in stream.packets() for picture in received.pictures]
+    stream.close()
+    assert times_s == pytest.approx([index * step_s for index in range(5)])
+
+
+@pytest.mark.parametrize("part", [{"start_s": 1.0}, {"end_s": 1.0}, {"stride": 2}])
+def test_a_rehearsal_plays_whole_recordings(tmp_path: Path, part: dict[str, Any]) -> None:
+    clip(tmp_path, "a", 0.5)
+    config = site(tmp_path, {"name": "a", "source": "a.mp4"}, recording=part)
+    with pytest.raises(InputError, match=r"recording\.start_s, end_s and stride are for `mtmc track`"):
+        camera_plans(config, simulate_live=True, redact=Redactor())
+
+
+def test_size_and_limit_of_pictures_reach_the_decoder(tmp_path: Path) -> None:
+    config = site(
+        tmp_path,
+        {"name": "a", "source": URL, "display_size_wh": [1920, 1080]},
+        runtime={"max_picture_megapixels": 4.5},
+    )
+    [plan] = camera_plans(config, simulate_live=False, redact=Redactor())
+    assert isinstance(plan.opener, AvOpener)
+    assert (plan.opener.options.display_size_wh, plan.opener.options.max_picture_px) == ((1920, 1080), 4_500_000)
+    with pytest.raises(InputError, match="display_size_wh 1920x1080 of camera 'a' is above"):
+        site(
+            tmp_path,
+            {"name": "a", "source": URL, "display_size_wh": [1920, 1080]},
+            runtime={"max_picture_megapixels": 1.0},
+        )
+
+
 def changed(before: Config, after: Config) -> Changes:
     plans = [camera_plans(one, simulate_live=False, redact=Redactor()) for one in (before, after)]
     return changes(before, after, *plans)
@@ -238,7 +300,7 @@ def test_a_password_of_digits_needs_quotes_and_is_not_shown(tmp_path: Path) -> N
     (tmp_path / "site.yaml").write_text(
         "cameras: [{name: a, source: 'rtsp://h/x', username: viewer, password: 0123456}]"
     )
-    with pytest.raises(InputError, match=r"cameras\.0\.password: must be text: put it into quotes") as failure:
+    with pytest.raises(InputError, match=r"cameras\.0\.password: must be text.* put it into quotes") as failure:
         load_config(tmp_path / "site.yaml")
     assert "3456" not in str(failure.value)
     assert str(0o123456) not in str(failure.value)

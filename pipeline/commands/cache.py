@@ -33,7 +33,7 @@ def show(context: typer.Context) -> None:
     if context.invoked_subcommand is not None:
         return
     entries = cache_entries()
-    console = Console()
+    console = Console(markup=False)
     if entries:
         table = Table()
         for column in ("content", "MB", "last used"):
@@ -65,7 +65,7 @@ def clear() -> None:
     except OSError as error:
         raise RunError(f"{error.filename or cache_folder()} cannot be deleted: {error.strerror}") from error
     freed = _megabytes(sum(entry.size_bytes for entry in entries))
-    Console().print(
+    Console(markup=False).print(
         f"{cache_folder()}: {len(entries)} entries deleted, {freed} MB freed",
         highlight=False,
         markup=False,

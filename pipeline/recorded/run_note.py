@@ -146,15 +146,23 @@ class EarlierNote:
         changed = {name: {**noted.get(name, {}), **used[name]} for name in ("linker", "second_pass")}
         filled = {name: used["output"][name] for name in ("interpolate", "interpolate_max_gap_s")}
         changed["output"] = {**noted.get("output", {}), **filled}
+        noted_classes = self._content.get("classes")
+        if not isinstance(noted_classes, dict):  # of an earlier version
+            noted_classes = {}
         classes = {
             name: {**counts, "global_ids": global_ids.get(name, 0)}
-            for name, counts in self._content.get("classes", {}).items()
+            for name, counts in noted_classes.items()
+            if isinstance(counts, dict)
         }
         numbers = {"classes": classes, "global_ids": sum(global_ids.values()), "rows": rows}
         content = {**self._content, **numbers, "config": {**noted, **changed}}
         cameras = content.get("cameras")
         if killed and isinstance(cameras, dict):
-            counted = {name: {**counts, "tracks": tracks.get(name, 0)} for name, counts in cameras.items()}
+            counted = {
+                name: {**counts, "tracks": tracks.get(name, 0)}
+                for name, counts in cameras.items()
+                if isinstance(counts, dict)
+            }
             content |= {"state": "killed", "cameras": counted}
         _write(path, content)
 

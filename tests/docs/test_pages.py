@@ -71,11 +71,14 @@ def test_every_name_of_the_interface_is_on_its_page_and_the_other_way_round() ->
 def test_the_messages_that_a_page_explains_are_printed() -> None:
     table = (DOCS / "troubleshooting.md").read_text(encoding="utf-8").split("## Errors and warnings")[1]
     messages = re.findall(r"^\| (`+)(.+?)\1 \|", table, re.MULTILINE)
-    assert len(messages) == 4
-    code = "".join(path.read_text(encoding="utf-8") for path in (PROJECT_ROOT / "pipeline").rglob("*.py"))
+    assert len(messages) == 6
+    rooms = ("pipeline", "reid", "detectors")
+    code = "".join(
+        path.read_text(encoding="utf-8") for room in rooms for path in (PROJECT_ROOT / room).rglob("*.py")
+    )
     flat = " ".join(re.sub(r'"\n\s*f?"', "", code).split())
     for _, message in messages:
-        for part in re.split(r"libGL\.so\.1|mtmc track", message):
+        for part in re.split(r"libGL\.so\.1|mtmc track|tracklets\.arrow", message):
             assert part.strip(" `") in flat, message
 
 

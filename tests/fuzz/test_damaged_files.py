@@ -212,7 +212,9 @@ def test_run_note(shared: Path, damage: Damage) -> None:
     damage.apply(path)
     try:
         note = EarlierNote(path)
-        note.write_linked(shared / "new.json", USED, global_ids=1, rows=2, tracks={"a": 4}, killed=True)
+        note.write_linked(
+            shared / "new.json", USED, global_ids={"person": 1}, rows=2, tracks={"a": 4}, killed=True
+        )
     except (InputError, RunError):
         return
 

@@ -262,7 +262,8 @@ class AvStream:
         self._container.close()
 
     def _is_mine(self, packet: Packet[Any]) -> TypeGuard[Packet[VideoStream]]:
-        return bool(packet.stream_index == self._stream.index)
+        # Not `packet.stream_index`, which is 0 for the packet that ends a stream.
+        return bool(packet.stream.index == self._stream.index)
 
     def _mark(self, packet: Packet[VideoStream]) -> int | None:
         """Return a number for the content and time of a packet; None if the server sends every packet once."""

@@ -12,12 +12,12 @@ FUZZ_EXAMPLES ?= 3000
 demo: .venv/installed
 	$(BIN)/mtmc demo --output runs/demo --overwrite
 
-# Everything that must hold: style, types, tests.
+# Everything that must hold: style, types, tests. More than two processes would disturb the tests that measure time.
 test: .venv/installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2
 
 # What live cameras do to a run, over real connections; needs Debian's gst-rtsp-server (see .ci/run), else some are skipped.
 test-faults: .venv/installed-dev

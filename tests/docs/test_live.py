@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 import yaml
 
-import pipeline.assembly
 from pipeline.cli import main
 from pipeline.config.config import Config, load_config
 from pipeline.core.models import Models
@@ -62,7 +61,7 @@ def test_the_commands_run(site: Path, tmp_path: Path, monkeypatch: pytest.Monkey
     def build_live(config: Config) -> tuple[Models, MatchLimits]:
         return Models(one_person(), one_look(), {}), limits_of(config)
 
-    monkeypatch.setattr(pipeline.assembly, "build_live", build_live)
+    monkeypatch.setattr("pipeline.commands.live.build_live", build_live)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "configs").symlink_to(PROJECT_ROOT / "configs")
     lines = [line for line in block("bash").splitlines() if line.startswith("mtmc")]

@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 import yaml
 
-import pipeline.assembly
 from pipeline.cli import main
 from pipeline.config.config import Config
 from pipeline.core.models import Models
@@ -188,7 +187,7 @@ def test_a_disk_that_is_full_from_the_start_to_the_end_is_said_in_a_line(
     def build_live(config: Config) -> tuple[Models, MatchLimits]:
         return Models(one_person(), one_look(), {}), limits_of(config)
 
-    monkeypatch.setattr(pipeline.assembly, "build_live", build_live)
+    monkeypatch.setattr("pipeline.commands.live.build_live", build_live)
     cameras = [{"name": "a", "source": str(clip(tmp_path, "film", 1.0))}]
     (tmp_path / "site.yaml").write_text(yaml.safe_dump({"cameras": cameras}), encoding="utf-8")
     out = tmp_path / "out"

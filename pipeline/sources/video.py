@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import chain, islice, pairwise
 from statistics import median_low
 
@@ -30,6 +31,8 @@ from pipeline.sources.video_stream import (
 
 # Packets whose times tell the frame rate. With 60, the damage at the end of a short file was sometimes not reported.
 _PACKETS_AHEAD = 12
+# The end of an MPEG-TS is checked from its last key frame on, if that is not further away than this, in packets.
+_LONGEST_CHECK = 300
 _LEAST_STEPS = 2
 # A stated rate that differs from the measured one by more than this factor is not used.
 _RATE_FACTOR = 2.5
@@ -82,6 +85,7 @@ class VideoSource(FrameSource):
             self._packet: Packet[VideoStream] | None = None
             self._ahead_error: av.FFmpegError | None = None
             self._packets = self._container.demux(self._stream)
+            self._since_key: list[Packet[VideoStream]] = []
             self._ahead = self._read_ahead()
             self._stated_rate = float(self._stream.average_rate or self._stream.guessed_rate or 0)
             self._file_rate = self._plausible_rate(name, said=frame_rate is None) or frame_rate or 0.0
@@ -142,6 +146,7 @@ class VideoSource(FrameSource):
         for packet in chain(self._ahead, self._end_of_ahead(), self._packets):
             if packet.size:  # with several threads, an error may come at the end only
                 self._packet = packet
+                self._keep_for_check(packet)
             try:
                 frames = packet.decode()
             except av.error.InvalidDataError:
@@ -151,6 +156,25 @@ class VideoSource(FrameSource):
             for frame in frames:
                 begun = True
                 yield frame
+
+    def _keep_for_check(self, packet: Packet[VideoStream]) -> None:
+        if self._container.format.name != "mpegts" or packet.is_keyframe or len(self._since_key) >= _LONGEST_CHECK:
+            self._since_key.clear()
+        if self._container.format.name == "mpegts" and (packet.is_keyframe or self._since_key):
+            self._since_key.append(packet)
+
+    def _ends_in_a_picture(self) -> bool:
+        """Decode the end again, in one thread: with several threads, FFmpeg does not always mark half a picture."""
+        context = self._stream.codec_context
+        decoder = av.CodecContext.create(context.codec.name, "r")
+        assert isinstance(decoder, av.VideoCodecContext)
+        decoder.extradata = context.extradata
+        frames: list[VideoFrame] = []
+        with suppress(av.error.InvalidDataError):
+            for packet in self._since_key:
+                frames += decoder.decode(packet)
+            frames += decoder.decode(None)
+        return bool(frames) and bool(frames[-1].is_corrupt)
 
     def _read_ahead(self) -> list[Packet[VideoStream]]:
         """Return the first packets; they are not decoded yet."""
@@ -274,7 +298,7 @@ class VideoSource(FrameSource):
             raise self._broken(
                 frames, f"the video ends after {end_s:.1f} s, but declares {declared_s:.1f} s: it was cut off"
             )
-        if last.is_corrupt:
+        if last.is_corrupt or self._ends_in_a_picture():
             raise self._broken(frames, "the video ends in the middle of a picture: it was cut off")
 
     def _declared_duration_s(self) -> float | None:

@@ -241,7 +241,7 @@ class LiveRun:
         return self._fleet.ended and self._fleet.board.empty and self._inference.idle
 
     def utc_s(self) -> float:
-        """Return Unix seconds on the run's clock, which ignores changes of the machine's clock."""
+        """Return Unix seconds on the run's clock, which never goes back; see `HostClock`."""
         return self._clock.utc_s()
 
     def _machine_utc_s(self) -> float:

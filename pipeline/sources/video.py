@@ -85,6 +85,7 @@ class VideoSource(FrameSource):
             self._packet: Packet[VideoStream] | None = None
             self._ahead_error: av.FFmpegError | None = None
             self._packets = self._container.demux(self._stream)
+            self._checks_end = self._container.format.name == "mpegts"
             self._since_key: list[Packet[VideoStream]] = []
             self._ahead = self._read_ahead()
             self._stated_rate = float(self._stream.average_rate or self._stream.guessed_rate or 0)
@@ -146,7 +147,8 @@ class VideoSource(FrameSource):
         for packet in chain(self._ahead, self._end_of_ahead(), self._packets):
             if packet.size:  # with several threads, an error may come at the end only
                 self._packet = packet
-                self._keep_for_check(packet)
+                if self._checks_end:
+                    self._keep_for_check(packet)
             try:
                 frames = packet.decode()
             except av.error.InvalidDataError:
@@ -158,9 +160,10 @@ class VideoSource(FrameSource):
                 yield frame
 
     def _keep_for_check(self, packet: Packet[VideoStream]) -> None:
-        if self._container.format.name != "mpegts" or packet.is_keyframe or len(self._since_key) >= _LONGEST_CHECK:
+        """Keep the packets since the last key frame of an MPEG-TS, for `_ends_in_a_picture`."""
+        if packet.is_keyframe or len(self._since_key) >= _LONGEST_CHECK:
             self._since_key.clear()
-        if self._container.format.name == "mpegts" and (packet.is_keyframe or self._since_key):
+        if packet.is_keyframe or self._since_key:
             self._since_key.append(packet)
 
     def _ends_in_a_picture(self) -> bool:

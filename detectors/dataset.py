@@ -33,14 +33,14 @@ def add_sequence(
     The recording is split by time: frames up to `train_share` are for training, those from there to `until` for
     validation. With a random split, validation would measure memorisation, because neighbouring frames are similar.
     Every `every`-th frame is added with its ground truth. Rows that are flagged 0 or show no walking person are left
-    out, and boxes are clipped to the image. If only every n-th frame has ground truth, the frames between are not used:
-    people in them have no labels.
+    out, and boxes are clipped to the image. If only every n-th frame has ground truth, the frames between are not used,
+    because people in them have no labels: the next frame with ground truth is added instead.
 
     Args:
         sequence: MOTChallenge sequence folder with pictures or one video, gt/gt.txt and seqinfo.ini; or a video
             NAME.mp4 with its ground truth in NAME_gt.txt beside it, as `python -m demo render` writes them.
         output: folder of the data set: images/{train,val}, labels/{train,val} and data.yaml.
-        every: step between frames within each part, from its first frame.
+        every: smallest step between frames within each part, from its first frame with ground truth.
         train_share, until: shares of the recording, 0 <= train_share <= until <= 1.
         min_visibility: people with a lower visible share are not labelled (in MOT16 and later, which state it).
         class_name: name of the only class.
@@ -62,14 +62,15 @@ def add_sequence(
     dataset.refuse_again(name)
     frames = _frame_count(name, sequence)
     first_of_val, end = round(frames * train_share), round(frames * until)
+    next_of: dict[SplitName, int] = {"train": 0, "val": 0}
     with open_source(name, str(sequence)) as source:
         for frame in source:
             if until < 1 and frame.frame_index >= end:
                 break
             split: SplitName = "train" if frame.frame_index < first_of_val else "val"
-            position = frame.frame_index - (0 if split == "train" else first_of_val)
-            if position % every or frame.image is None or frame.frame_index % grid.stride != grid.first:
+            if frame.frame_index < next_of[split] or frame.image is None or not grid.holds(frame.frame_index):
                 continue
+            next_of[split] = frame.frame_index + every
             stem = f"{name}_{frame.frame_index + 1:06d}"  # frames count from 1, as in the sequence's files
             dataset.add(split, stem, frame.image, boxes_of.get(frame.frame_index, np.zeros((0, 4))))
     return dataset.added

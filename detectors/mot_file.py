@@ -60,9 +60,7 @@ def _numbers(where: str, line: str) -> list[float]:
         try:
             values.append(float(field))
         except ValueError as error:
-            raise InputError(
-                f"{where}: could not convert string to float: {shown(field.strip())}; a row is {_FORM}"
-            ) from error
+            raise InputError(f"{where}: {shown(field.strip())} is not a number; a row is {_FORM}") from error
     if not all(abs(value) <= _LARGEST for value in values[:7]):  # False for NaN
         raise InputError(f"{where}: not a finite number, or one above {_LARGEST:g}, in {shown(line.strip())}")
     return values

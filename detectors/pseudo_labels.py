@@ -103,6 +103,7 @@ def add_pseudo_labelled(
     """
     settings = settings or PseudoLabelSettings()
     model = _load(weights, settings)
+    device = selected_device(settings.device, weights)
     path = Path(source).resolve()
     name = path.name if path.is_dir() else path.stem
     dataset = YoloDataset(output, class_name=settings.class_name)
@@ -112,7 +113,7 @@ def add_pseudo_labelled(
         for frame in frames:
             if frame.frame_index % settings.every or frame.image is None:
                 continue
-            xyxy, confidence = _find(model, frame.image, settings)
+            xyxy, confidence = _find(model, frame.image, settings, device)
             sure = confidence >= settings.confident
             if not sure.any():
                 left_out += 1
@@ -168,7 +169,7 @@ def _load(weights: str, settings: PseudoLabelSettings) -> Any:
 
 
 def _find(
-    model: Any, image: NDArray[np.uint8], settings: PseudoLabelSettings
+    model: Any, image: NDArray[np.uint8], settings: PseudoLabelSettings, device: Any
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return boxes xyxy (N, 4) in pixels and their confidence (N,), including the doubtful ones."""
     class_ids = [number for number, name in model.names.items() if name == settings.class_name]
@@ -179,7 +180,7 @@ def _find(
         conf=settings.doubtful,
         iou=settings.nms_iou,
         classes=class_ids,
-        device=selected_device(settings.device, str(model.ckpt_path)),
+        device=device,
         verbose=False,
     )
     rows = result.boxes.data.cpu().numpy().astype(np.float64)  # (N, 6): xyxy, confidence, class id

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
@@ -93,19 +93,7 @@ class YoloDetector:
             self._arguments["device"] = selected
             self._arguments["quantize"] = 16 if (on_gpu if half == "auto" else half) else None
             self._start(weights, image_size_px)
-        names: dict[int, str] = self._model.names
-        unknown = [name for name in classes if name not in names.values()]
-        if unknown or not classes:
-            asked = ", ".join(unknown) or "'' (classes is empty)"
-            if all(re.fullmatch(r"class\d+", name) for name in names.values()):  # what Ultralytics makes up
-                raise InputError(
-                    f"{weights} states no names of classes, because it has no metadata of Ultralytics: export it "
-                    "again, as 'mtmc detectors export' does, or choose class0, class1 ..."
-                )
-            known = _shortened(", ".join(names.values()))
-            raise InputError(f"{weights} does not know {asked}; its classes are: {known}")
-        # Several classes can have one name.
-        self.class_names = {class_id: name for class_id, name in names.items() if name in classes}
+        self.class_names = _chosen_classes(weights, self._model.names, classes)
         self._arguments["classes"] = list(self.class_names)
         backend = self._model.predictor.model
         self.computation = computation_of(backend)
@@ -296,6 +284,21 @@ def _detections(result: Any) -> Detections:
         confidence=rows[:, 4].astype(np.float32),
         class_id=rows[:, 5].astype(np.int64),
     )
+
+
+def _chosen_classes(weights: str, names: Mapping[int, str], classes: Sequence[str]) -> dict[int, str]:
+    """Return the class ids whose names are in `classes`; several classes can have one name."""
+    known = _shortened(", ".join(names.values()))
+    if not classes:
+        raise InputError(f"detector.classes is empty; the classes of {weights} are: {known}")
+    if unknown := [name for name in classes if name not in names.values()]:
+        if all(re.fullmatch(r"class\d+", name) for name in names.values()):  # what Ultralytics makes up
+            raise InputError(
+                f"{weights} states no names of classes, because it has no metadata of Ultralytics: export it "
+                "again, as 'mtmc detectors export' does, or choose class0, class1 ..."
+            )
+        raise InputError(f"{weights} does not know {', '.join(unknown)}; its classes are: {known}")
+    return {class_id: name for class_id, name in names.items() if name in classes}
 
 
 def _has_own_nms(backend: Any) -> bool:

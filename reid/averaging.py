@@ -18,7 +18,7 @@ from torch import Tensor
 from pipeline.core.errors import InputError
 from reid.checkpoints import LoadedModel
 from reid.models.transreid import TransReID, TransReIDConfig
-from reid.training.start import IDENTITIES_OF_SETS_KEY
+from reid.training.start import IDENTITIES_OF_SETS_KEY, learned_identities
 
 #: In the card of an average: the hash and the share of each model.
 PARTS_KEY = "average_of"
@@ -50,6 +50,8 @@ def average(
         raise InputError(f"{len(models)} models need as many shares, but there are {len(shares)}")
     if min(shares) <= 0 or not math.isclose(sum(shares), 1.0, abs_tol=1e-6):
         raise InputError(f"shares must be above 0 with the sum 1, but are {', '.join(f'{x:g}' for x in shares)}")
+    if any(model.model.config.views > 1 for model in models):
+        raise InputError("models with viewpoints cannot be averaged")
     first = models[0]
     for number, other in enumerate(models[1:], start=2):
         _check_alike(first, other, number)
@@ -76,7 +78,7 @@ def average(
 def _check_alike(first: LoadedModel, other: LoadedModel, number: int) -> None:
     ours, theirs = (_compared(model.model.config) for model in (first, other))
     differ = [name for name in ours if ours[name] != theirs[name]]
-    for name in ("view_names", "input_mean", "input_std"):
+    for name in ("input_mean", "input_std"):
         if getattr(first, name) != getattr(other, name):
             differ.append(name)
     if first.model.neck_feature != other.model.neck_feature:
@@ -84,8 +86,6 @@ def _check_alike(first: LoadedModel, other: LoadedModel, number: int) -> None:
     tables = {model.model.config.sie_coefficient for model in (first, other) if model.model.config.sie_rows}
     if len(tables) > 1:
         differ.append("sie_coefficient")
-    if first.view_names:
-        raise InputError("models with viewpoints cannot be averaged")
     if differ:
         raise InputError(f"model {number} differs from the first in {', '.join(differ)}: they cannot be averaged")
 
@@ -119,10 +119,11 @@ def _table(loaded: LoadedModel, names: Sequence[str], with_unknown: bool) -> Ten
 def _card(models: Sequence[LoadedModel], shares: Sequence[float]) -> dict[str, Any]:
     digests: dict[str, str] = {}
     for model in models:
-        for name, digest in dict(model.card.get(IDENTITIES_OF_SETS_KEY, {})).items():
+        for name, digest in learned_identities(model.card).items():
             if digests.setdefault(name, digest) != digest:
                 raise InputError(
-                    f"the models were trained on different people of {name!r}, so nobody is held out from the average"
+                    f"the models were trained on different people{f' of {name!r}' if name else ''}, so nobody is held "
+                    "out from the average"
                 )
     parts = [{"model_hash": model.model_hash, "share": share} for model, share in zip(models, shares, strict=True)]
     return {PARTS_KEY: parts} | ({IDENTITIES_OF_SETS_KEY: digests} if digests else {})

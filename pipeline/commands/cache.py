@@ -6,7 +6,6 @@ from datetime import datetime
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from pipeline.commands.lazy import new_app
@@ -40,14 +39,13 @@ def show(context: typer.Context) -> None:
             table.add_column(column, justify="right" if column == "MB" else "left")
         for entry in entries:
             used = datetime.fromtimestamp(entry.used_s).astimezone().isoformat(" ", "minutes")
-            table.add_row(escape(entry.name), _megabytes(entry.size_bytes), used)
+            table.add_row(entry.name, _megabytes(entry.size_bytes), used)
         console.print(table)
     total = _megabytes(sum(entry.size_bytes for entry in entries))
     console.print(
         f"{cache_folder()}: {len(entries)} entries, {total} MB; the {KEPT_NETWORKS} networks that were used last are "
         "kept",
         highlight=False,
-        markup=False,
         soft_wrap=True,
     )
 
@@ -68,7 +66,6 @@ def clear() -> None:
     Console(markup=False).print(
         f"{cache_folder()}: {len(entries)} entries deleted, {freed} MB freed",
         highlight=False,
-        markup=False,
         soft_wrap=True,
     )
 

@@ -28,7 +28,7 @@ from pipeline.files.tracklet_file import TrackletFile, read_info
 from pipeline.recorded.finalize import rewrite
 from pipeline.recorded.missing_tracklets import joined_as_online, rebuilt_tracklets, tracks_in
 from pipeline.recorded.run_note import NOTE_NAME, EarlierNote
-from pipeline.recorded.run_summary import PERSON, by_class_name
+from pipeline.recorded.run_summary import PERSON
 
 _log = logging.getLogger(__name__)
 
@@ -73,8 +73,8 @@ def link(
         check_windows(loaded.linker.transit_windows, camera_ids)
         limits = match_limits(loaded, info.embedder_hash)
         tracks = tracks_in(read_trajectories(folder / "trajectories.csv"), camera_ids)
-        saved = {tracklet.key for tracklet in TrackletFile(tracklet_file)}
-        rebuilt = rebuilt_tracklets(tracks, saved, info.class_names)
+        class_of = {tracklet.key: info.class_names[tracklet.class_id] for tracklet in TrackletFile(tracklet_file)}
+        rebuilt = rebuilt_tracklets(tracks, class_of, info.class_names)
         if rebuilt:
             _log.warning(
                 "%d of %d tracks are not in %s, because the run was killed or the file is damaged: they are linked "
@@ -83,9 +83,9 @@ def link(
                 len(tracks),
                 tracklet_file,
             )
-        second_pass = build_second_pass(loaded, limits, camera_ids)
-        links = second_pass.link(TrackletFile(tracklet_file, rebuilt))
+        links = build_second_pass(loaded, limits, camera_ids).link(TrackletFile(tracklet_file, rebuilt))
         if rebuilt:
+            class_of |= {tracklet.key: tracks[tracklet.key].class_name for tracklet in rebuilt}
             links = joined_as_online(links, [tracklet.key for tracklet in rebuilt], tracks)
         if not in_place:
             held.enter_context(hold_results(target, "mtmc link"))
@@ -100,7 +100,7 @@ def link(
             index_steps=note.index_steps,
             output=target,
         )
-        people = by_class_name(second_pass.people_by_class, info.class_names)
+        people = Counter({link.global_id: class_of[key] for key, link in links.items()}.values())
         note.write_linked(
             target / NOTE_NAME,
             with_numbers(loaded, limits),

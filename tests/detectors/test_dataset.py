@@ -57,6 +57,15 @@ def test_frames_without_ground_truth_are_no_empty_pictures(
     assert "only every 5th frame has ground truth" in caplog.text
 
 
+def test_validation_begins_between_frames_with_ground_truth(tmp_path: Path) -> None:
+    text = "".join(f"{frame},1,16,12,32,24,1,1,1\n" for frame in range(1, 29, 3))
+    seq = sequence(tmp_path / "S", text, frames=28)
+    added = add_sequence(seq, tmp_path / "data", every=6, train_share=0.5)
+    assert added == {"train": Split(images=3, boxes=3), "val": Split(images=3, boxes=3)}
+    pictures = sorted((tmp_path / "data" / "images" / "val").glob("*.jpg"))
+    assert [p.stem[-2:] for p in pictures] == ["16", "22", "28"]
+
+
 def test_data_yaml_can_be_moved(tmp_path: Path) -> None:
     add_sequence(sequence(tmp_path / "S", ""), tmp_path / "data", class_name="person")
     data = yaml.safe_load((tmp_path / "data" / "data.yaml").read_text())

@@ -239,7 +239,7 @@ class TestRefused:
             ("0,-1,1,2,3,4,0.5", "line 3: frame 0"),
             ("1.5,-1,1,2,3,4,0.5", "line 3: frame 1.5"),
             ("1,-1,1,2,3,4,37", "line 3: confidence 37"),
-            ("1,-1,left,2,3,4,0.5", "line 3: could not convert string to float: 'left'"),
+            ("1,-1,left,2,3,4,0.5", "line 3: 'left' is not a number"),
             ("frame id left", "line 3: 1 columns"),
         ],
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,8 @@ from pipeline.core.errors import InputError
 from reid.averaging import PARTS_KEY, average
 from reid.checkpoints import LoadedModel, load_checkpoint, save_checkpoint
 from reid.models.transreid import TransReID, TransReIDConfig
-from reid.training.start import IDENTITIES_OF_SETS_KEY
+from reid.training.data import ONLY_SET
+from reid.training.start import IDENTITIES_KEY, IDENTITIES_OF_SETS_KEY, learned_identities
 
 SIZES: dict[str, Any] = {"width": 32, "depth": 2, "heads": 2, "image_size": (32, 16)}
 
@@ -89,6 +91,7 @@ def test_camera_rows(models: list[LoadedModel], names: tuple[str, ...], rows: li
         ([constant(1), constant(2)], [0.5, 0.4], "with the sum 1, but are 0.5, 0.4"),
         ([constant(1), constant(2)], [1.5, -0.5], "shares must be above 0"),
         ([constant(1), constant(2)], [1.0], "2 models need as many shares"),
+        ([constant(1, views=2)], [1.0], "models with viewpoints"),
         ([constant(1), constant(2, depth=3)], [0.5, 0.5], "model 2 differs from the first in depth"),
         ([constant(1), constant(2, image_size=(48, 16))], [0.5, 0.5], "differs from the first in image_size"),
     ],
@@ -115,6 +118,13 @@ def test_the_command_keeps_who_was_trained_on(tmp_path: Path) -> None:
     save_checkpoint(files[1], constant(1.0).model, card={IDENTITIES_OF_SETS_KEY: {"one": "other"}})
     again = CliRunner().invoke(app, ["average", *(f"{file}=0.5" for file in files), "--output", str(output)])
     assert "different people of 'one'" in str(again.exception)
+
+
+def test_a_card_of_a_single_data_set_counts() -> None:
+    start, trained = constant(1.0), replace(constant(3.0), card={IDENTITIES_KEY: "a1"})
+    assert learned_identities(average([start, trained], [0.5, 0.5])[2]) == {ONLY_SET: "a1"}
+    with pytest.raises(InputError, match="trained on different people, so nobody"):
+        average([trained, replace(trained, card={IDENTITIES_KEY: "b2"})], [0.5, 0.5])
 
 
 @pytest.mark.parametrize("text", ["model.safetensors", "model.safetensors=half"])

@@ -8,16 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.commands.reid.arguments import (
-    named_folders,
-    named_values,
-)
+from pipeline.commands.reid.arguments import named_folders, named_values
 from pipeline.core.errors import InputError
 from pipeline.core.network_input import NetworkInput
 from pipeline.core.vectors import unit
-from pipeline.cross_camera.match_threshold import (
-    Views,
-)
+from pipeline.cross_camera.match_threshold import Views
 from pipeline.files.tracklet_file import read_info, read_tracklets
 from reid.backends.choose import EmbeddingModel, build_backend
 from reid.checkpoints import LoadedModel
@@ -86,7 +81,7 @@ def views_of_site(tracklets: Sequence[Path], expected_hash: str | None) -> Place
 
 
 def _count(text: str | None) -> int:
-    if text is not None and not text.isdigit():
+    if text is not None and not text.isdecimal():
         raise InputError(f"--development-ids {text}: expected a number of identities")
     return int(text or 0)
 

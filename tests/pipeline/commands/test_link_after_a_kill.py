@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from pathlib import Path
 
@@ -51,6 +52,21 @@ def test_missing_tracks_are_linked_and_it_is_said(killed: Path, capsys: pytest.C
 def test_the_number_of_tracks_is_printed(killed: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert exit_code("link", "out", "-o", "again") == 0
     assert "2 tracks of 2 cameras are 2 people; 48 rows" in " ".join(capsys.readouterr().out.split())
+
+
+def test_people_are_counted_as_the_rows_have_them(killed: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = killed / "trajectories.csv"
+    table = list(csv.DictReader(path.read_text().splitlines()))
+    for row in table:
+        row |= {"global_id": "1", "class_name": "dog"}  # a class that tracklets.arrow does not name
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, table[0].keys())
+        writer.writeheader()
+        writer.writerows(table)
+    assert exit_code("link", "out", "-o", "again") == 0
+    assert {row["global_id"] for row in rows_of(killed.parent / "again/trajectories.csv")} == {"1"}
+    assert "2 tracks of 2 cameras are 1 objects (dog 1)" in " ".join(capsys.readouterr().out.split())
+    assert json.loads((killed.parent / "again/run.json").read_text())["global_ids"] == 1
 
 
 @pytest.mark.parametrize("share", [0.2, 0.5, 0.9])

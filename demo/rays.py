@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from demo.hall import CEILING_M, Hall, solid_boxes
+from demo.hall import CEILING_M, Hall, Plant, solid_boxes
 
 Array = NDArray[np.float32]
 
@@ -61,8 +61,7 @@ def cast(
             nearest[closer], index[closer] = enter[closer], number
         if with_leaves:
             for plant in hall.plants:
-                _cast_leaves(hall, plant.x_m, plant.y_m, plant.height_m, plant.leaves, plant.seed,
-                             origin, direction, nearest, index, leaf_colour)  # fmt: skip
+                _cast_leaves(plant, origin, direction, nearest, index, leaf_colour)
     return nearest, index, leaf_colour
 
 
@@ -87,12 +86,7 @@ def _in_sector(hall: Hall, viewpoint: Array, direction: Array) -> list[int]:
 
 
 def _cast_leaves(
-    hall: Hall,
-    x_m: float,
-    y_m: float,
-    height_m: float,
-    leaves: int,
-    seed: int,
+    plant: Plant,
     origin: Array,
     direction: Array,
     nearest: Array,
@@ -100,6 +94,7 @@ def _cast_leaves(
     leaf_colour: Array,
 ) -> None:
     """Update the hits with the leaves of a plant, which are flat lens shapes around its middle."""
+    x_m, y_m, height_m = plant.x_m, plant.y_m, plant.height_m
     middle = np.array([x_m, y_m, (0.42 + height_m) / 2 + 0.1], np.float32)
     radius = height_m * 0.62
     offset = middle - origin
@@ -108,9 +103,9 @@ def _cast_leaves(
     rays = np.flatnonzero((apart < radius**2) & (along > 0))
     if len(rays) == 0:
         return
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(plant.seed)
     green = np.array([0.045, 0.13, 0.03]) * rng.uniform(0.7, 1.4, 3)
-    for _ in range(leaves):
+    for _ in range(plant.leaves):
         azimuth, rise = rng.uniform(0, 2 * np.pi), rng.uniform(0.1, 1.35)
         length = height_m * rng.uniform(0.16, 0.30)
         spine = np.array([np.cos(azimuth) * np.cos(rise), np.sin(azimuth) * np.cos(rise), np.sin(rise)])

@@ -68,34 +68,17 @@ def draw_wall(rng: np.random.Generator, kind: Wall) -> NDArray[np.uint8]:
     base = float(rng.uniform(0.2, 0.85)) * (1 + rng.normal(0, 0.05, 3))
     grain = 1 + 0.06 * _cloud(rng, 30) + 0.03 * _cloud(rng, 1)
     picture = grain[..., None] * base
-    size = SIZE_PX
     match kind:
         case "bricks":
             base = np.array([0.45, 0.27, 0.21]) * rng.uniform(0.6, 1.5) * (1 + rng.normal(0, 0.08, 3))
             picture = (grain * _joints(rng, (40, 14), 0.3, shifted=True))[..., None] * base
         case "facade":
             picture = picture.copy()
-            columns, rows = int(rng.integers(1, 4)), int(rng.integers(1, 3))
-            glass = rng.uniform(0.03, 0.25) * np.array([0.8, 0.95, 1.0])
-            for column in range(columns):
-                for row in range(rows):
-                    x, y = (column + 0.15) * size / columns, (row + 0.2) * size / rows
-                    w, h = 0.7 * size / columns, 0.7 * size / rows
-                    area = (slice(int(y), int(y + h)), slice(int(x), int(x + w)))
-                    picture[area] = glass * (1 + 0.8 * np.abs(_cloud(rng, 20)[area])[..., None])
-                    picture[int(y + h / 2) : int(y + h / 2) + 4, area[1]] = base * 0.8
+            _windows(rng, picture, base * 0.8)
         case "panels":
             picture = (grain * _joints(rng, (1, int(rng.integers(2, 9))), 0.35))[..., None] * base
         case "shelves":
-            picture = np.full((size, size, 3), 0.2)
-            for row in range(0, size, int(rng.integers(28, 60))):
-                x = 0
-                while x < size:
-                    wide, high = int(rng.integers(5, 24)), int(rng.integers(10, 34))
-                    picture[row : row + high, x : x + wide] = 0.6 * rng.uniform(
-                        0.05, 0.9, 3
-                    ) ** 1.3 + 0.4 * rng.uniform(0, 0.5)
-                    x += wide + int(rng.integers(0, 4))
+            picture = _shelves(rng)
         case "posters":
             picture = picture.copy()
             for _ in range(int(rng.integers(1, 4))):
@@ -104,20 +87,12 @@ def draw_wall(rng: np.random.Generator, kind: Wall) -> NDArray[np.uint8]:
             leaves = 0.5 * _cloud(rng, 2) + 0.5 * _cloud(rng, 9)
             green = np.array([0.22, 0.33, 0.13]) * rng.uniform(0.6, 1.6)
             picture = np.clip(0.75 + 0.75 * leaves, 0.08, 2.2)[..., None] * green
-        case "clutter":  # bicycles, racks, pipes
+        case "clutter":
             canvas = _picture(picture * 0.8)
-            for _ in range(int(rng.integers(15, 45))):
-                shade = rng.integers(0, 235, 3) if rng.random() < 0.4 else np.full(3, rng.integers(5, 90))
-                colour = tuple(int(v) for v in shade)
-                at = (int(rng.integers(0, size)), int(rng.integers(0, size // 2)))
-                if rng.random() < 0.45:
-                    cv2.circle(canvas, at, int(rng.integers(12, 32)), colour, int(rng.integers(1, 4)), cv2.LINE_AA)
-                else:
-                    end = (at[0] + int(rng.integers(-60, 60)), at[1] + int(rng.integers(-50, 50)))
-                    cv2.line(canvas, at, end, colour, int(rng.integers(1, 5)), cv2.LINE_AA)
+            _clutter(rng, canvas)
             return canvas
         case "shutter":
-            lines = 1 + 0.2 * np.sin(np.arange(size) * 2 * np.pi * int(rng.integers(16, 40)) / size)[:, None]
+            lines = 1 + 0.2 * np.sin(np.arange(SIZE_PX) * 2 * np.pi * int(rng.integers(16, 40)) / SIZE_PX)[:, None]
             picture = (grain * lines)[..., None] * base
         case _:
             stain = np.clip(_cloud(rng, 14), -1, 2)
@@ -194,6 +169,45 @@ def _joints(rng: np.random.Generator, cells: tuple[int, int], depth: float, shif
     stone = 1 + 0.5 * depth * rng.normal(0, 0.5, (rows, columns))[row, np.floor(across).astype(int) % columns]
     edge = np.minimum((y * rows) % 1 * SIZE_PX / rows, across % 1 * SIZE_PX / columns) < 1.6
     return np.asarray(np.where(edge, 1 - 1.5 * depth, stone), np.float32)
+
+
+def _windows(rng: np.random.Generator, picture: NDArray[np.float64], bars: NDArray[np.float64]) -> None:
+    """Draw windows with bars of the colour `bars` (3,), changing `picture` in place."""
+    columns, rows = int(rng.integers(1, 4)), int(rng.integers(1, 3))
+    w, h = 0.7 * SIZE_PX / columns, 0.7 * SIZE_PX / rows
+    glass = rng.uniform(0.03, 0.25) * np.array([0.8, 0.95, 1.0])
+    for column in range(columns):
+        for row in range(rows):
+            x, y = (column + 0.15) * SIZE_PX / columns, (row + 0.2) * SIZE_PX / rows
+            area = (slice(int(y), int(y + h)), slice(int(x), int(x + w)))
+            picture[area] = glass * (1 + 0.8 * np.abs(_cloud(rng, 20)[area])[..., None])
+            picture[int(y + h / 2) : int(y + h / 2) + 4, area[1]] = bars
+
+
+def _shelves(rng: np.random.Generator) -> NDArray[np.float64]:
+    """Draw rows of goods of random colours, (S, S, 3)."""
+    picture = np.full((SIZE_PX, SIZE_PX, 3), 0.2)
+    for row in range(0, SIZE_PX, int(rng.integers(28, 60))):
+        x = 0
+        while x < SIZE_PX:
+            wide, high = int(rng.integers(5, 24)), int(rng.integers(10, 34))
+            colour = 0.6 * rng.uniform(0.05, 0.9, 3) ** 1.3 + 0.4 * rng.uniform(0, 0.5)
+            picture[row : row + high, x : x + wide] = colour
+            x += wide + int(rng.integers(0, 4))
+    return picture
+
+
+def _clutter(rng: np.random.Generator, canvas: NDArray[np.uint8]) -> None:
+    """Draw circles and lines, like bicycles, racks and pipes, changing `canvas` in place."""
+    for _ in range(int(rng.integers(15, 45))):
+        shade = rng.integers(0, 235, 3) if rng.random() < 0.4 else np.full(3, rng.integers(5, 90))
+        colour = tuple(int(v) for v in shade)
+        at = (int(rng.integers(0, SIZE_PX)), int(rng.integers(0, SIZE_PX // 2)))
+        if rng.random() < 0.45:
+            cv2.circle(canvas, at, int(rng.integers(12, 32)), colour, int(rng.integers(1, 4)), cv2.LINE_AA)
+        else:
+            end = (at[0] + int(rng.integers(-60, 60)), at[1] + int(rng.integers(-50, 50)))
+            cv2.line(canvas, at, end, colour, int(rng.integers(1, 5)), cv2.LINE_AA)
 
 
 def _poster(rng: np.random.Generator, picture: NDArray[np.float64]) -> None:

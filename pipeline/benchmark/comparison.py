@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -58,76 +59,106 @@ def compare(
         on_step(f"{chosen.name}: detecting and embedding, {done} frames")
 
     files = saved_detections(chosen, cache, on_frame, boxes)
-    truth = {name: thinned_boxes(boxes, every) for name, boxes in chosen.ground_truth.items()}
+    runs = _Runs(chosen, files, every, perturbations, on_step)
+    if chosen.detections is not None:
+        others = [other for other in others if not other.needs_pictures]
+    found = [runs.measured(other.name, partial(runs.peer, other)) for other in others]
+    if clustered is not None and len(runs.truth) > 1 and runs.have_embeddings():
+        joined = f"{clustered.name} + clustering"
+        found.append(runs.measured(joined, partial(runs.at_calibrated_limit, clustered)))
+        found.append(
+            runs.measured(
+                f"{joined}, best threshold chosen afterwards", partial(runs.at_best_threshold, clustered)
+            )
+        )
+    sentences = [f"{name}, {model}: {text}" for model, text in computed_by(files).items()]
+    for when, second_pass in (("online", False), ("offline", True)):
+        own = partial(runs.project, second_pass)
+        with_boxes = runs.with_perfect_boxes(runs.measured(f"{name}, {when}", own), own)
+        found.append(replace(with_boxes, computed_by=sentences))
+    return found
 
-    def thinned(sources: Sequence[FrameSource]) -> list[FrameSource]:
-        return [PartOfSource(source, stride=every) for source in sources]
 
-    def peer(chosen_peer: Peer, detector: Detector, saved: SavedRun) -> Tracked:
-        if not chosen_peer.needs_pictures:
-            return run_peer(chosen_peer, thinned(saved.sources), detector)
-        sources, _ = open_sources(chosen.config)
+class _Runs:
+    """Runs trackers on every n-th frame of a set and scores them.
+
+    Args:
+        files: saved detections by camera.
+        every, perturbations, on_step: as in `compare`.
+
+    Attributes:
+        truth: camera -> ground truth in the frames that are used.
+    """
+
+    def __init__(
+        self,
+        chosen: BenchmarkSet,
+        files: Mapping[str, Path],
+        every: int,
+        perturbations: int,
+        on_step: Callable[[str], None],
+    ) -> None:
+        self._set = chosen
+        self._files = files
+        self._every = every
+        self._perturbations = perturbations
+        self._on_step = on_step
+        self.truth = {camera: thinned_boxes(boxes, every) for camera, boxes in chosen.ground_truth.items()}
+
+    def have_embeddings(self) -> bool:
+        with self._opened() as saved:
+            return saved.detector.embedding_dim is not None
+
+    def peer(self, peer: Peer, detector: Detector, saved: SavedRun) -> Tracked:
+        if not peer.needs_pictures:
+            return run_peer(peer, self._thinned(saved.sources), detector)
+        sources, _ = open_sources(self._set.config)
         try:
-            return run_peer(chosen_peer, thinned(sources), detector)
+            return run_peer(peer, self._thinned(sources), detector)
         finally:
             close_sources(sources)
 
-    def project(second_pass: bool, detector: Detector, saved: SavedRun) -> Tracked:
+    def project(self, second_pass: bool, detector: Detector, saved: SavedRun) -> Tracked:
         embedder_hash = saved.detector.embedder_hash
-        limits = match_limits(chosen.config, embedder_hash)
-        sources = thinned(saved.sources)
-        return run_project(chosen.config, limits, sources, detector, embedder_hash, second_pass=second_pass)
+        limits = match_limits(self._set.config, embedder_hash)
+        sources = self._thinned(saved.sources)
+        return run_project(self._set.config, limits, sources, detector, embedder_hash, second_pass=second_pass)
 
-    def clustering(first: Peer, detector: Detector, saved: SavedRun) -> tuple[ClusteredPeer, float]:
-        """Return the peer's tracks, and the calibrated match limit for two tracks."""
-        config = chosen.config
-        limits = match_limits(config, saved.detector.embedder_hash)
-        memory_s = config.linker.identity_memory_s
-        peer_run = ClusteredPeer(first, thinned(saved.sources), detector, config.tracker, memory_s)
-        return peer_run, limits.second_pass.cosine
+    def at_calibrated_limit(self, peer: Peer, detector: Detector, saved: SavedRun) -> Tracked:
+        """Join the peer's tracks up to the calibrated match limit for two tracks."""
+        limits = match_limits(self._set.config, saved.detector.embedder_hash)
+        return self._clustered(peer, detector, saved).joined(limits.second_pass.cosine)
 
-    def at_calibrated_limit(first: Peer, detector: Detector, saved: SavedRun) -> Tracked:
-        peer_run, limit = clustering(first, detector, saved)
-        return peer_run.joined(limit)
+    def at_best_threshold(self, peer: Peer, detector: Detector, saved: SavedRun) -> Tracked:
+        return self._clustered(peer, detector, saved).best_joined(self.truth)
 
-    def at_best_threshold(first: Peer, detector: Detector, saved: SavedRun) -> Tracked:
-        peer_run, _ = clustering(first, detector, saved)
-        return peer_run.best_joined(truth)
-
-    def scored(contestant: Run, worse: Callable[[Detector], Detector]) -> tuple[Scores, float]:
-        with opened(files, chosen.config.detector.confidence_min) as saved:
-            tracked = contestant(worse(saved.detector), saved)
-        return score(tracked.boxes, truth), tracked.ms_per_frame
-
-    def measured(title: str, contestant: Run) -> Contestant:
-        on_step(f"{chosen.name}: {title}")
-        first, ms_per_frame = scored(contestant, lambda detector: detector)
+    def measured(self, title: str, run: Run) -> Contestant:
+        self._on_step(f"{self._set.name}: {title}")
+        first, ms_per_frame = self._scored(run, lambda detector: detector)
         perturbed = []
-        for seed in range(perturbations):
-            on_step(f"{chosen.name}: {title}, perturbed {seed + 1} of {perturbations}")
-            found, _ = scored(contestant, partial(PerturbedDetector, seed=seed))
+        for seed in range(self._perturbations):
+            self._on_step(f"{self._set.name}: {title}, perturbed {seed + 1} of {self._perturbations}")
+            found, _ = self._scored(run, partial(PerturbedDetector, seed=seed))
             perturbed.append(found.all_cameras)
         return Contestant(title, first, ms_per_frame, perturbed)
 
-    def with_perfect_boxes(contestant: Contestant, run: Run) -> Contestant:
-        on_step(f"{chosen.name}: {contestant.name}, perfect boxes")
-        perfect, _ = scored(run, partial(PerfectBoxes, ground_truth=truth))
+    def with_perfect_boxes(self, contestant: Contestant, run: Run) -> Contestant:
+        self._on_step(f"{self._set.name}: {contestant.name}, perfect boxes")
+        perfect, _ = self._scored(run, partial(PerfectBoxes, ground_truth=self.truth))
         return replace(contestant, perfect_boxes=perfect.all_cameras)
 
-    sentences = [f"{name}, {model}: {text}" for model, text in computed_by(files).items()]
-    if chosen.detections is not None:
-        others = [other for other in others if not other.needs_pictures]
-    found = [measured(other.name, partial(peer, other)) for other in others]
-    with opened(files, chosen.config.detector.confidence_min) as saved:
-        embedded = saved.detector.embedding_dim is not None
-    if clustered is not None and embedded and len(truth) > 1:
-        joined = f"{clustered.name} + clustering"
-        found.append(measured(joined, partial(at_calibrated_limit, clustered)))
-        found.append(
-            measured(f"{joined}, best threshold chosen afterwards", partial(at_best_threshold, clustered))
-        )
-    for when, second_pass in (("online", False), ("offline", True)):
-        own = partial(project, second_pass)
-        with_boxes = with_perfect_boxes(measured(f"{name}, {when}", own), own)
-        found.append(replace(with_boxes, computed_by=sentences))
-    return found
+    def _opened(self) -> AbstractContextManager[SavedRun]:
+        return opened(self._files, self._set.config.detector.confidence_min)
+
+    def _scored(self, run: Run, changed: Callable[[Detector], Detector]) -> tuple[Scores, float]:
+        with self._opened() as saved:
+            tracked = run(changed(saved.detector), saved)
+        return score(tracked.boxes, self.truth), tracked.ms_per_frame
+
+    def _thinned(self, sources: Sequence[FrameSource]) -> list[FrameSource]:
+        return [PartOfSource(source, stride=self._every) for source in sources]
+
+    def _clustered(self, peer: Peer, detector: Detector, saved: SavedRun) -> ClusteredPeer:
+        config = self._set.config
+        memory_s = config.linker.identity_memory_s
+        return ClusteredPeer(peer, self._thinned(saved.sources), detector, config.tracker, memory_s)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -118,9 +119,7 @@ def live(
         try:
             with RedactedTracebacks(redact):
                 _live(
-                    config,
-                    overrides,
-                    cameras,
+                    partial(load_config, config, overrides, cameras=cameras),
                     output,
                     simulate_live,
                     duration,
@@ -135,9 +134,7 @@ def live(
 
 
 def _live(
-    path: Path | None,
-    overrides: Mapping[str, Any],
-    cameras: Sequence[Mapping[str, Any]],
+    load: Callable[[], Config],
     output: Path,
     simulate_live: bool,
     duration: float | None,
@@ -147,7 +144,7 @@ def _live(
     console: Console,
     log: LiveLog,
 ) -> None:
-    loaded = load_config(path, overrides, cameras=cameras)
+    loaded = load()
     camera_plans(loaded, simulate_live=simulate_live, redact=redact)  # reports errors before models load
     sink_makers(loaded.live.sinks, run_id="")
     page = None if report else _page(loaded.live.web, redact)
@@ -184,16 +181,13 @@ def _live(
             on_frame_age=_ignore_age if page is None else page.metrics.observe_frame_age,
         )
 
-        def reloaded() -> Config:
-            return load_config(path, overrides, cameras=cameras)
-
         try:
             run.start()
             if page is not None:
                 page.start(run, run.utc_s)
                 _say(console, f"page: {page.url}")
             with StatusDisplay(run, console):
-                _watch(run, signals, duration, reloaded, window)
+                _watch(run, signals, duration, load, window)
         finally:
             if window is not None:
                 window.close()
@@ -232,7 +226,7 @@ def _watch(
     run: LiveRun,
     signals: Signals,
     duration: float | None,
-    reloaded: Callable[[], Config],
+    load: Callable[[], Config],
     window: MosaicWindow | None,
 ) -> None:
     """Show the window until the run ends, and apply reloaded configurations."""
@@ -240,7 +234,7 @@ def _watch(
     while not signals.stop.is_set() and not run.finished and time.monotonic() < end_s:
         if signals.reload.is_set():
             signals.reload.clear()
-            run.reload(reloaded)
+            run.reload(load)
         if window is None:
             signals.wait(_WAIT_S)
         else:

@@ -93,14 +93,6 @@ class TransReIDConfig:
             )
         if self.unknown_row and not self.cameras:
             raise InputError("TransReID: unknown_row needs a camera table, but cameras is 0")
-        if self.jpm and self.shift > self.tokens:
-            raise InputError(f"TransReID: shift {self.shift} is beyond the {self.tokens} patches of the image")
-        if self.jpm and self.fraction < self.parts:
-            raise InputError(
-                f"TransReID: divide_length {self.fraction} leaves no patches for some of the {self.parts} parts"
-            )
-        if self.jpm and self.tokens < max(self.fraction, 2):
-            raise InputError(f"TransReID: {self.tokens} patches cannot be cut into {self.fraction} parts")
         if not 0.0 <= self.drop_path < 1.0:
             raise InputError(f"TransReID: drop_path must be in [0, 1), but is {self.drop_path}")
         if self.position_embedding not in get_args(PositionEmbedding):
@@ -112,7 +104,19 @@ class TransReIDConfig:
             raise InputError(
                 f"TransReID: a sincos position embedding needs a width divisible by 4, not {self.width}"
             )
+        if self.jpm:
+            self._check_jigsaw()
         self._check_stem()
+
+    def _check_jigsaw(self) -> None:
+        if self.shift > self.tokens:
+            raise InputError(f"TransReID: shift {self.shift} is beyond the {self.tokens} patches of the image")
+        if self.fraction < self.parts:
+            raise InputError(
+                f"TransReID: divide_length {self.fraction} leaves no patches for some of the {self.parts} parts"
+            )
+        if self.tokens < max(self.fraction, 2):
+            raise InputError(f"TransReID: {self.tokens} patches cannot be cut into {self.fraction} parts")
 
     def _check_stem(self) -> None:
         if self.stem not in get_args(Stem):

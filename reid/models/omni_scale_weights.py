@@ -132,59 +132,74 @@ def _shape(partial: Any) -> list[int]:
     return [dimension.get_length() if dimension.is_static else -1 for dimension in partial]
 
 
-def _fill(stem: OmniScaleStem, constants: Iterator[tuple[str, NDArray[np.float32]]], path: Path) -> None:
-    def take(parameter: Tensor, *, again: bool = False) -> None:
-        kind, value = next(constants, ("nothing", np.zeros(0, np.float32)))
+class _Constants:
+    """Copies the constants of a graph to parameters, in the order of the graph."""
+
+    def __init__(self, constants: Iterator[tuple[str, NDArray[np.float32]]], path: Path) -> None:
+        self._constants = constants
+        self._path = path
+
+    def skip(self, count: int) -> None:
+        for _ in range(count):
+            next(self._constants, None)
+
+    def left(self) -> int:
+        return sum(1 for _ in self._constants)
+
+    def copy(self, parameter: Tensor, *, again: bool = False) -> None:
+        """Copy the next constant; with `again`, only check that `parameter` has these values already."""
+        kind, value = next(self._constants, ("nothing", np.zeros(0, np.float32)))
         if value.size != parameter.numel():
             raise InputError(
-                f"{path} is not an omni-scale network of the Open Model Zoo: {kind} holds {value.shape} where "
+                f"{self._path} is not an omni-scale network of the Open Model Zoo: {kind} holds {value.shape} where "
                 f"{tuple(parameter.shape)} was expected"
             )
         tensor = torch.from_numpy(value.copy()).reshape(parameter.shape)
         if again and not torch.allclose(tensor, parameter, atol=1e-6):
-            raise InputError(f"{path} has a separate gate for each stream, which this stem does not support")
+            raise InputError(f"{self._path} has a separate gate for each stream, which this stem does not support")
         parameter.copy_(tensor)
 
-    def take_layer(layer: nn.Module, names: Sequence[str] = ("weight", "bias")) -> None:
+    def copy_layer(
+        self, layer: nn.Module, names: Sequence[str] = ("weight", "bias"), *, again: bool = False
+    ) -> None:
         for name in names:
-            take(layer.get_parameter(name))
+            self.copy(layer.get_parameter(name), again=again)
 
-    # skip mean and scale of the input: the instance norm after them cancels both
-    next(constants, None)
-    next(constants, None)
-    take_layer(stem.input_norm)
-    take_layer(stem.conv, ("weight",))
-    take_layer(stem.conv_norm)
+
+def _fill(stem: OmniScaleStem, found: Iterator[tuple[str, NDArray[np.float32]]], path: Path) -> None:
+    constants = _Constants(found, path)
+    constants.skip(2)  # mean and scale of the input: the instance norm after them cancels both
+    constants.copy_layer(stem.input_norm)
+    constants.copy_layer(stem.conv, ("weight",))
+    constants.copy_layer(stem.conv_norm)
     for stage in stem.stages:
         for bottleneck in stage.bottlenecks:  # type: ignore[union-attr]
-            take_layer(bottleneck.reduce)
-            gate = bottleneck.gate
-            layers = [gate.reduce, gate.expand] if hasattr(gate, "expand") else [gate]
-            for index, stream in enumerate(bottleneck.streams):
-                for light in stream:
-                    take_layer(light.pointwise, ("weight",))
-                    take_layer(light.depthwise)
-                if index == 0:
-                    for layer in layers:
-                        take_layer(layer)
-                    continue
-                # the streams share the gate's weights in the file, but some of its vectors are stored once per stream
-                for layer in layers:
-                    names = ("weight", "bias") if layer is gate else ("bias",)
-                    for name in names:
-                        take(layer.get_parameter(name), again=True)
-            take_layer(bottleneck.expand)
-            if isinstance(bottleneck.shortcut, nn.Conv2d):
-                take_layer(bottleneck.shortcut)
-        take_layer(stage.transition)  # type: ignore[arg-type]
-    take_layer(stem.pool)
-    take_layer(stem.descriptor)
+            _fill_bottleneck(bottleneck, constants)
+        constants.copy_layer(stage.transition)  # type: ignore[arg-type]
+    constants.copy_layer(stem.pool)
+    constants.copy_layer(stem.descriptor)
     scale, offset = torch.empty(DESCRIPTOR_DIM), torch.empty(DESCRIPTOR_DIM)
-    take(scale)
-    take(offset)
+    constants.copy(scale)
+    constants.copy(offset)
     stem.descriptor.weight.mul_(scale[:, None])
     stem.descriptor.bias.mul_(scale).add_(offset)
-    take(stem.descriptor_slope.weight)
-    left = list(constants)
-    if left:
-        raise InputError(f"{path} has {len(left)} more layers than an omni-scale network of the Open Model Zoo")
+    constants.copy(stem.descriptor_slope.weight)
+    if left := constants.left():
+        raise InputError(f"{path} has {left} more layers than an omni-scale network of the Open Model Zoo")
+
+
+def _fill_bottleneck(bottleneck: Any, constants: _Constants) -> None:
+    constants.copy_layer(bottleneck.reduce)
+    gate = bottleneck.gate
+    layers = [gate.reduce, gate.expand] if hasattr(gate, "expand") else [gate]
+    for index, stream in enumerate(bottleneck.streams):
+        for light in stream:
+            constants.copy_layer(light.pointwise, ("weight",))
+            constants.copy_layer(light.depthwise)
+        for layer in layers:
+            # the streams share the gate's weights in the file, but some of its vectors are stored once per stream
+            names = ("weight", "bias") if index == 0 or layer is gate else ("bias",)
+            constants.copy_layer(layer, names, again=index > 0)
+    constants.copy_layer(bottleneck.expand)
+    if isinstance(bottleneck.shortcut, nn.Conv2d):
+        constants.copy_layer(bottleneck.shortcut)

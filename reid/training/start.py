@@ -21,7 +21,7 @@ from reid.models.position_embedding import resize_position_embedding
 from reid.models.pretrained import init_backbone
 from reid.models.sie import UNKNOWN, side_information
 from reid.models.state_dict import errors_naming, read_metadata, read_state_dict, shorten
-from reid.models.transreid import TransReID
+from reid.models.transreid import TransReID, TransReIDConfig
 from reid.training.data import ONLY_SET
 
 STANDARDISATION_CROPS = 512
@@ -167,14 +167,7 @@ def _from_transreid(
     new_side_information: Literal["zero", "random"],
 ) -> list[str]:
     ours, theirs = model.config, source.config
-    differing = [name for name in _SAME if getattr(ours, name) != getattr(theirs, name)]
-    if ours.depth > theirs.depth:
-        differing.append("depth")
-    if differing:
-        values = ", ".join(
-            f"{name} {getattr(theirs, name)} instead of {getattr(ours, name)}" for name in differing
-        )
-        raise InputError(f"the weights are of another architecture: {values}")
+    _check_architecture(ours, theirs)
     report = []
     state = source.state_dict()
     table = state.pop("base.sie_embed", None)
@@ -214,6 +207,17 @@ def _from_transreid(
     elif table is not None:
         report.append("left out the side information, which the configuration switches off")
     return report
+
+
+def _check_architecture(ours: TransReIDConfig, theirs: TransReIDConfig) -> None:
+    differing = [name for name in _SAME if getattr(ours, name) != getattr(theirs, name)]
+    if ours.depth > theirs.depth:
+        differing.append("depth")
+    if differing:
+        values = ", ".join(
+            f"{name} {getattr(theirs, name)} instead of {getattr(ours, name)}" for name in differing
+        )
+        raise InputError(f"the weights are of another architecture: {values}")
 
 
 def evenly_spread_blocks(depth: int, count: int) -> list[int]:

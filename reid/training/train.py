@@ -45,11 +45,7 @@ def train(
         InputError: an error in configuration, data, weights or folder that the user can fix.
         RunError: the run diverged.
     """
-    has_state = processes.from_first((folder / STATE_NAME).exists())
-    if resume and not has_state:
-        raise InputError(f"{folder}: nothing to resume, there is no {STATE_NAME}; start without --resume")
-    if has_state and not resume:
-        raise InputError(f"{folder}: already holds a run; continue it with --resume or name another folder")
+    _check_state(folder, resume, has_state=processes.from_first((folder / STATE_NAME).exists()))
     settings = set_configs(config.data)
     _check_names(settings, data)
     datasets = {name: read_dataset(data[name], one.layout) for name, one in settings.items()}
@@ -70,13 +66,7 @@ def train(
     for dataset in datasets.values():
         for note in dataset.notes:
             console.print(note)
-    known = trainer.parts.known
-    unknown = len(trainer.parts.train) - len(known)
-    console.print(
-        f"{len(known)} crops of {len(known.person_ids)} people"
-        f"{f' and {unknown} without identities' if unknown else ''} from {len(trainer.parts.cameras)} cameras; "
-        f"{trainer.iterations} batches in {config.schedule.epochs} epochs"
-    )
+    console.print(_said_of_crops(trainer))
     for line in _unmeasured(trainer.parts):
         console.print(line, style="yellow", soft_wrap=True)
     if state is not None:
@@ -91,6 +81,23 @@ def train(
         trainer.save()
     trainer.run(console, on_iteration)
     return trainer
+
+
+def _check_state(folder: Path, resume: bool, *, has_state: bool) -> None:
+    if resume and not has_state:
+        raise InputError(f"{folder}: nothing to resume, there is no {STATE_NAME}; start without --resume")
+    if has_state and not resume:
+        raise InputError(f"{folder}: already holds a run; continue it with --resume or name another folder")
+
+
+def _said_of_crops(trainer: Trainer) -> str:
+    known = trainer.parts.known
+    unknown = len(trainer.parts.train) - len(known)
+    return (
+        f"{len(known)} crops of {len(known.person_ids)} people"
+        f"{f' and {unknown} without identities' if unknown else ''} from {len(trainer.parts.cameras)} cameras; "
+        f"{trainer.iterations} batches in {trainer.config.schedule.epochs} epochs"
+    )
 
 
 def _unmeasured(parts: Parts) -> list[str]:

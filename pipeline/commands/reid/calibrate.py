@@ -119,15 +119,7 @@ def calibrate(
 
         mtmc reid calibrate --tracklets results --site site.safetensors --plot distances.png
     """
-    if (not data) == (not tracklets):
-        raise InputError("give either --data with labelled crops, or --tracklets with results of track")
-    if left_out and not data:
-        raise InputError("--left-out goes with --data: tracks of a site are one place")
-    if site is not None and (data or checkpoint is not None):
-        raise InputError(
-            "a site file is calibrated with tracks of the site alone: give --site with --tracklets, without --data "
-            "and --checkpoint"
-        )
+    _check_options(data, left_out, tracklets, checkpoint, site)
     prepare_output(plot, (".png", ".jpg", ".pdf", ".svg"))
     prepare_output(json_file)
     config = load_config()
@@ -157,14 +149,8 @@ def calibrate(
     console.print(_table(calibration))
     if calibration.track.of_places or calibration.track.of_left_out:
         console.print(_table_of_places(calibration))
-    for name, (_, impostor) in pairs["track"].items():
-        if len(impostor) * false_match_rate < 1:
-            console.print(
-                f"{len(impostor)} pairs of two people{_at(name)} are too few to measure a rate of "
-                f"{false_match_rate:g}: the limit is below all of them. Give more recordings, or a larger "
-                "--false-match-rate",
-                style="yellow",
-            )
+    for sentence in _too_few(pairs["track"], false_match_rate):
+        console.print(sentence, style="yellow")
     if plot is not None:
         _plot(plot, pairs, calibration)
         console.print(f"Wrote {plot}")
@@ -179,6 +165,24 @@ def calibrate(
 
 
 _Pairs = tuple[Distances, Distances]
+
+
+def _check_options(
+    data: Sequence[str] | None,
+    left_out: Sequence[str] | None,
+    tracklets: Sequence[Path] | None,
+    checkpoint: Path | None,
+    site: Path | None,
+) -> None:
+    if (not data) == (not tracklets):
+        raise InputError("give either --data with labelled crops, or --tracklets with results of track")
+    if left_out and not data:
+        raise InputError("--left-out goes with --data: tracks of a site are one place")
+    if site is not None and (data or checkpoint is not None):
+        raise InputError(
+            "a site file is calibrated with tracks of the site alone: give --site with --tracklets, without --data "
+            "and --checkpoint"
+        )
 
 
 def _measured(places: Mapping[str, Sequence[Views]], linker: LinkerSettings) -> dict[str, dict[str, _Pairs]]:
@@ -257,6 +261,16 @@ def _require_pairs(kind: str, place: str, pairs: _Pairs) -> None:
                 f"there are only {len(found)} pairs of {side}{_at(place)} for the limit of {kind}; at least "
                 f"{_FEWEST_PAIRS} are needed: give more crops, or recordings with more people at a time"
             )
+
+
+def _too_few(pairs: Mapping[str, _Pairs], false_match_rate: float) -> list[str]:
+    """Return a sentence for each place with too few pairs of two people for the rate."""
+    return [
+        f"{len(impostor)} pairs of two people{_at(name)} are too few to measure a rate of {false_match_rate:g}: the "
+        "limit is below all of them. Give more recordings, or a larger --false-match-rate"
+        for name, (_, impostor) in pairs.items()
+        if len(impostor) * false_match_rate < 1
+    ]
 
 
 def _at(place: str) -> str:

@@ -162,9 +162,9 @@ def evaluate(
 
     console = Console(markup=False)
     for note in (*dataset.notes, *model.notes, f"{path.name} is computed by {model.computation}."):
-        console.print(note, markup=False)
+        console.print(note)
     if peers:
-        console.print(f"Other networks are computed by OpenVINO, fp32 on CPU ({cpu_name()}).", markup=False)
+        console.print(f"Other networks are computed by OpenVINO, fp32 on CPU ({cpu_name()}).")
     embedders = {path.stem: model.embed}
     for other in peers:
         embedders[other.name] = partial(
@@ -184,18 +184,10 @@ def evaluate(
             _save(draw_ranked_lists(lists, *draws[0]), ranked_list_file, console)
 
     crops = distinct_crops(draws)
-    printed = reports | {f"{name}, re-ranked": report for name, report in reranked.items()}
     people = crops.of_persons({crop.person_id for query, _ in draws for crop in query.crops})
     distractors = len(crops) - len(people)
-    title = (
-        f"{data}: {len(people)} crops of {len(people.person_ids)} people"
-        f"{f' and {distractors} of distractors' if distractors else ''}, cameras {', '.join(shown)}, rows: {rows}"
-    )
-    console.print(overall_table(printed, title))
-    if reports[path.stem].between_cameras.directions:
-        console.print(camera_table(reports, "between cameras: rank-1 / mAP"))
-        if reranked:
-            console.print(camera_table(reranked, "between cameras, re-ranked: rank-1 / mAP"))
+    counts = f"{len(people)} crops of {len(people.person_ids)} people{_and_distractors(distractors)}"
+    _print_tables(console, reports, reranked, f"{data}: {counts}, cameras {', '.join(shown)}, rows: {rows}")
     if attention_file is not None:
         some = CropSet(
             tuple(draws[0][0].crops[i] for i in evenly_spaced(range(len(draws[0][0])), attention_count))
@@ -220,6 +212,21 @@ def evaluate(
             "peers": {other.name: _figures(other.name, reports, reranked) for other in peers},
         },
     )
+
+
+def _print_tables(
+    console: Console, reports: Mapping[str, RetrievalReport], reranked: Mapping[str, RetrievalReport], title: str
+) -> None:
+    again = {f"{name}, re-ranked": report for name, report in reranked.items()}
+    console.print(overall_table({**reports, **again}, title))
+    if any(report.between_cameras.directions for report in reports.values()):
+        console.print(camera_table(reports, "between cameras: rank-1 / mAP"))
+        if reranked:
+            console.print(camera_table(reranked, "between cameras, re-ranked: rank-1 / mAP"))
+
+
+def _and_distractors(count: int) -> str:
+    return f" and {count} of distractors" if count else ""
 
 
 @dataclass(frozen=True)

@@ -68,7 +68,11 @@ def add_sequence(
             if until < 1 and frame.frame_index >= end:
                 break
             split: SplitName = "train" if frame.frame_index < first_of_val else "val"
-            if frame.frame_index < next_of[split] or frame.image is None or not grid.holds(frame.frame_index):
+            if (
+                frame.frame_index < next_of[split]
+                or frame.image is None
+                or frame.frame_index % grid.stride != grid.first
+            ):
                 continue
             next_of[split] = frame.frame_index + every
             stem = f"{name}_{frame.frame_index + 1:06d}"  # frames count from 1, as in the sequence's files

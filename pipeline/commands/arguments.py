@@ -56,11 +56,7 @@ def camera_files(option: str, texts: Sequence[str] | None) -> dict[str, Path]:
     Raises:
         InputError: a text has another form, a camera is named twice, or a file is missing.
     """
-    # A shell replaces ~ only at the beginning of an argument.
-    files = {
-        name: Path(os.path.expanduser(path))
-        for name, path in camera_texts(option, texts, "FILE", "cam1.txt").items()
-    }
+    files = {name: Path(path) for name, path in camera_texts(option, texts, "FILE", "cam1.txt").items()}
     for name, path in files.items():
         if not path.is_file():
             raise InputError(f"{option} {f'{name}={path}'!r}: there is no file {path}")
@@ -68,7 +64,7 @@ def camera_files(option: str, texts: Sequence[str] | None) -> dict[str, Path]:
 
 
 def camera_texts(option: str, texts: Sequence[str] | None, value: str, example: str) -> dict[str, str]:
-    """Return `cam=...` texts as a mapping.
+    """Return `cam=PATH` texts as a mapping; a path may begin with ~.
 
     Args:
         option: name of the option, for the messages.
@@ -86,5 +82,5 @@ def camera_texts(option: str, texts: Sequence[str] | None, value: str, example: 
             raise InputError(f"{option} {text!r}: expected CAMERA={value}, such as {option} cam1={example}")
         if name in found:
             raise InputError(f"{option}: camera {name!r} is named twice")
-        found[name] = rest
+        found[name] = os.path.expanduser(rest)  # a shell replaces ~ only at the beginning of an argument
     return found

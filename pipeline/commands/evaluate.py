@@ -110,7 +110,7 @@ def evaluate(
     scores = score(predicted, truth, iou_threshold=iou)
     scores = replace(scores, warnings=(*told, *scores.warnings))
     for warning in scores.warnings:
-        console.print(f"warning: {warning}", style="yellow", markup=False)
+        console.print(f"warning: {warning}", style="yellow")
     note = "with interpolated rows" if interpolated else "without interpolated rows"
     console.print(scores_table(scores, note))
     console.print(linking_table(scores))

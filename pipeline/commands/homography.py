@@ -71,9 +71,7 @@ def homography(
     console.print("homography:")
     for row in matrix:
         # Lines that are broken at the width of the terminal cannot be pasted.
-        console.print(
-            f"  - [{', '.join(map(yaml_number, row.tolist()))}]", highlight=False, markup=False, soft_wrap=True
-        )
+        console.print(f"  - [{', '.join(map(yaml_number, row.tolist()))}]", highlight=False, soft_wrap=True)
 
 
 def _rms(errors: np.ndarray) -> float:

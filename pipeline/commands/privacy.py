@@ -69,7 +69,6 @@ def purge(
         f"{purged.corrections} corrections and {purged.messages} JSON lines{damaged} were deleted{deleted}"
         f"{out_of_reach}",
         highlight=False,
-        markup=False,
         soft_wrap=True,
     )
 
@@ -93,7 +92,6 @@ def export(
         f"{len(content['rows'])} rows of person {content['global_id']} in {len(content['visits'])} visits are in "
         f"{output}",
         highlight=False,
-        markup=False,
         soft_wrap=True,
     )
 

@@ -101,7 +101,8 @@ def test_command_on_the_demo_scene(tmp_path: Path) -> None:
     assert "is not an empty folder" in str(again.exception)
 
 
-def test_command_takes_image_folders_and_mot_sequences(tmp_path: Path) -> None:
+def test_command_takes_image_folders_and_mot_sequences(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
     sequence = tmp_path / "sequence"
     for folder in (tmp_path / "images", sequence / "img1"):
         folder.mkdir(parents=True)
@@ -110,7 +111,7 @@ def test_command_takes_image_folders_and_mot_sequences(tmp_path: Path) -> None:
     (sequence / "seqinfo.ini").write_text("[Sequence]\nframeRate=10\nimDir=img1\nseqLength=3\n")
     truth = tmp_path / "gt.txt"
     truth.write_text("1,7,10,10,30,80,1,1,1\n3,7,10,10,30,80,1,1,1\n")
-    arguments = ["crops", "--video", f"a={tmp_path / 'images'}", "--video", f"b={sequence}", "-g", f"a={truth}"]
+    arguments = ["crops", "--video", "a=~/images", "--video", f"b={sequence}", "-g", f"a={truth}"]
     arguments += ["-g", f"b={truth}", "--interval-s", "0.2", "--output", str(tmp_path / "crops")]
 
     without_rate = CliRunner().invoke(app, arguments)

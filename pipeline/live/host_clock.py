@@ -30,6 +30,13 @@ class LiveClock(Protocol):
     def set_by_s(self) -> float:
         """Seconds by which the clock was set forward since the start of the run."""
 
+    @property
+    def ahead_s(self) -> float:
+        """Seconds by which this clock is ahead of the machine's, because that was set back; 0 if it was not."""
+
+    def follow(self) -> None:
+        """Follow the machine's clock; called regularly, from one thread."""
+
 
 class _State(NamedTuple):
     """Replaced as a whole, because all threads read the clock."""
@@ -73,11 +80,9 @@ class HostClock:
 
     @property
     def ahead_s(self) -> float:
-        """Seconds by which this clock is ahead of the machine's, because that was set back; 0 if it was not."""
         return self._ahead_s
 
     def follow(self) -> None:
-        """Follow the machine's clock; call it regularly, from one thread."""
         now_s = self._monotonic_s()
         if now_s - self._checked_s < _CHECK_S:
             return

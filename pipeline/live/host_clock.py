@@ -96,8 +96,8 @@ class HostClock:
         ahead_s = -step_s if step_s < -_STEP_S else 0.0
         if ahead_s and abs(ahead_s - self._ahead_s) > _STEP_S:
             _log.error(
-                "the clock of this machine was set back by %.1f s; the times of rows stay ahead by that, because they "
-                "must rise. Restart the run for the new time",
-                ahead_s - self._ahead_s,
+                "the clock of this machine was set back by %.1f s since the start; the times of rows stay ahead by "
+                "that, because they must rise. Restart the run for the new time",
+                ahead_s,
             )
         self._ahead_s = ahead_s

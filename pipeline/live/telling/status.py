@@ -59,7 +59,7 @@ class CameraStatus:
         inferred: frames that went through the detector.
         dropped: frames that did not go through the detector, by cause: too_old, corrupt, no_keyframe, rate_limit,
             outside_crop, detector_error, overwritten (a newer frame arrived), reload (taken before the camera was
-            changed).
+            changed), replayed (received in an earlier connection).
         reconnects: connections that ended or could not be made, by reason: refused, timeout, ended, denied, not_found,
             stalled, lagging, codec, network, reload.
         abandoned: readers that did not return and were replaced.

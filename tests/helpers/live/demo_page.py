@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -73,6 +74,7 @@ def serve(rows: Sequence[LinkedRow], *, token: str | None = None, preview: str =
         *cameras,
         identities_now=len({linked.link.global_id for linked in rows if last_s - linked.row.time_s < 0.5}),
         identities_total=len({linked.link.global_id for linked in rows}),
+        identities_by_class=dict(Counter({one.link.global_id: one.row.class_name for one in rows}.values())),
         rows_written=len(rows),
         uptime_s=last_s,
     )

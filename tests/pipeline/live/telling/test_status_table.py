@@ -79,4 +79,7 @@ def test_a_camera_says_what_arrives_and_what_is_used() -> None:
     ],
 )
 def test_only_people_are_called_people(by_class: dict[str, int], said: str) -> None:
-    assert status_line(make_status(identities_by_class=by_class)).startswith(said + ";")
+    status = make_status(make_camera(), identities_by_class=by_class)
+    assert status_line(status).startswith(said + ";")
+    table = "\n".join(shown(status, 100, 24))
+    assert (" people " in table.partition("entrance")[0]) == ("people" in said)

@@ -76,7 +76,7 @@ def test_the_status_is_given_as_json() -> None:
     assert content["cameras"][0]["state"] == "up"
     assert content["row_latency_s"] == {"0.5": 0.4, "0.99": 0.7}
     assert content["ready"] is True
-    assert (content["preview"], content["login"]) == (False, False)
+    assert (content["preview"], content["login"], content["counted"]) == (False, False, "people")
 
 
 def test_the_timeline_and_one_persons_path() -> None:
@@ -90,6 +90,7 @@ def test_the_timeline_and_one_persons_path() -> None:
         (1, "hall"),
     ]
     assert path["visits"][0]["places"] == [[NOW_S, 1.0, 2.0]]
+    assert {visit["class_name"] for visit in path["visits"]} == {"person"}
 
 
 def test_pictures_are_off_unless_asked_for() -> None:

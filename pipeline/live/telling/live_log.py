@@ -47,6 +47,8 @@ class LiveLog:
         if self._replaced:
             for handler in self._replaced:
                 root.removeHandler(handler)
+                for each in handler.filters:
+                    self._entry.addFilter(each)
             root.addHandler(self._entry)
         self._thread.start()
         return self

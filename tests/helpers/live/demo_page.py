@@ -65,8 +65,8 @@ def serve(rows: Sequence[LinkedRow], *, token: str | None = None, preview: str =
             for linked in rows
             if linked.row.camera_id == camera and linked.row.frame_index == round(last_s * FRAME_RATE)
         ]
-        image = _picture(SCENE / f"cam{number}.mp4", round(last_s * FRAME_RATE))
         if server.preview_hook is not None:
+            image = _picture(SCENE / f"cam{number}.mp4", round(last_s * FRAME_RATE))
             frame = Frame(camera, 0, last_s, (image.shape[1], image.shape[0]), image)
             server.preview_hook(frame, np.zeros((0, 4), np.float32), newest)
         cameras.append(make_camera(camera, people=len(newest), reconnects={}, dropped={}))

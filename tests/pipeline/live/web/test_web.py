@@ -320,7 +320,9 @@ def make_certificate(folder: Path, name: str) -> tuple[str, str]:
     return paths
 
 
-def test_a_reload_reads_certificate_and_token_again_or_changes_nothing(tmp_path: Path) -> None:
+def test_a_reload_reads_certificate_and_token_again_or_changes_nothing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     certificate, key = make_certificate(tmp_path, "before")
     file = tmp_path / "token"
     file.write_text(TOKEN)
@@ -352,6 +354,11 @@ def test_a_reload_reads_certificate_and_token_again_or_changes_nothing(tmp_path:
         with pytest.raises(InputError, match="cannot be used for TLS"):
             server.prepare_reload(config)
         assert (shown(), status_code("another-token-0123456789")) == (now, 200)
+        make_certificate(tmp_path, "third")
+        use = server.prepare_reload(config)
+        Path(key).write_text("nothing")
+        use()
+        assert "until the next reload" in caplog.text
     finally:
         server.close(10)
 

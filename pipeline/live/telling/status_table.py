@@ -42,7 +42,7 @@ _NAME_SHARE = 0.3
 def status_table(status: LiveStatus, width: int, height: int) -> Group:
     """Return a table with one line per camera, and below it the status line of the run, for a terminal of `width` x
     `height` characters. If not all cameras fit, those that work are left out first, and counted in a line."""
-    line = Text(status_line(status), style="" if status.ready or status.writer_ok else "bold red")
+    line = Text(status_line(status), style="bold red" if status.stuck or not status.writer_ok else "")
     wrapped = max(1, -(-len(line.plain) // max(width - 1, 1)))
     room = height - _TABLE_LINES - wrapped - 1  # the cursor is on the last line
     cameras = list(status.cameras)

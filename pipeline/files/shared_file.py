@@ -14,7 +14,7 @@ except ImportError:  # not on Windows
 
 
 @contextmanager
-def locked(descriptor: int) -> Generator[None]:
+def locked(descriptor: int) -> Generator[None, None, None]:
     """Lock an open file during the block; nothing happens where a system or a file has no locks."""
     if fcntl is None:
         yield
@@ -29,7 +29,7 @@ def locked(descriptor: int) -> Generator[None]:
 
 
 @contextmanager
-def locked_path(path: Path) -> Generator[None]:
+def locked_path(path: Path) -> Generator[None, None, None]:
     """Lock the file at `path` during the block, which may replace it; OSError if there is none."""
     while True:
         with path.open("rb") as file, locked(file.fileno()):

@@ -54,7 +54,7 @@ def meanwhile(monkeypatch: pytest.MonkeyPatch, path: Path, work: threading.Threa
     replacing = purge.replacing
 
     @contextmanager
-    def slowly(one: Path) -> Generator[Path]:
+    def slowly(one: Path) -> Generator[Path, None, None]:
         with replacing(one) as part:
             yield part
             if one == path and work.ident is None:

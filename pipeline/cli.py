@@ -79,9 +79,11 @@ def options(
     from rich.logging import RichHandler
 
     from pipeline.core.console import MessageConsole
+    from pipeline.core.said_once import SaidOnce
 
     level = logging.ERROR if quiet else (logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)]
     handler = RichHandler(console=MessageConsole(), show_path=False, show_time=False)
+    handler.addFilter(SaidOnce("pipeline.sources"))
     logging.basicConfig(level=level, format="%(message)s", handlers=[handler], force=True)
 
 

@@ -30,6 +30,13 @@ class LiveClock(Protocol):
     def set_by_s(self) -> float:
         """Seconds by which the clock was set forward since the start of the run."""
 
+    @property
+    def ahead_s(self) -> float:
+        """Seconds by which this clock is ahead of the machine's, because that was set back; 0 if it was not."""
+
+    def follow(self) -> None:
+        """Follow the machine's clock; called regularly, from one thread."""
+
 
 class _State(NamedTuple):
     """Replaced as a whole, because all threads read the clock."""
@@ -73,11 +80,9 @@ class HostClock:
 
     @property
     def ahead_s(self) -> float:
-        """Seconds by which this clock is ahead of the machine's, because that was set back; 0 if it was not."""
         return self._ahead_s
 
     def follow(self) -> None:
-        """Follow the machine's clock; call it regularly, from one thread."""
         now_s = self._monotonic_s()
         if now_s - self._checked_s < _CHECK_S:
             return
@@ -91,8 +96,8 @@ class HostClock:
         ahead_s = -step_s if step_s < -_STEP_S else 0.0
         if ahead_s and abs(ahead_s - self._ahead_s) > _STEP_S:
             _log.error(
-                "the clock of this machine was set back by %.1f s; the times of rows stay ahead by that, because they "
-                "must rise. Restart the run for the new time",
-                ahead_s - self._ahead_s,
+                "the clock of this machine was set back by %.1f s since the start; the times of rows stay ahead by "
+                "that, because they must rise. Restart the run for the new time",
+                ahead_s,
             )
         self._ahead_s = ahead_s

@@ -162,7 +162,11 @@ def measure_load(
         InputError: there is no camera, or one is not a recording.
     """
     with working_folder("load") as folder:
-        clips = [_clip(camera, folder / f"{camera.name}.mp4", duration_s, stop) for camera in config.cameras]
+        max_picture_px = config.runtime.max_picture_px
+        clips = [
+            _clip(camera, folder / f"{camera.name}.mp4", duration_s, stop, max_picture_px)
+            for camera in config.cameras
+        ]
         if not clips:
             raise InputError("there is no camera: --report needs recordings to play")
         if stop.is_set():
@@ -202,7 +206,9 @@ def _search(held: Callable[[int], bool], first: int, most: int, stop: threading.
             return
 
 
-def _clip(camera: CameraConfig, target: Path, duration_s: float, stop: threading.Event) -> Path:
+def _clip(
+    camera: CameraConfig, target: Path, duration_s: float, stop: threading.Event, max_picture_px: int
+) -> Path:
     """Write the recording, scaled to `SIZE_WH` and at `FRAME_RATE`, long enough for a trial unless `stop` is set."""
     if is_stream(camera.source):
         raise InputError(f"camera {camera.name}: --report plays recordings, but {camera.source} is a live stream")
@@ -216,7 +222,13 @@ def _clip(camera: CameraConfig, target: Path, duration_s: float, stop: threading
         stream.codec_context.time_base = Fraction(1, FRAME_RATE)
         while written < frames and not stop.is_set():
             before = written
-            with VideoSource(camera.name, camera.source) as source:
+            with VideoSource(
+                camera.name,
+                camera.source,
+                frame_rate=camera.frame_rate,
+                display_size_wh=camera.display_size,
+                max_picture_px=max_picture_px,
+            ) as source:
                 for frame in source:
                     if frame.image is None or written >= frames or stop.is_set():
                         break

@@ -1,13 +1,23 @@
-"""Determines which changes of the configuration a running process can apply."""
+"""Applies a changed configuration to a running process, as far as that is possible without a restart."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+import threading
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from pipeline.config.config import Config
 from pipeline.core.errors import InputError
+from pipeline.live.cameras.camera_plans import crops_of
 from pipeline.live.cameras.fleet import CameraPlan
+from pipeline.live.parts import LiveParts
+from pipeline.live.sinks.build import credentials_of, secrets_of
+
+# Longest wait for tracking to let a new configuration in.
+_WAIT_S = 5.0
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -72,3 +82,88 @@ def _check_fixed(before: Config, after: Config) -> None:
         for key in old[section]:
             if (section, key) != ("linker", "transit_windows") and old[section][key] != new[section][key]:
                 raise InputError(f"{section}.{key} can only be changed by a restart")
+
+
+class Reloader:
+    """Holds the configuration in use, and replaces it.
+
+    Args:
+        plans: how the cameras of `config` are opened.
+        plans_of: returns the same for another configuration.
+        prepare: called with each new configuration before it is applied; may raise InputError. Each returns the
+            function that applies it.
+
+    Attributes:
+        config: the configuration in use.
+        plans: how its cameras are opened.
+        reloads: number of configurations that were applied.
+        problem: why the last configuration was not applied, redacted; empty if it was.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        plans: Sequence[CameraPlan],
+        parts: LiveParts,
+        *,
+        plans_of: Callable[[Config], list[CameraPlan]],
+        prepare: Sequence[Callable[[Config], Callable[[], None]]],
+    ) -> None:
+        self.config = config
+        self.plans = plans
+        self.reloads = 0
+        self.problem = ""
+        self._parts = parts
+        self._plans_of = plans_of
+        self._prepare = prepare
+        self._credentials = credentials_of(config.live.sinks)
+        self._lock = threading.Lock()
+
+    def reload(self, load: Callable[[], Config]) -> None:
+        """Apply a new configuration as a whole or not at all, and log which.
+
+        Args:
+            load: called to read and validate it; may raise InputError.
+        """
+        with self._lock:
+            try:
+                config = load()
+                plans = self._plans_of(config)
+                differences = changes(self.config, config, self.plans, plans)
+                credentials = credentials_of(config.live.sinks)
+                applying = [prepare(config) for prepare in self._prepare]
+            except Exception as error:  # whatever is wrong with the new configuration, the run goes on
+                self._refuse(str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}")
+                return
+            if not self._change_cameras(config, plans, differences):
+                self._refuse("tracking does not return")
+                return
+            self._parts.redact.add(secrets_of(config.live.sinks))
+            for feed, before, after in zip(self._parts.output.sinks, self._credentials, credentials, strict=False):
+                if before != after:
+                    feed.reopen()
+            for apply in applying:
+                apply()
+            self._credentials = credentials
+            self.config, self.plans = config, plans
+            self.reloads += 1
+            self.problem = ""
+            _log.warning("the new configuration is in use: %s", differences)
+
+    def _refuse(self, problem: str) -> None:
+        self.problem = self._parts.redact(" ".join(problem.split()))
+        _log.error("the new configuration was not applied; the old one stays in use: %s", self.problem)
+
+    def _change_cameras(self, config: Config, plans: Sequence[CameraPlan], differences: Changes) -> bool:
+        """Return False, and change nothing, if tracking does not return."""
+        parts = self._parts
+        if not parts.core_lock.acquire(timeout=_WAIT_S):
+            return False
+        try:
+            # Old readers stop first: their later frames would be mistaken for frames of the new picture.
+            parts.fleet.set_cameras(plans, restart=set(differences.reconnect))
+            parts.core.set_cameras(config.cameras, config.linker.transit_windows)
+            parts.inference.set_crops(crops_of(config.cameras), differences.new_picture)
+        finally:
+            parts.core_lock.release()
+        return True

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from pipeline.association.associator import Associated, DetectedFrame
 from pipeline.association.build import build_associator
@@ -19,11 +19,29 @@ from pipeline.floor.camera_geometry import CameraGeometry, geometry_of
 
 
 @dataclass(frozen=True)
+class Identities:
+    """Numbers of identities.
+
+    Attributes:
+        in_view: in view of a camera now.
+        total: since the start.
+        known: held in memory, so that they can be recognised again.
+        by_class: `total` by the name of the class.
+    """
+
+    in_view: int = 0
+    total: int = 0
+    known: int = 0
+    by_class: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Output:
-    """Rows and corrections to write, rows first."""
+    """Rows and corrections to write, rows first, and the numbers of identities after them."""
 
     rows: list[LinkedRow]
     corrections: list[Correction]
+    identities: Identities
 
 
 class TrackingCore:
@@ -89,29 +107,6 @@ class TrackingCore:
         """Number of rows that wait for their ids."""
         return self._associator.rows_held
 
-    @property
-    def identities_in_view(self) -> int:
-        """Number of identities that are in view of a camera now."""
-        return self._linker.in_view
-
-    @property
-    def identities_total(self) -> int:
-        """Number of identities since the start."""
-        return self._linker.people
-
-    @property
-    def identities_by_class(self) -> dict[str, int]:
-        """The same, by the name of the class."""
-        counts: Counter[str] = Counter()
-        for class_id, count in self._linker.people_by_class.items():
-            counts[self._class_names[class_id]] += count
-        return dict(counts)
-
-    @property
-    def identities_known(self) -> int:
-        """Number of identities that can be recognised again."""
-        return self._linker.known_identities
-
     def gallery(self) -> Gallery:
         """Return a copy of the stored identities."""
         return self._linker.gallery()
@@ -143,4 +138,11 @@ class TrackingCore:
     def _output(self, associated: Associated) -> Output:
         corrections = self._corrections.copy()
         self._corrections.clear()
-        return Output(associated.rows, corrections)
+        return Output(associated.rows, corrections, self._identities())
+
+    def _identities(self) -> Identities:
+        by_class: Counter[str] = Counter()
+        for class_id, count in self._linker.people_by_class.items():
+            by_class[self._class_names[class_id]] += count
+        linker = self._linker
+        return Identities(linker.in_view, linker.people, linker.known_identities, dict(by_class))

@@ -26,6 +26,7 @@ from pipeline.files.mot_files import result_line
 from pipeline.files.results_csv import COLUMNS
 from pipeline.files.run_folder import delete_leftovers
 from pipeline.files.set_aside import files_put_aside
+from pipeline.files.shared_file import locked_path
 from pipeline.files.tracklet_file import IntactBatches, write_intact
 from pipeline.files.whole_files import cut_torn_line, delete_unfinished
 from pipeline.live.output.gallery_file import GALLERY_NAME, empty_gallery, keep_people, person_in
@@ -184,8 +185,11 @@ def _is_known(
         return True
     if any(_of_mot_text(line) in ids for path in _mot_texts(folder) for line in _lines(path)):
         return True
-    messages = (message_in(line) for path in folder.json_lines for line in _lines(path))
-    return any(content is not None and message(content) for content in messages)
+    return any(
+        content is not None and folder.is_ours(path, content.get("run_id")) and message(content)
+        for path in folder.json_lines
+        for content in map(message_in, _lines(path))
+    )
 
 
 def _note(folder: RunFolder, corrections: Sequence[Correction]) -> None:
@@ -360,6 +364,12 @@ def _purge_tracklets(path: Path, left: set[TrackKey], purged: Purged) -> None:
 
 
 def _purge_json_lines(path: Path, is_gone: Callable[[dict[str, object]], bool], purged: Purged) -> None:
+    """Delete messages, and lines that cannot be read; runs and other purges that share the file wait meanwhile."""
+    with locked_path(path):
+        _purge_messages(path, is_gone, purged)
+
+
+def _purge_messages(path: Path, is_gone: Callable[[dict[str, object]], bool], purged: Purged) -> None:
     path.with_name(f".{path.name}.purging").unlink(missing_ok=True)  # of an earlier version of the program
     delete_unfinished(path, older_than_s=0.0)
     messages = gone = damaged = 0

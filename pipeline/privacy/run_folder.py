@@ -46,8 +46,8 @@ class RunFolder:
     @property
     def csv_files(self) -> list[Path]:
         """Files with rows, oldest first."""
-        recorded = self.path / "trajectories.csv"
-        return segments(self.path) + ([recorded] if recorded.exists() else [])
+        of_recordings = self.path / "trajectories.csv"
+        return segments(self.path) + ([of_recordings] if of_recordings.exists() else [])
 
     @property
     def json_lines(self) -> list[Path]:

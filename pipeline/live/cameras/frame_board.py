@@ -38,10 +38,6 @@ class LiveFrame:
     size_wh: tuple[int, int]
     to_bgr: Callable[[], NDArray[np.uint8]]
 
-    def age_at(self, monotonic_s: float) -> float:
-        """Return the seconds since capture, at a time of the monotonic clock."""
-        return self.age_s + (monotonic_s - self.arrived_s)
-
     def late_at(self, monotonic_s: float) -> float:
         """Return the delay in s at a time of the monotonic clock. A newer frame would avoid it."""
         return self.late_s + (monotonic_s - self.arrived_s)

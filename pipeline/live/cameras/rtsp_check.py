@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import socket
 import ssl
+import time
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -34,13 +35,14 @@ def ask(url: str, timeout_s: float) -> RtspAnswer:
     Args:
         url: without user and password.
     """
+    until_s = time.monotonic() + timeout_s
     try:
         parts = urlsplit(url)
         host, port = parts.hostname or "", parts.port or _PORTS[parts.scheme.lower()]
         with _connected(parts.scheme.lower(), host, port, timeout_s) as connection:
             request = f"DESCRIBE {url} RTSP/1.0\r\nCSeq: 1\r\nAccept: application/sdp\r\n\r\n"
             connection.sendall(request.encode())
-            head = _head(connection)
+            head = _head(connection, until_s)
     except (OSError, ValueError):
         return RtspAnswer()
     return _read(head, host, encrypted=parts.scheme.lower() == "rtsps")
@@ -59,9 +61,11 @@ def _connected(scheme: str, host: str, port: int, timeout_s: float) -> socket.so
         raise
 
 
-def _head(connection: socket.socket) -> str:
+def _head(connection: socket.socket, until_s: float) -> str:
+    """Return what comes before the first empty line; raises TimeoutError at `until_s` on the monotonic clock."""
     data = b""
     while b"\r\n\r\n" not in data and len(data) < _LARGEST_ANSWER_BYTES:
+        connection.settimeout(max(until_s - time.monotonic(), 0.001))
         more = connection.recv(4096)
         if not more:
             break
@@ -69,12 +73,20 @@ def _head(connection: socket.socket) -> str:
     return data.partition(b"\r\n\r\n")[0].decode("latin-1")
 
 
+def _host(address: str) -> str | None:
+    """Return the host of an address. One that cannot be read is returned whole: it counts as another host."""
+    try:
+        return urlsplit(address).hostname
+    except ValueError:
+        return address
+
+
 def _read(head: str, host: str, *, encrypted: bool) -> RtspAnswer:
     first, *lines = head.split("\r\n")
     code = int(first.split()[1]) if len(first.split()) > 1 and first.split()[1].isdecimal() else 0
     headers = [(name.strip().lower(), value.strip()) for name, _, value in (line.partition(":") for line in lines)]
     if code in _REDIRECT_CODES:
-        target = next((urlsplit(value).hostname for name, value in headers if name == "location"), None)
+        target = next((_host(value) for name, value in headers if name == "location"), None)
         return RtspAnswer(redirect_host=target if target and target != host.lower() else None)
     offers = [value.split()[0].lower() for name, value in headers if name == "www-authenticate" and value]
     return RtspAnswer(clear_text=not encrypted and bool(offers) and "digest" not in offers)

@@ -151,8 +151,7 @@ class AvOpener:
 
     def _protect_password(self) -> None:
         """Raise StreamProblem if the password would go to another host; warn if others in the network can read it."""
-        scheme = self.address.url.partition("://")[0].lower()
-        if self.address.password is None or scheme not in _RTSP:
+        if self.address.password is None or _scheme(self.address) not in _RTSP:
             return
         answer = ask(self.address.url, min(self.options.open_timeout_s, _ASK_S))
         if answer.redirect_host is not None:
@@ -200,7 +199,7 @@ class AvStream:
         except (av.FFmpegError, OSError, ValueError) as error:
             if (
                 getattr(error, "errno", None) == errno.EPROTONOSUPPORT
-                and _is_rtsp(address)
+                and _scheme(address) in _RTSP
                 and not options.fallen_back
             ):
                 raise _OtherTransport from None
@@ -319,8 +318,8 @@ def _open(address: StreamAddress, options: StreamOptions) -> InputContainer:
         return av.open(address.url, options=settings)
     # Without fpsprobesize, opening waits for 2 s to measure the frame rate.
     settings["fpsprobesize"] = "1"
-    scheme = address.url.partition("://")[0].lower()
-    if scheme in ("rtsp", "rtsps"):
+    scheme = _scheme(address)
+    if scheme in _RTSP:
         settings["rtsp_transport"] = options.transport
     if scheme in ("http", "https") and ".m3u8" not in address.url:
         # MJPEG has no times of its own; FFmpeg would assume 25 frames a second.
@@ -347,8 +346,8 @@ def _video_stream(
     return stream
 
 
-def _is_rtsp(address: StreamAddress) -> bool:
-    return address.url.partition("://")[0].lower() in _RTSP
+def _scheme(address: StreamAddress) -> str:
+    return address.url.partition("://")[0].lower()
 
 
 def _host(address: StreamAddress) -> str | None:

@@ -109,7 +109,8 @@ def load_gallery(folder: Path, embedder_hash: str) -> Gallery | None:
         data = path.read_bytes()
         gallery, found_hash = _parse(data)
     except FileNotFoundError:
-        return _only_ids(_free_id(folder)) if segments(folder) else None
+        free_id = _free_id(folder)
+        return _only_ids(free_id) if free_id > 1 else None
     except _OtherVersion as error:
         name = _put_aside(path, OTHER_VERSION_NAME)
         _log.error(

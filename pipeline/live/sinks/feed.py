@@ -132,11 +132,12 @@ class SinkFeed:
         sink: Sink | None = None
         while not self._given_up.is_set():
             try:
-                if self._reopen and sink is not None:
+                with self._changed:
+                    reopen, self._reopen = self._reopen, False
+                if reopen and sink is not None:
                     old, sink = sink, None
                     with suppress(Exception):  # it is replaced anyway
                         old.close()
-                self._reopen = False
                 sink = sink or self._make()
                 if self._feed(sink):
                     break

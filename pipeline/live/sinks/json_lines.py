@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 
+from pipeline.files.shared_file import locked
 from pipeline.live.sinks.transport import DeliveryError, Message
 
 _STDOUT = 1
@@ -42,7 +43,8 @@ class JsonLines:
             self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
             self._cuttable = stat.S_ISREG(os.fstat(self._descriptor).st_mode)
             if self._cuttable:
-                _cut_torn_line(self._descriptor)
+                with locked(self._descriptor):
+                    _cut_torn_line(self._descriptor)
         except OSError as error:
             self.close()
             raise DeliveryError(f"{self._name} cannot be opened: {error.strerror}") from error
@@ -50,20 +52,31 @@ class JsonLines:
     def send(self, messages: Sequence[Message]) -> None:
         """Write all lines. After an error, a file contains none of them; a pipe that took a part of a line gets the
         rest at the next call."""
-        if self._moved():
+        while not self._sent(messages):
             self.close()
             self.connect()
+
+    def _sent(self, messages: Sequence[Message]) -> bool:
+        """Write all lines; return False, and write nothing, if the file is no longer the one at its path."""
         assert self._descriptor is not None, "connect first"
+        # Other runs may write the same file, and a purge may replace it.
+        with locked(self._descriptor) if self._cuttable else nullcontext():
+            if self._moved():
+                return False
+            self._write(self._descriptor, messages)
+        return True
+
+    def _write(self, descriptor: int, messages: Sequence[Message]) -> None:
         data = self._rest + b"".join(f"{message.text}\n".encode() for message in messages)
         written = 0
         try:
-            before = os.fstat(self._descriptor).st_size
+            before = os.fstat(descriptor).st_size
             while written < len(data):
-                written += os.write(self._descriptor, data[written:])
+                written += os.write(descriptor, data[written:])
         except OSError as error:
             if self._cuttable:
                 with suppress(OSError):  # the error of the write is the one to report
-                    os.ftruncate(self._descriptor, before)
+                    os.ftruncate(descriptor, before)
             elif written:
                 self._rest = data[written : data.find(b"\n", written - 1) + 1]
             raise DeliveryError(f"{self._name} cannot be written: {error.strerror}") from error

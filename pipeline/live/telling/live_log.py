@@ -38,6 +38,7 @@ class LiveLog:
         self._entry = _Entry(self)
         self._replaced: list[logging.Handler] = []
         self._lost = 0
+        self._counting = threading.Lock()
         self._thread = threading.Thread(target=self._write, name="log", daemon=True)
 
     def __enter__(self) -> LiveLog:
@@ -46,6 +47,8 @@ class LiveLog:
         if self._replaced:
             for handler in self._replaced:
                 root.removeHandler(handler)
+                for each in handler.filters:
+                    self._entry.addFilter(each)
             root.addHandler(self._entry)
         self._thread.start()
         return self
@@ -66,7 +69,7 @@ class LiveLog:
         try:
             self._queue.put_nowait(record)
         except queue.Full:
-            self._lost += 1
+            self._count_lost(1)
 
     def close(self, within_s: float = _CLOSE_S) -> bool:
         """Write what waits, and return whether that was possible in time."""
@@ -80,10 +83,15 @@ class LiveLog:
 
     def _write(self) -> None:
         while (record := self._queue.get()) is not None:
-            if self._lost and self._wrote(_lost_record(self._lost)):
-                self._lost = 0
+            lost = self._lost
+            if lost and self._wrote(_lost_record(lost)):
+                self._count_lost(-lost)
             if not self._wrote(record):
-                self._lost += 1
+                self._count_lost(1)
+
+    def _count_lost(self, records: int) -> None:
+        with self._counting:
+            self._lost += records
 
     def _wrote(self, record: logging.LogRecord) -> bool:
         try:

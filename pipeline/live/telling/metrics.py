@@ -85,7 +85,9 @@ def _camera_metrics(cameras: Iterable[CameraStatus]) -> Iterator[Metric]:
     still = GaugeMetricFamily(
         "mtmc_camera_still_seconds", "Seconds since the picture last changed", labels=["camera"]
     )
-    people = GaugeMetricFamily("mtmc_camera_people", "People in the newest frame", labels=["camera"])
+    people = GaugeMetricFamily(
+        "mtmc_camera_people", "People, or objects of all tracked classes, in the newest frame", labels=["camera"]
+    )
     frames = CounterMetricFamily(
         "mtmc_camera_frames",
         "Frames that have reached a stage, by stage",
@@ -159,7 +161,7 @@ def _run_metrics(status: LiveStatus) -> Iterator[Metric]:
     identities.add_metric(["in_view"], status.identities_now)
     identities.add_metric(["in_memory"], status.identities_known)
     yield identities
-    yield CounterMetricFamily("mtmc_people", "Identities in this run", status.identities_total)
+    yield CounterMetricFamily("mtmc_people", "Identities of all classes in this run", status.identities_total)
     yield GaugeMetricFamily(
         "mtmc_batch_frames", "Frames in a batch of the detector, running mean", status.batch_size
     )

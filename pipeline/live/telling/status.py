@@ -59,11 +59,11 @@ class CameraStatus:
         inferred: frames that went through the detector.
         dropped: frames that did not go through the detector, by cause: too_old, corrupt, no_keyframe, rate_limit,
             outside_crop, detector_error, overwritten (a newer frame arrived), reload (taken before the camera was
-            changed).
+            changed), replayed (received in an earlier connection).
         reconnects: connections that ended or could not be made, by reason: refused, timeout, ended, denied, not_found,
             stalled, lagging, codec, network, reload.
         abandoned: readers that did not return and were replaced.
-        people: people in view in the newest frame.
+        people: people, or objects of all tracked classes, in view in the newest frame.
         timestamps: the clock that the times of frames come from; None before the first frame.
         clock_offset_s: the host's clock minus the camera's, including the network delay; None without a camera clock.
         clock_jumps: how often the stream's times jumped.
@@ -173,6 +173,11 @@ class LiveStatus:
     reloads: int = 0
     reload_problem: str = ""
     identities_by_class: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def counted(self) -> str:
+        """What the numbers count: people, or objects if other classes were seen as well."""
+        return "people" if self.identities_by_class.keys() <= {"person"} else "objects"
 
     @property
     def ready(self) -> bool:

@@ -42,7 +42,7 @@ _NAME_SHARE = 0.3
 def status_table(status: LiveStatus, width: int, height: int) -> Group:
     """Return a table with one line per camera, and below it the status line of the run, for a terminal of `width` x
     `height` characters. If not all cameras fit, those that work are left out first, and counted in a line."""
-    line = Text(status_line(status), style="" if status.ready or status.writer_ok else "bold red")
+    line = Text(status_line(status), style="bold red" if status.stuck or not status.writer_ok else "")
     wrapped = max(1, -(-len(line.plain) // max(width - 1, 1)))
     room = height - _TABLE_LINES - wrapped - 1  # the cursor is on the last line
     cameras = list(status.cameras)
@@ -52,13 +52,13 @@ def status_table(status: LiveStatus, width: int, height: int) -> Group:
         keep = {id(camera) for camera in shown[: max(room - 1, 0)]}
         left_out = [camera for camera in cameras if id(camera) not in keep]
         cameras = [camera for camera in cameras if id(camera) in keep]
-    parts: list[Table | Text] = [_table(cameras, width)] if cameras else []
+    parts: list[Table | Text] = [_table(cameras, width, status.counted)] if cameras else []
     if left_out:
         parts.append(Text(f"and {len(left_out)} more cameras: {_counts(left_out)}", style="dim"))
     return Group(*parts, line)
 
 
-def _table(cameras: Sequence[CameraStatus], width: int) -> Table:
+def _table(cameras: Sequence[CameraStatus], width: int, counted: str) -> Table:
     names = [name for name, least_width in _COLUMNS.items() if width >= least_width]
     table = Table(width=width if width < max(_COLUMNS.values()) else None, padding=(0, 1 if width >= 100 else 0))
     most = int(width * _NAME_SHARE)
@@ -68,7 +68,7 @@ def _table(cameras: Sequence[CameraStatus], width: int) -> Table:
         elif name == "camera":
             table.add_column(name, no_wrap=True, min_width=min(most, max(len(one.name) for one in cameras)))
         else:
-            table.add_column(name, no_wrap=True)
+            table.add_column(counted if name == "people" else name, no_wrap=True)
     for camera in cameras:
         cells = _cells(camera)
         table.add_row(*(cells[name] for name in names))
@@ -125,10 +125,11 @@ def status_line(status: LiveStatus) -> str:
 
 def _identities(status: LiveStatus) -> str:
     """Return the numbers of identities, by class unless there are only people."""
-    if status.identities_by_class.keys() <= {"person"}:
-        return f"{status.identities_now} people in view, {status.identities_total} so far"
+    text = f"{status.identities_now} {status.counted} in view, {status.identities_total} so far"
+    if status.counted == "people":
+        return text
     listed = ", ".join(f"{name} {count}" for name, count in sorted(status.identities_by_class.items()))
-    return f"{status.identities_now} objects in view, {status.identities_total} so far ({listed})"
+    return f"{text} ({listed})"
 
 
 def camera_line(camera: CameraStatus) -> str:

@@ -144,6 +144,7 @@ class _Page:
         for key in ("row_latency_s", "frame_age_s"):
             content[key] = {f"{share:g}": seconds for share, seconds in content[key].items()}
         content["ready"] = status.ready
+        content["counted"] = status.counted
         content["preview"] = self._preview is not None
         content["login"] = self._gate.closed
         return JSONResponse(content)

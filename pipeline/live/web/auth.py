@@ -58,7 +58,7 @@ class TokenGate:
         assert self._token is not None
         right = hmac.compare_digest(candidate.encode("utf-8", "replace"), self._token)
         if not right:
-            if len(self._failures) >= _MAX_ADDRESSES:
+            if address not in self._failures and len(self._failures) >= _MAX_ADDRESSES:
                 del self._failures[next(iter(self._failures))]
             self._failures.setdefault(address, deque(maxlen=_MAX_FAILURES)).append(self._clock())
         return right

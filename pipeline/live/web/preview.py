@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -51,12 +50,6 @@ def blur_heads(image_bgr: Image, xyxy: Boxes) -> Image:
     return image
 
 
-@dataclass(frozen=True, eq=False)
-class _Picture:
-    image_bgr: Image
-    number: int
-
-
 class PreviewStore:
     """Holds one picture per camera in memory and nothing on disk; used by several threads.
 
@@ -69,8 +62,8 @@ class PreviewStore:
         self._blurred = blurred
         self._width_px = width_px
         self._lock = threading.Lock()
-        self._pictures: dict[str, _Picture] = {}
-        self._jpegs: dict[str, tuple[int, bytes]] = {}
+        self._pictures: dict[str, Image] = {}
+        self._jpegs: dict[str, tuple[Image, bytes]] = {}  # with the picture that was encoded
         self._classes: set[str] = set()  # seen so far; names are shown from the second one on
 
     def show(
@@ -99,8 +92,7 @@ class PreviewStore:
         names = [class_names[row] for row in np.flatnonzero(known).tolist()] if class_names else []
         small = draw_tracks(small, boxes[known], global_ids[known], class_names=names)
         with self._lock:
-            before = self._pictures.get(camera_id)
-            self._pictures[camera_id] = _Picture(small, 1 if before is None else before.number + 1)
+            self._pictures[camera_id] = small
 
     def hook(self, frame: Frame, xyxy: Boxes, rows: Sequence[LinkedRow]) -> None:
         """Show a frame (with its image), given all boxes (N, 4) of its detections and its rows; see `PreviewHook`."""
@@ -127,9 +119,10 @@ class PreviewStore:
             encoded = self._jpegs.get(camera_id)
         if picture is None:
             return None
-        if encoded is None or encoded[0] != picture.number:
-            _, data = cv2.imencode(".jpg", picture.image_bgr, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
-            encoded = (picture.number, data.tobytes())
+        if encoded is None or encoded[0] is not picture:
+            _, data = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
+            encoded = (picture, data.tobytes())
             with self._lock:
-                self._jpegs[camera_id] = encoded
+                if self._pictures.get(camera_id) is picture:
+                    self._jpegs[camera_id] = encoded
         return encoded[1]

@@ -130,7 +130,10 @@ class WebServer:
         def use() -> None:
             self._gate.set_token(secret)
             if certificate is not None and self._tls_context is not None:
-                _load_certificate(self._tls_context, certificate, key)
+                try:
+                    _load_certificate(self._tls_context, certificate, key)
+                except InputError as error:  # the files changed after they were checked
+                    _log.error("%s; browsers cannot connect until the next reload", error)
 
         return use
 

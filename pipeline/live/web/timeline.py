@@ -19,7 +19,7 @@ _PRUNE_INTERVAL_S = 5.0
 
 @dataclass
 class Visit:
-    """One track: a person in view of one camera, from the first to the last box.
+    """One track: a person or an object in view of one camera, from the first to the last box.
 
     Attributes:
         start_s, end_s: Unix seconds.
@@ -34,6 +34,7 @@ class Visit:
     end_s: float
     confidence: float
     final: bool
+    class_name: str
     places: list[tuple[float, float, float]] = field(default_factory=list)
 
     def as_json(self) -> dict[str, Any]:
@@ -42,6 +43,7 @@ class Visit:
             "camera_id": self.camera_id,
             "track_id": self.track_id,
             "global_id": self.global_id,
+            "class_name": self.class_name,
             "start_s": round(self.start_s, 3),
             "end_s": round(self.end_s, 3),
             "confidence": round(self.confidence, 3),
@@ -115,7 +117,9 @@ class Timeline:
         key = (row.camera_id, row.track_id)
         visit = self._visits.get(key)
         if visit is None:
-            visit = Visit(*key, link.global_id, row.time_s, row.time_s, link.confidence, link.final)
+            visit = Visit(
+                *key, link.global_id, row.time_s, row.time_s, link.confidence, link.final, row.class_name
+            )
             self._visits[key] = visit
         visit.global_id, visit.confidence, visit.final = link.global_id, link.confidence, link.final
         visit.start_s, visit.end_s = min(visit.start_s, row.time_s), max(visit.end_s, row.time_s)

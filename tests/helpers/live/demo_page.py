@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -64,8 +65,8 @@ def serve(rows: Sequence[LinkedRow], *, token: str | None = None, preview: str =
             for linked in rows
             if linked.row.camera_id == camera and linked.row.frame_index == round(last_s * FRAME_RATE)
         ]
-        image = _picture(SCENE / f"cam{number}.mp4", round(last_s * FRAME_RATE))
         if server.preview_hook is not None:
+            image = _picture(SCENE / f"cam{number}.mp4", round(last_s * FRAME_RATE))
             frame = Frame(camera, 0, last_s, (image.shape[1], image.shape[0]), image)
             server.preview_hook(frame, np.zeros((0, 4), np.float32), newest)
         cameras.append(make_camera(camera, people=len(newest), reconnects={}, dropped={}))
@@ -73,6 +74,7 @@ def serve(rows: Sequence[LinkedRow], *, token: str | None = None, preview: str =
         *cameras,
         identities_now=len({linked.link.global_id for linked in rows if last_s - linked.row.time_s < 0.5}),
         identities_total=len({linked.link.global_id for linked in rows}),
+        identities_by_class=dict(Counter({one.link.global_id: one.row.class_name for one in rows}.values())),
         rows_written=len(rows),
         uptime_s=last_s,
     )

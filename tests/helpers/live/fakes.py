@@ -20,7 +20,7 @@ SIZE_WH = (320, 240)
 class FakeClock:
     """Stands still until it is turned."""
 
-    set_by_s = 0.0
+    set_by_s = ahead_s = 0.0
 
     def __init__(self, utc_s: float = 1_800_000_000.0) -> None:
         self.now_s = 1000.0
@@ -34,6 +34,9 @@ class FakeClock:
 
     def utc_s(self, monotonic_s: float | None = None) -> float:
         return self._offset_s + (self.now_s if monotonic_s is None else monotonic_s)
+
+    def follow(self) -> None:
+        pass
 
 
 def picture(

@@ -68,7 +68,7 @@ class WatchedFleet:
             for frame in taken:
                 self.frames[frame.camera_id].append(replace(frame, to_bgr=_forgotten))
                 self.newest[frame.camera_id] = frame
-                self.ages_s[frame.camera_id].append(frame.age_at(now_s))
+                self.ages_s[frame.camera_id].append(frame.age_s + now_s - frame.arrived_s)
             if taken and self._consume is not None:
                 self._consume(taken)
 

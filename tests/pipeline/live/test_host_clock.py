@@ -64,7 +64,11 @@ def test_a_clock_that_is_set_back_does_not_make_times_fall_and_that_is_said(
     assert clock.utc_s() == START_S + 10
     assert clock.ahead_s == pytest.approx(HOUR_S)
     assert caplog.text.count("was set back by 3600.0 s") == 1
-    machine.utc_s += HOUR_S
+    machine.utc_s += HOUR_S / 2
+    machine.wait(2)
+    clock.follow()
+    assert caplog.text.count("was set back by 1800.0 s since the start") == 1
+    machine.utc_s += HOUR_S / 2
     machine.wait(2)
     clock.follow()
     assert (clock.ahead_s, clock.set_by_s) == (0.0, 0.0)

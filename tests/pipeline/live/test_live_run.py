@@ -21,6 +21,7 @@ from pipeline.config.config import Config
 from pipeline.core.datatypes import Correction, Detections, Frame, LinkedRow
 from pipeline.core.errors import InputError, RunError
 from pipeline.core.fake_models import FakeDetector
+from pipeline.cross_camera.online_linker import OnlineLinker
 from pipeline.live.cameras.camera_keeper import CameraKeeper
 from pipeline.live.cameras.stream import Received
 from pipeline.live.output.retention import Retention
@@ -422,7 +423,7 @@ def test_a_run_that_cannot_be_built_leaves_nothing_behind(tmp_path: Path, monkey
             def fails(*arguments: object, **named: object) -> None:
                 raise InputError("gallery.npz is of another model")
 
-            patched.setattr(f"pipeline.live.run.{failing}", fails)
+            patched.setattr(f"pipeline.live.parts.{failing}", fails)
             with pytest.raises(InputError, match="another model"), live_run(tmp_path, doors):
                 pass
         eventually(lambda: set(threading.enumerate()) <= threads, 5, "the end of all threads")
@@ -451,6 +452,23 @@ def test_a_run_that_cannot_be_started_can_be_stopped(
     assert json.loads(path.read_text())["state"] == "failed"
     with live_run(tmp_path, doors):
         pass
+
+
+def test_people_are_counted_only_while_no_other_thread_changes_the_cameras(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    locks: list[threading.Lock] = []
+    held: list[bool] = []
+
+    def in_view(linker: OnlineLinker) -> int:
+        held.extend(lock.locked() for lock in locks)
+        return 0
+
+    monkeypatch.setattr(OnlineLinker, "in_view", property(in_view))
+    with live_run(tmp_path, {"a": lambda: FakeStream(steady(10))}) as run:
+        locks.append(run._parts.core_lock)
+        eventually(lambda: len(held) > 8, 15)
+    assert all(held)
 
 
 def test_one_folder_takes_one_run(tmp_path: Path) -> None:

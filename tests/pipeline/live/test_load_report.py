@@ -65,6 +65,17 @@ def test_live_streams_cannot_be_measured() -> None:
         )
 
 
+def test_recordings_are_opened_with_the_settings_of_the_configuration(tmp_path: Path) -> None:
+    source = str(clip(tmp_path, "a", 0.5))
+    config = load_config(
+        overrides={"cameras": [{"name": "a", "source": source}], "runtime": {"max_picture_megapixels": 0.05}}
+    )
+    with pytest.raises(InputError, match="megapixels"):
+        measure_load(
+            config, limits_of(config), Models(one_person(), one_look(), {}), duration_s=1, stop=threading.Event()
+        )
+
+
 @pytest.mark.parametrize("during", ["clip", "bare", "trial"])
 def test_a_signal_ends_the_measurement_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, during: str

@@ -168,17 +168,17 @@ def test_a_simulated_day_takes_no_more_memory_than_its_first_hours(tmp_path: Pat
         visits.append(len(outputs.timeline.visits(clock.utc_s())))
         gc.collect()
         memory.append(process.memory_info().rss)
-        known.append(core.identities_known)
+        known.append(output.identities.known)
     outputs.close()
     grown = memory[-1] - memory[2]
     print(
-        f"a day: {core.identities_total} people, {rows} rows, {corrections} corrections, "
+        f"a day: {output.identities.total} people, {rows} rows, {corrections} corrections, "
         f"{max(known)} known at most, memory {grown / 1e6:+.1f} MB from hour 3 to 24"
     )
     entered = HOURS * HOUR_S / (CAMERAS * (WORLD.view_s + WORLD.blind_s) / WORLD.people)
     assert round(entered) == 2000
     # Everybody is one person in both cameras, up to a few who were taken for two.
-    assert entered * 0.95 < core.identities_total < entered * 1.1
+    assert entered * 0.95 < output.identities.total < entered * 1.1
     assert grown <= 20e6
     assert max(known) <= 1.5 * known[2]
     assert outputs.rows.rows_written == outputs.sink.rows == rows

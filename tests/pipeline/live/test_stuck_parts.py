@@ -129,7 +129,7 @@ def test_no_new_configuration_waits_for_tracking_that_hangs(tmp_path: Path) -> N
             eventually(lambda: run.status().rows_written > 5, 15)
             config = load_config(tmp_path / "site.yaml")
             switch.hang.set()
-            eventually(lambda: run._inference.tracking_s > 0.3, 15)
+            eventually(lambda: run._parts.inference.tracking_s > 0.3, 15)
             began_s = time.monotonic()
             run.reload(lambda: config)
             assert time.monotonic() - began_s < 5 + HICCUP_S

@@ -16,7 +16,7 @@ const STATES = {
 };
 const CLOCKS = { rtcp: "camera's own", rtcp_corrected: "camera's own, corrected", host: "this machine's", file: "recording's" };
 
-const state = { cameras: [], timeline: null, everybody: false, chosen: null, windowS: null, path: null };
+const state = { cameras: [], counted: "people", timeline: null, everybody: false, chosen: null, windowS: null, path: null };
 const find = (id) => document.getElementById(id);
 
 function element(tag, attributes = {}, ...children) {
@@ -44,6 +44,10 @@ function duration(seconds) {
 }
 
 const clock = (seconds) => new Date(seconds * 1000).toLocaleTimeString([], { hour12: false });
+const capital = (word) => word.charAt(0).toUpperCase() + word.slice(1);
+// "Person 7", "Car 7"; before the class is known, "Object 7" if there are other classes than people.
+const nameOf = (visits, id) =>
+  `${capital(visits[0]?.class_name ?? (state.counted === "people" ? "person" : "object"))} ${id}`;
 const sum = (counts) => Object.values(counts).reduce((a, b) => a + b, 0);
 const listed = (counts) => Object.entries(counts).map(([name, count]) => `${name} ${count}`).join(", ");
 
@@ -51,6 +55,8 @@ const listed = (counts) => Object.entries(counts).map(([name, count]) => `${name
 
 function showStatus(status) {
   state.cameras = status.cameras.map((camera) => camera.name);
+  state.counted = status.counted;
+  find("timeline-heading").textContent = `${capital(status.counted)} by camera and time`;
   const up = status.cameras.filter((camera) => camera.state === "up").length;
   const ready = find("ready");
   const word = status.ready ? `● watching ${up} of ${status.cameras.length}` : "✕ not ready";
@@ -76,8 +82,8 @@ function showStatus(status) {
   const median = status.row_latency_s["0.5"];
   const slowest = status.row_latency_s["0.99"];
   const figures = {
-    "people in view": status.identities_now,
-    "people so far": status.identities_total,
+    [`${status.counted} in view`]: status.identities_now,
+    [`${status.counted} so far`]: status.identities_total,
     "rows written": status.rows_written.toLocaleString(),
     "camera to file": median === undefined ? "–" : `${median.toFixed(2)} s (99 %: ${slowest.toFixed(2)} s)`,
     "running for": duration(status.uptime_s),
@@ -105,7 +111,7 @@ function showCameras(status) {
     const lost = sum(camera.dropped);
     const again = sum(camera.reconnects);
     const facts = [
-      ["people", camera.people, ""],
+      [status.counted, camera.people, ""],
       ["fps", camera.fps.toFixed(1), ""],
       ["used", camera.used_fps.toFixed(1), ""],
       ["skipped", camera.skipped_fps.toFixed(1), ""],
@@ -120,7 +126,7 @@ function showCameras(status) {
     const problem = item.querySelector(".problem");
     problem.textContent = camera.problem;
     problem.hidden = !camera.problem;
-    showPicture(item, camera, status.preview);
+    showPicture(item, camera, status);
   });
   for (const gone of present.values()) gone.remove();
 }
@@ -142,13 +148,13 @@ function newCamera(name) {
   );
 }
 
-function showPicture(item, camera, preview) {
+function showPicture(item, camera, { counted, preview }) {
   const picture = item.querySelector("img");
   if (!preview || !find("pictures").checked || camera.state !== "up") {
     picture.hidden = true;
     return;
   }
-  picture.alt = `Camera ${camera.name}, ${camera.people} people`;
+  picture.alt = `Camera ${camera.name}, ${camera.people} ${counted}`;
   picture.src = `/api/preview/${encodeURIComponent(camera.name)}.jpg?t=${Date.now()}`;
 }
 
@@ -192,7 +198,7 @@ function showTimeline() {
   find("nobody").hidden = shown.length > 0;
   const more = find("more");
   more.hidden = ordered.length <= FIRST_LANES;
-  more.textContent = state.everybody ? "Show fewer" : `Show all ${ordered.length} people`;
+  more.textContent = state.everybody ? "Show fewer" : `Show all ${ordered.length} ${state.counted}`;
 }
 
 function offerWindows(longestS) {
@@ -250,7 +256,7 @@ function inRows(visits) {
 function fillLane(item, id, visits, beginS, endS) {
   const button = item.firstElementChild;
   const cameras = [...new Set(visits.map((visit) => visit.camera_id))];
-  button.setAttribute("aria-label", `Person ${id}: ${cameras.join(", then ")}. Show the path`);
+  button.setAttribute("aria-label", `${nameOf(visits, id)}: ${cameras.join(", then ")}. Show the path`);
   button.setAttribute("aria-pressed", String(state.chosen === id));
   const track = button.querySelector(".track");
   const present = new Map([...track.children].map((bar) => [bar.dataset.key, bar]));
@@ -297,8 +303,8 @@ function showPath() {
     item.firstElementChild.setAttribute("aria-pressed", String(Number(item.dataset.id) === state.chosen));
   }
   if (panel.hidden) return;
-  find("path-heading").textContent = `Person ${state.chosen}`;
   const visits = state.path;
+  find("path-heading").textContent = nameOf(visits ?? [], state.chosen);
   if (!visits) {
     find("path-summary").textContent = "Not seen in the last minutes.";
     find("stops").replaceChildren();

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
@@ -14,6 +15,7 @@ from pipeline.core.stream_address import StreamAddress
 from pipeline.live.cameras.problem import Reason, StreamProblem
 from pipeline.live.cameras.rtsp_check import RtspAnswer, ask
 from pipeline.live.cameras.stream import AvOpener, StreamOptions
+from tests.helpers.live.waiting import HICCUP_S
 
 BASIC = '401 Unauthorized\r\nWWW-Authenticate: Basic realm="camera"'
 DIGEST = '401 Unauthorized\r\nWWW-Authenticate: Digest realm="camera", nonce="1"'
@@ -81,6 +83,7 @@ def opener(url: str, password: str | None = "geheim", transport: str = "tcp") ->
         ("302 Moved\r\nLocation: rtsp://evil.example/x", RtspAnswer(redirect_host="evil.example")),
         ("301 Moved\r\nLocation: rtsp://127.0.0.1:99/other", RtspAnswer()),
         ("305 Use proxy\r\nlocation:rtsp://10.0.0.9:554/", RtspAnswer(redirect_host="10.0.0.9")),
+        ("302 Moved\r\nLocation: rtsp://[evil/x", RtspAnswer(redirect_host="rtsp://[evil/x")),
         ("404 Not Found", RtspAnswer()),
         ("nonsense", RtspAnswer()),
     ],
@@ -89,6 +92,25 @@ def test_the_answer_is_understood(answer: str, expected: RtspAnswer) -> None:
     with camera(lambda request: answer) as (url, requests):
         assert ask(url, 2.0) == expected
     assert "authorization" not in "".join(requests).lower()
+
+
+def test_a_camera_that_answers_byte_by_byte_is_not_waited_for_longer_than_asked() -> None:
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def drip() -> None:
+        client, _ = listener.accept()
+        with client, suppress(OSError):
+            while True:
+                client.sendall(b"x")
+                time.sleep(0.02)
+
+    thread = threading.Thread(target=drip)
+    thread.start()
+    began_s = time.monotonic()
+    with listener:
+        assert ask(f"rtsp://127.0.0.1:{listener.getsockname()[1]}/x", 0.2) == RtspAnswer()
+    assert time.monotonic() - began_s < 0.2 + HICCUP_S
+    thread.join()
 
 
 def test_no_password_goes_to_the_target_of_a_redirect() -> None:

@@ -68,6 +68,12 @@ def test_a_damaged_line_of_the_newest_segment(tmp_path: Path, damage: str, suffi
     assert start(tmp_path) == 20_000
 
 
+def test_ids_go_on_if_nothing_can_be_read_any_more(tmp_path: Path) -> None:
+    """Also without the file of identities: the rows that are set aside had ids."""
+    segment(tmp_path, b"\0" * 100 + b"\n", suffix=".csv.part")
+    assert start(tmp_path) == 10_000 + 1
+
+
 def test_the_gallery_has_a_counter_of_its_own(tmp_path: Path) -> None:
     """Both the newest rows and the end of the gallery are damaged."""
     save_gallery(tmp_path / GALLERY_NAME, gallery(), "model", closing=True)

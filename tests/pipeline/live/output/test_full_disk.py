@@ -125,7 +125,7 @@ def assert_nothing_is_lost(folder: Path, run: LiveRun) -> None:
 def test_a_run_goes_on_while_the_disk_is_full_and_loses_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, strict: bool
 ) -> None:
-    monkeypatch.setattr("pipeline.live.run._MANIFEST_INTERVAL_S", 0.2)
+    monkeypatch.setattr("pipeline.live.housekeeping._MANIFEST_INTERVAL_S", 0.2)
     disk = Disk(tmp_path / "out", monkeypatch, strict=strict)
     with live_run(tmp_path, DOORS, live=SETTINGS) as run:
         eventually(lambda: run.status().rows_written >= 20, 15)

@@ -65,6 +65,14 @@ def test_the_line_says_median_and_99_percent_and_problems_first() -> None:
     assert "0.40 s after capture (99 %: 0.70 s)" in status_line(status)
 
 
+@pytest.mark.parametrize(
+    ("changes", "style"),
+    [({}, ""), ({"stuck": "the detector hangs"}, "bold red"), ({"writer_ok": False}, "bold red")],
+)
+def test_a_run_that_does_not_go_on_is_red(changes: dict[str, object], style: str) -> None:
+    assert status_table(make_status(make_camera(), **changes), 80, 24).renderables[-1].style == style
+
+
 def test_a_camera_says_what_arrives_and_what_is_used() -> None:
     assert camera_line(make_camera(used_fps=4.9)) == "entrance up 9.8 fps, 4.9 used"
 
@@ -79,4 +87,7 @@ def test_a_camera_says_what_arrives_and_what_is_used() -> None:
     ],
 )
 def test_only_people_are_called_people(by_class: dict[str, int], said: str) -> None:
-    assert status_line(make_status(identities_by_class=by_class)).startswith(said + ";")
+    status = make_status(make_camera(), identities_by_class=by_class)
+    assert status_line(status).startswith(said + ";")
+    table = "\n".join(shown(status, 100, 24))
+    assert (" people " in table.partition("entrance")[0]) == ("people" in said)

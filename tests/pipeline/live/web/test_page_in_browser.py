@@ -40,6 +40,23 @@ def test_cameras_people_and_a_persons_path_are_shown(page: WebServer) -> None:
         assert browser.complaints() == []
 
 
+def test_a_car_is_not_called_a_person() -> None:
+    needs_browser()
+    rows = [one for one in ground_truth_rows() if one.link.global_id <= 2]
+    cars = [
+        one._replace(row=one.row._replace(class_name="car")) if one.link.global_id == 2 else one for one in rows
+    ]
+    server = serve(cars, preview="off")
+    with Browser(1200, 900) as browser:
+        browser.driver.get(f"{server.url}#id=2")
+        browser.until(lambda: browser.text("#path-heading") == "Car 2", "the path")
+        browser.until(lambda: browser.text("#timeline-heading") == "Objects by camera and time", "the status")
+        assert browser.text(".figures dt") == "objects in view"
+        labels = [browser.find(f'[data-id="{one}"] button').get_attribute("aria-label") for one in (1, 2)]
+        assert [label.partition(":")[0] for label in labels] == ["Person 1", "Car 2"]
+    server.close(0.0)
+
+
 def test_it_works_by_keyboard_alone(page: WebServer) -> None:
     with Browser(1200, 1000) as browser:
         browser.driver.get(page.url)

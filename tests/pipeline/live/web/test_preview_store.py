@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import numpy as np
 import pytest
@@ -82,6 +84,23 @@ def test_class_names_are_shown_from_the_second_class_on() -> None:
         store.hook(frame, np.array([[5, 5, 9, 9]], np.float32) if rows == [person] else none, rows)
         pictures.append(shown(store))
     assert (pictures[0].max(axis=2) > 60).sum() < (pictures[2].max(axis=2) > 60).sum()
+
+
+def test_a_picture_that_is_forgotten_while_it_is_sent_does_not_come_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = PreviewStore(blurred=True, width_px=100)
+    nobody = np.zeros((0, 4), np.float32), np.zeros(0, np.int64)
+    encode = cv2.imencode
+
+    def slow(*arguments: Any) -> Any:
+        store.forget("entrance")
+        return encode(*arguments)
+
+    store.show("entrance", noise(), *nobody)
+    with monkeypatch.context() as patched:
+        patched.setattr(cv2, "imencode", slow)
+        store.jpeg("entrance")
+    store.show("entrance", np.zeros((200, 300, 3), np.uint8), *nobody)
+    assert shown(store).max() == 0
 
 
 def test_a_camera_that_is_gone_shows_nothing() -> None:

@@ -76,7 +76,7 @@ def test_the_status_is_given_as_json() -> None:
     assert content["cameras"][0]["state"] == "up"
     assert content["row_latency_s"] == {"0.5": 0.4, "0.99": 0.7}
     assert content["ready"] is True
-    assert (content["preview"], content["login"]) == (False, False)
+    assert (content["preview"], content["login"], content["counted"]) == (False, False, "people")
 
 
 def test_the_timeline_and_one_persons_path() -> None:
@@ -90,6 +90,7 @@ def test_the_timeline_and_one_persons_path() -> None:
         (1, "hall"),
     ]
     assert path["visits"][0]["places"] == [[NOW_S, 1.0, 2.0]]
+    assert {visit["class_name"] for visit in path["visits"]} == {"person"}
 
 
 def test_pictures_are_off_unless_asked_for() -> None:
@@ -319,7 +320,9 @@ def make_certificate(folder: Path, name: str) -> tuple[str, str]:
     return paths
 
 
-def test_a_reload_reads_certificate_and_token_again_or_changes_nothing(tmp_path: Path) -> None:
+def test_a_reload_reads_certificate_and_token_again_or_changes_nothing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     certificate, key = make_certificate(tmp_path, "before")
     file = tmp_path / "token"
     file.write_text(TOKEN)
@@ -351,6 +354,11 @@ def test_a_reload_reads_certificate_and_token_again_or_changes_nothing(tmp_path:
         with pytest.raises(InputError, match="cannot be used for TLS"):
             server.prepare_reload(config)
         assert (shown(), status_code("another-token-0123456789")) == (now, 200)
+        make_certificate(tmp_path, "third")
+        use = server.prepare_reload(config)
+        Path(key).write_text("nothing")
+        use()
+        assert "until the next reload" in caplog.text
     finally:
         server.close(10)
 

@@ -38,6 +38,17 @@ class TestVideo:
         assert [index_of(frame.image) for frame in frames if frame.image is not None] == list(range(25))
         np.testing.assert_allclose([frame.time_s for frame in frames], np.arange(25) / 10, atol=1e-3)
 
+    @pytest.mark.parametrize(
+        ("name", "codec", "pix_fmt"),
+        [("a.wmv", "wmv2", "yuv420p"), ("a.avi", "huffyuv", "yuv422p"), ("a.y4m", "wrapped_avframe", "yuv420p")],
+    )
+    def test_codecs_whose_size_only_the_container_states(
+        self, tmp_path: Path, name: str, codec: str, pix_fmt: str
+    ) -> None:
+        path = write_video(tmp_path / name, [grey_picture(i) for i in range(6)], codec=codec, pix_fmt=pix_fmt)
+        with open_source("c", str(path)) as source:
+            assert [index_of(frame.image) for frame in source if frame.image is not None] == list(range(6))
+
     def test_pictures_are_bgr_and_contiguous(self, tmp_path: Path) -> None:
         blue = np.zeros((48, 64, 3), np.uint8)
         blue[..., 0] = 255
@@ -227,6 +238,15 @@ class TestBrokenVideo:
         with open_source("c", str(path)) as source, pytest.raises(BrokenSource, match="cannot be decoded further"):
             delivered.extend(source)
         assert 10 < len(delivered) < 30
+
+    def test_frames_before_damage_near_the_beginning_are_delivered(self, tmp_path: Path) -> None:
+        path = write_video(tmp_path / "a.y4m", [grey_picture(i) for i in range(8)], codec="wrapped_avframe")
+        parts = path.read_bytes().split(b"FRAME\n")
+        path.write_bytes(b"FRAME\n".join(parts[:6]) + b"DAMAGE" + b"FRAME\n".join(parts[6:]))
+        delivered: list[Frame] = []
+        with open_source("c", str(path)) as source, pytest.raises(BrokenSource, match="frame index 5"):
+            delivered.extend(source)
+        assert [index_of(frame.image) for frame in delivered if frame.image is not None] == list(range(5))
 
     def test_a_recording_may_begin_between_key_frames(self, tmp_path: Path) -> None:
         whole = write_video(tmp_path / "whole.ts", [noisy_picture(i) for i in range(20)])

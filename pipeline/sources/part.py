@@ -42,7 +42,6 @@ class PartOfSource(FrameSource):
             else -(-source.frame_count // every),
             frame_rate=source.frame_rate / every,
             size_wh=source.size_wh,
-            start_utc=source.start_utc,
             index_step=index_step,
         )
         self._source = source

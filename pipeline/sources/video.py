@@ -20,7 +20,6 @@ from pipeline.sources.base import Clock, FrameSource
 from pipeline.sources.picture import PictureConverter
 from pipeline.sources.picture_size import MAX_PICTURE_PX, too_large
 from pipeline.sources.presentation_times import PresentationTimes
-from pipeline.sources.recording_dates import RecordingDates
 from pipeline.sources.video_stream import (
     decoder_options,
     decoding_problem,
@@ -121,7 +120,6 @@ class VideoSource(FrameSource):
             frame_count=self._frame_count(),
             frame_rate=frame_rate or self._file_rate,
             size_wh=self._converter.size_wh(first),
-            start_utc=RecordingDates.of(self._container).start_utc(rate=(clock or Clock()).rate),
             clock=clock,
         )
         self._times = PresentationTimes(1 / self.frame_rate)

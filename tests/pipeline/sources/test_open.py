@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import logging
-from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -152,16 +151,6 @@ class TestVideo:
         with open_source("c", str(path)) as source:
             assert source.frame_rate == pytest.approx(10)
             assert [round(frame.time_s, 3) for frame in source] == [stamp / 10 for stamp in pts]
-
-    def test_creation_time_of_the_container(self, tmp_path: Path) -> None:
-        dated = write_video(
-            tmp_path / "dated.mp4", [grey_picture(0)], metadata={"creation_time": "2026-05-01T10:00:00Z"}
-        )
-        plain = write_video(tmp_path / "plain.mp4", [grey_picture(0)])
-        with open_source("c", str(dated)) as source:
-            assert source.start_utc == datetime(2026, 5, 1, 10, tzinfo=UTC)
-        with open_source("c", str(plain)) as source:
-            assert source.start_utc is None
 
     def test_a_recording_that_is_marked_as_turned_comes_upright(self, tmp_path: Path) -> None:
         left_half_white = np.zeros((48, 64, 3), np.uint8)

@@ -94,7 +94,7 @@ def track(
         blind = enough and not config.output.show
         sources, epoch_utc = _saved_frames(config, files) if blind else open_sources(config)
         stack.callback(close_sources, sources)
-        grids = {} if replay is None else _sparse(sources, replay, config.recording.stride)
+        grids = {} if replay is None else _sparse(replay, config.recording.stride)
         sources = _thinned(sources, grids)
         config = _with_cameras(config, sources)
         for path in files.values():
@@ -249,14 +249,12 @@ def _at_text_rate(config: Config, replay: ReplayDetector) -> Config:
     return config.model_copy(update={"recording": recording})
 
 
-def _sparse(sources: Sequence[FrameSource], replay: ReplayDetector, stride: int) -> dict[str, FrameGrid]:
+def _sparse(replay: ReplayDetector, stride: int) -> dict[str, FrameGrid]:
     """Return the frames that are used of cameras whose det.txt holds only every n-th frame, which `stride` does not
     select already."""
     grids = {}
-    for source in sources:
-        camera_id = source.camera_id
-        grid = replay.text_grids.get(camera_id)
-        if grid is None or grid.stride == 1 or (stride % grid.stride == 0 and grid.first == 0):
+    for camera_id, grid in replay.text_grids.items():
+        if grid.stride == 1 or (stride % grid.stride == 0 and grid.first == 0):
             continue
         if stride > 1:
             raise InputError(

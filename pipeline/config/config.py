@@ -277,17 +277,19 @@ def load_config(
 
 def _with_sources(of_file: Any, named: Sequence[Mapping[str, Any]], label: str) -> list[dict[str, Any]]:
     """Return the entries of the named cameras: as in the file if it has cameras, but with the source that is named."""
-    entries = of_file if isinstance(of_file, list) else []
-    known = {entry.get("name"): entry for entry in entries if isinstance(entry, Mapping)}
+    entries = of_file if isinstance(of_file, list) else [of_file] if of_file else []
+    if not all(isinstance(entry, Mapping) and isinstance(entry.get("name"), str) for entry in entries):
+        raise InputError(f"{label}: cameras: must be a list of cameras, each with its name")
+    known = {entry["name"]: entry for entry in entries}
     if not known:
         return [dict(camera) for camera in named]
     names = [camera["name"] for camera in named]
     if strange := [name for name in names if name not in known]:
         raise InputError(
-            f"SOURCE names the camera {strange[0]!r}, but those of {label} are {', '.join(map(str, known))}: give "
+            f"SOURCE names the camera {strange[0]!r}, but those of {label} are {', '.join(known)}: give "
             "CAMERA=PATH with one of these names"
         )
-    if left_out := [str(name) for name in known if name not in names]:
+    if left_out := [name for name in known if name not in names]:
         _log.warning("SOURCE names %s; not used are %s of %s", ", ".join(names), ", ".join(left_out), label)
     # A login belongs to the address that is replaced.
     login = ("username", "password", "password_file", "source_secrets")

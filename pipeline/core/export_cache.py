@@ -21,6 +21,8 @@ CACHE_VARIABLE = "MTMC_CACHE"
 KEPT_NETWORKS = 8
 _NETWORK = re.compile(r"[0-9a-f]{32}")
 _UNFINISHED_SUFFIX = ".partial"
+# Everything that this program puts into the cache; the folder may hold other files, which are not touched.
+_OWN = re.compile(rf"{_NETWORK.pattern}(\.\w+{re.escape(_UNFINISHED_SUFFIX)})?|benchmark")
 # An unfinished network that is older was left by a killed process.
 _ABANDONED_S = 86_400.0
 _NAME_FILE = "name.txt"
@@ -54,14 +56,14 @@ class CacheEntry:
 
 
 def cache_entries() -> list[CacheEntry]:
-    """Return everything in the cache folder, what was used last first."""
+    """Return everything that this program has put into the cache folder, what was used last first."""
     folder = cache_folder()
-    paths = list(folder.iterdir()) if folder.is_dir() else []
+    paths = [path for path in folder.iterdir() if _OWN.fullmatch(path.name)] if folder.is_dir() else []
     return sorted(map(_entry, paths), key=lambda entry: (-entry.used_s, entry.path))
 
 
 def clear_cache() -> list[CacheEntry]:
-    """Delete everything in the cache folder and return it; running processes keep what they have open.
+    """Delete the entries of the cache and return them; running processes keep what they have open.
 
     Raises:
         OSError: something cannot be deleted.

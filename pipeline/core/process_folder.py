@@ -7,6 +7,7 @@ import logging
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -19,6 +20,8 @@ except ImportError:  # not on Windows
 _PREFIX = "mtmc-"
 # Of a file beside the folder: it is locked while the process lives, and marks the folder as one of this program.
 _LOCK_SUFFIX = ".in-use"
+# Longer than the moment between the creation of that file and its lock.
+_ABANDONED_S = 60.0
 
 _log = logging.getLogger(__name__)
 
@@ -34,8 +37,8 @@ def working_folder(purpose: str, parent: Path | None = None) -> Generator[Path, 
 
 
 def process_folder(purpose: str, parent: Path | None = None) -> Path:
-    """Create a temporary folder and return it. It is deleted when the process ends, or if that was killed, by the next
-    process that creates such a folder.
+    """Create a temporary folder and return it. It is deleted when the process ends, or if that was killed, by a process
+    that creates such a folder at least a minute later.
 
     Args:
         purpose: part of the name, such as "ultralytics".
@@ -75,6 +78,8 @@ def _delete_abandoned(parent: Path) -> None:
         except OSError:  # of another user, or deleted meanwhile
             continue
         try:
+            if time.time() - os.fstat(descriptor).st_mtime < _ABANDONED_S:
+                continue
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             folder = lock.with_name(lock.name.removesuffix(_LOCK_SUFFIX))
             _delete(folder)

@@ -10,8 +10,9 @@ from pipeline.core.redaction import Redactor
 from pipeline.core.stream_address import HIDDEN
 
 _LONGEST = 80
-# A login before a host, also without "scheme://"; and what follows the name of a secret.
-_LOGIN = re.compile(r"[^\s/@'\"]+:[^\s'\"]*@")
+# A login before a host, also without "scheme://"; and what follows the name of a secret. The first begins only where a
+# word does, so that a long text takes no longer than its length.
+_LOGIN = re.compile(r"(?<![^\s/@'\"])[^\s/@'\"][^\s/@'\":]*:[^\s'\"]*@")
 _NAMED = re.compile(
     r"((?:user(?:name)?|usr|login|pass(?:word|wd|phrase)?|pwd|psw|token|secret|api_?key)\s*[:=]\s*)\S.*",
     re.IGNORECASE | re.DOTALL,

@@ -82,21 +82,24 @@ def render_mosaic_video(
 
     Raises:
         InputError: the trajectories are not in order of time, or a row cannot be read.
-        RunError: the PNG cannot be written.
+        RunError: the video or the PNG cannot be written.
         ValueError: a frame has no image.
     """
     settings = settings or MosaicSettings()
     still_image: Image | None = None
-    with VideoWriter(output, fps=settings.fps) as video:
-        for time_s, image in mosaic_images(sources, trajectories, settings=settings, start_s=start_s, end_s=end_s):
-            video.write(image)
-            on_image(time_s)
-            if still is not None and (still_image is None or time_s <= still[0] + _TIME_TOLERANCE_S):
-                still_image = image
-        frames = video.frames
+    images = mosaic_images(sources, trajectories, settings=settings, start_s=start_s, end_s=end_s)
+    try:
+        with VideoWriter(output, fps=settings.fps) as video:
+            for time_s, image in images:
+                video.write(image)
+                on_image(time_s)
+                if still is not None and (still_image is None or time_s <= still[0] + _TIME_TOLERANCE_S):
+                    still_image = image
+    except OSError as error:
+        raise RunError(f"{output} cannot be written: {error.strerror}") from error
     if still is not None and still_image is not None:
         _write_png(still[1], still_image)
-    return frames
+    return video.frames
 
 
 def mosaic_images(

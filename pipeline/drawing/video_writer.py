@@ -53,6 +53,7 @@ class VideoWriter:
         self._stream: VideoStream | None = None
         self._size_wh: tuple[int, int] | None = None
         self._frames = 0
+        self._failed = False
 
     def __enter__(self) -> VideoWriter:
         return self
@@ -92,15 +93,17 @@ class VideoWriter:
         self._frames += 1
 
     def close(self) -> None:
-        """Finish the file; a second call does nothing."""
+        """Finish the file; a second call does nothing, nor does one after a failure to write."""
         if self._container is None:
             return
-        container, self._container = self._container, None
         try:
-            self._mux(None, container)
+            if not self._failed:
+                self._mux(None)
         finally:
-            container.close()
-        _index_in_front(self._path)
+            self._container.close()
+            self._container = None
+        if not self._failed:
+            _index_in_front(self._path)
 
     def _open(self, width: int, height: int) -> None:
         self._container = av.open(
@@ -124,11 +127,14 @@ class VideoWriter:
         context.color_range = ColorRange.MPEG
         self._stream = stream
 
-    def _mux(self, frame: av.VideoFrame | None, container: OutputContainer | None = None) -> None:
-        container = container or self._container
-        if container is None or self._stream is None:
+    def _mux(self, frame: av.VideoFrame | None) -> None:
+        if self._container is None or self._stream is None:
             raise ValueError("the video is closed")
-        container.mux(self._stream.encode(frame))
+        try:
+            self._container.mux(self._stream.encode(frame))
+        except av.FFmpegError:
+            self._failed = True  # FFmpeg ends the process if more is written
+            raise
 
 
 def _index_in_front(path: Path) -> None:

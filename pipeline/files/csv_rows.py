@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from itertools import chain
 
 # Where the decimal sign is a comma, Excel separates columns by semicolons.
-_DECIMAL_COMMA = re.compile(r"\s*([+-]?\d*),(\d+(?:[eE][+-]?\d+)?)\s*")
+_DECIMAL_COMMA = re.compile(r"(\s*[+-]?\d*),(\d+(?:[eE][+-]?\d+)?\s*)")
 _SEPARATOR_LINE = re.compile(r"sep=(.)\r?\n?")
 
 
@@ -41,8 +41,9 @@ class CsvRows:
 
     def __next__(self) -> list[str]:
         fields = next(self._reader)
-        return [_DECIMAL_COMMA.sub(_with_point, field) for field in fields] if self._decimal_commas else fields
+        return list(map(_with_point, fields)) if self._decimal_commas else fields
 
 
-def _with_point(number: re.Match[str]) -> str:
-    return f"{number[1]}.{number[2]}" if number[0] == number.string else number[0]
+def _with_point(field: str) -> str:
+    number = _DECIMAL_COMMA.fullmatch(field)
+    return field if number is None else f"{number[1]}.{number[2]}"

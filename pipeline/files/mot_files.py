@@ -27,6 +27,7 @@ from pipeline.core.datatypes import IntArray
 from pipeline.core.errors import InputError
 from pipeline.core.shown_values import shown
 from pipeline.files.track_boxes import (
+    LARGEST_NUMBER,
     TrackBoxes,
     check_boxes,
     check_unique,
@@ -43,8 +44,6 @@ _FRAME, _ID, _LEFT, _TOP, _WIDTH, _HEIGHT, _FLAG, _CLASS = range(8)
 _REQUIRED_COLUMNS = _HEIGHT + 1
 _COLUMN_COUNTS_WITH_CLASS = (8, 9)
 _VISDRONE_COLUMNS = 10
-# Larger whole numbers are not exact in float64.
-_LARGEST_NUMBER = 2.0**53
 _log = logging.getLogger(__name__)
 
 
@@ -270,10 +269,10 @@ def _track_boxes(
         row = int(early[0])
         fail(row, f"frame {table[row, _FRAME]:g}, but MOTChallenge text counts from 1. Renumber the frames.")
     for column in range(_HEIGHT + 1):
-        large = np.flatnonzero(np.abs(table[:, column]) > _LARGEST_NUMBER)
+        large = np.flatnonzero(np.abs(table[:, column]) > LARGEST_NUMBER)
         if len(large):
             row = int(large[0])
-            fail(row, f"{_COLUMNS[column]} {table[row, column]:g} is above {_LARGEST_NUMBER:g}. Correct the row.")
+            fail(row, f"{_COLUMNS[column]} {table[row, column]:g} is above {LARGEST_NUMBER:g}. Correct the row.")
 
     left_top, size_wh = table[:, _LEFT:_WIDTH], table[:, _WIDTH:_FLAG]
     boxes = TrackBoxes(

@@ -17,9 +17,10 @@ from typing import BinaryIO
 from pipeline.core.datatypes import LinkedRow
 from pipeline.core.errors import InputError
 from pipeline.files.results_csv import COLUMNS, linked_row
+from pipeline.files.track_boxes import LARGEST_NUMBER
 
-# Ids above this one, 2 ** 53, are no ids of a run but damage: they would not fit into the next 64-bit arrays.
-LARGEST_ID = 1 << 53
+# Ids above this one are no ids of a run but damage.
+LARGEST_ID = LARGEST_NUMBER
 # Times in seconds beyond this one, the year 5138, cannot be written as dates everywhere.
 _LATEST_S = 1e11
 # A class name in quotes may contain line breaks; a longer row than this is a stray quote.
@@ -37,10 +38,8 @@ def row_of(fields: Sequence[str]) -> LinkedRow:
     text = dict(zip(COLUMNS, fields, strict=True))
     linked = linked_row(text, needs_time=True)
     row = linked.row
-    if not 0 <= linked.link.global_id <= LARGEST_ID or not 0 <= row.track_id <= LARGEST_ID:
-        raise ValueError("an id is out of range")
-    if not 0 <= row.frame_index <= LARGEST_ID or abs(row.time_s) > _LATEST_S:
-        raise ValueError("the frame or the time is out of range")
+    if min(linked.link.global_id, row.track_id, row.frame_index) < 0 or abs(row.time_s) > _LATEST_S:
+        raise ValueError("an id, the frame or the time is out of range")
     if not row.camera_id or not row.camera_id.isprintable():
         raise ValueError("the camera has no name")
     if text["link_state"] not in ("provisional", "final") or text["interpolated"] not in ("0", "1"):

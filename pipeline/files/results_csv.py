@@ -21,7 +21,7 @@ from pipeline.core.errors import InputError
 from pipeline.core.shown_values import shown
 from pipeline.files.csv_rows import CsvRows
 from pipeline.files.mot_files import result_line
-from pipeline.files.track_boxes import is_number
+from pipeline.files.track_boxes import LARGEST_NUMBER, is_number
 from pipeline.files.whole_files import BufferedLines
 
 COLUMNS = (
@@ -43,8 +43,6 @@ COLUMNS = (
     "world_x_m",
     "world_y_m",
 )
-# Above it, whole numbers are not exact in float64, and sums of coordinates overflow.
-_LARGEST_NUMBER = 2**53
 _log = logging.getLogger(__name__)
 
 
@@ -148,7 +146,11 @@ def read_trajectories(path: str | Path, *, strict: bool = False) -> Iterator[Lin
     Raises:
         InputError: the file or a column is missing, or a value is not a number (the message gives the line).
     """
-    path = Path(path)
+    return (linked for _, linked in numbered_trajectories(Path(path), strict=strict))
+
+
+def numbered_trajectories(path: Path, *, strict: bool = False) -> Iterator[tuple[int, LinkedRow]]:
+    """Yield the rows as `read_trajectories` does, each with the number of its line, from 1."""
 
     def torn(number: int) -> None:
         if strict:
@@ -171,8 +173,8 @@ def read_trajectories(path: str | Path, *, strict: bool = False) -> Iterator[Lin
             raise InputError(f"{path}, after line {line}: is not CSV text in UTF-8 ({error})") from error
 
 
-def _linked_rows(path: Path, reader: CsvRows, strict: bool) -> Iterator[LinkedRow]:
-    """Yield the rows of an open CSV, see `read_trajectories`."""
+def _linked_rows(path: Path, reader: CsvRows, strict: bool) -> Iterator[tuple[int, LinkedRow]]:
+    """Yield the rows of an open CSV, see `numbered_trajectories`."""
     header: list[str] = next(reader, [])
     if not header:
         raise InputError(f"{path} is empty, without even a header line. Give a trajectories.csv of this program.")
@@ -197,7 +199,7 @@ def _linked_rows(path: Path, reader: CsvRows, strict: bool) -> Iterator[LinkedRo
                 _check(linked)
         except ValueError as error:
             raise InputError(f"{path}, line {reader.line_num}: {error}") from error
-        yield linked
+        yield reader.line_num, linked
 
 
 # Columns that a CSV of another program may lack.
@@ -248,9 +250,10 @@ def linked_row(text: Mapping[str, str], *, needs_time: bool) -> LinkedRow:
 
 
 def _number(name: str, text: str, kind: type[int] | type[float]) -> float:
-    if not is_number(text, kind) or abs(kind(text)) > _LARGEST_NUMBER:
+    if not is_number(text, kind) or abs(kind(text)) > LARGEST_NUMBER:
         raise ValueError(
-            f"{name} is {shown(text)}, not a finite number of type {kind.__name__}. Correct or remove the row."
+            f"{name} is {shown(text)}, not a finite number of type {kind.__name__} up to 2 ** 53. Correct or remove "
+            "the row."
         )
     return kind(text)
 

@@ -14,6 +14,9 @@ from numpy.typing import NDArray
 from pipeline.core.datatypes import IntArray, check_array
 from pipeline.core.errors import InputError
 
+LARGEST_NUMBER = 2**53
+"""Above it, whole numbers are not exact in float64, and sums of coordinates can overflow."""
+
 
 @dataclass(frozen=True, eq=False)
 class TrackBoxes:

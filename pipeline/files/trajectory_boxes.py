@@ -14,8 +14,8 @@ import numpy as np
 from pipeline.core.datatypes import IntArray, TrajectoryRow, check_array
 from pipeline.core.errors import InputError
 from pipeline.files.mot_files import read_results
-from pipeline.files.results_csv import read_trajectories
-from pipeline.files.track_boxes import TrackBoxes, check_unique, line_number
+from pipeline.files.results_csv import numbered_trajectories
+from pipeline.files.track_boxes import TrackBoxes, check_unique
 
 _log = logging.getLogger(__name__)
 
@@ -111,7 +111,9 @@ def read_trajectory_boxes(
     """
     rows: list[TrajectoryRow] = []
     ids: list[int] = []
-    for linked in read_trajectories(path, strict=True):
+    lines: list[int] = []
+    for line, linked in numbered_trajectories(path, strict=True):
+        lines.append(line)
         rows.append(linked.row)
         ids.append(linked.link.global_id)
     cameras = sorted({row.camera_id for row in rows})
@@ -126,10 +128,9 @@ def read_trajectory_boxes(
 
     def fail_twice(first: int, second: int) -> NoReturn:
         raise InputError(
-            f"{path}, line {line_number(path, second + 1)}: camera {rows[second].camera_id!r}, frame_index "
-            f"{boxes.frame_index[second]} has global_id {boxes.ids[second]} again, as in line "
-            f"{line_number(path, first + 1)}. One person cannot be in two boxes of one image: remove or renumber one "
-            "row."
+            f"{path}, line {lines[second]}: camera {rows[second].camera_id!r}, frame_index "
+            f"{boxes.frame_index[second]} has global_id {boxes.ids[second]} again, as in line {lines[first]}. One "
+            "person cannot be in two boxes of one image: remove or renumber one row."
         )
 
     check_unique((camera_code, boxes.frame_index, boxes.ids), fail_twice)

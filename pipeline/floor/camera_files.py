@@ -33,8 +33,9 @@ def read_camera(*paths: Path, world_unit: WorldUnit | None = None) -> Array:
     A homography cannot represent lens distortion; distortion that moves the image corner by a pixel or more is logged
     as a warning. So is a height of the camera above that plane that suggests another unit.
 
-    - .yml, .yaml, .json or .xml as OpenCV's FileStorage writes them: camera_matrix, and either rvec and tvec, or R
-      and T, world to camera. WILDTRACK and MultiviewX have two files for each camera, intr_*.xml and extr_*.xml.
+    - .yml, .yaml, .json or .xml as OpenCV's FileStorage writes them: camera_matrix; R or rvec, either of them a matrix
+      or a vector; and T or tvec; world to camera. WILDTRACK and MultiviewX have two files for each camera, intr_*.xml
+      and extr_*.xml.
     - .xml as in PETS 2009: Tsai's parameters.
 
     Args:
@@ -104,6 +105,8 @@ def _tsai(path: Path, root: ElementTree.Element) -> tuple[Array, Array, Array]:
 
     dpx, dpy = value(geometry, "dpx"), value(geometry, "dpy")
     focal, sx = value(inner, "focal"), value(inner, "sx")
+    if 0 in (dpx, dpy, sx):
+        raise InputError(f"{path}: dpx {dpx:g}, dpy {dpy:g} and sx {sx:g} must not be 0")
     camera = np.array(
         [[focal * sx / dpx, 0, value(inner, "cx")], [0, focal / dpy, value(inner, "cy")], [0, 0, 1.0]]
     )
@@ -131,21 +134,16 @@ def _opencv(label: str, paths: Sequence[Path]) -> tuple[Array, Array, Array]:
             if name in found:
                 raise InputError(f"{path}: {name} is also in {found[name][0]}; give the two files of one camera")
             found[name] = (path, value)
-    for what, names in (("camera_matrix",) * 2, ("R or rvec", "R rvec"), ("T or tvec", "T tvec")):
-        if not any(name in found for name in names.split()):
+    for what in ("camera_matrix", "R or rvec", "T or tvec"):
+        if not any(name in found for name in what.split(" or ")):
             more = "; give the file that has it with another --camera" if len(paths) == 1 else ""
             raise InputError(f"{label}: has no {what}; neither OpenCV's parameters nor Tsai's{more}")
     path, camera = found["camera_matrix"]
     camera = _of_shape(path, "camera_matrix", camera, (3, 3))
-    if "R" in found:
-        path, rotation = found["R"]
-        rotation = _of_shape(path, "R or rvec", rotation, (3, 3))
-    else:
-        path, vector = found["rvec"]
-        # OpenCV takes a rotation matrix under this name, too.
-        if vector.size not in (3, 9):
-            raise InputError(f"{path}: rvec has {vector.size} values, but must have 3")
-        rotation = np.asarray(cv2.Rodrigues(vector.reshape(3, -1))[0], np.float64)
+    path, rotation = found["R"] if "R" in found else found["rvec"]
+    if rotation.size == 3:  # an axis, of the length of the angle
+        rotation = np.asarray(cv2.Rodrigues(rotation.ravel())[0], np.float64)
+    rotation = _of_shape(path, "R or rvec", rotation, (3, 3))
     path, translation = found["tvec"] if "tvec" in found else found["T"]
     if translation.size != 3:
         raise InputError(f"{path}: T or tvec has {translation.size} values, but must have 3")
@@ -222,6 +220,10 @@ def _tell_distortion(path: Path, what: str, corner_px: float) -> None:
 
 def _plane_homography(label: str, camera: Array, rotation: Array, translation: Array) -> Array:
     """Return the homography of the plane z = 0, from columns 1 and 2 of the rotation and the translation."""
+    if np.linalg.matrix_rank(camera) < 3:
+        raise InputError(
+            f"{label}: the camera matrix {camera.tolist()} has no inverse; its focal lengths are not 0"
+        )
     to_image = np.asarray(camera, np.float64) @ np.column_stack([rotation[:, 0], rotation[:, 1], translation])
     if abs(np.linalg.det(to_image / np.linalg.norm(to_image, axis=0))) < 1e-12:
         raise InputError(f"{label}: the camera looks along the floor, which is then a line in its image")

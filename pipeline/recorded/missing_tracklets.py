@@ -74,15 +74,23 @@ def rebuilt_tracklets(
     """Return tracklets without embeddings for the tracks that are not `known`, in the order in which they ended.
 
     Args:
-        class_names: of the detector; a class without an id there gets a negative one.
+        class_names: of the detector.
+
+    Raises:
+        InputError: the class of a track is not among them.
     """
     ids = {name: class_id for class_id, name in reversed(list(class_names.items()))}
-    present = set(known)
+    missing = {key: tracks[key] for key in tracks.keys() - set(known)}
+    if strange := sorted({track.class_name for track in missing.values()} - ids.keys()):
+        raise InputError(
+            f"trajectories.csv has rows of the class {strange[0]!r}, but the classes of the run are "
+            f"{', '.join(ids)}. Correct or remove these rows"
+        )
     rebuilt = [
         Tracklet(
             camera_id=key[0],
             track_id=key[1],
-            class_id=ids.setdefault(track.class_name, -1 - len(ids)),
+            class_id=ids[track.class_name],
             start_s=track.start_s,
             end_s=track.end_s,
             embeddings=np.zeros((0, 0), np.float32),
@@ -90,8 +98,7 @@ def rebuilt_tracklets(
             floor_xy_m=track.floor.xy_m,
             observations=track.observations,
         )
-        for key, track in tracks.items()
-        if key not in present
+        for key, track in missing.items()
     ]
     return sorted(rebuilt, key=lambda tracklet: (tracklet.end_s, tracklet.key))
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from pipeline.assembly import (
@@ -24,6 +25,7 @@ from pipeline.config.config import CameraConfig, Config
 from pipeline.core.errors import InputError
 from pipeline.core.models import Detector, Embedder, Models
 from pipeline.cross_camera.settings import check_windows
+from pipeline.files.frame_grid import FrameGrid
 from pipeline.files.origin import origin
 from pipeline.files.run_folder import STILL_NAME, check_results, clear_results, hold_results
 from pipeline.recorded.run_summary import RunSummary
@@ -92,8 +94,8 @@ def track(
         blind = enough and not config.output.show
         sources, epoch_utc = _saved_frames(config, files) if blind else open_sources(config)
         stack.callback(close_sources, sources)
-        if replay is not None:
-            sources = _with_boxes(sources, replay, config.recording.stride)
+        grids = {} if replay is None else _sparse(replay, config.recording.stride)
+        sources = _thinned(sources, grids)
         config = _with_cameras(config, sources)
         for path in files.values():
             if overwrite and output.resolve() in path.resolve().parents:
@@ -132,7 +134,7 @@ def track(
                 _log.warning("%s", sentence)
         stack.close()  # closes the recordings, which drawing opens again, and the saved detections
         if config.output.video:
-            draw_video(config, output, class_names=len(summary.classes) > 1, on_image=on_image)
+            draw_video(config, output, class_names=len(summary.classes) > 1, grids=grids, on_image=on_image)
     return summary
 
 
@@ -142,17 +144,20 @@ def draw_video(
     still_s: float | None = None,
     *,
     class_names: bool = False,
+    grids: Mapping[str, FrameGrid] = MappingProxyType({}),
     on_image: Callable[[float], None] = lambda time_s: None,
 ) -> None:
     """Draw trajectories.mp4 from the results in `output`; with `still_s` also still.png, the image of that moment.
 
     Args:
         class_names: whether the labels contain the names of the classes.
+        grids: of the cameras of which only these frames were processed.
         on_image: called with the time of every image that is drawn.
     """
     from pipeline.drawing.mosaic_video import MosaicSettings, render_mosaic_video
 
-    sources, _ = open_sources(config)
+    opened, _ = open_sources(config)
+    sources = _thinned(opened, grids)
     try:
         render_mosaic_video(
             {source.camera_id: source for source in sources},
@@ -244,28 +249,36 @@ def _at_text_rate(config: Config, replay: ReplayDetector) -> Config:
     return config.model_copy(update={"recording": recording})
 
 
-def _with_boxes(sources: list[FrameSource], replay: ReplayDetector, stride: int) -> list[FrameSource]:
-    """Return the sources with only every n-th frame for cameras whose det.txt holds no others."""
-    grids = replay.text_grids
-    thinned = []
-    for source in sources:
-        grid = grids.get(source.camera_id)
-        if grid is None or grid.stride == 1 or (stride % grid.stride == 0 and grid.first == 0):
-            thinned.append(source)
+def _sparse(replay: ReplayDetector, stride: int) -> dict[str, FrameGrid]:
+    """Return the frames that are used of cameras whose det.txt holds only every n-th frame, which `stride` does not
+    select already."""
+    grids = {}
+    for camera_id, grid in replay.text_grids.items():
+        if grid.stride == 1 or (stride % grid.stride == 0 and grid.first == 0):
             continue
         if stride > 1:
             raise InputError(
-                f"the saved detections of camera {source.camera_id} hold {grid} from frame {grid.first + 1} on, but "
+                f"the saved detections of camera {camera_id} hold {grid} from frame {grid.first + 1} on, but "
                 f"recording.stride is {stride}, from frame 1 on: leave it out"
             )
         _log.warning(
             "camera %s: the saved detections hold %s, from frame %d on: the others are not used",
-            source.camera_id,
+            camera_id,
             grid,
             grid.first + 1,
         )
-        thinned.append(PartOfSource(source, stride=grid.stride, first=grid.first))
-    return thinned
+        grids[camera_id] = grid
+    return grids
+
+
+def _thinned(sources: Sequence[FrameSource], grids: Mapping[str, FrameGrid]) -> list[FrameSource]:
+    """Return the sources with only the frames on the grids of their cameras."""
+    return [
+        source
+        if (grid := grids.get(source.camera_id)) is None
+        else PartOfSource(source, stride=grid.stride, first=grid.first)
+        for source in sources
+    ]
 
 
 def _saved_frames(config: Config, files: Mapping[str, Path]) -> tuple[list[FrameSource], datetime | None]:

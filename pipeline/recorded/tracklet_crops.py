@@ -14,6 +14,7 @@ from pipeline.assembly import close_sources, open_sources
 from pipeline.config.config import Config
 from pipeline.core.datatypes import FloatArray
 from pipeline.core.errors import InputError
+from pipeline.core.models import named_in
 from pipeline.files.results_csv import read_trajectories
 from pipeline.single_camera.good_crops import good_crops
 from reid.crops import Resize, crop_boxes, resize_antialiased
@@ -122,13 +123,12 @@ def _chosen_tracks(
     """Return the chosen tracks by camera and track id, each with the boxes to cut out."""
     frames: dict[tuple[str, int], list[tuple[int, float, _Box]]] = defaultdict(list)
     tracks: dict[tuple[str, int], _Track] = {}
-    others: dict[str, set[tuple[str, int]]] = defaultdict(set)
+    of_class: dict[str, set[tuple[str, int]]] = defaultdict(set)
     for linked in read_trajectories(trajectories):
         row = linked.row
         if row.interpolated:
             continue
-        if row.class_name not in config.embedder.classes:
-            others[row.class_name].add((row.camera_id, row.track_id))
+        of_class[row.class_name].add((row.camera_id, row.track_id))
         track = tracks.setdefault((row.camera_id, row.track_id), _Track(row.time_s, row.time_s))
         track.start_s, track.end_s = min(track.start_s, row.time_s), max(track.end_s, row.time_s)
         frames[row.camera_id, row.frame_index].append(
@@ -141,7 +141,8 @@ def _chosen_tracks(
         for (track_id, _, box), is_fit in zip(boxes, fit.tolist(), strict=True):
             if is_fit:
                 tracks[camera, track_id].good.append(box)
-    for name, keys in others.items():
+    for name in sorted(of_class.keys() - named_in(of_class, config.embedder.classes)):
+        keys = of_class[name]
         _log.warning("%d tracks of the class %s are left out: the embedder is not for it", len(keys), name)
         for key in keys:
             del tracks[key]  # after they have covered others

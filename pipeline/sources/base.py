@@ -5,7 +5,6 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
 from types import TracebackType
 from typing import Self
 
@@ -52,7 +51,6 @@ class FrameSource(ABC):
         frame_count: estimated number of frames, for a progress bar; None if unknown.
         frame_rate: frames per second of the recording; the mean if it varies.
         size_wh: (width, height) of every frame in pixels.
-        start_utc: date and time at which the recording began; None if it does not state them.
         index_step: difference between the indices of two consecutive frames.
     """
 
@@ -64,7 +62,6 @@ class FrameSource(ABC):
         frame_count: int | None,
         frame_rate: float,
         size_wh: tuple[int, int],
-        start_utc: datetime | None = None,
         clock: Clock | None = None,
         index_step: int = 1,
     ) -> None:
@@ -73,7 +70,6 @@ class FrameSource(ABC):
         self.frame_count = frame_count
         self.frame_rate = frame_rate
         self.size_wh = size_wh
-        self.start_utc = start_utc
         self.index_step = index_step
         self._clock = clock or Clock()
         self._used = False

@@ -33,7 +33,6 @@ class CroppedSource(FrameSource):
             frame_count=source.frame_count,
             frame_rate=source.frame_rate,
             size_wh=(x2 - x1, y2 - y1),
-            start_utc=source.start_utc,
             index_step=source.index_step,
         )
         self._source = source

@@ -89,7 +89,10 @@ class ImageSource(FrameSource):
             yield self._frame(index, (index - first) / self._index_rate, image)
 
     def _image(self, file: Path) -> NDArray[np.uint8]:
-        image = _decoded(file, self._max_picture_px)
+        try:
+            image = _decoded(file, self._max_picture_px)
+        except OSError as error:
+            raise InputError(f"{file} cannot be read ({error.strerror})") from error
         if image is None:
             raise InputError(f"{file} cannot be read as a picture; remove or replace it")
         if image.dtype != np.uint8:

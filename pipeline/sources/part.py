@@ -17,8 +17,9 @@ class PartOfSource(FrameSource):
     Args:
         start_s, end_s: seconds on the clock that all cameras share; the end is excluded. None is the start or end of
             the recording.
-        stride, first: keep the frames with the indices first, first + stride, first + 2 stride ..., as far as they
-            lie in the window. None starts at the first index of the source.
+        stride, first: keep the frames whose index differs from `first` by a multiple of `stride`, as far as they lie in
+            the window. None keeps multiples of `stride`, as `thinned_boxes` does, or for a source that has not every
+            index, the corresponding ones.
     """
 
     def __init__(
@@ -38,10 +39,9 @@ class PartOfSource(FrameSource):
             # The number of frames in a time window is not known beforehand.
             frame_count=None
             if source.frame_count is None or start_s is not None or end_s is not None
-            else -(-(source.frame_count - (first or 0)) // every),
+            else -(-source.frame_count // every),
             frame_rate=source.frame_rate / every,
             size_wh=source.size_wh,
-            start_utc=source.start_utc,
             index_step=index_step,
         )
         self._source = source
@@ -50,13 +50,13 @@ class PartOfSource(FrameSource):
         self._stride, self._first = stride, first
 
     def _frames(self) -> Iterator[Frame]:
-        first_index = None
+        first = self._first
         for frame in self._source:
             if frame.time_s >= self._end_s:
                 return
-            if first_index is None:
-                first_index = frame.frame_index if self._first is None else self._first
-            if frame.time_s >= self._start_s and (frame.frame_index - first_index) % self._stride == 0:
+            if first is None:
+                first = frame.frame_index % math.gcd(self._source.index_step, self._stride)
+            if frame.time_s >= self._start_s and (frame.frame_index - first) % self._stride == 0:
                 yield frame
 
     def close(self) -> None:

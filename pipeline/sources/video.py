@@ -20,7 +20,6 @@ from pipeline.sources.base import Clock, FrameSource
 from pipeline.sources.picture import PictureConverter
 from pipeline.sources.picture_size import MAX_PICTURE_PX, too_large
 from pipeline.sources.presentation_times import PresentationTimes
-from pipeline.sources.recording_dates import RecordingDates
 from pipeline.sources.video_stream import (
     decoder_options,
     decoding_problem,
@@ -102,6 +101,12 @@ class VideoSource(FrameSource):
             if first is None:
                 unknown = "" if stream.width else ": it is damaged, or above runtime.max_picture_megapixels"
                 raise InputError(f"camera {camera_id}: {path} is a video without any readable frame{unknown}")
+            self._converter = PictureConverter(
+                self._stream.sample_aspect_ratio, name, display_size_wh=display_size_wh
+            )
+            problem = too_large(self._converter.size_wh(first), max_picture_px)
+            if problem is not None:
+                raise InputError(f"{name}: {problem}")
         except InputError:
             self._container.close()
             raise
@@ -109,18 +114,12 @@ class VideoSource(FrameSource):
         self._by_decoding_time = lacks_presentation_times(self._container)
         self._first = first
         self._damage_seen = False
-        self._converter = PictureConverter(self._stream.sample_aspect_ratio, name, display_size_wh=display_size_wh)
-        problem = too_large(self._converter.size_wh(first), max_picture_px)
-        if problem is not None:
-            self._container.close()
-            raise InputError(f"{name}: {problem}")
         super().__init__(
             camera_id,
             path,
             frame_count=self._frame_count(),
             frame_rate=frame_rate or self._file_rate,
             size_wh=self._converter.size_wh(first),
-            start_utc=RecordingDates.of(self._container).start_utc(rate=(clock or Clock()).rate),
             clock=clock,
         )
         self._times = PresentationTimes(1 / self.frame_rate)
@@ -160,30 +159,34 @@ class VideoSource(FrameSource):
                 yield frame
 
     def _keep_for_check(self, packet: Packet[VideoStream]) -> None:
-        """Keep the packets since the last key frame of an MPEG-TS, for `_ends_in_a_picture`."""
+        """Keep the packets since the last key frame of an MPEG-TS, for `_end_is_cut`."""
         if packet.is_keyframe or len(self._since_key) >= _LONGEST_CHECK:
             self._since_key.clear()
         if packet.is_keyframe or self._since_key:
             self._since_key.append(packet)
 
-    def _ends_in_a_picture(self) -> bool:
-        """Decode the end again, in one thread: with several threads, FFmpeg does not always mark half a picture."""
+    def _end_is_cut(self) -> bool:
+        """Decode the kept packets in one thread: with several, FFmpeg does not always mark an incomplete picture."""
+        if not self._since_key:
+            return False
         context = self._stream.codec_context
         decoder = av.CodecContext.create(context.codec.name, "r")
         assert isinstance(decoder, av.VideoCodecContext)
         decoder.extradata = context.extradata
-        frames: list[VideoFrame] = []
-        with suppress(av.error.InvalidDataError):
-            for packet in self._since_key:
-                frames += decoder.decode(packet)
-            frames += decoder.decode(None)
-        return bool(frames) and bool(frames[-1].is_corrupt)
+        decoder.thread_count = 1
+        is_cut = False
+        with suppress(av.FFmpegError):
+            for packet in (*self._since_key, None):
+                for picture in decoder.decode(packet):
+                    is_cut = bool(picture.is_corrupt)  # of the last one
+        return is_cut
 
     def _read_ahead(self) -> list[Packet[VideoStream]]:
         """Return the first packets; they are not decoded yet."""
         packets = []
         try:
-            packets += list(islice(self._packets, _PACKETS_AHEAD))
+            for packet in islice(self._packets, _PACKETS_AHEAD):
+                packets.append(packet)  # one by one: those before an error count
         except av.FFmpegError as error:
             self._ahead_error = error  # due after these packets
         return packets
@@ -301,7 +304,7 @@ class VideoSource(FrameSource):
             raise self._broken(
                 frames, f"the video ends after {end_s:.1f} s, but declares {declared_s:.1f} s: it was cut off"
             )
-        if last.is_corrupt or self._ends_in_a_picture():
+        if last.is_corrupt or self._end_is_cut():
             raise self._broken(frames, "the video ends in the middle of a picture: it was cut off")
 
     def _declared_duration_s(self) -> float | None:

@@ -498,6 +498,13 @@ def test_a_source_replaces_that_of_a_camera_of_the_file_and_keeps_its_settings(
         load_config(path, cameras=named_sources(["/new.mp4"]))
 
 
+@pytest.mark.parametrize("cameras", ["hall", [3], [{"source": "/a.mp4"}], [{"name": ["a"], "source": "/a.mp4"}]])
+def test_a_source_does_not_hide_wrong_cameras_of_the_file(tmp_path: Path, cameras: object) -> None:
+    path = write(tmp_path, yaml.safe_dump({"cameras": cameras}))
+    with pytest.raises(InputError, match="cameras: must be a list of cameras, each with its name"):
+        load_config(path, cameras=named_sources(["a=/new.mp4"]))
+
+
 @pytest.mark.parametrize(("value", "device"), [(0, "cuda:0"), ("1", "cuda:1"), ("cuda", "cuda"), ("auto", "auto")])
 def test_a_gpu_is_named_by_its_number_too(value: object, device: str) -> None:
     config = load_config(None, {"detector": {"device": value}, "embedder": {"device": value}})

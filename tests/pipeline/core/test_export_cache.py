@@ -146,7 +146,7 @@ def test_the_last_used_networks_are_kept(folder: Path) -> None:
         made.append(network(number))
         os.utime(made[-1], (number + 1.0, number + 1.0))
     (folder / "benchmark").mkdir()
-    left = folder / "0123.partial"
+    left = folder / f"{'0' * 32}.12ab.partial"
     left.mkdir()
     os.utime(left, (1.0, 1.0))
     network(0)  # is used again
@@ -163,9 +163,11 @@ def test_the_cache_is_shown_and_cleared(folder: Path, capsys: pytest.CaptureFixt
 
     assert "0 entries, 0.0 MB" in run()
     network(1)
+    (folder / "thesis.partial").mkdir()
+    (folder / "thesis.txt").write_text("of somebody who chose this folder")
     assert [(entry.name, entry.size_bytes > 1000) for entry in cache_entries()] == [("the detector 1.pt", True)]
     shown = run()
     assert "the detector 1.pt" in shown
     assert f"1 entries, 0.0 MB; the {KEPT_NETWORKS} networks that were used last are kept" in shown
     assert "1 entries deleted" in run("clear")
-    assert list(folder.iterdir()) == []
+    assert sorted(path.name for path in folder.iterdir()) == ["thesis.partial", "thesis.txt"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -39,12 +40,18 @@ def test_what_killed_processes_left_is_deleted_and_what_others_use_is_not(
     assert living.stdout is not None
     used = Path(living.stdout.readline().strip())
     (tmp_path / "mtmc-own").mkdir()
+    starting = tmp_path / "mtmc-starting"  # its process has not locked it yet
+    starting.mkdir()
+    for folder in (left, used, starting):
+        mark = tmp_path / f"{folder.name}.in-use"
+        mark.touch()
+        os.utime(mark, None if folder == starting else (5.0, 5.0))
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     monkeypatch.setattr("atexit.register", lambda *arguments, **more: None)
     mine = process_folder("test")
     assert not left.exists()
     assert sorted(path for path in tmp_path.iterdir() if path.is_dir()) == sorted(
-        [mine, used, tmp_path / "mtmc-own"]
+        [mine, used, starting, tmp_path / "mtmc-own"]
     )
     assert list(mine.iterdir()) == []
     living.communicate("", timeout=60)
@@ -52,5 +59,5 @@ def test_what_killed_processes_left_is_deleted_and_what_others_use_is_not(
     with working_folder("test", tmp_path) as folder:
         assert folder.is_dir()
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(
-        [mine.name, f"{mine.name}.in-use", "mtmc-own"]
+        [mine.name, f"{mine.name}.in-use", "mtmc-own", starting.name, f"{starting.name}.in-use"]
     )

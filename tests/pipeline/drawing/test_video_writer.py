@@ -114,6 +114,29 @@ def test_a_killed_process_leaves_a_video_that_plays(tmp_path: Path) -> None:
     assert abs(float(frames[-1].to_ndarray(format="bgr24").mean()) - 2 * (len(frames) - 1)) < 3
 
 
+FULL = """
+import resource, sys
+from pathlib import Path
+import numpy as np
+from pipeline.drawing.video_writer import VideoWriter
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]),) * 2)
+try:
+    with VideoWriter(Path(sys.argv[1]), fps=10) as writer:
+        for index in range(100):
+            writer.write(np.random.default_rng(index).integers(0, 256, (48, 64, 3)).astype(np.uint8))
+except OSError as error:
+    print(error.strerror)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs limits of a process")
+@pytest.mark.parametrize("bytes_free", [0, 50_000])
+def test_a_full_disk_is_an_error_and_not_the_end_of_the_process(tmp_path: Path, bytes_free: int) -> None:
+    command = [sys.executable, "-c", FULL, str(tmp_path / "video.mp4"), str(bytes_free)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "File too large\n")
+
+
 def test_misuse(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="fps must be above 0"):
         VideoWriter(tmp_path / "video.mp4", fps=0)

@@ -424,6 +424,12 @@ def test_a_still_picture_that_cannot_be_written_is_said(tmp_path: Path) -> None:
         )
 
 
+def test_a_video_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+    trajectories = write_csv(tmp_path / "trajectories.csv")
+    with pytest.raises(RunError, match=r"mosaic\.mp4 cannot be written: No such file"):
+        render_mosaic_video({"a": frames("a", 2, fps=10)}, trajectories, tmp_path / "nowhere" / "mosaic.mp4")
+
+
 def test_video_and_still(tmp_path: Path) -> None:
     trajectories = write_csv(
         tmp_path / "trajectories.csv", *(row(7, "a", i, i / 10, "20,30,60,80") for i in range(10))

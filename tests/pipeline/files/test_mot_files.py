@@ -296,6 +296,13 @@ def test_bad_trajectories_are_refused_with_their_line(tmp_path: Path, case: str,
     assert f"{path}, {message}" in str(caught.value)
 
 
+def test_lines_are_counted_as_an_editor_does(tmp_path: Path) -> None:
+    rows = [trajectory_row(5, "hall", 1, 4, class_name='"two\nlines"'), "", trajectory_row(5, "hall", 2, 4)]
+    path = write(tmp_path / "trajectories.csv", "sep=,", TRAJECTORY_HEADER, *rows)
+    with pytest.raises(InputError, match=r"line 6: .* has global_id 5 again, as in line 4"):
+        read_trajectory_boxes(path)
+
+
 def test_missing_columns_are_named(tmp_path: Path) -> None:
     path = write(tmp_path / "trajectories.csv", "global_id,camera_id,track_id,frame_index,class_name,x1,y1,x2,y2")
     with pytest.raises(InputError, match="no column confidence, interpolated"):

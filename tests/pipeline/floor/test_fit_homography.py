@@ -161,13 +161,16 @@ def test_a_limit_that_opencv_would_replace_is_refused(tmp_path: Path, limit: str
         )
 
 
+@pytest.mark.parametrize("rotation", [ROTATION, cv2.Rodrigues(ROTATION)[0]], ids=["matrix", "vector"])
 @pytest.mark.parametrize("names", [("rvec", "tvec"), ("R", "T")])
 @pytest.mark.parametrize("suffix", ["yml", "json", "xml"])
-def test_parameters_of_opencv(tmp_path: Path, names: tuple[str, str], suffix: str) -> None:
+def test_parameters_of_opencv(
+    tmp_path: Path, names: tuple[str, str], rotation: NDArray[np.float64], suffix: str
+) -> None:
     path = tmp_path / f"camera.{suffix}"
     storage = cv2.FileStorage(str(path), cv2.FILE_STORAGE_WRITE)
     storage.write("camera_matrix", CAMERA)
-    storage.write(names[0], cv2.Rodrigues(ROTATION)[0] if names[0] == "rvec" else ROTATION)
+    storage.write(names[0], rotation)
     storage.write(names[1], TRANSLATION.reshape(3, 1))
     storage.release()
     assert apply_homography(read_camera(path), to_image(FLOOR_M)) == pytest.approx(FLOOR_M, abs=1e-6)
@@ -327,8 +330,9 @@ def matrices(camera: str, r: tuple[int, int] = (3, 3), t: tuple[int, int] = (3, 
         (
             "rvec.yml",
             matrices(matrix("camera_matrix", 3, 3), r=(5, 1)).replace("R:", "rvec:"),
-            "rvec has 5 values",
+            r"R or rvec is \(5, 1\), but",
         ),
+        ("ones.yml", matrices(matrix("camera_matrix", 3, 3)), "the camera matrix .* has no inverse"),
         ("nan.yml", matrices(matrix("camera_matrix", 3, 3)).replace("1.,", ".Nan,", 1), "must be finite numbers"),
         (
             "ragged.yml",
@@ -338,6 +342,11 @@ def matrices(camera: str, r: tuple[int, int] = (3, 3), t: tuple[int, int] = (3, 
         ("long.yml", matrices(matrix("camera_matrix", 3, 3), t=(4, 1)), "T or tvec has 4 values, but"),
         ("half.xml", '<C><Intrinsic focal="1" /></C>', "Geometry, Intrinsic and Extrinsic"),
         ("word.xml", '<C><Geometry dpx="a" dpy="1"/><Intrinsic /><Extrinsic /></C>', "dpx is 'a'"),
+        (
+            "zero.xml",
+            '<C><Geometry dpx="0" dpy="1"/><Intrinsic focal="5" sx="1"/><Extrinsic /></C>',
+            "dpx 0, dpy 1 and sx 1 must not be 0",
+        ),
     ],
 )
 def test_files_that_are_no_camera(tmp_path: Path, name: str, content: str | None, words: str) -> None:

@@ -42,8 +42,8 @@ def test_a_tracklet_is_rebuilt_with_times_class_and_floor_positions() -> None:
     assert person.floor_xy_m.tolist() == [[3, 2], [4, 2], [5, 2]]
     assert person.floor_time_s.tolist() == [3.125, 4.125, 5.125]
     assert rebuilt_tracklets(tracks, [("a", 2)], {0: "person"})[0].key == ("a", 1)
-    # Two classes without an id are still two.
-    assert {one.class_id for one in rebuilt_tracklets(tracks, [], {})} == {-1, -2}
+    with pytest.raises(InputError, match=r"rows of the class 'dog', but the classes of the run are person\."):
+        rebuilt_tracklets(tracks, [], {0: "person"})
 
 
 def test_a_row_of_another_camera_is_told() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 
@@ -16,7 +17,8 @@ from tests.helpers.media import write_pictures
 
 
 def sequence(folder: Path, numbers: range, frame_rate: int, hidden: set[int]) -> tuple[Path, Path]:
-    """A sequence with a person who walks to the right, and the det.txt of the whole original."""
+    """A sequence with a person who walks to the right, and the det.txt of the whole original, without the numbers
+    `hidden`."""
     (folder / "img1").mkdir(parents=True)
     (folder / "seqinfo.ini").write_text(f"[Sequence]\nname=S\nframeRate={frame_rate}\n")
     lines = []
@@ -61,3 +63,24 @@ def test_detections_belong_to_the_picture_of_their_number(tmp_path: Path, number
     assert (noted["index_step"], noted["frame_rate"]) == (numbers.step, 25 / numbers.step)
     link(tmp_path / "out", overwrite=True)
     check()
+
+
+def test_every_fifth_frame_with_boxes_is_found_in_a_cut_sequence(tmp_path: Path) -> None:
+    folder, detections = sequence(tmp_path / "seq", range(303, 343), 25, {n for n in range(1, 400) if n % 5 != 1})
+    config = load_config(None, {"cameras": [{"name": "a", "source": str(folder)}], "embedder": {"weights": None}})
+    assert track(config, tmp_path / "out", detections={"a": detections}).cameras["a"].boxes == 8
+
+
+def test_the_video_shows_only_the_frames_that_have_boxes(tmp_path: Path) -> None:
+    folder, detections = sequence(tmp_path / "seq", range(1, 21), 25, set(range(1, 61, 2)))
+    config = load_config(
+        None,
+        {
+            "cameras": [{"name": "a", "source": str(folder)}],
+            "embedder": {"weights": None},
+            "output": {"video": True},
+        },
+    )
+    assert track(config, tmp_path / "out", detections={"a": detections}).cameras["a"].frames == 10
+    with av.open(str(tmp_path / "out" / "trajectories.mp4")) as video:
+        assert (video.streams.video[0].frames, video.streams.video[0].average_rate) == (10, 12.5)

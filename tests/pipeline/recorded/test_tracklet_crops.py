@@ -137,3 +137,10 @@ def test_tracks_of_classes_that_the_embedder_is_not_for_are_left_out(
     # The car covers the person for 15 frames.
     assert (crops.camera_names, crops.track.tolist()) == (("a",), [0] * 5)
     assert "2 tracks of the class car are left out: the embedder is not for it" in caplog.text
+
+
+def test_capitals_in_names_of_classes_do_not_matter(config: Config, tmp_path: Path) -> None:
+    embedder = config.embedder.model_copy(update={"classes": ["Person"]})
+    folder = write_tracks(tmp_path, {("a", 1): dict.fromkeys(range(20), LEFT)})
+    changed = config.model_copy(update={"embedder": embedder})
+    assert len(tracklet_crops(changed, folder, size_hw=(32, 16), choice=CropChoice()).images) == 8

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
 
 import numpy as np
 import pytest
@@ -22,7 +21,6 @@ class _Pictures(FrameSource):
             frame_count=frames,
             frame_rate=5.0,
             size_wh=(6, 4),
-            start_utc=datetime(2026, 5, 1, tzinfo=UTC),
             clock=Clock(start_s=10.0),
         )
         self.closed = False
@@ -44,7 +42,6 @@ def test_only_the_part_is_seen_with_the_times_of_the_whole() -> None:
     source = CroppedSource(whole, (2, 1, 5, 4))
     assert source.size_wh == (3, 3)
     assert (source.camera_id, source.path, source.frame_count, source.frame_rate) == ("wall", "wall.mp4", 2, 5.0)
-    assert source.start_utc == whole.start_utc
     frames = list(source)
     assert [(frame.frame_index, frame.time_s) for frame in frames] == [(0, 10.0), (1, 10.2)]
     image = frames[0].image

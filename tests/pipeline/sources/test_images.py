@@ -73,6 +73,21 @@ def test_ordinary_16_bit_pictures_keep_their_brightness(tmp_path: Path) -> None:
     assert image[47, 0].tolist() == [0, 0, 0]
 
 
+def test_the_scale_holds_all_colours() -> None:
+    levels = GreyLevels("yard")
+    image = np.full((150, 150, 3), (100, 2000, 5000), np.uint16)
+    levels.add(image)
+    assert levels.to_8_bit(image)[0, 0].tolist() == [0, 99, 255]
+
+
+def test_a_picture_that_was_deleted_breaks_the_source_there(tmp_path: Path) -> None:
+    write_pictures(tmp_path, [grey_picture(index) for index in range(3)])
+    with open_source("yard", str(tmp_path), frame_rate=10.0) as source:
+        (tmp_path / "1.png").unlink()
+        with pytest.raises(BrokenSource, match=r"frame index 1: .*1\.png cannot be read \(No such file"):
+            list(source)
+
+
 def test_values_that_are_no_numbers_are_dark() -> None:
     levels = GreyLevels("yard")
     image = np.array([[np.nan, 10.0], [20.0, np.inf]], np.float32)

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import logging
-from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -37,6 +36,17 @@ class TestVideo:
         assert [frame.frame_index for frame in frames] == list(range(25))
         assert [index_of(frame.image) for frame in frames if frame.image is not None] == list(range(25))
         np.testing.assert_allclose([frame.time_s for frame in frames], np.arange(25) / 10, atol=1e-3)
+
+    @pytest.mark.parametrize(
+        ("name", "codec", "pix_fmt"),
+        [("a.wmv", "wmv2", "yuv420p"), ("a.avi", "huffyuv", "yuv422p"), ("a.y4m", "wrapped_avframe", "yuv420p")],
+    )
+    def test_codecs_whose_size_only_the_container_states(
+        self, tmp_path: Path, name: str, codec: str, pix_fmt: str
+    ) -> None:
+        path = write_video(tmp_path / name, [grey_picture(i) for i in range(6)], codec=codec, pix_fmt=pix_fmt)
+        with open_source("c", str(path)) as source:
+            assert [index_of(frame.image) for frame in source if frame.image is not None] == list(range(6))
 
     def test_pictures_are_bgr_and_contiguous(self, tmp_path: Path) -> None:
         blue = np.zeros((48, 64, 3), np.uint8)
@@ -142,16 +152,6 @@ class TestVideo:
             assert source.frame_rate == pytest.approx(10)
             assert [round(frame.time_s, 3) for frame in source] == [stamp / 10 for stamp in pts]
 
-    def test_creation_time_of_the_container(self, tmp_path: Path) -> None:
-        dated = write_video(
-            tmp_path / "dated.mp4", [grey_picture(0)], metadata={"creation_time": "2026-05-01T10:00:00Z"}
-        )
-        plain = write_video(tmp_path / "plain.mp4", [grey_picture(0)])
-        with open_source("c", str(dated)) as source:
-            assert source.start_utc == datetime(2026, 5, 1, 10, tzinfo=UTC)
-        with open_source("c", str(plain)) as source:
-            assert source.start_utc is None
-
     def test_a_recording_that_is_marked_as_turned_comes_upright(self, tmp_path: Path) -> None:
         left_half_white = np.zeros((48, 64, 3), np.uint8)
         left_half_white[:, :32] = 255
@@ -227,6 +227,15 @@ class TestBrokenVideo:
         with open_source("c", str(path)) as source, pytest.raises(BrokenSource, match="cannot be decoded further"):
             delivered.extend(source)
         assert 10 < len(delivered) < 30
+
+    def test_frames_before_damage_near_the_beginning_are_delivered(self, tmp_path: Path) -> None:
+        path = write_video(tmp_path / "a.y4m", [grey_picture(i) for i in range(8)], codec="wrapped_avframe")
+        parts = path.read_bytes().split(b"FRAME\n")
+        path.write_bytes(b"FRAME\n".join(parts[:6]) + b"DAMAGE" + b"FRAME\n".join(parts[6:]))
+        delivered: list[Frame] = []
+        with open_source("c", str(path)) as source, pytest.raises(BrokenSource, match="frame index 5"):
+            delivered.extend(source)
+        assert [index_of(frame.image) for frame in delivered if frame.image is not None] == list(range(5))
 
     def test_a_recording_may_begin_between_key_frames(self, tmp_path: Path) -> None:
         whole = write_video(tmp_path / "whole.ts", [noisy_picture(i) for i in range(20)])

@@ -21,7 +21,6 @@ from pipeline.sources.pattern import matching_files
 )
 def test_brackets_of_existing_folders_are_part_of_the_name(tmp_path: Path, pattern: str, found: list[str]) -> None:
     for name in ("1", "2", "10", "._1", "deep[er]/d"):
-        (tmp_path / "pics[1]" / name).parent.mkdir(exist_ok=True)
         (tmp_path / "pics[1]" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "pics[1]" / f"{name}.jpg").touch()
     for name in ("pics1/a.jpg", "pics2/b.jpg", "what?/c.jpg"):

@@ -175,12 +175,14 @@ class SavedFrames(FrameSource):
     def __init__(self, path: str | Path, camera_id: str | None = None) -> None:
         self._saved = SavedDetections(path)
         info = self._saved.info
+        indices = np.fromiter((frame_index for frame_index, _ in self._saved.times()), np.int64)
         super().__init__(
             camera_id or info.camera_id,
             str(path),
             frame_count=info.frame_count,
             frame_rate=info.frame_rate,
             size_wh=info.size_wh,
+            index_step=FrameGrid.of(indices).stride,
         )
 
     def close(self) -> None:

@@ -291,7 +291,7 @@ class VideoSource(FrameSource):
             )
 
     def _check_complete(self, frames: int, last: VideoFrame, last_s: float) -> None:
-        """Raise if the file ended before its declared end, or in the middle of a frame.
+        """Raise if the file ended long before its declared end, or in the middle of a frame; warn if some are missing.
 
         Args:
             last_s: time of the last frame, in seconds of the file.
@@ -306,6 +306,16 @@ class VideoSource(FrameSource):
             )
         if last.is_corrupt or self._end_is_cut():
             raise self._broken(frames, "the video ends in the middle of a picture: it was cut off")
+        # A file whose edit list hides its end has fewer frames than it declares, but not a shorter duration.
+        missing = self._stream.frames - frames
+        if missing > 0 and declared_s is not None and end_s < declared_s - 1.5 / self._file_rate:
+            logger.warning(
+                "camera %s: %s declares %d frames, but the last %d are missing or cannot be decoded: it was cut off",
+                self.camera_id,
+                self.path,
+                self._stream.frames,
+                missing,
+            )
 
     def _declared_duration_s(self) -> float | None:
         """Return the duration that the file declares; None if it declares none."""

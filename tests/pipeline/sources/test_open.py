@@ -205,6 +205,20 @@ class TestBrokenVideo:
         assert caught.value.frame_index == len(delivered)
         assert f"camera lobby: {cut}, frame index {len(delivered)}: the video ends" in str(caught.value)
 
+    @pytest.mark.parametrize(("kept", "warns"), [(0.8, True), (1.0, False)])
+    def test_frames_missing_in_the_last_second_are_counted(
+        self, tmp_path: Path, caplog: pytest.LogCaptureFixture, kept: float, warns: bool
+    ) -> None:
+        path = write_video(
+            tmp_path / "a.mp4", [noisy_picture(i) for i in range(9)], options={"movflags": "faststart"}
+        )
+        data = path.read_bytes()
+        path.write_bytes(data[: int(len(data) * kept)])
+        with open_source("lobby", str(path)) as source:
+            delivered = len(list(source))
+        said = f"declares 9 frames, but the last {9 - delivered} are missing or cannot be decoded" in caplog.text
+        assert (delivered < 9, said) == (warns, warns)
+
     def test_the_cut_is_noticed_in_every_run(self, tmp_path: Path) -> None:
         """The threads of the decoder alone miss it in about one of five runs."""
         whole = write_video(tmp_path / "whole.ts", [noisy_picture(i) for i in range(60)])

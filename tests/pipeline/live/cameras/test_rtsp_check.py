@@ -136,6 +136,18 @@ def test_a_password_in_clear_text_is_said_once(caplog: pytest.LogCaptureFixture)
     assert "geheim" not in caplog.text
 
 
+@pytest.mark.parametrize(("password", "said"), [("geheim", 1), (None, 0)])
+def test_a_password_over_http_is_said_once(
+    caplog: pytest.LogCaptureFixture, password: str | None, said: int
+) -> None:
+    open_it = opener("http://127.0.0.1:1/video.mjpg", password)
+    for _ in range(2):
+        with pytest.raises(StreamProblem):
+            open_it()
+    assert caplog.text.count("is not encrypted, so others in the network can read the password") == said
+    assert "geheim" not in caplog.text
+
+
 @pytest.mark.parametrize(("asked", "offered"), [("tcp", "udp"), ("udp", "tcp")])
 def test_a_camera_with_one_transport_gets_that_and_it_is_said_once(
     asked: str, offered: str, caplog: pytest.LogCaptureFixture

@@ -50,11 +50,9 @@ def test_the_configuration_can_be_watched(site: Path) -> None:
     assert set(yaml.safe_load(site.read_text())) == {"cameras", "linker", "live"}
 
 
-def test_the_settings_for_a_cpu_are_ones_and_their_weights_exist() -> None:
-    (found,) = [yaml.safe_load(text) for text in re.findall(r"^```yaml\n(embedder:.*?)^```", DOC, re.M | re.S)]
-    config = load_config(overrides=found)
-    assert config.tracker.embedding_interval_s == 2
-    assert (PROJECT_ROOT / str(config.embedder.weights)).is_file()
+def test_the_settings_for_a_cpu_are_ones() -> None:
+    (found,) = [yaml.safe_load(text) for text in re.findall(r"^```yaml\n(tracker:.*?)^```", DOC, re.M | re.S)]
+    assert load_config(overrides=found).tracker.embedding_interval_s == 2
 
 
 def test_the_commands_run(site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

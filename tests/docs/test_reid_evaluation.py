@@ -49,6 +49,6 @@ def test_every_choice_is_explained() -> None:
 
 def test_pictures_are_small() -> None:
     pictures = re.findall(r"!\[.*?\]\((.*?)\)", PAGE)
-    assert len(pictures) == 3
+    assert len(pictures) == 2
     for picture in pictures:
         assert (PROJECT_ROOT / "docs" / picture).stat().st_size < 300_000

@@ -20,8 +20,8 @@ PAGES = (
     "docs/reid_training.md",
     "docs/site.md",
     "weights/person_yolo11n.md",
-    "weights/transreid_vit_small.md",
-    "weights/transreid_vit_small6.md",
+    "weights/transreid_open.md",
+    "weights/transreid_research.md",
 )
 APPS = {
     "reid": pipeline.commands.reid.app.app,

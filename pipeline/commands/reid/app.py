@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from pipeline.commands.lazy import Lazy, LazyGroup, new_app
+from reid.memory import keep_freed_memory
 
 
 class _Commands(LazyGroup):
@@ -31,3 +32,4 @@ app = new_app(cls=_Commands, help="Train, measure and convert re-identification 
 @app.callback()
 def options() -> None:
     """Train, measure and convert re-identification models."""
+    keep_freed_memory()

@@ -225,4 +225,4 @@ def test_without_a_checkpoint_it_is_the_one_that_comes_with_the_program(people: 
     target = tmp_path / "figures.json"
     result = CliRunner().invoke(app, ["evaluate", "--data", str(few), "--json", str(target), "--device", "cpu"])
     assert result.exit_code == 0, result.output
-    assert json.loads(target.read_text())["checkpoint"] == "transreid_vit_small.safetensors"
+    assert json.loads(target.read_text())["checkpoint"] == "transreid_open.safetensors"

@@ -157,7 +157,9 @@ class TestRoundTrip:
             frames = list(source)
         assert [(f.frame_index, f.time_s, f.image) for f in frames] == [(0, 0.0, None), (4, 0.4, None)]
 
-    @pytest.mark.parametrize(("indices", "step"), [([0, 1, 2, 3], 1), ([0, 5, 10, 15], 5), ([3, 8, 13], 5), ([], 1)])
+    @pytest.mark.parametrize(
+        ("indices", "step"), [([0, 1, 2, 3], 1), ([0, 5, 10, 15], 5), ([3, 8, 13], 5), ([], 1)]
+    )
     def test_the_step_between_saved_frames_is_that_of_their_indices(
         self, tmp_path: Path, indices: list[int], step: int
     ) -> None:

@@ -25,7 +25,9 @@ with open("/proc/self/statm") as file:
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="mallopt is a function of glibc")
 def test_a_large_block_stays_after_it_is_freed() -> None:
     resident_mb = {
-        choice: int(subprocess.run([sys.executable, "-c", _PROGRAM, choice], capture_output=True, check=True).stdout)
+        choice: int(
+            subprocess.run([sys.executable, "-c", _PROGRAM, choice], capture_output=True, check=True).stdout
+        )
         for choice in ("keep", "return")
     }
     assert resident_mb["keep"] - resident_mb["return"] > 90

@@ -152,7 +152,9 @@ class AvOpener:
     def _protect_password(self) -> None:
         """Raise StreamProblem if the password would go to another host; warn if others in the network can read it."""
         if self.address.password is not None and _scheme(self.address) == "http":
-            self._tell("is not encrypted, so others in the network can read the password: use https:// if possible")
+            self._tell(
+                "is not encrypted, so others in the network can read the password: use https:// if possible"
+            )
         if self.address.password is None or _scheme(self.address) not in _RTSP:
             return
         answer = ask(self.address.url, min(self.options.open_timeout_s, _ASK_S))

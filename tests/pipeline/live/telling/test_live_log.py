@@ -70,10 +70,11 @@ def test_a_reader_that_is_stopped_delays_nothing_and_the_lost_lines_are_counted(
         stderr.close()
         read.join(10)
     lost = [line for line in lines if "log messages could not be written" in line]
-    assert len(lost) == 1
     assert "after" in lines[-1]
-    [count] = map(int, re.findall(r"WARNING (\d+) log", lost[0]))
-    assert len(lines) - 2 + count == 12_000
+    # Their number is written as soon as there is room again, which may happen several times.
+    count = sum(int(number) for line in lost for number in re.findall(r"WARNING (\d+) log", line))
+    assert count > 0
+    assert len(lines) - len(lost) - 1 + count == 12_000
 
 
 def test_a_terminal_that_is_gone_ends_neither_table_nor_program(

@@ -6,6 +6,7 @@ import logging
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -52,7 +53,7 @@ class YoloDetector:
         device: cpu, cuda, cuda:1, ...; auto is a GPU if there is one.
         runtime: what computes a .pt checkpoint: torch, or openvino on a CPU; auto uses OpenVINO on a CPU if it is
             installed. The network for OpenVINO is exported at its first use and cached. Exports have their own runtime.
-        half: half precision in torch; auto means on a GPU.
+        half: half precision in torch, where auto means on a GPU. False also stops OpenVINO from using bfloat16.
 
     Raises:
         InputError: the weights, a class or the device does not exist, or the weights are not a detector.
@@ -93,6 +94,8 @@ class YoloDetector:
             self._arguments["device"] = selected
             self._arguments["quantize"] = 16 if (on_gpu if half == "auto" else half) else None
             self._start(weights, image_size_px)
+            if half is False and self._model.predictor.model.format == "openvino":
+                _compute_in_32_bit(self._model.predictor.model.backend, Path(self._model.ckpt_path))
         self.class_names = _chosen_classes(weights, self._model.names, classes)
         self._arguments["classes"] = list(self.class_names)
         backend = self._model.predictor.model
@@ -165,6 +168,19 @@ class YoloDetector:
                 f"{weights} works at {used_px} px, not at image_size_px = {image_size_px}: sizes are multiples of 32, "
                 f"and an export may support only one; set image_size_px: {used_px}, or export it again"
             )
+
+
+def _compute_in_32_bit(runtime: Any, weights: Path) -> None:
+    """Compile an OpenVINO network again, without bfloat16, which processors that have it use by default.
+
+    Args:
+        runtime: Ultralytics' `OpenVINOBackend`, changed in place.
+        weights: folder of the network, or its .xml.
+    """
+    network = weights if weights.is_file() else next(weights.glob("*.xml"))
+    settings = {**runtime.compile_model.keywords["config"], "INFERENCE_PRECISION_HINT": "f32"}
+    runtime.compile_model = partial(runtime.compile_model, config=settings)
+    runtime.ov_compiled_model = runtime.compile_model(runtime.ov.Core().read_model(str(network)))
 
 
 def load_model(weights: str) -> Any:

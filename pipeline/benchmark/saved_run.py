@@ -17,8 +17,8 @@ from pipeline.benchmark.source_stamp import source_stamp
 from pipeline.config.config import Config
 from pipeline.core.errors import RunError
 from pipeline.core.inference_runtime import Computation
+from pipeline.files.run_folder import NOTE_NAME
 from pipeline.recorded import track as tracking
-from pipeline.recorded.run_note import NOTE_NAME
 from pipeline.sources.base import FrameSource
 
 

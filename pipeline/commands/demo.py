@@ -45,7 +45,7 @@ def demo(
     config = load_config(DEMO_CONFIG, {"output": {"save_detections": True}})
     track_with_progress(config, output, {}, overwrite, console)
     truth = {camera.name: SCENE / f"{camera.name}_gt.txt" for camera in config.cameras}
-    scores = evaluate_files(output / "trajectories.csv", truth)
+    scores = evaluate_files([output / "trajectories.csv"], truth)
     write_json(output / "scores.json", scores.to_dict())
     console.print(scores_table(scores))
     console.print(linking_table(scores))
@@ -53,7 +53,7 @@ def demo(
     detections = {camera.name: output / "detections" / f"{camera.name}.parquet" for camera in config.cameras}
     with console.status("tracking without re-identification"):
         track(blind, output / FLOOR_ALONE_NAME, detections=detections, overwrite=overwrite)
-    without = evaluate_files(output / FLOOR_ALONE_NAME / "trajectories.csv", truth)
+    without = evaluate_files([output / FLOOR_ALONE_NAME / "trajectories.csv"], truth)
     write_json(output / FLOOR_ALONE_NAME / "scores.json", without.to_dict())
     console.print(
         comparison_table({"linked by appearance, floor and time": scores, "by floor and time alone": without})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -13,11 +12,7 @@ from pipeline.commands.arguments import ConfigOption, camera_files
 from pipeline.config.config import load_config
 from pipeline.core.errors import InputError
 from pipeline.files.json_file import write_json
-from pipeline.files.mot_files import read_ground_truth
-from pipeline.files.track_boxes import crop_ground_truth, thinned_boxes
-from pipeline.files.trajectory_boxes import read_predicted_boxes
-from pipeline.recorded.run_note import NOTE_NAME, noted_recording
-from pipeline.scoring.evaluation import on_annotated_frames, score
+from pipeline.scoring.evaluation import evaluate as evaluate_files
 from pipeline.scoring.evaluation_tables import linking_table, scores_table
 
 
@@ -85,30 +80,22 @@ def evaluate(
         mtmc evaluate -t results/trajectories.csv -g cam1=cam1_gt.txt -g cam2=cam2_gt.txt
     """
     files = camera_files("--ground-truth", ground_truth)
-    told: list[str] = []
-    predicted = read_predicted_boxes(
-        trajectories, class_name=class_name, interpolated=interpolated, tell=told.append
+    crops = {
+        camera.name: camera.crop_xyxy_px
+        for camera in (() if config is None else load_config(config).cameras)
+        if camera.crop_xyxy_px is not None
+    }
+    scores = evaluate_files(
+        trajectories,
+        files,
+        iou_threshold=iou,
+        class_name=class_name,
+        ground_truth_classes=_classes(ground_truth_classes),
+        ground_truth_stride=ground_truth_stride,
+        crops_xyxy_px=crops,
+        interpolated=interpolated,
     )
-    classes = _classes(ground_truth_classes)
-    truth = {camera: read_ground_truth(path, classes=classes, tell=told.append) for camera, path in files.items()}
-    if config is not None:
-        for camera in load_config(config).cameras:
-            if camera.crop_xyxy_px is not None and camera.name in truth:
-                truth[camera.name] = crop_ground_truth(truth[camera.name], camera.crop_xyxy_px)
     console = Console(markup=False)
-    part = noted_recording(_run_folder(trajectories[0]) / NOTE_NAME)
-    if part.get("stride", 1) > 1:
-        truth = {camera: thinned_boxes(boxes, part["stride"]) for camera, boxes in truth.items()}
-        console.print(f"The ground truth is reduced to the frames that the run used: 1 in {part['stride']}.")
-    if part.get("start_s") is not None or part.get("end_s") is not None:
-        console.print(
-            f"warning: the run used a part of its recordings, from {_second(part['start_s'], 'the beginning')} to "
-            f"{_second(part['end_s'], 'the end')}: people of the ground truth outside it count as missed",
-            style="yellow",
-        )
-    predicted = on_annotated_frames(predicted, truth, ground_truth_stride, tell=told.append)
-    scores = score(predicted, truth, iou_threshold=iou)
-    scores = replace(scores, warnings=(*told, *scores.warnings))
     for warning in scores.warnings:
         console.print(f"warning: {warning}", style="yellow")
     note = "with interpolated rows" if interpolated else "without interpolated rows"
@@ -124,13 +111,3 @@ def _classes(text: str | None) -> tuple[int, ...] | Literal["all"] | None:
     if not all(part.isdecimal() for part in parts):
         raise InputError(f"--ground-truth-classes {text!r}: expected numbers with commas between them, or all")
     return tuple(map(int, parts))
-
-
-def _run_folder(result: Path) -> Path:
-    """Return the folder of the run that wrote a result: MOT text is in its folder `mot`."""
-    folder = result if result.is_dir() else result.parent
-    return folder.parent if folder.name == "mot" else folder
-
-
-def _second(time_s: float | None, otherwise: str) -> str:
-    return otherwise if time_s is None else f"{time_s:g} s"

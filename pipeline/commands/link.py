@@ -23,11 +23,11 @@ from pipeline.core.errors import InputError
 from pipeline.core.yaml_file import merge
 from pipeline.cross_camera.settings import check_windows
 from pipeline.files.results_csv import read_trajectories
-from pipeline.files.run_folder import clear_results, hold_results
+from pipeline.files.run_folder import NOTE_NAME, clear_results, hold_results
 from pipeline.files.tracklet_file import TrackletFile, read_info
 from pipeline.recorded.finalize import rewrite
 from pipeline.recorded.missing_tracklets import joined_as_online, rebuilt_tracklets, tracks_in
-from pipeline.recorded.run_note import NOTE_NAME, EarlierNote
+from pipeline.recorded.run_note import EarlierNote
 from pipeline.recorded.run_summary import PERSON
 
 _log = logging.getLogger(__name__)

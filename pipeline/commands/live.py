@@ -6,7 +6,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -147,13 +147,16 @@ def _live(
     loaded = load()
     camera_plans(loaded, simulate_live=simulate_live, redact=redact)  # reports errors before models load
     sink_makers(loaded.live.sinks, run_id="")
-    page = None if report else _page(loaded.live.web, redact)
-    window = None
-    if loaded.output.show and not report:
-        from pipeline.drawing.window import MosaicWindow
+    with ExitStack() as opened, Signals() as signals:
+        page = None if report else _page(loaded.live.web, redact)
+        if page is not None:
+            opened.callback(page.close, 0.0)
+        window = None
+        if loaded.output.show and not report:
+            from pipeline.drawing.window import MosaicWindow
 
-        window = MosaicWindow([camera.name for camera in loaded.cameras])
-    with Signals() as signals:
+            window = MosaicWindow([camera.name for camera in loaded.cameras])
+            opened.callback(window.close)
         models, limits = build_live(loaded)
         if signals.stop.is_set():
             return
@@ -189,10 +192,7 @@ def _live(
             with StatusDisplay(run, console):
                 _watch(run, signals, duration, load, window)
         finally:
-            if window is not None:
-                window.close()
-            if page is not None:
-                page.close(0.0)
+            opened.close()  # a slow stop must not leave a page that answers, or a window that does not
             _stop(run, output, console, log, at_once=signals.stop.is_set())
 
 

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import errno
+import json
 import logging
 import os
 import shutil
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from pipeline.core.errors import InputError, RunError
 from pipeline.files.folder_lock import FolderLock
 from pipeline.files.whole_files import unfinished_files
 
+#: What was run, with what, and how it ended.
+NOTE_NAME = "run.json"
 #: Names that `mtmc demo` gives: a picture, and the folder of the run without embeddings.
 STILL_NAME = "still.png"
 FLOOR_ALONE_NAME = "floor_alone"
@@ -26,7 +30,7 @@ _REPLACED_PREFIX = ".replaced-"
 _RESULTS = (
     "trajectories.csv",
     "trajectories.mp4",
-    "run.json",
+    NOTE_NAME,
     "tracklets.arrow",
     "mot/*.txt",
     "detections/*.parquet",
@@ -182,3 +186,12 @@ class OutputFolder:
     def close(self) -> None:
         """Release the folder for another run."""
         self._lock.close()
+
+
+def noted_recording(path: Path) -> dict[str, Any]:
+    """Return the section `recording` of the configuration in a run.json; empty without such a file or section."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        return dict(content["config"]["recording"])
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return {}

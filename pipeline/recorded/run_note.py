@@ -14,7 +14,6 @@ from pipeline.files.whole_files import SHARED_MODE, write_whole
 from pipeline.recorded.run_summary import RunSummary
 from pipeline.sources.base import FrameSource
 
-NOTE_NAME = "run.json"
 # The embedder's section is needed to set a limit back to `calibrated`.
 _LINKING = ("embedder", "linker", "second_pass", "output", "recording")
 
@@ -79,15 +78,6 @@ class RunNote:
             **self._fixed,
         }
         _write(self._path, content)
-
-
-def noted_recording(path: Path) -> dict[str, Any]:
-    """Return the section `recording` of the configuration in a run.json; empty without such a file or section."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        return dict(content["config"]["recording"])
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        return {}
 
 
 class EarlierNote:

@@ -35,11 +35,12 @@ from pipeline.core.models import Detector, Models, checked_detections
 from pipeline.core.stage_clock import StageClock
 from pipeline.cross_camera.match_limits import MatchLimits
 from pipeline.files.results_csv import TrajectoryWriter
+from pipeline.files.run_folder import NOTE_NAME
 from pipeline.files.tracklet_file import TrackletFile, TrackletFileInfo, TrackletWriter
 from pipeline.floor.camera_geometry import geometry_of
 from pipeline.recorded.finalize import rewrite
 from pipeline.recorded.prefetch import prefetch
-from pipeline.recorded.run_note import NOTE_NAME, RunNote
+from pipeline.recorded.run_note import RunNote
 from pipeline.recorded.run_summary import CameraCounts, RunSummary, by_class_name
 from pipeline.recorded.synchronise import Tick, synchronise
 from pipeline.sources.base import BrokenSource, FrameSource

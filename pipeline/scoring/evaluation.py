@@ -30,7 +30,8 @@ from pipeline.core.datatypes import IntArray
 from pipeline.core.errors import InputError
 from pipeline.files.frame_grid import FrameGrid
 from pipeline.files.mot_files import read_ground_truth
-from pipeline.files.track_boxes import TrackBoxes, check_unique
+from pipeline.files.run_folder import NOTE_NAME, noted_recording
+from pipeline.files.track_boxes import TrackBoxes, check_unique, crop_ground_truth, thinned_boxes
 from pipeline.files.trajectory_boxes import TrajectoryBoxes, read_predicted_boxes
 
 
@@ -108,16 +109,20 @@ class Scores:
 
 
 def evaluate(
-    trajectories: Path,
+    trajectories: Sequence[Path],
     ground_truth: Mapping[str, Path],
     *,
     iou_threshold: float = 0.5,
     class_name: str | None = "person",
     ground_truth_classes: Collection[int] | Literal["all"] | None = None,
     ground_truth_stride: int | None = None,
+    crops_xyxy_px: Mapping[str, Sequence[float]] | None = None,
     interpolated: bool = False,
 ) -> Scores:
-    """Score a trajectories.csv, or results as MOTChallenge text.
+    """Score the result of a run: a trajectories.csv, or MOTChallenge text.
+
+    If the run.json beside the result says that the run used every n-th frame, the ground truth of the other frames is
+    left out, and a warning says so. Another warning says if the run used a part of its recordings.
 
     Args:
         trajectories: see `read_predicted_boxes`.
@@ -128,6 +133,8 @@ def evaluate(
         ground_truth_classes: the class ids of the ground truth that are scored; None for people. Unlike the official
             protocol of MOT16/17/20, boxes on people of other classes (reflections, static persons) count as errors.
         ground_truth_stride: see `on_annotated_frames`.
+        crops_xyxy_px: camera id -> left, top, right, bottom of the part of the image that the camera sees; see
+            `crop_ground_truth`. Cameras that are not named see the whole image.
         interpolated: also score rows filled in by interpolation, which no detector saw.
 
     Raises:
@@ -135,15 +142,38 @@ def evaluate(
     """
     told: list[str] = []
     predicted = read_predicted_boxes(
-        [trajectories], class_name=class_name, interpolated=interpolated, tell=told.append
+        trajectories, class_name=class_name, interpolated=interpolated, tell=told.append
     )
     truth = {
         camera: read_ground_truth(path, classes=ground_truth_classes, tell=told.append)
         for camera, path in ground_truth.items()
     }
+    for camera, crop_xyxy_px in (crops_xyxy_px or {}).items():
+        if camera in truth:
+            truth[camera] = crop_ground_truth(truth[camera], crop_xyxy_px)
+    part = noted_recording(_run_folder(trajectories[0]) / NOTE_NAME)
+    stride = part.get("stride")
+    if isinstance(stride, int) and stride > 1:
+        truth = {camera: thinned_boxes(boxes, stride) for camera, boxes in truth.items()}
+        told.append(f"the run used 1 frame in {stride}: the ground truth of the other frames is left out")
+    if part.get("start_s") is not None or part.get("end_s") is not None:
+        told.append(
+            f"the run used a part of its recordings, from {_second(part.get('start_s'), 'the beginning')} to "
+            f"{_second(part.get('end_s'), 'the end')}: people of the ground truth outside it count as missed"
+        )
     predicted = on_annotated_frames(predicted, truth, ground_truth_stride, tell=told.append)
     scores = score(predicted, truth, iou_threshold=iou_threshold)
     return replace(scores, warnings=(*told, *scores.warnings))
+
+
+def _run_folder(result: Path) -> Path:
+    """Return the folder of the run that wrote a result: MOT text is in its folder `mot`."""
+    folder = result if result.is_dir() else result.parent
+    return folder.parent if folder.name == "mot" else folder
+
+
+def _second(time_s: object, otherwise: str) -> str:
+    return f"{time_s:g} s" if isinstance(time_s, int | float) else otherwise
 
 
 def on_annotated_frames(

@@ -345,13 +345,32 @@ def test_evaluate_files(tmp_path: Path) -> None:
             "6,hall,2,1,bicycle,70,0,80,10,0.9,0",
         ],
     )
-    scores = evaluate(trajectories, {"hall": truth}, interpolated=True)
+    scores = evaluate([trajectories], {"hall": truth}, interpolated=True)
     assert (scores.all_cameras.idf1, scores.all_cameras.ground_truth_boxes) == (1, 2)
-    observed = evaluate(trajectories, {"hall": truth})
+    observed = evaluate([trajectories], {"hall": truth})
     assert (observed.all_cameras.idr, observed.all_cameras.predicted_boxes) == (0.5, 1)
-    assert evaluate(trajectories, {"hall": truth}, class_name=None).all_cameras.false_positives == 1
-    both_classes = evaluate(trajectories, {"hall": truth}, ground_truth_classes=(1, 7))
+    assert evaluate([trajectories], {"hall": truth}, class_name=None).all_cameras.false_positives == 1
+    both_classes = evaluate([trajectories], {"hall": truth}, ground_truth_classes=(1, 7))
     assert both_classes.all_cameras.ground_truth_boxes == 3
+
+
+def test_evaluate_scores_only_the_frames_that_the_run_used(tmp_path: Path) -> None:
+    truth = tmp_path / "gt.txt"
+    truth.write_text("".join(f"{number},1,0,0,10,10\n" for number in (1, 2, 3, 4)))
+    trajectories = write_csv(
+        tmp_path / "trajectories.csv", [f"5,hall,1,{frame},person,0,0,10,10,0.9,0" for frame in (0, 2)]
+    )
+    every_frame = evaluate([trajectories], {"hall": truth}).all_cameras
+    assert (every_frame.ground_truth_boxes, every_frame.idr) == (4, 0.5)
+    recording = {"stride": 2, "start_s": None, "end_s": 3.0}
+    (tmp_path / "run.json").write_text(json.dumps({"config": {"recording": recording}}))
+    scores = evaluate([trajectories], {"hall": truth})
+    assert (scores.all_cameras.ground_truth_boxes, scores.all_cameras.idf1) == (2, 1.0)
+    assert scores.warnings[:2] == (
+        "the run used 1 frame in 2: the ground truth of the other frames is left out",
+        "the run used a part of its recordings, from the beginning to 3 s: people of the ground truth outside it "
+        "count as missed",
+    )
 
 
 def test_evaluate_refuses_a_repeated_id_with_its_line(tmp_path: Path) -> None:
@@ -359,7 +378,7 @@ def test_evaluate_refuses_a_repeated_id_with_its_line(tmp_path: Path) -> None:
     row = "5,hall,1,0,person,0,0,10,10,0.9,0"
     trajectories = write_csv(tmp_path / "trajectories.csv", [row, row])
     with pytest.raises(InputError, match="line 3: camera 'hall', frame_index 0 has global_id 5 again"):
-        evaluate(trajectories, {"hall": tmp_path / "gt.txt"})
+        evaluate([trajectories], {"hall": tmp_path / "gt.txt"})
 
 
 def text_of(table: Table) -> str:

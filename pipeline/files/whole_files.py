@@ -152,21 +152,28 @@ def sync_folder(folder: Path) -> None:
 def cut_torn_line(path: Path) -> bool:
     """Remove an incomplete last line, left by a kill or a power cut; return whether there was one."""
     with path.open("r+b") as file:
-        size = file.seek(0, os.SEEK_END)
-        end = size
-        while end > 0:
-            begin = max(end - 4096, 0)
-            file.seek(begin)
-            newline = file.read(end - begin).rfind(b"\n")
-            if newline >= 0:
-                end = begin + newline + 1
-                break
-            end = begin
-        if end == size:
+        if not cut_torn_end(file.fileno()):
             return False
-        file.truncate(end)
-        os.fsync(file.fileno())
     _log.warning("%s was cut off while it was written; its incomplete last line was removed", path)
+    return True
+
+
+def cut_torn_end(descriptor: int) -> bool:
+    """Remove an incomplete last line of an open file; return whether there was one."""
+    size = os.fstat(descriptor).st_size
+    end = size
+    while end > 0:
+        begin = max(end - 4096, 0)
+        os.lseek(descriptor, begin, os.SEEK_SET)
+        newline = os.read(descriptor, end - begin).rfind(b"\n")
+        if newline >= 0:
+            end = begin + newline + 1
+            break
+        end = begin
+    if end == size:
+        return False
+    os.ftruncate(descriptor, end)
+    os.fsync(descriptor)
     return True
 
 

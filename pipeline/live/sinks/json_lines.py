@@ -9,11 +9,10 @@ from contextlib import nullcontext, suppress
 from pathlib import Path
 
 from pipeline.files.shared_file import locked
+from pipeline.files.whole_files import cut_torn_end
 from pipeline.live.sinks.transport import DeliveryError, Message
 
 _STDOUT = 1
-# Bytes at the end of a file that are searched for an incomplete last line; a line has a few hundred bytes.
-_TAIL_BYTES = 1 << 16
 
 
 class JsonLines:
@@ -44,10 +43,21 @@ class JsonLines:
             self._cuttable = stat.S_ISREG(os.fstat(self._descriptor).st_mode)
             if self._cuttable:
                 with locked(self._descriptor):
-                    _cut_torn_line(self._descriptor)
+                    self._check_content(self._descriptor)
+                    cut_torn_end(self._descriptor)
         except OSError as error:
             self.close()
             raise DeliveryError(f"{self._name} cannot be opened: {error.strerror}") from error
+
+    def _check_content(self, descriptor: int) -> None:
+        """Raise DeliveryError for a file with something else than JSON lines, which must not be cut."""
+        os.lseek(descriptor, 0, os.SEEK_SET)
+        first = os.read(descriptor, 1)
+        if first not in (b"", b"{"):
+            self.close()
+            raise DeliveryError(
+                f"{self._name} begins with {first!r}, so it is no file of JSON lines; name a new file, or delete it"
+            )
 
     def send(self, messages: Sequence[Message]) -> None:
         """Write all lines. After an error, a file contains none of them; a pipe that took a part of a line gets the
@@ -95,11 +105,3 @@ class JsonLines:
             return not os.path.samestat(os.stat(self._path), os.fstat(self._descriptor))
         except OSError:
             return True
-
-
-def _cut_torn_line(descriptor: int) -> None:
-    size = os.fstat(descriptor).st_size
-    start = max(0, size - _TAIL_BYTES)
-    tail = os.pread(descriptor, size - start, start)
-    if tail and not tail.endswith(b"\n"):
-        os.ftruncate(descriptor, start + tail.rfind(b"\n") + 1)

@@ -26,6 +26,14 @@ def test_rows_and_corrections_are_lines_in_order(tmp_path: Path) -> None:
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
+def test_a_file_of_something_else_is_refused_and_stays_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "site.yaml"
+    path.write_text("cameras: []")
+    with pytest.raises(DeliveryError, match="no file of JSON lines"):
+        JsonLines(path).connect()
+    assert path.read_text() == "cameras: []"
+
+
 def test_a_line_torn_by_a_kill_is_cut_off_and_the_rest_kept(tmp_path: Path) -> None:
     path = tmp_path / "rows.jsonl"
     path.write_text('{"whole":1}\n{"torn')
@@ -42,7 +50,7 @@ def test_a_full_disk_leaves_whole_lines_and_goes_on_when_there_is_space(
     path = tmp_path / "rows.jsonl"
     lines = JsonLines(path)
     lines.connect()
-    lines.send([Message("row", "hall", "first")])
+    lines.send([Message("row", "hall", "{1}")])
     write, space = os.write, [4]
 
     def limited(descriptor: int, data: bytes) -> int:
@@ -54,13 +62,13 @@ def test_a_full_disk_leaves_whole_lines_and_goes_on_when_there_is_space(
 
     monkeypatch.setattr(os, "write", limited)
     with pytest.raises(DeliveryError, match=r"rows\.jsonl cannot be written: No space left on device"):
-        lines.send([Message("row", "hall", "second")])
-    assert path.read_text() == "first\n"
+        lines.send([Message("row", "hall", "{22222}")])
+    assert path.read_text() == "{1}\n"
     space[0] = 1000
     lines.close()
     lines.connect()
-    lines.send([Message("row", "hall", "second")])
-    assert path.read_text() == "first\nsecond\n"
+    lines.send([Message("row", "hall", "{22222}")])
+    assert path.read_text() == "{1}\n{22222}\n"
     lines.close()
 
 

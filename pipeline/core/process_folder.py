@@ -29,11 +29,12 @@ _log = logging.getLogger(__name__)
 @contextmanager
 def working_folder(purpose: str, parent: Path | None = None) -> Generator[Path, None, None]:
     """Yield a folder as `process_folder` does; it is deleted when the block ends."""
-    folder = process_folder(purpose, parent)
+    folder, lock = _create(purpose, parent)
     try:
         yield folder
     finally:
         _delete(folder)
+        os.close(lock)
 
 
 def process_folder(purpose: str, parent: Path | None = None) -> Path:
@@ -47,15 +48,23 @@ def process_folder(purpose: str, parent: Path | None = None) -> Path:
     Raises:
         OSError: the folder cannot be created.
     """
+    folder, _ = _create(
+        purpose, parent
+    )  # the descriptor stays open, and the folder locked, until the process ends
+    atexit.register(_delete, folder)
+    return folder
+
+
+def _create(purpose: str, parent: Path | None) -> tuple[Path, int]:
+    """Return a new folder, and the descriptor that locks it."""
     parent = Path(tempfile.gettempdir()) if parent is None else parent
     _delete_abandoned(parent)
     folder = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{purpose}-", dir=parent))
     descriptor = os.open(_lock_of(folder), os.O_RDWR | os.O_CREAT, 0o600)
     if fcntl is not None:
         with suppress(OSError):  # not every file system has locks
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)  # until the process ends
-    atexit.register(_delete, folder)
-    return folder
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    return folder, descriptor
 
 
 def _lock_of(folder: Path) -> Path:

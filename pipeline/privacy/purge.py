@@ -142,13 +142,13 @@ def purge_before(folder: RunFolder, moment: datetime, *, delete_shared: bool) ->
     with folder.locked(), _disk_errors():
         _check_shared(folder, delete_shared)
         delete_leftovers(folder.path)
-        purged, _ = _purge_descriptions(
+        purged, rows = _purge_descriptions(
             folder,
             row=is_old,
             message=lambda content: _time_s(content) < moment.timestamp(),
             identity=lambda known_id, last_seen_s: last_seen_s < moment.timestamp(),
         )
-        if delete_shared:
+        if delete_shared and (rows or purged.anything):
             purged.files += _delete(folder.shared_files)
         _purge_rows(folder, purged, row=is_old, correction=lambda row: datetime.fromisoformat(row["utc"]) < moment)
         return purged

@@ -61,3 +61,13 @@ def test_what_killed_processes_left_is_deleted_and_what_others_use_is_not(
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(
         [mine.name, f"{mine.name}.in-use", "mtmc-own", starting.name, f"{starting.name}.in-use"]
     )
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="needs /proc")
+def test_working_folders_leave_no_open_file_behind(tmp_path: Path) -> None:
+    before = os.listdir("/proc/self/fd")
+    for _ in range(3):
+        with working_folder("test", tmp_path):
+            pass
+    assert len(os.listdir("/proc/self/fd")) == len(before)
+    assert list(tmp_path.iterdir()) == []

@@ -316,6 +316,16 @@ def test_a_time_with_a_zone_cuts_a_recording(recorded_folder: Path) -> None:
     assert [tracklet.key for tracklet in read_tracklets(recorded_folder / "tracklets.arrow")] == [("hall", 2)]
 
 
+def test_a_video_without_anybody_from_before_the_date_is_kept(recorded_folder: Path) -> None:
+    video = recorded_folder / "trajectories.mp4"
+    video.write_bytes(b"moving pictures")
+    purged = purge_before(RunFolder(recorded_folder), datetime(2026, 4, 1, tzinfo=UTC), delete_shared=True)
+    assert not purged.anything
+    assert (purged.files, video.exists()) == ((), True)
+    purged = purge_before(RunFolder(recorded_folder), datetime(2026, 5, 1, 11, tzinfo=UTC), delete_shared=True)
+    assert (purged.files, video.exists()) == (("trajectories.mp4",), False)
+
+
 def test_rows_without_dates_cannot_be_purged_by_date(tmp_path: Path) -> None:
     with TrajectoryWriter(tmp_path, ["hall"], None) as writer:
         writer.write(make_row(1, "hall", 1, 0.0))

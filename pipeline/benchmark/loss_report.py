@@ -73,17 +73,22 @@ def losses_table(name: str, found: SetLosses) -> list[str]:
     return lines
 
 
-def summary_table(sets: Mapping[str, SetLosses]) -> list[str]:
-    """Return the lines of a Markdown table with the shares of boxes in percent, online / offline, of several sets."""
-    lines = [
-        "**Boxes by cause, in percent: online / offline**",
-        "",
-        markdown_line(["", *sets]),
-        markdown_line(["---"] + ["---:"] * len(sets)),
-    ]
-    for cause in _occurring(list(sets.values())):
-        pairs = (f"{_percent(one.online, cause)} / {_percent(one.offline, cause)}" for one in sets.values())
-        lines.append(markdown_line([cause, *pairs]))
+def summary_tables(sets: Mapping[str, SetLosses]) -> list[str]:
+    """Return the lines of two Markdown tables with the shares of boxes by cause in percent, a line for each set: with
+    online ids, and with those of the second pass."""
+    causes = _occurring(list(sets.values()))
+    lines = []
+    for title, offline in (("Online", False), ("Offline", True)):
+        lines += [
+            f"**{title}: boxes by cause, in percent**",
+            "",
+            markdown_line(["", *causes]),
+            markdown_line(["---"] + ["---:"] * len(causes)),
+        ]
+        for name, one in sets.items():
+            found = one.offline if offline else one.online
+            lines.append(markdown_line([name, *(_percent(found, cause) for cause in causes)]))
+        lines.append("")
     return lines
 
 

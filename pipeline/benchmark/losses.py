@@ -25,8 +25,9 @@ without an identity. A wrong decision has the first cause in this list that appl
 - *forgotten*: the identity of the person was forgotten after `linker.identity_memory_s`.
 - *other*: anything else.
 
-A track whose own decision is right can still lose its boxes, because a later track founded a second identity that most
-boxes of the person have. It has the cause of the first wrong decision into that identity.
+A track whose own decision is right can still lose its boxes, if the person has several identities by mistake: the track
+joined one that is not the right id, or it founded one, and a later mistake founded another that most boxes have. It has
+the cause of the first wrong decision for this person into the identity of the track, or else into the right id.
 
 Rows that were written before a track was linked to the right id have the cause *written before the decision*.
 
@@ -271,18 +272,21 @@ def _with_later_causes(
     tracks: Mapping[TrackKey, Track],
     right: Mapping[int, int],
 ) -> dict[TrackKey, Cause]:
-    """Return the causes, with that of the first wrong decision into the right id for tracks that were decided right."""
-    first_wrong: dict[int, Cause] = {}
+    """Return the causes; tracks that were decided right have that of the first wrong decision into their identity, or
+    else into the right id."""
+    first_wrong: dict[tuple[int, int | None], Cause] = {}
+    id_of = {decision.key: decision.global_id for decision in decided}
     for decision in decided:
-        track = tracks.get(decision.key)
-        if track is None or causes[decision.key] is Cause.RIGHT:
-            continue
-        if decision.global_id == right[track.person]:
-            first_wrong.setdefault(track.person, causes[decision.key])
-    return {
-        key: first_wrong.get(tracks[key].person, Cause.OTHER) if cause is Cause.RIGHT else cause
-        for key, cause in causes.items()
-    }
+        if causes.get(decision.key, Cause.RIGHT) is not Cause.RIGHT:
+            person = tracks[decision.key].person
+            first_wrong.setdefault((person, decision.global_id), causes[decision.key])
+    found = dict(causes)
+    for key, cause in causes.items():
+        if cause is Cause.RIGHT:
+            person = tracks[key].person
+            by_right_id = first_wrong.get((person, right[person]), Cause.OTHER)
+            found[key] = first_wrong.get((person, id_of[key]), by_right_id)
+    return found
 
 
 def _final_causes(

@@ -40,7 +40,7 @@ def losses(
     """
     # Imported here because they load TrackEval and its dependencies, which no other command should wait for.
     from pipeline.benchmark.benchmark_set import read_benchmark_set
-    from pipeline.benchmark.loss_report import losses_table, measure_losses, summary_table
+    from pipeline.benchmark.loss_report import losses_table, measure_losses, summary_tables
 
     console = Console(markup=False)
     paths = sets or sorted(SETS.glob("*.yaml"))
@@ -60,6 +60,6 @@ def losses(
             write_text(markdown, "\n".join(lines))
             write_json(json_file, {name: one.to_dict() for name, one in found.items()})
     if len(found) > 1:
-        table = summary_table(found)
+        table = summary_tables(found)
         console.print(Markdown("\n".join(table)))
-        write_text(markdown, "\n".join([*lines, *table, ""]))
+        write_text(markdown, "\n".join([*lines, *table]))

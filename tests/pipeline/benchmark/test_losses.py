@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.benchmark.contestants import Tracked
-from pipeline.benchmark.loss_report import SetLosses, losses_table, summary_table
+from pipeline.benchmark.loss_report import SetLosses, losses_table, summary_tables
 from pipeline.benchmark.losses import Cause, Losses, Track, losses, right_ids
 from pipeline.core.decisions import Candidate, Decision, Obstacle, Outcome, Reason, Stage, TrackKey
 from pipeline.files.track_boxes import TrackBoxes
@@ -138,6 +138,17 @@ def test_the_smaller_part_of_a_person_has_the_cause_of_the_break() -> None:
     assert found.tracks == {Cause.RIGHT: 2, Cause.LIMIT: 1}
 
 
+def test_a_track_that_joins_a_second_identity_has_the_cause_of_that_identity() -> None:
+    """Track b 1 founds id 9, which b 2 rightly finds to be the same person; most boxes have id 1."""
+    seen = {A: (1, 0, (1,) * 6), B: (1, 50, (9,)), ("b", 2): (1, 90, (9, 9))}
+    told = (
+        decision(A, NEW, 1),
+        decision(B, NEW, 9, candidate(1, 1.4), time_s=5.0),
+        decision(("b", 2), LINKED, 9, candidate(9, 0.1), candidate(1, 0.2), time_s=9.0),
+    )
+    assert losses(*world(seen, told), ONLINE).boxes == {Cause.RIGHT: 6, Cause.LIMIT: 3}
+
+
 def test_a_stranger_is_taken_for_somebody_known() -> None:
     seen = {A: (1, 0, (1, 1, 1)), B: (2, 50, (1, 1))}
     told = (decision(A, NEW, 1), decision(B, LINKED, 1, candidate(1, 0.5), time_s=5.0))
@@ -221,5 +232,20 @@ def test_tables_show_what_occurs() -> None:
         "| wrong candidate nearer | 0 (0.0 %) | 0 | 2 (28.6 %) | 1 |",
         "| limit too tight | 2 (28.6 %) | 1 | 0 (0.0 %) | 0 |",
     ]
-    assert summary_table({"one": both, "two": both})[-1] == "| limit too tight | 28.6 / 0.0 | 28.6 / 0.0 |"
+    assert summary_tables({"one": both, "two": both}) == [
+        "**Online: boxes by cause, in percent**",
+        "",
+        "|  | linked right | wrong candidate nearer | limit too tight |",
+        "| --- | ---: | ---: | ---: |",
+        "| one | 71.4 | 0.0 | 28.6 |",
+        "| two | 71.4 | 0.0 | 28.6 |",
+        "",
+        "**Offline: boxes by cause, in percent**",
+        "",
+        "|  | linked right | wrong candidate nearer | limit too tight |",
+        "| --- | ---: | ---: | ---: |",
+        "| one | 71.4 | 28.6 | 0.0 |",
+        "| two | 71.4 | 28.6 | 0.0 |",
+        "",
+    ]
     assert both.to_dict()["online"]["limit too tight"] == {"boxes": 2, "tracks": 1}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -72,7 +73,7 @@ def decision_in(line: bytes) -> Decision | None:
     """Return the decision in a line, None if it is damaged."""
     try:
         return _decision(json.loads(line)) if line.endswith(b"\n") else None
-    except (ValueError, KeyError, TypeError, RecursionError):
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return None
 
 
@@ -131,18 +132,37 @@ def _decision(content: dict[str, Any]) -> Decision:
         raise ValueError(f"kind {content['kind']}, version {content['version']}")
     return Decision(
         stage=Stage(content["stage"]),
-        time_s=float(content["time_s"]),
+        time_s=_number(content["time_s"]),
         camera_id=str(content["camera_id"]),
         track_id=int(content["track_id"]),
         outcome=Outcome(content["outcome"]),
         reason=Reason(content["reason"]),
-        global_id=content["global_id"],
+        global_id=None if content["global_id"] is None else int(content["global_id"]),
         good_crops=int(content["good_crops"]),
-        limit=content["limit"],
-        mean_weight=float(content["mean_weight"]),
-        candidates=tuple(
-            Candidate(**{**one, "impossible": None if one["impossible"] is None else Obstacle(one["impossible"])})
-            for one in content["candidates"]
-        ),
+        limit=_number_or_none(content["limit"]),
+        mean_weight=_number(content["mean_weight"]),
+        candidates=tuple(map(_candidate, content["candidates"])),
         joined=tuple((str(camera_id), int(track_id)) for camera_id, track_id in content["joined"]),
     )
+
+
+def _candidate(content: dict[str, Any]) -> Candidate:
+    impossible = content["impossible"]
+    return Candidate(
+        global_id=int(content["global_id"]),
+        cosine_distance=_number_or_none(content["cosine_distance"]),
+        floor_distance_m=_number_or_none(content["floor_distance_m"]),
+        cost=_number_or_none(content["cost"]),
+        impossible=None if impossible is None else Obstacle(impossible),
+    )
+
+
+def _number(value: Any) -> float:
+    number = float(value)
+    if not math.isfinite(number):
+        raise ValueError(f"{number} is not a finite number")
+    return number
+
+
+def _number_or_none(value: Any) -> float | None:
+    return None if value is None else _number(value)

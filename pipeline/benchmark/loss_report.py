@@ -15,6 +15,12 @@ from pipeline.benchmark.report import markdown_line
 from pipeline.benchmark.saved_run import opened, saved_detections
 from pipeline.core.decisions import Stage
 
+#: Title of each table of all sets, and whether it is of the second pass.
+SUMMARIES = {
+    "Online: boxes by cause, in percent": False,
+    "Offline: boxes by cause, in percent": True,
+}
+
 
 @dataclass(frozen=True, eq=False)
 class SetLosses:
@@ -73,22 +79,27 @@ def losses_table(name: str, found: SetLosses) -> list[str]:
     return lines
 
 
-def summary_tables(sets: Mapping[str, SetLosses]) -> list[str]:
-    """Return the lines of two Markdown tables with the shares of boxes by cause in percent, a line for each set: with
-    online ids, and with those of the second pass."""
+def summary_rows(sets: Mapping[str, SetLosses], *, offline: bool) -> list[list[str]]:
+    """Return the shares of boxes by cause in percent: a head with the causes, then a row for each set.
+
+    Args:
+        offline: whether the boxes have the ids of the second pass; otherwise online ids.
+    """
     causes = _occurring(list(sets.values()))
+    rows = [["", *causes]]
+    for name, one in sets.items():
+        found = one.offline if offline else one.online
+        rows.append([name, *(_percent(found, cause) for cause in causes)])
+    return rows
+
+
+def summary_tables(sets: Mapping[str, SetLosses]) -> list[str]:
+    """Return the lines of two Markdown tables with `summary_rows`."""
     lines = []
-    for title, offline in (("Online", False), ("Offline", True)):
-        lines += [
-            f"**{title}: boxes by cause, in percent**",
-            "",
-            markdown_line(["", *causes]),
-            markdown_line(["---"] + ["---:"] * len(causes)),
-        ]
-        for name, one in sets.items():
-            found = one.offline if offline else one.online
-            lines.append(markdown_line([name, *(_percent(found, cause) for cause in causes)]))
-        lines.append("")
+    for title, offline in SUMMARIES.items():
+        head, *rows = summary_rows(sets, offline=offline)
+        align = ["---"] + ["---:"] * (len(head) - 1)
+        lines += [f"**{title}**", "", *(markdown_line(row) for row in (head, align, *rows)), ""]
     return lines
 
 

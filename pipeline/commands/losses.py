@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,6 +10,7 @@ import typer
 from rich.console import Console
 from rich.markdown import Markdown
 from rich.markup import escape
+from rich.table import Table
 
 from pipeline.commands.arguments import SetOption, overrides_of
 from pipeline.commands.trackers import SETS, titles
@@ -40,7 +42,13 @@ def losses(
     """
     # Imported here because they load TrackEval and its dependencies, which no other command should wait for.
     from pipeline.benchmark.benchmark_set import read_benchmark_set
-    from pipeline.benchmark.loss_report import losses_table, measure_losses, summary_tables
+    from pipeline.benchmark.loss_report import (
+        SUMMARIES,
+        losses_table,
+        measure_losses,
+        summary_rows,
+        summary_tables,
+    )
 
     console = Console(markup=False)
     paths = sets or sorted(SETS.glob("*.yaml"))
@@ -60,6 +68,17 @@ def losses(
             write_text(markdown, "\n".join(lines))
             write_json(json_file, {name: one.to_dict() for name, one in found.items()})
     if len(found) > 1:
-        table = summary_tables(found)
-        console.print(Markdown("\n".join(table)))
-        write_text(markdown, "\n".join([*lines, *table]))
+        for heading, offline in SUMMARIES.items():
+            console.print(_table(heading, summary_rows(found, offline=offline)))
+        write_text(markdown, "\n".join([*lines, *summary_tables(found)]))
+
+
+def _table(title: str, rows: Sequence[Sequence[str]]) -> Table:
+    """Return a table for the terminal in which the names of the sets are whole."""
+    head, *rest = rows
+    table = Table(title=title, title_justify="left", box=None, padding=(0, 1, 0, 0))
+    for place, name in enumerate(head):
+        table.add_column(name, justify="right" if place else "left", no_wrap=not place)
+    for row in rest:
+        table.add_row(*row)
+    return table

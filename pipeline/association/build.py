@@ -11,9 +11,11 @@ from pipeline.config.config import Config
 from pipeline.core.datatypes import Correction
 from pipeline.core.models import Embedder, embedded_classes, named_in
 from pipeline.core.stage_clock import StageClock
+from pipeline.cross_camera.decision_log import DecisionLog
 from pipeline.cross_camera.match_limits import MatchLimits
 from pipeline.cross_camera.online_linker import OnlineLinker
 from pipeline.cross_camera.second_pass import SecondPass
+from pipeline.cross_camera.second_pass_log import SecondPassLog
 from pipeline.floor.camera_geometry import CameraGeometry
 from pipeline.single_camera.tracker import SingleCameraTracker
 
@@ -33,6 +35,7 @@ def build_associator(
     class_names: Mapping[int, str],
     clock: StageClock,
     on_correction: Callable[[Correction], None] | None = None,
+    log: DecisionLog | None = None,
 ) -> Associator:
     """Build the trackers, the linker and the buffer of rows that wait for ids.
 
@@ -40,6 +43,7 @@ def build_associator(
         geometries: by camera, in the order of the cameras; live cameras may be added later.
         on_correction: called with each correction of released rows. A value other than None means a live run: no
             second pass follows, and the waiting times of `config.live` apply.
+        log: is told why each track is linked; None if nobody asks.
     """
     live = on_correction is not None
     linker = OnlineLinker(
@@ -48,6 +52,7 @@ def build_associator(
         limits.linker,
         decisions_are_final=live,
         on_correction=on_correction,
+        log=log,
     )
     return Associator(
         geometries=geometries,
@@ -96,6 +101,8 @@ def warn_of_classes_without_embeddings(names: Sequence[str]) -> None:
         )
 
 
-def build_second_pass(config: Config, limits: MatchLimits, camera_ids: Sequence[str]) -> SecondPass:
-    """Build the second pass over the tracklets of these cameras."""
-    return SecondPass(camera_ids, config.second_pass, config.linker, limits.second_pass)
+def build_second_pass(
+    config: Config, limits: MatchLimits, camera_ids: Sequence[str], log: SecondPassLog | None = None
+) -> SecondPass:
+    """Build the second pass over the tracklets of these cameras; `log` is told why tracks are joined."""
+    return SecondPass(camera_ids, config.second_pass, config.linker, limits.second_pass, log)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,12 +14,17 @@ import numpy as np
 from pipeline.benchmark.peer import Peer, PeerTracks
 from pipeline.config.config import Config
 from pipeline.core.datatypes import Detections, Frame
+from pipeline.core.decisions import Decision
 from pipeline.core.models import Detector, Models
 from pipeline.cross_camera.match_limits import MatchLimits
+from pipeline.files.decision_file import read_decisions
+from pipeline.files.run_folder import DECISIONS_NAME
 from pipeline.files.track_boxes import TrackBoxes
 from pipeline.files.trajectory_boxes import TrajectoryBoxes, read_trajectory_boxes
 from pipeline.recorded.runner import run
 from pipeline.sources.base import FrameSource
+
+_ALL_CANDIDATES = 1_000_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,10 +34,12 @@ class Tracked:
     Attributes:
         boxes: camera -> boxes with global ids.
         ms_per_frame: milliseconds of association (and linking) per frame of one camera, without models.
+        decisions: why each track has its id, in order; empty unless it was asked for.
     """
 
     boxes: Mapping[str, TrajectoryBoxes]
     ms_per_frame: float
+    decisions: Sequence[Decision] = ()
 
 
 def run_project(
@@ -43,20 +50,24 @@ def run_project(
     embedder_hash: str,
     *,
     second_pass: bool,
+    explained: bool = False,
 ) -> Tracked:
     """Run this project's trackers and linker on detections with embeddings.
 
     Args:
         second_pass: whether to return the final ids of the second pass; otherwise the online ids.
+        explained: whether to return the decisions, with all their candidates.
     """
     offline = config.second_pass.model_copy(update={"enabled": second_pass})
-    config = config.model_copy(update={"second_pass": offline})
+    output = config.output.model_copy(update={"save_decisions": explained})
+    config = config.model_copy(update={"second_pass": offline, "output": output})
     models = Models(detector, None, {}, embedder_hash)
     with tempfile.TemporaryDirectory() as folder:
-        summary = run(config, limits, models, sources, Path(folder))
+        summary = run(config, limits, models, sources, Path(folder), candidates=_ALL_CANDIDATES)
         boxes = read_trajectory_boxes(Path(folder) / "trajectories.csv", interpolated=False)
+        decisions = list(read_decisions(Path(folder) / DECISIONS_NAME)) if explained else []
     busy_s = sum(summary.stage_s.get(stage, 0.0) for stage in ("track", "link", "second pass"))
-    return Tracked(boxes, busy_s * 1000 / summary.frames)
+    return Tracked(boxes, busy_s * 1000 / summary.frames, decisions)
 
 
 def run_peer(

@@ -50,7 +50,7 @@ def set_table(name: str, contestants: Sequence[Contestant]) -> list[str]:
     seeds = max((len(contestant.perturbed) for contestant in contestants), default=0)
     spread = [f"HOTA, IDF1 on {seeds} perturbed"] if seeds else []
     head = ["", "HOTA", "DetA", "AssA", "IDF1", "MOTA", "id switches", "ms a frame", *spread]
-    lines = [f"**{name}**", "", _line(head), _line(["---"] + ["---:"] * (len(head) - 1))]
+    lines = [f"**{name}**", "", markdown_line(head), markdown_line(["---"] + ["---:"] * (len(head) - 1))]
     for contestant in contestants:
         total = contestant.scores.all_cameras
         shares = (total.hota, total.det_a, total.ass_a, total.idf1, total.mota)
@@ -61,7 +61,7 @@ def set_table(name: str, contestants: Sequence[Contestant]) -> list[str]:
                 f"{_spread([scores.hota for scores in contestant.perturbed])}, "
                 f"{_spread([scores.idf1 for scores in contestant.perturbed])}"
             )
-        lines.append(_line(cells))
+        lines.append(markdown_line(cells))
     return lines
 
 
@@ -74,20 +74,23 @@ def ladder_table(name: str, contestants: Sequence[Contestant]) -> list[str]:
     lines = [
         f"**{name}**: where the loss is (HOTA / IDF1 over all cameras)",
         "",
-        _line(["", "not linked", "as linked", "linked perfectly", "gap closed", "perfect boxes, linked"]),
-        _line(["---"] + ["---:"] * 5),
+        markdown_line(["", "not linked", "as linked", "linked perfectly", "gap closed", "perfect boxes, linked"]),
+        markdown_line(["---"] + ["---:"] * 5),
     ]
     for contestant in contestants:
         scores = contestant.scores
         steps = (scores.not_linked, scores.all_cameras, scores.perfect_linking)
         closed = "–" if scores.gap_closed is None else f"{100 * scores.gap_closed:.0f} %"
         lines.append(
-            _line([contestant.name, *(_pair(step) for step in steps), closed, _pair(contestant.perfect_boxes)])
+            markdown_line(
+                [contestant.name, *(_pair(step) for step in steps), closed, _pair(contestant.perfect_boxes)]
+            )
         )
     return lines
 
 
-def _line(cells: Sequence[str]) -> str:
+def markdown_line(cells: Sequence[str]) -> str:
+    """Return a line of a Markdown table."""
     return "| " + " | ".join(cells) + " |"
 
 

@@ -21,9 +21,11 @@ from pipeline.config.calibration import with_numbers
 from pipeline.config.config import Config, load_config
 from pipeline.core.errors import InputError
 from pipeline.core.yaml_file import merge
+from pipeline.cross_camera.second_pass_log import SecondPassLog
 from pipeline.cross_camera.settings import check_windows
+from pipeline.files.decision_file import rewrite_second_pass
 from pipeline.files.results_csv import read_trajectories
-from pipeline.files.run_folder import NOTE_NAME, clear_results, hold_results
+from pipeline.files.run_folder import DECISIONS_NAME, NOTE_NAME, clear_results, hold_results
 from pipeline.files.tracklet_file import TrackletFile, read_info
 from pipeline.recorded.finalize import rewrite
 from pipeline.recorded.missing_tracklets import joined_as_online, rebuilt_tracklets, tracks_in
@@ -83,7 +85,9 @@ def link(
                 len(tracks),
                 tracklet_file,
             )
-        links = build_second_pass(loaded, limits, camera_ids).link(TrackletFile(tracklet_file, rebuilt))
+        log = SecondPassLog() if loaded.output.save_decisions else None
+        second_pass = build_second_pass(loaded, limits, camera_ids, log)
+        links = second_pass.link(TrackletFile(tracklet_file, rebuilt))
         if rebuilt:
             class_of |= {tracklet.key: tracks[tracklet.key].class_name for tracklet in rebuilt}
             links = joined_as_online(links, [tracklet.key for tracklet in rebuilt], tracks)
@@ -100,6 +104,10 @@ def link(
             index_steps=note.index_steps,
             output=target,
         )
+        if log is not None:
+            rewrite_second_pass(folder / DECISIONS_NAME, target / DECISIONS_NAME, log.decisions(links))
+        else:
+            (target / DECISIONS_NAME).unlink(missing_ok=True)  # its ids would be old ones
         people = Counter({link.global_id: class_of[key] for key, link in links.items()}.values())
         note.write_linked(
             target / NOTE_NAME,

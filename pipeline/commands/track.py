@@ -90,7 +90,8 @@ def track(
     """Track people through the recordings of one or several cameras.
 
     Writes trajectories.csv (one row per box, the same global_id for a person in every camera), the same as MOT text per
-    camera, run.json and tracklets.arrow. The README explains the columns, configs/default.yaml the settings.
+    camera, run.json, tracklets.arrow and decisions.jsonl. The README explains the columns, configs/default.yaml the
+    settings.
 
     Example:
 

@@ -172,6 +172,7 @@ class OutputConfig(Section):
     show: bool
     save_detections: bool
     save_embeddings: bool
+    save_decisions: bool
 
     @property
     def fill_gaps_s(self) -> float | None:

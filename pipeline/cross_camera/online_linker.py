@@ -13,8 +13,9 @@ waits until that track ends, because it may be recovered.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,10 @@ from numpy.typing import NDArray
 
 from pipeline.core.assignment import assign
 from pipeline.core.datatypes import BoolArray, Correction, FloatArray, Link
+from pipeline.core.decisions import Obstacle, Outcome, Reason
 from pipeline.cross_camera.camera_centres import CameraCentres
+from pipeline.cross_camera.comparison import Comparison
+from pipeline.cross_camera.decision_log import DecisionLog
 from pipeline.cross_camera.distances import MIN_SHARED_SLOTS, combined_cost, mean_embedding, posterior
 from pipeline.cross_camera.feature_bank import FeatureBank
 from pipeline.cross_camera.floor_path import SLOT_S, FloorPath
@@ -43,6 +47,7 @@ _PATH_SLOTS = 64
 _HOPELESS_COST = 1.25
 # Forgetting goes through all live tracks; once a second is often enough.
 _FORGET_INTERVAL_S = 1.0
+_ENDED = {Reason.FEW_CROPS: Reason.ENDED_FEW_CROPS, Reason.FEW_POSITIONS: Reason.ENDED_FEW_POSITIONS}
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,12 +67,16 @@ class _Choices:
         placed: (R, I), whether floor positions at the same time are part of the cost.
         held: (R,) least cost among the identities that only a lost track of this camera still holds.
         limit: (R,) match limits on cosine distances.
+        taken: (I,) whether a track of this camera has the identity.
+        compared: the tracks with all identities.
     """
 
     cost: Array
     placed: BoolArray
     held: Array
     limit: Array
+    taken: BoolArray
+    compared: list[Comparison]
 
 
 class OnlineLinker:
@@ -77,6 +86,7 @@ class OnlineLinker:
         decisions_are_final: whether links are marked as final, because no second pass follows.
         on_correction: called with a correction for each track that joins a known identity after its rows may have been
             released with a provisional id.
+        log: is told every decision; without it, nothing is computed for it.
     """
 
     def __init__(
@@ -87,8 +97,10 @@ class OnlineLinker:
         *,
         decisions_are_final: bool = False,
         on_correction: Callable[[Correction], None] | None = None,
+        log: DecisionLog | None = None,
     ) -> None:
         self._decisions_are_final = decisions_are_final
+        self._log = log
         self._on_correction = on_correction
         self._camera_row = {camera_id: row for row, camera_id in enumerate(camera_ids)}
         self._settings = settings
@@ -178,6 +190,9 @@ class OnlineLinker:
         }
         if self._centres.refresh():
             self._identities.centre()
+        if self._log is not None:
+            for tracked, _ in frames:
+                self._log_unready(seen[tracked.camera_id], tracked.time_s)
         self._distances.prepare([record for records in ready.values() for record in records])
         result = {}
         for tracked, _ in frames:
@@ -285,18 +300,24 @@ class OnlineLinker:
         """Make a track that ended without a decision a new identity."""
         if record.link is not None:
             return
-        if len(record.bank) or len(record.floor):
+        choices = None if self._log is None else self._choices([record], record.camera_id)
+        outcome = Outcome.NEW if len(record.bank) or len(record.floor) else Outcome.WITHOUT_EVIDENCE
+        if outcome is Outcome.NEW:
             self._create_identity(record, 0.0)
         else:
             # There is nothing to compare another track with.
             record.link = Link(self._own_id(record), 0.0, self._decisions_are_final)
             self._distances.drop(record)
             self._people[record.class_id] += 1
+        if choices is not None:
+            lacks = self._lacks(record)
+            reason = Reason.ENDED_WAITING if lacks is None else _ENDED[lacks]
+            held = {Obstacle.HELD: ~choices.taken}
+            self._note(record, record.last_s, outcome, reason, choices.compared[0], held)
 
     # -- deciding -----------------------------------------------------------------------------------------
 
     def _decide(self, camera_id: str, ready: list[TrackRecord], now_s: float) -> None:
-        settings = self._settings
         if not ready:
             return
         choices = self._choices(ready, camera_id)
@@ -306,62 +327,148 @@ class OnlineLinker:
         left_over = np.ones(cost.shape[1], np.bool_)
         left_over[pairs[:, 1]] = False
         for row, record in enumerate(ready):
-            patient = now_s - record.start_s < settings.max_wait_s
+            patient = now_s - record.start_s < self._settings.max_wait_s
             column = chosen.get(row)
             others = cost[row, left_over]
-            nearest_other = min(float(others.min(initial=np.inf)), float(choices.held[row]))
-            if column is not None:
-                margin = settings.margin / choices.limit[row]
-                close = nearest_other - cost[row, column] < margin and not choices.placed[row, column]
-                if close and patient:
-                    continue
+            outcome, reason = self._verdict(choices, row, record, column, others, patient=patient)
+            if column is not None and outcome is Outcome.LINKED:
                 self._join(record, column, posterior(cost[row, column], np.append(others, 1.0)))
-            elif not patient or (nearest_other > _HOPELESS_COST and len(record.bank) >= settings.linkable_crops):
+            elif outcome is Outcome.NEW:
                 self._create_identity(record, posterior(1.0, others))
+            if self._log is not None:
+                free = left_over.copy()
+                if column is not None:
+                    free[column] = True
+                later = {Obstacle.HELD: ~choices.taken, Obstacle.WENT_TO_ANOTHER: free}
+                self._note(record, now_s, outcome, reason, choices.compared[row], later)
+
+    def _verdict(
+        self,
+        choices: _Choices,
+        row: int,
+        record: TrackRecord,
+        column: int | None,
+        others: Array,
+        *,
+        patient: bool,
+    ) -> tuple[Outcome, Reason]:
+        """Return what happens to a track, and why.
+
+        Args:
+            row: of the track in `choices`.
+            column: of the identity that the assignment gives to the track, None for none.
+            others: costs of the identities that it gives to nobody.
+            patient: whether the track may still wait.
+        """
+        settings = self._settings
+        nearest_left, held = float(others.min(initial=np.inf)), float(choices.held[row])
+        nearest_other = min(nearest_left, held)
+        cost = choices.cost[row]
+        if column is not None:
+            margin = settings.margin / choices.limit[row]
+            if not nearest_other - cost[column] < margin or choices.placed[row, column]:
+                nearest = cost[column] <= cost.min()
+                return Outcome.LINKED, Reason.NEAREST if nearest else Reason.WENT_TO_ANOTHER
+            if not patient:
+                return Outcome.LINKED, Reason.TOO_CLOSE_TOO_LONG
+            return Outcome.WAITING, Reason.HELD if held <= nearest_left else Reason.TOO_CLOSE
+        described = len(record.bank) >= settings.linkable_crops
+        if described and nearest_other > _HOPELESS_COST:
+            return Outcome.NEW, _why_new(cost, nearest_other)
+        if not patient:
+            return Outcome.NEW, Reason.WAITED_TOO_LONG
+        if not described:
+            return Outcome.WAITING, Reason.FEW_CROPS
+        return Outcome.WAITING, Reason.HELD if held <= nearest_left else Reason.JUST_ABOVE_LIMIT
+
+    def _note(
+        self,
+        record: TrackRecord,
+        time_s: float,
+        outcome: Outcome,
+        reason: Reason,
+        compared: Comparison | None = None,
+        later_obstacles: Mapping[Obstacle, BoolArray] = MappingProxyType({}),
+    ) -> None:
+        assert self._log is not None
+        self._log.note(
+            record,
+            time_s,
+            outcome,
+            reason,
+            mean_weight=self._centres.weight(self._camera_row[record.camera_id]),
+            compared=compared,
+            later_obstacles=later_obstacles,
+        )
+
+    def _log_unready(self, records: Sequence[TrackRecord], now_s: float) -> None:
+        for record in records:
+            lacks = self._lacks(record)
+            if record.link is None and lacks is not None and not self._is_ready(record, now_s):
+                self._note(record, now_s, Outcome.WAITING, lacks)
 
     def _is_ready(self, record: TrackRecord, now_s: float) -> bool:
-        """Return whether enough is known of a track to decide. With a homography, its floor position must be known:
+        """Return whether enough is known of a track to decide, or it has waited too long."""
+        return now_s - record.start_s >= self._settings.max_wait_s or self._lacks(record) is None
+
+    def _lacks(self, record: TrackRecord) -> Reason | None:
+        """Return what is still needed to decide about a track. With a homography, its floor position must be known:
         appearance alone could join it to a person who stands elsewhere at that moment."""
-        if now_s - record.start_s >= self._settings.max_wait_s:
-            return True
         if len(record.floor):
             # The newest slot is not complete: another camera may not have reported it yet.
-            return len(record.floor) > MIN_SHARED_SLOTS
-        return len(record.bank) >= self._settings.linkable_crops
+            return None if len(record.floor) > MIN_SHARED_SLOTS else Reason.FEW_POSITIONS
+        return None if len(record.bank) >= self._settings.linkable_crops else Reason.FEW_CROPS
 
     def _choices(self, records: list[TrackRecord], camera_id: str) -> _Choices:
-        known, settings = self._identities, self._settings
-        camera = self._camera_row[camera_id]
-        few_people_limit = self._limits.at(self._centres.weight(camera))
+        known = self._identities
         in_view = [record.link.global_id for record in self._live[camera_id].values() if record.link]
         taken = np.isin(known.global_id, in_view)
         costs = np.full((len(records), len(known)), np.inf)
         placed = np.zeros(costs.shape, np.bool_)
-        held, limit = np.full(len(records), np.inf), np.full(len(records), few_people_limit)
-        for row, record in enumerate(records):
-            allowed = (known.class_id == record.class_id) & (known.last_seen_s[:, camera] < record.start_s)
-            allowed &= self._in_transit_time(record, camera)
-            apart_m, shared = known.floor_distance_m(record.floor.slots, record.floor.xy_m)
-            proven = shared >= MIN_SHARED_SLOTS
+        held, limit = np.full(len(records), np.inf), np.zeros(len(records))
+        compared = [self._compared(record, self._camera_row[camera_id], taken) for record in records]
+        for row, one in enumerate(compared):
+            allowed = one.allowed
+            costs[row] = np.where(allowed & ~taken, one.cost, np.inf)
+            placed[row] = ~np.isnan(one.floor_m)
+            held[row] = np.where(allowed & taken, one.cost, np.inf).min(initial=np.inf)
+            limit[row] = one.limit
+        return _Choices(costs, placed, held, limit, taken, compared)
+
+    def _compared(self, record: TrackRecord, camera: int, taken: BoolArray) -> Comparison:
+        """Compare a track with all identities.
+
+        Args:
+            taken: (I,) the identities that tracks of this camera have.
+        """
+        known, settings = self._identities, self._settings
+        apart_m, shared = known.floor_distance_m(record.floor.slots, record.floor.xy_m)
+        proven = shared >= MIN_SHARED_SLOTS
+        possible = {
+            Obstacle.ANOTHER_CLASS: known.class_id == record.class_id,
+            Obstacle.IN_VIEW: known.last_seen_s[:, camera] < record.start_s,
+            Obstacle.TRANSIT_TIME: self._in_transit_time(record, camera),
             # A median over shared slots is more reliable than the first position, which lies at the image border.
-            allowed &= proven | self._reachable(record)
-            appearance = self._distances.of(record)
-            if len(record.bank) < settings.linkable_crops:
-                allowed &= proven
-            elsewhere = proven & (apart_m > settings.max_floor_distance_m)
-            rivals = allowed & ~taken & ~elsewhere & np.isfinite(appearance)
-            limit[row] *= self._limits.crowd_factors(rivals.sum())
-            cost = combined_cost(
-                appearance,
-                np.where(proven, apart_m, np.nan),
-                max_cosine_distance=limit[row],
-                max_floor_distance_m=settings.max_floor_distance_m,
-                floor_weight=settings.floor_weight,
-            )
-            costs[row] = np.where(allowed & ~taken, cost, np.inf)
-            placed[row] = proven
-            held[row] = np.where(allowed & taken, cost, np.inf).min(initial=np.inf)
-        return _Choices(costs, placed, held, limit)
+            Obstacle.TOO_FAR: proven | self._reachable(record),
+        }
+        appearance = self._distances.of(record)
+        if len(record.bank) < settings.linkable_crops:
+            possible[Obstacle.FEW_CROPS] = proven
+        allowed = np.logical_and.reduce(list(possible.values()))
+        elsewhere = proven & (apart_m > settings.max_floor_distance_m)
+        rivals = allowed & ~taken & ~elsewhere & np.isfinite(appearance)
+        limit = np.float64(
+            self._limits.at(self._centres.weight(camera)) * self._limits.crowd_factors(rivals.sum())
+        )
+        floor_m = np.where(proven, apart_m, np.nan)
+        cost = combined_cost(
+            appearance,
+            floor_m,
+            max_cosine_distance=limit,
+            max_floor_distance_m=settings.max_floor_distance_m,
+            floor_weight=settings.floor_weight,
+        )
+        return Comparison(known.global_id, appearance, floor_m, possible, allowed, cost, limit)
 
     def _in_transit_time(self, record: TrackRecord, camera: int) -> BoolArray:
         """Return (I,) whether each identity can have come here within the transit times. It must not have come faster
@@ -429,6 +536,18 @@ class OnlineLinker:
         global_id = self._next_id
         self._next_id += 1
         return global_id
+
+
+def _why_new(cost: Array, nearest_other: float) -> Reason:
+    """Return why a track whose remaining candidates are hopeless is a new person.
+
+    Args:
+        cost: (I,) of all candidates.
+        nearest_other: least cost among those that no other track has got.
+    """
+    if cost.min(initial=np.inf) <= 1.0:
+        return Reason.WENT_TO_ANOTHER
+    return Reason.NO_CANDIDATE if np.isinf(nearest_other) else Reason.NONE_WITHIN_LIMIT
 
 
 def _describing(tracked: TrackedFrame) -> list[bool]:

@@ -15,22 +15,26 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
+from itertools import chain
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.core.assignment import assign
 from pipeline.core.datatypes import BoolArray, FloatArray, IntArray, Link, Tracklet
+from pipeline.core.decisions import Obstacle, TrackKey
 from pipeline.cross_camera.camera_centres import CameraCentres
 from pipeline.cross_camera.centroid_costs import CentroidCosts
 from pipeline.cross_camera.clustering import constrained_linkage, split_at_absences
-from pipeline.cross_camera.distances import MIN_SHARED_SLOTS, mean_embedding, posterior
+from pipeline.cross_camera.comparison import finite
+from pipeline.cross_camera.distances import MIN_SHARED_SLOTS, embedding_distances, mean_embedding, posterior
 from pipeline.cross_camera.floor_path import SLOT_S, slot_of
 from pipeline.cross_camera.match_limits import LinkLimits
+from pipeline.cross_camera.second_pass_log import Group, SecondPassLog
 from pipeline.cross_camera.settings import LinkerSettings, SecondPassSettings
 from pipeline.cross_camera.transit import TransitTimes
 
-TrackKey = tuple[str, int]
 # Floor positions that a member keeps when it is joined with others: the newest four minutes or more.
 _MEMBER_SLOTS = 1024
 # The same for a member that has left the window: its last positions.
@@ -68,6 +72,9 @@ class _Member:
 class SecondPass:
     """Gives each finished tracklet its final link.
 
+    Args:
+        log: is told all comparisons; without it, nothing is computed for it.
+
     Attributes:
         people_by_class: number of people that the last `link` distinguished, by class id.
     """
@@ -78,7 +85,9 @@ class SecondPass:
         settings: SecondPassSettings,
         linker: LinkerSettings,
         limits: LinkLimits,
+        log: SecondPassLog | None = None,
     ) -> None:
+        self._log = log
         self._camera_row = {camera_id: row for row, camera_id in enumerate(camera_ids)}
         self._settings = settings
         self._limits = limits
@@ -125,6 +134,8 @@ class SecondPass:
 
     def _member(self, tracklet: Tracklet, centres: CameraCentres) -> _Member:
         camera = self._camera_row[tracklet.camera_id]
+        if self._log is not None:
+            self._log.see(tracklet, centres.weight(camera))
         return _Member(
             class_id=tracklet.class_id,
             embedding_sum=mean_embedding(centres.centred(tracklet.embeddings, camera)),
@@ -143,19 +154,23 @@ class SecondPass:
         evidence, forbidden = self._evidence(members)
         labels = constrained_linkage(deepcopy(evidence), forbidden, 1.0)
         people = _people_to_choose_from(members, labels, forbidden)
-        evidence = evidence.tightened(self._limits.crowd_factors(people))
+        limit_factor = self._limits.crowd_factors(people)
+        evidence = evidence.tightened(limit_factor)
         start_s = np.array([member.start_s for member in members])
         end_s = np.array([member.end_s for member in members])
         max_absence_s = self._linker.identity_memory_s
         labels = constrained_linkage(deepcopy(evidence), forbidden, 1.0)
         labels = split_at_absences(labels, start_s, end_s, max_absence_s)
         between = evidence.with_clusters(labels)
+        with_forbidden = between.copy() if self._log is not None else None
         member_of = (labels[:, None] == np.arange(len(labels))[None, :]).astype(np.float64)
         between[forbidden.astype(np.float64) @ member_of > 0] = np.inf
         for label in np.unique(labels):
             rows = labels == label
             late = np.maximum(start_s - end_s[rows].max(), start_s[rows].min() - end_s) > max_absence_s
             between[late, label] = np.inf
+        if with_forbidden is not None:
+            self._explain(members, labels, limit_factor, forbidden, between, with_forbidden)
         joined = []
         for label in np.unique(labels):
             rows = np.flatnonzero(labels == label)
@@ -185,6 +200,9 @@ class SecondPass:
         for row, column in back.items():
             sure = posterior(float(cost[row, column]), np.append(np.delete(cost[row], column), 1.0))
             confidence.update(dict.fromkeys(members[row].keys, sure))
+            if self._log is not None:
+                group = self._group([members[row]], [left[column]], float(cost[row, column]))
+                self._log.find_again(members[row].keys, group)
             found[row] = self._join([left[column], members[row]])
         known = set(back.values())
         return found, [member for column, member in enumerate(left) if column not in known]
@@ -244,6 +262,90 @@ class SecondPass:
             first=min(member.first for member in members),
             keys=[key for member in members for key in member.keys],
         )
+
+    # -- explaining ---------------------------------------------------------------------------------------
+
+    def _explain(
+        self,
+        members: list[_Member],
+        labels: IntArray,
+        limit_factor: NDArray[np.float64],
+        forbidden: BoolArray,
+        cost: NDArray[np.float64],
+        with_forbidden: NDArray[np.float64],
+    ) -> None:
+        """Tell the log with which clusters each of N members was compared.
+
+        Args:
+            labels: (N,) clusters.
+            limit_factor: (N,) by which the limit of each member was multiplied.
+            forbidden: (N, N) pairs that must not be one person.
+            cost: (N, N) of each member with each cluster, +inf where that is impossible.
+            with_forbidden: the same without the pairs that must not be one person.
+        """
+        assert self._log is not None
+        columns = np.unique(labels)
+        clusters = {label: [members[row] for row in np.flatnonzero(labels == label)] for label in columns.tolist()}
+        appearance = _appearance(members, list(clusters.values()))
+        for row, member in enumerate(members):
+            own_label = int(labels[row])
+            own = clusters[own_label]
+            if len(own) == 1 and len(member.keys) > 1:
+                continue  # joined in an earlier window and unchanged in this one
+            order = np.lexsort((appearance[row], with_forbidden[row, columns], np.isinf(cost[row, columns])))
+            known = np.isfinite(appearance[row]) | np.isfinite(with_forbidden[row, columns])
+            nearest = [label for label in columns[order[known[order]]].tolist() if label != own_label]
+            groups = []
+            for label in nearest[: self._log.candidates]:
+                obstacle = None
+                if np.isinf(cost[row, label]):
+                    obstacle = self._separates([member], clusters[label]) or Obstacle.NOTHING_IN_COMMON
+                elif forbidden[np.ix_(labels == own_label, labels == label)].any():
+                    obstacle = Obstacle.OTHER_TRACKS
+                group = self._group([member], clusters[label], float(with_forbidden[row, label]))
+                groups.append(replace(group, obstacle=obstacle))
+            groups.sort(key=lambda group: group.obstacle is not None)
+            if len(own) > 1:
+                rest = [other for other in own if other is not member]
+                groups.insert(0, self._group([member], rest, float(cost[row, own_label])))
+            limit = member.cosine_limit * float(limit_factor[row])
+            self._log.compare(member.keys, limit, groups, joined=len(own) > 1)
+
+    def _group(self, members: list[_Member], others: list[_Member], cost: float) -> Group:
+        """Return how `members`, all of one person, compare with the group of `others`."""
+        floor_m = _floor_distances_m([*members, *others])[: len(members), len(members) :]
+        known = floor_m[~np.isnan(floor_m)]
+        return Group(
+            key=others[0].keys[0],
+            cosine_distance=finite(float(_appearance(members[:1], [others])[0, 0])),
+            floor_distance_m=float(known.mean()) if len(known) else None,
+            cost=finite(cost),
+        )
+
+    def _separates(self, members: list[_Member], others: list[_Member]) -> Obstacle | None:
+        """Return the first constraint that keeps two groups apart; None if there is none."""
+        both = [*members, *others]
+        one, other = slice(len(members)), slice(len(members), None)
+        impossible, slow = self._span_constraints(both)
+        floor_m = _floor_distances_m(both)[one, other]
+        starts_s, ends_s = [m.start_s for m in both], [m.end_s for m in both]
+        away_s = max(
+            min(starts_s[one]) - max(ends_s[other]),
+            min(starts_s[other]) - max(ends_s[one]),
+        )
+        if members[0].class_id != others[0].class_id:
+            return Obstacle.ANOTHER_CLASS
+        if _share_a_view(members, others):
+            return Obstacle.SAME_TIME
+        if impossible[one, other].any():
+            return Obstacle.TRANSIT_TIME
+        if (floor_m > self._linker.max_floor_distance_m).any():
+            return Obstacle.APART
+        if (np.isnan(floor_m) & self._too_fast(both)[one, other]).any():
+            return Obstacle.TOO_FAR
+        if away_s > self._linker.identity_memory_s:
+            return Obstacle.ABSENCE
+        return Obstacle.TRANSIT_TIME if slow[one, other].all() else None
 
     # -- costs and constraints ----------------------------------------------------------------------------
 
@@ -336,6 +438,30 @@ def _people_to_choose_from(members: list[_Member], labels: IntArray, forbidden: 
     clusters = np.unique(labels[described])
     member_of = (labels[:, None] == clusters[None, :]).astype(np.float64)
     return np.asarray((forbidden.astype(np.float64) @ member_of == 0).sum(axis=1))
+
+
+def _appearance(members: list[_Member], clusters: list[list[_Member]]) -> NDArray[np.floating[Any]]:
+    """Return the (N, L) cosine distances between N members and L clusters, +inf where unknown."""
+    size = max((len(member.embedding_sum) for member in [*members, *chain(*clusters)]), default=0)
+    sums = np.zeros((len(members), size))
+    of_clusters = np.zeros((len(clusters), size))
+    for row, member in enumerate(members):
+        sums[row, : len(member.embedding_sum)] = member.embedding_sum
+    for row, cluster in enumerate(clusters):
+        for member in cluster:
+            of_clusters[row, : len(member.embedding_sum)] += member.embedding_sum
+    return embedding_distances(sums, of_clusters)
+
+
+def _share_a_view(members: list[_Member], others: list[_Member]) -> bool:
+    """Return whether any two tracklets of the two groups are in one camera at the same time."""
+    return any(
+        camera == other_camera and start_s <= other_end_s and other_start_s <= end_s
+        for member in members
+        for camera, start_s, end_s in member.spans
+        for other in others
+        for other_camera, other_start_s, other_end_s in other.spans
+    )
 
 
 def _last_seen(member: _Member) -> _Member:

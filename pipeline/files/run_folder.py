@@ -18,6 +18,8 @@ from pipeline.files.whole_files import unfinished_files
 
 #: What was run, with what, and how it ended.
 NOTE_NAME = "run.json"
+#: Why each track has its global id.
+DECISIONS_NAME = "decisions.jsonl"
 #: Names that `mtmc demo` gives: a picture, and the folder of the run without embeddings.
 STILL_NAME = "still.png"
 FLOOR_ALONE_NAME = "floor_alone"
@@ -32,6 +34,7 @@ _RESULTS = (
     "trajectories.mp4",
     NOTE_NAME,
     "tracklets.arrow",
+    DECISIONS_NAME,
     "mot/*.txt",
     "detections/*.parquet",
 )

@@ -6,6 +6,7 @@ import io
 import json
 import logging
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from pipeline.core.errors import InputError, RunError
 from pipeline.files.results_csv import COLUMNS
 from pipeline.files.whole_files import FOLDER_MODE, write_whole
 from pipeline.live.output.gallery_file import GALLERY_NAME, person_in
+from pipeline.privacy.decisions import decisions_about
 from pipeline.privacy.person import person_ids
 from pipeline.privacy.run_folder import RunFolder, write_csv
 
@@ -22,7 +24,7 @@ _log = logging.getLogger(__name__)
 
 def export_person(folder: RunFolder, global_id: int, output: Path) -> dict[str, Any]:
     """Write person-ID.csv with the person's rows of the run, and person-ID.json with the rows, a summary, the
-    corrections and the embeddings. A run may be writing meanwhile.
+    corrections, the decisions and the embeddings. A run may be writing meanwhile.
 
     Returns:
         The content of the JSON file.
@@ -53,6 +55,7 @@ def export_person(folder: RunFolder, global_id: int, output: Path) -> dict[str, 
         "visits": _visits(rows),
         "known_in_memory": known,
         "corrections": [row for row in folder.remaps() if int(row["provisional_id"]) in ids.all],
+        "decisions": _decisions(folder, rows),
         "rows": [dict(zip(COLUMNS, row, strict=True)) for row in rows],
     }
     table = io.StringIO(newline="")
@@ -75,6 +78,15 @@ def _known(gallery: Path, global_id: int) -> dict[str, Any] | None:
     except InputError as error:
         _log.warning("%s; the person's embeddings are not exported", error)
         return None
+
+
+def _decisions(folder: RunFolder, rows: Sequence[Sequence[str]]) -> list[dict[str, Any]]:
+    """Return why the tracks of these rows have their id, without other people."""
+    if folder.decisions is None:
+        return []
+    camera, track = COLUMNS.index("camera_id"), COLUMNS.index("track_id")
+    tracks = {(row[camera], int(row[track])) for row in rows}
+    return [asdict(decision) for decision in decisions_about(folder.decisions, tracks.__contains__)]
 
 
 def _visits(rows: Sequence[Sequence[str]]) -> list[dict[str, Any]]:

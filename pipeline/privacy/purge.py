@@ -31,6 +31,7 @@ from pipeline.files.tracklet_file import IntactBatches, write_intact
 from pipeline.files.whole_files import cut_torn_line, delete_unfinished
 from pipeline.live.output.gallery_file import GALLERY_NAME, empty_gallery, keep_people, person_in
 from pipeline.live.output.segments import REMAP_COLUMNS, REMAP_NAME, append_remaps, corrections, is_of_a_run
+from pipeline.privacy.decisions import purge_decisions
 from pipeline.privacy.person import person_ids
 from pipeline.privacy.run_folder import RunFolder, message_in, replacing, utc_of, write_csv
 
@@ -48,7 +49,7 @@ class Purged:
 
     Attributes:
         rows: rows of the CSV files.
-        messages: lines of JSON lines files.
+        messages: lines of JSON lines files, also of decisions.jsonl.
         identities: people in the gallery.
         tracklets: summaries of tracks, with their embeddings.
         corrections: rows of remap.csv.
@@ -246,6 +247,11 @@ def _purge_descriptions(
     # It is not known whose data these files hold.
     purged.files += _delete(files_put_aside(folder.path))
     _purge_tracklets(folder.path / "tracklets.arrow", left, purged)
+    if folder.decisions is not None:
+        lines = purge_decisions(folder.decisions, left.__contains__)
+        purged.messages += lines.gone
+        purged.damaged += lines.damaged
+        purged.left += (folder.decisions.name,) if lines.hopeless else ()
     for path in folder.json_lines:
 
         def is_gone(content: dict[str, object], path: Path = path) -> bool:

@@ -18,7 +18,7 @@ from pipeline.files import whole_files
 from pipeline.files.folder_lock import FolderLock
 from pipeline.files.readable_rows import ReadableRows
 from pipeline.files.results_csv import COLUMNS
-from pipeline.files.run_folder import SECOND_RUN_NAMES, STILL_NAME
+from pipeline.files.run_folder import DECISIONS_NAME, SECOND_RUN_NAMES, STILL_NAME
 from pipeline.files.whole_files import FILE_MODE
 from pipeline.live.output.manifest import recorded
 from pipeline.live.output.segments import REMAP_COLUMNS, corrections, run_id_of, segments
@@ -48,6 +48,12 @@ class RunFolder:
         """Files with rows, oldest first."""
         of_recordings = self.path / "trajectories.csv"
         return segments(self.path) + ([of_recordings] if of_recordings.exists() else [])
+
+    @property
+    def decisions(self) -> Path | None:
+        """The file of decisions of a recording, None if there is none."""
+        path = self.path / DECISIONS_NAME
+        return path if path.is_file() and (self.path / "trajectories.csv").exists() else None
 
     @property
     def json_lines(self) -> list[Path]:
@@ -85,6 +91,8 @@ class RunFolder:
             found |= set(self._files_of_sink(Path(name)))
         # A folder that was moved: its manifests name files in the old place, which may have any suffix.
         found |= {path.resolve() for path in self._below if _holds_messages(path)}
+        if self.decisions is not None:
+            found.discard(self.decisions.resolve())
         return sorted(path for path in found if path.is_file())
 
     def _files_of_sink(self, path: Path) -> list[Path]:

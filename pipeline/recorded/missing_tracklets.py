@@ -13,10 +13,10 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from pipeline.core.datatypes import Link, LinkedRow, Tracklet
+from pipeline.core.decisions import TrackKey
 from pipeline.core.errors import InputError
 from pipeline.cross_camera.floor_path import SLOT_S, FloorPath
 
-TrackKey = tuple[str, int]
 # Floor positions that are kept of a track: four minutes, then every second slot, and so on.
 _FLOOR_SLOTS = 1024
 
@@ -41,8 +41,11 @@ class TrackRows:
     floor: FloorPath = field(default_factory=lambda: FloorPath(_FLOOR_SLOTS))
 
 
-def tracks_in(rows: Iterable[LinkedRow], camera_ids: Sequence[str]) -> dict[TrackKey, TrackRows]:
+def tracks_in(rows: Iterable[LinkedRow], camera_ids: Sequence[str] | None = None) -> dict[TrackKey, TrackRows]:
     """Return what the rows say about each track; interpolated rows are ignored.
+
+    Args:
+        camera_ids: of the run; None accepts all cameras.
 
     Raises:
         InputError: a row is of another camera.
@@ -50,7 +53,7 @@ def tracks_in(rows: Iterable[LinkedRow], camera_ids: Sequence[str]) -> dict[Trac
     tracks: dict[TrackKey, TrackRows] = {}
     for linked in rows:
         row = linked.row
-        if row.camera_id not in camera_ids:
+        if camera_ids is not None and row.camera_id not in camera_ids:
             raise InputError(
                 f"trajectories.csv has rows of camera {row.camera_id!r}, but the cameras of the run are "
                 f"{', '.join(camera_ids)}. Correct or remove these rows"

@@ -134,7 +134,9 @@ class EarlierNote:
         """
         noted = self._content.get("config", {})
         changed = {name: {**noted.get(name, {}), **used[name]} for name in ("linker", "second_pass")}
-        filled = {name: used["output"][name] for name in ("interpolate", "interpolate_max_gap_s")}
+        filled = {
+            name: used["output"][name] for name in ("interpolate", "interpolate_max_gap_s", "save_decisions")
+        }
         changed["output"] = {**noted.get("output", {}), **filled}
         noted_classes = self._content.get("classes")
         if not isinstance(noted_classes, dict):  # of an earlier version

@@ -33,9 +33,12 @@ from pipeline.core.datatypes import Detections, Frame
 from pipeline.core.errors import InputError, RunError
 from pipeline.core.models import Detector, Models, checked_detections
 from pipeline.core.stage_clock import StageClock
+from pipeline.cross_camera.decision_log import FEW_CANDIDATES, DecisionLog
 from pipeline.cross_camera.match_limits import MatchLimits
+from pipeline.cross_camera.second_pass_log import SecondPassLog
+from pipeline.files.decision_file import DecisionWriter
 from pipeline.files.results_csv import TrajectoryWriter
-from pipeline.files.run_folder import NOTE_NAME
+from pipeline.files.run_folder import DECISIONS_NAME, NOTE_NAME
 from pipeline.files.tracklet_file import TrackletFile, TrackletFileInfo, TrackletWriter
 from pipeline.floor.camera_geometry import geometry_of
 from pipeline.recorded.finalize import rewrite
@@ -63,6 +66,7 @@ def run(
     save_tick: TickSink = lambda tick: None,
     watch: Watch = lambda tick, associated: None,
     on_frame: Callable[[str], None] = lambda camera_id: None,
+    candidates: int = FEW_CANDIDATES,
 ) -> RunSummary:
     """Track all cameras from their first to their last frame and write the results into `folder`.
 
@@ -74,11 +78,12 @@ def run(
             `config.output.save_embeddings`; tracking uses only the embeddings that it would use without saving.
         watch: called with the detections of every tick and the rows that became ready with it.
         on_frame: called with the camera of each processed frame.
+        candidates: number of candidates of each decision in decisions.jsonl.
 
     Raises:
         RunError: the run was interrupted or the disk is full; the results so far, with online ids, are in `folder`.
     """
-    recording = _Recording(config, limits, models, sources, folder, epoch_utc)
+    recording = _Recording(config, limits, models, sources, folder, epoch_utc, candidates)
     clock = StageClock()
     began = time.perf_counter()
     summary = RunSummary(
@@ -105,9 +110,15 @@ def run(
                 note.write("running", summary)
 
     try:
-        _online(recording, summary, clock, save_tick, watch, on_frame, keep_note)
-        with clock.measure("second pass"):
-            _finalize(recording, summary)
+        with ExitStack() as stack:
+            decisions = (
+                stack.enter_context(DecisionWriter(folder / DECISIONS_NAME))
+                if config.output.save_decisions
+                else None
+            )
+            _online(recording, summary, clock, decisions, save_tick, watch, on_frame, keep_note)
+            with clock.measure("second pass"):
+                _finalize(recording, summary, decisions)
     except KeyboardInterrupt as interrupt:
         _close(summary, models, clock, began)
         note.write("interrupted", summary)
@@ -136,6 +147,7 @@ class _Recording:
     sources: Sequence[FrameSource]
     folder: Path
     epoch_utc: datetime | None
+    candidates: int
 
     @property
     def camera_ids(self) -> list[str]:
@@ -146,6 +158,7 @@ def _online(
     recording: _Recording,
     summary: RunSummary,
     clock: StageClock,
+    decisions: DecisionWriter | None,
     save_tick: TickSink,
     watch: Watch,
     on_frame: Callable[[str], None],
@@ -154,6 +167,7 @@ def _online(
     """Turn frames into rows with online ids and into finished tracklets, both on disk.
 
     Args:
+        decisions: receives the decisions of the online linker.
         on_tick: called after each tick with a function that brings the counts of `summary` up to date.
     """
     config, models, folder = recording.config, recording.models, recording.folder
@@ -167,6 +181,7 @@ def _online(
         embedder=models.embedder,
         class_names=models.detector.class_names,
         clock=clock,
+        log=None if decisions is None else DecisionLog(decisions.write, recording.candidates),
     )
     info = TrackletFileInfo(tuple(recording.camera_ids), models.detector.class_names, models.embedder_hash)
     with ExitStack() as stack:
@@ -182,6 +197,8 @@ def _online(
                     summary.cameras[tracklet.camera_id].tracks += 1
                     summary.of_class(models.detector.class_names[tracklet.class_id]).tracks += 1
                 writer.flush_if_due()
+                if decisions is not None:
+                    decisions.flush_if_due()
             summary.rows = writer.rows
 
         def broken(error: BrokenSource) -> None:
@@ -275,11 +292,12 @@ def detect(detector: Detector, tick: Sequence[Frame]) -> list[Detections]:
         raise ValueError(f"the detector failed at frame index {places}: {error}") from error
 
 
-def _finalize(recording: _Recording, summary: RunSummary) -> None:
+def _finalize(recording: _Recording, summary: RunSummary, decisions: DecisionWriter | None) -> None:
     config, folder = recording.config, recording.folder
     links = None
+    log = None if decisions is None else SecondPassLog(recording.candidates)
     if config.second_pass.enabled:
-        second_pass = build_second_pass(config, recording.limits, recording.camera_ids)
+        second_pass = build_second_pass(config, recording.limits, recording.camera_ids, log)
         links = second_pass.link(TrackletFile(folder / "tracklets.arrow"))
         summary.set_global_ids(by_class_name(second_pass.people_by_class, recording.models.detector.class_names))
     if links is None and config.output.fill_gaps_s is None:
@@ -292,6 +310,10 @@ def _finalize(recording: _Recording, summary: RunSummary) -> None:
         interpolate_max_gap_s=config.output.fill_gaps_s,
         index_steps={source.camera_id: source.index_step for source in recording.sources},
     )
+    if links is not None and decisions is not None and log is not None:
+        decisions.flush()
+        for decision in log.decisions(links):
+            decisions.write(decision)
 
 
 def _close(summary: RunSummary, models: Models, clock: StageClock, began: float) -> None:

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from trackeval.metrics import CLEAR, HOTA, Identity
 
 from pipeline.core.boxes import iou_matrix
-from pipeline.core.datatypes import IntArray
+from pipeline.core.datatypes import BoolArray, IntArray
 from pipeline.core.errors import InputError
 from pipeline.files.frame_grid import FrameGrid
 from pipeline.files.mot_files import read_ground_truth
@@ -265,6 +265,43 @@ def score(
         iou_threshold=iou_threshold,
         warnings=tuple(_warnings(predicted, ground_truth)),
     )
+
+
+@dataclass(frozen=True, eq=False)
+class FollowedBoxes:
+    """Whom the boxes of one camera follow.
+
+    Attributes:
+        person: (N,) int64, the person that the box's track has with perfect linking; -1 for nobody.
+        on_person: (N,) bool, whether the box overlaps with this person.
+    """
+
+    person: IntArray
+    on_person: BoolArray
+
+
+def followed(
+    predicted: Mapping[str, TrajectoryBoxes],
+    ground_truth: Mapping[str, TrackBoxes],
+    *,
+    iou_threshold: float = 0.5,
+) -> dict[str, FollowedBoxes]:
+    """Return, for the cameras of the ground truth, whom each predicted box follows; see `Scores.perfect_linking`."""
+    cameras = sorted(ground_truth)
+    truth = [ground_truth[camera] for camera in cameras]
+    nothing = TrajectoryBoxes(TrackBoxes.empty(), np.zeros(0, np.int64))
+    tracks = [predicted.get(camera, nothing) for camera in cameras]
+    sequence = _Sequence.of(truth, [track.boxes for track in tracks])
+    truth_ids = np.concatenate([boxes.ids for boxes in truth])
+    person = _perfect_ids(sequence, truth_ids, _track_ids(tracks), iou_threshold)
+    person[person > truth_ids.max(initial=0)] = -1
+    on_person = np.zeros(len(person), np.bool_)
+    for step in sequence.steps:
+        same = truth_ids[step.truth_rows][:, None] == person[step.predicted_rows][None, :]
+        on_person[step.predicted_rows] = (same & (step.iou >= iou_threshold)).any(axis=0)
+    ends = np.cumsum([len(track.boxes) for track in tracks])[:-1]
+    parts = zip(cameras, np.split(person, ends), np.split(on_person, ends), strict=True)
+    return {camera: FollowedBoxes(persons, on) for camera, persons, on in parts}
 
 
 def _check_once(whose: str, what: str, boxes: TrackBoxes, ids: IntArray) -> None:

@@ -7,6 +7,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,14 +18,18 @@ from hypothesis import strategies as st
 
 from detectors.saved import SavedDetections
 from pipeline.core.datatypes import Detections
+from pipeline.core.decisions import Candidate, Decision, Obstacle, Outcome, Reason, Stage
 from pipeline.core.errors import InputError, RunError
+from pipeline.files.decision_file import DecisionWriter, read_decisions
 from pipeline.files.readable_rows import ReadableRows, row_of
 from pipeline.files.tracklet_file import read_tracklets
 from pipeline.live.output.gallery_file import GALLERY_NAME, load_gallery, save_gallery
 from pipeline.live.output.segments import segments
+from pipeline.privacy.decisions import purge_decisions
 from pipeline.privacy.export_person import export_person
 from pipeline.privacy.purge import purge_person
 from pipeline.privacy.run_folder import RunFolder
+from pipeline.recorded.decision_sentences import facts, sentence
 from pipeline.recorded.run_note import EarlierNote
 from reid.checkpoints import load_checkpoint, save_checkpoint
 from reid.models.transreid import TransReID, TransReIDConfig
@@ -219,7 +224,35 @@ def test_run_note(shared: Path, damage: Damage) -> None:
         return
 
 
-USED = {"linker": {}, "second_pass": {}, "output": {"interpolate": False, "interpolate_max_gap_s": 1.0}}
+@fuzz
+@given(damage=damages)
+def test_decisions(shared: Path, damage: Damage) -> None:
+    path = shared / "decisions.jsonl"
+    candidates = (Candidate(2, 0.25, None, 0.5), Candidate(3, 0.5, 1.5, None, Obstacle.APART))
+    with DecisionWriter(path) as writer:
+        for number in range(1, 4):
+            decision = Decision(
+                Stage.SECOND_PASS, 1.5, "hall", number, Outcome.LINKED, Reason.JOINED, 2, 3, 0.35, 0.5, candidates
+            )
+            writer.write(replace(decision, joined=(("gate", 1),)))
+    damage.apply(path)
+    with logged():
+        try:
+            found = list(read_decisions(path))
+        except InputError:
+            return
+        for one in found:
+            assert sentence(one)
+            assert facts(one)
+        purge_decisions(path, lambda key: key[1] != 2)
+        assert all(one.track_id != 2 for one in read_decisions(path))
+
+
+USED = {
+    "linker": {},
+    "second_pass": {},
+    "output": {"interpolate": False, "interpolate_max_gap_s": 1.0, "save_decisions": True},
+}
 TINY = TransReIDConfig(width=32, depth=1, heads=4, image_size=(32, 32), cameras=2, unknown_row=True)
 
 

@@ -14,6 +14,7 @@ from pipeline.core.section import MatchingSection
 from pipeline.cross_camera.match_limits import LinkLimits, MatchLimits
 from pipeline.cross_camera.online_linker import OnlineLinker
 from pipeline.cross_camera.second_pass import SecondPass
+from pipeline.cross_camera.second_pass_log import SecondPassLog
 from pipeline.cross_camera.settings import LinkerSettings, SecondPassSettings
 from pipeline.single_camera.settings import TrackerSettings
 from pipeline.single_camera.tracker import SingleCameraTracker
@@ -31,14 +32,15 @@ def default_config() -> Config:
 def limits_of(config: Config) -> MatchLimits:
     """The limits of `config`, with `COSINE_LIMIT` for every one that a calibration would give; no camera's mean is
     subtracted unless the configuration says so."""
-    return MatchLimits(_number(config.tracker), _link_limits(config.linker), _link_limits(config.second_pass))
+    return MatchLimits(_number(config.tracker), link_limits_of(config.linker), link_limits_of(config.second_pass))
 
 
 def _number(section: MatchingSection) -> float:
     return COSINE_LIMIT if section.max_cosine_distance == "calibrated" else section.max_cosine_distance
 
 
-def _link_limits(section: LinkerSettings | SecondPassSettings) -> LinkLimits:
+def link_limits_of(section: LinkerSettings | SecondPassSettings) -> LinkLimits:
+    """The limits of one section, as in `limits_of`."""
     centred = section.max_centred_cosine_distance
     return LinkLimits(_number(section), None if centred == "calibrated" else centred, section.crowd_tightening)
 
@@ -52,15 +54,18 @@ def make_tracker(settings: TrackerSettings | None = None) -> SingleCameraTracker
 def make_linker(camera_ids: Sequence[str], settings: LinkerSettings | None = None) -> OnlineLinker:
     """A linker with the limits of `limits_of`."""
     settings = settings or linker_settings()
-    return OnlineLinker(camera_ids, settings, _link_limits(settings))
+    return OnlineLinker(camera_ids, settings, link_limits_of(settings))
 
 
 def make_second_pass(
-    camera_ids: Sequence[str], settings: SecondPassSettings | None = None, linker: LinkerSettings | None = None
+    camera_ids: Sequence[str],
+    settings: SecondPassSettings | None = None,
+    linker: LinkerSettings | None = None,
+    log: SecondPassLog | None = None,
 ) -> SecondPass:
     """A second pass with the limits of `limits_of`."""
     settings = settings or second_pass_settings()
-    return SecondPass(camera_ids, settings, linker or linker_settings(), _link_limits(settings))
+    return SecondPass(camera_ids, settings, linker or linker_settings(), link_limits_of(settings), log)
 
 
 def tracker_settings(**changes: object) -> TrackerSettings:

@@ -14,6 +14,7 @@ import torch
 import yaml
 
 from pipeline.benchmark.benchmark_set import BenchmarkSet, read_benchmark_set
+from pipeline.benchmark.losses import Cause
 from pipeline.benchmark.report import Contestant
 from pipeline.cli import main
 from pipeline.commands.trackers import SETS, titles
@@ -85,6 +86,26 @@ def test_one_table_of_all_trackers(folder: Path, tmp_path: Path, monkeypatch: py
     table = (tmp_path / "tables.md").read_text()
     assert table.count("mtmc, online") == 2
     assert "where the loss is" in table
+
+
+def test_losses_by_cause(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    paths = [tmp_path / "one.yaml", tmp_path / "two.yaml"]
+    for path in paths:
+        path.write_text(yaml.safe_dump(values(folder)))
+    monkeypatch.chdir(tmp_path)
+    (line,) = re.findall(r"^    mtmc (benchmark losses .*)$", PAGE, flags=re.MULTILINE)
+    with pytest.raises(SystemExit) as stop:
+        main([*shlex.split(line), *map(str, paths), "--cache", "cache", "--json", "figures.json"])
+    assert stop.value.code in (None, 0)
+    figures = json.loads((tmp_path / "figures.json").read_text())
+    assert figures["one"] == figures["two"]
+    counted = {when: sum(one["boxes"] for one in figures["one"][when].values()) for when in ("online", "offline")}
+    # The tracks are the same, and so are their boxes.
+    assert counted["online"] == counted["offline"] > 10
+    tables = (tmp_path / "losses.md").read_text()
+    assert tables.count("| linked right |") == 4
+    described = set(re.findall(r"^\| ([a-z ]+) \|", PAGE, flags=re.MULTILINE))
+    assert {str(cause) for cause in Cause} <= described
 
 
 def test_sets_of_one_file_name_keep_their_own_figures(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ class Scene:
 
     def __init__(self, **settings: Any) -> None:
         # Two crops in two frames decide, unless a test is about waiting.
-        self.linker = make_linker(CAMERAS, _settings(**{"feature_max_similarity": 0.9999, **settings}))
+        self.linker = make_linker(CAMERAS, scene_settings(**{"feature_max_similarity": 0.9999, **settings}))
         self._index = 0
 
     def observe(
@@ -78,7 +78,7 @@ class Scene:
         return varied
 
 
-def _settings(**changes: Any) -> LinkerSettings:
+def scene_settings(**changes: Any) -> LinkerSettings:
     return linker_settings(
         **{"max_cosine_distance": 0.35, "margin": 0.05, "linkable_crops": 2, "max_wait_s": 3.0, **changes}
     )

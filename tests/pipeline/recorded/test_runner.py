@@ -129,6 +129,7 @@ def test_the_note_says_what_was_run_and_how_it_ended(run_folder: Path) -> None:
     assert (camera["frames"], camera["tracks"], camera["problem"]) == (600, 11, None)
     assert set(note["stage_s"]) == {"decode", "detect", "embed", "link", "second pass", "track", "write"}
     assert sorted(path.name for path in run_folder.iterdir()) == [
+        "decisions.jsonl",
         "mot",
         "run.json",
         "tracklets.arrow",
@@ -147,7 +148,7 @@ def test_the_saved_tracklets_cover_the_rows(run_folder: Path) -> None:
 def test_a_second_run_gives_the_same_bytes(run_folder: Path, tmp_path: Path) -> None:
     # Other buffers, so that the threads meet at other moments.
     SimulatedRun(WORLD, 600, settings={"runtime": {"prefetch_frames": 7, "prefetch_ticks": 1}}).into(tmp_path)
-    for name in ("trajectories.csv", "mot/cam2.txt", "tracklets.arrow"):
+    for name in ("trajectories.csv", "mot/cam2.txt", "tracklets.arrow", "decisions.jsonl"):
         assert (tmp_path / name).read_bytes() == (run_folder / name).read_bytes()
 
 

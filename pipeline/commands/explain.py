@@ -1,0 +1,114 @@
+"""`mtmc explain`: tells why tracks have their global id."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.padding import Padding
+from rich.table import Table
+
+from pipeline.core.decisions import Candidate, Decision, Outcome, Stage, TrackKey
+from pipeline.core.errors import InputError
+from pipeline.recorded.decision_sentences import facts, sentence
+from pipeline.recorded.explanation import DecidedRun, read_decided_run
+
+
+def explain(
+    folder: Annotated[Path, typer.Argument(help="Output folder of `track`.", metavar="DIR")],
+    track: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--track", "-t", help="A track of a camera; may be given several times.", metavar="CAMERA:TRACK"
+        ),
+    ] = None,
+    person: Annotated[
+        int | None, typer.Option("--id", min=1, help="All tracks of this person (global id).", metavar="N")
+    ] = None,
+) -> None:
+    """Tell why a track has its global id: what was decided when, online and in the second pass, and why.
+
+    The tables show the nearest candidates, with their cosine distance and floor distance. Cost 1 is the limit. An
+    impossible candidate is not chosen, however near it is. Online ids are numbers of the online linker, and the column
+    "person" has the global ids of their tracks in trajectories.csv.
+
+    Example:
+
+        mtmc explain results --track hall:3
+    """
+    if not track and person is None:
+        raise InputError(
+            "give --track CAMERA:TRACK or --id N; `global_id` and `track_id` of trajectories.csv have them"
+        )
+    run = read_decided_run(folder)
+    keys = [run.track(text) for text in track or ()]
+    if person is not None:
+        keys += run.tracks_of(person)
+    console = Console(markup=False, highlight=False)
+    for key in dict.fromkeys(keys):
+        _print_track(console, run, key)
+
+
+def _print_track(console: Console, run: DecidedRun, key: TrackKey) -> None:
+    rows = run.tracks[key]
+    state = "final" if rows.link.final else "provisional"
+    console.print(
+        f"Track {key[1]} of camera {key[0]}, {rows.start_s:.2f} to {rows.end_s:.2f} s, {rows.observations} boxes: "
+        f"person {rows.link.global_id} ({state}, confidence {rows.link.confidence:.2f})",
+        style="bold",
+        soft_wrap=True,
+    )
+    decisions = run.decisions.get(key, ())
+    if not decisions:
+        console.print("  No decision is recorded: the run ended before, or the file is damaged.")
+    for stage in Stage:
+        of_stage = [decision for decision in decisions if decision.stage is stage]
+        if of_stage:
+            console.print(f"  {stage.capitalize()}")
+        for decision in of_stage:
+            _print_decision(console, run, decision)
+    console.print()
+
+
+def _print_decision(console: Console, run: DecidedRun, decision: Decision) -> None:
+    console.print(f"    {sentence(decision)}", soft_wrap=True)
+    if decision.outcome is Outcome.WAITING and not decision.candidates:
+        return
+    console.print(f"      {facts(decision)}", soft_wrap=True)
+    if decision.candidates:
+        console.print(Padding(_candidates(run, decision), (0, 0, 0, 6)))
+
+
+def _candidates(run: DecidedRun, decision: Decision) -> Table:
+    online = decision.stage is Stage.ONLINE
+    table = Table("online id" if online else "person", box=None, padding=(0, 2, 0, 0))
+    if online:
+        table.add_column("person")
+    for name in ("distance", "floor m", "cost"):
+        table.add_column(name, justify="right")
+    table.add_column("")
+    for candidate in decision.candidates:
+        persons = run.persons_of_online_id.get(candidate.global_id, ())
+        table.add_row(
+            str(candidate.global_id),
+            *([", ".join(map(str, persons)) or "–"] if online else []),
+            _number(candidate.cosine_distance),
+            _number(candidate.floor_distance_m),
+            _number(candidate.cost),
+            _remark(candidate, decision),
+        )
+    return table
+
+
+def _remark(candidate: Candidate, decision: Decision) -> str:
+    if candidate.impossible is not None:
+        return f"impossible: {candidate.impossible}"
+    if candidate.global_id == decision.global_id:
+        return "chosen" if decision.stage is Stage.ONLINE else "joined"
+    return "above the limit" if candidate.cost is not None and candidate.cost > 1 else ""
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.2f}"

@@ -60,7 +60,7 @@ class DecisionLog:
                 outcome=outcome,
                 reason=reason,
                 global_id=None if record.link is None else record.link.global_id,
-                good_crops=len(record.bank),
+                good_crops=record.good_crops,
                 limit=None if compared is None else compared.limit,
                 mean_weight=mean_weight,
                 candidates=() if compared is None else compared.candidates(self._candidates, later_obstacles),

@@ -271,6 +271,7 @@ class OnlineLinker:
             self._identities.add_floor(record.link.global_id, time_s, position)
 
     def _add_embedding(self, record: TrackRecord, embedding: FloatArray) -> None:
+        record.good_crops += 1
         before = record.bank.mean()
         if not record.bank.add(embedding):
             return
@@ -372,7 +373,7 @@ class OnlineLinker:
             if not patient:
                 return Outcome.LINKED, Reason.TOO_CLOSE_TOO_LONG
             return Outcome.WAITING, Reason.HELD if held <= nearest_left else Reason.TOO_CLOSE
-        described = len(record.bank) >= settings.linkable_crops
+        described = record.good_crops >= settings.linkable_crops
         if described and nearest_other > _HOPELESS_COST:
             return Outcome.NEW, _why_new(cost, nearest_other)
         if not patient:
@@ -417,7 +418,7 @@ class OnlineLinker:
         if len(record.floor):
             # The newest slot is not complete: another camera may not have reported it yet.
             return None if len(record.floor) > MIN_SHARED_SLOTS else Reason.FEW_POSITIONS
-        return None if len(record.bank) >= self._settings.linkable_crops else Reason.FEW_CROPS
+        return None if record.good_crops >= self._settings.first_crops else Reason.FEW_CROPS
 
     def _choices(self, records: list[TrackRecord], camera_id: str) -> _Choices:
         known = self._identities
@@ -452,14 +453,18 @@ class OnlineLinker:
             Obstacle.TOO_FAR: proven | self._reachable(record),
         }
         appearance = self._distances.of(record)
-        if len(record.bank) < settings.linkable_crops:
-            possible[Obstacle.FEW_CROPS] = proven
+        few_crops = record.good_crops < settings.linkable_crops
+        if few_crops:
+            comparable = record.good_crops >= settings.first_crops and self._seen_last_by_another(camera)
+            possible[Obstacle.FEW_CROPS] = proven | comparable
         allowed = np.logical_and.reduce(list(possible.values()))
         elsewhere = proven & (apart_m > settings.max_floor_distance_m)
         rivals = allowed & ~taken & ~elsewhere & np.isfinite(appearance)
         limit = np.float64(
             self._limits.at(self._centres.weight(camera)) * self._limits.crowd_factors(rivals.sum())
         )
+        if few_crops and settings.few_crops_factor:
+            limit *= settings.few_crops_factor
         floor_m = np.where(proven, apart_m, np.nan)
         cost = combined_cost(
             appearance,
@@ -469,6 +474,15 @@ class OnlineLinker:
             floor_weight=settings.floor_weight,
         )
         return Comparison(known.global_id, appearance, floor_m, possible, allowed, cost, limit)
+
+    def _seen_last_by_another(self, camera: int) -> BoolArray:
+        """Return (I,) whether another camera saw each identity last.
+
+        A person whom this camera lost a moment ago is usually found again by its tracker, so a new track of this camera
+        needs more evidence than one of another camera.
+        """
+        last_seen_s = self._identities.last_seen_s
+        return np.asarray(last_seen_s.max(axis=1, initial=-np.inf) > last_seen_s[:, camera])
 
     def _in_transit_time(self, record: TrackRecord, camera: int) -> BoolArray:
         """Return (I,) whether each identity can have come here within the transit times. It must not have come faster

@@ -8,7 +8,15 @@ from typing import Annotated
 from pydantic import ConfigDict, Field, model_validator
 
 from pipeline.core.errors import InputError
-from pipeline.core.section import CosineLimit, Count, MatchingSection, NotNegative, Positive, Section, Share
+from pipeline.core.section import (
+    CosineLimit,
+    Count,
+    MatchingSection,
+    NotNegative,
+    Positive,
+    Section,
+    Share,
+)
 
 
 class _LinkSection(MatchingSection):
@@ -49,6 +57,7 @@ class LinkerSettings(_LinkSection):
 
     margin: NotNegative
     linkable_crops: Count
+    few_crops_factor: Share
     features_per_track: Count
     feature_max_similarity: Share
     max_wait_s: NotNegative
@@ -60,6 +69,11 @@ class LinkerSettings(_LinkSection):
     floor_weight: Share
     hold_s: NotNegative
     transit_windows: list[TransitWindow]
+
+    @property
+    def first_crops(self) -> int:
+        """Number of good crops from which on a track is compared with anybody."""
+        return 1 if self.few_crops_factor else self.linkable_crops
 
     @model_validator(mode="after")
     def _one_window_a_direction(self) -> LinkerSettings:

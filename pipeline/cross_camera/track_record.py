@@ -19,6 +19,7 @@ class TrackRecord:
         camera_id, track_id, class_id: of the track.
         start_s, last_s: time of its first and its newest box.
         bank: diverse embeddings of its good crops.
+        good_crops: number of its good crops, also of those that the bank did not keep.
         floor: its path on the floor, empty without a homography.
         observations: number of boxes.
         link: its global id; None while undecided.
@@ -32,6 +33,7 @@ class TrackRecord:
     bank: FeatureBank
     floor: FloorPath
     observations: int = 0
+    good_crops: int = 0
     link: Link | None = None
 
     def summary(self) -> Tracklet:

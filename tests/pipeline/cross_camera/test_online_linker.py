@@ -79,8 +79,9 @@ class Scene:
 
 
 def scene_settings(**changes: Any) -> LinkerSettings:
+    two_crops = {"linkable_crops": 2, "few_crops_factor": 0.0}
     return linker_settings(
-        **{"max_cosine_distance": 0.35, "margin": 0.05, "linkable_crops": 2, "max_wait_s": 3.0, **changes}
+        **{"max_cosine_distance": 0.35, "margin": 0.05, "max_wait_s": 3.0, **two_crops, **changes}
     )
 
 
@@ -394,6 +395,45 @@ def test_a_clear_case_is_decided_with_the_second_crop() -> None:
     assert record.link.global_id == 1
     assert record.link.confidence > 0.9
     assert not record.link.final
+
+
+@pytest.mark.parametrize(
+    ("camera", "distance", "linked"),
+    [
+        pytest.param("b", 0.25, True, id="another camera saw the person last"),
+        pytest.param("b", 0.32, False, id="above .85 of the limit of .35"),
+        pytest.param("a", 0.0, False, id="the same camera saw the person last"),
+    ],
+)
+def test_one_crop_links_to_a_person_of_another_camera(camera: str, distance: float, linked: bool) -> None:
+    scene = Scene(few_crops_factor=0.85)
+    scene.track("a", 1, 0, 2, PERSON)
+    (record,) = scene.observe(camera, 10.0, {2: at_distance(distance)}).seen
+    assert (record.link is not None) is linked
+    (record,) = scene.observe(camera, 10.1, {2: at_distance(distance)}).seen
+    assert record.link is not None
+    assert record.link.global_id == 1
+    assert scene.linker.people == 1
+
+
+def test_one_crop_makes_nobody_new() -> None:
+    scene = Scene(few_crops_factor=0.85)
+    scene.track("a", 1, 0, 2, PERSON)
+    assert scene.observe("b", 10.0, {1: at_distance(1.0)}).seen[0].link is None
+    (record,) = scene.observe("b", 10.1, {1: at_distance(1.0)}).seen
+    assert record.link is not None
+    assert scene.linker.people == 2
+
+
+def test_crops_that_look_all_the_same_count() -> None:
+    """Somebody who stands still gives one embedding to keep, but many good crops."""
+    scene = Scene(feature_max_similarity=0.5)
+    scene.track("a", 1, 0, 2, PERSON)
+    scene.observe("b", 10.0, {1: PERSON})
+    (record,) = scene.observe("b", 10.1, {1: PERSON}).seen
+    assert (len(record.bank), record.good_crops) == (1, 2)
+    assert record.link is not None
+    assert record.link.global_id == 1
 
 
 def test_nobody_alike_is_new_at_once() -> None:

@@ -399,7 +399,9 @@ def test_cameras_with_different_steps_are_named(tmp_path: Path) -> None:
     truth = {camera: numbered(tmp_path / f"{camera}.txt", range(1, 5)) for camera in ("a", "b")}
     scores = evaluate([trajectories], truth)
     assert (scores.cameras["a"].false_negatives, scores.cameras["b"].false_negatives) == (0, 2)
-    assert scores.warnings == ("the run used 1 frame in 3 of 'a': the ground truth of the other frames is left out",)
+    assert scores.warnings == (
+        "the run used 1 frame in 3 of 'a': the ground truth of the other frames is left out",
+    )
 
 
 def test_a_run_that_used_no_frame_with_ground_truth_is_refused(tmp_path: Path) -> None:
@@ -411,7 +413,9 @@ def test_a_run_that_used_no_frame_with_ground_truth_is_refused(tmp_path: Path) -
         evaluate([trajectories], truth)
 
 
-@pytest.mark.parametrize("note", ['{"cameras": []}', '{"cameras": {"hall": 3}}', '{"cameras": {"hall": {}}}', "[]", "7"])
+@pytest.mark.parametrize(
+    "note", ['{"cameras": []}', '{"cameras": {"hall": 3}}', '{"cameras": {"hall": {}}}', "[]", "7"]
+)
 def test_a_damaged_note_of_the_run_is_no_note(tmp_path: Path, note: str) -> None:
     trajectories = write_csv(tmp_path / "trajectories.csv", ["5,hall,1,0,person,0,0,10,10,0.9,0"])
     (tmp_path / "run.json").write_text(note)

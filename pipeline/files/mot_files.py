@@ -13,6 +13,7 @@ Sources: L. Leal-Taixé et al., MOTChallenge 2015, arXiv 1504.01942; A. Milan et
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -186,15 +187,16 @@ def _read_table(path: Path) -> NDArray[np.float64]:
     used = len(_COLUMNS) if columns in _COLUMN_COUNTS_WITH_CLASS else min(columns, _CLASS)
     names, more = [f"f{i}" for i in range(used)], [f"f{i}" for i in range(used, columns)]
     try:
-        arrow = pyarrow.csv.read_csv(
-            path,
-            read_options=pyarrow.csv.ReadOptions(autogenerate_column_names=True),
-            parse_options=pyarrow.csv.ParseOptions(quote_char=False),
-            convert_options=pyarrow.csv.ConvertOptions(
-                column_types={name: pa.float64() for name in names} | {name: pa.string() for name in more},
-                include_columns=names + more,
-            ),
-        )
+        with pa.OSFile(os.fsencode(path)) as file:  # a name need not be text in UTF-8
+            arrow = pyarrow.csv.read_csv(
+                file,
+                read_options=pyarrow.csv.ReadOptions(autogenerate_column_names=True),
+                parse_options=pyarrow.csv.ParseOptions(quote_char=False),
+                convert_options=pyarrow.csv.ConvertOptions(
+                    column_types={name: pa.float64() for name in names} | {name: pa.string() for name in more},
+                    include_columns=names + more,
+                ),
+            )
     except pa.ArrowException as error:
         _raise_for_bad_line(path, columns, used, error)
     table = np.stack([arrow.column(name).to_numpy() for name in names], axis=1)

@@ -188,6 +188,16 @@ def test_names_need_not_be_text_in_utf_8(folder: Path) -> None:
     assert rows_of(folder / output / "trajectories.csv") == []
 
 
+def test_cameras_of_which_no_frame_is_used_are_said(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert blind_track("-o", "out", "--start", "5", "-s", "cameras.1.start_s=4") == 0
+    told = capsys.readouterr()
+    logged = " ".join(told.err.split())
+    assert "camera a: no frame lies in the part of the recordings that is used, from 5 s to the end" in logged
+    assert "camera b: no frame" not in logged
+    assert blind_track("-o", "out", "--overwrite", "--end", "-1") == 0
+    assert "No frame of any recording was used." in capsys.readouterr().out
+
+
 def test_same_input_gives_the_same_bytes(folder: Path) -> None:
     assert blind_track("-o", "one") == 0
     assert blind_track("-o", "two") == 0

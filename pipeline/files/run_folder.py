@@ -125,7 +125,12 @@ def _delete_all_or_nothing(folder: Path, paths: Sequence[Path]) -> None:
 
 
 def _results(folder: Path) -> list[Path]:
-    return [path for pattern in _RESULTS for path in sorted(folder.glob(pattern))]
+    found = []
+    for pattern in _RESULTS:
+        # `glob` leaves out links that lead nowhere, but the file would be written where they lead.
+        named = folder / pattern
+        found += [named] if named.is_symlink() else sorted(folder.glob(pattern))
+    return found
 
 
 def half_made(folder: Path) -> list[Path]:

@@ -188,6 +188,18 @@ def test_names_need_not_be_text_in_utf_8(folder: Path) -> None:
     assert rows_of(folder / output / "trajectories.csv") == []
 
 
+def test_results_are_not_written_through_a_link_that_leads_nowhere(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "out").mkdir()
+    (folder / "out" / "trajectories.csv").symlink_to(folder / "elsewhere.csv")
+    assert blind_track("-o", "out") == 2
+    assert "out/trajectories.csv already exists. Use --overwrite" in capsys.readouterr().err
+    assert blind_track("-o", "out", "--overwrite") == 0
+    assert not (folder / "elsewhere.csv").exists()
+    assert len(rows_of(folder / "out" / "trajectories.csv")) == 48
+
+
 def test_cameras_of_which_no_frame_is_used_are_said(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert blind_track("-o", "out", "--start", "5", "-s", "cameras.1.start_s=4") == 0
     told = capsys.readouterr()

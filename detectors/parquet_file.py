@@ -253,6 +253,11 @@ class SavedDetections:
         """Path of the file."""
         return str(self._path)
 
+    @property
+    def last_frame_index(self) -> int:
+        """Index of the last saved frame; -1 if there is none."""
+        return int(self._group_ends[-1]) if len(self._group_ends) else -1
+
     def at(self, frame_index: int) -> Detections:
         """Return the detections of a frame; fast if frames are requested in order.
 

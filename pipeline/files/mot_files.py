@@ -45,6 +45,8 @@ _FRAME, _ID, _LEFT, _TOP, _WIDTH, _HEIGHT, _FLAG, _CLASS = range(8)
 _REQUIRED_COLUMNS = _HEIGHT + 1
 _COLUMN_COUNTS_WITH_CLASS = (8, 9)
 _VISDRONE_COLUMNS = 10
+# Boxes in shares of the picture reach to 1, or slightly beyond.
+_LARGEST_SHARE = 2.0
 _log = logging.getLogger(__name__)
 
 
@@ -99,7 +101,10 @@ def read_ground_truth(
         kept = f"{int(keep.sum())} of {len(table)} rows are used"
         tell(f"{path}: {kept}; left out are {' and '.join(left_out)}")
     rows = np.flatnonzero(keep)
-    return _track_boxes(path, table[rows], rows, np.ones(len(rows)))
+    boxes = _track_boxes(path, table[rows], rows, np.ones(len(rows)))
+    if len(boxes) and boxes.xyxy.max() <= _LARGEST_SHARE:
+        tell(f"{path}: no box reaches further than {boxes.xyxy.max():.3g} px: are these shares of the picture?")
+    return boxes
 
 
 def _listed(classes: NDArray[np.float64]) -> str:

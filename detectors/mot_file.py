@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -14,13 +15,15 @@ _FORM = "frame,id,left,top,width,height[,confidence[,x,y,z]]"
 _COLUMNS = range(6, 11)
 _LAST_FRAME = 10**9
 _LARGEST = 1e9
+_log = logging.getLogger(__name__)
 
 
 def read_mot_detections(path: str | Path) -> dict[int, Detections]:
     """Read rows `frame,id,left,top,width,height[,confidence[,x,y,z]]`, frames counted from 1 and in any order.
 
     A confidence that is absent or -1 counts as 1. Coordinates are not shifted although MOTChallenge counts pixels from
-    1: one pixel is less than the accuracy of its boxes, and its own evaluation ignores it as well.
+    1: one pixel is less than the accuracy of its boxes, and its own evaluation ignores it as well. Of boxes that are
+    equal in one frame, the most confident is kept, and a warning counts the others.
 
     Returns:
         Detections of class 0 by frame index, counted from 0; frames without rows are absent.
@@ -31,7 +34,8 @@ def read_mot_detections(path: str | Path) -> dict[int, Detections]:
     file = Path(path)
     if not file.is_file():
         raise InputError(f"the detections {path} do not exist; check the path")
-    rows: dict[int, list[list[float]]] = {}
+    rows: dict[int, dict[tuple[float, ...], float]] = {}  # frame index -> left, top, width, height -> confidence
+    repeated = 0
     columns = 0
     try:
         lines = file.read_text(encoding="utf-8-sig").split("\n")
@@ -47,8 +51,16 @@ def read_mot_detections(path: str | Path) -> dict[int, Detections]:
         if len(values) != columns:
             raise InputError(f"{path}, line {number}: {len(values)} columns, but the lines before have {columns}")
         frame, box = _checked(f"{path}, line {number}", values)
-        rows.setdefault(frame - 1, []).append(box)
-    return {frame_index: _detections(np.array(boxes)) for frame_index, boxes in rows.items()}
+        boxes = rows.setdefault(frame - 1, {})
+        *tlwh, confidence = box
+        repeated += tuple(tlwh) in boxes
+        boxes[tuple(tlwh)] = max(confidence, boxes.get(tuple(tlwh), 0.0))
+    if repeated:
+        _log.warning("%s: %d boxes are equal to another one of their frame and are left out", path, repeated)
+    return {
+        frame_index: _detections(np.array([[*tlwh, confidence] for tlwh, confidence in boxes.items()]))
+        for frame_index, boxes in rows.items()
+    }
 
 
 def _numbers(where: str, line: str) -> list[float]:

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
@@ -116,8 +117,9 @@ class DetectionWriter:
             embedding_dim=embedding_dim,
         )
         self._schema = _schema(embedding_dim)
+        self._target = pa.OSFile(os.fsencode(path), "wb")  # a name need not be text in UTF-8
         self._writer = pq.ParquetWriter(
-            path, self._schema, compression="zstd", use_dictionary=["class_name"], write_page_checksum=True
+            self._target, self._schema, compression="zstd", use_dictionary=["class_name"], write_page_checksum=True
         )
         self._pending: list[tuple[int, float, Detections]] = []
         self._pending_rows = 0
@@ -144,6 +146,7 @@ class DetectionWriter:
         text = json.dumps(info)
         self._writer.add_key_value_metadata({_METADATA_KEY: text, _CRC_KEY: str(zlib.crc32(text.encode()))})
         self._writer.close()
+        self._target.close()
 
     def __enter__(self) -> Self:
         return self
@@ -223,7 +226,8 @@ class SavedDetections:
             )
         try:
             # Mapped into memory: a damaged length would be allocated otherwise.
-            self._file = pq.ParquetFile(self._path, memory_map=True, page_checksum_verification=True)
+            mapped = pa.memory_map(os.fsencode(self._path))
+            self._file = pq.ParquetFile(mapped, page_checksum_verification=True)
         except _UNREADABLE as error:
             raise InputError(
                 f"{path} is not a complete Parquet file: the run that wrote it was killed, or it is something else"
@@ -248,6 +252,11 @@ class SavedDetections:
     def path(self) -> str:
         """Path of the file."""
         return str(self._path)
+
+    @property
+    def last_frame_index(self) -> int:
+        """Index of the last saved frame; -1 if there is none."""
+        return int(self._group_ends[-1]) if len(self._group_ends) else -1
 
     def at(self, frame_index: int) -> Detections:
         """Return the detections of a frame; fast if frames are requested in order.
@@ -290,7 +299,7 @@ class SavedDetections:
 
     def close(self) -> None:
         """Close the file; closing twice is harmless."""
-        self._file.close()
+        self._file.close(force=True)
 
     def _damaged(self, error: Exception) -> InputError:
         return InputError(f"{self.path} is damaged ({_first_words(error)}); save the detections again")

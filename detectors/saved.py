@@ -20,6 +20,8 @@ from pipeline.sources.base import FrameSource
 
 __all__ = ["DetectionWriter", "FileInfo", "ReplayDetector", "SavedDetections", "SavedFrames"]
 _log = logging.getLogger(__name__)
+# Boxes in shares of the picture reach to 1, or slightly beyond.
+_LARGEST_SHARE = 2.0
 
 
 class ReplayDetector:
@@ -80,12 +82,20 @@ class ReplayDetector:
         }
 
     def unused(self, stride: int = 1) -> list[str]:
-        """Return a sentence for each det.txt with boxes in frames after the last one that was asked for.
+        """Return a sentence for each file with boxes, or saved frames, after the last frame that was asked for.
 
         Args:
             stride: every n-th frame was asked for.
         """
         sentences = []
+        for camera_id, saved in self._parquet.items():
+            last = self._last_asked.get(camera_id, -1)
+            late = max(saved.last_frame_index - last, 0)
+            if late >= stride:
+                sentences.append(
+                    f"{self._paths[camera_id]} was saved from {saved.last_frame_index + 1} frames, but the last one of "
+                    f"camera {camera_id} is {last + 1}: does the file belong to this recording?"
+                )
         for camera_id, frames in self._text.items():
             last = self._last_asked.get(camera_id, -1)
             late = sum(len(found) for index, found in frames.items() if index >= last + stride)
@@ -104,10 +114,11 @@ class ReplayDetector:
 
     def _of(self, frame: Frame) -> Detections:
         camera_id = frame.camera_id
+        first = camera_id not in self._last_asked
+        self._last_asked[camera_id] = frame.frame_index
         if camera_id in self._text:
-            if camera_id not in self._last_asked:
+            if first:
                 self._check_size(camera_id, frame.size_wh)
-            self._last_asked[camera_id] = frame.frame_index
             found = self._text[camera_id].get(frame.frame_index, Detections.empty())
         elif camera_id in self._parquet:
             saved = self._parquet[camera_id]
@@ -123,10 +134,16 @@ class ReplayDetector:
         return found[found.confidence >= self._confidence_min]
 
     def _check_size(self, camera_id: str, size_wh: tuple[int, int]) -> None:
-        """Warn if boxes of a det.txt lie outside the picture."""
+        """Warn if boxes of a det.txt lie outside the picture, or all in its first two pixels."""
         frames = self._text[camera_id].values()
         xyxy = np.concatenate([found.xyxy for found in frames]) if frames else np.zeros((0, 4), np.float32)
         centres = (xyxy[:, :2] + xyxy[:, 2:]) / 2
+        if len(xyxy) and xyxy.max() <= _LARGEST_SHARE:
+            _log.warning(
+                "%s: no box reaches further than %.3g px: are these shares of the picture? Boxes are in pixels",
+                self._paths[camera_id],
+                xyxy.max(),
+            )
         outside = int(((centres < 0) | (centres > size_wh)).any(axis=1).sum())
         if outside:
             right, bottom = xyxy[:, 2:].max(axis=0)

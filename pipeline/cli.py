@@ -15,10 +15,16 @@ import typer
 
 from pipeline.commands.lazy import Lazy, LazyGroup, new_app
 from pipeline.core.errors import InputError, RunError
+from pipeline.core.shown_values import shortened, visible
+
+_log = logging.getLogger(__name__)
 
 EXIT_FAILED = 1
 EXIT_BAD_INPUT = 2
 _OUTPUT_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EPIPE)
+# Of names that no file can have, whatever is done with it.
+_NAME_ERRORS = (errno.ENAMETOOLONG, errno.ELOOP)
+_SYMLINK_LOOP = "Symlink loop"  # pathlib's RuntimeError, up to Python 3.12
 
 
 class _Commands(LazyGroup):
@@ -79,12 +85,13 @@ def options(
     """Track people across several cameras."""
     from rich.logging import RichHandler
 
-    from pipeline.core.console import MessageConsole
+    from pipeline.core.console import MessageConsole, VisibleText
     from pipeline.core.said_once import SaidOnce
 
     level = logging.ERROR if quiet else (logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)]
     handler = RichHandler(console=MessageConsole(), show_path=False, show_time=False)
     handler.addFilter(SaidOnce("pipeline.sources"))
+    handler.addFilter(VisibleText())
     logging.basicConfig(level=level, format="%(message)s", handlers=[handler], force=True)
 
 
@@ -93,29 +100,39 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from pipeline.core.console import MessageConsole
 
     errors = MessageConsole()
+
+    def tell(text: str) -> None:
+        errors.print(visible(text), style="red", markup=False, highlight=False, soft_wrap=True)
+
     try:
         try:
             app(_global_options_first(sys.argv[1:] if arguments is None else arguments), prog_name="mtmc")
         finally:
             sys.stdout.flush()
+    except InputError as error:
+        tell(f"error: {error}")
+        sys.exit(EXIT_BAD_INPUT)
+    except RunError as error:
+        tell(f"failed: {error}")
+        sys.exit(EXIT_FAILED)
     except OSError as error:
-        # Errors of files have names, and are reported where the files are written.
-        if error.filename is not None or error.errno not in _OUTPUT_ERRORS:
+        if error.filename is not None:
+            _log.debug("where it failed", exc_info=True)
+            is_name = error.errno in _NAME_ERRORS
+            tell(f"{'error' if is_name else 'failed'}: {shortened(os.fsdecode(error.filename))}: {error.strerror}")
+            sys.exit(EXIT_BAD_INPUT if is_name else EXIT_FAILED)
+        if error.errno not in _OUTPUT_ERRORS:
             raise
-        errors.print(
-            f"failed: the standard output cannot be written ({error.strerror}); files of results are as they should be",
-            style="red",
-            highlight=False,
-            soft_wrap=True,
+        tell(
+            f"failed: the standard output cannot be written ({error.strerror}); files of results are as they should be"
         )
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115  Python flushes what is left at its end
         sys.exit(EXIT_FAILED)
-    except InputError as error:
-        errors.print(f"error: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
+    except RuntimeError as error:
+        if not str(error).startswith(_SYMLINK_LOOP):
+            raise
+        tell(f"error: {error}: it leads back to itself")
         sys.exit(EXIT_BAD_INPUT)
-    except RunError as error:
-        errors.print(f"failed: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
-        sys.exit(EXIT_FAILED)
     except ImportError as error:
         missing = re.search(r"([^\s/]+\.so[\d.]*): (cannot open shared object file|file too short)", str(error))
         if missing is None:
@@ -126,13 +143,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 ", which OpenCV needs: apt-get install libgl1 libglib2.0-0 (Debian, Ubuntu), dnf install mesa-libGL "
                 "glib2 (Fedora); see docs/installing.md"
             )
-        errors.print(
-            f"failed: the system lacks {missing[1]} ({missing[2]}){advice}",
-            style="red",
-            markup=False,
-            highlight=False,
-            soft_wrap=True,
-        )
+        tell(f"failed: the system lacks {missing[1]} ({missing[2]}){advice}")
         sys.exit(EXIT_FAILED)
 
 

@@ -11,9 +11,13 @@ from rich.console import Console
 from pipeline.commands.arguments import ConfigOption, camera_files
 from pipeline.config.config import load_config
 from pipeline.core.errors import InputError
+from pipeline.core.shown_values import shown
 from pipeline.files.json_file import write_json
 from pipeline.scoring.evaluation import evaluate as evaluate_files
 from pipeline.scoring.evaluation_tables import linking_table, scores_table
+
+_MOST_FRAMES = 1_000_000_000
+_MOST_DIGITS = 9  # of a class number
 
 
 def evaluate(
@@ -50,6 +54,7 @@ def evaluate(
         int | None,
         typer.Option(
             min=1,
+            max=_MOST_FRAMES,
             help="Every n-th frame has ground truth, and only these are scored; 1 scores all. Without this, the number "
             "is found in the ground truth.",
         ),
@@ -108,6 +113,8 @@ def _classes(text: str | None) -> tuple[int, ...] | Literal["all"] | None:
     if text is None or text == "all":
         return None if text is None else "all"
     parts = [part.strip() for part in text.split(",")]
-    if not all(part.isdecimal() for part in parts):
-        raise InputError(f"--ground-truth-classes {text!r}: expected numbers with commas between them, or all")
+    if not all(part.isdecimal() and len(part) <= _MOST_DIGITS for part in parts):
+        raise InputError(
+            f"--ground-truth-classes {shown(text)}: expected numbers with commas between them, or all"
+        )
     return tuple(map(int, parts))

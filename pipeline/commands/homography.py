@@ -13,7 +13,7 @@ from rich.table import Table
 from pipeline.core.errors import InputError
 from pipeline.files.number_text import yaml_number
 from pipeline.floor.camera_files import WorldUnit, read_camera
-from pipeline.floor.fit_homography import FloorFit, fit_homography, read_pairs
+from pipeline.floor.fit_homography import FloorFit, fit_homography, read_pairs, unlikely_span
 
 
 def homography(
@@ -63,6 +63,8 @@ def homography(
             f"floor (worst {fit.error_m[used].max():.3f}), {_rms(fit.error_px[used]):.1f} px in the picture (worst "
             f"{fit.error_px[used].max():.1f})"
         )
+        if (problem := unlikely_span(floor_m)) is not None:
+            console.print(f"warning: {problem}", style="yellow")
         if used.sum() == 4:
             console.print("Four pairs always fit exactly: give more to measure the error.", style="yellow")
         matrix = fit.matrix

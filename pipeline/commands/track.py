@@ -129,7 +129,9 @@ def track(
     loaded = load_config(config, overrides, cameras=cameras)
     summary = track_with_progress(loaded, output, camera_files("--detections", detections), overwrite, console)
     console.print(f"Wrote {summary.rows} rows to {output / 'trajectories.csv'}")
-    if not summary.rows:
+    if not summary.frames:
+        console.print("No frame of any recording was used.", style="yellow")
+    elif not summary.rows:
         console.print(f"{_nothing(loaded)} was found in any recording.", style="yellow")
     if summary.problems:
         raise RunError("; ".join(summary.problems) + f"; the results up to that point are in {output}")

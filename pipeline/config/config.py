@@ -307,7 +307,8 @@ def named_sources(sources: Sequence[str]) -> list[dict[str, Any]]:
     videos without a name becomes one camera per video.
 
     Raises:
-        InputError: a folder cannot be read, or holds images and videos; two sources have the same name.
+        InputError: a source is empty; a folder cannot be read, or holds images and videos; two sources have the same
+            name.
     """
     cameras: list[dict[str, Any]] = []
     paths: dict[str, str] = {}
@@ -320,6 +321,8 @@ def named_sources(sources: Sequence[str]) -> list[dict[str, Any]]:
             stem = Path(shown).stem if Path(shown).suffix else Path(shown).name
             short = re.sub(r"[^\w.-]", "_", stem).encode()[:_LONGEST_NAME].decode(errors="ignore")
             name = short or f"cam{index + 1}"
+        if not path:
+            raise InputError(f"SOURCE {text!r} is empty: name a recording or an address, as CAMERA=PATH")
         if name in paths:
             raise InputError(_named_twice(name, paths[name], path))
         paths[name] = path
@@ -342,7 +345,7 @@ def _named_twice(name: str, *paths: str) -> str:
 def _videos_in(source: str) -> list[str]:
     """Return the videos in a folder of videos, else the source itself."""
     folder = Path(os.path.expanduser(source))
-    if is_stream(source) or not folder.is_dir() or (folder / SEQUENCE_FILE).is_file():
+    if not source or is_stream(source) or not folder.is_dir() or (folder / SEQUENCE_FILE).is_file():
         return [source]
     try:
         files = [file for file in folder.iterdir() if file.is_file()]

@@ -105,8 +105,10 @@ def _secrets_in(address: str) -> list[str]:
 
 def resolve_path(text: str, config: Path) -> str:
     """Resolve a path from the file `config`: fill in environment variables and ~, then take it relative to that file's
-    folder. A bare name that does not exist there is returned unchanged."""
+    folder. A bare name that does not exist there is returned unchanged, and so is an empty text."""
     text = os.path.expanduser(fill_in(text, config))
+    if not text:
+        return text
     resolved = Path(os.path.normpath(config.resolve().parent / text))
     if Path(text).name == text and not resolved.exists():
         return text

@@ -1,8 +1,21 @@
-"""The console for messages, which survives its reader."""
+"""The console for messages, which survives its reader, and the filter that keeps control characters out of them."""
 
 from __future__ import annotations
 
+import logging
+
 from rich.console import Console
+
+from pipeline.core.shown_values import visible
+
+
+class VisibleText(logging.Filter):
+    """Filter for a handler; control characters in messages become escapes."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Return True."""
+        record.msg, record.args = visible(record.getMessage(), keep_lines=True), None
+        return True
 
 
 class MessageConsole(Console):

@@ -14,9 +14,18 @@ CosineLimit = CosineDistance | Literal["calibrated"]
 Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
 Count = Annotated[int, Field(ge=1)]
-# A path that may begin with ~ or ~user, for a home folder.
-PathText = Annotated[str, AfterValidator(os.path.expanduser)]
 Half = Literal["auto"] | bool
+
+
+def _path(text: str) -> str:
+    # An empty one would be the current folder.
+    if not text:
+        raise ValueError("the path is empty")
+    return os.path.expanduser(text)
+
+
+# A path that may begin with ~ or ~user, for a home folder.
+PathText = Annotated[str, AfterValidator(_path)]
 
 
 class Section(BaseModel):

@@ -17,6 +17,25 @@ _NAMED = re.compile(
     r"((?:user(?:name)?|usr|login|pass(?:word|wd|phrase)?|pwd|psw|token|secret|api_?key)\s*[:=]\s*)\S.*",
     re.IGNORECASE | re.DOTALL,
 )
+# Also those that change the direction of writing, and halves of characters, which stand for bytes that are not UTF-8.
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def visible(text: str, *, keep_lines: bool = False) -> str:
+    r"""Return a text with control characters written as escapes, such as \x1b.
+
+    File names and answers of cameras may hold any character; they must not clear a terminal, or look like other lines.
+
+    Args:
+        keep_lines: whether ends of lines and tabs stay as they are.
+    """
+
+    def escaped(match: re.Match[str]) -> str:
+        if keep_lines and match[0] in "\n\t":
+            return match[0]
+        return match[0].encode("unicode_escape").decode()
+
+    return _CONTROL.sub(escaped, text)
 
 
 def shown(value: Any) -> str:

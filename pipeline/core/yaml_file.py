@@ -19,6 +19,10 @@ from pipeline.core.shown_values import shown
 # Far above every real configuration. Deeper nesting exhausts Python's stack, and aliases of aliases grow exponentially.
 _DEEPEST = 50
 _MOST_VALUES = 200_000
+# A video that is named by mistake is not read into memory.
+_LARGEST_FILE_BYTES = 10_000_000
+# Larger ones cannot be computed with, and Python does not write those of thousands of digits.
+_LARGEST_NUMBER = 2**63 - 1
 # Texts in quotes inside the parser's messages; they can come from the file, but not punctuation and names of tokens.
 _QUOTED = re.compile(r"""'([^']*)'|"([^"]*)\"""")
 
@@ -105,7 +109,10 @@ class _StrictLoader(yaml.SafeLoader):
 
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
         try:
-            return super().construct_object(node, deep)
+            value = super().construct_object(node, deep)
+            if isinstance(value, int) and abs(value) > _LARGEST_NUMBER:
+                raise ValueError("beyond 64 bits")
+            return value
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
             kind = node.tag.removeprefix("tag:yaml.org,2002:")
             what = {"timestamp": "date or time", "int": "number", "float": "number"}.get(kind, "value of its type")
@@ -184,13 +191,17 @@ def _without_text(quoted: re.Match[str]) -> str:
 def read_yaml(path: Path) -> dict[str, Any]:
     """Read a YAML file whose top level is a mapping; InputError otherwise, with file and line."""
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        with path.open("rb") as file:
+            data = file.read(_LARGEST_FILE_BYTES + 1)
+        text = data.decode("utf-8-sig")
     except OSError as error:
         raise InputError(f"{path}: cannot read the configuration ({error.strerror})") from error
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: is not a text file in UTF-8") from error
     except ValueError as error:
         raise InputError(f"{str(path)!r}: is not the name of a file ({error})") from error
+    if len(data) > _LARGEST_FILE_BYTES:
+        raise InputError(f"{path}: has more than {_LARGEST_FILE_BYTES} bytes, so it is no file of settings")
     content = parse_yaml(text, str(path))
     if content is None:
         return {}

@@ -17,6 +17,7 @@ except ImportError:  # not on Windows, where recordings can be tracked without a
     fcntl = None  # type: ignore[assignment]
 
 LOCK_NAME = "run.lock"
+_NO_LINK = getattr(os, "O_NOFOLLOW", 0)  # Windows does not have it
 
 _log = logging.getLogger(__name__)
 
@@ -42,7 +43,9 @@ class FolderLock:
         self._keep = keep
         try:
             folder.mkdir(parents=True, mode=0o700 if private else 0o777, exist_ok=True)
-            if self._path.is_dir():
+            if self._path.is_symlink():  # what it leads to would be overwritten
+                _log.error("%s is a link; it was renamed to %s", self._path, set_aside(self._path).name)
+            elif self._path.is_dir():
                 _log.error("%s is a folder; it was renamed to %s", self._path, set_aside(self._path).name)
             while not self._hold(0o600 if private else 0o666):
                 pass
@@ -57,7 +60,7 @@ class FolderLock:
 
     def _hold(self, mode: int) -> bool:
         """Lock the file; return False if it is no longer the one in the folder, because its holder has deleted it."""
-        self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, mode)
+        self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | _NO_LINK, mode)
         if fcntl is None:
             return True
         try:

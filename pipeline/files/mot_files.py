@@ -13,6 +13,7 @@ Sources: L. Leal-Taixé et al., MOTChallenge 2015, arXiv 1504.01942; A. Milan et
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,6 +45,8 @@ _FRAME, _ID, _LEFT, _TOP, _WIDTH, _HEIGHT, _FLAG, _CLASS = range(8)
 _REQUIRED_COLUMNS = _HEIGHT + 1
 _COLUMN_COUNTS_WITH_CLASS = (8, 9)
 _VISDRONE_COLUMNS = 10
+# Boxes in shares of the picture reach to 1, or slightly beyond.
+_LARGEST_SHARE = 2.0
 _log = logging.getLogger(__name__)
 
 
@@ -98,7 +101,10 @@ def read_ground_truth(
         kept = f"{int(keep.sum())} of {len(table)} rows are used"
         tell(f"{path}: {kept}; left out are {' and '.join(left_out)}")
     rows = np.flatnonzero(keep)
-    return _track_boxes(path, table[rows], rows, np.ones(len(rows)))
+    boxes = _track_boxes(path, table[rows], rows, np.ones(len(rows)))
+    if len(boxes) and boxes.xyxy.max() <= _LARGEST_SHARE:
+        tell(f"{path}: no box reaches further than {boxes.xyxy.max():.3g} px: are these shares of the picture?")
+    return boxes
 
 
 def _listed(classes: NDArray[np.float64]) -> str:
@@ -186,15 +192,16 @@ def _read_table(path: Path) -> NDArray[np.float64]:
     used = len(_COLUMNS) if columns in _COLUMN_COUNTS_WITH_CLASS else min(columns, _CLASS)
     names, more = [f"f{i}" for i in range(used)], [f"f{i}" for i in range(used, columns)]
     try:
-        arrow = pyarrow.csv.read_csv(
-            path,
-            read_options=pyarrow.csv.ReadOptions(autogenerate_column_names=True),
-            parse_options=pyarrow.csv.ParseOptions(quote_char=False),
-            convert_options=pyarrow.csv.ConvertOptions(
-                column_types={name: pa.float64() for name in names} | {name: pa.string() for name in more},
-                include_columns=names + more,
-            ),
-        )
+        with pa.OSFile(os.fsencode(path)) as file:  # a name need not be text in UTF-8
+            arrow = pyarrow.csv.read_csv(
+                file,
+                read_options=pyarrow.csv.ReadOptions(autogenerate_column_names=True),
+                parse_options=pyarrow.csv.ParseOptions(quote_char=False),
+                convert_options=pyarrow.csv.ConvertOptions(
+                    column_types={name: pa.float64() for name in names} | {name: pa.string() for name in more},
+                    include_columns=names + more,
+                ),
+            )
     except pa.ArrowException as error:
         _raise_for_bad_line(path, columns, used, error)
     table = np.stack([arrow.column(name).to_numpy() for name in names], axis=1)

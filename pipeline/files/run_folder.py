@@ -128,7 +128,12 @@ def _delete_all_or_nothing(folder: Path, paths: Sequence[Path]) -> None:
 
 
 def _results(folder: Path) -> list[Path]:
-    return [path for pattern in _RESULTS for path in sorted(folder.glob(pattern))]
+    found = []
+    for pattern in _RESULTS:
+        # `glob` leaves out links that lead nowhere, but the file would be written where they lead.
+        named = folder / pattern
+        found += [named] if named.is_symlink() else sorted(folder.glob(pattern))
+    return found
 
 
 def half_made(folder: Path) -> list[Path]:
@@ -194,7 +199,23 @@ class OutputFolder:
 def noted_recording(path: Path) -> dict[str, Any]:
     """Return the section `recording` of the configuration in a run.json; empty without such a file or section."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        return dict(content["config"]["recording"])
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return dict(_note(path)["config"]["recording"])
+    except (KeyError, TypeError, ValueError):
+        return {}
+
+
+def noted_steps(path: Path) -> dict[str, int]:
+    """Return by camera the difference between the indices of consecutive frames, as noted in a run.json; empty without
+    such a file or note."""
+    try:
+        steps = {str(name): noted["index_step"] for name, noted in _note(path)["cameras"].items()}
+    except (AttributeError, KeyError, TypeError):
+        return {}
+    return {name: step for name, step in steps.items() if isinstance(step, int) and step >= 1}
+
+
+def _note(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
         return {}

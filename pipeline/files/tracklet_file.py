@@ -15,6 +15,7 @@ import heapq
 import json
 import logging
 import math
+import os
 import struct
 import zlib
 from collections.abc import Generator, Iterator, Mapping, Sequence
@@ -84,7 +85,7 @@ class TrackletWriter:
             _CHECKED_COLUMNS, metadata={_METADATA: text, _METADATA_CRC: str(zlib.crc32(text)).encode()}
         )
         with self._writing():
-            self._file = pa.OSFile(str(path), "wb")
+            self._file = pa.OSFile(os.fsencode(path), "wb")
             self._stream = pa.ipc.new_stream(self._file, self._schema)
             # An empty batch writes the schema now; the first tracklets may come long after the first rows of the CSV.
             self._stream.write_batch(pa.RecordBatch.from_pylist([], schema=self._schema))
@@ -161,7 +162,7 @@ class TrackletWriter:
 
 def read_info(path: Path) -> TrackletFileInfo:
     """Read the file's metadata; InputError if it is not a tracklet file."""
-    with pa.memory_map(str(_existing(path))) as file:
+    with pa.memory_map(os.fsencode(_existing(path))) as file:
         return _info(path, _open(path, file).schema)
 
 
@@ -182,7 +183,7 @@ class IntactBatches:
     def __init__(self, path: Path) -> None:
         self._path = path
         self.damaged = False
-        with pa.memory_map(str(_existing(path))) as file:
+        with pa.memory_map(os.fsencode(_existing(path))) as file:
             self.schema = _open(path, file).schema
             self.info = _info(path, self.schema)
 
@@ -194,7 +195,7 @@ class IntactBatches:
         self.damaged = False
         damaged_rows = 0
         # A memory map: Arrow would allocate as many bytes as a damaged length states before it reads.
-        with pa.memory_map(str(_existing(self._path))) as file:
+        with pa.memory_map(os.fsencode(_existing(self._path))) as file:
             reader = _open(self._path, file)
             size = file.size()
             while True:

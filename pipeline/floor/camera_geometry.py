@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Callable, Sequence
 
 import cv2
 import numpy as np
@@ -16,6 +17,11 @@ from pipeline.floor.homography import FloorHomography
 # A box this near to the lower image border is cut off there: its bottom is not where the person stands. Boxes of a
 # detector may end a pixel or two before the border.
 _BORDER_PX = 3
+# A region that covers less than this of the picture, across or down, is a mistake, such as shares from 0 to 1.
+_LEAST_REGION_PX = 2
+# A region may reach beyond the picture by this share of it; if it reaches further, it was drawn in another picture.
+_BEYOND_SHARE = 0.5
+_log = logging.getLogger(__name__)
 
 
 class CameraGeometry:
@@ -49,7 +55,11 @@ class CameraGeometry:
 
 
 def geometry_of(
-    camera: CameraConfig, size_wh: tuple[int, int], first_size_wh: tuple[int, int] | None = None
+    camera: CameraConfig,
+    size_wh: tuple[int, int],
+    first_size_wh: tuple[int, int] | None = None,
+    *,
+    warn: Callable[[str], None] = _log.warning,
 ) -> CameraGeometry:
     """Return the geometry of a camera for images of `size_wh`.
 
@@ -58,6 +68,7 @@ def geometry_of(
     Args:
         first_size_wh: size of the camera's first image, to which the configuration refers if it has no
             `calibrated_size_wh`; None takes `size_wh`.
+        warn: called with a sentence about a region that does not fit into the picture.
 
     Raises:
         InputError: the homography cannot be inverted.
@@ -71,4 +82,21 @@ def geometry_of(
     region = camera.region_of_interest_px
     if region is not None:
         region = [[x * scale_x, y * scale_y] for x, y in region]
+        if (problem := _region_problem(region, size_wh)) is not None:
+            warn(f"camera {camera.name}: region_of_interest_px {problem}")
     return CameraGeometry(homography, region)
+
+
+def _region_problem(region_px: Sequence[Sequence[float]], size_wh: tuple[int, int]) -> str | None:
+    """Return why a region was probably meant for another picture; None if it fits."""
+    size = np.array(size_wh)
+    lowest, highest = np.min(region_px, axis=0), np.max(region_px, axis=0)
+    reach = (
+        f"reaches from {lowest[0]:g}, {lowest[1]:g} to {highest[0]:g}, {highest[1]:g}, but the picture is "
+        f"{size_wh[0]}x{size_wh[1]}"
+    )
+    if (np.minimum(highest, size) - np.maximum(lowest, 0) < _LEAST_REGION_PX).any():
+        return f"{reach}: nobody is found there. Its points are pixels of this picture"
+    if (lowest < -_BEYOND_SHARE * size).any() or (highest > (1 + _BEYOND_SHARE) * size).any():
+        return f"{reach}: if it was drawn in a picture of another size, give that as calibrated_size_wh"
+    return None

@@ -18,6 +18,8 @@ Array = NDArray[np.float64]
 
 _PAIR_COLUMNS = ("image_x_px", "image_y_px", "floor_x_m", "floor_y_m")
 _FEWEST_PAIRS = 4
+# What a camera that watches people sees of the floor, between the points that are furthest apart.
+_SHORTEST_SPAN_M, _LONGEST_SPAN_M = 0.5, 500.0
 _LARGEST = 1e9
 # Singular values up to this count as 0, in coordinates scaled to size 1. Rounding turns 0 into about 1e-16, and a fit
 # turns it into 1e-9 or more.
@@ -101,6 +103,17 @@ def apply_homography(matrix: Array, points: Array) -> Array:
     """Map (N, 2) points with a (3, 3) homography."""
     mapped = np.column_stack([points, np.ones(len(points))]) @ matrix.T
     return np.asarray(mapped[:, :2] / mapped[:, 2:], np.float64)
+
+
+def unlikely_span(floor_m: Array) -> str | None:
+    """Return a sentence if the floor points (N, 2) span a distance that no camera's view has in metres."""
+    span_m = float(np.ptp(floor_m, axis=0).max())
+    if _SHORTEST_SPAN_M <= span_m <= _LONGEST_SPAN_M:
+        return None
+    return (
+        f"the points span {span_m:.3g} m of the floor, which is unlikely: floor_x_m and floor_y_m are in metres, not "
+        "in degrees, kilometres or millimetres"
+    )
 
 
 def read_pairs(path: Path) -> tuple[Array, Array]:

@@ -198,7 +198,7 @@ class LiveRun:
         if not worked:
             raise RunError("the detector did not return in time; the rows of its last batch are missing")
         if lost:
-            raise RunError(f"{lost} rows could not be written and are lost ({writer.last_problem})")
+            raise RunError(f"{lost} rows are lost ({writer.last_problem})")
         if not written:
             raise RunError(f"the disk of {parts.folder.path} does not answer; its last files are missing")
 

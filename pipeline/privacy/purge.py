@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import logging
 import math
+import os
 import shutil
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -361,7 +362,7 @@ def _purge_tracklets(path: Path, left: set[TrackKey], purged: Purged) -> None:
     if removed or batches.damaged:
         with (
             replacing(path) as part,
-            pa.OSFile(str(part), "wb") as file,
+            pa.OSFile(os.fsencode(part), "wb") as file,
             pa.ipc.new_stream(file, batches.schema) as stream,
         ):
             for batch in kept:

@@ -9,6 +9,7 @@ overlap. The order of frames, and thus the result, does not depend on the timing
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -51,6 +52,8 @@ from pipeline.sources.base import BrokenSource, FrameSource
 TickSink = Callable[[Sequence[DetectedFrame]], None]
 Watch = Callable[[Sequence[DetectedFrame], Associated], None]
 # Interval between two updates of run.json, which is all that a killed run says about itself.
+_log = logging.getLogger(__name__)
+
 _NOTE_INTERVAL_S = 5.0
 
 
@@ -117,6 +120,7 @@ def run(
                 else None
             )
             _online(recording, summary, clock, decisions, save_tick, watch, on_frame, keep_note)
+            _warn_of_unused_cameras(config, summary)
             with clock.measure("second pass"):
                 _finalize(recording, summary, decisions)
     except KeyboardInterrupt as interrupt:
@@ -229,6 +233,24 @@ def _online(
             write(associator.finish())
         finally:
             count()
+
+
+def _warn_of_unused_cameras(config: Config, summary: RunSummary) -> None:
+    """Log the cameras of which `config.recording` selects no frame."""
+    part = config.recording
+    if part.start_s is None and part.end_s is None:
+        return
+    begin = "the beginning" if part.start_s is None else f"{part.start_s:g} s"
+    end = "the end" if part.end_s is None else f"{part.end_s:g} s"
+    for camera_id, counts in summary.cameras.items():
+        if not counts.frames and counts.problem is None:
+            _log.warning(
+                "camera %s: no frame lies in the part of the recordings that is used, from %s to %s on the common "
+                "clock of all cameras (recording.start_s, recording.end_s)",
+                camera_id,
+                begin,
+                end,
+            )
 
 
 def _count(summary: RunSummary, associator: Associator, class_names: Mapping[int, str]) -> None:

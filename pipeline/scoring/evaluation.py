@@ -30,8 +30,8 @@ from pipeline.core.datatypes import BoolArray, IntArray
 from pipeline.core.errors import InputError
 from pipeline.files.frame_grid import FrameGrid
 from pipeline.files.mot_files import read_ground_truth
-from pipeline.files.run_folder import NOTE_NAME, noted_recording
-from pipeline.files.track_boxes import TrackBoxes, check_unique, crop_ground_truth, thinned_boxes
+from pipeline.files.run_folder import NOTE_NAME, noted_recording, noted_steps
+from pipeline.files.track_boxes import TrackBoxes, check_unique, crop_ground_truth
 from pipeline.files.trajectory_boxes import TrajectoryBoxes, read_predicted_boxes
 
 
@@ -121,8 +121,8 @@ def evaluate(
 ) -> Scores:
     """Score the result of a run: a trajectories.csv, or MOTChallenge text.
 
-    If the run.json beside the result says that the run used every n-th frame, the ground truth of the other frames is
-    left out, and a warning says so. Another warning says if the run used a part of its recordings.
+    If the run.json beside the result says that the run used every n-th frame of a camera, the ground truth of the other
+    frames is left out, and a warning says so. Another warning says if the run used a part of its recordings.
 
     Args:
         trajectories: see `read_predicted_boxes`.
@@ -151,11 +151,9 @@ def evaluate(
     for camera, crop_xyxy_px in (crops_xyxy_px or {}).items():
         if camera in truth:
             truth[camera] = crop_ground_truth(truth[camera], crop_xyxy_px)
-    part = noted_recording(_run_folder(trajectories[0]) / NOTE_NAME)
-    stride = part.get("stride")
-    if isinstance(stride, int) and stride > 1:
-        truth = {camera: thinned_boxes(boxes, stride) for camera, boxes in truth.items()}
-        told.append(f"the run used 1 frame in {stride}: the ground truth of the other frames is left out")
+    note = _run_folder(trajectories[0]) / NOTE_NAME
+    part = noted_recording(note)
+    truth = _in_used_frames(truth, predicted, noted_steps(note), part.get("stride"), tell=told.append)
     if part.get("start_s") is not None or part.get("end_s") is not None:
         told.append(
             f"the run used a part of its recordings, from {_second(part.get('start_s'), 'the beginning')} to "
@@ -164,6 +162,48 @@ def evaluate(
     predicted = on_annotated_frames(predicted, truth, ground_truth_stride, tell=told.append)
     scores = score(predicted, truth, iou_threshold=iou_threshold)
     return replace(scores, warnings=(*told, *scores.warnings))
+
+
+def _in_used_frames(
+    truth: Mapping[str, TrackBoxes],
+    predicted: Mapping[str, TrajectoryBoxes],
+    noted: Mapping[str, int],
+    stride: object,
+    *,
+    tell: Callable[[str], None],
+) -> dict[str, TrackBoxes]:
+    """Return the ground truth of the frames that the run used.
+
+    Args:
+        noted: camera -> difference between the indices of the frames that the run used.
+        stride: the setting `recording.stride` of the run, for cameras that are not noted.
+        tell: called with a sentence if ground truth is left out.
+
+    Raises:
+        InputError: the run used none of the frames of a camera that have ground truth.
+    """
+    kept = dict(truth)
+    cameras: dict[int, list[str]] = defaultdict(list)
+    for camera, boxes in truth.items():
+        used = predicted[camera].boxes.frame_index if camera in predicted else np.zeros(0, np.int64)
+        steps = [step for step in (noted.get(camera), stride) if isinstance(step, int) and step > 1]
+        grids = [FrameGrid(step, int(used[0]) % step if len(used) else 0) for step in steps]
+        # Pictures that are numbered irregularly may lie on none.
+        grid = next((grid for grid in grids if grid.holds(used).all()), None)
+        if grid is None:
+            continue
+        kept[camera] = boxes[grid.holds(boxes.frame_index)]
+        if len(boxes) and not len(kept[camera]):
+            raise InputError(
+                f"camera {camera!r}: the run used {grid} from frame {grid.first + 1} on, and none of these has ground "
+                "truth: run it with another recording.stride"
+            )
+        if len(kept[camera]) < len(boxes):
+            cameras[grid.stride].append(camera)
+    for step, names in cameras.items():
+        of = "" if len(names) == len(truth) else f" of {_names(names)}"
+        tell(f"the run used 1 frame in {step}{of}: the ground truth of the other frames is left out")
+    return kept
 
 
 def _run_folder(result: Path) -> Path:

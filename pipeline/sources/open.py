@@ -21,6 +21,12 @@ __all__ = ["BrokenSource", "FrameSource", "open_source"]
 _log = logging.getLogger(__name__)
 
 
+# Cameras that watch people have fewer frames per second.
+_FASTEST_RATE = 300.0
+# 29.97 and 30 frames per second are the same to people who write files.
+_SAME_RATE = 0.01
+
+
 def open_source(
     camera_id: str,
     path: str,
@@ -52,7 +58,35 @@ def open_source(
             number is out of range.
     """
     _check_clock(camera_id, start_s, clock_rate, frame_rate)
-    clock = Clock(start_s=start_s, rate=clock_rate)
+    source = _opened(
+        camera_id,
+        path,
+        Clock(start_s=start_s, rate=clock_rate),
+        frame_rate=frame_rate,
+        display_size_wh=display_size_wh,
+        max_picture_px=max_picture_px,
+    )
+    if source.frame_rate > _FASTEST_RATE:
+        _log.warning(
+            "camera %s: %s has %.4g frames per second, which is unlikely; all times follow from it. frame_rate of the "
+            "camera replaces it",
+            camera_id,
+            path,
+            source.frame_rate,
+        )
+    return source
+
+
+def _opened(
+    camera_id: str,
+    path: str,
+    clock: Clock,
+    *,
+    frame_rate: float | None,
+    display_size_wh: tuple[int, int] | None,
+    max_picture_px: int,
+) -> FrameSource:
+    """Open a recording; see `open_source`."""
     open_video = partial(
         VideoSource,
         camera_id,
@@ -64,9 +98,20 @@ def open_source(
     indices = None
     if (place / SEQUENCE_FILE).is_file():
         sequence = read_mot_sequence(place)
-        frame_rate = frame_rate or sequence.frame_rate
         if sequence.video is not None:
-            return open_video(str(sequence.video), frame_rate=frame_rate)
+            video = open_video(str(sequence.video), frame_rate=frame_rate or sequence.frame_rate)
+            if frame_rate is None and abs(video.frame_rate / video.own_frame_rate - 1) > _SAME_RATE:
+                _log.warning(
+                    "camera %s: %s states %.4g frames per second, which is used, but %s itself has %.4g. frame_rate of "
+                    "the camera replaces both",
+                    camera_id,
+                    place / SEQUENCE_FILE,
+                    video.frame_rate,
+                    sequence.video.name,
+                    video.own_frame_rate,
+                )
+            return video
+        frame_rate = frame_rate or sequence.frame_rate
         files, indices = sequence.images, sequence.indices
         _say_numbers(camera_id, path, sequence)
     elif place.is_file():

@@ -267,6 +267,11 @@ class VideoSource(FrameSource):
         return float((stamp - first) * picture.time_base)
 
     @property
+    def own_frame_rate(self) -> float:
+        """Frames per second by the file itself, also if another frame rate was given."""
+        return self._file_rate
+
+    @property
     def repaired_times(self) -> int:
         return self._times.repaired
 

@@ -354,6 +354,38 @@ def test_boxes_after_the_end_are_counted(tmp_path: Path) -> None:
     assert detector.unused() == []
 
 
+def test_saved_detections_of_a_longer_recording_are_told(tmp_path: Path) -> None:
+    path = save(tmp_path / "a.parquet", [(index, boxes((0, 0, 10, 10, 0.9))) for index in range(24)])
+    replay = ReplayDetector({"lobby": path})
+    replay.detect([frame(9)])
+    assert replay.unused() == [
+        f"{path} was saved from 24 frames, but the last one of camera lobby is 10: does the file belong to this "
+        "recording?"
+    ]
+    replay.detect([frame(20)])
+    assert replay.unused(stride=5) == []
+    replay.detect([frame(23)])
+    assert replay.unused() == []
+    replay.close()
+
+
+def test_boxes_in_shares_of_the_picture_are_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / "det.txt"
+    path.write_text("1,-1,0.1,0.2,0.3,0.5,0.9\n")
+    ReplayDetector({"lobby": path}).detect([frame(0)])
+    assert "det.txt: no box reaches further than 0.7 px: are these shares of the picture?" in caplog.text
+
+
+def test_equal_boxes_of_a_text_are_one(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A file that was appended to itself would otherwise give everybody two tracks."""
+    path = tmp_path / "det.txt"
+    path.write_text("1,-1,10,20,30,40,0.8\n1,-1,10,20,30,40,0.9\n1,-1,11,20,30,40,0.5\n2,-1,10,20,30,40,0.8\n")
+    [found] = ReplayDetector({"lobby": path}).detect([frame(0)])
+    assert found.xyxy[:, 0].tolist() == [10, 11]
+    assert found.confidence.tolist() == pytest.approx([0.9, 0.5])
+    assert "det.txt: 1 boxes are equal to another one of their frame and are left out" in caplog.text
+
+
 def test_the_stride_of_a_text_is_found(tmp_path: Path) -> None:
     detector = ReplayDetector({"lobby": det_txt(tmp_path, [(frame, 10, 10) for frame in range(2, 40, 2)])})
     assert detector.text_grids == {"lobby": (2, 1)}

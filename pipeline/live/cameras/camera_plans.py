@@ -76,7 +76,7 @@ def crops_of(cameras: Sequence[CameraConfig]) -> dict[str, tuple[int, int, int, 
 
 
 def _check(camera: CameraConfig, simulate_live: bool) -> None:
-    geometry_of(camera, _SOME_SIZE_WH)
+    geometry_of(camera, _SOME_SIZE_WH, warn=lambda text: None)  # this is not yet the size of its pictures
     if is_stream(camera.source):
         given = [camera.start_utc is not None, camera.start_s != 0, camera.clock_rate != 1, camera.frame_rate]
         if any(given):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from pipeline.core.shown_values import visible
+
 
 class Reason(StrEnum):
     """Why a connection ended or could not be made; also the label of the counters."""
@@ -25,10 +27,10 @@ class StreamProblem(Exception):
 
     Attributes:
         reason: see `Reason`.
-        text: description, redacted.
+        text: description, redacted, without control characters.
     """
 
     def __init__(self, reason: Reason, text: str) -> None:
         super().__init__(text)
         self.reason = reason
-        self.text = text
+        self.text = visible(text)  # parts of it may come from a camera

@@ -240,7 +240,12 @@ class Reader:
             self._record.still(self._still.measure(luma, now_s))
 
     def _check_lag(self, late_s: float, now_s: float) -> None:
-        """Raise StreamProblem for a stream that stays late: it has a backlog, which only a new connection removes."""
+        """Raise StreamProblem for a stream that stays late: it has a backlog, which only a new connection removes.
+
+        A file that is late would be read from its beginning again, and so be later each time.
+        """
+        if self._settings.file_start_s is not None:
+            return
         if late_s <= self._settings.max_age_s:
             self._late_since_s = None
         elif self._late_since_s is None:

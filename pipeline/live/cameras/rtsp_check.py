@@ -22,10 +22,12 @@ class RtspAnswer:
 
     Attributes:
         redirect_host: another host that it redirects to; None if it does not.
+        unencrypted: whether it redirects from an encrypted connection to one without encryption.
         clear_text: whether it accepts the password only in clear text (Basic), over a connection without encryption.
     """
 
     redirect_host: str | None = None
+    unencrypted: bool = False
     clear_text: bool = False
 
 
@@ -86,7 +88,11 @@ def _read(head: str, host: str, *, encrypted: bool) -> RtspAnswer:
     code = int(first.split()[1]) if len(first.split()) > 1 and first.split()[1].isdecimal() else 0
     headers = [(name.strip().lower(), value.strip()) for name, _, value in (line.partition(":") for line in lines)]
     if code in _REDIRECT_CODES:
-        target = next((_host(value) for name, value in headers if name == "location"), None)
-        return RtspAnswer(redirect_host=target if target and target != host.lower() else None)
+        address = next((value for name, value in headers if name == "location"), "")
+        target = _host(address)
+        return RtspAnswer(
+            redirect_host=target if target and target != host.lower() else None,
+            unencrypted=encrypted and address.lower().startswith("rtsp://"),
+        )
     offers = [value.split()[0].lower() for name, value in headers if name == "www-authenticate" and value]
     return RtspAnswer(clear_text=not encrypted and bool(offers) and "digest" not in offers)

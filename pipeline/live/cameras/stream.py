@@ -164,6 +164,12 @@ class AvOpener:
                 f"the camera redirects to {answer.redirect_host}, which would get the password: set source to the "
                 "address there if that host may have it",
             )
+        if answer.unencrypted:
+            raise StreamProblem(
+                Reason.DENIED,
+                "the camera redirects to an address without encryption (rtsp://), where others in the network could "
+                "read the password: set source to that address if they may",
+            )
         if answer.clear_text:
             self._tell("asks for the password in clear text (Basic): select Digest in the camera, or use rtsps://")
 

@@ -171,6 +171,8 @@ class RowWriter:
         with self._changed:
             self.rows_written -= rows
             self.rows_lost += rows
+            if rows:
+                self.last_problem = "their file was deleted during the run"
 
     def _something_to_do(self) -> bool:
         if self._closed or (self._closing_s is not None and not self._pending):

@@ -11,7 +11,7 @@ from urllib.parse import parse_qs
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import (
     FileResponse,
     HTMLResponse,
@@ -36,6 +36,8 @@ _NO_PROBLEM = "<!-- problem -->"
 _WRONG_TOKEN = '<p class="alert" role="alert">Wrong token.</p>'
 # Larger than any form with a token.
 _MAX_FORM_BYTES = 4096
+# Of a global id, which fits into 64 bits.
+_MOST_DIGITS = 18
 
 
 def build_app(
@@ -69,7 +71,7 @@ def build_app(
             Route("/logout", page.logout, methods=["POST"]),
             Route("/api/status", page.status),
             Route("/api/timeline", page.visits),
-            Route("/api/identities/{global_id:int}", page.identity),
+            Route("/api/identities/{global_id}", page.identity),
             Route("/api/preview/{camera}.jpg", page.picture),
             Route("/metrics", page.metrics),
             Route("/healthz", page.healthy),
@@ -155,10 +157,12 @@ class _Page:
         return JSONResponse({"now_s": now_s, "window_s": self._timeline_s, "visits": visits})
 
     async def identity(self, request: Request) -> Response:
-        global_id = int(request.path_params["global_id"])
+        text = str(request.path_params["global_id"])
+        # Python does not read numbers of thousands of digits.
+        global_id = int(text) if text.isdecimal() and len(text) <= _MOST_DIGITS else 0
         visits = self._timeline.of(global_id, self._now_s())
         if not visits:
-            return JSONResponse({"error": f"nobody with id {global_id} in the last minutes"}, 404)
+            return JSONResponse({"error": f"nobody with id {text[:_MOST_DIGITS]} in the last minutes"}, 404)
         content = [{**visit.as_json(), "places": visit.places} for visit in visits]
         return JSONResponse({"global_id": global_id, "visits": content})
 
@@ -194,10 +198,13 @@ class _Page:
 
 
 async def _form_value(request: Request, name: str) -> str:
-    """Return a field of a small urlencoded form; empty if it is missing or the body is too long."""
+    """Return a field of a small urlencoded form; empty if it is missing, the body is too long, or the client left."""
     body = b""
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > _MAX_FORM_BYTES:
-            return ""
+    try:
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > _MAX_FORM_BYTES:
+                return ""
+    except ClientDisconnect:
+        return ""
     return parse_qs(body.decode("utf-8", "replace")).get(name, [""])[0]

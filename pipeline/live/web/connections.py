@@ -118,6 +118,28 @@ class LimitedListener(socket.socket):
             _log.warning("the page: %s", text)
 
 
+class FewMessages(logging.Filter):
+    """Filter for the log of the server: clients need no token to cause a message with each request, so each kind of
+    message passes once a minute. The next one says how many were left out."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._told: dict[tuple[str, object], tuple[float, int]] = {}  # monotonic time, and messages since then
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Return whether the record passes."""
+        kind = (str(record.msg), record.exc_info[0] if record.exc_info else None)
+        now_s = time.monotonic()
+        told_s, left_out = self._told.get(kind, (float("-inf"), 0))
+        if now_s - told_s < _TELL_S:
+            self._told[kind] = (told_s, left_out + 1)
+            return False
+        self._told[kind] = (now_s, 0)
+        more = f" ({left_out} more since it was last said)" if left_out else ""
+        record.msg, record.args = f"the page: {record.getMessage().strip()}{more}", None
+        return True
+
+
 class TimedProtocol(H11Protocol):
     """Closes a connection on which no request is answered in time: a silent client, a request that arrives byte by
     byte, or an answer that nobody reads."""

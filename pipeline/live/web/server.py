@@ -18,12 +18,19 @@ from pipeline.live.telling.metrics import Metrics
 from pipeline.live.telling.status import StatusSource
 from pipeline.live.web.app import build_app
 from pipeline.live.web.auth import TokenGate
-from pipeline.live.web.connections import BACKLOG, LimitedListener, TimedProtocol, connection_limit
+from pipeline.live.web.connections import (
+    BACKLOG,
+    FewMessages,
+    LimitedListener,
+    TimedProtocol,
+    connection_limit,
+)
 from pipeline.live.web.local_user import can_tell_users
 from pipeline.live.web.preview import PreviewStore
 from pipeline.live.web.timeline import Timeline
 
 _log = logging.getLogger(__name__)
+_server_log = logging.getLogger("uvicorn.error")
 _LOCAL_NAMES = ("127.0.0.1", "localhost", "::1", "[::1]")
 
 
@@ -62,6 +69,7 @@ class WebServer:
         self._tls_context: ssl.SSLContext | None = None
         self._server: uvicorn.Server | None = None
         self._thread: threading.Thread | None = None
+        self._few_messages = FewMessages()
 
     @property
     def preview_hook(self) -> PreviewHook | None:
@@ -112,6 +120,7 @@ class WebServer:
         except OSError as error:  # includes the errors of ssl
             raise _no_tls(str(settings.tls_certificate), settings.tls_key, error) from error
         self._tls_context = config.ssl
+        _server_log.addFilter(self._few_messages)
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._run, args=(self._server,), name="web", daemon=True)
         self._thread.start()
@@ -152,6 +161,7 @@ class WebServer:
             return
         self._server.should_exit = True  # this closes the socket as well
         self._thread.join(within_s)
+        _server_log.removeFilter(self._few_messages)
 
     @property
     def _tls(self) -> bool:

@@ -113,6 +113,103 @@ def test_track_writes_the_trajectories_of_all_cameras(folder: Path, capsys: pyte
     assert "People over all cameras (global ids): 2" in capsys.readouterr().out
 
 
+LONG = "x" * 5000
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        pytest.param(["track", f"{LONG}.mp4"], "xxx...: File name too long", id="long source"),
+        pytest.param(["track", f"a={LONG}"], "xxx...: File name too long", id="long source of a camera"),
+        pytest.param(["track", "a=a.mp4", "-d", f"a={LONG}"], "xxx...: File name too long", id="long detections"),
+        pytest.param(
+            ["track", "a=a.mp4", "-d", "a=a.txt", *BLIND, "-o", LONG], "File name too long", id="long output"
+        ),
+        pytest.param(
+            ["track", "a=a.mp4", "-d", "a=a.txt", *BLIND, "-o", "loop", "--overwrite"], "loop", id="loop of links"
+        ),
+        pytest.param(["track", ""], "SOURCE '' is empty", id="empty source"),
+        pytest.param(["track", "a="], "SOURCE 'a=' is empty", id="empty source of a camera"),
+        pytest.param(
+            ["track", "a=a.mp4", "-s", "cameras.0.source=''"],
+            "cameras.0.source: the path is empty",
+            id="set empty",
+        ),
+        pytest.param(
+            ["track", "a=\x1b[2J\nb.mp4"], r"camera a: no file matches the pattern \x1b[2J\nb", id="control"
+        ),
+        pytest.param(
+            ["evaluate", "-t", "a.csv", "-g", "a=a.txt", "--ground-truth-classes", "9" * 5000],
+            "expected numbers with commas",
+            id="huge class",
+        ),
+        pytest.param(
+            ["evaluate", "-t", "a.csv", "-g", "a=a.txt", "--ground-truth-stride", "9" * 30],
+            "Invalid value for '--ground-truth-stride'",
+            id="huge stride",
+        ),
+    ],
+)
+def test_names_and_numbers_that_cannot_be_are_one_line(
+    folder: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], said: str
+) -> None:
+    (folder / "loop").symlink_to("loop")
+    assert exit_code(*arguments) == 2
+    told = capsys.readouterr().err
+    assert said in told
+    assert "Traceback" not in told
+    assert "\x1b" not in told
+    assert sum(line.startswith(("error: ", "failed: ")) for line in told.splitlines()) <= 1
+
+
+def test_a_folder_where_a_file_should_be_is_one_line(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert blind_track("-o", "out") == 0
+    (folder / "out" / "trajectories.csv").unlink()
+    (folder / "out" / "trajectories.csv").mkdir()
+    assert exit_code("person", "export", "out", "--id", "1") == 1
+    assert "failed: out/trajectories.csv: Is a directory" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have names in Unicode only")
+def test_names_need_not_be_text_in_utf_8(folder: Path) -> None:
+    """As on disks of older systems; names of results, detections and ground truth."""
+    output, boxes = os.fsdecode(b"\xdcberwachung"), os.fsdecode(b"h\xf6fe.txt")
+    (folder / boxes).write_text((folder / "a.txt").read_text().replace(",-1,", ",1,"))
+    options = ["-o", output, "--save-detections"]
+    assert exit_code("track", "a=a.mp4", "-d", f"a={boxes}", *BLIND, *options) == 0
+    assert exit_code("evaluate", "-t", output, "-g", f"a={boxes}") == 0
+    saved = f"a={output}/detections/a.parquet"
+    assert exit_code("track", "a=a.mp4", "-d", saved, *BLIND, "-o", "again") == 0
+    assert (folder / "again" / "trajectories.csv").read_bytes() == (
+        folder / output / "trajectories.csv"
+    ).read_bytes()
+    assert exit_code("link", output, "-o", f"{output}2") == 0
+    assert exit_code("person", "purge", output, "--id", "1", "--delete-shared") == 0
+    assert rows_of(folder / output / "trajectories.csv") == []
+
+
+def test_results_are_not_written_through_a_link_that_leads_nowhere(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "out").mkdir()
+    (folder / "out" / "trajectories.csv").symlink_to(folder / "elsewhere.csv")
+    assert blind_track("-o", "out") == 2
+    assert "out/trajectories.csv already exists. Use --overwrite" in capsys.readouterr().err
+    assert blind_track("-o", "out", "--overwrite") == 0
+    assert not (folder / "elsewhere.csv").exists()
+    assert len(rows_of(folder / "out" / "trajectories.csv")) == 48
+
+
+def test_cameras_of_which_no_frame_is_used_are_said(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert blind_track("-o", "out", "--start", "5", "-s", "cameras.1.start_s=4") == 0
+    told = capsys.readouterr()
+    logged = " ".join(told.err.split())
+    assert "camera a: no frame lies in the part of the recordings that is used, from 5 s to the end" in logged
+    assert "camera b: no frame" not in logged
+    assert blind_track("-o", "out", "--overwrite", "--end", "-1") == 0
+    assert "No frame of any recording was used." in capsys.readouterr().out
+
+
 def test_same_input_gives_the_same_bytes(folder: Path) -> None:
     assert blind_track("-o", "one") == 0
     assert blind_track("-o", "two") == 0

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.core.shown_values import shown, without_secrets
+from pipeline.core.shown_values import shown, visible, without_secrets
 
 
 @pytest.mark.parametrize(
@@ -38,3 +38,22 @@ def test_a_long_text_is_shown_at_once(text: str) -> None:
     began_s = time.perf_counter()
     shown(text)
     assert time.perf_counter() - began_s < 1
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Überwachung [red] {x} %s 入口 مدخل", "Überwachung [red] {x} %s 入口 مدخل"),
+        ("a\x1b[2J\x07", r"a\x1b[2J\x07"),
+        ("a\nerror: b", r"a\nerror: b"),
+        ("a\0\x7f\x9b", r"a\x00\x7f\x9b"),
+        ("gpj.\u202egpm", r"gpj.\u202egpm"),
+        ("\udcff", r"\udcff"),
+    ],
+)
+def test_control_characters_are_shown(text: str, expected: str) -> None:
+    assert visible(text) == expected
+
+
+def test_ends_of_lines_may_stay() -> None:
+    assert visible("a\n\tb\r\x1b", keep_lines=True) == "a\n\tb" + r"\r\x1b"

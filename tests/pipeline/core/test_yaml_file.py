@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.config.config import load_config
+from pipeline.core import yaml_file
 from pipeline.core.errors import InputError
 from pipeline.core.yaml_file import merge, parse_yaml, read_yaml
 
@@ -24,6 +25,9 @@ _ALIASES = "\n".join(
         pytest.param("a: !!int ''", "not a valid number", id="empty number"),
         pytest.param("a: !!float x", "not a valid number", id="no number"),
         pytest.param(f"a: {'9' * 5000}", "not a valid number", id="number of 5,000 digits"),
+        pytest.param(f"a: 0x{'f' * 5000}", "not a valid number", id="hexadecimal number of 5,000 digits"),
+        pytest.param(f"a: 1{':00' * 3000}", "not a valid number", id="number to base 60"),
+        pytest.param("a: -9223372036854775809", "not a valid number", id="number beyond 64 bits"),
         pytest.param("a: {[0.01, 0], [1, 2]}", "a key must be a word", id="list as key"),
         pytest.param("a: {{ x }}", "a key must be a word", id="template"),
         pytest.param("a: {? {b: 1} : 2}", "a key must be a word", id="mapping as key"),
@@ -141,3 +145,16 @@ def test_entries_of_a_list_are_changed_by_their_number() -> None:
     assert base["points"] == [[0, 1]]
     with pytest.raises(InputError, match=r"cameras\.2: cameras has 2 entries, and they are numbered from 0"):
         merge(base, {"cameras": {"2": {"y": 2}}})
+
+
+def test_a_large_file_is_not_read_into_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A video that is named by mistake, or a device that never ends."""
+    monkeypatch.setattr(yaml_file, "_LARGEST_FILE_BYTES", 1000)
+    path = tmp_path / "site.yaml"
+    path.write_text("#" * 1000)
+    assert read_yaml(path) == {}
+    path.write_text("#" * 1001)
+    with pytest.raises(InputError, match="has more than 1000 bytes, so it is no file of settings"):
+        read_yaml(path)
+    with pytest.raises(InputError, match="has more than 1000 bytes"):
+        read_yaml(Path("/dev/zero"))

@@ -42,6 +42,18 @@ def test_who_comes_second_is_told_who_is_there_and_what_to_do(tmp_path: Path) ->
     lock(tmp_path / "out").close()
 
 
+def test_the_lock_does_not_follow_a_link(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Somebody else who may write into the folder could name any file of this user there."""
+    precious = tmp_path / "precious.txt"
+    precious.write_text("precious")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / LOCK_NAME).symlink_to(precious)
+    with lock(tmp_path / "out"):
+        assert not (tmp_path / "out" / LOCK_NAME).is_symlink()
+    assert precious.read_text() == "precious"
+    assert "run.lock is a link; it was renamed to" in caplog.text
+
+
 @pytest.mark.parametrize(("private", "modes"), [(True, (0o700, 0o600)), (False, (0o755, 0o644))])
 def test_a_private_folder_is_for_its_owner_alone(tmp_path: Path, private: bool, modes: tuple[int, int]) -> None:
     before = os.umask(0o022)

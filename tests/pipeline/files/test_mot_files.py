@@ -375,3 +375,11 @@ def test_mot_text_of_cameras_is_a_result(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match="holds neither a trajectories"):
         read_predicted_boxes([tmp_path / "empty"])
+
+
+def test_ground_truth_in_shares_of_the_picture_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "gt.txt"
+    path.write_text("1,7,0.1,0.2,0.3,0.5\n2,7,0.5,0.2,0.5,0.8\n")
+    told: list[str] = []
+    read_ground_truth(path, tell=told.append)
+    assert told == [f"{path}: no box reaches further than 1 px: are these shares of the picture?"]

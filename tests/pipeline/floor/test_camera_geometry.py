@@ -3,9 +3,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from pipeline.config.config import CameraConfig
 from pipeline.core.datatypes import Detections
 from pipeline.core.errors import InputError
-from pipeline.floor.camera_geometry import CameraGeometry
+from pipeline.floor.camera_geometry import CameraGeometry, geometry_of
 from pipeline.floor.homography import FloorHomography
 from tests.helpers.factories import make_detections
 
@@ -102,3 +103,34 @@ def test_a_box_that_the_lower_border_cuts_off_has_no_place(bottom: float, known:
     floor = geometry.floor_xy_m(np.array([[80, 100, 120, bottom], [180, 100, 220, 400]]))
     assert floor is not None
     assert np.isfinite(floor).all(axis=1).tolist() == [known, True]
+
+
+@pytest.mark.parametrize(
+    ("region", "said"),
+    [
+        ([[0, 0], [1000, 0], [1000, 500]], ""),
+        ([[-50, -50], [1100, 0], [1000, 600]], ""),
+        ([[500, 480], [510, 480], [505, 490]], ""),
+        (
+            [[0.1, 0.1], [0.9, 0.1], [0.9, 0.9]],
+            "reaches from 0.1, 0.1 to 0.9, 0.9, but the picture is 1000x500: nobody",
+        ),
+        ([[1200, 0], [1900, 0], [1900, 400]], "nobody is found there"),
+        ([[10, 10], [900, 10], [500, 10]], "nobody is found there"),
+        ([[0, 0], [1920, 0], [1920, 1080]], "give that as calibrated_size_wh"),
+    ],
+)
+def test_a_region_that_does_not_fit_into_the_picture_is_said(region: list[list[float]], said: str) -> None:
+    told: list[str] = []
+    camera = CameraConfig(name="a", source="a.mp4", region_of_interest_px=region)
+    geometry_of(camera, SIZE_WH, warn=told.append)
+    assert len(told) == bool(said)
+    assert said in "".join(told)
+
+
+def test_a_region_is_compared_at_the_size_for_which_it_was_drawn() -> None:
+    told: list[str] = []
+    region = [[0.0, 0.0], [1920.0, 0.0], [1920.0, 1080.0]]
+    camera = CameraConfig(name="a", source="a.mp4", region_of_interest_px=region, calibrated_size_wh=[1920, 1080])
+    geometry_of(camera, SIZE_WH, warn=told.append)
+    assert told == []

@@ -17,7 +17,7 @@ from pipeline.cli import app
 from pipeline.config.config import load_config
 from pipeline.core.errors import InputError
 from pipeline.floor.camera_files import WorldUnit, read_camera
-from pipeline.floor.fit_homography import apply_homography, fit_homography, read_pairs
+from pipeline.floor.fit_homography import apply_homography, fit_homography, read_pairs, unlikely_span
 
 Array = NDArray[np.float64]
 
@@ -223,6 +223,31 @@ def write_two_files(folder: Path, *, text: bool, metres: float = 1.0) -> list[Pa
 def test_inner_and_outer_parameters_in_two_files(tmp_path: Path, text: bool, turn: int) -> None:
     files = write_two_files(tmp_path, text=text)[::turn]
     assert apply_homography(read_camera(*files), to_image(FLOOR_M)) == pytest.approx(FLOOR_M, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("per_metre", "offset", "said"),
+    [
+        (1.0, 0.0, False),
+        (1.0, 5_334_765.4, False),
+        (0.3, 0.0, False),
+        (1 / 111_000, 48.1, True),
+        (0.001, 0.0, True),
+        (1000.0, 0.0, True),
+    ],
+    ids=["metres", "map coordinates", "a small floor", "degrees", "kilometres", "millimetres"],
+)
+def test_floor_points_in_other_units_are_said(tmp_path: Path, per_metre: float, offset: float, said: bool) -> None:
+    floor = FLOOR_M * per_metre + offset
+    assert (unlikely_span(floor) is not None) == said
+    rows = [
+        f"{u},{v},{x!r},{y!r}" for (u, v), (x, y) in zip(to_image(FLOOR_M).tolist(), floor.tolist(), strict=True)
+    ]
+    pairs = tmp_path / "pairs.csv"
+    pairs.write_text("\n".join(["image_x_px,image_y_px,floor_x_m,floor_y_m", *rows]) + "\n")
+    printed = CliRunner().invoke(app, ["homography", "--pairs", str(pairs)])
+    assert printed.exit_code == 0, printed.output
+    assert ("m of the floor, which is unlikely" in " ".join(printed.output.split())) == said
 
 
 @pytest.mark.parametrize(("unit", "metres"), [("cm", 0.01), ("mm", 0.001), ("m", 1.0)])

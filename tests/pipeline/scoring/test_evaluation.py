@@ -2,7 +2,7 @@ import io
 import json
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -371,6 +371,55 @@ def test_evaluate_scores_only_the_frames_that_the_run_used(tmp_path: Path) -> No
         "the run used a part of its recordings, from the beginning to 3 s: people of the ground truth outside it "
         "count as missed",
     )
+
+
+def numbered(path: Path, numbers: Iterable[int]) -> Path:
+    """Ground truth of one person in these frames."""
+    path.write_text("".join(f"{number},1,0,0,10,10\n" for number in numbers))
+    return path
+
+
+@pytest.mark.parametrize("noted", [{"hall": {"index_step": 2}}, {}], ids=["noted", "stride of an earlier version"])
+def test_the_used_frames_may_begin_with_any_frame(tmp_path: Path, noted: dict[str, dict[str, int]]) -> None:
+    """Pictures 2, 4, 6 of a sequence, or boxes in these frames alone."""
+    rows = [f"5,hall,1,{number - 1},person,0,0,10,10,0.9,0" for number in (2, 4, 6)]
+    trajectories = write_csv(tmp_path / "trajectories.csv", rows)
+    note = {"cameras": noted, "config": {"recording": {"stride": 1 if noted else 2}}}
+    (tmp_path / "run.json").write_text(json.dumps(note))
+    truth = {"hall": numbered(tmp_path / "gt.txt", range(1, 7))}
+    scores = evaluate([trajectories], truth)
+    assert (scores.all_cameras.ground_truth_boxes, scores.all_cameras.mota) == (3, 1.0)
+    assert scores.warnings[0] == "the run used 1 frame in 2: the ground truth of the other frames is left out"
+
+
+def test_cameras_with_different_steps_are_named(tmp_path: Path) -> None:
+    rows = [f"5,{camera},1,{frame},person,0,0,10,10,0.9,0" for camera in ("a", "b") for frame in (0, 3)]
+    trajectories = write_csv(tmp_path / "trajectories.csv", rows)
+    (tmp_path / "run.json").write_text(json.dumps({"cameras": {"a": {"index_step": 3}, "b": {"index_step": 1}}}))
+    truth = {camera: numbered(tmp_path / f"{camera}.txt", range(1, 5)) for camera in ("a", "b")}
+    scores = evaluate([trajectories], truth)
+    assert (scores.cameras["a"].false_negatives, scores.cameras["b"].false_negatives) == (0, 2)
+    assert scores.warnings == (
+        "the run used 1 frame in 3 of 'a': the ground truth of the other frames is left out",
+    )
+
+
+def test_a_run_that_used_no_frame_with_ground_truth_is_refused(tmp_path: Path) -> None:
+    rows = [f"5,hall,1,{frame},person,0,0,10,10,0.9,0" for frame in (0, 5)]
+    trajectories = write_csv(tmp_path / "trajectories.csv", rows)
+    (tmp_path / "run.json").write_text(json.dumps({"cameras": {"hall": {"index_step": 5}}}))
+    truth = {"hall": numbered(tmp_path / "gt.txt", (2, 7, 12))}
+    with pytest.raises(InputError, match="camera 'hall': the run used every 5th frame from frame 1 on, and none"):
+        evaluate([trajectories], truth)
+
+
+@pytest.mark.parametrize(
+    "note", ['{"cameras": []}', '{"cameras": {"hall": 3}}', '{"cameras": {"hall": {}}}', "[]", "7"]
+)
+def test_a_damaged_note_of_the_run_is_no_note(tmp_path: Path, note: str) -> None:
+    trajectories = write_csv(tmp_path / "trajectories.csv", ["5,hall,1,0,person,0,0,10,10,0.9,0"])
+    (tmp_path / "run.json").write_text(note)
+    assert evaluate([trajectories], {"hall": numbered(tmp_path / "gt.txt", [1])}).all_cameras.mota == 1.0
 
 
 def test_evaluate_refuses_a_repeated_id_with_its_line(tmp_path: Path) -> None:

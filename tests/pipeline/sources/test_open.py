@@ -351,6 +351,24 @@ class TestMotSequence:
         assert [index_of(frame.image) for frame in frames if frame.image is not None] == [0, 1, 2, 3]
         assert [frame.time_s for frame in frames] == [0.0, 1 / 7, 2 / 7, 3 / 7]
 
+    @pytest.mark.parametrize(("of_seqinfo", "given", "said"), [(7, None, 1), (10, None, 0), (7, 7.0, 0)])
+    def test_a_video_with_another_frame_rate_than_seqinfo_is_said(
+        self, tmp_path: Path, caplog: pytest.LogCaptureFixture, of_seqinfo: int, given: float | None, said: int
+    ) -> None:
+        folder = seqinfo(tmp_path / "seq", frameRate=of_seqinfo)
+        write_video(folder / "a.mp4", [grey_picture(i) for i in range(4)], frame_rate=10)
+        with open_source("c", str(folder), frame_rate=given):
+            pass
+        assert caplog.text.count("a.mp4 itself has 10") == said
+
+    def test_a_frame_rate_that_no_camera_has_is_said(
+        self, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        folder = seqinfo(tmp_path / "seq", frameRate=1000)
+        write_pictures(folder / "img1", [grey_picture(i) for i in range(2)])
+        with open_source("c", str(folder)):
+            assert "has 1000 frames per second, which is unlikely" in caplog.text
+
     def test_a_given_frame_rate_comes_before_seqinfo(self, tmp_path: Path) -> None:
         folder = seqinfo(tmp_path / "seq", frameRate=14)
         write_pictures(folder / "img1", [grey_picture(i) for i in range(2)])

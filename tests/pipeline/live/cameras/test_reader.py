@@ -199,6 +199,22 @@ def test_a_file_is_played_at_its_own_speed() -> None:
     assert record.status().timestamps is TimestampSource.FILE
 
 
+def test_a_file_that_is_decoded_too_slowly_is_played_to_its_end() -> None:
+    """Opened again, it would begin even later, and never end."""
+    clock = FakeClock()
+
+    def script() -> Iterator[Received]:
+        for index in range(100):
+            clock.turn(0.2)
+            yield Received((picture(index / 10),))
+
+    settings = ReaderSettings(10.0, 0.5, 3.0, file_start_s=clock.monotonic_s())
+    reader, record, shown, _ = read(script(), settings, clock, paced=True)
+    assert reader.problem is not None
+    assert reader.problem.reason is Reason.ENDED
+    assert record.status().dropped["too_old"] == 100 - len(shown)
+
+
 def test_after_stop_nothing_is_shown() -> None:
     """Also of a frame that was being shown: the board would go on to expect frames of that camera."""
     showing, go_on = threading.Event(), threading.Event()

@@ -12,6 +12,7 @@ import pytest
 
 from pipeline.core.redaction import Redactor
 from pipeline.core.stream_address import StreamAddress
+from pipeline.live.cameras import rtsp_check, stream
 from pipeline.live.cameras.problem import Reason, StreamProblem
 from pipeline.live.cameras.rtsp_check import RtspAnswer, ask
 from pipeline.live.cameras.stream import AvOpener, StreamOptions
@@ -92,6 +93,33 @@ def test_the_answer_is_understood(answer: str, expected: RtspAnswer) -> None:
     with camera(lambda request: answer) as (url, requests):
         assert ask(url, 2.0) == expected
     assert "authorization" not in "".join(requests).lower()
+
+
+@pytest.mark.parametrize(
+    ("address", "unencrypted"),
+    [("rtsp://camera/x", True), ("RTSP://camera:554/x", True), ("rtsps://camera/y", False), ("/y", False)],
+)
+def test_a_redirect_to_the_same_host_without_encryption_is_noticed(address: str, unencrypted: bool) -> None:
+    answer = f"RTSP/1.0 302 Moved\r\nLocation: {address}"
+    assert rtsp_check._read(answer, "camera", encrypted=True) == RtspAnswer(unencrypted=unencrypted)
+    assert rtsp_check._read(answer, "camera", encrypted=False) == RtspAnswer()
+
+
+def test_no_password_leaves_the_encryption(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stream, "ask", lambda url, timeout_s: RtspAnswer(unencrypted=True))
+    with pytest.raises(StreamProblem, match="redirects to an address without encryption") as refused:
+        opener("rtsps://127.0.0.1:1/x")()
+    assert refused.value.reason is Reason.DENIED
+
+
+def test_an_answer_cannot_write_to_the_terminal() -> None:
+    with (
+        camera(lambda request: "302 Moved\r\nLocation: rtsp://\x1b[2Jevil/x") as (url, _),
+        pytest.raises(StreamProblem) as refused,
+    ):
+        opener(url)()
+    assert "\x1b" not in refused.value.text
+    assert "\\x1b[2J" in refused.value.text
 
 
 def test_a_camera_that_answers_byte_by_byte_is_not_waited_for_longer_than_asked() -> None:

@@ -173,7 +173,7 @@ def test_a_run_that_starts_on_a_full_disk_has_all_rows_when_there_is_room(
     ("folder_is_there", "code", "error"),
     [
         (False, 2, r"error: output folder \S+ cannot be used: No space left on device"),
-        (True, 1, r"failed: \d+ rows could not be written and are lost \(No space left on device\)"),
+        (True, 1, r"failed: \d+ rows are lost \(No space left on device\)"),
     ],
 )
 def test_a_disk_that_is_full_from_the_start_to_the_end_is_said_in_a_line(

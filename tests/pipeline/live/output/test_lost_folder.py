@@ -59,7 +59,7 @@ def test_a_folder_that_is_removed_is_begun_again_and_its_rows_count_as_lost(
         last = run.status()
 
     last: Any = None
-    with pytest.raises(RunError, match="rows could not be written and are lost"):
+    with pytest.raises(RunError, match=r"rows are lost \(their file was deleted during the run\)"):
         watch()
     assert "was deleted during the run" in caplog.text
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 import time
 from collections.abc import Iterator
@@ -21,10 +22,10 @@ LIMIT = 8
 
 
 @contextmanager
-def page() -> Iterator[WebServer]:
+def page(token: str | None = None) -> Iterator[WebServer]:
     """A page that is served on a free port."""
     settings = load_config(None, {"live": {"web": {"enabled": True, "port": 0}}}).live.web
-    served = WebServer(settings, None)
+    served = WebServer(settings, token)
     served.start(FixedStatus(make_status(make_camera())), lambda: NOW_S)
     try:
         wait_until(lambda: answers(served), 10, "the page answers")
@@ -138,3 +139,59 @@ def test_without_a_free_descriptor_connections_are_refused_and_that_is_said_once
         free = True
         wait_until(lambda: answers(served), 5, "the page answers")
     assert caplog.text.count("a connection was refused (Too many open files)") == 1
+
+
+@pytest.mark.parametrize(
+    ("request_bytes", "said"),
+    [
+        pytest.param(b"\x16\x03\x01\r\n\r\n", "Invalid HTTP request received", id="no HTTP"),
+        pytest.param(
+            b"GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n",
+            "Unsupported upgrade request",
+            id="web socket",
+        ),
+        pytest.param(
+            b"POST /login HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\nto", None, id="half a form"
+        ),
+        pytest.param(
+            b"GET /api/identities/" + b"9" * 5000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n", None, id="a huge id"
+        ),
+    ],
+)
+def test_requests_do_not_fill_the_log(
+    caplog: pytest.LogCaptureFixture, request_bytes: bytes, said: str | None
+) -> None:
+    """Clients need no token to send them."""
+    with page("0123456789abcdef-token" if b"login" in request_bytes else None) as served:
+        for _ in range(20):
+            with connect(served) as client:
+                client.sendall(request_bytes)
+                if b"login" not in request_bytes:
+                    client.settimeout(5)
+                    client.recv(100)
+        assert answers(served)
+    assert "Traceback" not in caplog.text
+    assert caplog.text.count("the page: ") <= 2
+    if said is not None:
+        assert caplog.text.count(f"the page: {said}") == 1
+
+
+def test_messages_that_are_left_out_are_counted(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    now_s = 0.0
+    monkeypatch.setattr(connections.time, "monotonic", lambda: now_s)
+    log = logging.getLogger("tests.few")
+    few = connections.FewMessages()
+    log.addFilter(few)
+    for _ in range(5):
+        log.warning("Invalid request\n")
+    log.warning("another kind")
+    now_s = 61.0
+    log.warning("Invalid request\n")
+    log.removeFilter(few)
+    assert caplog.messages == [
+        "the page: Invalid request",
+        "the page: another kind",
+        "the page: Invalid request (4 more since it was last said)",
+    ]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,6 +24,16 @@ def virtual_screen(folder: Path) -> Iterator[tuple[str, Path]]:
     program = shutil.which("Xvfb")
     if program is None:
         pytest.skip("needs Xvfb (Debian's xvfb)")
+    with (Path(tempfile.gettempdir()) / "mtmc-test-screen.lock").open("w") as alone:
+        # A server that ends deletes the socket of another one that got the same number at the same moment.
+        fcntl.flock(alone, fcntl.LOCK_EX)
+        with _server(program, folder) as display:
+            yield display, folder / "Xvfb_screen0"
+
+
+@contextmanager
+def _server(program: str, folder: Path) -> Iterator[str]:
+    """Run an X server that draws into a file of the folder; yield the name of its display."""
     reading, writing = os.pipe()
     arguments = [
         program,
@@ -39,8 +51,7 @@ def virtual_screen(folder: Path) -> Iterator[tuple[str, Path]]:
         os.close(writing)
         try:
             with os.fdopen(reading) as pipe:
-                display = f":{pipe.readline().strip()}"
-            yield display, folder / "Xvfb_screen0"
+                yield f":{pipe.readline().strip()}"
         finally:
             server.terminate()
 

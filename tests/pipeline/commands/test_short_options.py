@@ -108,7 +108,7 @@ def test_a_part_is_scored_on_the_frames_that_were_used(
     assert exit_code("track", "a=a.mp4", *boxes, "--stride", "2") == 0
     assert exit_code(*score) == 0
     assert json.loads((tmp_path / "scores.json").read_text())["all_cameras"]["idf1"] == 1.0
-    assert "1 in 2" in capsys.readouterr().out
+    assert "1 frame in 2" in capsys.readouterr().out
     assert exit_code("track", "a=a.mp4", *boxes, "--end", "1.2", "--overwrite") == 0
     assert exit_code(*score) == 0
     assert json.loads((tmp_path / "scores.json").read_text())["all_cameras"]["idf1"] < 0.8

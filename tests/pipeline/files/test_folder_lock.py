@@ -199,6 +199,7 @@ def test_track_holds_its_folder_from_its_first_frame_to_the_video(
     track(configuration(video=True), Path("out"), detections={"a": Path("a.txt")}, on_frame=refused)
     assert (rewritten, drawn) == (["pipeline.recorded.runner.rewrite"], ["pipeline.recorded.track.draw_video"])
     assert sorted(path.name for path in (recording / "out").iterdir()) == [
+        "decisions.jsonl",
         "mot",
         "run.json",
         "tracklets.arrow",

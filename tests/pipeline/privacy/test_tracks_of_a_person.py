@@ -132,7 +132,9 @@ def test_a_purge_that_was_cut_off_between_two_segments_still_knows_the_ids(
 def test_of_a_simulated_recording_everybody_goes_alone_and_whole(tmp_path: Path) -> None:
     """Rows leave .1 s after their frame, long before anybody is known."""
     world = SimulatedWorld(cameras=3, people=6)
-    SimulatedRun(world, 300, settings={**ONLINE, "linker": {"hold_s": 0.1}}).into(tmp_path)
+    SimulatedRun(world, 300, settings={**ONLINE, "linker": {"hold_s": 0.1, "few_crops_factor": 0.0}}).into(
+        tmp_path
+    )
     before = [(person_of(world, row), row["global_id"]) for row in csv_rows(tmp_path)]
     ids_of = {person: {global_id for one, global_id in before if one == person} for person, _ in before}
     assert max(map(len, ids_of.values())) >= 3

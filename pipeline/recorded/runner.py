@@ -52,9 +52,9 @@ from pipeline.sources.base import BrokenSource, FrameSource
 TickSink = Callable[[Sequence[DetectedFrame]], None]
 Watch = Callable[[Sequence[DetectedFrame], Associated], None]
 # Interval between two updates of run.json, which is all that a killed run says about itself.
-_log = logging.getLogger(__name__)
-
 _NOTE_INTERVAL_S = 5.0
+
+_log = logging.getLogger(__name__)
 
 
 def run(

@@ -18,13 +18,12 @@ from pipeline.sources.video import VideoSource
 
 __all__ = ["BrokenSource", "FrameSource", "open_source"]
 
-_log = logging.getLogger(__name__)
-
-
 # Cameras that watch people have fewer frames per second.
 _FASTEST_RATE = 300.0
 # 29.97 and 30 frames per second are the same to people who write files.
 _SAME_RATE = 0.01
+
+_log = logging.getLogger(__name__)
 
 
 def open_source(

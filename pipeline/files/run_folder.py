@@ -214,8 +214,20 @@ def noted_steps(path: Path) -> dict[str, int]:
     return {name: step for name, step in steps.items() if isinstance(step, int) and step >= 1}
 
 
+def read_note(path: Path) -> Any:
+    """Return the content of a run.json.
+
+    Raises:
+        OSError, ValueError, RecursionError: it cannot be read, or is no JSON.
+    """
+    if path.exists() and not path.is_file():
+        # Reading a named pipe would wait until somebody writes to it.
+        raise OSError(errno.EINVAL, "it is no regular file", str(path))
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
 def _note(path: Path) -> Any:
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return read_note(path)
     except (OSError, ValueError, RecursionError):
         return {}

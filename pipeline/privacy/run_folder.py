@@ -47,7 +47,7 @@ class RunFolder:
     def csv_files(self) -> list[Path]:
         """Files with rows, oldest first."""
         of_recordings = self.path / "trajectories.csv"
-        return segments(self.path) + ([of_recordings] if of_recordings.exists() else [])
+        return segments(self.path) + ([of_recordings] if of_recordings.is_file() else [])
 
     @property
     def decisions(self) -> Path | None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.core.errors import InputError, RunError
+from pipeline.files.run_folder import read_note
 from pipeline.files.whole_files import SHARED_MODE, write_whole
 from pipeline.recorded.run_summary import RunSummary
 from pipeline.sources.base import FrameSource
@@ -96,7 +97,7 @@ class EarlierNote:
 
     def __init__(self, path: Path) -> None:
         try:
-            self._content = json.loads(path.read_text(encoding="utf-8"))
+            self._content = read_note(path)
             self.running = self._content.get("state") == "running"
             epoch = self._content["epoch_utc"]
             self.epoch_utc = None if epoch is None else datetime.fromisoformat(epoch)

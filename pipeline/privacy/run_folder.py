@@ -47,7 +47,9 @@ class RunFolder:
     def csv_files(self) -> list[Path]:
         """Files with rows, oldest first."""
         of_recordings = self.path / "trajectories.csv"
-        return segments(self.path) + ([of_recordings] if of_recordings.is_file() else [])
+        return segments(self.path) + (
+            [of_recordings] if of_recordings.exists() and not of_recordings.is_fifo() else []
+        )
 
     @property
     def decisions(self) -> Path | None:

@@ -131,7 +131,8 @@ def test_a_simulated_day_takes_no_more_memory_than_its_first_hours(tmp_path: Pat
             "cameras": [{"name": name, "source": "rtsp://127.0.0.1/x"} for name in WORLD.camera_ids],
             # Times of a world with a frame every ten seconds.
             "tracker": {"max_lost_s": 30.0, "confirm_after_s": 10.0},
-            "linker": {"max_wait_s": 40.0, "identity_memory_s": 600.0},
+            # Without links from the first crop on, so that there are corrections.
+            "linker": {"max_wait_s": 40.0, "identity_memory_s": 600.0, "few_crops_factor": 0.0},
             "live": {"max_silence_s": 50.0},
         }
     )

@@ -46,8 +46,8 @@ def main() -> None:
         size, _, fps = text.partition("@")
         width, _, height = size.partition("x")
         factory = GstRtspServer.RTSPMediaFactory()
-        # The library ends with a failed assertion if one client of a shared stream leaves at the moment at which another
-        # one starts to play, as happens after refused passwords.
+        # The library ends with a failed assertion if one client of a shared stream leaves at the moment at which
+        # another one starts to play, as happens after refused passwords.
         factory.set_shared(not arguments.user)
         gaps = "! identity name=gaps" if arguments.gaps else ""
         factory.set_launch(

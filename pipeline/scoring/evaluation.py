@@ -284,12 +284,7 @@ def score(
     for camera, track in predicted.items():
         _check_once(f"the tracking result of camera {camera!r}", "id", track.boxes, track.boxes.ids)
         _check_once(f"the tracking result of camera {camera!r}", "track", track.boxes, track.track_id)
-    cameras = sorted(ground_truth)
-    truth = [ground_truth[camera] for camera in cameras]
-    nothing = TrajectoryBoxes(TrackBoxes.empty(), np.zeros(0, np.int64))
-    tracks = [predicted.get(camera, nothing) for camera in cameras]
-    sequence = _Sequence.of(truth, [track.boxes for track in tracks])
-    truth_ids = np.concatenate([boxes.ids for boxes in truth])
+    cameras, sequence, truth_ids, tracks = _joined(predicted, ground_truth)
     global_ids = np.concatenate([track.boxes.ids for track in tracks])
     own_ids = _track_ids(tracks)
     perfect_ids = _perfect_ids(sequence, truth_ids, own_ids, iou_threshold)
@@ -320,6 +315,19 @@ class FollowedBoxes:
     on_person: BoolArray
 
 
+def _joined(
+    predicted: Mapping[str, TrajectoryBoxes], ground_truth: Mapping[str, TrackBoxes]
+) -> tuple[list[str], _Sequence, IntArray, list[TrajectoryBoxes]]:
+    """Return the cameras of the ground truth in order, all of them as one sequence, the (G,) ids of its ground truth, and
+    the predicted boxes of each camera, which may be none."""
+    cameras = sorted(ground_truth)
+    truth = [ground_truth[camera] for camera in cameras]
+    nothing = TrajectoryBoxes(TrackBoxes.empty(), np.zeros(0, np.int64))
+    tracks = [predicted.get(camera, nothing) for camera in cameras]
+    sequence = _Sequence.of(truth, [track.boxes for track in tracks])
+    return cameras, sequence, np.concatenate([boxes.ids for boxes in truth]), tracks
+
+
 def followed(
     predicted: Mapping[str, TrajectoryBoxes],
     ground_truth: Mapping[str, TrackBoxes],
@@ -327,12 +335,7 @@ def followed(
     iou_threshold: float = 0.5,
 ) -> dict[str, FollowedBoxes]:
     """Return, for the cameras of the ground truth, whom each predicted box follows; see `Scores.perfect_linking`."""
-    cameras = sorted(ground_truth)
-    truth = [ground_truth[camera] for camera in cameras]
-    nothing = TrajectoryBoxes(TrackBoxes.empty(), np.zeros(0, np.int64))
-    tracks = [predicted.get(camera, nothing) for camera in cameras]
-    sequence = _Sequence.of(truth, [track.boxes for track in tracks])
-    truth_ids = np.concatenate([boxes.ids for boxes in truth])
+    cameras, sequence, truth_ids, tracks = _joined(predicted, ground_truth)
     person = _perfect_ids(sequence, truth_ids, _track_ids(tracks), iou_threshold)
     person[person > truth_ids.max(initial=0)] = -1
     on_person = np.zeros(len(person), np.bool_)

@@ -318,8 +318,8 @@ class FollowedBoxes:
 def _joined(
     predicted: Mapping[str, TrajectoryBoxes], ground_truth: Mapping[str, TrackBoxes]
 ) -> tuple[list[str], _Sequence, IntArray, list[TrajectoryBoxes]]:
-    """Return the cameras of the ground truth in order, all of them as one sequence, the (G,) ids of its ground truth, and
-    the predicted boxes of each camera, which may be none."""
+    """Return the cameras of the ground truth in order, all of them as one sequence, the (G,) ids of its ground truth,
+    and the predicted boxes of each camera, which may be none."""
     cameras = sorted(ground_truth)
     truth = [ground_truth[camera] for camera in cameras]
     nothing = TrajectoryBoxes(TrackBoxes.empty(), np.zeros(0, np.int64))

@@ -7,7 +7,9 @@ must be able to give the same person the same identity at the same time.
 Hard constraints come first: an identity at most once per camera at a time, transit times, floor positions that
 cannot be one person. Then appearance decides, with the floor distance where both views see the floor. A track
 with two nearly equal candidates waits for more crops. A track with a single good crop is compared only with people
-whom another camera saw last, and to a lower limit; only a track with more can become a new person. A track whose candidate has a lost track in the same camera waits until that track ends, because it may be recovered.
+whom another camera saw last, and to a lower limit; it becomes a new person only with more crops, when it ends, or
+after the longest wait. A track whose candidate has a lost track in the same camera waits until that track ends,
+because it may be recovered.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ from pydantic import Field, SecretStr, model_validator
 
 from pipeline.core.errors import InputError
 from pipeline.core.section import Count, Positive, Section
+from pipeline.core.small_file import read_small_file
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 _SHORTEST_TOKEN = 16
@@ -126,6 +127,10 @@ class RetentionSettings(Section):
     check_interval_s: Positive
 
 
+# A video that is named by mistake is not read into memory.
+_LARGEST_SECRET_FILE_BYTES = 100_000
+
+
 def read_secret(value: SecretStr | None, file: str | None) -> str | None:
     """Return a secret from the configuration or from the first line of a file; None if there is neither.
 
@@ -135,10 +140,13 @@ def read_secret(value: SecretStr | None, file: str | None) -> str | None:
     if file is None:
         return None if value is None else value.get_secret_value()
     try:
-        lines = Path(file).read_text(encoding="utf-8-sig").splitlines()
+        content = read_small_file(Path(file), _LARGEST_SECRET_FILE_BYTES + 1)
+        lines = content.decode("utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "is not UTF-8 text"
         raise InputError(f"{file} cannot be read ({reason})") from error
+    if len(content) > _LARGEST_SECRET_FILE_BYTES:
+        raise InputError(f"{file} has more than {_LARGEST_SECRET_FILE_BYTES} bytes, so it is no file with a secret")
     if not lines or not lines[0].strip():
         raise InputError(f"{file}: its first line must be the secret, but it is empty")
     return lines[0].strip()

@@ -15,6 +15,7 @@ import yaml
 
 from pipeline.core.errors import InputError
 from pipeline.core.shown_values import shown
+from pipeline.core.small_file import read_small_file
 
 # Far above every real configuration. Deeper nesting exhausts Python's stack, and aliases of aliases grow exponentially.
 _DEEPEST = 50
@@ -191,8 +192,7 @@ def _without_text(quoted: re.Match[str]) -> str:
 def read_yaml(path: Path) -> dict[str, Any]:
     """Read a YAML file whose top level is a mapping; InputError otherwise, with file and line."""
     try:
-        with path.open("rb") as file:
-            data = file.read(_LARGEST_FILE_BYTES + 1)
+        data = read_small_file(path, _LARGEST_FILE_BYTES + 1)
         text = data.decode("utf-8-sig")
     except OSError as error:
         raise InputError(f"{path}: cannot read the configuration ({error.strerror})") from error

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from pipeline.config.config import Config
 from pipeline.core.errors import InputError
+from pipeline.live.busy import run_within
 from pipeline.live.cameras.camera_plans import crops_of
 from pipeline.live.cameras.fleet import CameraPlan
 from pipeline.live.parts import LiveParts
@@ -16,6 +17,8 @@ from pipeline.live.sinks.build import credentials_of, secrets_of
 
 # Longest wait for tracking to let a new configuration in.
 _WAIT_S = 5.0
+# Longest wait for the files of a new configuration; a disk that does not answer must not stop the watch of the run.
+_READ_S = 8.0
 
 _log = logging.getLogger(__name__)
 
@@ -84,6 +87,18 @@ def _check_fixed(before: Config, after: Config) -> None:
                 raise InputError(f"{section}.{key} can only be changed by a restart")
 
 
+@dataclass(frozen=True)
+class _New:
+    """A new configuration with all that its files say, ready to be applied."""
+
+    config: Config
+    plans: list[CameraPlan]
+    differences: Changes
+    credentials: list[tuple[str | None, bytes]]
+    secrets: list[str]
+    applying: list[Callable[[], None]]
+
+
 class Reloader:
     """Holds the configuration in use, and replaces it.
 
@@ -118,6 +133,7 @@ class Reloader:
         self._prepare = prepare
         self._credentials = credentials_of(config.live.sinks)
         self._lock = threading.Lock()
+        self._reading = threading.Event()  # set while the files of a new configuration are read
 
     def reload(self, load: Callable[[], Config]) -> None:
         """Apply a new configuration as a whole or not at all, and log which.
@@ -127,28 +143,59 @@ class Reloader:
         """
         with self._lock:
             try:
-                config = load()
-                plans = self._plans_of(config)
-                differences = changes(self.config, config, self.plans, plans)
-                credentials = credentials_of(config.live.sinks)
-                applying = [prepare(config) for prepare in self._prepare]
+                new = self._read_in_time(load)
             except Exception as error:  # whatever is wrong with the new configuration, the run goes on
                 self._refuse(str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}")
                 return
-            if not self._change_cameras(config, plans, differences):
+            if not self._change_cameras(new.config, new.plans, new.differences):
                 self._refuse("tracking does not return")
                 return
-            self._parts.redact.add(secrets_of(config.live.sinks))
-            for feed, before, after in zip(self._parts.output.sinks, self._credentials, credentials, strict=False):
+            self._parts.redact.add(new.secrets)
+            for feed, before, after in zip(
+                self._parts.output.sinks, self._credentials, new.credentials, strict=False
+            ):
                 if before != after:
                     feed.reopen()
-            for apply in applying:
+            for apply in new.applying:
                 apply()
-            self._credentials = credentials
-            self.config, self.plans = config, plans
+            self._credentials = new.credentials
+            self.config, self.plans = new.config, new.plans
             self.reloads += 1
             self.problem = ""
-            _log.warning("the new configuration is in use: %s", differences)
+            _log.warning("the new configuration is in use: %s", new.differences)
+
+    def _read_in_time(self, load: Callable[[], Config]) -> _New:
+        """Read and check a new configuration in a thread of its own.
+
+        Raises:
+            InputError: it cannot be used, or its files could not be read in time.
+        """
+        if self._reading.is_set():
+            raise InputError("the files of the last new configuration are still being read; does the disk answer?")
+        found: list[_New] = []
+
+        def read() -> None:
+            self._reading.set()
+            try:
+                found.append(self._read(load))
+            finally:
+                self._reading.clear()
+
+        if not run_within(read, _READ_S, "reload"):
+            raise InputError(f"its files could not be read within {_READ_S:g} s; does the disk answer?")
+        return found[0]
+
+    def _read(self, load: Callable[[], Config]) -> _New:
+        config = load()
+        plans = self._plans_of(config)
+        return _New(
+            config,
+            plans,
+            changes(self.config, config, self.plans, plans),
+            credentials_of(config.live.sinks),
+            secrets_of(config.live.sinks),
+            [prepare(config) for prepare in self._prepare],
+        )
 
     def _refuse(self, problem: str) -> None:
         self.problem = self._parts.redact(" ".join(problem.split()))

@@ -7,10 +7,14 @@ from pathlib import Path
 
 from pipeline.config.output_settings import JsonLinesSink, MqttSink, RedisSink, SinkSettings
 from pipeline.core.errors import InputError
+from pipeline.core.small_file import read_small_file
 from pipeline.live.sinks.base import Sink
 from pipeline.live.sinks.json_lines import JsonLines
 from pipeline.live.sinks.json_sink import JsonSink
 from pipeline.live.sinks.transport import Transport
+
+# The certificates of a system are some 200 kB.
+_LARGEST_CA_BYTES = 10_000_000
 
 
 def sink_makers(settings: Sequence[SinkSettings], run_id: str) -> list[tuple[str, Callable[[], Sink]]]:
@@ -47,7 +51,7 @@ def _credentials(settings: SinkSettings) -> tuple[str | None, bytes]:
     if isinstance(settings, JsonLinesSink):
         return None, b""
     try:
-        trusted = b"" if settings.ca_file is None else Path(settings.ca_file).read_bytes()
+        trusted = b"" if settings.ca_file is None else read_small_file(Path(settings.ca_file), _LARGEST_CA_BYTES)
     except OSError as error:
         raise InputError(f"{settings.ca_file}: cannot be read ({error.strerror})") from error
     return settings.secret, trusted

@@ -7,6 +7,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import uvicorn
 
@@ -115,6 +116,7 @@ class WebServer:
             ssl_certfile=settings.tls_certificate,
             ssl_keyfile=settings.tls_key,
         )
+        _check_no_pipe(settings.tls_certificate, settings.tls_key)
         try:
             config.load()
         except OSError as error:  # includes the errors of ssl
@@ -175,10 +177,18 @@ class WebServer:
 
 
 def _load_certificate(context: ssl.SSLContext, certificate: str, key: str | None) -> None:
+    _check_no_pipe(certificate, key)
     try:
         context.load_cert_chain(certificate, key)
     except OSError as error:
         raise _no_tls(certificate, key, error) from error
+
+
+def _check_no_pipe(*paths: str | None) -> None:
+    """Raise InputError for a named pipe: OpenSSL would wait for somebody who writes to it."""
+    for path in paths:
+        if path is not None and Path(path).is_fifo():
+            raise InputError(f"live.web: {path} is a named pipe; TLS needs files")
 
 
 def _no_tls(certificate: str, key: str | None, error: OSError) -> InputError:

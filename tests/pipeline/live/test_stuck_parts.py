@@ -13,10 +13,11 @@ from typing import Any
 import psutil
 import pytest
 
-from pipeline.config.config import load_config
+from pipeline.config.config import Config, load_config
 from pipeline.core.datatypes import Detections, FloatArray, Frame
 from pipeline.core.errors import RunError
 from pipeline.core.fake_models import FakeDetector, FakeEmbedder
+from pipeline.live import reload
 from tests.helpers.live.fakes import FakeStream, one_look, one_person, steady
 from tests.helpers.live.simulated_run import live_run, rows_in
 from tests.helpers.live.waiting import HICCUP_S, eventually
@@ -140,6 +141,33 @@ def test_no_new_configuration_waits_for_tracking_that_hangs(tmp_path: Path) -> N
             watch()
     finally:
         switch.release.set()
+
+
+def test_a_configuration_on_a_disk_that_does_not_answer_holds_up_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reload, "_READ_S", 0.5)
+    answers = threading.Event()
+    with live_run(tmp_path, DOORS) as run:
+        eventually(lambda: run.status().rows_written > 5, 15)
+        config = load_config(tmp_path / "site.yaml")
+
+        def late() -> Config:
+            answers.wait(60)
+            return config
+
+        began_s = time.monotonic()
+        run.reload(late)
+        assert "could not be read within 0.5 s" in run.status().reload_problem
+        threads = threading.active_count()
+        run.reload(late)
+        assert "still being read" in run.status().reload_problem
+        assert threading.active_count() <= threads
+        assert time.monotonic() - began_s < 0.5 + HICCUP_S
+        answers.set()
+        eventually(lambda: threading.active_count() < threads, 5)
+        run.reload(lambda: config)
+        assert (run.status().reload_problem, run.status().reloads) == ("", 1)
 
 
 class BlockedDisk:

@@ -41,7 +41,7 @@ def average(
 
     Returns:
         The model, the names of its cameras, and its card: the parts with their shares, and the digests of the people
-        whom any of them was trained on.
+        whom any of them was trained on (several of a data set, if the models learned different people of it).
 
     Raises:
         InputError: the models cannot be averaged, or a share is wrong; the message says why.
@@ -117,13 +117,11 @@ def _table(loaded: LoadedModel, names: Sequence[str], with_unknown: bool) -> Ten
 
 
 def _card(models: Sequence[LoadedModel], shares: Sequence[float]) -> dict[str, Any]:
-    digests: dict[str, str] = {}
+    digests: dict[str, list[str]] = {}
     for model in models:
-        for name, digest in learned_identities(model.card).items():
-            if digests.setdefault(name, digest) != digest:
-                raise InputError(
-                    f"the models were trained on different people{f' of {name!r}' if name else ''}, so nobody is held "
-                    "out from the average"
-                )
+        for name, of_model in learned_identities(model.card).items():
+            known = digests.setdefault(name, [])
+            known.extend(digest for digest in of_model if digest not in known)
     parts = [{"model_hash": model.model_hash, "share": share} for model, share in zip(models, shares, strict=True)]
-    return {PARTS_KEY: parts} | ({IDENTITIES_OF_SETS_KEY: digests} if digests else {})
+    learned = {name: of_set[0] if len(of_set) == 1 else of_set for name, of_set in digests.items()}
+    return {PARTS_KEY: parts} | ({IDENTITIES_OF_SETS_KEY: learned} if learned else {})

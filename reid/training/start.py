@@ -27,7 +27,8 @@ from reid.training.data import ONLY_SET
 STANDARDISATION_CROPS = 512
 TIMM_PREFIX = "timm:"
 IDENTITIES_KEY = "identities_digest"  # in a checkpoint's card: digest of the identities of its classifiers' rows
-#: In a checkpoint's card: data set -> digest of the identities of the training.
+#: In a checkpoint's card: data set -> digest of the identities of the training; a list of them in an average of
+#: trainings on different people.
 IDENTITIES_OF_SETS_KEY = "identities_digests"
 
 _SAME = ("width", "heads", "mlp_ratio", "qkv_bias", "patch", "position_embedding")
@@ -90,12 +91,15 @@ def start_from(
     return report
 
 
-def learned_identities(card: Mapping[str, Any]) -> dict[str, str]:
-    """Return the digest of the training identities by data set, as the card of a checkpoint states it; a single data
-    set is `ONLY_SET`."""
-    if IDENTITIES_OF_SETS_KEY in card:
-        return {str(name): str(digest) for name, digest in card[IDENTITIES_OF_SETS_KEY].items()}
-    return {ONLY_SET: str(card[IDENTITIES_KEY])} if IDENTITIES_KEY in card else {}
+def learned_identities(card: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+    """Return the digests of the training identities by data set, as the card of a checkpoint states them; a single data
+    set is `ONLY_SET`. There is one digest, or in an average of trainings on different people one for each of these."""
+    if IDENTITIES_OF_SETS_KEY not in card:
+        return {ONLY_SET: (str(card[IDENTITIES_KEY]),)} if IDENTITIES_KEY in card else {}
+    digests: Mapping[str, str | list[str]] = card[IDENTITIES_OF_SETS_KEY]
+    return {
+        str(name): tuple(map(str, value if isinstance(value, list) else [value])) for name, value in digests.items()
+    }
 
 
 def is_own_checkpoint(source: str | Path) -> bool:

@@ -62,7 +62,7 @@ def views_of_places(
     counts = named_values("--development-ids", development_ids, folders)
     crops = {
         name: _labelled_crops(
-            folder, layout, cameras_of.get(name), _count(counts.get(name)), learned.get(name, "")
+            folder, layout, cameras_of.get(name), _count(counts.get(name)), learned.get(name, ())
         )
         for name, folder in folders.items()
     }
@@ -86,8 +86,11 @@ def _count(text: str | None) -> int:
     return int(text or 0)
 
 
-def _labelled_crops(data: Path, layout: str, cameras: str | None, development_ids: int, learned: str) -> CropSet:
-    """Return crops of people who were not in the training; `learned` is the digest of those who were, "" if unknown."""
+def _labelled_crops(
+    data: Path, layout: str, cameras: str | None, development_ids: int, learned: Sequence[str]
+) -> CropSet:
+    """Return crops of people who were not in the training; `learned` has the digests of those who were, and none if
+    they are unknown."""
     dataset = read_dataset(data, layout)
     crops = dataset.train if development_ids else dataset.people
     if cameras is not None:
@@ -105,8 +108,14 @@ def _labelled_crops(data: Path, layout: str, cameras: str | None, development_id
             f"--development-ids {development_ids}: the training part of {data} has only {identities} identities; "
             "give as many as the training held out"
         )
+    if len(learned) > 1:
+        raise InputError(
+            f"--development-ids {development_ids}: the model is the average of trainings on {len(learned)} different "
+            "sets of people, so those whom one training held out may have been in another; give people who were in "
+            "none of them, without --development-ids"
+        )
     rest, held_out = hold_out_identities(crops, development_ids)
-    if learned and identities_digest(rest.person_ids) != learned:
+    if learned and identities_digest(rest.person_ids) != learned[0]:
         raise InputError(
             f"--development-ids {development_ids}: the checkpoint learned other people of {data} than the "
             f"{len(rest.person_ids)} that remain, so it may know some of those who are held out; give --cameras and "

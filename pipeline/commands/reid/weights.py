@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -11,11 +12,15 @@ import typer
 
 from pipeline.commands.reid.output_file import prepare_output
 from pipeline.core.errors import InputError
+from pipeline.core.shown_values import shown
 from reid.averaging import average as average_models
 from reid.checkpoints import INPUT_MEAN, INPUT_STD, load_checkpoint, save_checkpoint
 from reid.models.branches import without_jigsaw
 from reid.models.loading import load_transreid
 from reid.models.omni_scale_weights import transreid_from_openvino
+from reid.training.start import learned_identities
+
+_log = logging.getLogger(__name__)
 
 
 def _numbers_text(values: Sequence[float]) -> str:
@@ -63,7 +68,8 @@ def average(
     """Average the weights of models that began from the same start, such as the start and what was trained from it.
 
     Training on a few places costs some of what the start knew about all others; the average keeps more of both. Choose
-    the shares on a place that took no part in any training.
+    the shares on a place that took no part in any training. Models that were trained on different people can be
+    averaged; the card names all trainings.
 
     Example:
 
@@ -82,6 +88,14 @@ def average(
         card=card,
     )
     print(f"wrote {output}, {output.stat().st_size / 2**20:.1f} MiB")
+    several = {name: digests for name, digests in learned_identities(card).items() if len(digests) > 1}
+    for name, digests in several.items():
+        _log.warning(
+            "the models were trained on %d different sets of people%s; the card names all. Nobody whom one of them held "
+            "out counts as unknown to the average: evaluate and calibrate with people who were in no training",
+            len(digests),
+            f" of {shown(name)}" if name else "",
+        )
 
 
 def _file_and_share(text: str) -> tuple[Path, float]:

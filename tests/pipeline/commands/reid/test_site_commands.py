@@ -22,7 +22,7 @@ from reid.checkpoints import load_checkpoint, rewrite_card, save_checkpoint
 from reid.datasets import hold_out_identities, identities_digest, read_dataset
 from reid.models.transreid import TransReID, TransReIDConfig
 from reid.site.site import load_site
-from reid.training.start import IDENTITIES_KEY
+from reid.training.start import IDENTITIES_KEY, IDENTITIES_OF_SETS_KEY
 from reid.training.train import train
 from tests.helpers.factories import make_tracklet
 from tests.helpers.tiny_training import draw_people, tiny_config
@@ -241,6 +241,12 @@ def test_nobody_whom_the_model_learned_is_held_out(
     else:
         with pytest.raises(InputError, match="the checkpoint learned other people"):
             run("calibrate", *arguments)
+
+
+def test_an_average_of_different_trainings_has_held_out_nobody(people: Path, checkpoint: Path) -> None:
+    rewrite_card(checkpoint, {IDENTITIES_OF_SETS_KEY: {"": ["a1", "b2"]}})
+    with pytest.raises(InputError, match=r"--development-ids 8: the model is the average of trainings on 2 different"):
+        run("calibrate", "--data", people, "--checkpoint", checkpoint, "--development-ids", 8)
 
 
 def test_layouts_that_a_folder_does_not_tell_are_named(people: Path, checkpoint: Path, tmp_path: Path) -> None:

@@ -264,6 +264,15 @@ class SavedDetections:
         Raises:
             InputError: the frame is not in the file, or its rows are not valid boxes.
         """
+        return self._detections(self._rows_of(frame_index))
+
+    def time_s_of(self, frame_index: int) -> float:
+        """Return the time of a frame in the recording from which it was saved; errors as `at`."""
+        rows = self._rows_of(frame_index)
+        return float(self._rows["time_s"][rows][0])
+
+    def _rows_of(self, frame_index: int) -> slice:
+        """Return which of `self._rows` belong to a frame, after reading its row group."""
         group = int(np.searchsorted(self._group_ends, frame_index))
         if group < len(self._group_ends):
             if group != self._group:
@@ -271,7 +280,7 @@ class SavedDetections:
             indices = self._rows["frame_index"]
             first, end = np.searchsorted(indices, [frame_index, frame_index + 1])
             if first < end:
-                return self._detections(slice(first, end))
+                return slice(first, end)
         raise InputError(
             f"{self.path} has no frame index {frame_index} (it holds {self.info.frame_count} frames): the "
             "detections were saved from another recording, or from a shorter run of this one"
@@ -345,8 +354,10 @@ class SavedDetections:
             raise self._damaged(ValueError(f"class id {min(unknown)} has no name"))
         rows = {
             name: table[name].to_numpy(zero_copy_only=False)
-            for name in ("frame_index", *_BOX_COLUMNS, "confidence", "class_id")
+            for name in ("frame_index", "time_s", *_BOX_COLUMNS, "confidence", "class_id")
         }
+        if not np.isfinite(rows["time_s"]).all():
+            raise self._damaged(ValueError("a time is not a number"))
         xyxy = np.stack([rows.pop(name) for name in _BOX_COLUMNS], axis=1).astype(np.float32)
         present = table["x1"].is_valid().to_numpy(zero_copy_only=False)
         confidence = rows["confidence"]

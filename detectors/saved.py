@@ -22,6 +22,9 @@ __all__ = ["DetectionWriter", "FileInfo", "ReplayDetector", "SavedDetections", "
 _log = logging.getLogger(__name__)
 # Boxes in shares of the picture reach to 1, or slightly beyond.
 _LARGEST_SHARE = 2.0
+# Saved times and those of the recording may differ by this share of the time between two frames, and of the time since
+# the first frame. Correct clocks (`clock_rate`) differ by much less than the latter.
+_TIME_SHARES = (0.5, 0.002)
 
 
 class ReplayDetector:
@@ -49,6 +52,8 @@ class ReplayDetector:
     ) -> None:
         self._confidence_min = confidence_min
         self._last_asked: dict[str, int] = {}
+        # First time in the recording and in the file; absent once a difference was said.
+        self._began_s: dict[str, tuple[float, float]] = {}
         self._parquet: dict[str, SavedDetections] = {}
         self._text: dict[str, dict[int, Detections]] = {}
         self._paths = dict(files)
@@ -128,10 +133,34 @@ class ReplayDetector:
                     f"{camera_id} are {_size(frame.size_wh)}: it belongs to another recording"
                 )
             found = saved.at(frame.frame_index)
+            if first:
+                self._began_s[camera_id] = (frame.time_s, saved.time_s_of(frame.frame_index))
+            self._check_time(saved, frame)
         else:
             known = ", ".join([*self._parquet, *self._text])
             raise InputError(f"no file of saved detections for camera {camera_id}; there are files for: {known}")
         return found[found.confidence >= self._confidence_min]
+
+    def _check_time(self, saved: SavedDetections, frame: Frame) -> None:
+        """Warn once if a frame has another time than when its detections were saved."""
+        if frame.camera_id not in self._began_s:
+            return
+        here_s, there_s = self._began_s[frame.camera_id]
+        took_s, saved_s = frame.time_s - here_s, saved.time_s_of(frame.frame_index) - there_s
+        of_period, of_time = _TIME_SHARES
+        if abs(took_s - saved_s) > of_period / saved.info.frame_rate + of_time * saved_s:
+            del self._began_s[frame.camera_id]
+            _log.warning(
+                "%s was saved at %.4g frames/s: there, frame %d comes %.3f s after the first one, but %.3f s in the "
+                "recording of camera %s, whose times are used. Does the file belong to this recording, with this "
+                "frame_rate and clock_rate?",
+                saved.path,
+                saved.info.frame_rate,
+                frame.frame_index + 1,
+                saved_s,
+                took_s,
+                frame.camera_id,
+            )
 
     def _check_size(self, camera_id: str, size_wh: tuple[int, int]) -> None:
         """Warn if boxes of a det.txt lie outside the picture, or all in its first two pixels."""

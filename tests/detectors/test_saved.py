@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -367,6 +368,23 @@ def test_saved_detections_of_a_longer_recording_are_told(tmp_path: Path) -> None
     replay.detect([frame(23)])
     assert replay.unused() == []
     replay.close()
+
+
+@pytest.mark.parametrize(
+    ("rate", "said"),
+    [(10.0, ""), (10.01, ""), (12.5, "frame 4 comes 0.300 s after the first one, but 0.240 s"), (5.0, "frame 2 ")],
+)
+def test_saved_detections_of_a_recording_with_another_frame_rate_are_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, rate: float, said: str
+) -> None:
+    """Frames have the same numbers, so that every box would be used at another time."""
+    path = save(tmp_path / "a.parquet", [(index, boxes((0, 0, 10, 10, 0.9))) for index in range(24)])
+    replay = ReplayDetector({"lobby": path})
+    for index in range(24):  # times of a recording that began earlier do not matter
+        replay.detect([replace(frame(index), time_s=7.0 + index / rate)])
+    replay.close()
+    assert [record.getMessage().count("was saved at 10 frames/s") for record in caplog.records] == ([1] * bool(said))
+    assert said in caplog.text
 
 
 def test_boxes_in_shares_of_the_picture_are_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -146,7 +146,9 @@ def read_secret(value: SecretStr | None, file: str | None) -> str | None:
         reason = error.strerror if isinstance(error, OSError) else "is not UTF-8 text"
         raise InputError(f"{file} cannot be read ({reason})") from error
     if len(content) > _LARGEST_SECRET_FILE_BYTES:
-        raise InputError(f"{file} has more than {_LARGEST_SECRET_FILE_BYTES} bytes, so it is no file with a secret")
+        raise InputError(
+            f"{file} has more than {_LARGEST_SECRET_FILE_BYTES} bytes, so it is no file with a secret"
+        )
     if not lines or not lines[0].strip():
         raise InputError(f"{file}: its first line must be the secret, but it is empty")
     return lines[0].strip()

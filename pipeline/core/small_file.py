@@ -39,7 +39,9 @@ def read_small_file(path: Path, largest_bytes: int) -> bytes:
                 break
             content += block
         if not content and stat.S_ISFIFO(mode):
-            raise OSError(errno.ENODATA, "a pipe that delivers nothing; what a pipe delivers can be read only once")
+            raise OSError(
+                errno.ENODATA, "a pipe that delivers nothing; what a pipe delivers can be read only once"
+            )
         return bytes(content)
     finally:
         os.close(descriptor)

@@ -22,6 +22,10 @@ StartUtc = datetime | Literal["container", "container_end"]
 
 _APPLE_START = "com.apple.quicktime.creationdate"
 _ANDROID = "com.android."
+# The stated beginning may differ from the end minus the length by this time, and this share of the length. Dates in
+# files are whole seconds.
+_LARGEST_DIFFERENCE_S = 2.0
+_LARGEST_SHARE = 0.01
 
 _log = logging.getLogger(__name__)
 
@@ -105,6 +109,15 @@ def start_utc_of(
             f"camera {camera_id}: {path} does not state {missing}; give start_utc as a date and time, such as "
             "2026-05-01T10:00:00Z"
         )
+    if at_end and dates.began_utc is not None:
+        apart_s = (start - dates.began_utc).total_seconds()
+        if abs(apart_s) > _LARGEST_DIFFERENCE_S + _LARGEST_SHARE * (dates.duration_s or 0.0):
+            warn(
+                f"camera {camera_id}: {path} states that it began at {dates.began_utc}, but if its creation time is the "
+                f"end, it began at {start}, {abs(apart_s):.0f} s {'later' if apart_s > 0 else 'earlier'}: the creation "
+                "time is not the end, or the length (frame_rate, clock_rate) is wrong. `start_utc: container` uses the "
+                "stated beginning"
+            )
     if not at_end and dates.began_utc is None:
         advice = (
             "if it is the beginning, give start_utc as a date and time"

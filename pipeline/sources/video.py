@@ -20,6 +20,7 @@ from pipeline.sources.base import Clock, FrameSource
 from pipeline.sources.picture import PictureConverter
 from pipeline.sources.picture_size import MAX_PICTURE_PX, too_large
 from pipeline.sources.presentation_times import PresentationTimes
+from pipeline.sources.sound import sound_problem
 from pipeline.sources.video_stream import (
     decoder_options,
     decoding_problem,
@@ -124,6 +125,9 @@ class VideoSource(FrameSource):
         )
         self._times = PresentationTimes(1 / self.frame_rate)
         self._times_told = False
+        problem = sound_problem(self._container, self._stream, self._file_rate)
+        if frame_rate is None and problem is not None:
+            logger.warning("%s: %s", name, problem)
 
     def close(self) -> None:
         super().close()

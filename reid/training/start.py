@@ -98,7 +98,8 @@ def learned_identities(card: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
         return {ONLY_SET: (str(card[IDENTITIES_KEY]),)} if IDENTITIES_KEY in card else {}
     digests: Mapping[str, str | list[str]] = card[IDENTITIES_OF_SETS_KEY]
     return {
-        str(name): tuple(map(str, value if isinstance(value, list) else [value])) for name, value in digests.items()
+        str(name): tuple(map(str, value if isinstance(value, list) else [value]))
+        for name, value in digests.items()
     }
 
 

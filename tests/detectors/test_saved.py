@@ -383,7 +383,9 @@ def test_saved_detections_of_a_recording_with_another_frame_rate_are_told(
     for index in range(24):  # times of a recording that began earlier do not matter
         replay.detect([replace(frame(index), time_s=7.0 + index / rate)])
     replay.close()
-    assert [record.getMessage().count("was saved at 10 frames/s") for record in caplog.records] == ([1] * bool(said))
+    assert [record.getMessage().count("was saved at 10 frames/s") for record in caplog.records] == (
+        [1] * bool(said)
+    )
     assert said in caplog.text
 
 

@@ -91,8 +91,8 @@ def average(
     several = {name: digests for name, digests in learned_identities(card).items() if len(digests) > 1}
     for name, digests in several.items():
         _log.warning(
-            "the models were trained on %d different sets of people%s; the card names all. Nobody whom one of them held "
-            "out counts as unknown to the average: evaluate and calibrate with people who were in no training",
+            "the models were trained on %d different sets of people%s; the card names all. Nobody whom one of them "
+            "held out counts as unknown to the average: evaluate and calibrate with people who were in no training",
             len(digests),
             f" of {shown(name)}" if name else "",
         )

@@ -27,7 +27,7 @@ def pipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_a_named_pipe_without_a_writer_is_not_waited_for(pipe: Path) -> None:
     began_s = time.monotonic()
-    with pytest.raises(InputError, match="pipe: cannot read the configuration .*did not end within 0.3 s"):
+    with pytest.raises(InputError, match=r"pipe: cannot read the configuration .*did not end within 0.3 s"):
         read_yaml(pipe)
     with pytest.raises(InputError, match=r"pipe cannot be read \(.* within 0.3 s"):
         read_secret(None, str(pipe))

@@ -87,3 +87,21 @@ def test_a_file_without_a_date_is_refused(tmp_path: Path, start_utc: StartUtc) -
 
 def test_an_end_without_a_length_is_refused() -> None:
     assert RecordingDates.of_metadata(CREATED, duration_s=None).start_utc(at_end=True) is None
+
+
+@pytest.mark.parametrize(
+    ("began", "said"),
+    [
+        pytest.param("2026-05-01T09:59:40Z", "", id="20 s before the end"),
+        pytest.param("2026-05-01T09:59:20Z", "20 s later", id="the rate is stated twice too high"),
+        pytest.param("2026-05-01T10:00:00Z", "20 s earlier", id="the creation time is the beginning"),
+    ],
+)
+def test_a_stated_beginning_that_does_not_fit_the_length_is_said(tmp_path: Path, began: str, said: str) -> None:
+    dates = {**CREATED, "com.apple.quicktime.creationdate": began}
+    path = video(tmp_path / "a.mov", dates, seconds=20)
+    lines: list[str] = []
+    start = start_utc_of("yard", str(path), "container_end", warn=lines.append)
+    assert start == TEN - timedelta(seconds=20)
+    assert len(lines) == bool(said)
+    assert said in "".join(lines)

@@ -245,7 +245,9 @@ def test_nobody_whom_the_model_learned_is_held_out(
 
 def test_an_average_of_different_trainings_has_held_out_nobody(people: Path, checkpoint: Path) -> None:
     rewrite_card(checkpoint, {IDENTITIES_OF_SETS_KEY: {"": ["a1", "b2"]}})
-    with pytest.raises(InputError, match=r"--development-ids 8: the model is the average of trainings on 2 different"):
+    with pytest.raises(
+        InputError, match=r"--development-ids 8: the model is the average of trainings on 2 different"
+    ):
         run("calibrate", "--data", people, "--checkpoint", checkpoint, "--development-ids", 8)
 
 

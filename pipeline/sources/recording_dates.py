@@ -113,10 +113,10 @@ def start_utc_of(
         apart_s = (start - dates.began_utc).total_seconds()
         if abs(apart_s) > _LARGEST_DIFFERENCE_S + _LARGEST_SHARE * (dates.duration_s or 0.0):
             warn(
-                f"camera {camera_id}: {path} states that it began at {dates.began_utc}, but if its creation time is the "
-                f"end, it began at {start}, {abs(apart_s):.0f} s {'later' if apart_s > 0 else 'earlier'}: the creation "
-                "time is not the end, or the length (frame_rate, clock_rate) is wrong. `start_utc: container` uses the "
-                "stated beginning"
+                f"camera {camera_id}: {path} states that it began at {dates.began_utc}, but if its creation time is "
+                f"the end, it began at {start}, {abs(apart_s):.0f} s {'later' if apart_s > 0 else 'earlier'}: the "
+                "creation time is not the end, or the length (frame_rate, clock_rate) is wrong. `start_utc: container` "
+                "uses the stated beginning"
             )
     if not at_end and dates.began_utc is None:
         advice = (

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import errno
 import logging
-import socket
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -26,6 +25,8 @@ from numpy.typing import NDArray
 from pipeline.core.redaction import Redactor
 from pipeline.core.stream_address import StreamAddress, is_device, is_stream
 from pipeline.live.cameras.damage import DamageWatch
+from pipeline.live.cameras.ffmpeg_problem import problem_of
+from pipeline.live.cameras.http_video import HttpVideo, open_http
 from pipeline.live.cameras.luma import luma_of
 from pipeline.live.cameras.problem import Reason, StreamProblem
 from pipeline.live.cameras.rtsp_check import ask
@@ -204,20 +205,27 @@ class AvStream:
         self._redact = redact
         self._options = options
         self._live = is_stream(address.url)
+        self._http = _open_http(address, options)
         try:
-            self._container = _open(address, options)
+            self._container = _open(address, options, self._http)
+        except StreamProblem:
+            self._close_http()
+            raise
         except (av.FFmpegError, OSError, ValueError) as error:
+            self._close_http()
+            if self._http is not None and self._http.problem is not None:
+                raise self._http.problem from None
             if (
                 getattr(error, "errno", None) == errno.EPROTONOSUPPORT
                 and _scheme(address) in _RTSP
                 and not options.fallen_back
             ):
                 raise _OtherTransport from None
-            raise _problem(error, redact, opening=True, host=_host(address)) from None
+            raise problem_of(error, redact, opening=True, host=_host(address)) from None
         try:
             self._stream = _video_stream(self._container, redact(address.url), options, warn)
         except StreamProblem:
-            self._container.close()
+            self.close()
             raise
         self._converter = PictureConverter(
             self._stream.sample_aspect_ratio,
@@ -239,7 +247,7 @@ class AvStream:
         bad = 0
         try:
             # All tracks, so that the reader also runs while only sound or metadata arrives.
-            for packet in self._container.demux():
+            for packet in self._received():
                 if not self._is_mine(packet):
                     yield Received((), video=False)
                     continue
@@ -265,10 +273,25 @@ class AvStream:
                 bad = 0 if frames else bad
                 yield Received(tuple(self._picture(frame) for frame in frames), mark=mark)
         except (av.FFmpegError, OSError) as error:
-            raise _problem(error, self._redact, opening=False) from None
+            raise problem_of(error, self._redact, opening=False) from None
+        if self._http is not None and self._http.problem is not None:
+            raise self._http.problem
+
+    def _received(self) -> Iterator[Packet[Any]]:
+        if self._http is not None:
+            self._http.next_packet()
+        for packet in self._container.demux():
+            yield packet
+            if self._http is not None:
+                self._http.next_packet()
 
     def close(self) -> None:
         self._container.close()
+        self._close_http()
+
+    def _close_http(self) -> None:
+        if self._http is not None:
+            self._http.close()
 
     def _is_mine(self, packet: Packet[Any]) -> TypeGuard[Packet[VideoStream]]:
         # Not `packet.stream_index`, which is 0 for the packet that ends a stream.
@@ -315,7 +338,13 @@ class AvStream:
         )
 
 
-def _open(address: StreamAddress, options: StreamOptions) -> InputContainer:
+def _open_http(address: StreamAddress, options: StreamOptions) -> HttpVideo | None:
+    if _scheme(address) not in ("http", "https"):
+        return None
+    return open_http(address, options.open_timeout_s, options.read_timeout_s, options.max_picture_px)
+
+
+def _open(address: StreamAddress, options: StreamOptions, http: HttpVideo | None) -> InputContainer:
     settings = decoder_options(options.max_picture_px)
     if is_device(address.url):
         return av.open(
@@ -334,6 +363,8 @@ def _open(address: StreamAddress, options: StreamOptions) -> InputContainer:
     if scheme in ("http", "https") and ".m3u8" not in address.url:
         # MJPEG has no times of its own; FFmpeg would assume 25 frames a second.
         settings["use_wallclock_as_timestamps"] = "1"
+    if http is not None:
+        return av.open(http, "r", format=http.format, options=settings)
     return av.open(
         address.with_credentials(),
         options=settings,
@@ -366,40 +397,3 @@ def _host(address: StreamAddress) -> str | None:
         return urlsplit(address.url).hostname
     except ValueError:
         return None
-
-
-def _unresolved(host: str | None) -> str:
-    """Return why a host name has no address; empty if it has one."""
-    if host is None:
-        return ""
-    try:
-        socket.getaddrinfo(host, None)
-    except (OSError, UnicodeError) as error:
-        reason = getattr(error, "strerror", None) or error
-        return f"there is no host {host} ({reason}): check the name and the DNS server"
-    return ""
-
-
-def _problem(error: Exception, redact: Redactor, *, opening: bool, host: str | None = None) -> StreamProblem:
-    """Convert an error of FFmpeg to a StreamProblem, whose text contains no secrets and no URL."""
-    text = redact(getattr(error, "strerror", None) or str(error) or type(error).__name__)
-    if getattr(error, "errno", None) == errno.EPROTONOSUPPORT:
-        return StreamProblem(Reason.NETWORK, "the camera offers neither TCP nor UDP for its video")
-    # FFmpeg reports an unknown host name as an error of input and output.
-    if opening and getattr(error, "errno", None) == errno.EIO and (unresolved := _unresolved(host)):
-        return StreamProblem(Reason.NETWORK, unresolved)
-    if isinstance(error, av.error.HTTPUnauthorizedError | av.error.HTTPForbiddenError | PermissionError):
-        return StreamProblem(Reason.DENIED, f"access denied ({text}): check username and password")
-    if isinstance(error, av.error.HTTPNotFoundError | FileNotFoundError):
-        return StreamProblem(Reason.NOT_FOUND, f"there is no such stream ({text}): check the path")
-    if isinstance(error, ConnectionRefusedError):
-        return StreamProblem(Reason.REFUSED, f"nothing listens there ({text})")
-    if isinstance(error, av.error.ExitError | TimeoutError):
-        return StreamProblem(Reason.TIMEOUT, "no answer in time" if opening else "no packet in time")
-    if isinstance(error, av.error.InvalidDataError):
-        # A host that accepts the connection and never answers also ends like this.
-        reason = Reason.TIMEOUT if opening else Reason.CODEC
-        return StreamProblem(reason, "no video arrived" if opening else f"the video cannot be decoded ({text})")
-    if isinstance(error, av.error.DecoderNotFoundError):
-        return StreamProblem(Reason.CODEC, f"no decoder for this video ({text})")
-    return StreamProblem(Reason.NETWORK, text)

@@ -76,3 +76,12 @@ class Server:
         except OSError:
             return False
         return True
+
+
+def make_certificate(folder: Path, name: str) -> tuple[str, str]:
+    """Paths of a certificate that signs itself, and of its key, both in PEM."""
+    openssl = program("openssl", "openssl")
+    paths = (str(folder / "page.crt"), str(folder / "page.key"))
+    command = [openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", f"/CN={name}"]
+    subprocess.run([*command, "-out", paths[0], "-keyout", paths[1]], check=True, capture_output=True)
+    return paths

@@ -9,12 +9,15 @@ import os
 import resource
 import signal
 import socket
+import ssl
 import time
 import urllib.request
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
+import psutil
 import pytest
 import yaml
 
@@ -26,6 +29,7 @@ from pipeline.live.output.segments import segments
 from tests.helpers.live.fake_live import FRAMES_FILE
 from tests.helpers.live.live_process import STARTED_S, STOPPED_S, clip, live_process
 from tests.helpers.live.rtsp_server import free_port, needs_rtsp_server, rtsp_server
+from tests.helpers.live.servers import make_certificate
 from tests.helpers.live.waiting import HICCUP_S, eventually
 
 FPS = 10.0  # of all cameras here
@@ -289,4 +293,91 @@ def test_idle_connections_to_the_page_take_nothing_from_the_run(
     assert code == 0
     assert rate >= 0.95 * 2 * FPS
     assert manifest_of(output)["rows_lost"] == 0
+    assert process.text.count("\n") < 50
+
+
+TOKEN = "0123456789abcdef-token"
+
+
+def begin_handshake(port: int) -> socket.socket:
+    """A client of TLS that falls silent in the middle of its first message."""
+    client = socket.create_connection(("127.0.0.1", port), 10)
+    client.sendall(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(50))
+    return client
+
+
+def no_tls(port: int) -> socket.socket:
+    """A client that does not know that the page needs TLS."""
+    client = socket.create_connection(("127.0.0.1", port), 10)
+    client.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    return client
+
+
+def ask_for_pictures(port: int) -> socket.socket:
+    """A browser with the token that asks for pictures again and again, and reads no answer."""
+    client = socket.socket()
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    client.settimeout(10)
+    client.connect(("127.0.0.1", port))
+    client.settimeout(0.001)
+    request = f"GET /api/preview/one.jpg HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {TOKEN}\r\n\r\n"
+    with suppress(OSError):
+        client.sendall(request.encode() * 200)
+    return client
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("client", [begin_handshake, no_tls, ask_for_pictures])
+def test_slow_clients_of_the_page_take_nothing_from_the_run(
+    tmp_path: Path, two_files: Path, client: Callable[[int], socket.socket]
+) -> None:
+    """Hundreds of them in ten seconds: rows come as before, and neither threads nor memory grow."""
+    port = free_port()
+    tls = client is not ask_for_pictures
+    web: dict[str, object] = {"enabled": True, "port": port, "token": TOKEN, "preview": "clear"}
+    if tls:
+        web["tls_certificate"], web["tls_key"] = make_certificate(tmp_path, "page")
+    content = yaml.safe_load(two_files.read_text())
+    content["live"]["web"] = web
+    two_files.write_text(yaml.safe_dump(content))
+    output = tmp_path / "out"
+    held: list[socket.socket] = []
+    trusting = ssl.create_default_context()
+    trusting.check_hostname, trusting.verify_mode = False, ssl.CERT_NONE
+    with live_process(tmp_path, *arguments(two_files, output)) as process:
+        watched = psutil.Process(process.pid)
+        eventually(lambda: len(rows_in(output)) > 30, STARTED_S)
+        threads, descriptors = watched.num_threads(), watched.num_fds()
+        memory = watched.memory_info().rss
+        most_threads = most_descriptors = 0
+        try:
+            began_s, before = time.monotonic(), len(rows_in(output))
+            while time.monotonic() - began_s < 10.0:
+                with suppress(OSError):  # refused for a moment
+                    held.append(client(port))
+                if len(held) % 50 == 0:
+                    most_threads = max(most_threads, watched.num_threads())
+                    most_descriptors = max(most_descriptors, watched.num_fds())
+                time.sleep(0.01)
+            rate = (len(rows_in(output)) - before) / (time.monotonic() - began_s)
+            grown = watched.memory_info().rss - memory
+            address = f"{'https' if tls else 'http'}://127.0.0.1:{port}/livez"
+            with urllib.request.urlopen(address, timeout=5, context=trusting if tls else None) as answer:
+                assert answer.status == 200
+        finally:
+            for one in held:
+                one.close()
+        process.send(signal.SIGTERM)
+        code, _ = process.wait(30)
+    print(
+        f"{len(held)} x {client.__name__}: {rate:.1f} of {2 * FPS:.0f} rows a second, threads {threads} to "
+        f"{most_threads}, descriptors {descriptors} to {most_descriptors}, {grown / 1e6:.0f} MB more"
+    )
+    assert len(held) > 150
+    assert code == 0
+    assert rate >= 0.95 * 2 * FPS
+    assert manifest_of(output)["rows_lost"] == 0
+    assert most_threads <= threads + 5
+    assert grown < 100e6
+    assert most_descriptors <= descriptors + 110
     assert process.text.count("\n") < 50

@@ -6,7 +6,6 @@ import logging
 import os
 import socket
 import ssl
-import subprocess
 import time
 from pathlib import Path
 from typing import Any
@@ -27,7 +26,7 @@ from pipeline.live.web.preview import PreviewStore
 from pipeline.live.web.server import WebServer
 from pipeline.live.web.timeline import Timeline
 from tests.helpers.live.examples import NOW_S, FixedStatus, make_camera, make_row, make_status, watching
-from tests.helpers.live.servers import program, wait_until
+from tests.helpers.live.servers import make_certificate, wait_until
 
 TOKEN = "0123456789abcdef-token"
 
@@ -310,14 +309,6 @@ def test_the_user_of_a_connection_is_told(address: str) -> None:
         port = listener.getsockname()[1]
         assert local_user.user_of(client.getsockname()[:2], port) == os.getuid()
         assert local_user.user_of((address, 1), port) is None
-
-
-def make_certificate(folder: Path, name: str) -> tuple[str, str]:
-    openssl = program("openssl", "openssl")
-    paths = (str(folder / "page.crt"), str(folder / "page.key"))
-    command = [openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", f"/CN={name}"]
-    subprocess.run([*command, "-out", paths[0], "-keyout", paths[1]], check=True, capture_output=True)
-    return paths
 
 
 def test_a_reload_reads_certificate_and_token_again_or_changes_nothing(

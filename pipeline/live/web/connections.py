@@ -22,6 +22,8 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 _DESCRIPTOR_SHARE = 1 / 8
 _MOST_CONNECTIONS = 100
 _FEWEST_CONNECTIONS = 8
+# Connections that are closed together to make room; one by one, a health check would wait behind busy clients.
+_CLOSED_TOGETHER = 8
 #: A connection on which no request was answered for this long is closed, also while its request still arrives or its
 #: answer is not read.
 REQUEST_S = 10.0
@@ -60,7 +62,7 @@ class LimitedListener(socket.socket):
         super().__init__(family, kind, protocol)
         self._limit = limit
         self._connections: deque[socket.socket] = deque()
-        self._closing: socket.socket | None = None
+        self._closing: list[socket.socket] = []
         self._closing_since_s = 0.0
         self._reserve: int | None = os.open(os.devnull, os.O_RDONLY)
         self._told_s = float("-inf")
@@ -90,13 +92,15 @@ class LimitedListener(socket.socket):
         if len(self._connections) < self._limit:
             return
         now_s = time.monotonic()
-        pending = self._closing is not None and self._closing.fileno() != -1
+        pending = any(one.fileno() != -1 for one in self._closing)
         if not pending or now_s - self._closing_since_s > 1.0:
             self._tell(f"more than {self._limit} connections; the oldest ones are closed")
-            self._closing, self._closing_since_s = self._connections.popleft(), now_s
-            self._connections.append(self._closing)  # it still holds its descriptor
-            with suppress(OSError):  # the client has left meanwhile
-                self._closing.shutdown(socket.SHUT_RDWR)
+            self._closing_since_s = now_s
+            self._closing = [self._connections.popleft() for _ in range(min(_CLOSED_TOGETHER, self._limit // 4))]
+            self._connections += self._closing  # they still hold their descriptors
+            for one in self._closing:
+                with suppress(OSError):  # the client has left meanwhile
+                    one.shutdown(socket.SHUT_RDWR)
         raise BlockingIOError
 
     def _refuse(self, error: OSError) -> None:

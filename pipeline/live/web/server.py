@@ -29,6 +29,7 @@ from pipeline.live.web.connections import (
 from pipeline.live.web.local_user import can_tell_users
 from pipeline.live.web.preview import PreviewStore
 from pipeline.live.web.timeline import Timeline
+from pipeline.live.web.tls import with_tls
 
 _log = logging.getLogger(__name__)
 _server_log = logging.getLogger("uvicorn.error")
@@ -122,6 +123,9 @@ class WebServer:
         except OSError as error:  # includes the errors of ssl
             raise _no_tls(str(settings.tls_certificate), settings.tls_key, error) from error
         self._tls_context = config.ssl
+        if config.ssl is not None:
+            config.http_protocol_class = with_tls(config.http_protocol_class, config.ssl)  # type: ignore[assignment]
+            config.ssl = None  # the loop would add TLS of its own
         _server_log.addFilter(self._few_messages)
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._run, args=(self._server,), name="web", daemon=True)

@@ -322,7 +322,7 @@ def ask_for_pictures(port: int) -> socket.socket:
     client.settimeout(0.001)
     request = f"GET /api/preview/one.jpg HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {TOKEN}\r\n\r\n"
     with suppress(OSError):
-        client.sendall(request.encode() * 200)
+        client.sendall(request.encode() * 20)
     return client
 
 

@@ -117,7 +117,8 @@ class WebServer:
             ssl_certfile=settings.tls_certificate,
             ssl_keyfile=settings.tls_key,
         )
-        _check_no_pipe(settings.tls_certificate, settings.tls_key)
+        if settings.tls_certificate is not None:  # with better errors than those of uvicorn
+            _load_certificate(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), settings.tls_certificate, settings.tls_key)
         try:
             config.load()
         except OSError as error:  # includes the errors of ssl
@@ -183,7 +184,7 @@ class WebServer:
 def _load_certificate(context: ssl.SSLContext, certificate: str, key: str | None) -> None:
     _check_no_pipe(certificate, key)
     try:
-        context.load_cert_chain(certificate, key)
+        context.load_cert_chain(certificate, key, password=_no_password)
     except OSError as error:
         raise _no_tls(certificate, key, error) from error
 
@@ -193,6 +194,11 @@ def _check_no_pipe(*paths: str | None) -> None:
     for path in paths:
         if path is not None and Path(path).is_fifo():
             raise InputError(f"live.web: {path} is a named pipe; TLS needs files")
+
+
+def _no_password() -> str:
+    """Called for an encrypted key; OpenSSL itself would ask for its password on the terminal, and wait."""
+    raise InputError("live.web.tls_key: the key is encrypted; decrypt it, for example with `openssl rsa`")
 
 
 def _no_tls(certificate: str, key: str | None, error: OSError) -> InputError:

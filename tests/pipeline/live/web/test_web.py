@@ -6,6 +6,7 @@ import logging
 import os
 import socket
 import ssl
+import subprocess
 import time
 from pathlib import Path
 from typing import Any
@@ -309,6 +310,25 @@ def test_the_user_of_a_connection_is_told(address: str) -> None:
         port = listener.getsockname()[1]
         assert local_user.user_of(client.getsockname()[:2], port) == os.getuid()
         assert local_user.user_of((address, 1), port) is None
+
+
+@pytest.mark.parametrize("kind", ["pipe", "encrypted"])
+def test_a_key_that_nobody_gives_is_not_waited_for(tmp_path: Path, kind: str) -> None:
+    certificate, key = make_certificate(tmp_path, "page")
+    if kind == "pipe":
+        Path(key).unlink()
+        os.mkfifo(key)
+    else:
+        encrypted = ["openssl", "rsa", "-aes256", "-passout", "pass:secret", "-in", key, "-out", f"{key}.2"]
+        subprocess.run(encrypted, check=True, capture_output=True)
+        key = f"{key}.2"
+    web = {"enabled": True, "port": 0, "tls_certificate": certificate, "tls_key": key}
+    server = WebServer(load_config(None, {"live": {"web": web}}).live.web, None)
+    began_s = time.monotonic()
+    with pytest.raises(InputError, match="is a named pipe" if kind == "pipe" else "the key is encrypted"):
+        server.start(FixedStatus(make_status(make_camera())), lambda: NOW_S)
+    assert time.monotonic() - began_s < 5
+    server.close()
 
 
 def test_a_reload_reads_certificate_and_token_again_or_changes_nothing(

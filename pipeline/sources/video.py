@@ -22,6 +22,8 @@ from pipeline.sources.picture_size import MAX_PICTURE_PX, too_large
 from pipeline.sources.presentation_times import PresentationTimes
 from pipeline.sources.sound import sound_problem
 from pipeline.sources.video_stream import (
+    bare_problem,
+    bare_rate,
     decoder_options,
     decoding_problem,
     lacks_presentation_times,
@@ -88,8 +90,13 @@ class VideoSource(FrameSource):
             self._checks_end = self._container.format.name == "mpegts"
             self._since_key: list[Packet[VideoStream]] = []
             self._ahead = self._read_ahead()
-            self._stated_rate = float(self._stream.average_rate or self._stream.guessed_rate or 0)
-            self._file_rate = self._plausible_rate(name, said=frame_rate is None) or frame_rate or 0.0
+            bare = bare_rate(self._container, self._stream)
+            if bare is not None and frame_rate is None:
+                logger.warning("%s: %s", name, bare_problem(*bare))
+            rate = self._stream.average_rate or self._stream.guessed_rate
+            self._stated_rate = float(rate or 0) if bare is None else bare[0]
+            plausible_rate = self._stated_rate if bare else self._plausible_rate(name, said=frame_rate is None)
+            self._file_rate = plausible_rate or frame_rate or 0.0
             if self._file_rate <= 0:
                 raise InputError(f"camera {camera_id}: {path} does not state its frame rate: give frame_rate")
             self._decoder = self._decoded_frames()
@@ -111,7 +118,7 @@ class VideoSource(FrameSource):
         except InputError:
             self._container.close()
             raise
-        self._by_index = frame_rate is not None
+        self._by_index = frame_rate is not None or bare is not None
         self._by_decoding_time = lacks_presentation_times(self._container)
         self._first = first
         self._damage_seen = False

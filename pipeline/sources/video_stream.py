@@ -19,6 +19,8 @@ _log = logging.getLogger(__name__)
 _PICTURE_CODECS = frozenset({"bmp", "gif", "mjpeg", "png", "tiff", "webp"})
 # FFmpeg counts lines that are rounded up to multiples of 64 pixels; this is for up to 65536 of them.
 _PADDING_PX = 64 * 65536
+# FFmpeg's flag of formats without times.
+_NO_TIMES = 0x80
 # Of the option of FFmpeg.
 _LARGEST_PX = 2**31 - 1
 _NO_VIDEO = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
@@ -69,6 +71,27 @@ def lacks_presentation_times(container: InputContainer) -> bool:
     include gaps.
     """
     return bool(container.format.name == "avi")
+
+
+def bare_rate(container: InputContainer, stream: VideoStream) -> tuple[float, bool] | None:
+    """Return the frames per second of a bare stream of pictures, such as a .264 file, and whether it states them; None
+    for a container, which has times.
+
+    FFmpeg counts every bare stream as 25 frames per second.
+    """
+    if not container.format.flags & _NO_TIMES:
+        return None
+    stated = float(stream.codec_context.framerate or 0)
+    return (stated, True) if stated > 0 else (float(stream.average_rate or 0), False)
+
+
+def bare_problem(rate: float, stated: bool) -> str:
+    """Return a sentence about the times of a bare stream; arguments as returned by `bare_rate`."""
+    origin = "as it states" if stated else "which is a guess"
+    return (
+        f"a bare stream has no times, so its frames count as {rate:.4g} per second, {origin}, and gaps are not seen: "
+        "give frame_rate, or use the container from which it was taken"
+    )
 
 
 def size_problem(stream: VideoStream, max_picture_px: int) -> str | None:

@@ -33,6 +33,8 @@ from pipeline.live.cameras.rtsp_check import ask
 from pipeline.sources.picture import PictureConverter
 from pipeline.sources.picture_size import MAX_PICTURE_PX, too_large
 from pipeline.sources.video_stream import (
+    bare_problem,
+    bare_rate,
     decoder_options,
     decoding_problem,
     lacks_presentation_times,
@@ -234,6 +236,8 @@ class AvStream:
             warn=warn,
         )
         self._by_decoding_time = lacks_presentation_times(self._container)
+        self._rate = self._options.frame_rate or self._bare_rate(warn)
+        self._stream_s: float | None = None  # of the last picture of a file
         self._frames = 0
         self._damage = DamageWatch()
         self._wall: tuple[int, float] | None = None  # pts, and wall clock in s, of the newest packet with both
@@ -293,6 +297,14 @@ class AvStream:
         if self._http is not None:
             self._http.close()
 
+    def _bare_rate(self, warn: Callable[[str], None]) -> float | None:
+        """Return the frames per second of a file without times; None for other files, and for streams."""
+        bare = None if self._live else bare_rate(self._container, self._stream)
+        if bare is None or self._options.frame_rate is not None:
+            return None
+        warn(f"{self._redact(self._container.name)}: {bare_problem(*bare)}")
+        return bare[0]
+
     def _is_mine(self, packet: Packet[Any]) -> TypeGuard[Packet[VideoStream]]:
         # Not `packet.stream_index`, which is 0 for the packet that ends a stream.
         return bool(packet.stream.index == self._stream.index)
@@ -324,8 +336,11 @@ class AvStream:
                 wall_s = at_s + float((frame.pts - pts) * frame.time_base)
         if not self._live:
             # A file is played with the times that `mtmc track` gives its frames.
-            if self._options.frame_rate is not None:
-                stream_s = self._frames / self._options.frame_rate
+            if self._rate is not None:
+                stream_s = self._frames / self._rate
+            elif stream_s is None and self._stream_s is not None:  # such as the last ones of an AVI
+                stream_s = self._stream_s + 1 / float(self._stream.average_rate or 25)
+            self._stream_s = stream_s
             stream_s = None if stream_s is None else stream_s * self._options.clock_rate
         self._frames += 1
         return Picture(

@@ -20,6 +20,7 @@ from pipeline.live.cameras.problem import Reason, StreamProblem
 from pipeline.live.cameras.stream import AvOpener, AvStream, StreamOptions
 from pipeline.sources.base import BrokenSource
 from pipeline.sources.open import open_source
+from pipeline.sources.video import VideoSource
 from tests.helpers.media import grey_picture, write_streams, write_video
 
 NONE, DEFAULT = Disposition(0), Disposition.default
@@ -175,3 +176,43 @@ def test_stretching_counts(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> 
         container.mux(stream.encode())
     with caplog.at_level(logging.ERROR), pytest.raises(InputError, match="128x48 pixels"):
         open_source("yard", str(path), max_picture_px=LIMIT_PX)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "codec", "rate", "origin"),
+    [
+        ("264", "libx264", 10.0, "as it states"),
+        ("hevc", "libx265", 10.0, "as it states"),
+        ("mjpeg", "mjpeg", 25.0, "which is a guess"),
+        ("avi", "libx264", 10.0, ""),
+    ],
+)
+def test_a_bare_stream_has_the_rate_of_its_header(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, suffix: str, codec: str, rate: float, origin: str
+) -> None:
+    """FFmpeg counts every bare stream as 25 frames per second; the times of both ways to play a file are equal."""
+    path = tmp_path / f"a.{suffix}"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=10)
+        stream.width, stream.height = 96, 64
+        stream.pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
+        for index in range(20):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(grey_picture(index, (96, 64)), format="bgr24")))
+        container.mux(stream.encode())
+    with VideoSource("a", str(path)) as source:
+        times_s = [frame.time_s for frame in source]
+        assert source.frame_rate == rate
+    assert times_s == pytest.approx([index / rate for index in range(20)])
+    said = [record.getMessage() for record in caplog.records]
+    assert len(said) == bool(origin)
+    assert all(f"frames count as {rate:g} per second, {origin}" in text for text in said)
+
+    live = AvStream(StreamAddress(str(path)), StreamOptions("tcp", 5.0, 5.0), Redactor())
+    seen = [picture.stream_s for received in live.packets() for picture in received.pictures]
+    live.close()
+    assert seen[0] is not None
+    assert [stamp_s and stamp_s - seen[0] for stamp_s in seen] == pytest.approx(times_s)
+    caplog.clear()
+    with VideoSource("a", str(path), frame_rate=5.0) as source:
+        assert [frame.time_s for frame in source][-1] == pytest.approx(19 / 5)
+    assert caplog.text == ""

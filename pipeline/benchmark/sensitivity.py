@@ -16,9 +16,9 @@ from pipeline.benchmark.peer import Peer
 from pipeline.benchmark.saved_run import SavedRun, opened, saved_detections
 from pipeline.benchmark.ultralytics_trackers import TRACKERS, limits_of_tracker, ultralytics_peer
 from pipeline.config.config import Config
+from pipeline.core.errors import InputError
 from pipeline.core.section import Section
 from pipeline.cross_camera.match_limits import MatchLimits
-from pipeline.core.errors import InputError
 from pipeline.scoring.evaluation import score
 
 #: Factors by which a limit is multiplied.

@@ -38,8 +38,8 @@ def limits(
     """Multiply one limit at a time by .8, .9, 1.1 and 1.2, and print the IDF1: a good tracker hardly depends on it.
 
     The limits of this project are all settings of tracker, linker and second_pass that are fractions, with the
-    calibrated match limits as numbers; those of Ultralytics' trackers are the fractions in their settings files. It uses the
-    same saved detections as `mtmc benchmark trackers`, and takes some minutes for each set.
+    calibrated match limits as numbers; those of Ultralytics' trackers are the fractions in their settings files. It
+    uses the same saved detections as `mtmc benchmark trackers`, and takes some minutes for each set.
 
     Example:
 

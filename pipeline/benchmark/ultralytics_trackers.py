@@ -29,24 +29,46 @@ TRACKERS: Mapping[str, str] = MappingProxyType(
 def ultralytics_peers() -> list[Peer]:
     """Return all its trackers without re-identification. Camera motion is not compensated, because the cameras are
     fixed."""
-    return [Peer(f"Ultralytics {label}", partial(_Tracker, name)) for name, label in TRACKERS.items()]
+    return [ultralytics_peer(name) for name in TRACKERS]
 
 
 def bytetrack() -> Peer:
     """Return ByteTrack."""
-    return ultralytics_peers()[list(TRACKERS).index("bytetrack")]
+    return ultralytics_peer("bytetrack")
+
+
+def ultralytics_peer(name: str, changed: Mapping[str, float] = MappingProxyType({})) -> Peer:
+    """Return one of `TRACKERS`.
+
+    Args:
+        name: name of its settings file.
+        changed: settings that replace those of the file.
+    """
+    return Peer(f"Ultralytics {TRACKERS[name]}", partial(_Tracker, name, changed))
+
+
+def limits_of_tracker(name: str) -> dict[str, float]:
+    """Return the settings of a tracker that are numbers with a fraction and not 0: thresholds, weights and gates."""
+    return {key: value for key, value in _settings(name).items() if isinstance(value, float) and value}
+
+
+def _settings(name: str) -> dict[str, Any]:
+    """Return the values of a settings file."""
+    import_ultralytics()
+    from ultralytics.utils import YAML
+    from ultralytics.utils.checks import check_yaml
+
+    return dict(YAML.load(check_yaml(f"{name}.yaml")))  # type: ignore[no-untyped-call]
 
 
 class _Tracker(PeerTracker):
-    def __init__(self, name: str, frame_rate: float) -> None:
+    def __init__(self, name: str, changed: Mapping[str, float], frame_rate: float) -> None:
         # `frame_rate` is not used: the package counts its buffers in frames.
         import_ultralytics()
         from ultralytics.trackers.track import TRACKER_MAP
-        from ultralytics.utils import YAML, IterableSimpleNamespace
-        from ultralytics.utils.checks import check_yaml
+        from ultralytics.utils import IterableSimpleNamespace
 
-        values = YAML.load(check_yaml(f"{name}.yaml"))  # type: ignore[no-untyped-call]
-        settings = IterableSimpleNamespace(**{**values, "device": "cpu"})
+        settings = IterableSimpleNamespace(**{**_settings(name), **changed, "device": "cpu"})
         if hasattr(settings, "gmc_method"):
             settings.gmc_method = "none"
         self._tracker: Any = TRACKER_MAP[settings.tracker_type](args=settings)

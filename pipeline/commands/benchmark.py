@@ -28,6 +28,7 @@ from pipeline.benchmark.ultralytics_trackers import bytetrack
 from pipeline.commands.arguments import ConfigOption, SetOption, overrides_of
 from pipeline.commands.campus import campus
 from pipeline.commands.embedders import embedders
+from pipeline.commands.limits import limits
 from pipeline.commands.losses import losses
 from pipeline.commands.trackers import trackers
 from pipeline.config.calibration import resolved_limits
@@ -44,6 +45,7 @@ from pipeline.sources.base import BrokenSource
 app = typer.Typer(rich_markup_mode="markdown", add_completion=False, pretty_exceptions_enable=False)
 app.command(name="trackers")(trackers)
 app.command(name="losses")(losses)
+app.command(name="limits")(limits)
 app.command(name="campus")(campus)
 app.command(name="embedders")(embedders)
 

@@ -166,10 +166,11 @@ class Tracklet:
         camera_id, track_id: the track; track ids count from 1 in each camera.
         class_id: a key of the detector's `class_names`.
         start_s, end_s: time of the first and the last observed box, on the run's clock.
-        embeddings: (K, D) float32, K >= 0 diverse embeddings of good crops, L2-normalised rows.
+        embeddings: (K, D) float32, K >= 0 diverse embeddings of good crops, or of partial ones, L2-normalised rows.
         floor_time_s: (P,) float64, ascending; the times of the floor positions.
         floor_xy_m: (P, 2) float64, positions on the floor in metres; P = 0 without a homography.
         observations: number of observed boxes.
+        partial: whether the track has no good crop, and `embeddings` are of crops that the image border cuts off.
     """
 
     camera_id: str
@@ -181,6 +182,7 @@ class Tracklet:
     floor_time_s: NDArray[np.float64]
     floor_xy_m: NDArray[np.float64]
     observations: int
+    partial: bool = False
 
     @property
     def key(self) -> tuple[str, int]:

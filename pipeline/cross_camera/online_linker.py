@@ -47,6 +47,8 @@ Array = NDArray[np.floating[Any]]
 _PATH_SLOTS = 64
 # A candidate whose cost exceeds the limit by this factor will not match with more crops either: the person is new.
 _HOPELESS_COST = 1.25
+# Partial crops of a track without a good one, after which it is compared.
+_ENOUGH_PARTIAL_CROPS = 2
 # Forgetting goes through all live tracks; once a second is often enough.
 _FORGET_INTERVAL_S = 1.0
 _ENDED = {Reason.FEW_CROPS: Reason.ENDED_FEW_CROPS, Reason.FEW_POSITIONS: Reason.ENDED_FEW_POSITIONS}
@@ -232,7 +234,8 @@ class OnlineLinker:
         """Update and return the records of the tracks in a frame."""
         live = self._live[tracked.camera_id]
         seen = []
-        embeddings, fit = tracked.detections.embeddings, _describing(tracked)
+        embeddings = tracked.detections.embeddings
+        fit, in_part = _embedded(tracked, tracked.good_crop), _embedded(tracked, tracked.partial_crop)
         for row, track_id in enumerate(tracked.track_ids.tolist()):
             record = live.get(track_id)
             if record is None:
@@ -243,6 +246,11 @@ class OnlineLinker:
                 self._stand(record, tracked.time_s, floor_xy_m[row])
             if embeddings is not None and fit[row]:
                 self._add_embedding(record, embeddings[row])
+            elif embeddings is not None and in_part[row] and not record.good_crops:
+                record.partial_crops += 1
+                record.partial_bank.add(embeddings[row])
+            if record.known_s > tracked.time_s and (len(record.floor) or record.good_crops or record.partial_crops):
+                record.known_s = tracked.time_s
             seen.append(record)
         linked = [record.link.global_id for record in seen if record.link]
         self._identities.see(linked, self._camera_row[tracked.camera_id], tracked.time_s)
@@ -259,6 +267,7 @@ class OnlineLinker:
             start_s=earlier[0].time_s if earlier else tracked.time_s,
             last_s=tracked.time_s,
             bank=FeatureBank(settings.features_per_track, settings.feature_max_similarity),
+            partial_bank=FeatureBank(settings.features_per_track, settings.feature_max_similarity),
             floor=FloorPath(_PATH_SLOTS),
             observations=len(earlier),
         )
@@ -285,7 +294,8 @@ class OnlineLinker:
             self._identities.add_feature(record.link.global_id, embedding, camera)
 
     def _centred_mean(self, record: TrackRecord) -> FloatArray:
-        return mean_embedding(self._centres.centred(record.bank.embeddings, self._camera_row[record.camera_id]))
+        embeddings = record.describing_bank.embeddings
+        return mean_embedding(self._centres.centred(embeddings, self._camera_row[record.camera_id]))
 
     def forget(self, now_s: float) -> None:
         """Drop people not seen by any camera for longer than `identity_memory_s`; does nothing if called again within a
@@ -330,7 +340,7 @@ class OnlineLinker:
         left_over = np.ones(cost.shape[1], np.bool_)
         left_over[pairs[:, 1]] = False
         for row, record in enumerate(ready):
-            patient = now_s - record.start_s < self._settings.max_wait_s
+            patient = now_s - record.known_s < self._settings.max_wait_s
             column = chosen.get(row)
             others = cost[row, left_over]
             outcome, reason = self._verdict(choices, row, record, column, others, patient=patient)
@@ -412,7 +422,7 @@ class OnlineLinker:
 
     def _is_ready(self, record: TrackRecord, now_s: float) -> bool:
         """Return whether enough is known of a track to decide, or it has waited too long."""
-        return now_s - record.start_s >= self._settings.max_wait_s or self._lacks(record) is None
+        return now_s - record.known_s >= self._settings.max_wait_s or self._lacks(record) is None
 
     def _lacks(self, record: TrackRecord) -> Reason | None:
         """Return what is still needed to decide about a track. With a homography, its floor position must be known:
@@ -420,7 +430,15 @@ class OnlineLinker:
         if len(record.floor):
             # The newest slot is not complete: another camera may not have reported it yet.
             return None if len(record.floor) > MIN_SHARED_SLOTS else Reason.FEW_POSITIONS
-        return None if record.good_crops >= self._settings.first_crops else Reason.FEW_CROPS
+        if record.good_crops >= self._settings.first_crops or self._is_known_in_part(record):
+            return None
+        return Reason.FEW_CROPS
+
+    def _is_known_in_part(self, record: TrackRecord) -> bool:
+        """Return whether partial crops are enough to compare a track: it is unlikely that a good one follows soon."""
+        return bool(self._settings.partial_crops_factor) and (
+            record.described_in_part and record.partial_crops >= _ENOUGH_PARTIAL_CROPS
+        )
 
     def _choices(self, records: list[TrackRecord], camera_id: str) -> _Choices:
         known = self._identities
@@ -457,7 +475,8 @@ class OnlineLinker:
         appearance = self._distances.of(record)
         few_crops = record.good_crops < settings.linkable_crops
         if few_crops:
-            comparable = record.good_crops >= settings.first_crops and self._seen_last_by_another(camera)
+            enough = record.good_crops >= settings.first_crops or self._is_known_in_part(record)
+            comparable = enough & self._seen_last_by_another(camera)
             possible[Obstacle.FEW_CROPS] = proven | comparable
         allowed = np.logical_and.reduce(list(possible.values()))
         elsewhere = proven & (apart_m > settings.max_floor_distance_m)
@@ -465,7 +484,9 @@ class OnlineLinker:
         limit = np.float64(
             self._limits.at(self._centres.weight(camera)) * self._limits.crowd_factors(rivals.sum())
         )
-        if few_crops and settings.few_crops_factor:
+        if record.described_in_part:
+            limit *= settings.partial_crops_factor or 1.0
+        elif few_crops and settings.few_crops_factor:
             limit *= settings.few_crops_factor
         floor_m = np.where(proven, apart_m, np.nan)
         cost = combined_cost(
@@ -566,10 +587,10 @@ def _why_new(cost: Array, nearest_other: float) -> Reason:
     return Reason.NO_CANDIDATE if np.isinf(nearest_other) else Reason.NONE_WITHIN_LIMIT
 
 
-def _describing(tracked: TrackedFrame) -> list[bool]:
-    """Return for each track whether it has an embedding of a crop that is good enough to describe the person."""
+def _embedded(tracked: TrackedFrame, crops: BoolArray) -> list[bool]:
+    """Return for each track whether its crop is among `crops` (M,) bool and has an embedding."""
     embedded = tracked.detections.embedded
     if embedded is None:
         return [False] * len(tracked.track_ids)
-    fit: list[bool] = (embedded & tracked.good_crop).tolist()
-    return fit
+    both: list[bool] = (embedded & crops).tolist()
+    return both

@@ -138,14 +138,23 @@ class SecondPass:
             self._log.see(tracklet, centres.weight(camera))
         return _Member(
             class_id=tracklet.class_id,
-            embedding_sum=mean_embedding(centres.centred(tracklet.embeddings, camera)),
-            cosine_limit=self._limits.at(centres.weight(camera)),
+            embedding_sum=mean_embedding(centres.centred(self._describing(tracklet), camera)),
+            cosine_limit=self._limits.at(centres.weight(camera)) * self._partial_factor(tracklet),
             slots=np.array([slot_of(time_s) for time_s in tracklet.floor_time_s], np.int64),
             xy_m=tracklet.floor_xy_m,
             spans=[(camera, tracklet.start_s, tracklet.end_s)],
             first=(tracklet.start_s, camera, tracklet.track_id),
             keys=[tracklet.key],
         )
+
+    def _describing(self, tracklet: Tracklet) -> FloatArray:
+        """Return the embeddings of a tracklet that are compared: none if it has partial crops alone and these must not
+        link."""
+        used = not tracklet.partial or self._linker.partial_crops_factor
+        return tracklet.embeddings if used else tracklet.embeddings[:0]
+
+    def _partial_factor(self, tracklet: Tracklet) -> float:
+        return (tracklet.partial and self._linker.partial_crops_factor) or 1.0
 
     def _cluster(self, members: list[_Member], confidence: dict[TrackKey, float]) -> list[_Member]:
         """Join the members that are one person, and set the newest `confidence` of every key."""

@@ -58,6 +58,7 @@ class LinkerSettings(_LinkSection):
     margin: NotNegative
     linkable_crops: Count
     few_crops_factor: Share
+    partial_crops_factor: Share
     features_per_track: Count
     feature_max_similarity: Share
     max_wait_s: NotNegative

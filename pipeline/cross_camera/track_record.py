@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,9 +20,12 @@ class TrackRecord:
         camera_id, track_id, class_id: of the track.
         start_s, last_s: time of its first and its newest box.
         bank: diverse embeddings of its good crops.
+        partial_bank: diverse embeddings of its partial crops, until it has a good crop.
         good_crops: number of its good crops, also of those that the bank did not keep.
+        partial_crops: the same of its partial crops.
         floor: its path on the floor, empty without a homography.
         observations: number of boxes.
+        known_s: time of its first crop with an embedding, or of its first floor position; +inf before.
         link: its global id; None while undecided.
     """
 
@@ -31,14 +35,27 @@ class TrackRecord:
     start_s: float
     last_s: float
     bank: FeatureBank
+    partial_bank: FeatureBank
     floor: FloorPath
     observations: int = 0
     good_crops: int = 0
+    partial_crops: int = 0
+    known_s: float = math.inf
     link: Link | None = None
+
+    @property
+    def described_in_part(self) -> bool:
+        """Whether only partial crops describe the person."""
+        return not self.good_crops and self.partial_crops > 0
+
+    @property
+    def describing_bank(self) -> FeatureBank:
+        """The embeddings that describe the person best."""
+        return self.partial_bank if self.described_in_part else self.bank
 
     def summary(self) -> Tracklet:
         """Return the tracklet of the finished track, for the second pass."""
-        embeddings = self.bank.embeddings
+        embeddings = self.describing_bank.embeddings
         return Tracklet(
             camera_id=self.camera_id,
             track_id=self.track_id,
@@ -49,4 +66,5 @@ class TrackRecord:
             floor_time_s=(self.floor.slots + 0.5) * np.float64(SLOT_S),
             floor_xy_m=self.floor.xy_m,
             observations=self.observations,
+            partial=self.described_in_part,
         )

@@ -1,8 +1,8 @@
 """Stores finished tracklets on disk, so that the second pass can run again and memory holds none of them.
 
 The file is an Arrow IPC stream: after a kill, everything written before stays readable. Columns: camera_id, track_id,
-class_id, start_s, end_s, observations, embeddings (list of float16 vectors), floor_time_s, floor_xy_m (x and y
-alternating), crc32. Its metadata holds the cameras in order, the class names and the embedding model's hash, and their
+class_id, start_s, end_s, observations, partial, embeddings (list of float16 vectors), floor_time_s, floor_xy_m (x and
+y alternating), crc32. Files of version 1 have no column `partial`, and none of their tracklets is partial. Its metadata holds the cameras in order, the class names and the embedding model's hash, and their
 CRC-32; each batch states its number of rows.
 
 Arrow stores no checksums and trusts the offsets in a file. A damaged file is therefore checked in three steps: the
@@ -32,7 +32,7 @@ from pipeline.core.datatypes import Tracklet
 from pipeline.core.errors import InputError, RunError
 from pipeline.core.vectors import unit
 
-_COLUMNS = [
+_FIRST_COLUMNS = [
     ("camera_id", pa.string()),
     ("track_id", pa.int64()),
     ("class_id", pa.int64()),
@@ -43,10 +43,16 @@ _COLUMNS = [
     ("floor_time_s", pa.list_(pa.float64())),
     ("floor_xy_m", pa.list_(pa.float64())),
 ]
-_CHECKED_COLUMNS = [*_COLUMNS, ("crc32", pa.uint32())]
+_COLUMNS = [*_FIRST_COLUMNS, ("partial", pa.bool_())]
+_CRC_COLUMN = ("crc32", pa.uint32())
 _log = logging.getLogger(__name__)
 
-_SCHEMA_VERSION = 1
+_SCHEMA_VERSION = 2
+# Version -> its columns, with and without checksums; the first files had none.
+_SCHEMAS = {
+    1: ([*_FIRST_COLUMNS, _CRC_COLUMN], _FIRST_COLUMNS),
+    2: ([*_COLUMNS, _CRC_COLUMN], None),
+}
 _METADATA = b"mtmc"
 _METADATA_CRC = b"mtmc_crc32"
 _BATCH_ROWS = 32
@@ -82,7 +88,7 @@ class TrackletWriter:
         self._path = path
         text = json.dumps(metadata).encode()
         self._schema = pa.schema(
-            _CHECKED_COLUMNS, metadata={_METADATA: text, _METADATA_CRC: str(zlib.crc32(text)).encode()}
+            _SCHEMAS[_SCHEMA_VERSION][0], metadata={_METADATA: text, _METADATA_CRC: str(zlib.crc32(text)).encode()}
         )
         with self._writing():
             self._file = pa.OSFile(os.fsencode(path), "wb")
@@ -124,6 +130,7 @@ class TrackletWriter:
                 "start_s": t.start_s,
                 "end_s": t.end_s,
                 "observations": t.observations,
+                "partial": t.partial,
                 "embeddings": list(t.embeddings.astype(np.float16)) if len(t.embeddings) else [],
                 "floor_time_s": t.floor_time_s,
                 "floor_xy_m": t.floor_xy_m.ravel(),
@@ -255,6 +262,7 @@ def read_tracklets(path: Path) -> Iterator[Tracklet]:
                 floor_time_s=np.array(row["floor_time_s"], np.float64),
                 floor_xy_m=np.array(row["floor_xy_m"], np.float64).reshape(-1, 2),
                 observations=row["observations"],
+                partial=row.get("partial", False),
             )
 
 
@@ -313,11 +321,12 @@ def _info(path: Path, schema: pa.Schema) -> TrackletFileInfo:
         version = metadata["schema_version"]
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise damaged from error
-    if version != _SCHEMA_VERSION:
-        raise InputError(f"{path}: has schema version {version}; this program reads version {_SCHEMA_VERSION}")
-    # Files of earlier versions of the program have no checksums.
-    checked = schema.equals(pa.schema(_CHECKED_COLUMNS))
-    if not checked and not schema.equals(pa.schema(_COLUMNS)):
+    if version not in _SCHEMAS:
+        known = " and ".join(map(str, _SCHEMAS))
+        raise InputError(f"{path}: has schema version {version}; this program reads versions {known}")
+    with_checksums, without = _SCHEMAS[version]
+    checked = schema.equals(pa.schema(with_checksums))
+    if not checked and (without is None or not schema.equals(pa.schema(without))):
         raise damaged
     if checked and schema.metadata.get(_METADATA_CRC) != str(zlib.crc32(text)).encode():
         raise damaged
@@ -351,6 +360,8 @@ def _checksum(row: Mapping[str, Any]) -> int:
         len(row["floor_time_s"]),
     )
     crc = zlib.crc32(row["camera_id"].encode() + numbers)
+    if "partial" in row:
+        crc = zlib.crc32(struct.pack("<?", row["partial"]), crc)
     crc = zlib.crc32(embeddings.tobytes(), crc)
     crc = zlib.crc32(np.array(row["floor_time_s"], np.float64).tobytes(), crc)
     return zlib.crc32(np.array(row["floor_xy_m"], np.float64).tobytes(), crc)

@@ -47,6 +47,7 @@ class Track:
         track_id: from 1, given when the track is confirmed; 0 before.
         first_s, last_s: time of the first and the last observed box.
         embedded_s: time of its last embedding; -inf before the first.
+        partial_s: time of its last embedding of a partial crop; -inf before the first.
         appearance: (D,) running mean of its embeddings, L2-normalised; None before the first.
         good_crops: number of embeddings of good crops so far.
         hidden: since the last embedding of a good crop, a box was not a good crop, for example covered by others.
@@ -64,6 +65,7 @@ class Track:
     track_id: int = 0
     observations: int = 1
     embedded_s: float = -np.inf
+    partial_s: float = -np.inf
     appearance: FloatArray | None = None
     good_crops: int = 0
     hidden: bool = False

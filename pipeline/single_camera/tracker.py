@@ -22,7 +22,7 @@ from pipeline.core.assignment import assign
 from pipeline.core.boxes import Boxes, cxcywh_to_xyxy, iou_matrix, xyxy_to_cxcywh
 from pipeline.core.datatypes import BoolArray, Detections, FloatArray, Frame, IntArray
 from pipeline.single_camera.costs import cosine_distance, fused_cost, gate_distance
-from pipeline.single_camera.good_crops import good_crops
+from pipeline.single_camera.good_crops import good_and_partial_crops
 from pipeline.single_camera.kalman_filter import KalmanFilter
 from pipeline.single_camera.settings import TrackerSettings
 from pipeline.single_camera.track import Observation, Track, TrackState
@@ -41,6 +41,8 @@ class TrackedFrame:
         detections: M rows, the box and, where computed, the embedding of each.
         good_crop: (M,) bool, rows whose crop is good enough to describe the person; False while the track may be
             another person and the next good crop decides.
+        partial_crop: (M,) bool, rows whose crop shows a part of the person, cut off by the image border, while the track
+            has no good crop.
         earlier: for each track confirmed in this frame, its earlier boxes.
         ended: ids of tracks that ended in this frame.
     """
@@ -51,6 +53,7 @@ class TrackedFrame:
     track_ids: IntArray
     detections: Detections
     good_crop: BoolArray
+    partial_crop: BoolArray
     earlier: dict[int, list[Observation]]
     ended: tuple[int, ...]
 
@@ -60,7 +63,8 @@ class _Scene:
     """The N detections of a frame and the T tracks as predicted for its time; used by `plan` and `update`.
 
     mean, covariance: (T, 4, 2) and (T, 4, 3). tracks_xyxy: (T, 4). same_class: (T, N). iou: (T, N).
-    good: (N,), detections whose crops are good enough to describe a person. gap_s: seconds since the previous frame,
+    good: (N,), detections whose crops are good enough to describe a person; partial: (N,), those that show a part of one.
+    gap_s: seconds since the previous frame,
     0 for the first one. sparse: whether gap_s is so long that people may have walked out of their boxes.
     """
 
@@ -72,6 +76,7 @@ class _Scene:
     same_class: BoolArray
     iou: Boxes
     good: BoolArray
+    partial: BoolArray
     gap_s: float
     sparse: bool
 
@@ -135,7 +140,10 @@ class SingleCameraTracker:
         doubted = np.array([track.doubted for track in self._tracks])
         sure_iou = np.where(doubted[:, None], 0, iou)
         claimed = sure_iou.max(axis=0) > settings.ambiguous_iou
-        wanted = np.where(claimed, due[sure_iou.argmax(axis=0)], plain) & scene.good
+        claiming = sure_iou.argmax(axis=0)
+        due_in_part = np.array([self._due_in_part(track, frame.time_s) for track in self._tracks])
+        wanted = np.where(claimed, due[claiming], plain) & scene.good
+        wanted |= claimed & due_in_part[claiming] & scene.partial
         comparable = np.array([track.appearance is not None for track in self._tracks])
         rivals = np.where(comparable[:, None], sure_iou, 0)
         if len(rivals) > 1:
@@ -176,13 +184,13 @@ class SingleCameraTracker:
             more, _, high = _match_iou(scene, young, high, settings.max_iou_distance_tentative)
         pairs += more
 
-        self._observe(pairs, frame, detections, scene.good)
+        self._observe(pairs, frame, detections, scene)
         observed = [(self._tracks[track], row) for track, row in pairs]
         ended = self._miss({track for track, _ in pairs}, frame.time_s)
-        self._start(high, frame, detections, scene.good)
+        self._start(high, frame, detections, scene)
         ended += self._end_duplicates()
         self._keep(np.array([track.state is not TrackState.ENDED for track in self._tracks], np.bool_))
-        return _tracked_frame(frame, observed, detections, scene.good, ended)
+        return _tracked_frame(frame, observed, detections, scene, ended)
 
     def finish(self) -> tuple[int, ...]:
         """End all tracks, at the end of the recording; return the ids of the confirmed ones."""
@@ -209,6 +217,9 @@ class SingleCameraTracker:
         tracks_xyxy = cxcywh_to_xyxy(mean[..., 0])
         gap_s = elapsed_s if isfinite(elapsed_s) else 0.0
         classes = np.array([track.class_id for track in self._tracks], np.int64)
+        good, partial = good_and_partial_crops(
+            detections.xyxy, detections.confidence, frame.size_wh, self._settings
+        )
         self._scene = _Scene(
             time_s=frame.time_s,
             detections_xyxy=detections.xyxy,
@@ -217,7 +228,8 @@ class SingleCameraTracker:
             tracks_xyxy=tracks_xyxy,
             same_class=classes[:, None] == detections.class_id[None, :],
             iou=iou_matrix(tracks_xyxy, detections.xyxy),
-            good=good_crops(detections.xyxy, detections.confidence, frame.size_wh, self._settings),
+            good=good,
+            partial=partial,
             gap_s=gap_s,
             sparse=gap_s >= self._settings.sparse_frames_s,
         )
@@ -266,7 +278,7 @@ class SingleCameraTracker:
     # -- the states of tracks ------------------------------------------------------------------------------
 
     def _observe(
-        self, pairs: list[tuple[int, int]], frame: Frame, detections: Detections, good: BoolArray
+        self, pairs: list[tuple[int, int]], frame: Frame, detections: Detections, scene: _Scene
     ) -> None:
         if not pairs:
             return
@@ -278,7 +290,7 @@ class SingleCameraTracker:
             track = self._tracks[number]
             track.last_s = frame.time_s
             track.observations += 1
-            self._see_appearance(track, row, frame.time_s, detections, good)
+            self._see_appearance(track, row, frame.time_s, detections, scene)
             if track.state is TrackState.TENTATIVE:
                 if frame.time_s - track.first_s >= self._settings.confirm_after_s - _TIME_ROUNDING_S:
                     track.state = TrackState.CONFIRMED
@@ -290,13 +302,16 @@ class SingleCameraTracker:
                 track.state = TrackState.CONFIRMED
 
     def _see_appearance(
-        self, track: Track, row: int, time_s: float, detections: Detections, good: BoolArray
+        self, track: Track, row: int, time_s: float, detections: Detections, scene: _Scene
     ) -> None:
+        good = scene.good
         track.hidden |= not good[row]
         if detections.embeddings is None or detections.embedded is None or not detections.embedded[row]:
             return
         # A covered or cut-off crop may show another person too; its embedding is only used to choose the box.
         if not good[row]:
+            if scene.partial[row] and not track.good_crops:
+                track.partial_s = time_s
             return
         embedding = detections.embeddings[row]
         if track.hidden and track.appearance_distance(embedding) > self._somebody_else_distance:
@@ -322,7 +337,7 @@ class SingleCameraTracker:
                 ended.append(track.track_id)
         return ended
 
-    def _start(self, rows: IntArray, frame: Frame, detections: Detections, good: BoolArray) -> None:
+    def _start(self, rows: IntArray, frame: Frame, detections: Detections, scene: _Scene) -> None:
         rows = rows[detections.confidence[rows] >= self._settings.new_track_confidence]
         if not len(rows):
             return
@@ -336,7 +351,7 @@ class SingleCameraTracker:
                 last_s=frame.time_s,
                 unconfirmed=[_observation(frame, detections, row)],
             )
-            self._see_appearance(track, row, frame.time_s, detections, good)
+            self._see_appearance(track, row, frame.time_s, detections, scene)
             self._tracks.append(track)
 
     def _end_duplicates(self) -> list[int]:
@@ -387,12 +402,18 @@ class SingleCameraTracker:
         # A track in its first frame may be a false alarm that is never seen again.
         return track.observations > 1 and time_s - track.embedded_s >= interval
 
+    def _due_in_part(self, track: Track, time_s: float) -> bool:
+        """Return whether a partial crop of a track would help."""
+        if track.good_crops or track.observations < 2:
+            return False
+        return time_s - track.partial_s >= self._settings.embedding_first_interval_s
+
 
 def _tracked_frame(
     frame: Frame,
     observed: list[tuple[Track, int]],
     detections: Detections,
-    good: BoolArray,
+    scene: _Scene,
     ended: list[int],
 ) -> TrackedFrame:
     confirmed = sorted(
@@ -401,6 +422,7 @@ def _tracked_frame(
     )
     rows = np.array([row for _, row, _ in confirmed], np.int64)
     suspected = np.array([track.suspected for _, _, track in confirmed], np.bool_)
+    undescribed = np.array([not track.good_crops for _, _, track in confirmed], np.bool_)
     earlier = {}
     for track_id, _, track in confirmed:
         if track.unconfirmed:
@@ -411,7 +433,8 @@ def _tracked_frame(
         time_s=frame.time_s,
         track_ids=np.array([track_id for track_id, _, _ in confirmed], np.int64),
         detections=detections[rows],
-        good_crop=good[rows] & ~suspected,
+        good_crop=scene.good[rows] & ~suspected,
+        partial_crop=scene.partial[rows] & undescribed,
         earlier=earlier,
         ended=tuple(sorted(ended)),
     )

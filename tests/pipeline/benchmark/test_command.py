@@ -108,6 +108,41 @@ def test_losses_by_cause(folder: Path, tmp_path: Path, monkeypatch: pytest.Monke
     assert {str(cause) for cause in Cause} <= described
 
 
+def test_curves_over_the_limits(folder: Path, tmp_path: Path) -> None:
+    path = tmp_path / "two.yaml"
+    path.write_text(yaml.safe_dump(values(folder)))
+    chosen = ["--only", "linker.margin", "--only", "second_pass.crowd_tightening"]
+    files = ["--cache", str(tmp_path / "cache"), "--json", str(tmp_path / "curves.json")]
+    with pytest.raises(SystemExit) as stop:
+        main(
+            [
+                "benchmark",
+                "limits",
+                str(path),
+                "--no-peers",
+                *chosen,
+                *files,
+                "--plot",
+                str(tmp_path / "curves.png"),
+            ]
+        )
+    assert stop.value.code in (None, 0)
+    curves = json.loads((tmp_path / "curves.json").read_text())["two"]
+    assert [(curve["tracker"], curve["limit"]) for curve in curves] == [
+        ("mtmc, online", "linker.margin"),
+        ("mtmc, offline", "linker.margin"),
+        ("mtmc, online", "second_pass.crowd_tightening"),
+        ("mtmc, offline", "second_pass.crowd_tightening"),
+    ]
+    plain = {curve["tracker"]: curve["idf1"]["1.0"] for curve in curves}
+    assert all(0 < curve["idf1"]["1.0"] == plain[curve["tracker"]] <= 1 for curve in curves)
+    # The second pass has no part in the ids that are given online.
+    assert set(curves[2]["idf1"].values()) == {plain["mtmc, online"]}
+    with pytest.raises(SystemExit) as stop:
+        main(["benchmark", "limits", str(path), "--only", "linker.hold", *files])
+    assert stop.value.code == 2
+
+
 def test_sets_of_one_file_name_keep_their_own_figures(tmp_path: Path) -> None:
     """`benchmark campus` calls every set set.yaml."""
     paths = [tmp_path / "hall" / "set.yaml", tmp_path / "yard" / "set.yaml", tmp_path / "yard" / "pets.yaml"]

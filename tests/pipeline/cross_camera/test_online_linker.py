@@ -37,8 +37,13 @@ class Scene:
         ended: Sequence[int] = (),
         floor: dict[int, tuple[float, float]] | None = None,
         class_id: int = 0,
+        partial: bool = False,
     ) -> ObservedTracks:
-        """One frame: track id -> its embedding, or None."""
+        """One frame: track id -> its embedding, or None.
+
+        Args:
+            partial: whether all crops are partial ones.
+        """
         ids = sorted(tracks)
         embeddings = [PERSON if tracks[i] is None else self._varied(np.array(tracks[i])) for i in ids]
         tracked = TrackedFrame(
@@ -52,7 +57,8 @@ class Scene:
                 embeddings=embeddings or None,
                 embedded=[tracks[i] is not None for i in ids] if ids else None,
             ),
-            good_crop=np.ones(len(ids), np.bool_),
+            good_crop=np.full(len(ids), not partial),
+            partial_crop=np.full(len(ids), partial),
             earlier={},
             ended=tuple(ended),
         )
@@ -79,7 +85,7 @@ class Scene:
 
 
 def scene_settings(**changes: Any) -> LinkerSettings:
-    two_crops = {"linkable_crops": 2, "few_crops_factor": 0.0}
+    two_crops = {"linkable_crops": 2, "few_crops_factor": 0.0, "partial_crops_factor": 0.0}
     return linker_settings(
         **{"max_cosine_distance": 0.35, "margin": 0.05, "max_wait_s": 3.0, **two_crops, **changes}
     )
@@ -521,3 +527,59 @@ def test_finish_settles_everybody() -> None:
     assert {record.summary().key for record in ended} == {("a", 1), ("a", 2), ("b", 1)}
     assert sorted(scene.id_of(record) for record in seen) == [1, 2, 3]
     assert scene.linker.finish() == []
+
+
+# -- partial crops ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("distance", "factor", "same"),
+    [
+        pytest.param(0.0, 0.8, True, id="alike"),
+        pytest.param(0.25, 0.8, True, id="within .8 x .35"),
+        pytest.param(0.3, 0.8, False, id="within .35 only"),
+        pytest.param(0.0, 0.0, False, id="switched off"),
+    ],
+)
+def test_a_track_without_a_good_crop_joins_by_its_partial_ones(distance: float, factor: float, same: bool) -> None:
+    scene = Scene(partial_crops_factor=factor)
+    first = scene.track("a", 1, 0, 2, PERSON)
+    second = scene.track("b", 1, 5, 7, at_distance(distance), partial=True)
+    assert (scene.id_of(second) == scene.id_of(first)) is same
+    assert second.summary().partial
+
+
+def test_partial_crops_do_not_link_to_a_person_whom_the_same_camera_saw_last() -> None:
+    scene = Scene(partial_crops_factor=0.8)
+    first = scene.track("a", 1, 0, 2, PERSON)
+    second = scene.track("a", 2, 5, 7, PERSON, partial=True)
+    assert scene.id_of(second) != scene.id_of(first)
+
+
+def test_partial_crops_do_not_describe_the_person_they_joined() -> None:
+    scene = Scene(partial_crops_factor=0.8)
+    scene.track("a", 1, 0, 2, PERSON)
+    before = scene.linker.features_per_identity
+    scene.track("b", 1, 5, 7, at_distance(0.2), partial=True)
+    assert scene.linker.features_per_identity == before
+
+
+def test_the_first_good_crop_replaces_partial_ones() -> None:
+    scene = Scene(partial_crops_factor=0.8)
+    scene.track("a", 1, 0, 2, PERSON)
+    scene.observe("b", 5.0, {1: at_distance(1.0)}, partial=True)
+    (record,) = scene.observe("b", 5.1, {1: PERSON}).seen
+    assert not record.summary().partial
+    assert len(record.summary().embeddings) == 1
+
+
+def test_a_track_that_nothing_describes_waits_for_its_first_crops_and_then_joins() -> None:
+    scene = Scene()
+    first = scene.track("a", 1, 0, 2, PERSON)
+    for time_s in np.arange(5.0, 9.9, 0.1):
+        (record,) = scene.observe("b", float(time_s), {1: None}).seen
+    assert record.link is None  # after more than max_wait_s
+    own = scene.id_of(record)
+    for time_s in (10.0, 10.1):
+        scene.observe("b", time_s, {1: PERSON})
+    assert scene.id_of(record) == scene.id_of(first) != own

@@ -483,3 +483,19 @@ def test_floor_positions_of_a_joined_person_still_count_in_later_windows() -> No
     links = link([*tracklets, other], at_once=4)
     assert {links[tracklet.key].global_id for tracklet in tracklets} == {1}
     assert links[other.key].global_id == 2
+
+
+@pytest.mark.parametrize(
+    ("distance", "factor", "together"),
+    [
+        pytest.param(0.3, 1.0, True, id="within .35"),
+        # The limit of a comparison is the mean of both sides: (.35 + .6 x .35) / 2 = .28.
+        pytest.param(0.29, 0.6, False, id="above .28"),
+        pytest.param(0.27, 0.6, True, id="within .28"),
+        pytest.param(0.0, 0.0, False, id="switched off"),
+    ],
+)
+def test_tracklets_of_partial_crops_are_held_to_a_lower_limit(distance: float, factor: float, together: bool) -> None:
+    whole = make_tracklet("a", 1, 0, 5, PERSON[0])
+    part = replace(make_tracklet("b", 1, 9, 12, at_distance(distance)), partial=True)
+    assert (len(groups(link([whole, part], partial_crops_factor=factor))) == 1) is together

@@ -306,7 +306,7 @@ def test_the_output_folder_is_made_with_its_parents(tmp_path: Path) -> None:
 
 
 def _record(camera_id: str, track_id: int) -> TrackRecord:
-    return TrackRecord(camera_id, track_id, 0, 0.0, 0.0, FeatureBank(1, 0.9), FloorPath(4))
+    return TrackRecord(camera_id, track_id, 0, 0.0, 0.0, FeatureBank(1, 0.9), FeatureBank(1, 0.9), FloorPath(4))
 
 
 def test_the_buffer_gives_rows_in_order_of_time_camera_and_track_with_the_newest_link() -> None:

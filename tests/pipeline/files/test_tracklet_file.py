@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import json
 import logging
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -113,7 +115,7 @@ def test_other_files_are_refused(tmp_path: Path, content: bytes | None, message:
     ("metadata", "message"),
     [
         (None, "not one that `track` wrote"),
-        ({"mtmc": '{"schema_version": 9}'}, "schema version 9.*reads version 1"),
+        ({"mtmc": '{"schema_version": 9}'}, "schema version 9.*reads versions 1 and 2"),
     ],
 )
 def test_other_arrow_files_are_refused(tmp_path: Path, metadata: dict[str, str] | None, message: str) -> None:
@@ -190,7 +192,16 @@ def test_a_file_without_checksums_of_an_earlier_version_is_read(tmp_path: Path) 
     path = write(tmp_path / "tracklets.arrow", some(3))
     with pa.OSFile(str(path)) as file:
         table = pa.ipc.open_stream(file).read_all()
-    table = table.drop_columns(["crc32"]).replace_schema_metadata({b"mtmc": table.schema.metadata[b"mtmc"]})
+    metadata = {**json.loads(table.schema.metadata[b"mtmc"]), "schema_version": 1}
+    table = table.drop_columns(["partial", "crc32"]).replace_schema_metadata({"mtmc": json.dumps(metadata)})
     with pa.OSFile(str(path), "wb") as file, pa.ipc.new_stream(file, table.schema) as stream:
         stream.write_table(table)
-    assert [tracklet.key for tracklet in read_tracklets(path)] == [("hall", 1), ("hall", 2), ("hall", 3)]
+    tracklets = list(read_tracklets(path))
+    assert [tracklet.key for tracklet in tracklets] == [("hall", 1), ("hall", 2), ("hall", 3)]
+    assert not any(tracklet.partial for tracklet in tracklets)
+
+
+def test_partial_tracklets_are_marked(tmp_path: Path) -> None:
+    first, second = some(2)
+    path = write(tmp_path / "tracklets.arrow", [first, replace(second, partial=True)])
+    assert [tracklet.partial for tracklet in read_tracklets(path)] == [False, True]

@@ -218,3 +218,38 @@ def test_a_crop_that_is_not_good_does_not_change_the_appearance() -> None:
     # Nobody has an appearance, so a swap of the embeddings changes nothing.
     swapped = tracker.update(make_frame(6), make_detections(covered, embeddings=one_hot(1, 0)))
     assert swapped.detections.xyxy[:, 0].tolist() == [100, 110]
+
+
+@pytest.mark.parametrize(
+    ("boxes", "confidence", "partial"),
+    [
+        pytest.param([(0, 100, 40, 200)], [0.9], [True], id="cut off by the left border"),
+        pytest.param([(100, 400, 170, 500)], [0.9], [True], id="cut off by the lower border"),
+        pytest.param([(100, 100, 140, 200)], [0.9], [False], id="inside: a good crop"),
+        pytest.param([(0, 100, 31, 200)], [0.9], [True], id="31 px of a person 100 px high"),
+        pytest.param([(0, 100, 29, 200)], [0.9], [False], id="29 px of a person 100 px high"),
+        pytest.param([(0, 100, 40, 200)], [0.49], [False], id="too unsure"),
+        pytest.param([(0, 100, 40, 200), (23, 100, 63, 200)], [0.9, 0.9], [False, False], id="covered 17/40"),
+    ],
+)
+def test_partial_crops(boxes: list[Box], confidence: list[float], partial: list[bool]) -> None:
+    tracker = make_tracker(tracker_settings(low_confidence=0.1, new_track_confidence=0.4))
+    tracked = [tracker.update(make_frame(index), make_detections(boxes, confidence)) for index in range(5)][-1]
+    assert tracked.partial_crop.tolist() == partial
+
+
+def test_partial_crops_are_embedded_at_intervals_until_there_is_a_good_one() -> None:
+    tracker = make_tracker(tracker_settings(embedding_first_interval_s=0.3))
+    embedded = []
+    for index in range(20):
+        # At the left border for 1 s, then inside the image.
+        left = 0 if index < 10 else 20
+        detections = make_detections([(left, 100, left + 40, 200)])
+        rows = tracker.plan(make_frame(index), detections)
+        if len(rows):
+            detections = make_detections([(left, 100, left + 40, 200)], embeddings=one_hot(0))
+            embedded.append(index)
+        tracked = tracker.update(make_frame(index), detections)
+        assert tracked.partial_crop.tolist() in ([], [index < 10])
+    # Frames are .1 s apart. The first good crop does not wait for the interval after the last partial one.
+    assert [index for index in embedded if index < 11] == [2, 5, 8, 10]

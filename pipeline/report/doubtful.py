@@ -1,0 +1,190 @@
+"""Finds the links of a run that may be wrong, with the reason in words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from pipeline.core.decisions import Candidate, Decision, Obstacle, Outcome, Stage, TrackKey
+from pipeline.recorded.decision_sentences import tracks_text
+from pipeline.recorded.people import Person, TrackSpan
+from pipeline.report.run_data import RunData
+
+#: Links below this confidence are doubtful. At half of the limit and without a rival, a link has 0.95.
+DOUBTFUL = 0.9
+_MOST_SHOWN = 24
+# If no link is doubtful, the least sure ones are shown all the same.
+_FEWEST_SHOWN = 3
+# Costs are shares of the limit: within this distance, two candidates are nearly equally near.
+_NEAR = 0.25
+_FEW_CROPS = 2
+
+
+@dataclass(frozen=True)
+class Doubt:
+    """A link that may be wrong.
+
+    Attributes:
+        person: who has the track.
+        track: the track.
+        beside: the track to compare it with by eye, None if there is none.
+        beside_person: who has that track; another person if it is doubtful that these are two.
+        reasons: sentences.
+        is_doubtful: whether the confidence is below `DOUBTFUL`.
+    """
+
+    person: Person
+    track: TrackSpan
+    beside: TrackSpan | None
+    beside_person: Person | None
+    reasons: Sequence[str]
+
+    @property
+    def confidence(self) -> float:
+        """Of the link of the track."""
+        return self.track.link.confidence
+
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether the confidence is below `DOUBTFUL`."""
+        return self.confidence < DOUBTFUL
+
+
+def doubtful_links(run: RunData) -> tuple[list[Doubt], int]:
+    """Return the links to look at, the least sure ones first, and the number of doubtful ones. Fragments have no link,
+    and each pair of tracks is named once."""
+    owner = {track.key: person for person in run.people for track in person.tracks}
+    spans = {track.key: track for person in run.people for track in person.tracks}
+    decided = {key: _last(decisions) for key, decisions in (run.decisions or {}).items()}
+    order = sorted(
+        (track for person in run.persons for track in person.tracks),
+        key=lambda track: (track.link.confidence, track.key),
+    )
+    found: list[Doubt] = []
+    pairs: set[frozenset[TrackKey]] = set()
+    doubtful = 0
+    for track in order:
+        doubt = _doubt(track, owner[track.key], decided.get(track.key), spans, owner, run)
+        pair = frozenset({track.key} | ({doubt.beside.key} if doubt.beside is not None else set()))
+        if len(pair) == 2 and pair in pairs:
+            continue
+        pairs.add(pair)
+        doubtful += doubt.is_doubtful
+        wanted = doubt.is_doubtful or (len(found) < _FEWEST_SHOWN and doubt.beside is not None)
+        if wanted and len(found) < _MOST_SHOWN:
+            found.append(doubt)
+    return found, doubtful
+
+
+def _last(decisions: Sequence[Decision]) -> Decision | None:
+    """Return the decision that gave the final id."""
+    given = [decision for decision in decisions if decision.outcome is not Outcome.WAITING]
+    return given[-1] if given else None
+
+
+def _doubt(
+    track: TrackSpan,
+    person: Person,
+    decision: Decision | None,
+    spans: Mapping[TrackKey, TrackSpan],
+    owner: Mapping[TrackKey, Person],
+    run: RunData,
+) -> Doubt:
+    others = [one for one in person.tracks if one.key != track.key]
+    if decision is None:
+        reasons = ["Why is not recorded."]
+        beside = _beside(track, others, run)
+    elif others:
+        beside = _beside(track, others, run)
+        reasons = _why_joined(decision, others)
+    else:
+        beside, reasons = _why_alone(track, decision, spans, owner, run)
+    return Doubt(person, track, beside, None if beside is None else owner[beside.key], reasons)
+
+
+def _beside(track: TrackSpan, others: Sequence[TrackSpan], run: RunData) -> TrackSpan | None:
+    """Return the track to compare with: with a good picture, of another camera, near in time."""
+
+    def rank(other: TrackSpan) -> tuple[bool, bool, float]:
+        boxes = run.boxes.get(other.key, ())
+        is_good = bool(boxes) and boxes[0].quality[0]
+        apart_s = max(other.start_s - track.end_s, track.start_s - other.end_s, 0.0)
+        return (not is_good, other.camera_id == track.camera_id, apart_s)
+
+    return min(others, key=rank, default=None)
+
+
+def _why_joined(decision: Decision, others: Sequence[TrackSpan]) -> list[str]:
+    if decision.stage is Stage.SECOND_PASS and decision.joined:
+        reasons = [f"Joined with {tracks_text(decision)}{_measured(_own(decision), decision)}."]
+    else:
+        reasons = [f"Linked to this person{_measured(_own(decision), decision)}."]
+    own = _own(decision)
+    rival = _nearest_rival(decision)
+    if own is not None and own.cost is not None:
+        if rival is not None and rival.cost is not None and rival.cost - own.cost < _NEAR:
+            who = _who(rival, decision)
+            nearer = "nearer" if rival.cost < own.cost else "nearly as near"
+            excluded = ", but cannot be joined" if rival.impossible is Obstacle.OTHER_TRACKS else ""
+            reasons.append(f"{who} is {nearer}{_measured(rival, decision)}{excluded}.")
+        if own.cost > 1 - _NEAR:
+            reasons.append(f"This is {100 * own.cost:.0f} % of the limit.")
+    return [*reasons, *_few_crops(decision)]
+
+
+def _why_alone(
+    track: TrackSpan,
+    decision: Decision,
+    spans: Mapping[TrackKey, TrackSpan],
+    owner: Mapping[TrackKey, Person],
+    run: RunData,
+) -> tuple[TrackSpan | None, list[str]]:
+    rival = _nearest_rival(decision)
+    if rival is None:
+        return None, ["With no other track: nobody is near enough to compare.", *_few_crops(decision)]
+    who = _who(rival, decision)
+    excluded = f"; it is impossible: {rival.impossible}" if rival.impossible is not None else ""
+    reasons = [f"With no other track. {who} is the nearest{_measured(rival, decision)}{excluded}."]
+    theirs = [one for one in spans.values() if owner[one.key].global_id == rival.global_id]
+    # Online ids are other numbers if a second pass followed.
+    known = decision.stage is Stage.SECOND_PASS or not track.link.final
+    return (_beside(track, theirs, run) if known else None), [*reasons, *_few_crops(decision)]
+
+
+def _own(decision: Decision) -> Candidate | None:
+    return next((one for one in decision.candidates if one.global_id == decision.global_id), None)
+
+
+def _nearest_rival(decision: Decision) -> Candidate | None:
+    """Return the nearest other candidate that appearance or floor could be mixed up with."""
+    rivals = [
+        one
+        for one in decision.candidates
+        if one.global_id != decision.global_id
+        and one.cost is not None
+        and one.impossible in (None, Obstacle.OTHER_TRACKS)
+    ]
+    return min(rivals, key=lambda one: one.cost if one.cost is not None else 0.0, default=None)
+
+
+def _who(candidate: Candidate, decision: Decision) -> str:
+    return f"{'Person' if decision.stage is Stage.SECOND_PASS else 'Online id'} {candidate.global_id}"
+
+
+def _measured(candidate: Candidate | None, decision: Decision) -> str:
+    """Return the distances of a candidate in brackets, with a space before; '' without any."""
+    if candidate is None:
+        return ""
+    parts = []
+    if candidate.cosine_distance is not None:
+        limit = "" if decision.limit is None else f" of at most {decision.limit:.2f}"
+        parts.append(f"distance {candidate.cosine_distance:.2f}{limit}")
+    if candidate.floor_distance_m is not None:
+        parts.append(f"{candidate.floor_distance_m:.1f} m apart on the floor")
+    return f" ({', '.join(parts)})" if parts else ""
+
+
+def _few_crops(decision: Decision) -> list[str]:
+    if decision.good_crops > _FEW_CROPS:
+        return []
+    return [f"Only {decision.good_crops or 'no'} good crop{'s' * (decision.good_crops != 1)} of it."]

@@ -18,6 +18,9 @@ _FEWEST_SHOWN = 3
 # Costs are shares of the limit: within this distance, two candidates are nearly equally near.
 _NEAR = 0.25
 _FEW_CROPS = 2
+# Somebody who cannot be the same person although the distance is below this share of the limit is worth a look: the
+# constraint, or a track, may be wrong.
+_LOOKS_THE_SAME = 0.5
 
 
 @dataclass(frozen=True)
@@ -30,7 +33,7 @@ class Doubt:
         beside: the track to compare it with by eye, None if there is none.
         beside_person: who has that track; another person if it is doubtful that these are two.
         reasons: sentences.
-        is_doubtful: whether the confidence is below `DOUBTFUL`.
+        looks_the_same: whether the track is alone although somebody who cannot be the same person looks the same.
     """
 
     person: Person
@@ -38,6 +41,7 @@ class Doubt:
     beside: TrackSpan | None
     beside_person: Person | None
     reasons: Sequence[str]
+    looks_the_same: bool = False
 
     @property
     def confidence(self) -> float:
@@ -46,8 +50,8 @@ class Doubt:
 
     @property
     def is_doubtful(self) -> bool:
-        """Whether the confidence is below `DOUBTFUL`."""
-        return self.confidence < DOUBTFUL
+        """Whether the confidence is below `DOUBTFUL`, or appearance contradicts the link."""
+        return self.confidence < DOUBTFUL or self.looks_the_same
 
 
 def doubtful_links(run: RunData) -> tuple[list[Doubt], int]:
@@ -63,8 +67,9 @@ def doubtful_links(run: RunData) -> tuple[list[Doubt], int]:
     found: list[Doubt] = []
     pairs: set[frozenset[TrackKey]] = set()
     doubtful = 0
-    for track in order:
-        doubt = _doubt(track, owner[track.key], decided.get(track.key), spans, owner, run)
+    every = [_doubt(track, owner[track.key], decided.get(track.key), spans, owner, run) for track in order]
+    for doubt in sorted(every, key=lambda doubt: not doubt.is_doubtful):
+        track = doubt.track
         pair = frozenset({track.key} | ({doubt.beside.key} if doubt.beside is not None else set()))
         if len(pair) == 2 and pair in pairs:
             continue
@@ -91,15 +96,24 @@ def _doubt(
     run: RunData,
 ) -> Doubt:
     others = [one for one in person.tracks if one.key != track.key]
+    same = False
     if decision is None:
         reasons = ["Why is not recorded."]
         beside = _beside(track, others, run)
     elif others:
         beside = _beside(track, others, run)
-        reasons = _why_joined(decision, others)
+        reasons = _why_joined(decision)
     else:
-        beside, reasons = _why_alone(track, decision, spans, owner, run)
-    return Doubt(person, track, beside, None if beside is None else owner[beside.key], reasons)
+        rival = _nearest_rival(decision)
+        if rival is None:
+            rival = _impossible_twin(decision)
+            same = rival is not None
+        # Online ids are other numbers if a second pass followed.
+        known = decision.stage is Stage.SECOND_PASS or not track.link.final
+        theirs = [one for one in spans.values() if rival is not None and owner[one.key].global_id == rival.global_id]
+        beside = _beside(track, theirs, run) if known else None
+        reasons = _why_alone(decision, rival)
+    return Doubt(person, track, beside, None if beside is None else owner[beside.key], reasons, same)
 
 
 def _beside(track: TrackSpan, others: Sequence[TrackSpan], run: RunData) -> TrackSpan | None:
@@ -114,7 +128,7 @@ def _beside(track: TrackSpan, others: Sequence[TrackSpan], run: RunData) -> Trac
     return min(others, key=rank, default=None)
 
 
-def _why_joined(decision: Decision, others: Sequence[TrackSpan]) -> list[str]:
+def _why_joined(decision: Decision) -> list[str]:
     if decision.stage is Stage.SECOND_PASS and decision.joined:
         reasons = [f"Joined with {tracks_text(decision)}{_measured(_own(decision), decision)}."]
     else:
@@ -125,30 +139,34 @@ def _why_joined(decision: Decision, others: Sequence[TrackSpan]) -> list[str]:
         if rival is not None and rival.cost is not None and rival.cost - own.cost < _NEAR:
             who = _who(rival, decision)
             nearer = "nearer" if rival.cost < own.cost else "nearly as near"
-            excluded = ", but cannot be joined" if rival.impossible is Obstacle.OTHER_TRACKS else ""
+            excluded = ", but another track of this person excludes it" if rival.impossible is not None else ""
             reasons.append(f"{who} is {nearer}{_measured(rival, decision)}{excluded}.")
         if own.cost > 1 - _NEAR:
             reasons.append(f"This is {100 * own.cost:.0f} % of the limit.")
     return [*reasons, *_few_crops(decision)]
 
 
-def _why_alone(
-    track: TrackSpan,
-    decision: Decision,
-    spans: Mapping[TrackKey, TrackSpan],
-    owner: Mapping[TrackKey, Person],
-    run: RunData,
-) -> tuple[TrackSpan | None, list[str]]:
-    rival = _nearest_rival(decision)
+def _why_alone(decision: Decision, rival: Candidate | None) -> list[str]:
     if rival is None:
-        return None, ["With no other track: nobody is near enough to compare.", *_few_crops(decision)]
+        return ["With no other track: nobody is near enough to compare.", *_few_crops(decision)]
     who = _who(rival, decision)
-    excluded = f"; it is impossible: {rival.impossible}" if rival.impossible is not None else ""
-    reasons = [f"With no other track. {who} is the nearest{_measured(rival, decision)}{excluded}."]
-    theirs = [one for one in spans.values() if owner[one.key].global_id == rival.global_id]
-    # Online ids are other numbers if a second pass followed.
-    known = decision.stage is Stage.SECOND_PASS or not track.link.final
-    return (_beside(track, theirs, run) if known else None), [*reasons, *_few_crops(decision)]
+    if rival.impossible not in (None, Obstacle.OTHER_TRACKS):
+        reason = f"With no other track. {who} looks the same{_measured(rival, decision)}, but is impossible: {rival.impossible}."
+    else:
+        reason = f"With no other track. {who} is the nearest{_measured(rival, decision)}."
+    return [reason, *_few_crops(decision)]
+
+
+def _impossible_twin(decision: Decision) -> Candidate | None:
+    """Return the nearest candidate that is impossible although it looks the same; None without one."""
+    if decision.limit is None:
+        return None
+    twins = [
+        (one.cosine_distance, one)
+        for one in decision.candidates
+        if one.cosine_distance is not None and one.cosine_distance < _LOOKS_THE_SAME * decision.limit
+    ]
+    return min(twins, key=lambda twin: twin[0])[1] if twins else None
 
 
 def _own(decision: Decision) -> Candidate | None:

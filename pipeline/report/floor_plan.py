@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -66,6 +66,12 @@ class FloorPlan:
     def unit(self) -> float:
         """A hundredth of the longer side in metres, for the widths of lines."""
         return max(self.width, self.height) / 100
+
+
+def paths_of(plan: FloorPlan, person: Person) -> FloorPlan | None:
+    """Return the same plan with the paths of one person; None without any."""
+    own = [path for path in plan.paths if path.person is person]
+    return replace(plan, paths=own) if own else None
 
 
 def floor_plan(

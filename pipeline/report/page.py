@@ -20,14 +20,14 @@ from pipeline.files.whole_files import SHARED_MODE, write_whole
 from pipeline.recorded.people import Person
 from pipeline.report.best_boxes import ChosenBox
 from pipeline.report.doubtful import DOUBTFUL, Doubt, doubtful_links
-from pipeline.report.floor_plan import FloorPlan, floor_plan
+from pipeline.report.floor_plan import FloorPlan, floor_plan, paths_of
 from pipeline.report.pictures import Picture, cut_pictures
 from pipeline.report.run_data import RunData, read_run
 from pipeline.report.summary import figures, sentences
 from pipeline.report.timeline import Lane, lane_of, ticks
 from pipeline.report.transits import camera_graph, transits
 from pipeline.report.truth import Compared, Mistake, compare_with_truth
-from pipeline.report.words import Clock, counted, duration_text, name_of, nouns, percent
+from pipeline.report.words import Clock, counted, duration_text, name_of, nouns, percent, started_text
 
 # With its pictures, a page for a hundred people must be below 5 MB.
 _MOST_PICTURES = 450
@@ -110,7 +110,11 @@ def write_report(
     compared = compare_with_truth(folder / "trajectories.csv", ground_truth) if ground_truth else None
     doubts, doubtful = doubtful_links(run)
     shown = run.persons[:_MOST_PEOPLE]
-    cards = [Card(person, _boxes_of(person, run, len(shown)), _own_plan(person, run)) for person in shown]
+    plan = floor_plan(shown, run.tracks, {name: place for place, name in enumerate(run.cameras)})
+    cards = [
+        Card(person, _boxes_of(person, run, len(shown)), None if plan is None else paths_of(plan, person))
+        for person in shown
+    ]
     loose = [_best(run, person.tracks[0].key) for person in run.fragments[:_MOST_FRAGMENTS]]
     wanted = {
         box
@@ -129,7 +133,7 @@ def write_report(
         found, problems = cut_pictures(
             wanted, run.cameras, recordings or {}, on_start=progress.on_start, on_frame=progress.on_frame
         )
-    text = _page(run, cards, doubts, doubtful, compared, found, problems)
+    text = _page(run, cards, plan, doubts, doubtful, compared, found, problems)
     data = text.encode()
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
@@ -143,6 +147,7 @@ def write_report(
 def _page(
     run: RunData,
     cards: Sequence[Card],
+    plan: FloorPlan | None,
     doubts: Sequence[Doubt],
     doubtful: int,
     compared: Compared | None,
@@ -165,6 +170,7 @@ def _page(
         "one": one,
         "several": several,
         "clock": clock,
+        "started": started_text(run.started_utc),
         "sentences": sentences(run, clock),
         "figures": figures(run, clock),
         "gaps": [*run.gaps, *problems, *_left_out(run)],
@@ -172,7 +178,7 @@ def _page(
         "ticks": ticks(start_s, end_s, clock),
         "lanes": [Lane(card.person, lane_of([card.person], number, start_s, end_s, clock)) for card in cards],
         "loose_bars": lane_of(run.fragments, number, start_s, end_s, clock),
-        "plan": floor_plan(run.persons[:_MOST_PEOPLE], run.tracks, number),
+        "plan": plan,
         "walks": walks,
         "graph": camera_graph(run.persons, number, walks) if len(number) > 1 else None,
         "cards": cards,
@@ -223,10 +229,6 @@ def _boxes_of(person: Person, run: RunData, people: int) -> list[ChosenBox]:
     later.sort(key=lambda box: box.quality, reverse=True)
     chosen = [*sorted(first, key=lambda box: box.quality, reverse=True), *rest, *later][:most]
     return sorted(chosen, key=lambda box: (box.time_s, box.camera_id))
-
-
-def _own_plan(person: Person, run: RunData) -> FloorPlan | None:
-    return floor_plan([person], run.tracks, {name: place for place, name in enumerate(run.cameras)})
 
 
 def _best(run: RunData, key: tuple[str, int]) -> ChosenBox | None:

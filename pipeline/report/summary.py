@@ -23,9 +23,9 @@ def sentences(run: RunData, clock: Clock) -> list[str]:
     once = sum(len(person.stays) == 1 for person in persons)
     parts = []
     if len(run.cameras) > 1:
-        parts.append(f"{in_several} {_were(in_several)} in several cameras")
-    parts.append(f"{back} came back to a camera")
-    parts.append(f"{once} {_were(once)} seen once")
+        parts.append(f"{_number(in_several)} {_were(in_several)} in several cameras")
+    parts.append(f"{_number(back)} came back to a camera")
+    parts.append(f"{_number(once)} {_were(once)} seen once")
     if persons:
         told.append(f"Of these, {listed(parts)}.")
     if loose:
@@ -49,8 +49,12 @@ def figures(run: RunData, clock: Clock) -> dict[str, str]:
     return found
 
 
+def _number(count: int) -> str:
+    return f"{count:,}" if count else "none"
+
+
 def _were(count: int) -> str:
-    return "was" if count == 1 else "were"
+    return "was" if count <= 1 else "were"
 
 
 def _are(count: int) -> str:

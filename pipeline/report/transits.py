@@ -15,6 +15,8 @@ _WIDTH, _HEIGHT = 480.0, 330.0
 _NODE_R = 30.0
 # Two arrows between the same cameras bend apart by this share of their length.
 _BEND = 0.16
+# In the middle, the texts of several arrows would be upon each other.
+_TEXT_AT = 0.36
 
 
 @dataclass(frozen=True)
@@ -111,10 +113,16 @@ def _arrow(walk: Transit, start: Node, end: Node, most: int) -> Arrow:
     bend_y = (start.y + end.y) / 2 - 2 * _BEND * across_x
     from_x, from_y = _towards(start, bend_x, bend_y, _NODE_R + 2)
     to_x, to_y = _towards(end, bend_x, bend_y, _NODE_R + 8)
-    text_x = (start.x + end.x) / 2 + (_BEND + 10 / length) * across_y
-    text_y = (start.y + end.y) / 2 - (_BEND + 10 / length) * across_x
+    text_x = _on_curve(from_x, bend_x, to_x) + 9 * across_y / length
+    text_y = _on_curve(from_y, bend_y, to_y) - 9 * across_x / length
     path = f"M{from_x:.1f} {from_y:.1f}Q{bend_x:.1f} {bend_y:.1f} {to_x:.1f} {to_y:.1f}"
     return Arrow(walk, path, round(text_x, 1), round(text_y, 1), round(1.5 + 3 * walk.count / most, 1))
+
+
+def _on_curve(start: float, control: float, end: float) -> float:
+    """Return a coordinate of the place of the text on a quadratic curve."""
+    t = _TEXT_AT
+    return (1 - t) ** 2 * start + 2 * t * (1 - t) * control + t**2 * end
 
 
 def _towards(node: Node, x: float, y: float, distance: float) -> tuple[float, float]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from pipeline.recorded.people import Person
 from pipeline.recorded.run_summary import PERSON
@@ -44,6 +44,14 @@ class Clock:
         if self.epoch_utc is not None:
             return f"time of day in UTC, from {self.epoch_utc:%Y-%m-%d}"
         return "hours, minutes and seconds" if self.end_s >= 3600 else "minutes and seconds" + " on the clock of the run"
+
+
+def started_text(started_utc: str) -> str:
+    """Return the start of a run in run.json as a date and time; '' if it is unknown."""
+    try:
+        return f"{datetime.fromisoformat(started_utc).astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+    except ValueError:
+        return ""
 
 
 def duration_text(seconds: float) -> str:

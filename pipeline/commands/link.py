@@ -26,7 +26,7 @@ from pipeline.cross_camera.second_pass_log import SecondPassLog
 from pipeline.cross_camera.settings import check_windows
 from pipeline.files.decision_file import rewrite_second_pass
 from pipeline.files.results_csv import read_trajectories
-from pipeline.files.run_folder import DECISIONS_NAME, NOTE_NAME, clear_results, hold_results
+from pipeline.files.run_folder import DECISIONS_NAME, NOTE_NAME, clear_results, hold_results, reports
 from pipeline.files.tracklet_file import TrackletFile, read_info
 from pipeline.recorded.finalize import rewrite
 from pipeline.recorded.missing_tracklets import joined_as_online, rebuilt_tracklets, tracks_in
@@ -113,6 +113,9 @@ def link(
             rewrite_second_pass(folder / DECISIONS_NAME, target / DECISIONS_NAME, log.decisions(links))
         else:
             (target / DECISIONS_NAME).unlink(missing_ok=True)  # its ids would be old ones
+        stale = reports(target)
+        for path in stale:
+            path.unlink()
         people = Counter({link.global_id: class_of[key] for key, link in links.items()}.values())
         # It is not known whether a rebuilt track had good crops.
         known = described | {tracklet.key for tracklet in rebuilt}
@@ -127,10 +130,17 @@ def link(
             # Its writer would hold the lock.
             killed=locked and note.running,
         )
-    Console(markup=False).print(
+    console = Console(markup=False)
+    console.print(
         f"{len(links)} tracks of {len(camera_ids)} cameras are {counted(people, loose)}; {rows} rows in "
         f"{target / 'trajectories.csv'}" + (f"; {FRAGMENT_TEXT}" if loose else "")
     )
+    if stale:
+        console.print(
+            f"Deleted {', '.join(path.name for path in stale)}, which showed the old ids: `mtmc report {target}` "
+            "writes a new one",
+            soft_wrap=True,
+        )
 
 
 def _config_of(note: EarlierNote, folder: Path, settings: Sequence[str] | None) -> Config:

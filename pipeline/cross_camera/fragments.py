@@ -1,8 +1,8 @@
 """Fragments: tracks of which nobody can say whose they are.
 
-A fragment has no good crop, so its appearance is unknown, and it is the only track of its global id: its floor positions
-joined it with no other track either. It may be a piece of a known person, somebody who was hardly visible, or no person
-at all. Fragments are therefore counted apart from people, and their link confidence is `NOT_COMPARED`.
+A fragment has no good crop, so its appearance is unknown, and it is the only track of its global id: its floor
+positions joined it with no other track either. It may be a piece of a known person, somebody who was hardly visible, or
+no person at all. Fragments are therefore counted apart from people, and their link confidence is `NOT_COMPARED`.
 """
 
 from __future__ import annotations

@@ -128,6 +128,15 @@ class Person:
         return sum(stay.boxes for stay in self.stays)
 
     @property
+    def in_view_s(self) -> float:
+        """Seconds in view of any camera; a time in view of several counts once."""
+        total_s, until_s = 0.0, self.start_s
+        for stay in self.stays:
+            total_s += max(stay.end_s - max(stay.start_s, until_s), 0.0)
+            until_s = max(until_s, stay.end_s)
+        return total_s
+
+    @property
     def confidence(self) -> float:
         """Smallest link confidence of its tracks."""
         return min(stay.confidence for stay in self.stays)
@@ -148,6 +157,7 @@ class Person:
             "class_name": self.class_name,
             "is_fragment": self.is_fragment,
             "boxes": self.boxes,
+            "in_view_s": round(self.in_view_s, 3),
             "link_confidence": round(self.confidence, 3),
             "stays": [
                 {

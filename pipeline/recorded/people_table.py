@@ -16,19 +16,23 @@ _MOST_CAMERAS = 6
 
 def people_table(persons: Sequence[Person], camera_ids: Sequence[str]) -> Table:
     """Return a table with one row per person and one column per camera. A cell has the seconds in view, and the number
-    of stays if there are several. With many cameras, one column names them instead. Fragments are counted in the last
-    row."""
+    of stays if there are several; a time in view of several cameras counts once in the column "any". With many cameras,
+    one column names them instead. Fragments are counted in the last row."""
     people = [person for person in persons if not person.is_fragment]
     loose = [person for person in persons if person.is_fragment]
     wide = len(camera_ids) <= _MOST_CAMERAS
-    table = Table(title="Seconds in view, with the number of stays if there are several")
-    for column in ("id", *map(Text, camera_ids if wide else ["cameras"]), "in all", "link confidence"):
-        table.add_column(column, justify="right" if wide or column != "cameras" else "left")
+    table = Table(title="Seconds in view (stays)")
+    table.add_column("id", justify="right")
+    for name in camera_ids if wide else ["cameras"]:
+        table.add_column(Text(name), justify="right" if wide else "left")
+    for name in ("any", "link confidence"):
+        table.add_column(name, justify="right")
     for person in people[:_MOST_ROWS]:
         cells = [_cell(person, camera_id) for camera_id in camera_ids] if wide else [", ".join(person.camera_ids)]
-        name = f"{person.global_id}" if person.class_name == "person" else f"{person.class_name} {person.global_id}"
-        in_all = sum(stay.duration_s for stay in person.stays)
-        table.add_row(Text(name), *map(Text, cells), f"{in_all:.1f}", f"{person.confidence:.2f}")
+        name = (
+            f"{person.global_id}" if person.class_name == "person" else f"{person.class_name} {person.global_id}"
+        )
+        table.add_row(Text(name), *map(Text, cells), f"{person.in_view_s:.1f}", f"{person.confidence:.2f}")
     if len(people) > _MOST_ROWS:
         more = len(people) - _MOST_ROWS
         table.add_row(f"and {more} more", *("" for _ in (camera_ids if wide else [""])), "", "")

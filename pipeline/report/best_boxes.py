@@ -75,7 +75,9 @@ class BestBoxes:
 
     def watch(self, rows: Iterable[LinkedRow]) -> Iterator[LinkedRow]:
         """Yield the rows, which are in order of time, then of camera, and keep the best boxes."""
-        for (camera_id, _), group in groupby(rows, key=lambda linked: (linked.row.camera_id, linked.row.frame_index)):
+        for (camera_id, _), group in groupby(
+            rows, key=lambda linked: (linked.row.camera_id, linked.row.frame_index)
+        ):
             frame = list(group)
             if camera_id in self._size_wh:
                 self._take(camera_id, [linked for linked in frame if not linked.row.interpolated])

@@ -110,7 +110,9 @@ def _doubt(
             same = rival is not None
         # Online ids are other numbers if a second pass followed.
         known = decision.stage is Stage.SECOND_PASS or not track.link.final
-        theirs = [one for one in spans.values() if rival is not None and owner[one.key].global_id == rival.global_id]
+        theirs = [
+            one for one in spans.values() if rival is not None and owner[one.key].global_id == rival.global_id
+        ]
         beside = _beside(track, theirs, run) if known else None
         reasons = _why_alone(decision, rival)
     return Doubt(person, track, beside, None if beside is None else owner[beside.key], reasons, same)
@@ -151,10 +153,10 @@ def _why_alone(decision: Decision, rival: Candidate | None) -> list[str]:
         return ["With no other track: nobody is near enough to compare.", *_few_crops(decision)]
     who = _who(rival, decision)
     if rival.impossible not in (None, Obstacle.OTHER_TRACKS):
-        reason = f"With no other track. {who} looks the same{_measured(rival, decision)}, but is impossible: {rival.impossible}."
+        reason = f"{who} looks the same{_measured(rival, decision)}, but is impossible: {rival.impossible}."
     else:
-        reason = f"With no other track. {who} is the nearest{_measured(rival, decision)}."
-    return [reason, *_few_crops(decision)]
+        reason = f"{who} is the nearest{_measured(rival, decision)}."
+    return ["With no other track.", reason, *_few_crops(decision)]
 
 
 def _impossible_twin(decision: Decision) -> Candidate | None:

@@ -97,7 +97,9 @@ def floor_plan(
     left, top = (float(value) for value in low - _MARGIN_M)
     width, height = (float(value) for value in high - low + 2 * _MARGIN_M)
     longest = max(width, height)
-    square_m = next((square for square in _SQUARES_M if longest / square <= _MOST_SQUARES), longest / _MOST_SQUARES)
+    square_m = next(
+        (square for square in _SQUARES_M if longest / square <= _MOST_SQUARES), longest / _MOST_SQUARES
+    )
     return FloorPlan(
         left=round(left, 2),
         top=round(top, 2),

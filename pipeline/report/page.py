@@ -106,7 +106,9 @@ def write_report(
         raise InputError(f"{output} exists and is no report of mtmc: choose another --output")
     run = read_run(folder)
     if strange := sorted((recordings or {}).keys() - run.cameras.keys()):
-        raise InputError(f"--recording names the camera {strange[0]!r}, but those of the run are {', '.join(run.cameras)}")
+        raise InputError(
+            f"--recording names the camera {strange[0]!r}, but those of the run are {', '.join(run.cameras)}"
+        )
     compared = compare_with_truth(folder / "trajectories.csv", ground_truth) if ground_truth else None
     doubts, doubtful = doubtful_links(run)
     shown = run.persons[:_MOST_PEOPLE]

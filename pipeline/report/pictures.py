@@ -95,17 +95,22 @@ def _cut(
     place = moved_to or camera.settings.get("source")
     if not isinstance(place, str):
         return "run.json does not say where its recording is"
+    if Path(place).suffix.lower() == ".parquet":
+        return f"the run read saved detections. `--recording {camera_id}=PATH` says where the recording is"
     in_frame: dict[int, list[ChosenBox]] = defaultdict(list)
     for box in wanted:
         in_frame[box.frame_index].append(box)
     last = max(in_frame)
     sources: list[FrameSource] = []
     try:
-        sources, _ = open_sources(load_config(None, {"cameras": [{"name": camera_id, "source": place, **settings}]}))
+        sources, _ = open_sources(
+            load_config(None, {"cameras": [{"name": camera_id, "source": place, **settings}]})
+        )
         (source,) = sources
         if camera.size_wh is not None and source.size_wh != camera.size_wh:
             width, height = source.size_wh
-            return f"{place} has images of {width}x{height} px, but those of the run had {'x'.join(map(str, camera.size_wh))}"
+            noted = "x".join(map(str, camera.size_wh))
+            return f"{place} has images of {width}x{height} px, but those of the run had {noted} px"
         for frame in source:
             on_frame()
             if frame.image is None:
@@ -116,7 +121,10 @@ def _cut(
             if frame.frame_index >= last:
                 break
     except (InputError, RunError) as error:
-        return f"{error}. `--recording {camera_id}=PATH` says where the recording is now" if moved_to is None else str(error)
+        problem = str(error).removeprefix(f"camera {camera_id}: ")
+        return (
+            problem if moved_to else f"{problem}. `--recording {camera_id}=PATH` says where the recording is now"
+        )
     finally:
         close_sources(sources)
     return f"{Path(place).name} does not have all their frames"

@@ -124,7 +124,9 @@ def read_run(folder: Path) -> RunData:
         if camera.problem:
             tell(f"The recording of camera {name} could not be read to its end: {camera.problem}")
         if camera.late_frames:
-            tell(f"{camera.late_frames} frames of camera {name} were left out: they were not later than the one before")
+            tell(
+                f"{camera.late_frames} frames of camera {name} were left out: they were not later than the one before"
+            )
     good_crops = _good_crops(folder / "tracklets.arrow", tracks, tell)
     return RunData(
         folder=folder,

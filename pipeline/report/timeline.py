@@ -49,7 +49,9 @@ class Tick:
     text: str
 
 
-def lane_of(people: Iterable[Person], cameras: Mapping[str, int], start_s: float, end_s: float, clock: Clock) -> list[Bar]:
+def lane_of(
+    people: Iterable[Person], cameras: Mapping[str, int], start_s: float, end_s: float, clock: Clock
+) -> list[Bar]:
     """Return the bars of one lane: of a person, or of all fragments. Stays at the same time are below each other.
 
     Args:

@@ -32,7 +32,11 @@ class Clock:
             return f"{sign}{tenths // 600}:{tenths % 600 / 10:04.1f}"
         seconds = round(rest)
         hours, minutes = seconds // 3600, seconds // 60 % 60
-        return f"{sign}{hours}:{minutes:02}:{seconds % 60:02}" if self.end_s >= 3600 else f"{sign}{minutes}:{seconds % 60:02}"
+        return (
+            f"{sign}{hours}:{minutes:02}:{seconds % 60:02}"
+            if self.end_s >= 3600
+            else f"{sign}{minutes}:{seconds % 60:02}"
+        )
 
     def span(self, start_s: float, end_s: float) -> str:
         """Return two times as text."""
@@ -43,7 +47,11 @@ class Clock:
         """What the times are, in words."""
         if self.epoch_utc is not None:
             return f"time of day in UTC, from {self.epoch_utc:%Y-%m-%d}"
-        return "hours, minutes and seconds" if self.end_s >= 3600 else "minutes and seconds" + " on the clock of the run"
+        return (
+            "hours, minutes and seconds"
+            if self.end_s >= 3600
+            else "minutes and seconds" + " on the clock of the run"
+        )
 
 
 def started_text(started_utc: str) -> str:

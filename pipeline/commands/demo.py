@@ -31,9 +31,9 @@ def demo(
 ) -> None:
     """Track the demo scene (three cameras, rendered people), score it, draw the result, and report it.
 
-    Writes trajectories.csv, scores.json, demo.mp4, still.png and report.html to DIR. Tracks the same detections a second
-    time without re-identification, to show its effect; that run is in DIR/floor_alone. The effect of better boxes
-    ("perfect boxes") is in the table of `mtmc benchmark trackers configs/benchmark/demo.yaml`.
+    Writes trajectories.csv, scores.json, demo.mp4, still.png and report.html to DIR. Tracks the same detections again
+    without re-identification, to show its effect; that run is in DIR/floor_alone. The effect of better boxes ("perfect
+    boxes") is in the table of `mtmc benchmark trackers configs/benchmark/demo.yaml`.
 
     Example:
 

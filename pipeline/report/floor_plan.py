@@ -18,11 +18,11 @@ from pipeline.recorded.people import STAY_GAP_S, Person
 _MARGIN_M = 1.0
 _SQUARES_M = (0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500)
 _MOST_SQUARES = 15
-# Feet are often hidden, so single positions jump; a mean over this many slots shows the walk.
+# Feet are often hidden, so single positions jump; this many slots together show the walk.
 _SMOOTHED_SLOTS = 5
 _MOST_POINTS = 80
 # Positions far outside the area of most others are errors; they would make all paths tiny.
-_AREA_PERCENT = (1, 99)
+_AREA_PERCENT = (3, 97)
 _LARGEST_GROWTH = 1.5
 
 
@@ -130,8 +130,11 @@ def _ways(person: Person, tracks: Mapping[TrackKey, TrackRows]) -> list[tuple[st
 
 
 def _smoothed(xy_m: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return running means of running medians: a single wrong position disappears."""
     half = _SMOOTHED_SLOTS // 2
-    return np.stack([xy_m[max(row - half, 0) : row + half + 1].mean(axis=0) for row in range(len(xy_m))])
+    windows = [slice(max(row - half, 0), row + half + 1) for row in range(len(xy_m))]
+    medians = np.stack([np.median(xy_m[window], axis=0) for window in windows])
+    return np.stack([medians[window].mean(axis=0) for window in windows])
 
 
 def _thinned(xy_m: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -30,7 +30,8 @@ from pipeline.report.truth import Compared, Mistake, compare_with_truth
 from pipeline.report.words import Clock, counted, duration_text, name_of, nouns, percent, started_text
 
 # With its pictures, a page for a hundred people must be below 5 MB.
-_MOST_PICTURES = 450
+_MOST_PICTURES = 400
+_MOST_PARTS = 4
 _MOST_OF_A_PERSON = 4
 _MOST_PEOPLE = 300
 _MOST_FRAGMENTS = 40
@@ -189,6 +190,7 @@ def _page(
         "doubtful_below": DOUBTFUL,
         "compared": compared,
         "picture": lambda box: found.get(box) if box is not None else None,
+        "most_parts": _MOST_PARTS,
         "best": lambda key: _best(run, key),
         "loose": run.fragments[:_MOST_FRAGMENTS],
         "by_camera": _by_camera(run),
@@ -247,7 +249,7 @@ def _boxes_of_mistakes(run: RunData, compared: Compared | None) -> list[ChosenBo
     if compared is None:
         return []
     mistakes: list[Mistake] = [*compared.merged, *compared.split]
-    return [_best(run, part.track) for mistake in mistakes for part in mistake.parts]
+    return [_best(run, part.track) for mistake in mistakes for part in mistake.parts[:_MOST_PARTS]]
 
 
 @cache

@@ -26,7 +26,10 @@ _WIDEST_PX = 144
 _LARGEST_SCALE = 2.0
 # Share of the box that is added on each side.
 _PADDING = 0.04
-_JPEG_QUALITY = 78
+# In order of preference: the first one with which a picture is small enough.
+_JPEG_QUALITIES = (78, 60, 40, 20, 5)
+#: Largest size of a JPEG picture in bytes, unless even the lowest quality is larger; a page has up to 512 pictures.
+MOST_BYTES = 6_500
 #: Settings of a camera that decide how a frame looks; its clock does not matter.
 _OF_IMAGES = ("frame_rate", "display_size_wh", "crop_xyxy_px")
 
@@ -143,6 +146,17 @@ def picture_of(image: NDArray[np.uint8], box: ChosenBox) -> Picture | None:
     scale = min(_HEIGHT_PX / (y2 - y1), _WIDEST_PX / (x2 - x1), _LARGEST_SCALE)
     size_wh = (max(round(scale * (x2 - x1)), 1), max(round(scale * (y2 - y1)), 1))
     shrinks = scale < 1
-    small = cv2.resize(crop, size_wh, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
-    _, jpeg = cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
-    return Picture(box, "data:image/jpeg;base64," + base64.b64encode(jpeg.tobytes()).decode("ascii"), size_wh)
+    small = np.asarray(
+        cv2.resize(crop, size_wh, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC), np.uint8
+    )
+    return Picture(box, "data:image/jpeg;base64," + base64.b64encode(_jpeg(small)).decode("ascii"), size_wh)
+
+
+def _jpeg(image: NDArray[np.uint8]) -> bytes:
+    data = b""
+    for quality in _JPEG_QUALITIES:
+        _, encoded = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])
+        data = encoded.tobytes()
+        if len(data) <= MOST_BYTES:
+            break
+    return data

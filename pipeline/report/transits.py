@@ -92,7 +92,8 @@ def camera_graph(people: Sequence[Person], cameras: Mapping[str, int], walks: Se
     """Return the cameras on an ellipse, with an arrow for each transit."""
     nodes = {}
     for camera_id, number in cameras.items():
-        turn = 2 * math.pi * number / max(len(cameras), 1) - math.pi / 2
+        # Two cameras are beside each other; the first of more is at the top.
+        turn = 2 * math.pi * number / max(len(cameras), 1) - (math.pi if len(cameras) == 2 else math.pi / 2)
         nodes[camera_id] = Node(
             camera_id,
             number,

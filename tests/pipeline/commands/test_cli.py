@@ -110,7 +110,7 @@ def test_track_writes_the_trajectories_of_all_cameras(folder: Path, capsys: pyte
     assert note["state"] == "complete"
     assert note["cameras"]["a"]["frames"] == 24
     assert note["config"]["tracker"]["max_lost_s"] == 2.0
-    assert "People over all cameras (global ids): 2" in capsys.readouterr().out
+    assert "0 people and 2 fragments over all cameras (2 global ids)" in capsys.readouterr().out
 
 
 LONG = "x" * 5000

@@ -11,31 +11,6 @@ from pipeline.report.page import write_report
 from tests.helpers.live.browser import Browser, needs_browser
 from tests.pipeline.report.test_page import write_truth
 
-# The smallest contrast of each kind of text with what is behind it.
-_CONTRAST = """
-const parse = (text) => text.match(/[\\d.]+/g).map(Number);
-const light = ([r, g, b]) => {
-  const part = (v) => { v /= 255; return v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4; };
-  return 0.2126 * part(r) + 0.7152 * part(g) + 0.0722 * part(b);
-};
-const behind = (one) => {
-  for (let at = one; at; at = at.parentElement) {
-    const colour = parse(getComputedStyle(at).backgroundColor);
-    if (colour.length < 4 || colour[3] > 0) return colour;
-  }
-  return [255, 255, 255];
-};
-const worst = {};
-for (const selector of arguments[0]) {
-  for (const one of document.querySelectorAll(selector)) {
-    const [a, b] = [light(parse(getComputedStyle(one).color)), light(behind(one))];
-    const contrast = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
-    worst[selector] = Math.min(worst[selector] ?? 99, contrast);
-  }
-}
-return worst;
-"""
-
 
 @pytest.fixture(scope="module")
 def page(scene: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -96,7 +71,7 @@ def test_nothing_is_too_wide_and_text_can_be_read(page: Path, width: int, dark: 
             ".reason",
             ".stops strong",
         ]
-        worst = browser.driver.execute_script(_CONTRAST, texts)
+        worst = browser.contrasts(texts)
         assert worst.keys() == set(texts)
         assert min(worst.values()) >= 4.5, worst
         assert browser.complaints() == []

@@ -12,7 +12,7 @@ from pipeline.report.run_data import RunData
 
 #: Links below this confidence are doubtful. At half of the limit and without a rival, a link has 0.95.
 DOUBTFUL = 0.9
-_MOST_SHOWN = 24
+MOST_SHOWN = 24
 # If no link is doubtful, the least sure ones are shown all the same.
 _FEWEST_SHOWN = 3
 # Costs are shares of the limit: within this distance, two candidates are nearly equally near.
@@ -76,7 +76,7 @@ def doubtful_links(run: RunData) -> tuple[list[Doubt], int]:
         pairs.add(pair)
         doubtful += doubt.is_doubtful
         wanted = doubt.is_doubtful or (len(found) < _FEWEST_SHOWN and doubt.beside is not None)
-        if wanted and len(found) < _MOST_SHOWN:
+        if wanted and len(found) < MOST_SHOWN:
             found.append(doubt)
     return found, doubtful
 

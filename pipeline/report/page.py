@@ -33,8 +33,8 @@ from pipeline.report.words import Clock, counted, duration_text, name_of, nouns,
 _MOST_PICTURES = 400
 _MOST_PARTS = 4
 _MOST_OF_A_PERSON = 4
-_MOST_PEOPLE = 300
-_MOST_FRAGMENTS = 40
+MOST_PEOPLE = 300
+MOST_FRAGMENTS = 40
 _STATES = {
     "complete": ("good", "complete"),
     "incomplete": ("wait", "incomplete: a recording could not be read to its end"),
@@ -112,13 +112,13 @@ def write_report(
         )
     compared = compare_with_truth(folder / "trajectories.csv", ground_truth) if ground_truth else None
     doubts, doubtful = doubtful_links(run)
-    shown = run.persons[:_MOST_PEOPLE]
+    shown = run.persons[:MOST_PEOPLE]
     plan = floor_plan(shown, run.tracks, {name: place for place, name in enumerate(run.cameras)})
     cards = [
         Card(person, _boxes_of(person, run, len(shown)), None if plan is None else paths_of(plan, person))
         for person in shown
     ]
-    loose = [_best(run, person.tracks[0].key) for person in run.fragments[:_MOST_FRAGMENTS]]
+    loose = [_best(run, person.tracks[0].key) for person in run.fragments[:MOST_FRAGMENTS]]
     wanted = {
         box
         for box in (
@@ -192,7 +192,7 @@ def _page(
         "picture": lambda box: found.get(box) if box is not None else None,
         "most_parts": _MOST_PARTS,
         "best": lambda key: _best(run, key),
-        "loose": run.fragments[:_MOST_FRAGMENTS],
+        "loose": run.fragments[:MOST_FRAGMENTS],
         "by_camera": _by_camera(run),
     }
     return _environment().get_template("report.html").render(context)
@@ -201,13 +201,13 @@ def _page(
 def _left_out(run: RunData) -> list[str]:
     """Return sentences about what the page does not show."""
     told = []
-    if len(run.persons) > _MOST_PEOPLE:
+    if len(run.persons) > MOST_PEOPLE:
         told.append(
-            f"The page shows the first {_MOST_PEOPLE} of {len(run.persons)} by their ids; the counts, the ways between "
+            f"The page shows the first {MOST_PEOPLE} of {len(run.persons)} by their ids; the counts, the ways between "
             "cameras and the doubtful links are of all"
         )
-    if len(run.fragments) > _MOST_FRAGMENTS:
-        told.append(f"The list of fragments shows the first {_MOST_FRAGMENTS} of {len(run.fragments)}")
+    if len(run.fragments) > MOST_FRAGMENTS:
+        told.append(f"The list of fragments shows the first {MOST_FRAGMENTS} of {len(run.fragments)}")
     return told
 
 

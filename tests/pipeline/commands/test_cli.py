@@ -280,7 +280,9 @@ def test_link_again_changes_only_the_ids(folder: Path, capsys: pytest.CaptureFix
     assert blind_track("-o", "out") == 0
     before = rows_of(folder / "out/trajectories.csv")
     assert exit_code("link", "out", "-o", "again") == 0
-    assert "2 tracks of 2 cameras are 2 people; 48 rows" in " ".join(capsys.readouterr().out.split())
+    assert "2 tracks of 2 cameras are 0 people and 2 fragments; 48 rows" in " ".join(
+        capsys.readouterr().out.split()
+    )
     assert rows_of(folder / "again/trajectories.csv") == before
     assert exit_code("link", "out") == 2  # would change out in place
     assert exit_code("link", "out", "-o", "out") == 2  # so would this

@@ -9,6 +9,7 @@ from pipeline.core.decisions import Candidate, Decision, Obstacle, Outcome, Stag
 from pipeline.recorded.decision_sentences import tracks_text
 from pipeline.recorded.people import Person, TrackSpan
 from pipeline.report.run_data import RunData
+from pipeline.report.words import name_of
 
 #: Links below this confidence are doubtful. At half of the limit and without a rival, a link has 0.95.
 DOUBTFUL = 0.9
@@ -57,20 +58,19 @@ class Doubt:
 def doubtful_links(run: RunData) -> tuple[list[Doubt], int]:
     """Return the links to look at, the least sure ones first, and the number of doubtful ones. Fragments have no link,
     and each pair of tracks is named once."""
-    owner = {track.key: person for person in run.people for track in person.tracks}
-    spans = {track.key: track for person in run.people for track in person.tracks}
+    people = {person.global_id: person for person in run.people}
     decided = {key: _last(decisions) for key, decisions in (run.decisions or {}).items()}
-    order = sorted(
-        (track for person in run.persons for track in person.tracks),
-        key=lambda track: (track.link.confidence, track.key),
-    )
+    every = [
+        _doubt(track, person, decided.get(track.key), people, run)
+        for person in run.persons
+        for track in person.tracks
+    ]
+    every.sort(key=lambda doubt: (not doubt.is_doubtful, doubt.confidence, doubt.track.key))
     found: list[Doubt] = []
     pairs: set[frozenset[TrackKey]] = set()
     doubtful = 0
-    every = [_doubt(track, owner[track.key], decided.get(track.key), spans, owner, run) for track in order]
-    for doubt in sorted(every, key=lambda doubt: not doubt.is_doubtful):
-        track = doubt.track
-        pair = frozenset({track.key} | ({doubt.beside.key} if doubt.beside is not None else set()))
+    for doubt in every:
+        pair = frozenset(track.key for track in (doubt.track, doubt.beside) if track is not None)
         if len(pair) == 2 and pair in pairs:
             continue
         pairs.add(pair)
@@ -88,34 +88,22 @@ def _last(decisions: Sequence[Decision]) -> Decision | None:
 
 
 def _doubt(
-    track: TrackSpan,
-    person: Person,
-    decision: Decision | None,
-    spans: Mapping[TrackKey, TrackSpan],
-    owner: Mapping[TrackKey, Person],
-    run: RunData,
+    track: TrackSpan, person: Person, decision: Decision | None, people: Mapping[int, Person], run: RunData
 ) -> Doubt:
+    """Return what may be wrong with the link of a track; `people` are all by their global ids."""
     others = [one for one in person.tracks if one.key != track.key]
-    same = False
-    if decision is None:
-        reasons = ["Why is not recorded."]
+    if decision is None or others:
+        reasons = ["Why is not recorded."] if decision is None else _why_joined(decision, people)
         beside = _beside(track, others, run)
-    elif others:
-        beside = _beside(track, others, run)
-        reasons = _why_joined(decision)
-    else:
-        rival = _nearest_rival(decision)
-        if rival is None:
-            rival = _impossible_twin(decision)
-            same = rival is not None
-        # Online ids are other numbers if a second pass followed.
-        known = decision.stage is Stage.SECOND_PASS or not track.link.final
-        theirs = [
-            one for one in spans.values() if rival is not None and owner[one.key].global_id == rival.global_id
-        ]
-        beside = _beside(track, theirs, run) if known else None
-        reasons = _why_alone(decision, rival)
-    return Doubt(person, track, beside, None if beside is None else owner[beside.key], reasons, same)
+        return Doubt(person, track, beside, None if beside is None else person, reasons)
+    rival = _nearest_rival(decision)
+    twin = _impossible_twin(decision) if rival is None else None
+    nearest = rival or twin
+    # Online ids are other numbers if a second pass followed.
+    known = decision.stage is Stage.SECOND_PASS or not track.link.final
+    theirs = people.get(nearest.global_id) if nearest is not None and known else None
+    beside = None if theirs is None else _beside(track, theirs.tracks, run)
+    return Doubt(person, track, beside, theirs, _why_alone(decision, nearest, people), twin is not None)
 
 
 def _beside(track: TrackSpan, others: Sequence[TrackSpan], run: RunData) -> TrackSpan | None:
@@ -130,7 +118,7 @@ def _beside(track: TrackSpan, others: Sequence[TrackSpan], run: RunData) -> Trac
     return min(others, key=rank, default=None)
 
 
-def _why_joined(decision: Decision) -> list[str]:
+def _why_joined(decision: Decision, people: Mapping[int, Person]) -> list[str]:
     if decision.stage is Stage.SECOND_PASS and decision.joined:
         reasons = [f"Joined with {tracks_text(decision)}{_measured(_own(decision), decision)}."]
     else:
@@ -139,7 +127,7 @@ def _why_joined(decision: Decision) -> list[str]:
     rival = _nearest_rival(decision)
     if own is not None and own.cost is not None:
         if rival is not None and rival.cost is not None and rival.cost - own.cost < _NEAR:
-            who = _who(rival, decision)
+            who = _who(rival, decision, people)
             nearer = "nearer" if rival.cost < own.cost else "nearly as near"
             excluded = ", but another track of this person excludes it" if rival.impossible is not None else ""
             reasons.append(f"{who} is {nearer}{_measured(rival, decision)}{excluded}.")
@@ -148,10 +136,10 @@ def _why_joined(decision: Decision) -> list[str]:
     return [*reasons, *_few_crops(decision)]
 
 
-def _why_alone(decision: Decision, rival: Candidate | None) -> list[str]:
+def _why_alone(decision: Decision, rival: Candidate | None, people: Mapping[int, Person]) -> list[str]:
     if rival is None:
         return ["With no other track: nobody is near enough to compare.", *_few_crops(decision)]
-    who = _who(rival, decision)
+    who = _who(rival, decision, people)
     if rival.impossible not in (None, Obstacle.OTHER_TRACKS):
         reason = f"{who} looks the same{_measured(rival, decision)}, but is impossible: {rival.impossible}."
     else:
@@ -187,8 +175,12 @@ def _nearest_rival(decision: Decision) -> Candidate | None:
     return min(rivals, key=lambda one: one.cost if one.cost is not None else 0.0, default=None)
 
 
-def _who(candidate: Candidate, decision: Decision) -> str:
-    return f"{'Person' if decision.stage is Stage.SECOND_PASS else 'Online id'} {candidate.global_id}"
+def _who(candidate: Candidate, decision: Decision, people: Mapping[int, Person]) -> str:
+    """Return the name of a candidate; `people` are all by their final ids."""
+    if decision.stage is Stage.ONLINE:
+        return f"Online id {candidate.global_id}"
+    found = people.get(candidate.global_id)
+    return f"Id {candidate.global_id}" if found is None else name_of(found)
 
 
 def _measured(candidate: Candidate | None, decision: Decision) -> str:

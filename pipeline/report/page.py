@@ -185,6 +185,7 @@ def _page(
         "walks": walks,
         "graph": camera_graph(run.persons, number, walks) if len(number) > 1 else None,
         "cards": cards,
+        "with_card": {card.person.global_id for card in cards},
         "doubts": doubts,
         "doubtful": doubtful,
         "doubtful_below": DOUBTFUL,

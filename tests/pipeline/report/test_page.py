@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -239,18 +238,35 @@ def write_truth(folder: Path) -> dict[str, Path]:
     return files
 
 
-def test_hundred_people_need_less_than_five_megabytes(scene: Path, run: Path) -> None:
-    """The rows of one person become a hundred people with a track each, at the same places."""
+def crowd(run: Path, people: int, stay_s: float = 100.0) -> None:
+    """Make the rows of one person a number of people with as many tracks, at the same places."""
     path = run / "trajectories.csv"
     head, *lines = path.read_text().splitlines()
     stays = [line.split(",") for line in lines if line.startswith("1,")]
     rows = [
-        ",".join([str(number), fields[1], str(100 * number + int(fields[2])), *fields[3:]])
+        ",".join(
+            [str(number), fields[1], str(people * number + int(fields[2])), *fields[3:12], "0.5", *fields[13:]]
+        )
         for fields in stays
-        for number in range(1, 101)
+        if float(fields[4]) < stay_s
+        for number in range(1, people + 1)
     ]
     path.write_text("\n".join([head, *rows]) + "\n")
-    shutil.copy(scene / "run" / "run.json", run / "run.json")
+
+
+def test_hundred_people_need_less_than_five_megabytes(run: Path) -> None:
+    crowd(run, 100)
     written = write_report(run)
     assert written.people == 100
     assert written.size_bytes < 5_000_000
+
+
+def test_more_people_than_a_page_shows_are_counted(run: Path) -> None:
+    crowd(run, 310, stay_s=2.0)
+    page = Page(write_report(run, pictures=False).path)
+    assert "310 people were seen" in page.text
+    assert "The page shows the first 300 of 310 by their ids" in page.text
+    ids = {attrs["id"] for _, attrs in page.tags if "id" in attrs}
+    links = page.attributes("a", "href")
+    assert len(links) > 300
+    assert {link[1:] for link in links} <= ids

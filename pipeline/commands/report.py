@@ -81,7 +81,7 @@ def write_with_progress(
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("frames"))
     with Progress(*columns, TimeRemainingColumn(), console=console, transient=True) as bar:
-        read = bar.add_task("cutting out pictures", total=None, visible=False)
+        read = bar.add_task("reading the run", total=None)
         written = page.write_report(
             folder,
             output,
@@ -89,7 +89,7 @@ def write_with_progress(
             recordings=recordings,
             pictures=pictures,
             progress=page.Progress(
-                on_start=lambda frames: bar.update(read, total=frames, visible=True),
+                on_start=lambda frames: bar.update(read, description="cutting out pictures", total=frames),
                 on_frame=lambda: bar.advance(read),
             ),
         )

@@ -18,6 +18,7 @@ from pipeline.drawing.visualization import id_colour
 from pipeline.files.run_folder import REPORT_MARK, REPORT_NAME, is_report
 from pipeline.files.whole_files import SHARED_MODE, write_whole
 from pipeline.recorded.people import Person
+from pipeline.recorded.run_summary import PERSON
 from pipeline.report.best_boxes import ChosenBox
 from pipeline.report.doubtful import DOUBTFUL, Doubt, doubtful_links
 from pipeline.report.floor_plan import FloorPlan, floor_plan, paths_of
@@ -110,7 +111,7 @@ def write_report(
         raise InputError(
             f"--recording names the camera {strange[0]!r}, but those of the run are {', '.join(run.cameras)}"
         )
-    compared = compare_with_truth(folder / "trajectories.csv", ground_truth) if ground_truth else None
+    compared = _compared(run, ground_truth) if ground_truth else None
     doubts, doubtful = doubtful_links(run)
     shown = run.persons[:MOST_PEOPLE]
     plan = floor_plan(shown, run.tracks, {name: place for place, name in enumerate(run.cameras)})
@@ -145,6 +146,19 @@ def write_report(
         raise RunError(f"{output} cannot be written: {error.strerror}") from error
     missing = len(wanted) - len(found) if pictures else 0
     return Written(output, len(data), len(run.persons), len(run.fragments), missing)
+
+
+def _compared(run: RunData, ground_truth: Mapping[str, Path]) -> Compared:
+    """Compare the people of a run with ground truth, or its only class."""
+    classes = {person.class_name for person in run.people}
+    return compare_with_truth(
+        run.folder / "trajectories.csv",
+        ground_truth,
+        class_name=classes.pop() if len(classes) == 1 else PERSON,
+        crops_xyxy_px={
+            name: crop for name, camera in run.cameras.items() if (crop := camera.crop_xyxy_px) is not None
+        },
+    )
 
 
 def _page(

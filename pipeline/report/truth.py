@@ -11,8 +11,8 @@ import numpy as np
 
 from pipeline.core.decisions import TrackKey
 from pipeline.files.mot_files import read_ground_truth
+from pipeline.files.track_boxes import crop_ground_truth
 from pipeline.files.trajectory_boxes import TrajectoryBoxes, read_trajectory_boxes
-from pipeline.recorded.run_summary import PERSON
 from pipeline.scoring.evaluation import Scores, SequenceScores, evaluate, followed
 
 _MOST_SHOWN = 8
@@ -72,19 +72,31 @@ class Compared:
     split_count: int
 
 
-def compare_with_truth(rows: Path, ground_truth: Mapping[str, Path]) -> Compared:
+def compare_with_truth(
+    rows: Path,
+    ground_truth: Mapping[str, Path],
+    *,
+    class_name: str,
+    crops_xyxy_px: Mapping[str, Sequence[float]],
+) -> Compared:
     """Score the rows of a run, and find its mistakes.
 
     Args:
         rows: trajectories.csv.
         ground_truth: camera -> MOTChallenge ground truth.
+        class_name: of the rows that are scored.
+        crops_xyxy_px: camera -> left, top, right, bottom of the part of the image that the run used.
 
     Raises:
         InputError: as for `evaluate`.
     """
-    scores = evaluate([rows], ground_truth)
-    predicted = read_trajectory_boxes(rows, class_name=PERSON, interpolated=False, tell=lambda sentence: None)
+    scores = evaluate([rows], ground_truth, class_name=class_name, crops_xyxy_px=crops_xyxy_px)
+    # `evaluate` tells what is left out.
+    predicted = read_trajectory_boxes(rows, class_name=class_name, interpolated=False, tell=lambda sentence: None)
     truth = {camera: read_ground_truth(path, tell=lambda sentence: None) for camera, path in ground_truth.items()}
+    for camera, crop_xyxy_px in crops_xyxy_px.items():
+        if camera in truth:
+            truth[camera] = crop_ground_truth(truth[camera], crop_xyxy_px)
     boxes: Counter[tuple[int, int]] = Counter()
     of_track: Counter[tuple[int, int, TrackKey]] = Counter()
     for camera, whom in followed(predicted, truth).items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,12 +22,19 @@ def mtmc(*arguments: object) -> int:
     return int(stop.value.code or 0)
 
 
-@pytest.fixture
-def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with recordings, and the run `results`."""
+    folder = tmp_path_factory.mktemp("whole")
+    looped_scene.run_scene(folder / "results", looped_scene.write_recordings(folder))
+    return folder
+
+
+@pytest.fixture
+def scene(whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of it, which a test may change."""
     monkeypatch.setenv("COLUMNS", "160")
-    looped_scene.run_scene(tmp_path / "results", looped_scene.write_recordings(tmp_path))
-    return tmp_path
+    return Path(shutil.copytree(whole, tmp_path / "scene"))
 
 
 @pytest.fixture

@@ -194,6 +194,17 @@ def test_ground_truth_adds_the_ladder_and_the_mistakes(run: Path, tmp_path: Path
     assert "Nobody has several ids." in page.text
 
 
+def test_ground_truth_of_a_camera_that_was_cropped(tmp_path: Path) -> None:
+    """The run sees the upper half of the images, where only the red figure and the small ones are."""
+    recordings = looped_scene.write_recordings(tmp_path)
+    cameras = [
+        {"name": name, "source": str(path), "crop_xyxy_px": [0, 0, 160, 84]} for name, path in recordings.items()
+    ]
+    looped_scene.run_scene(tmp_path / "run", recordings, cameras=cameras)
+    text = Page(write_report(tmp_path / "run", ground_truth=write_truth(tmp_path)).path).text
+    assert re.search(r"this run 100\.0 100\.0 .*perfect linking 100\.0 100\.0", text)
+
+
 def test_mistakes_are_named_with_their_boxes(run: Path, tmp_path: Path) -> None:
     path = run / "trajectories.csv"
     lines = path.read_text().splitlines()

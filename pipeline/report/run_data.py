@@ -46,8 +46,9 @@ class NotedCamera:
     def crop_xyxy_px(self) -> Sequence[float] | None:
         """Left, top, right, bottom of the part of the image that the run used; None for all of it."""
         crop = self.settings.get("crop_xyxy_px")
-        is_crop = isinstance(crop, list) and len(crop) == 4 and all(isinstance(value, int) for value in crop)
-        return crop if is_crop and crop[0] < crop[2] and crop[1] < crop[3] else None
+        if not isinstance(crop, list) or len(crop) != 4 or not all(isinstance(value, int) for value in crop):
+            return None
+        return crop if crop[0] < crop[2] and crop[1] < crop[3] else None
 
 
 @dataclass(frozen=True, eq=False)

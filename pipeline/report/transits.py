@@ -12,6 +12,7 @@ from statistics import median
 from pipeline.recorded.people import Person
 
 _WIDTH, _HEIGHT = 480.0, 330.0
+_HEIGHT_OF_TWO = 190.0
 _NODE_R = 30.0
 # Two arrows between the same cameras bend apart by this share of their length.
 _BEND = 0.16
@@ -90,6 +91,7 @@ def transits(people: Iterable[Person]) -> list[Transit]:
 
 def camera_graph(people: Sequence[Person], cameras: Mapping[str, int], walks: Sequence[Transit]) -> CameraGraph:
     """Return the cameras on an ellipse, with an arrow for each transit."""
+    height = _HEIGHT_OF_TWO if len(cameras) == 2 else _HEIGHT
     nodes = {}
     for camera_id, number in cameras.items():
         # Two cameras are beside each other; the first of more is at the top.
@@ -98,12 +100,12 @@ def camera_graph(people: Sequence[Person], cameras: Mapping[str, int], walks: Se
             camera_id,
             number,
             round(_WIDTH / 2 + (_WIDTH / 2 - _NODE_R - 42) * math.cos(turn), 1),
-            round(_HEIGHT / 2 + (_HEIGHT / 2 - _NODE_R - 24) * math.sin(turn), 1),
+            round(height / 2 + (height / 2 - _NODE_R - 24) * math.sin(turn), 1),
             sum(camera_id in person.camera_ids for person in people),
         )
     most = max((walk.count for walk in walks), default=1)
     arrows = [_arrow(walk, nodes[walk.from_camera], nodes[walk.to_camera], most) for walk in walks]
-    return CameraGraph(_WIDTH, _HEIGHT, _NODE_R, list(nodes.values()), arrows)
+    return CameraGraph(_WIDTH, height, _NODE_R, list(nodes.values()), arrows)
 
 
 def _arrow(walk: Transit, start: Node, end: Node, most: int) -> Arrow:

@@ -141,11 +141,11 @@ def _mistakes(
     groups: dict[int, list[Part]] = defaultdict(list)
     for (global_id, person), count in boxes.items():
         if count >= _FEWEST_BOXES:
-            name = f"person {person} of the ground truth" if by_id else f"id {global_id}"
+            name = f"person {person}" if by_id else f"id {global_id}"
             groups[global_id if by_id else person].append(Part(name, count, largest[global_id, person][1]))
     found = [
         Mistake(
-            f"Id {whose}" if by_id else f"Person {whose} of the ground truth",
+            f"Id {whose}" if by_id else f"Person {whose}",
             sorted(parts, key=lambda part: (-part.boxes, part.name)),
         )
         for whose, parts in sorted(groups.items())

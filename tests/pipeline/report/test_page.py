@@ -220,8 +220,8 @@ def test_mistakes_are_named_with_their_boxes(run: Path, tmp_path: Path) -> None:
     # Person 1 is in the same frames then: only boxes after that person has gone are changed.
     path.write_text("\n".join(line for line in changed if not is_twice(line, changed)) + "\n")
     page = Page(write_report(run, ground_truth=write_truth(tmp_path)).path)
-    assert "Ids that cover several people Id 1 :" in page.text
-    assert "People with several ids Person 2 of the ground truth :" in page.text
+    assert "Ids that cover several people of the ground truth Id 1 :" in page.text
+    assert "People of the ground truth with several ids Person 2 :" in page.text
     assert "id 9 30 boxes" in page.text
 
 

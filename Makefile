@@ -8,7 +8,7 @@ FUZZ_EXAMPLES ?= 3000
 
 .PHONY: demo test test-faults fuzz check graph docs clean
 
-# Track the demo scene, print the scores, leave the CSV, the video and a still picture in runs/demo.
+# Track the demo scene, print the scores, leave the CSV, the video, a still picture and a report in runs/demo.
 demo: .venv/installed
 	$(BIN)/mtmc demo --output runs/demo --overwrite
 

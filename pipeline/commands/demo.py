@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 
 from pipeline.commands.arguments import OverwriteOption
+from pipeline.commands.report import write_with_progress
 from pipeline.commands.track import track_with_progress
 from pipeline.config.config import load_config
 from pipeline.core.paths import PROJECT_ROOT
@@ -28,9 +29,9 @@ def demo(
     ),
     overwrite: OverwriteOption = False,
 ) -> None:
-    """Track the demo scene (three cameras, rendered people), score it, and draw the result.
+    """Track the demo scene (three cameras, rendered people), score it, draw the result, and report it.
 
-    Writes trajectories.csv, scores.json, demo.mp4 and still.png to DIR. Tracks the same detections a second time
+    Writes trajectories.csv, scores.json, demo.mp4, still.png and report.html to DIR. Tracks the same detections again
     without re-identification, to show its effect; that run is in DIR/floor_alone. The effect of better boxes ("perfect
     boxes") is in the table of `mtmc benchmark trackers configs/benchmark/demo.yaml`.
 
@@ -62,4 +63,5 @@ def demo(
         draw_video(config, output, still_s=_STILL_S)
     (output / "trajectories.mp4").replace(output / "demo.mp4")
     for name in ("trajectories.csv", "scores.json", "demo.mp4", STILL_NAME):
-        console.print(f"Wrote {output / name}")
+        console.print(f"Wrote {output / name}", highlight=False, soft_wrap=True)
+    write_with_progress(output, None, ground_truth=truth, console=console)

@@ -6,7 +6,7 @@ import logging
 import os
 import shutil
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
@@ -21,16 +21,17 @@ from pipeline.config.calibration import with_numbers
 from pipeline.config.config import Config, load_config
 from pipeline.core.errors import InputError
 from pipeline.core.yaml_file import merge
+from pipeline.cross_camera.fragments import fragments
 from pipeline.cross_camera.second_pass_log import SecondPassLog
 from pipeline.cross_camera.settings import check_windows
 from pipeline.files.decision_file import rewrite_second_pass
 from pipeline.files.results_csv import read_trajectories
-from pipeline.files.run_folder import DECISIONS_NAME, NOTE_NAME, clear_results, hold_results
+from pipeline.files.run_folder import DECISIONS_NAME, NOTE_NAME, clear_results, hold_results, reports
 from pipeline.files.tracklet_file import TrackletFile, read_info
 from pipeline.recorded.finalize import rewrite
 from pipeline.recorded.missing_tracklets import joined_as_online, rebuilt_tracklets, tracks_in
 from pipeline.recorded.run_note import EarlierNote
-from pipeline.recorded.run_summary import PERSON
+from pipeline.recorded.run_summary import FRAGMENT_TEXT, counted
 
 _log = logging.getLogger(__name__)
 
@@ -75,7 +76,11 @@ def link(
         check_windows(loaded.linker.transit_windows, camera_ids)
         limits = match_limits(loaded, info.embedder_hash)
         tracks = tracks_in(read_trajectories(folder / "trajectories.csv"), camera_ids)
-        class_of = {tracklet.key: info.class_names[tracklet.class_id] for tracklet in TrackletFile(tracklet_file)}
+        class_of, described = {}, set()
+        for tracklet in TrackletFile(tracklet_file):
+            class_of[tracklet.key] = info.class_names[tracklet.class_id]
+            if len(tracklet.embeddings):
+                described.add(tracklet.key)
         rebuilt = rebuilt_tracklets(tracks, class_of, info.class_names)
         if rebuilt:
             _log.warning(
@@ -108,28 +113,34 @@ def link(
             rewrite_second_pass(folder / DECISIONS_NAME, target / DECISIONS_NAME, log.decisions(links))
         else:
             (target / DECISIONS_NAME).unlink(missing_ok=True)  # its ids would be old ones
+        stale = reports(target)
+        for path in stale:
+            path.unlink()
         people = Counter({link.global_id: class_of[key] for key, link in links.items()}.values())
+        # It is not known whether a rebuilt track had good crops.
+        known = described | {tracklet.key for tracklet in rebuilt}
+        loose = Counter(class_of[key] for key in fragments(links, known))
         note.write_linked(
             target / NOTE_NAME,
             with_numbers(loaded, limits),
             global_ids=people,
+            fragments=loose,
             rows=rows,
             tracks=Counter(camera_id for camera_id, _ in links),
             # Its writer would hold the lock.
             killed=locked and note.running,
         )
-    Console(markup=False).print(
-        f"{len(links)} tracks of {len(camera_ids)} cameras are {_counted(people)}; {rows} rows in "
-        f"{target / 'trajectories.csv'}"
+    console = Console(markup=False)
+    console.print(
+        f"{len(links)} tracks of {len(camera_ids)} cameras are {counted(people, loose)}; {rows} rows in "
+        f"{target / 'trajectories.csv'}" + (f"; {FRAGMENT_TEXT}" if loose else "")
     )
-
-
-def _counted(people: Mapping[str, int]) -> str:
-    """Return the numbers of global ids in words, by class unless there are only people."""
-    if people.keys() <= {PERSON}:
-        return f"{sum(people.values())} people"
-    listed = ", ".join(f"{name} {count}" for name, count in sorted(people.items()))
-    return f"{sum(people.values())} objects ({listed})"
+    if stale:
+        console.print(
+            f"Deleted {', '.join(path.name for path in stale)}, which showed the old ids: `mtmc report {target}` "
+            "writes a new one",
+            soft_wrap=True,
+        )
 
 
 def _config_of(note: EarlierNote, folder: Path, settings: Sequence[str] | None) -> Config:

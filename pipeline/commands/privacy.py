@@ -11,6 +11,7 @@ from rich.console import Console
 
 from pipeline.commands.lazy import new_app
 from pipeline.core.errors import InputError
+from pipeline.files.run_folder import REPORT_NAME
 from pipeline.privacy.export_person import export_person
 from pipeline.privacy.purge import purge_before, purge_person
 from pipeline.privacy.run_folder import RunFolder
@@ -44,8 +45,8 @@ def purge(
 ) -> None:
     """Delete a person's rows and embeddings from all files of a run, under every id of the person.
 
-    The run must be stopped. Files of JSON lines sinks are found through the manifests. Data in message brokers and your
-    own copies are not reached.
+    The run must be stopped. Files of JSON lines sinks are found through the manifests. A report in DIR is deleted,
+    because it shows everybody. Data in message brokers and your own copies are not reached.
 
     Example:
 
@@ -64,10 +65,11 @@ def purge(
         f", {purged.damaged} damaged lines, of which it is not known whose they are," if purged.damaged else ""
     )
     deleted = f", and the files {', '.join(purged.files)}" if purged.files else ""
+    again = f"; `mtmc report {folder}` writes a new report" if REPORT_NAME in purged.files else ""
     Console(markup=False).print(
         f"{folder}: {purged.rows} rows, {purged.identities} known identities, {purged.tracklets} track summaries, "
         f"{purged.corrections} corrections and {purged.messages} JSON lines{damaged} were deleted{deleted}"
-        f"{out_of_reach}",
+        f"{again}{out_of_reach}",
         highlight=False,
         soft_wrap=True,
     )

@@ -196,7 +196,8 @@ class Link:
 
     Attributes:
         global_id: counted from 1 over all cameras of the run.
-        confidence: in [0, 1]; how sure it is that the track belongs to this identity, or is a new one.
+        confidence: in [0, 1]; how sure it is that the track belongs to this identity, or is a new one. 0 if it was
+            compared with nobody.
         final: True once the second pass has confirmed or corrected it.
     """
 

@@ -32,6 +32,7 @@ from pipeline.cross_camera.decision_log import DecisionLog
 from pipeline.cross_camera.distances import MIN_SHARED_SLOTS, combined_cost, mean_embedding, posterior
 from pipeline.cross_camera.feature_bank import FeatureBank
 from pipeline.cross_camera.floor_path import SLOT_S, FloorPath
+from pipeline.cross_camera.fragments import NOT_COMPARED
 from pipeline.cross_camera.gallery import Gallery
 from pipeline.cross_camera.gallery_distances import GalleryDistances
 from pipeline.cross_camera.identities import IdentityTable
@@ -316,10 +317,10 @@ class OnlineLinker:
         choices = None if self._log is None else self._choices([record], record.camera_id)
         outcome = Outcome.NEW if len(record.bank) or len(record.floor) else Outcome.WITHOUT_EVIDENCE
         if outcome is Outcome.NEW:
-            self._create_identity(record, 0.0)
+            self._create_identity(record, NOT_COMPARED)
         else:
             # There is nothing to compare another track with.
-            record.link = Link(self._own_id(record), 0.0, self._decisions_are_final)
+            record.link = Link(self._own_id(record), NOT_COMPARED, self._decisions_are_final)
             self._distances.drop(record)
             self._people[record.class_id] += 1
         if choices is not None:
@@ -347,7 +348,8 @@ class OnlineLinker:
             if column is not None and outcome is Outcome.LINKED:
                 self._join(record, column, posterior(cost[row, column], np.append(others, 1.0)))
             elif outcome is Outcome.NEW:
-                self._create_identity(record, posterior(1.0, others))
+                # Without an embedding, the absence of rivals says nothing.
+                self._create_identity(record, posterior(1.0, others) if len(record.bank) else NOT_COMPARED)
             if self._log is not None:
                 free = left_over.copy()
                 if column is not None:

@@ -30,6 +30,7 @@ from pipeline.cross_camera.clustering import constrained_linkage, split_at_absen
 from pipeline.cross_camera.comparison import finite
 from pipeline.cross_camera.distances import MIN_SHARED_SLOTS, embedding_distances, mean_embedding, posterior
 from pipeline.cross_camera.floor_path import SLOT_S, slot_of
+from pipeline.cross_camera.fragments import NOT_COMPARED, fragments
 from pipeline.cross_camera.match_limits import LinkLimits
 from pipeline.cross_camera.second_pass_log import Group, SecondPassLog
 from pipeline.cross_camera.settings import LinkerSettings, SecondPassSettings
@@ -97,6 +98,7 @@ class SecondPass:
 
     def link(self, tracklets: Iterable[Tracklet]) -> dict[TrackKey, Link]:
         """Return the final links of all tracklets. Global ids count from 1 in the order in which people first appear.
+        The confidence of fragments is 0.
 
         Args:
             tracklets: in the order in which they ended; iterated twice, first to learn the camera means.
@@ -112,8 +114,11 @@ class SecondPass:
         left: list[_Member] = []
         done: list[_Member] = []
         confidence: dict[TrackKey, float] = {}
+        described: set[TrackKey] = set()
         limit = self._settings.max_tracklets_at_once
         for tracklet in tracklets:
+            if len(tracklet.embeddings):
+                described.add(tracklet.key)
             window.append(self._member(tracklet, centres))
             if len(window) >= limit:
                 joined, left = self._find_again(self._cluster(window, confidence), left, confidence)
@@ -126,11 +131,14 @@ class SecondPass:
         done += [*joined, *left]
         done.sort(key=lambda member: member.first)
         self.people_by_class = Counter(member.class_id for member in done)
-        return {
+        links = {
             key: Link(global_id, confidence[key], final=True)
             for global_id, member in enumerate(done, start=1)
             for key in member.keys
         }
+        # Without a rival, any choice has confidence 1, also that of a track of which nothing is known.
+        links |= {key: replace(links[key], confidence=NOT_COMPARED) for key in fragments(links, described)}
+        return links
 
     def _member(self, tracklet: Tracklet, centres: CameraCentres) -> _Member:
         camera = self._camera_row[tracklet.camera_id]

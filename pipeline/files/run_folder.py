@@ -20,6 +20,10 @@ from pipeline.files.whole_files import unfinished_files
 NOTE_NAME = "run.json"
 #: Why each track has its global id.
 DECISIONS_NAME = "decisions.jsonl"
+#: The page about a run, which `mtmc report` writes.
+REPORT_NAME = "report.html"
+#: Content of the tag `generator` of such a page, which shows that a file is one.
+REPORT_MARK = "mtmc report"
 #: Names that `mtmc demo` gives: a picture, and the folder of the run without embeddings.
 STILL_NAME = "still.png"
 FLOOR_ALONE_NAME = "floor_alone"
@@ -28,6 +32,8 @@ SECOND_RUN_NAMES = (FLOOR_ALONE_NAME, "without_site")
 #: Folder for rows with final ids, until they replace the rows with online ids. A killed run leaves it behind.
 REWRITING_NAME = "rewriting"
 _REPLACED_PREFIX = ".replaced-"
+# Bytes of a report in which its mark is.
+_REPORT_HEAD = 1024
 #: Results of a recording, which --overwrite replaces.
 _RESULTS = (
     "trajectories.csv",
@@ -35,6 +41,7 @@ _RESULTS = (
     NOTE_NAME,
     "tracklets.arrow",
     DECISIONS_NAME,
+    REPORT_NAME,
     "mot/*.txt",
     "detections/*.parquet",
 )
@@ -156,6 +163,20 @@ def delete_leftovers(folder: Path) -> None:
     for path in _half_made_folders(folder):
         shutil.rmtree(path)
         _log.warning("deleted %s, which a killed run had left", path)
+
+
+def is_report(path: Path) -> bool:
+    """Return whether a file is a page that `mtmc report` wrote; False if it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return f'content="{REPORT_MARK}"'.encode() in file.read(_REPORT_HEAD)
+    except OSError:
+        return False
+
+
+def reports(folder: Path) -> list[Path]:
+    """Return the reports in the folder, under any name. They show people and their ids."""
+    return [path for path in sorted(folder.glob("*.html")) if path.is_file() and is_report(path)]
 
 
 class OutputFolder:

@@ -24,7 +24,8 @@ _log = logging.getLogger(__name__)
 
 def export_person(folder: RunFolder, global_id: int, output: Path) -> dict[str, Any]:
     """Write person-ID.csv with the person's rows of the run, and person-ID.json with the rows, a summary, the
-    corrections, the decisions and the embeddings. A run may be writing meanwhile.
+    corrections, the decisions and the embeddings. It also names the files that show everybody, such as reports and
+    videos. A run may be writing meanwhile.
 
     Returns:
         The content of the JSON file.
@@ -56,6 +57,7 @@ def export_person(folder: RunFolder, global_id: int, output: Path) -> dict[str, 
         "known_in_memory": known,
         "corrections": [row for row in folder.remaps() if int(row["provisional_id"]) in ids.all],
         "decisions": _decisions(folder, rows),
+        "also_shown_in": [path.name for path in (*folder.reports, *folder.shared_files)],
         "rows": [dict(zip(COLUMNS, row, strict=True)) for row in rows],
     }
     table = io.StringIO(newline="")

@@ -102,12 +102,14 @@ def purge_person(folder: RunFolder, global_id: int, *, delete_shared: bool) -> P
         if not _is_known(folder, ids, is_theirs, is_about_them):
             raise InputError(f"nobody in {folder.path} has the id {global_id}")
         _note(folder, person.unwritten)
+        reports = _delete(folder.reports)
         purged, rows = _purge_descriptions(
             folder,
             row=is_theirs,
             message=is_about_them,
             identity=lambda known_id, last_seen_s: known_id in ids,
         )
+        purged.files += reports
         # Before the rows: as long as rows exist, the purge can be run again.
         if delete_shared and (rows or purged.anything):
             purged.files += _delete(folder.shared_files)
@@ -150,6 +152,8 @@ def purge_before(folder: RunFolder, moment: datetime, *, delete_shared: bool) ->
             message=lambda content: _time_s(content) < moment.timestamp(),
             identity=lambda known_id, last_seen_s: last_seen_s < moment.timestamp(),
         )
+        if rows:
+            purged.files += _delete(folder.reports)
         if delete_shared and (rows or purged.anything):
             purged.files += _delete(folder.shared_files)
         _purge_rows(folder, purged, row=is_old, correction=lambda row: datetime.fromisoformat(row["utc"]) < moment)

@@ -18,7 +18,7 @@ from pipeline.files import whole_files
 from pipeline.files.folder_lock import FolderLock
 from pipeline.files.readable_rows import ReadableRows
 from pipeline.files.results_csv import COLUMNS
-from pipeline.files.run_folder import DECISIONS_NAME, SECOND_RUN_NAMES, STILL_NAME
+from pipeline.files.run_folder import DECISIONS_NAME, SECOND_RUN_NAMES, STILL_NAME, reports
 from pipeline.files.whole_files import FILE_MODE
 from pipeline.live.output.manifest import recorded
 from pipeline.live.output.segments import REMAP_COLUMNS, corrections, run_id_of, segments
@@ -136,6 +136,11 @@ class RunFolder:
             with suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
                 found.add(json.loads(path.read_text(encoding="utf-8"))["config"]["embedder"]["site"])
         return [f"the camera means in {name}" for name in sorted(name for name in found if isinstance(name, str))]
+
+    @property
+    def reports(self) -> list[Path]:
+        """The reports of the run in this folder. They show everybody, and `mtmc report` writes them again."""
+        return reports(self.path)
 
     @property
     def shared_files(self) -> list[Path]:

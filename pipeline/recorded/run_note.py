@@ -68,6 +68,7 @@ class RunNote:
             "classes": {name: asdict(counts) for name, counts in summary.classes.items()},
             "unembedded_classes": summary.unembedded_classes,
             "global_ids": summary.global_ids,
+            "fragments": summary.fragments,
             "rows": summary.rows,
             "embedded_crops": summary.embedded_crops,
             "rejected_crops": summary.rejected_crops,
@@ -117,6 +118,7 @@ class EarlierNote:
         used: Mapping[str, Any],
         *,
         global_ids: Mapping[str, int],
+        fragments: Mapping[str, int],
         rows: int,
         tracks: Mapping[str, int],
         killed: bool,
@@ -125,7 +127,7 @@ class EarlierNote:
 
         Args:
             used: the configuration that gave these ids, as JSON data.
-            global_ids: the new number of global ids of each class.
+            global_ids, fragments: the new numbers of global ids of each class, and of fragments among them.
             rows: the new number of rows.
             tracks: number of tracks of each camera.
             killed: whether the run was killed, so that its file still says that it runs and counts too few tracks.
@@ -143,11 +145,16 @@ class EarlierNote:
         if not isinstance(noted_classes, dict):  # of an earlier version
             noted_classes = {}
         classes = {
-            name: {**counts, "global_ids": global_ids.get(name, 0)}
+            name: {**counts, "global_ids": global_ids.get(name, 0), "fragments": fragments.get(name, 0)}
             for name, counts in noted_classes.items()
             if isinstance(counts, dict)
         }
-        numbers = {"classes": classes, "global_ids": sum(global_ids.values()), "rows": rows}
+        numbers = {
+            "classes": classes,
+            "global_ids": sum(global_ids.values()),
+            "fragments": sum(fragments.values()),
+            "rows": rows,
+        }
         content = {**self._content, **numbers, "config": {**noted, **changed}}
         cameras = content.get("cameras")
         if killed and isinstance(cameras, dict):

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
-from rich.console import Group
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from pipeline.core.inference_runtime import Computation
+from pipeline.recorded.people import Person, fragments_by_class
+from pipeline.recorded.people_table import people_table
 
 PERSON = "person"
+#: What a fragment is, in words for users.
+FRAGMENT_TEXT = "a fragment is a track without a good crop that nothing links: nobody can say whose it is"
 
 
 def by_class_name(by_class_id: Mapping[int, int], class_names: Mapping[int, str]) -> Counter[str]:
@@ -21,6 +26,23 @@ def by_class_name(by_class_id: Mapping[int, int], class_names: Mapping[int, str]
     for class_id, count in by_class_id.items():
         counts[class_names[class_id]] += count
     return counts
+
+
+def counted(global_ids: Mapping[str, int], fragments: Mapping[str, int]) -> str:
+    """Return the numbers of people and of fragments in words, by class unless there are only people.
+
+    Args:
+        global_ids: number of global ids of each class, those of fragments included.
+        fragments: number of fragments of each class.
+    """
+    of_class = {name: count - fragments.get(name, 0) for name, count in sorted(global_ids.items())}
+    total, loose = sum(of_class.values()), sum(fragments.values())
+    if global_ids.keys() <= {PERSON}:
+        text = "1 person" if total == 1 else f"{total} people"
+    else:
+        listed = ", ".join(f"{name} {count}" for name, count in of_class.items())
+        text = f"{total} object{'s' * (total != 1)} ({listed})"
+    return f"{text} and {loose} fragment{'s' * (loose != 1)}" if loose else text
 
 
 @dataclass
@@ -37,11 +59,13 @@ class CameraCounts:
 
 @dataclass
 class ClassCounts:
-    """Counts of one class over all cameras; `global_ids` is the number of its objects that were distinguished."""
+    """Counts of one class over all cameras; `global_ids` is the number of its objects that were distinguished, with
+    the fragments among them."""
 
     boxes: int = 0
     tracks: int = 0
     global_ids: int = 0
+    fragments: int = 0
 
 
 @dataclass
@@ -52,7 +76,8 @@ class RunSummary:
         cameras: by name.
         classes: by name; those of which a box was used.
         global_ids: number of people (or objects of other classes) distinguished over all cameras, by final ids if there
-            are any.
+            are any. Fragments count as well, because each has an id.
+        persons: everybody with a global id, in the order of these; None before the end of the run.
         unembedded_classes: classes of the detector without embeddings: floor positions and time alone link them.
         rows: rows of trajectories.csv.
         wall_s: seconds from the first frame to the last file.
@@ -67,6 +92,7 @@ class RunSummary:
     classes: dict[str, ClassCounts] = field(default_factory=dict)
     unembedded_classes: list[str] = field(default_factory=list)
     global_ids: int = 0
+    persons: Sequence[Person] | None = None
     rows: int = 0
     wall_s: float = 0.0
     stage_s: dict[str, float] = field(default_factory=dict)
@@ -87,35 +113,35 @@ class RunSummary:
         return self.stage_s.get("detect", 0.0) / self.wall_s if self.wall_s else 0.0
 
     @property
+    def fragments(self) -> int | None:
+        """Number of fragments, see `pipeline.cross_camera.fragments`; None before the end of the run."""
+        return None if self.persons is None else sum(person.is_fragment for person in self.persons)
+
+    @property
+    def people(self) -> int:
+        """Number of people (or objects of other classes) without fragments."""
+        return self.global_ids - (self.fragments or 0)
+
+    @property
     def problems(self) -> list[str]:
         """Why recordings ended early, one line each."""
         return [counts.problem for counts in self.cameras.values() if counts.problem]
 
-    def tables(self) -> Group:
-        """Return tables for the terminal."""
+    def tables(self, *, verbose: bool = False) -> Group:
+        """Return tables for the terminal; with `verbose`, also one of the time of each stage."""
         boxes = sum(counts.boxes for counts in self.cameras.values())
-        people = Table(title="Cameras")
-        for column in ("camera", "frames", "boxes", "tracks"):
-            people.add_column(column, justify="left" if column == "camera" else "right")
-        for name, counts in self.cameras.items():
-            people.add_row(name, str(counts.frames), str(counts.boxes), str(counts.tracks))
-        people.add_section()
-        tracks = sum(counts.tracks for counts in self.cameras.values())
-        people.add_row("all", str(self.frames), str(boxes), str(tracks))
-        stages = Table(title="Time")
-        for column in ("stage", "seconds", "ms per camera frame"):
-            stages.add_column(column, justify="left" if column == "stage" else "right")
-        per_frame = 1000 / max(self.frames, 1)
-        for stage, seconds in self.stage_s.items():
-            stages.add_row(stage, f"{seconds:.1f}", f"{seconds * per_frame:.2f}")
-        stages.add_section()
-        stages.add_row("wall", f"{self.wall_s:.1f}", f"{self.wall_s * per_frame:.2f}")
+        parts: list[RenderableType] = [self._camera_table(), *self._class_tables()]
+        if self.persons:
+            parts.append(people_table(self.persons, list(self.cameras)))
+        if verbose:
+            parts.append(self._stage_table())
         lines = [
-            f"{self._counted} over all cameras (global ids): {self.global_ids}",
+            f"{self._in_words} over all cameras ({self.global_ids} global id{'s' * (self.global_ids != 1)})"
+            + (f"; {FRAGMENT_TEXT}" if self.fragments else ""),
             f"Crops embedded: {self.embedded_crops} of {boxes} boxes"
             + (f", {self.rejected_crops} rejected (empty or outside the image)" if self.rejected_crops else ""),
-            f"Detector: {self.detector_share:.0%} of the wall time, {self.frames / max(self.wall_s, 1e-9):.1f} "
-            "camera frames per second in all",
+            f"Time: {self.wall_s:.1f} s, {self.frames / max(self.wall_s, 1e-9):.1f} camera frames per second in all; "
+            f"detector: {self.detector_share:.0%} of the time",
         ]
         late = {name: counts.late_frames for name, counts in self.cameras.items() if counts.late_frames}
         if late:
@@ -130,21 +156,83 @@ class RunSummary:
         unembedded = [name for name in self.unembedded_classes if name in self.classes]
         if unembedded:
             lines.append(f"Linked by floor positions and time alone, without embeddings: {', '.join(unembedded)}")
-        return Group(people, *self._class_tables(), stages, *lines)
+        return Group(*parts, *lines)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the same as the tables, as plain dictionaries, lists and numbers for JSON."""
+        persons = self.persons or ()
+        cameras = {
+            name: {
+                **asdict(counts),
+                "people": sum(name in person.camera_ids for person in persons if not person.is_fragment),
+                "fragments": sum(name in person.camera_ids for person in persons if person.is_fragment),
+            }
+            for name, counts in self.cameras.items()
+        }
+        return {
+            "people": self.people,
+            "fragments": self.fragments,
+            "global_ids": self.global_ids,
+            "rows": self.rows,
+            "frames": self.frames,
+            "cameras": cameras,
+            "classes": {name: asdict(counts) for name, counts in self.classes.items()},
+            "unembedded_classes": self.unembedded_classes,
+            "embedded_crops": self.embedded_crops,
+            "rejected_crops": self.rejected_crops,
+            "unknown_cameras": self.unknown_cameras,
+            "hashes": self.hashes,
+            "computed_by": {model: asdict(computation) for model, computation in self.computed_by.items()},
+            "wall_s": round(self.wall_s, 3),
+            "stage_s": {stage: round(seconds, 3) for stage, seconds in self.stage_s.items()},
+            "problems": self.problems,
+            "persons": [person.to_dict() for person in persons],
+        }
+
+    def _camera_table(self) -> Table:
+        table = Table(title="Cameras")
+        for column in ("camera", "frames", "boxes", "tracks"):
+            table.add_column(column, justify="left" if column == "camera" else "right")
+        for name, counts in self.cameras.items():
+            table.add_row(Text(name), str(counts.frames), str(counts.boxes), str(counts.tracks))
+        table.add_section()
+        boxes, tracks = (
+            sum(getattr(counts, field) for counts in self.cameras.values()) for field in ("boxes", "tracks")
+        )
+        table.add_row("all", str(self.frames), str(boxes), str(tracks))
+        return table
+
+    def _stage_table(self) -> Table:
+        table = Table(title="Time")
+        for column in ("stage", "seconds", "ms per camera frame"):
+            table.add_column(column, justify="left" if column == "stage" else "right")
+        per_frame = 1000 / max(self.frames, 1)
+        for stage, seconds in self.stage_s.items():
+            table.add_row(stage, f"{seconds:.1f}", f"{seconds * per_frame:.2f}")
+        table.add_section()
+        table.add_row("wall", f"{self.wall_s:.1f}", f"{self.wall_s * per_frame:.2f}")
+        return table
 
     @property
-    def _counted(self) -> str:
-        return "Objects" if self.classes.keys() - {PERSON} else "People"
+    def _in_words(self) -> str:
+        if not self.classes:
+            return "Nobody"
+        classes = self.classes.items()
+        return counted(
+            {name: counts.global_ids for name, counts in classes},
+            {name: counts.fragments for name, counts in classes if counts.fragments},
+        )
 
     def _class_tables(self) -> list[Table]:
         """Return the table of the classes; none if there are only people."""
-        if self._counted == "People":
+        if self.classes.keys() <= {PERSON}:
             return []
         table = Table(title="Classes")
-        for column in ("class", "boxes", "tracks", "global ids"):
+        for column in ("class", "boxes", "tracks", "global ids", "fragments"):
             table.add_column(column, justify="left" if column == "class" else "right")
         for name, counts in self.classes.items():
-            table.add_row(Text(name), str(counts.boxes), str(counts.tracks), str(counts.global_ids))
+            numbers = (counts.boxes, counts.tracks, counts.global_ids, counts.fragments)
+            table.add_row(Text(name), *map(str, numbers))
         return [table]
 
     def of_class(self, name: str) -> ClassCounts:
@@ -156,3 +244,9 @@ class RunSummary:
         self.global_ids = sum(by_class.values())
         for name, counts in self.classes.items():
             counts.global_ids = by_class.get(name, 0)
+
+    def set_people(self, persons: Sequence[Person]) -> None:
+        """Set who was distinguished, and the number of fragments of each class."""
+        self.persons = persons
+        for name, count in fragments_by_class(persons).items():
+            self.of_class(name).fragments = count

@@ -14,7 +14,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -30,7 +30,8 @@ from pipeline.association.build import (
 )
 from pipeline.config.calibration import with_numbers
 from pipeline.config.config import Config
-from pipeline.core.datatypes import Detections, Frame
+from pipeline.core.datatypes import Detections, Frame, Link
+from pipeline.core.decisions import TrackKey
 from pipeline.core.errors import InputError, RunError
 from pipeline.core.models import Detector, Models, checked_detections
 from pipeline.core.stage_clock import StageClock
@@ -43,6 +44,7 @@ from pipeline.files.run_folder import DECISIONS_NAME, NOTE_NAME
 from pipeline.files.tracklet_file import TrackletFile, TrackletFileInfo, TrackletWriter
 from pipeline.floor.camera_geometry import geometry_of
 from pipeline.recorded.finalize import rewrite
+from pipeline.recorded.people import TrackSpan, linked, people_of, span_of
 from pipeline.recorded.prefetch import prefetch
 from pipeline.recorded.run_note import RunNote
 from pipeline.recorded.run_summary import CameraCounts, RunSummary, by_class_name
@@ -119,10 +121,11 @@ def run(
                 if config.output.save_decisions
                 else None
             )
-            _online(recording, summary, clock, decisions, save_tick, watch, on_frame, keep_note)
+            tracks = _online(recording, summary, clock, decisions, save_tick, watch, on_frame, keep_note)
             _warn_of_unused_cameras(config, summary)
             with clock.measure("second pass"):
-                _finalize(recording, summary, decisions)
+                links = _finalize(recording, summary, decisions)
+            summary.set_people(people_of(linked(tracks.ended, tracks.links if links is None else links)))
     except KeyboardInterrupt as interrupt:
         _close(summary, models, clock, began)
         note.write("interrupted", summary)
@@ -158,6 +161,19 @@ class _Recording:
         return [source.camera_id for source in self.sources]
 
 
+@dataclass
+class _Tracks:
+    """The tracks of a run.
+
+    Attributes:
+        ended: without links.
+        links: the newest online link of every track.
+    """
+
+    ended: list[TrackSpan] = field(default_factory=list)
+    links: dict[TrackKey, Link] = field(default_factory=dict)
+
+
 def _online(
     recording: _Recording,
     summary: RunSummary,
@@ -167,8 +183,8 @@ def _online(
     watch: Watch,
     on_frame: Callable[[str], None],
     on_tick: Callable[[Callable[[], None]], None],
-) -> None:
-    """Turn frames into rows with online ids and into finished tracklets, both on disk.
+) -> _Tracks:
+    """Turn frames into rows with online ids and into finished tracklets, both on disk; return the tracks.
 
     Args:
         decisions: receives the decisions of the online linker.
@@ -187,19 +203,23 @@ def _online(
         clock=clock,
         log=None if decisions is None else DecisionLog(decisions.write, recording.candidates),
     )
-    info = TrackletFileInfo(tuple(recording.camera_ids), models.detector.class_names, models.embedder_hash)
+    class_names = models.detector.class_names
+    info = TrackletFileInfo(tuple(recording.camera_ids), class_names, models.embedder_hash)
+    tracks = _Tracks()
     with ExitStack() as stack:
         writer = stack.enter_context(TrajectoryWriter(folder, recording.camera_ids, recording.epoch_utc))
         tracklets = stack.enter_context(TrackletWriter(folder / "tracklets.arrow", info))
 
         def write(associated: Associated) -> None:
             with clock.measure("write"):
-                for linked in associated.rows:
-                    writer.write(linked)
+                for row in associated.rows:
+                    writer.write(row)
+                    tracks.links[row.row.camera_id, row.row.track_id] = row.link
                 for tracklet in associated.ended:
                     tracklets.write(tracklet)
+                    tracks.ended.append(span_of(tracklet, class_names))
                     summary.cameras[tracklet.camera_id].tracks += 1
-                    summary.of_class(models.detector.class_names[tracklet.class_id]).tracks += 1
+                    summary.of_class(class_names[tracklet.class_id]).tracks += 1
                 writer.flush_if_due()
                 if decisions is not None:
                     decisions.flush_if_due()
@@ -208,7 +228,7 @@ def _online(
         def broken(error: BrokenSource) -> None:
             summary.cameras[error.camera_id].problem = str(error)
 
-        count = partial(_count, summary, associator, models.detector.class_names)
+        count = partial(_count, summary, associator, class_names)
         try:
             for tick in detected_ticks(config, models.detector, recording.sources, clock, stack, broken):
                 if config.output.save_embeddings and models.embedder is not None:
@@ -233,6 +253,7 @@ def _online(
             write(associator.finish())
         finally:
             count()
+    return tracks
 
 
 def _warn_of_unused_cameras(config: Config, summary: RunSummary) -> None:
@@ -314,7 +335,10 @@ def detect(detector: Detector, tick: Sequence[Frame]) -> list[Detections]:
         raise ValueError(f"the detector failed at frame index {places}: {error}") from error
 
 
-def _finalize(recording: _Recording, summary: RunSummary, decisions: DecisionWriter | None) -> None:
+def _finalize(
+    recording: _Recording, summary: RunSummary, decisions: DecisionWriter | None
+) -> dict[TrackKey, Link] | None:
+    """Write the final ids; return the final links, None without a second pass."""
     config, folder = recording.config, recording.folder
     links = None
     log = None if decisions is None else SecondPassLog(recording.candidates)
@@ -323,7 +347,7 @@ def _finalize(recording: _Recording, summary: RunSummary, decisions: DecisionWri
         links = second_pass.link(TrackletFile(folder / "tracklets.arrow"))
         summary.set_global_ids(by_class_name(second_pass.people_by_class, recording.models.detector.class_names))
     if links is None and config.output.fill_gaps_s is None:
-        return
+        return None
     summary.rows = rewrite(
         folder,
         links,
@@ -336,6 +360,7 @@ def _finalize(recording: _Recording, summary: RunSummary, decisions: DecisionWri
         decisions.flush()
         for decision in log.decisions(links):
             decisions.write(decision)
+    return links
 
 
 def _close(summary: RunSummary, models: Models, clock: StageClock, began: float) -> None:

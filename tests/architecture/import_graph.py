@@ -23,7 +23,7 @@ FLOORS = (
     ("association",),
     ("assembly", "live"),
     ("recorded", "privacy"),
-    ("benchmark",),
+    ("benchmark", "report"),
     ("commands",),
     ("cli",),
     ("mtmc",),

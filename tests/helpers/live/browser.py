@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import TracebackType
 
 from selenium import webdriver
@@ -15,6 +15,30 @@ from selenium.webdriver.remote.webelement import WebElement
 from tests.helpers.live.servers import program, wait_until
 
 _TIMEOUT_S = 30.0
+# Of letters and what is behind them, as WCAG defines it: the smallest of each selector.
+_CONTRAST = """
+const rgb = (text) => text.match(/[\\d.]+/g).map(Number);
+const light = ([r, g, b]) => [r, g, b].map((c) => c / 255)
+  .map((c) => (c <= 0.03928 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4))
+  .reduce((sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i], 0);
+const ground = (node) => {
+  for (let at = node; at; at = at.parentElement) {
+    const colour = rgb(getComputedStyle(at).backgroundColor);
+    if (colour.length < 4 || colour[3] > 0) return colour;
+  }
+  return [255, 255, 255];
+};
+const found = {};
+for (const selector of arguments[0]) {
+  for (const node of document.querySelectorAll(selector)) {
+    if (node.classList.contains("provisional")) continue;
+    const [a, b] = [light(rgb(getComputedStyle(node).color)), light(ground(node))];
+    const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+    found[selector] = Math.min(found[selector] ?? 21, ratio);
+  }
+}
+return found;
+"""
 
 
 class Browser:
@@ -67,6 +91,11 @@ class Browser:
                 return False
 
         wait_until(holds, _TIMEOUT_S, what)
+
+    def contrasts(self, selectors: Sequence[str]) -> dict[str, float]:
+        """The smallest contrast of the text in each kind of element with its background, from 1 to 21."""
+        found: dict[str, float] = self.driver.execute_script(_CONTRAST, list(selectors))
+        return found
 
     def complaints(self) -> list[str]:
         """What scripts and the security policy wrote to the console."""

@@ -110,7 +110,7 @@ def test_track_writes_the_trajectories_of_all_cameras(folder: Path, capsys: pyte
     assert note["state"] == "complete"
     assert note["cameras"]["a"]["frames"] == 24
     assert note["config"]["tracker"]["max_lost_s"] == 2.0
-    assert "People over all cameras (global ids): 2" in capsys.readouterr().out
+    assert "0 people and 2 fragments over all cameras (2 global ids)" in capsys.readouterr().out
 
 
 LONG = "x" * 5000
@@ -280,7 +280,9 @@ def test_link_again_changes_only_the_ids(folder: Path, capsys: pytest.CaptureFix
     assert blind_track("-o", "out") == 0
     before = rows_of(folder / "out/trajectories.csv")
     assert exit_code("link", "out", "-o", "again") == 0
-    assert "2 tracks of 2 cameras are 2 people; 48 rows" in " ".join(capsys.readouterr().out.split())
+    assert "2 tracks of 2 cameras are 0 people and 2 fragments; 48 rows" in " ".join(
+        capsys.readouterr().out.split()
+    )
     assert rows_of(folder / "again/trajectories.csv") == before
     assert exit_code("link", "out") == 2  # would change out in place
     assert exit_code("link", "out", "-o", "out") == 2  # so would this

@@ -46,7 +46,16 @@ def test_the_last_table_shows_what_re_identification_adds(
     said = capsys.readouterr().out
     assert "linked by appearance, floor and time" in said
     assert "by floor and time alone" in said
+    assert f"Wrote {tmp_path / 'out' / 'report.html'}" in said
+    assert "Against ground truth" in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
     note = json.loads((tmp_path / "out" / "floor_alone" / "run.json").read_text())
     assert (note["embedded_crops"], note["hashes"]["embedder"]) == (0, "")
-    for name in ("trajectories.csv", "scores.json", "demo.mp4", "still.png", "floor_alone/scores.json"):
+    for name in (
+        "trajectories.csv",
+        "scores.json",
+        "demo.mp4",
+        "still.png",
+        "report.html",
+        "floor_alone/scores.json",
+    ):
         assert (tmp_path / "out" / name).is_file()

@@ -65,7 +65,7 @@ def test_people_are_counted_as_the_rows_have_them(killed: Path, capsys: pytest.C
         writer.writerows(table)
     assert exit_code("link", "out", "-o", "again") == 0
     assert {row["global_id"] for row in rows_of(killed.parent / "again/trajectories.csv")} == {"1"}
-    assert "2 tracks of 2 cameras are 1 people" in " ".join(capsys.readouterr().out.split())
+    assert "2 tracks of 2 cameras are 1 person;" in " ".join(capsys.readouterr().out.split())
     assert json.loads((killed.parent / "again/run.json").read_text())["global_ids"] == 1
 
 

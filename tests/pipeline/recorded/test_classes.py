@@ -75,11 +75,20 @@ def test_a_class_without_a_model_is_counted_apart_and_not_linked_by_appearance(
     assert people.tracks + cars.tracks == sum(counts.tracks for counts in summary.cameras.values())
     assert summary.unembedded_classes == ["car"]
     text = said(summary)
-    assert f"Objects over all cameras (global ids): {summary.global_ids}" in text
+    # Nothing links a car: there are no floor positions.
+    assert cars.fragments == cars.tracks
+    assert people.fragments == 0
+    words = f"6 objects (car 0, person 6) and {cars.tracks} fragments over all cameras"
+    assert f"{words} ({summary.global_ids} global ids)" in text
     assert "Linked by floor positions and time alone, without embeddings: car" in text
     assert "the re-identification model is not for car" in caplog.text
     note = json.loads((tmp_path / "run.json").read_text())
-    assert note["classes"]["car"] == {"boxes": cars.boxes, "tracks": cars.tracks, "global_ids": cars.global_ids}
+    assert note["classes"]["car"] == {
+        "boxes": cars.boxes,
+        "tracks": cars.tracks,
+        "global_ids": cars.global_ids,
+        "fragments": cars.fragments,
+    }
     assert note["unembedded_classes"] == ["car"]
 
 
@@ -193,7 +202,7 @@ def test_link_counts_the_classes_again(tmp_path: Path, capsys: pytest.CaptureFix
 def test_people_alone_are_people() -> None:
     summary = RunSummary(classes={"person": ClassCounts(boxes=9, tracks=2)})
     summary.set_global_ids({"person": 2})
-    assert "People over all cameras (global ids): 2" in said(summary)
+    assert "2 people over all cameras (2 global ids)" in said(summary)
     assert "Classes" not in said(summary)
 
 

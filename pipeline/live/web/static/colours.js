@@ -1,10 +1,10 @@
-// Colours of cameras, dark enough for white letters, and of identities, the same as in the preview pictures.
-const CAMERAS = ["#1f6fb2", "#b3541e", "#1c7f5e", "#8f4a9c", "#7a6a12", "#a33a52", "#3f6f74", "#5a55b8"];
+// Colours of cameras, from the style sheet, and of identities, the same as in the preview pictures.
+const CAMERAS = 8;
 const GOLDEN_RATIO = (Math.sqrt(5) - 1) / 2;
 const STRENGTHS = [[0.45, 1.0], [0.9, 1.0], [0.5, 0.75], [0.9, 0.6]];
 
 export function cameraColour(index) {
-  return CAMERAS[index % CAMERAS.length];
+  return `var(--camera-${index % CAMERAS})`;
 }
 
 export function idColour(id) {

@@ -27,15 +27,18 @@ export function drawFloor(svg, visits, colourOf) {
   svg.setAttribute("viewBox", `${left} ${top} ${width} ${height}`);
   svg.replaceChildren(
     shape("path", { d: grid.join(""), stroke: "currentColor", "stroke-opacity": 0.15, "stroke-width": unit * 0.3 }),
-    ...visits.filter((visit) => visit.places.length).map((visit) => shape("polyline", {
-      points: visit.places.map(([, x, y]) => `${x.toFixed(2)},${y.toFixed(2)}`).join(" "),
-      fill: "none",
-      stroke: colourOf(visit.camera_id),
-      "stroke-width": unit * 1.4,
-      "stroke-linejoin": "round",
-      "stroke-linecap": "round",
-      "stroke-opacity": 0.85,
-    })),
+    ...visits.filter((visit) => visit.places.length).map((visit) => {
+      const line = shape("polyline", {
+        points: visit.places.map(([, x, y]) => `${x.toFixed(2)},${y.toFixed(2)}`).join(" "),
+        fill: "none",
+        "stroke-width": unit * 1.4,
+        "stroke-linejoin": "round",
+        "stroke-linecap": "round",
+        "stroke-opacity": 0.85,
+      });
+      line.style.stroke = colourOf(visit.camera_id);
+      return line;
+    }),
   );
   const first = places.reduce((a, b) => (b[0] < a[0] ? b : a));
   svg.append(shape("circle", {

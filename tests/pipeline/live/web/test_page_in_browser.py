@@ -78,7 +78,7 @@ def test_nothing_is_wider_than_a_phone_and_text_can_be_read(page: WebServer, dar
         browser.until(lambda: len(browser.all(".lane")) == 12, "people")
         assert browser.driver.execute_script("return document.documentElement.scrollWidth") <= 360
         texts = ["body", ".hint", ".figures dt", ".badge", ".camera dt", ".visit"]
-        worst = browser.driver.execute_script(_CONTRAST, texts)
+        worst = browser.contrasts(texts)
         assert min(worst.values()) >= 4.5, worst
 
 
@@ -106,29 +106,3 @@ def test_the_login_form_lets_in_whoever_has_the_token() -> None:
         browser.find("#logout button").click()
         browser.until(lambda: browser.all("#token"), "the form again")
     server.close(10)
-
-
-# The least contrast of the texts with what is behind them, as WCAG 2 defines it.
-_CONTRAST = """
-const rgb = (text) => text.match(/[\\d.]+/g).map(Number);
-const light = ([r, g, b]) => [r, g, b].map((c) => c / 255)
-  .map((c) => (c <= 0.03928 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4))
-  .reduce((sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i], 0);
-const ground = (node) => {
-  for (let at = node; at; at = at.parentElement) {
-    const colour = rgb(getComputedStyle(at).backgroundColor);
-    if (colour.length < 4 || colour[3] > 0) return colour;
-  }
-  return [255, 255, 255];
-};
-const found = {};
-for (const selector of arguments[0]) {
-  for (const node of document.querySelectorAll(selector)) {
-    if (node.classList.contains("provisional")) continue;
-    const [a, b] = [light(rgb(getComputedStyle(node).color)), light(ground(node))];
-    const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
-    found[selector] = Math.min(found[selector] ?? 21, ratio);
-  }
-}
-return found;
-"""

@@ -21,12 +21,16 @@ from pipeline.config.calibration import with_numbers
 from pipeline.config.config import Config, load_config
 from pipeline.core.errors import InputError
 from pipeline.core.yaml_file import merge
+from pipeline.counting.events_file import write_events
 from pipeline.cross_camera.second_pass_log import SecondPassLog
 from pipeline.cross_camera.settings import check_windows
 from pipeline.files.decision_file import rewrite_second_pass
 from pipeline.files.results_csv import read_trajectories
-from pipeline.files.run_folder import DECISIONS_NAME, NOTE_NAME, clear_results, hold_results
+from pipeline.files.run_folder import DECISIONS_NAME, EVENTS_NAME, NOTE_NAME, clear_results, hold_results
 from pipeline.files.tracklet_file import TrackletFile, read_info
+from pipeline.files.whole_files import SHARED_MODE
+from pipeline.recorded.count_run import count_run
+from pipeline.recorded.countable_run import countable_run
 from pipeline.recorded.finalize import rewrite
 from pipeline.recorded.missing_tracklets import joined_as_online, rebuilt_tracklets, tracks_in
 from pipeline.recorded.run_note import EarlierNote
@@ -95,6 +99,9 @@ def link(
             held.enter_context(hold_results(target, "mtmc link"))
             clear_results(target, overwrite)
             shutil.copyfile(tracklet_file, target / "tracklets.arrow")
+        stale = target / EVENTS_NAME
+        counted_before = stale.is_file()
+        stale.unlink(missing_ok=True)  # its ids would be old ones
         rows = rewrite(
             folder,
             links,
@@ -118,10 +125,21 @@ def link(
             # Its writer would hold the lock.
             killed=locked and note.running,
         )
-    Console(markup=False).print(
+        counted = None
+        if loaded.zones or loaded.lines:
+            run = countable_run(target, finished=False)
+            counted = count_run(run, loaded.zones, loaded.lines, loaded.counting)
+            write_events(stale, counted.events, run.epoch_utc, mode=SHARED_MODE)
+        elif counted_before:
+            _log.warning("%s was deleted, because its ids were old ones: `mtmc count` writes it again", stale)
+    console = Console(markup=False)
+    console.print(
         f"{len(links)} tracks of {len(camera_ids)} cameras are {_counted(people)}; {rows} rows in "
         f"{target / 'trajectories.csv'}"
     )
+    if counted is not None:
+        console.print(counted.tables())
+        console.print(f"{len(counted.events)} events are in {stale}")
 
 
 def _counted(people: Mapping[str, int]) -> str:

@@ -129,6 +129,8 @@ def track(
     loaded = load_config(config, overrides, cameras=cameras)
     summary = track_with_progress(loaded, output, camera_files("--detections", detections), overwrite, console)
     console.print(f"Wrote {summary.rows} rows to {output / 'trajectories.csv'}")
+    if summary.counted is not None:
+        console.print(f"Wrote {len(summary.counted.events)} events to {output / 'events.csv'}")
     if not summary.frames:
         console.print("No frame of any recording was used.", style="yellow")
     elif not summary.rows:

@@ -60,9 +60,7 @@ def count(
         events += counter.advance(batch[-1].row.time_s)
     events += counter.finish()
     counted = list(Occupancies(zones).with_occupancy(sorted_events(events)))
-    return Counted(
-        counted, totals(counted, zones, lines), counter.left_out, notes(counter.left_out, settings)
-    )
+    return Counted(counted, totals(counted, zones, lines), counter.left_out, notes(counter.left_out, settings))
 
 
 def _moments(rows: Iterable[LinkedRow]) -> Iterator[list[LinkedRow]]:

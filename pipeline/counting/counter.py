@@ -88,12 +88,8 @@ class PeopleCounter:
         remembered_ids: int | None = None,
     ) -> None:
         self._zones = {zone.name: zone for zone in zones}
-        self._areas = {
-            zone.name: {view: Area(points) for view, points in zone.shapes.items()} for zone in zones
-        }
-        self._paths = {
-            line.name: {view: Path(points) for view, points in line.shapes.items()} for line in lines
-        }
+        self._areas = {zone.name: {view: Area(points) for view, points in zone.shapes.items()} for zone in zones}
+        self._paths = {line.name: {view: Path(points) for view, points in line.shapes.items()} for line in lines}
         self._settings = settings
         self._views = cameras_of(zones, lines)
         self._positions = Positions(self._views, settings.same_moment_s, scale)
@@ -120,7 +116,7 @@ class PeopleCounter:
 
     def advance(self, now_s: float) -> list[Event]:
         """Take note that no row before `now_s` will follow: people who are not seen any more leave."""
-        events = []
+        events: list[Event] = []
         for global_id in sorted(self._people):
             person = self._people[global_id]
             for name, zone in list(person.zones.items()):
@@ -291,5 +287,3 @@ class PeopleCounter:
 
     def _drop_line(self, person: _Person, name: str) -> None:
         self.left_out.short_crossings[name] += person.lines.pop(name).brief
-
-

@@ -68,7 +68,9 @@ class Event:
 
 
 # At one moment, people leave before others enter, and a zone is full after that.
-_ORDER = {kind: place for place, kind in enumerate((Kind.DWELL, Kind.LEAVE, Kind.MERGE, Kind.ENTER, Kind.OCCUPANCY))}
+_ORDER = {
+    kind: place for place, kind in enumerate((Kind.DWELL, Kind.LEAVE, Kind.MERGE, Kind.ENTER, Kind.OCCUPANCY))
+}
 
 
 def sorted_events(events: Iterable[Event]) -> list[Event]:
@@ -121,5 +123,3 @@ def recounted(events: Iterable[Event]) -> list[Event]:
         inside[event.zone] += {Kind.ENTER: 1, Kind.LEAVE: -1, Kind.MERGE: -1}.get(event.kind, 0)
         left.append(replace(event, occupancy=inside[event.zone]))
     return left
-
-

@@ -77,7 +77,9 @@ def write_events(path: Path, events: Iterable[Event], epoch_utc: datetime | None
             file.write(csv_text([COLUMNS]))
             file.writelines(event_line(event, epoch_utc) for event in events)
     except OSError as error:
-        raise RunError(f"{path} cannot be written: {error.strerror}. Free space or choose another --output") from error
+        raise RunError(
+            f"{path} cannot be written: {error.strerror}. Free space or choose another --output"
+        ) from error
 
 
 def event_of(fields: Sequence[str]) -> Event:

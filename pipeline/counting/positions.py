@@ -58,7 +58,9 @@ class Positions:
         """Yield the positions that `rows` give."""
         for time_s, moment in groupby(rows, key=lambda linked: linked.row.time_s):
             people: dict[int, LinkedRow] = {}
-            for linked in sorted(moment, key=lambda one: (one.link.global_id, one.row.camera_id, one.row.track_id)):
+            for linked in sorted(
+                moment, key=lambda one: (one.link.global_id, one.row.camera_id, one.row.track_id)
+            ):
                 row, global_id = linked.row, linked.link.global_id
                 if row.camera_id in self._views:
                     scale_x, scale_y = self._scale(row)

@@ -157,7 +157,8 @@ def check_pictures(
 
 def cameras_of(zones: Collection[ZoneSettings], lines: Collection[LineSettings]) -> list[str]:
     """Return the cameras in whose pictures something is drawn, and `FLOOR` if something is on the floor; sorted."""
-    return sorted({camera for each in (*zones, *lines) for camera in each.shapes})
+    shapes = [*(zone.shapes for zone in zones), *(line.shapes for line in lines)]
+    return sorted({camera for each in shapes for camera in each})
 
 
 def _outside(points: NDArray[np.float64], size_wh: tuple[int, int]) -> bool:

@@ -38,7 +38,9 @@ class Area:
             raise ValueError(f"{label}: all its points are on one line, so it has no area")
         if not self._polygon.is_valid:
             place = shapely.is_valid_reason(self._polygon).partition("[")[2].rstrip("]").replace(" ", ", ")
-            raise ValueError(f"{label}: its border crosses or touches itself at {place}; correct the order of points")
+            raise ValueError(
+                f"{label}: its border crosses or touches itself at {place}; correct the order of points"
+            )
         shapely.prepare(self._polygon)
         self._border = self._polygon.exterior
         shapely.prepare(self._border)

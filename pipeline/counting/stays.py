@@ -134,11 +134,8 @@ class ZoneWatch:
         elif changed and was and self._stay is not None:
             self._stay.end(view.run_s, How.CROSSED, cameras)
             yield from self._end_if_nobody_says_inside(time_s)
-        stay = self._stay
-        if stay is not None and self.dwell_s is not None and not stay.told_dwell and depth >= self.margin:
-            if time_s - stay.begin_s >= self.dwell_s - ROUNDING_S:
-                stay.told_dwell = True
-                yield Change(stay.begin_s + self.dwell_s, Kind.DWELL, How.NONE, cameras, self.dwell_s)
+        if depth >= self.margin:
+            yield from self._dwelt(time_s, cameras)
 
     def settle(self, now_s: float) -> Iterator[Change]:
         """Forget views that have not seen the person for more than the largest gap, and end a stay that is over."""
@@ -161,6 +158,15 @@ class ZoneWatch:
             self.brief += view.brief
         if self._stay is not None and self._stay.due_s is not None:
             yield self._leave(self._stay)
+
+    def _dwelt(self, time_s: float, cameras: tuple[str, ...]) -> Iterator[Change]:
+        """Report a stay that has reached `dwell_s`, once."""
+        stay = self._stay
+        if stay is None or self.dwell_s is None or stay.told_dwell:
+            return
+        if time_s - stay.begin_s >= self.dwell_s - ROUNDING_S:
+            stay.told_dwell = True
+            yield Change(stay.begin_s + self.dwell_s, Kind.DWELL, How.NONE, cameras, self.dwell_s)
 
     def _begin(self, time_s: float, how: How, cameras: tuple[str, ...]) -> Iterator[Change]:
         stay = self._stay

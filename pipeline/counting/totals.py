@@ -150,10 +150,14 @@ def notes(left_out: LeftOut, settings: CountingSettings) -> list[str]:
             f"{left_out.provisional} ids are provisional and may change; one person may be counted under several"
         )
     if rows := sum(left_out.without_floor.values()):
-        cameras = ", ".join(f"{count} of {name}" for name, count in sorted(left_out.without_floor.items()) if count)
-        said.append(f"rows without a floor position do not count on the floor: {rows} of {left_out.rows} ({cameras})")
+        cameras = ", ".join(
+            f"{count} of {name}" for name, count in sorted(left_out.without_floor.items()) if count
+        )
+        said.append(
+            f"rows without a floor position do not count on the floor: {rows} of {left_out.rows} ({cameras})"
+        )
     if left_out.never_on_floor:
-        said.append(f"ids without any floor position, which no zone or line on the floor counts: {left_out.never_on_floor}")
+        said.append(f"ids without any floor position, which do not count on the floor: {left_out.never_on_floor}")
     if left_out.fragments:
         said.append(
             f"ids seen for less than {settings.min_seen_s:g} s, which do not count (counting.min_seen_s): "

@@ -20,6 +20,11 @@ from pipeline.files.whole_files import unfinished_files
 NOTE_NAME = "run.json"
 #: Why each track has its global id.
 DECISIONS_NAME = "decisions.jsonl"
+#: Who entered and left zones and crossed lines.
+EVENTS_NAME = "events.csv"
+#: Pictures of `mtmc count --heat-map` in a folder of a run, or directly below it.
+FLOOR_HEAT_MAP = "floor_heat_map.png"
+HEAT_MAPS = tuple(f"{below}{name}" for below in ("", "*/") for name in ("heat_map-*.png", FLOOR_HEAT_MAP))
 #: Names that `mtmc demo` gives: a picture, and the folder of the run without embeddings.
 STILL_NAME = "still.png"
 FLOOR_ALONE_NAME = "floor_alone"
@@ -35,6 +40,8 @@ _RESULTS = (
     NOTE_NAME,
     "tracklets.arrow",
     DECISIONS_NAME,
+    EVENTS_NAME,
+    *HEAT_MAPS,
     "mot/*.txt",
     "detections/*.parquet",
 )

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pipeline.core.inference_runtime import Computation
+from pipeline.counting.count import Counted
 
 PERSON = "person"
 
@@ -61,6 +62,7 @@ class RunSummary:
         unknown_cameras: cameras without a row in the embedding model's camera table -> what is used instead.
         hashes: of the models.
         computed_by: library, precision and device of the detector and the embedder, if they ran a network.
+        counted: people at zones and lines; None without any.
     """
 
     cameras: dict[str, CameraCounts] = field(default_factory=dict)
@@ -75,6 +77,7 @@ class RunSummary:
     unknown_cameras: dict[str, str] = field(default_factory=dict)
     hashes: dict[str, str] = field(default_factory=dict)
     computed_by: dict[str, Computation] = field(default_factory=dict)
+    counted: Counted | None = None
 
     @property
     def frames(self) -> int:
@@ -130,7 +133,8 @@ class RunSummary:
         unembedded = [name for name in self.unembedded_classes if name in self.classes]
         if unembedded:
             lines.append(f"Linked by floor positions and time alone, without embeddings: {', '.join(unembedded)}")
-        return Group(people, *self._class_tables(), stages, *lines)
+        counted = [] if self.counted is None else [self.counted.tables()]
+        return Group(people, *self._class_tables(), stages, *lines, *counted)
 
     @property
     def _counted(self) -> str:

@@ -66,8 +66,8 @@ def purge(
     deleted = f", and the files {', '.join(purged.files)}" if purged.files else ""
     Console(markup=False).print(
         f"{folder}: {purged.rows} rows, {purged.identities} known identities, {purged.tracklets} track summaries, "
-        f"{purged.corrections} corrections and {purged.messages} JSON lines{damaged} were deleted{deleted}"
-        f"{out_of_reach}",
+        f"{purged.corrections} corrections, {purged.events} events and {purged.messages} JSON lines{damaged} were "
+        f"deleted{deleted}{out_of_reach}",
         highlight=False,
         soft_wrap=True,
     )

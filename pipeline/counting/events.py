@@ -67,18 +67,21 @@ class Event:
     final: bool = True
 
 
-# At one moment, people leave before others enter, and a zone is full after that.
-_ORDER = {
-    kind: place for place, kind in enumerate((Kind.DWELL, Kind.LEAVE, Kind.MERGE, Kind.ENTER, Kind.OCCUPANCY))
-}
+#: What an event adds to the number of people inside.
+INSIDE = {Kind.ENTER: 1, Kind.LEAVE: -1, Kind.MERGE: -1}
+# At one moment, people leave before others enter.
+_ORDER = {Kind.DWELL: 0, Kind.LEAVE: 1, Kind.MERGE: 2, Kind.ENTER: 3}
+_AFTER_ENTER = 4  # the end of a stay of one moment
 
 
 def sorted_events(events: Iterable[Event]) -> list[Event]:
     """Return events in order of time; at the same time in an order that depends on nothing but the events."""
-    return sorted(
-        events,
-        key=lambda one: (one.time_s, _ORDER.get(one.kind, 0), one.zone, one.line, one.global_id, one.direction),
-    )
+
+    def key(one: Event) -> tuple[float, int, str, str, int, str]:
+        order = _AFTER_ENTER if one.kind is Kind.LEAVE and not one.dwell_s else _ORDER.get(one.kind, 0)
+        return one.time_s, order, one.zone, one.line, one.global_id, one.direction
+
+    return sorted(events, key=key)
 
 
 class Occupancies:
@@ -99,7 +102,7 @@ class Occupancies:
                 yield event
                 continue
             before = self.inside[event.zone]
-            now = before + {Kind.ENTER: 1, Kind.LEAVE: -1, Kind.MERGE: -1}.get(event.kind, 0)
+            now = before + INSIDE.get(event.kind, 0)
             self.inside[event.zone] = now
             counted = replace(event, occupancy=now)
             yield counted
@@ -107,19 +110,22 @@ class Occupancies:
                 yield replace(counted, kind=Kind.OCCUPANCY, how=How.NONE, dwell_s=None)
 
 
-def recounted(events: Iterable[Event]) -> list[Event]:
-    """Return events, some of which were removed, with the number of people inside counted anew.
+class WithoutPeople:
+    """Removes people from events, one by one in order, and from the numbers of people inside."""
 
-    An OCCUPANCY whose zone is no longer as full as it says is left out.
-    """
-    inside: dict[str, int] = defaultdict(int)
-    left = []
-    for event in events:
-        if not event.zone:
-            left.append(event)
-            continue
-        if event.kind is Kind.OCCUPANCY and inside[event.zone] < (event.occupancy or 0):
-            continue
-        inside[event.zone] += {Kind.ENTER: 1, Kind.LEAVE: -1, Kind.MERGE: -1}.get(event.kind, 0)
-        left.append(replace(event, occupancy=inside[event.zone]))
-    return left
+    def __init__(self) -> None:
+        self._removed: dict[str, int] = defaultdict(int)
+
+    def kept(self, event: Event, is_theirs: bool) -> Event | None:
+        """Return the event as it is without these people; None if it is theirs, or if a zone became full only with
+        them."""
+        if is_theirs:
+            # An entry that is in a file deleted before leaves nothing to correct.
+            self._removed[event.zone] = max(0, self._removed[event.zone] + INSIDE.get(event.kind, 0))
+            return None
+        if event.occupancy is None:
+            return event
+        removed = self._removed[event.zone]
+        if removed and event.kind is Kind.OCCUPANCY:
+            return None
+        return replace(event, occupancy=max(0, event.occupancy - removed)) if removed else event

@@ -12,6 +12,7 @@ import numpy as np
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from numpy.typing import NDArray
@@ -25,11 +26,14 @@ Shape = tuple[str, Sequence[Sequence[float]], bool]
 """Name, points, whether the points are a polygon."""
 
 _SIGMA_CELLS = 1.2
-# Cells with less than this share of the largest value are transparent over a picture.
-_FAINT = 0.02
+# Over a picture: points per cell across, and opacity of the largest value.
+_FINER = 4
+_MOST_OPACITY = 0.85
 _WIDTH_IN = 8.0
 _MARGIN_CELLS = 4
 _COLOURS = colormaps["inferno"]
+# Over a picture, low values must not darken it: the part of the colours without black.
+_BRIGHT_COLOURS = ListedColormap(_COLOURS(np.linspace(0.3, 1.0, 256)))
 # Larger maps are of wrong positions; they would fill the memory.
 _MOST_CELLS = 4_000_000
 
@@ -121,15 +125,14 @@ def draw_on_picture(
     FigureCanvasAgg(figure)
     axes = figure.subplots()
     axes.imshow(grey, extent=(0, width, height, 0))
-    opacity = np.where(grid > _FAINT * scale, 0.25 + 0.6 * grid / scale, 0.0)
+    fine = cv2.resize(grid, (columns * _FINER, rows * _FINER), interpolation=cv2.INTER_LINEAR)
     image = axes.imshow(
-        grid,
+        fine,
         extent=(0, columns * heat.cell, rows * heat.cell, 0),
-        cmap=_COLOURS,
+        cmap=_BRIGHT_COLOURS,
         vmin=0,
         vmax=scale,
-        alpha=opacity,
-        interpolation="bilinear",
+        alpha=_MOST_OPACITY * np.sqrt(np.clip(fine / scale, 0, 1)),
     )
     axes.set(xlim=(0, width), ylim=(height, 0), title=_plain(title), xlabel="px", ylabel="px")
     _finish(path, axes, image, shapes, f"{heat.cell:g} x {heat.cell:g} px", y_down=True)
@@ -189,7 +192,10 @@ def draw_shapes(axes: Axes, shapes: Sequence[Shape], *, y_down: bool) -> None:
         xy = np.array([*points, points[0]] if is_polygon else points, np.float64)
         colour = "cyan" if is_polygon else "lime"
         axes.plot(xy[:, 0], xy[:, 1], color=colour, linewidth=1.5)
-        at = xy[:-1].mean(axis=0)
+        shown = np.clip(xy, (left, low), (right, high))
+        lowest, highest = shown.min(axis=0), shown.max(axis=0)
+        inward = 0.5 * arrow if y_down else -0.5 * arrow
+        at = np.array([(lowest[0] + highest[0]) / 2, (lowest[1] if y_down else highest[1]) + inward])
         if not is_polygon:
             longest = int(np.argmax(np.hypot(*np.diff(xy, axis=0).T)))
             along = xy[longest + 1] - xy[longest]
@@ -201,7 +207,7 @@ def draw_shapes(axes: Axes, shapes: Sequence[Shape], *, y_down: bool) -> None:
             at = middle - 0.5 * arrow * across
         axes.annotate(
             _plain(name),
-            at,
+            (float(at[0]), float(at[1])),
             color="white",
             ha="center",
             va="center",

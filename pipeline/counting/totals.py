@@ -71,28 +71,20 @@ class Totals:
         if self.zones:
             zones = Table(title="Zones")
             zones.add_column("zone")
-            for column in (
-                "people",
-                "entered",
-                "(appeared)",
-                "left",
-                "(vanished)",
-                "present",
-                "most",
-                "at",
-                "mean stay",
-                "median",
-            ):
+            for column in ("people", "entered", "left", "present", "most", "mean stay", "median"):
                 zones.add_column(column, justify="right")
             for name, one in self.zones.items():
                 zones.add_row(
                     Text(name),
-                    *map(str, (one.people, one.entered, one.appeared, one.left, one.vanished, one.present)),
-                    str(one.max_occupancy),
-                    _seconds(one.max_time_s),
+                    str(one.people),
+                    f"{one.entered} ({one.appeared})",
+                    f"{one.left} ({one.vanished})",
+                    str(one.present),
+                    str(one.max_occupancy) + ("" if one.max_time_s is None else f" at {one.max_time_s:.1f} s"),
                     _seconds(one.mean_dwell_s),
                     _seconds(one.median_dwell_s),
                 )
+            zones.caption = "in brackets: appeared inside, vanished inside"
             tables.append(zones)
         if self.lines:
             lines = Table(title="Lines")

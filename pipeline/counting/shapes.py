@@ -96,7 +96,9 @@ class Path:
         heads, tails = self._corners[1:], self._corners[:-1]
         along = heads - tails
         before, after = _cross(along, begin - tails), _cross(along, end - tails)
-        corners = _cross(end - begin, self._corners - begin) >= 0
+        # The same for the way back, so that a way through the end of the line crosses it in both directions or in none.
+        way = end - begin if tuple(begin) <= tuple(end) else begin - end
+        corners = _cross(way, self._corners - begin) >= 0
         crossed = ((before >= 0) != (after >= 0)) & (corners[1:] != corners[:-1])
         found = [
             (float(before[one] / (before[one] - after[one])), 1 if after[one] >= 0 else -1)

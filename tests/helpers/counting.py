@@ -34,10 +34,14 @@ def row(
     return LinkedRow(made, Link(person, 1.0, final))
 
 
-def walk(xs: Sequence[float | None], *, person: int = 1, camera: str = "cam1", start_s: float = 0.0) -> list[LinkedRow]:
+def walk(
+    xs: Sequence[float | None], *, person: int = 1, camera: str = "cam1", start_s: float = 0.0
+) -> list[LinkedRow]:
     """A walk along y = 5 with a position each second; None is a second in which the person is not seen."""
     return [
-        row(start_s + second, (x, 5.0), person=person, camera=camera) for second, x in enumerate(xs) if x is not None
+        row(start_s + second, (x, 5.0), person=person, camera=camera)
+        for second, x in enumerate(xs)
+        if x is not None
     ]
 
 

@@ -17,9 +17,19 @@ from tests.helpers.counting import EXACT, LINE, counted, row, told, walk
         ("the moment is where the way crosses", [4, 8], {}, ["cross 1 in @0.25"]),
         ("in and out again", [0, 10, 0], {}, ["cross 1 in @0.5", "cross 1 out @1.5"]),
         ("not quite", [0, 4, 0], {}, []),
-        ("flicker on the line counts once", [0, 4.9, 5.1, 4.9, 5.1, 4.9, 5.1, 10], {"margin_m": 0.5}, ["cross 1 in @5.5"]),
+        (
+            "flicker on the line counts once",
+            [0, 4.9, 5.1, 4.9, 5.1, 4.9, 5.1, 10],
+            {"margin_m": 0.5},
+            ["cross 1 in @5.5"],
+        ),
         ("flicker and back counts never", [0, 4.9, 5.1, 4.9, 5.1, 4.9, 0], {"margin_m": 0.5}, []),
-        ("who stays on the line crosses at most once", [4.9, 5.1, 4.9, 5.1], {"margin_m": 0.5}, ["cross 1 in @2.5"]),
+        (
+            "who stays on the line crosses at most once",
+            [4.9, 5.1, 4.9, 5.1],
+            {"margin_m": 0.5},
+            ["cross 1 in @2.5"],
+        ),
         ("last seen behind the line, within the margin", [0, 4.9, 5.1], {"margin_m": 0.5}, ["cross 1 in @1.5"]),
         ("there and back within min_s", [0, 10, 0, 0], {"min_s": 1.5}, []),
         ("there and back after min_s", [0, 10, 0, 0], {"min_s": 1.0}, ["cross 1 in @0.5", "cross 1 out @1.5"]),
@@ -47,9 +57,7 @@ TWO_VIEWS = {"name": "door", "points_px": {"cam1": [[50, 100], [50, 0]], "cam2":
 
 
 def px(camera: str, start_s: float, xs: list[float], person: int = 1) -> list[Any]:
-    return [
-        row(start_s + number, foot_px=(x, 50.0), camera=camera, person=person) for number, x in enumerate(xs)
-    ]
+    return [row(start_s + number, foot_px=(x, 50.0), camera=camera, person=person) for number, x in enumerate(xs)]
 
 
 def test_right_in_a_picture_is_in() -> None:

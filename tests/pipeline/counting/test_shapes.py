@@ -79,11 +79,15 @@ def test_a_line_with_a_corner() -> None:
     assert hook.crossings((5, -5), (15, -5)) == []
     assert hook.crossings((5, 5), (15, 5)) == [(0.5, -1)]
     # Into the corner over one side and out over the other.
-    assert [sign for _, sign in hook.crossings((5, -5), (15, 5))] == [] or sum(
-        sign for _, sign in hook.crossings((5, -5), (15, 5))
-    ) == 0
+    assert sum(sign for _, sign in hook.crossings((4, -1), (11, 6))) == 0
     # Through the corner, from the outside to the inside: once.
     assert [sign for _, sign in hook.crossings((12, -2), (8, 2))] == [1]
+
+
+def test_a_way_through_the_end_of_a_line_crosses_it_in_both_directions_or_in_none() -> None:
+    line = Path([[5, 0], [5, 10]])
+    for begin, end in (((-1, 3), (11, -3)), ((-1, -3), (11, 3)), ((-1, 7), (11, 13))):
+        assert len(line.crossings(begin, end)) == len(line.crossings(end, begin))
 
 
 def test_narrow() -> None:

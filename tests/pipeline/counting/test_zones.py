@@ -27,7 +27,12 @@ IN, OUT = 5.0, -5.0
             ["enter 1 crossed @4", "leave 1 crossed @8"],
         ),
         ("only within the margin", [-0.5, 0.5, -0.5], {"margin_m": 1.0}, []),
-        ("exactly the margin is enough", [OUT, 1.0, -1.0], {"margin_m": 1.0}, ["enter 1 crossed @1", "leave 1 crossed @2"]),
+        (
+            "exactly the margin is enough",
+            [OUT, 1.0, -1.0],
+            {"margin_m": 1.0},
+            ["enter 1 crossed @1", "leave 1 crossed @2"],
+        ),
         (
             "a side counts after min_s, from its first moment on",
             [OUT, OUT, OUT, IN, IN, IN, OUT, OUT, OUT],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from rich.console import Group
@@ -51,8 +52,14 @@ def count(
     settings: CountingSettings,
     *,
     scale: PictureScale = unscaled,
+    epoch_utc: datetime | None = None,
 ) -> Counted:
-    """Count the rows of a recording, which are in order of time; they are read once."""
+    """Count the rows of a recording, which are in order of time; they are read once.
+
+    Args:
+        scale: see `PictureScale`.
+        epoch_utc: date and time of second 0 of the run's clock; None if unknown.
+    """
     counter = PeopleCounter(zones, lines, settings, scale=scale)
     events: list[Event] = []
     for batch in _moments(rows):
@@ -60,7 +67,9 @@ def count(
         events += counter.advance(batch[-1].row.time_s)
     events += counter.finish()
     counted = list(Occupancies(zones).with_occupancy(sorted_events(events)))
-    return Counted(counted, totals(counted, zones, lines), counter.left_out, notes(counter.left_out, settings))
+    return Counted(
+        counted, totals(counted, zones, lines, epoch_utc), counter.left_out, notes(counter.left_out, settings)
+    )
 
 
 def _moments(rows: Iterable[LinkedRow]) -> Iterator[list[LinkedRow]]:

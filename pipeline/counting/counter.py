@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter as Numbers
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,7 +32,7 @@ class LeftOut:
         fragments: ids that were seen for less than `min_seen_s`.
         fragment_events: events of these ids.
         never_on_floor: ids without any floor position, if something is drawn on the floor.
-        provisional: ids that were provisional.
+        provisional: ids that never became final.
     """
 
     rows: int = 0
@@ -53,7 +53,7 @@ class _Known:
     first_s: float
     certain: bool = False
     on_floor: bool = False
-    provisional: bool = False
+    final: bool = False
     waiting: list[Event] = field(default_factory=list)
 
 
@@ -132,6 +132,58 @@ class PeopleCounter:
                 self._positions.forget(global_id)
         return events
 
+    def merge(self, given_up_id: int, global_id: int, now_s: float) -> list[Event]:
+        """Take note that two ids are one person, who goes on as `global_id`.
+
+        Events that were given out stay. A person who was counted inside a zone under both ids is one too many there,
+        which an event says.
+        """
+        if given_up_id == global_id:
+            return []
+        waiting = self._merge_known(given_up_id, global_id)
+        other = self._people.pop(given_up_id, None)
+        if other is None:
+            return []
+        self._positions.forget(given_up_id)
+        person = self._people.setdefault(global_id, _Person(other.last))
+        events: list[Event] = []
+        for name, zone in other.zones.items():
+            own = person.zones.setdefault(name, self._zone_watch(name))
+            if own.absorb(zone):
+                # An entry that was not given out yet is not one too many.
+                entries = [one for one in waiting if one.kind is Kind.ENTER and one.zone == name]
+                if entries:
+                    self._known[global_id].waiting.remove(entries[-1])
+                else:
+                    events.append(self._merge_event(given_up_id, name, other, now_s))
+        for name, line in other.lines.items():
+            person.lines.setdefault(name, self._line_watch(name)).absorb(line)
+        return events
+
+    def _merge_known(self, given_up_id: int, global_id: int) -> list[Event]:
+        """Join what is remembered of two ids; return the events of the first one that wait, under the other id."""
+        before = self._known.pop(given_up_id, None)
+        if before is None:
+            return []
+        known = self._known.setdefault(global_id, _Known(before.first_s))
+        known.first_s = min(known.first_s, before.first_s)
+        known.certain |= before.certain
+        known.on_floor |= before.on_floor
+        known.final |= before.final
+        waiting = [replace(one, global_id=global_id) for one in before.waiting]
+        known.waiting += waiting
+        return waiting
+
+    def _merge_event(self, given_up_id: int, zone: str, person: _Person, now_s: float) -> Event:
+        return Event(
+            now_s,
+            Kind.MERGE,
+            zone=zone,
+            cameras=(person.last.row.camera_id,),
+            global_id=given_up_id,
+            class_name=person.last.row.class_name,
+        )
+
     def finish(self) -> list[Event]:
         """End the recording with the last row. People who are inside a zone stay there; nothing else waits."""
         events = self.advance(self._last_s)
@@ -164,7 +216,7 @@ class PeopleCounter:
         known = self._known.setdefault(global_id, _Known(row.time_s))
         self._known.move_to_end(global_id)
         known.certain |= row.time_s - known.first_s >= self._settings.min_seen_s - ROUNDING_S
-        known.provisional |= not linked.link.final
+        known.final |= linked.link.final
         if FLOOR in self._views:
             known.on_floor |= row.world_xy_m is not None
             self.left_out.without_floor[row.camera_id] += row.world_xy_m is None
@@ -176,7 +228,7 @@ class PeopleCounter:
         return waited
 
     def _forget(self, known: _Known) -> None:
-        self.left_out.provisional += known.provisional
+        self.left_out.provisional += not known.final
         if not known.certain:
             self.left_out.fragments += 1
             self.left_out.fragment_events += len(known.waiting)

@@ -118,6 +118,15 @@ class LineWatch:
         for crossing in way.see(time_s, xy, self.paths[camera], clear, self.min_s):
             yield from self._counted(camera, crossing)
 
+    def absorb(self, other: LineWatch) -> None:
+        """Take over what another id of the same person knows: in each camera, the way that went on longer."""
+        for camera, way in other._ways.items():
+            own = self._ways.get(camera)
+            if own is None or own.last_s < way.last_s:
+                self._ways[camera] = way
+        self._seen = sorted([*self._seen, *other._seen], key=lambda one: (min(one.times_s), one.sign))
+        self.brief += other.brief
+
     def settle(self, now_s: float) -> Iterator[Crossing]:
         """End ways that have not gone on for more than the largest gap, and give out what no camera can add to."""
         for camera in [

@@ -159,6 +159,23 @@ class ZoneWatch:
         if self._stay is not None and self._stay.due_s is not None:
             yield self._leave(self._stay)
 
+    def absorb(self, other: ZoneWatch) -> bool:
+        """Take over what another id of the same person knows; return whether both were inside."""
+        for camera, view in other._views.items():
+            own = self._views.get(camera)
+            if own is None or own.last_s < view.last_s:
+                self._views[camera] = view
+        self.brief += other.brief
+        if self._stay is None or other._stay is None:
+            self._stay = self._stay or other._stay
+            return False
+        first, second = self._stay, other._stay
+        first.begin_s = min(first.begin_s, second.begin_s)
+        first.told_dwell |= second.told_dwell
+        if first.due_s is not None and second.due_s is None:
+            first.due_s, first.end_s = None, float("-inf")
+        return True
+
     def _dwelt(self, time_s: float, cameras: tuple[str, ...]) -> Iterator[Change]:
         """Report a stay that has reached `dwell_s`, once."""
         stay = self._stay

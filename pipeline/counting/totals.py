@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
 from statistics import fmean, median
 from typing import Any
 
@@ -53,17 +54,38 @@ class LineTotals:
 
 @dataclass(frozen=True)
 class Totals:
-    """Figures of all zones and lines, by name."""
+    """Figures of all zones and lines, by name.
+
+    Attributes:
+        epoch_utc: date and time of second 0 of the run's clock; None if unknown.
+    """
 
     zones: Mapping[str, ZoneTotals]
     lines: Mapping[str, LineTotals]
+    epoch_utc: datetime | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return all figures as JSON data, times rounded to milliseconds."""
         return {
-            "zones": {name: _rounded(asdict(one)) for name, one in self.zones.items()},
+            "zones": {
+                name: {**_rounded(asdict(one)), "max_utc": self._utc(one.max_time_s)}
+                for name, one in self.zones.items()
+            },
             "lines": {name: asdict(one) for name, one in self.lines.items()},
         }
+
+    def _utc(self, time_s: float | None) -> str | None:
+        if time_s is None or self.epoch_utc is None:
+            return None
+        moment = self.epoch_utc + timedelta(seconds=round(time_s, 3))
+        return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+    def _most(self, zone: ZoneTotals) -> str:
+        """Return the most people and when, such as '5 at 22.0 s' or '5 at 10:06:40 UTC'."""
+        if zone.max_time_s is None:
+            return "0"
+        utc = self._utc(zone.max_time_s)
+        return f"{zone.max_occupancy} at " + (f"{zone.max_time_s:.1f} s" if utc is None else f"{utc[11:19]} UTC")
 
     def tables(self) -> Group:
         """Return tables for the terminal; none of a kind that has no members."""
@@ -80,7 +102,7 @@ class Totals:
                     f"{one.entered} ({one.appeared})",
                     f"{one.left} ({one.vanished})",
                     str(one.present),
-                    str(one.max_occupancy) + ("" if one.max_time_s is None else f" at {one.max_time_s:.1f} s"),
+                    self._most(one),
                     _seconds(one.mean_dwell_s),
                     _seconds(one.median_dwell_s),
                 )
@@ -100,11 +122,17 @@ class Totals:
         return Group(*tables)
 
 
-def totals(events: Sequence[Event], zones: Sequence[ZoneSettings], lines: Sequence[LineSettings]) -> Totals:
+def totals(
+    events: Sequence[Event],
+    zones: Sequence[ZoneSettings],
+    lines: Sequence[LineSettings],
+    epoch_utc: datetime | None = None,
+) -> Totals:
     """Sum up events, which have their occupancies and are in order of time."""
     return Totals(
         {zone.name: _zone([one for one in events if one.zone == zone.name]) for zone in zones},
         {line.name: _line([one for one in events if one.line == line.name]) for line in lines},
+        epoch_utc,
     )
 
 

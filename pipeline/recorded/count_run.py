@@ -31,7 +31,7 @@ def count_run(
     """
     check_cameras(zones, lines, run.camera_ids, floor=run.floor)
     check_pictures(zones, lines, run.drawn_wh)
-    counted = count(run.rows(), zones, lines, settings, scale=run.scale)
+    counted = count(run.rows(), zones, lines, settings, scale=run.scale, epoch_utc=run.epoch_utc)
     without = sum(counted.left_out.without_floor.values())
     if FLOOR in cameras_of(zones, lines) and 0 < counted.left_out.rows == without:
         raise InputError(

@@ -355,6 +355,7 @@ def _count_people(recording: _Recording) -> Counted:
         config.lines,
         config.counting,
         scale=picture_scale(sizes_wh, drawn_sizes(config.cameras, sizes_wh)),
+        epoch_utc=recording.epoch_utc,
     )
     write_events(folder / EVENTS_NAME, counted.events, recording.epoch_utc, mode=SHARED_MODE)
     return counted

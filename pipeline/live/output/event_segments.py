@@ -47,17 +47,26 @@ class EventSegments:
     """
 
     def __init__(
-        self, folder: Path, run_id: str, clock: LiveClock, *, segment_s: float, segment_max_bytes: int
+        self,
+        folder: Path,
+        run_id: str,
+        clock: LiveClock,
+        *,
+        segment_s: float,
+        segment_max_bytes: int,
+        fsync_interval_s: float,
     ) -> None:
         self._folder = folder
         self._run_id = run_id
         self._clock = clock
         self._segment_s = segment_s
         self._segment_max_bytes = segment_max_bytes
+        self._fsync_interval_s = fsync_interval_s
         self._segment: WholeLines | None = None
         self._began_s = 0.0
         self._number = 0
         self._unsynced = False
+        self._synced_s = clock.monotonic_s()
         self.finished: list[str] = []
 
     def write(self, lines: Sequence[str]) -> None:
@@ -75,18 +84,15 @@ class EventSegments:
         self._unsynced = True
 
     def keep_up(self) -> None:
-        """End the segment if it is due; call it also without new events."""
+        """Force events to the disk and end the segment, each if it is due; call it also without new events."""
         if self._segment is None:
             return
-        age_s = self._clock.monotonic_s() - self._began_s
-        if age_s >= self._segment_s or self._segment.bytes >= self._segment_max_bytes:
-            self.close()
-
-    def sync(self) -> None:
-        """Force everything to the disk."""
-        if self._segment is not None and self._unsynced:
+        now_s = self._clock.monotonic_s()
+        if self._unsynced and now_s - self._synced_s >= self._fsync_interval_s:
             self._segment.sync()
-            self._unsynced = False
+            self._unsynced, self._synced_s = False, now_s
+        if now_s - self._began_s >= self._segment_s or self._segment.bytes >= self._segment_max_bytes:
+            self.close()
 
     def close(self) -> None:
         """End the segment, under its final name; can be called again after an error."""

@@ -93,7 +93,7 @@ class Totals:
         if self.zones:
             zones = Table(title="Zones")
             zones.add_column("zone")
-            for column in ("people", "entered", "left", "present", "most", "mean stay", "median"):
+            for column in ("people", "entered", "left", "present", "most", "mean", "median"):
                 zones.add_column(column, justify="right")
             for name, one in self.zones.items():
                 zones.add_row(
@@ -106,7 +106,7 @@ class Totals:
                     _seconds(one.mean_dwell_s),
                     _seconds(one.median_dwell_s),
                 )
-            zones.caption = "in brackets: appeared inside, vanished inside"
+            zones.caption = "in brackets: appeared inside, vanished inside; mean and median of finished stays"
             tables.append(zones)
         if self.lines:
             lines = Table(title="Lines")

@@ -32,6 +32,7 @@ class _Commands(LazyGroup):
         "track": Lazy("pipeline.commands.track", "track"),
         "live": Lazy("pipeline.commands.live", "live"),
         "link": Lazy("pipeline.commands.link", "link"),
+        "count": Lazy("pipeline.commands.count", "count"),
         "explain": Lazy("pipeline.commands.explain", "explain"),
         "report": Lazy("pipeline.commands.report", "report"),
         "evaluate": Lazy("pipeline.commands.evaluate", "evaluate"),

@@ -21,13 +21,17 @@ from pipeline.config.calibration import with_numbers
 from pipeline.config.config import Config, load_config
 from pipeline.core.errors import InputError
 from pipeline.core.yaml_file import merge
+from pipeline.counting.events_file import write_events
 from pipeline.cross_camera.fragments import fragments
 from pipeline.cross_camera.second_pass_log import SecondPassLog
 from pipeline.cross_camera.settings import check_windows
 from pipeline.files.decision_file import rewrite_second_pass
 from pipeline.files.results_csv import read_trajectories
-from pipeline.files.run_folder import DECISIONS_NAME, NOTE_NAME, clear_results, hold_results, reports
+from pipeline.files.run_folder import DECISIONS_NAME, EVENTS_NAME, NOTE_NAME, clear_results, hold_results, reports
 from pipeline.files.tracklet_file import TrackletFile, read_info
+from pipeline.files.whole_files import SHARED_MODE
+from pipeline.recorded.count_run import count_run
+from pipeline.recorded.countable_run import countable_run
 from pipeline.recorded.finalize import rewrite
 from pipeline.recorded.missing_tracklets import joined_as_online, rebuilt_tracklets, tracks_in
 from pipeline.recorded.run_note import EarlierNote
@@ -100,6 +104,9 @@ def link(
             held.enter_context(hold_results(target, "mtmc link"))
             clear_results(target, overwrite)
             shutil.copyfile(tracklet_file, target / "tracklets.arrow")
+        events_file = target / EVENTS_NAME
+        counted_before = events_file.is_file()
+        events_file.unlink(missing_ok=True)  # its ids would be old ones
         rows = rewrite(
             folder,
             links,
@@ -130,6 +137,15 @@ def link(
             # Its writer would hold the lock.
             killed=locked and note.running,
         )
+        at_zones = None
+        if loaded.zones or loaded.lines:
+            run = countable_run(target, finished=False)
+            at_zones = count_run(run, loaded.zones, loaded.lines, loaded.counting)
+            write_events(events_file, at_zones.events, run.epoch_utc, mode=SHARED_MODE)
+        elif counted_before:
+            _log.warning(
+                "%s was deleted, because its ids were old ones: `mtmc count` writes it again", events_file
+            )
     console = Console(markup=False)
     console.print(
         f"{len(links)} tracks of {len(camera_ids)} cameras are {counted(people, loose)}; {rows} rows in "
@@ -141,6 +157,9 @@ def link(
             "writes a new one",
             soft_wrap=True,
         )
+    if at_zones is not None:
+        console.print(at_zones.tables())
+        console.print(f"{len(at_zones.events)} events are in {events_file}")
 
 
 def _config_of(note: EarlierNote, folder: Path, settings: Sequence[str] | None) -> Config:

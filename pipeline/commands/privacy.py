@@ -68,8 +68,8 @@ def purge(
     again = f"; `mtmc report {folder}` writes a new report" if REPORT_NAME in purged.files else ""
     Console(markup=False).print(
         f"{folder}: {purged.rows} rows, {purged.identities} known identities, {purged.tracklets} track summaries, "
-        f"{purged.corrections} corrections and {purged.messages} JSON lines{damaged} were deleted{deleted}"
-        f"{again}{out_of_reach}",
+        f"{purged.corrections} corrections, {purged.events} events and {purged.messages} JSON lines{damaged} were "
+        f"deleted{deleted}{again}{out_of_reach}",
         highlight=False,
         soft_wrap=True,
     )

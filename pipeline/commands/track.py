@@ -140,6 +140,9 @@ def track(
     loaded = load_config(config, overrides, cameras=cameras)
     summary = track_with_progress(loaded, output, camera_files("--detections", detections), overwrite, console)
     console.print(f"Wrote {summary.rows} rows to {output / 'trajectories.csv'}", highlight=False, soft_wrap=True)
+    if summary.counted is not None:
+        events = output / "events.csv"
+        console.print(f"Wrote {len(summary.counted.events)} events to {events}", highlight=False, soft_wrap=True)
     if report:
         write_with_progress(output, None, console=console)
     if as_json:

@@ -30,6 +30,7 @@ from pipeline.core.section import (
 from pipeline.core.shown_values import shown
 from pipeline.core.stream_address import StreamAddress, hide_login, is_stream
 from pipeline.core.yaml_file import merge
+from pipeline.counting.settings import CountingSettings, LineSettings, ZoneSettings, check_cameras, check_counting
 from pipeline.cross_camera.settings import LinkerSettings, SecondPassSettings, check_windows
 from pipeline.single_camera.settings import TrackerSettings
 from pipeline.sources.suffixes import SEQUENCE_FILE, is_image_name, is_video_name, natural_sorted
@@ -216,6 +217,9 @@ class Config(Section):
     second_pass: SecondPassSettings
     recording: RecordingConfig
     output: OutputConfig
+    zones: list[ZoneSettings]
+    lines: list[LineSettings]
+    counting: CountingSettings
     runtime: RuntimeConfig
     live: LiveSettings
 
@@ -237,8 +241,11 @@ class Config(Section):
                         f"display_size_wh {width}x{height} of camera {camera.name!r} is above "
                         f"runtime.max_picture_megapixels, {self.runtime.max_picture_megapixels:g}"
                     )
+        check_counting(self.zones, self.lines, self.counting)
         if names:
             check_windows(self.linker.transit_windows, names)
+            floor = any(camera.homography is not None for camera in self.cameras)
+            check_cameras(self.zones, self.lines, names, floor=floor)
         return self
 
 

@@ -250,7 +250,9 @@ class OnlineLinker:
             elif embeddings is not None and in_part[row] and not record.good_crops:
                 record.partial_crops += 1
                 record.partial_bank.add(embeddings[row])
-            if record.known_s > tracked.time_s and (len(record.floor) or record.good_crops or record.partial_crops):
+            if record.known_s > tracked.time_s and (
+                len(record.floor) or record.good_crops or record.partial_crops
+            ):
                 record.known_s = tracked.time_s
             seen.append(record)
         linked = [record.link.global_id for record in seen if record.link]

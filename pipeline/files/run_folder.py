@@ -24,6 +24,11 @@ DECISIONS_NAME = "decisions.jsonl"
 REPORT_NAME = "report.html"
 #: Content of the tag `generator` of such a page, which shows that a file is one.
 REPORT_MARK = "mtmc report"
+#: Who entered and left zones and crossed lines.
+EVENTS_NAME = "events.csv"
+#: Pictures of `mtmc count --heat-map` in a folder of a run, or directly below it.
+FLOOR_HEAT_MAP = "floor_heat_map.png"
+HEAT_MAPS = tuple(f"{below}{name}" for below in ("", "*/") for name in ("heat_map-*.png", FLOOR_HEAT_MAP))
 #: Names that `mtmc demo` gives: a picture, and the folder of the run without embeddings.
 STILL_NAME = "still.png"
 FLOOR_ALONE_NAME = "floor_alone"
@@ -42,6 +47,8 @@ _RESULTS = (
     "tracklets.arrow",
     DECISIONS_NAME,
     REPORT_NAME,
+    EVENTS_NAME,
+    *HEAT_MAPS,
     "mot/*.txt",
     "detections/*.parquet",
 )

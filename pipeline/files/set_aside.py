@@ -18,6 +18,7 @@ _ASIDE = (
     "gallery.damaged*",
     "gallery.other_version*",
     f"traj-*{DAMAGED_SUFFIX}*",
+    f"events-*{DAMAGED_SUFFIX}*",
     f"remap.csv{DAMAGED_SUFFIX}*",
     f"run.lock{DAMAGED_SUFFIX}*",
 )

@@ -84,7 +84,11 @@ class Housekeeping:
         self._manifested = self._parts.disk.attempt(
             "the manifest cannot be written",
             lambda: self._parts.manifest.write(
-                state, self._config(), self._limits, self._status(), self._parts.segments.finished
+                state,
+                self._config(),
+                self._limits,
+                self._status(),
+                [*self._parts.segments.finished, *self._parts.event_files.finished],
             ),
         )
 

@@ -16,6 +16,7 @@ from pipeline.core.datatypes import Correction
 from pipeline.core.models import Models
 from pipeline.core.redaction import Redactor
 from pipeline.core.stage_clock import StageClock
+from pipeline.counting.events import Event
 from pipeline.cross_camera.match_limits import MatchLimits
 from pipeline.drawing.preview_feed import PreviewFeed
 from pipeline.files.run_folder import OutputFolder
@@ -23,7 +24,9 @@ from pipeline.live.cameras.camera_plans import crops_of
 from pipeline.live.cameras.fleet import CameraFleet
 from pipeline.live.host_clock import LiveClock
 from pipeline.live.inference_loop import InferenceLoop
+from pipeline.live.live_counter import LiveCounter
 from pipeline.live.output.disk_work import DiskWork
+from pipeline.live.output.event_segments import EventSegments
 from pipeline.live.output.gallery_file import load_gallery, without_forgotten
 from pipeline.live.output.killed_runs import finish_killed_runs
 from pipeline.live.output.manifest import Manifest
@@ -40,23 +43,30 @@ _log = logging.getLogger(__name__)
 
 
 class RowOutput:
-    """Passes rows and corrections to the writer and the sinks.
+    """Passes rows, corrections and events to the writer and the sinks.
+
+    Args:
+        counter: makes the events; None without zones and lines.
 
     Attributes:
         identities: how many there were after the newest rows.
     """
 
-    def __init__(self, writer: RowWriter, sinks: Sequence[SinkFeed]) -> None:
+    def __init__(self, writer: RowWriter, sinks: Sequence[SinkFeed], counter: LiveCounter | None = None) -> None:
         self.writer = writer
         self.sinks = tuple(sinks)
+        self.counter = counter
         self.identities = Identities()
 
     def emit(self, output: Output) -> None:
         """Queue what is to be written; never blocks."""
         self.identities = output.identities
-        self.writer.submit(output.rows, output.corrections)
+        events: Sequence[Event] = ()
+        if self.counter is not None:
+            events = self.counter.take(output.rows, output.corrections, output.complete_before_s)
+        self.writer.submit(output.rows, output.corrections, events)
         for sink in self.sinks:
-            sink.submit(output.rows, output.corrections)
+            sink.submit(output.rows, output.corrections, events)
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,6 +90,7 @@ class LiveParts:
     inference: InferenceLoop
     output: RowOutput
     segments: SegmentWriter
+    event_files: EventSegments
     retention: Retention
     manifest: Manifest
     disk: DiskWork
@@ -134,14 +145,23 @@ def build_parts(
         computed_by=models.computed_by,
         redact=redact,
     )
-    writer = RowWriter(segments, run_id, clock, settings.max_waiting_rows)
+    event_files = EventSegments(
+        folder.path,
+        run_id,
+        clock,
+        segment_s=settings.segment_s,
+        segment_max_bytes=settings.segment_max_bytes,
+        fsync_interval_s=settings.fsync_interval_s,
+    )
+    writer = RowWriter(segments, run_id, clock, settings.max_waiting_rows, event_files)
     undo.callback(writer.close, 0.0)
     sinks = []
     for name, make in makers:
         sinks.append(SinkFeed(name, make, redact, settings.max_waiting_rows))
         undo.callback(sinks[-1].close, 0.0)
         sinks[-1].submit([], last_words)
-    output = RowOutput(writer, sinks)
+    counter = LiveCounter(config, core.scale_of) if config.zones or config.lines else None
+    output = RowOutput(writer, sinks, counter)
     core_lock = threading.Lock()
     inference = InferenceLoop(
         board=fleet.board,
@@ -171,6 +191,7 @@ def build_parts(
         inference=inference,
         output=output,
         segments=segments,
+        event_files=event_files,
         retention=retention,
         manifest=manifest,
         disk=disk,

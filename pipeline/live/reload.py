@@ -82,6 +82,10 @@ def _check_fixed(before: Config, after: Config) -> None:
     for section in old:
         if section == "cameras":
             continue
+        if not isinstance(old[section], dict):
+            if old[section] != new[section]:
+                raise InputError(f"{section} can only be changed by a restart")
+            continue
         for key in old[section]:
             if (section, key) != ("linker", "transit_windows") and old[section][key] != new[section][key]:
                 raise InputError(f"{section}.{key} can only be changed by a restart")

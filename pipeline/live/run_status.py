@@ -63,6 +63,7 @@ class RunStatus:
             sinks=tuple(sink.status() for sink in parts.output.sinks),
             reloads=self._reloader.reloads,
             reload_problem=self._reloader.problem,
+            counts=None if parts.output.counter is None else parts.output.counter.counts,
         )
 
     def _memory(self) -> int:

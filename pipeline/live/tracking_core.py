@@ -12,10 +12,12 @@ from pipeline.config.config import CameraConfig, Config
 from pipeline.core.datatypes import Correction, LinkedRow
 from pipeline.core.models import Embedder
 from pipeline.core.stage_clock import StageClock
+from pipeline.counting.positions import PictureScale
 from pipeline.cross_camera.gallery import Gallery
 from pipeline.cross_camera.match_limits import MatchLimits
 from pipeline.cross_camera.settings import TransitWindow
 from pipeline.floor.camera_geometry import CameraGeometry, geometry_of
+from pipeline.live.picture_scales import PictureScales
 
 
 @dataclass(frozen=True)
@@ -37,11 +39,16 @@ class Identities:
 
 @dataclass(frozen=True)
 class Output:
-    """Rows and corrections to write, rows first, and the numbers of identities after them."""
+    """Rows and corrections to write, rows first, and the numbers of identities after them.
+
+    Attributes:
+        complete_before_s: frames before this time have all their rows by now.
+    """
 
     rows: list[LinkedRow]
     corrections: list[Correction]
     identities: Identities
+    complete_before_s: float = float("-inf")
 
 
 class TrackingCore:
@@ -83,6 +90,7 @@ class TrackingCore:
         self._cameras: dict[str, CameraConfig] = {}
         self._size_wh: dict[str, tuple[int, int]] = {}
         self._first_size_wh: dict[str, tuple[int, int]] = {}
+        self._scales = PictureScales(config.zones, config.lines)
         self.set_cameras(config.cameras, config.linker.transit_windows)
 
     def set_cameras(self, cameras: Sequence[CameraConfig], windows: Sequence[TransitWindow]) -> None:
@@ -107,6 +115,11 @@ class TrackingCore:
         """Number of rows that wait for their ids."""
         return self._associator.rows_held
 
+    @property
+    def scale_of(self) -> PictureScale:
+        """Scale of the picture of a row relative to the one in which zones are drawn."""
+        return self._scales.of
+
     def gallery(self) -> Gallery:
         """Return a copy of the stored identities."""
         return self._linker.gallery()
@@ -116,7 +129,7 @@ class TrackingCore:
         present = [(frame, detections) for frame, detections in batch if frame.camera_id in self._cameras]
         for frame, _ in present:
             if self._size_wh.get(frame.camera_id) != frame.size_wh:
-                self._new_size(frame.camera_id, frame.size_wh)
+                self._new_size(frame.camera_id, frame.size_wh, frame.frame_index)
         return self._output(self._associator.process(present))
 
     def idle(self, now_s: float) -> Output:
@@ -127,18 +140,19 @@ class TrackingCore:
         """End all tracks and return everything that waited."""
         return self._output(self._associator.finish())
 
-    def _new_size(self, camera_id: str, size_wh: tuple[int, int]) -> None:
+    def _new_size(self, camera_id: str, size_wh: tuple[int, int], frame_index: int) -> None:
         """End the tracks of a camera whose picture size changed: its old and new boxes cannot be compared. People are
         recognised again by appearance."""
         first_size_wh = self._first_size_wh.setdefault(camera_id, size_wh)
         geometry = geometry_of(self._cameras[camera_id], size_wh, first_size_wh)
         self._associator.set_camera(camera_id, geometry)
         self._size_wh[camera_id] = size_wh
+        self._scales.took(self._cameras[camera_id], first_size_wh, size_wh, frame_index)
 
     def _output(self, associated: Associated) -> Output:
         corrections = self._corrections.copy()
         self._corrections.clear()
-        return Output(associated.rows, corrections, self._identities())
+        return Output(associated.rows, corrections, self._identities(), associated.complete_before_s)
 
     def _identities(self) -> Identities:
         by_class: Counter[str] = Counter()

@@ -5,13 +5,15 @@ from __future__ import annotations
 import io
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from pipeline.core.errors import InputError, RunError
+from pipeline.counting.events_file import COLUMNS as EVENT_COLUMNS
+from pipeline.counting.events_file import readable_events
 from pipeline.files.results_csv import COLUMNS
 from pipeline.files.whole_files import FOLDER_MODE, write_whole
 from pipeline.live.output.gallery_file import GALLERY_NAME, person_in
@@ -24,8 +26,8 @@ _log = logging.getLogger(__name__)
 
 def export_person(folder: RunFolder, global_id: int, output: Path) -> dict[str, Any]:
     """Write person-ID.csv with the person's rows of the run, and person-ID.json with the rows, a summary, the
-    corrections, the decisions and the embeddings. It also names the files that show everybody, such as reports and
-    videos. A run may be writing meanwhile.
+    corrections, the decisions, the events and the embeddings. It also names the files that show everybody, such as
+    reports and videos. A run may be writing meanwhile.
 
     Returns:
         The content of the JSON file.
@@ -58,6 +60,7 @@ def export_person(folder: RunFolder, global_id: int, output: Path) -> dict[str, 
         "corrections": [row for row in folder.remaps() if int(row["provisional_id"]) in ids.all],
         "decisions": _decisions(folder, rows),
         "also_shown_in": [path.name for path in (*folder.reports, *folder.shared_files)],
+        "events": _events(folder, ids.all),
         "rows": [dict(zip(COLUMNS, row, strict=True)) for row in rows],
     }
     table = io.StringIO(newline="")
@@ -89,6 +92,17 @@ def _decisions(folder: RunFolder, rows: Sequence[Sequence[str]]) -> list[dict[st
     camera, track = COLUMNS.index("camera_id"), COLUMNS.index("track_id")
     tracks = {(row[camera], int(row[track])) for row in rows}
     return [asdict(decision) for decision in decisions_about(folder.decisions, tracks.__contains__)]
+
+
+def _events(folder: RunFolder, ids: Collection[int]) -> list[dict[str, str]]:
+    """Return the person's events at zones and lines, by the columns of events.csv."""
+    column = EVENT_COLUMNS.index("global_id")
+    return [
+        dict(zip(EVENT_COLUMNS, fields, strict=True))
+        for path in folder.event_files
+        for fields in readable_events(path)
+        if int(fields[column]) in ids
+    ]
 
 
 def _visits(rows: Sequence[Sequence[str]]) -> list[dict[str, Any]]:

@@ -23,6 +23,8 @@ import pyarrow as pa
 
 from pipeline.core.datatypes import Correction
 from pipeline.core.errors import InputError, RunError
+from pipeline.counting.events_file import COLUMNS as EVENT_COLUMNS
+from pipeline.counting.events_file import readable_events
 from pipeline.files.mot_files import result_line
 from pipeline.files.results_csv import COLUMNS
 from pipeline.files.run_folder import delete_leftovers
@@ -33,10 +35,13 @@ from pipeline.files.whole_files import cut_torn_line, delete_unfinished
 from pipeline.live.output.gallery_file import GALLERY_NAME, empty_gallery, keep_people, person_in
 from pipeline.live.output.segments import REMAP_COLUMNS, REMAP_NAME, append_remaps, corrections, is_of_a_run
 from pipeline.privacy.decisions import purge_decisions
+from pipeline.privacy.events import purge_events
 from pipeline.privacy.person import person_ids
 from pipeline.privacy.run_folder import RunFolder, message_in, replacing, utc_of, write_csv
 
 _GLOBAL_ID, _CAMERA_ID, _TRACK_ID = (COLUMNS.index(name) for name in ("global_id", "camera_id", "track_id"))
+
+_EVENT_ID, _EVENT_UTC = (EVENT_COLUMNS.index(name) for name in ("global_id", "utc"))
 
 _log = logging.getLogger(__name__)
 
@@ -54,6 +59,7 @@ class Purged:
         identities: people in the gallery.
         tracklets: summaries of tracks, with their embeddings.
         corrections: rows of remap.csv.
+        events: rows of files with events at zones and lines.
         damaged: lines of these files that could not be read.
         left: files of which nothing could be read, and which may be somebody else's.
         files: names of files that were deleted as a whole.
@@ -64,6 +70,7 @@ class Purged:
     identities: int = 0
     tracklets: int = 0
     corrections: int = 0
+    events: int = 0
     damaged: int = 0
     left: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
@@ -72,7 +79,13 @@ class Purged:
     def anything(self) -> bool:
         """Whether anything was deleted."""
         return bool(
-            self.rows or self.messages or self.identities or self.tracklets or self.corrections or self.files
+            self.rows
+            or self.messages
+            or self.identities
+            or self.tracklets
+            or self.corrections
+            or self.events
+            or self.files
         )
 
 
@@ -110,7 +123,9 @@ def purge_person(folder: RunFolder, global_id: int, *, delete_shared: bool) -> P
             identity=lambda known_id, last_seen_s: known_id in ids,
         )
         purged.files += reports
+        purge_events(folder, purged, lambda fields: int(fields[_EVENT_ID]) in ids, recount=True)
         # Before the rows: as long as rows exist, the purge can be run again.
+        purged.files += _delete(folder.heat_maps if rows or purged.anything else ())
         if delete_shared and (rows or purged.anything):
             purged.files += _delete(folder.shared_files)
         _purge_rows(
@@ -154,6 +169,9 @@ def purge_before(folder: RunFolder, moment: datetime, *, delete_shared: bool) ->
         )
         if rows:
             purged.files += _delete(folder.reports)
+        # Who entered before and is still inside stays counted, so the numbers of people inside stay as they are.
+        purge_events(folder, purged, lambda fields: _is_before(fields[_EVENT_UTC], moment), recount=False)
+        purged.files += _delete(folder.heat_maps if rows or purged.anything else ())
         if delete_shared and (rows or purged.anything):
             purged.files += _delete(folder.shared_files)
         _purge_rows(folder, purged, row=is_old, correction=lambda row: datetime.fromisoformat(row["utc"]) < moment)
@@ -180,6 +198,8 @@ def _is_known(
 ) -> bool:
     """Return whether any file says something about a person; files that cannot be read may."""
     if any(row(one) for path in folder.csv_files for one in folder.rows(path)):
+        return True
+    if any(int(fields[_EVENT_ID]) in ids for path in folder.event_files for fields in readable_events(path)):
         return True
     if any(not {int(one["global_id"]), int(one["provisional_id"])}.isdisjoint(ids) for one in folder.remaps()):
         return True
@@ -210,6 +230,10 @@ def _note(folder: RunFolder, corrections: Sequence[Correction]) -> None:
         append_remaps(folder.path, corrections)
     except OSError as error:
         raise RunError(f"{path} cannot be written: {error.strerror}; nothing was deleted") from error
+
+
+def _is_before(utc: str, moment: datetime) -> bool:
+    return bool(utc) and datetime.fromisoformat(utc) < moment
 
 
 def _time_s(content: dict[str, object]) -> float:

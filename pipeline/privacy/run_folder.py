@@ -18,8 +18,16 @@ from pipeline.files import whole_files
 from pipeline.files.folder_lock import FolderLock
 from pipeline.files.readable_rows import ReadableRows
 from pipeline.files.results_csv import COLUMNS
-from pipeline.files.run_folder import DECISIONS_NAME, SECOND_RUN_NAMES, STILL_NAME, reports
+from pipeline.files.run_folder import (
+    DECISIONS_NAME,
+    EVENTS_NAME,
+    HEAT_MAPS,
+    SECOND_RUN_NAMES,
+    STILL_NAME,
+    reports,
+)
 from pipeline.files.whole_files import FILE_MODE
+from pipeline.live.output.event_segments import event_segments
 from pipeline.live.output.manifest import recorded
 from pipeline.live.output.segments import REMAP_COLUMNS, corrections, run_id_of, segments
 
@@ -56,6 +64,17 @@ class RunFolder:
         """The file of decisions of a recording, None if there is none."""
         path = self.path / DECISIONS_NAME
         return path if path.is_file() and (self.path / "trajectories.csv").exists() else None
+
+    @property
+    def event_files(self) -> list[Path]:
+        """Files with events at zones and lines, oldest first."""
+        of_recordings = self.path / EVENTS_NAME
+        return [*event_segments(self.path), *([of_recordings] if of_recordings.is_file() else [])]
+
+    @property
+    def heat_maps(self) -> list[Path]:
+        """Pictures of `mtmc count --heat-map` here and directly below: sums over everybody, which can be made again."""
+        return sorted({path for pattern in HEAT_MAPS for path in self.path.glob(pattern) if path.is_file()})
 
     @property
     def json_lines(self) -> list[Path]:
@@ -209,7 +228,7 @@ def _holds_messages(path: Path) -> bool:
     except OSError:
         return False
     content = message_in(line) if line.startswith(b"{") else None
-    return content is not None and content.get("kind") in ("row", "remap") and "run_id" in content
+    return content is not None and content.get("kind") in ("row", "remap", "event") and "run_id" in content
 
 
 def message_in(line: bytes) -> dict[str, object] | None:

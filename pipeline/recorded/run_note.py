@@ -16,7 +16,7 @@ from pipeline.recorded.run_summary import RunSummary
 from pipeline.sources.base import FrameSource
 
 # The embedder's section is needed to set a limit back to `calibrated`.
-_LINKING = ("embedder", "linker", "second_pass", "output", "recording")
+_LINKING = ("embedder", "linker", "second_pass", "output", "recording", "zones", "lines", "counting")
 
 
 class RunNote:
@@ -141,6 +141,7 @@ class EarlierNote:
             name: used["output"][name] for name in ("interpolate", "interpolate_max_gap_s", "save_decisions")
         }
         changed["output"] = {**noted.get("output", {}), **filled}
+        changed |= {name: used[name] for name in ("zones", "lines", "counting")}
         noted_classes = self._content.get("classes")
         if not isinstance(noted_classes, dict):  # of an earlier version
             noted_classes = {}

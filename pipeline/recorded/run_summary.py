@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pipeline.core.inference_runtime import Computation
+from pipeline.counting.count import Counted
 from pipeline.recorded.people import Person, fragments_by_class
 from pipeline.recorded.people_table import people_table
 
@@ -86,6 +87,7 @@ class RunSummary:
         unknown_cameras: cameras without a row in the embedding model's camera table -> what is used instead.
         hashes: of the models.
         computed_by: library, precision and device of the detector and the embedder, if they ran a network.
+        counted: people at zones and lines; None without any.
     """
 
     cameras: dict[str, CameraCounts] = field(default_factory=dict)
@@ -101,6 +103,7 @@ class RunSummary:
     unknown_cameras: dict[str, str] = field(default_factory=dict)
     hashes: dict[str, str] = field(default_factory=dict)
     computed_by: dict[str, Computation] = field(default_factory=dict)
+    counted: Counted | None = None
 
     @property
     def frames(self) -> int:
@@ -156,7 +159,8 @@ class RunSummary:
         unembedded = [name for name in self.unembedded_classes if name in self.classes]
         if unembedded:
             lines.append(f"Linked by floor positions and time alone, without embeddings: {', '.join(unembedded)}")
-        return Group(*parts, *lines)
+        at_zones = [] if self.counted is None else [self.counted.tables()]
+        return Group(*parts, *lines, *at_zones)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the same as the tables, as plain dictionaries, lists and numbers for JSON."""

@@ -35,14 +35,18 @@ from pipeline.core.decisions import TrackKey
 from pipeline.core.errors import InputError, RunError
 from pipeline.core.models import Detector, Models, checked_detections
 from pipeline.core.stage_clock import StageClock
+from pipeline.counting.count import Counted, count
+from pipeline.counting.events_file import write_events
 from pipeline.cross_camera.decision_log import FEW_CANDIDATES, DecisionLog
 from pipeline.cross_camera.match_limits import MatchLimits
 from pipeline.cross_camera.second_pass_log import SecondPassLog
 from pipeline.files.decision_file import DecisionWriter
 from pipeline.files.results_csv import TrajectoryWriter
-from pipeline.files.run_folder import DECISIONS_NAME, NOTE_NAME
+from pipeline.files.run_folder import DECISIONS_NAME, EVENTS_NAME, NOTE_NAME
 from pipeline.files.tracklet_file import TrackletFile, TrackletFileInfo, TrackletWriter
+from pipeline.files.whole_files import SHARED_MODE
 from pipeline.floor.camera_geometry import geometry_of
+from pipeline.recorded.countable_run import drawn_sizes, picture_scale, rows_in_order
 from pipeline.recorded.finalize import rewrite
 from pipeline.recorded.people import TrackSpan, linked, people_of, span_of
 from pipeline.recorded.prefetch import prefetch
@@ -126,6 +130,9 @@ def run(
             with clock.measure("second pass"):
                 links = _finalize(recording, summary, decisions)
             summary.set_people(people_of(linked(tracks.ended, tracks.links if links is None else links)))
+            if config.zones or config.lines:
+                with clock.measure("count"):
+                    summary.counted = _count_people(recording)
     except KeyboardInterrupt as interrupt:
         _close(summary, models, clock, began)
         note.write("interrupted", summary)
@@ -361,6 +368,22 @@ def _finalize(
         for decision in log.decisions(links):
             decisions.write(decision)
     return links
+
+
+def _count_people(recording: _Recording) -> Counted:
+    """Count at zones and lines by the ids in trajectories.csv, and write events.csv."""
+    config, folder = recording.config, recording.folder
+    sizes_wh = {source.camera_id: source.size_wh for source in recording.sources}
+    counted = count(
+        rows_in_order(folder / "trajectories.csv"),
+        config.zones,
+        config.lines,
+        config.counting,
+        scale=picture_scale(sizes_wh, drawn_sizes(config.cameras, sizes_wh)),
+        epoch_utc=recording.epoch_utc,
+    )
+    write_events(folder / EVENTS_NAME, counted.events, recording.epoch_utc, mode=SHARED_MODE)
+    return counted
 
 
 def _close(summary: RunSummary, models: Models, clock: StageClock, began: float) -> None:

@@ -24,10 +24,12 @@ from pipeline.association.associator import Associated, DetectedFrame
 from pipeline.config.config import CameraConfig, Config
 from pipeline.core.errors import InputError
 from pipeline.core.models import Detector, Embedder, Models
+from pipeline.counting.settings import check_cameras, check_pictures
 from pipeline.cross_camera.settings import check_windows
 from pipeline.files.frame_grid import FrameGrid
 from pipeline.files.origin import origin
 from pipeline.files.run_folder import STILL_NAME, check_results, clear_results, hold_results
+from pipeline.recorded.countable_run import drawn_sizes
 from pipeline.recorded.run_summary import RunSummary
 from pipeline.recorded.runner import TickSink, Watch, run
 from pipeline.recorded.save_detections import DetectionSaver
@@ -103,6 +105,7 @@ def track(
                     f"{path} would be deleted with the old results in {output}: choose another --output"
                 )
         check_results(output, overwrite)
+        _check_zones(config, sources)
         if enough and own_embedder:
             raise InputError("all saved detections have embeddings: give them or `embedder`, not both")
         watch = _window(sources, stack) if config.output.show else _ignore
@@ -300,6 +303,15 @@ def _with_cameras(config: Config, sources: Sequence[FrameSource]) -> Config:
     cameras = [CameraConfig(name=source.camera_id, source=source.path) for source in sources]
     check_windows(config.linker.transit_windows, [camera.name for camera in cameras])
     return config.model_copy(update={"cameras": cameras})
+
+
+def _check_zones(config: Config, sources: Sequence[FrameSource]) -> None:
+    """Raise InputError for a zone or a line that no camera of the run can see."""
+    names = [source.camera_id for source in sources]
+    floor = any(camera.homography is not None for camera in config.cameras)
+    check_cameras(config.zones, config.lines, names, floor=floor)
+    sizes_wh = {source.camera_id: source.size_wh for source in sources}
+    check_pictures(config.zones, config.lines, drawn_sizes(config.cameras, sizes_wh))
 
 
 def _embedder_hash(config: Config, replay: ReplayDetector | None, embedder: Embedder | None) -> str:

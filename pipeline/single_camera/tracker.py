@@ -277,9 +277,7 @@ class SingleCameraTracker:
 
     # -- the states of tracks ------------------------------------------------------------------------------
 
-    def _observe(
-        self, pairs: list[tuple[int, int]], frame: Frame, detections: Detections, scene: _Scene
-    ) -> None:
+    def _observe(self, pairs: list[tuple[int, int]], frame: Frame, detections: Detections, scene: _Scene) -> None:
         if not pairs:
             return
         tracks, rows = np.array(pairs, np.int64).T

@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 FLOORS = (
     ("core",),
     ("files", "sources", "single_camera"),
-    ("cross_camera", "scoring", "drawing", "reid", "detectors", "demo"),
+    ("cross_camera", "counting", "scoring", "drawing", "reid", "detectors", "demo"),
     ("config",),
     ("floor",),
     ("association",),

@@ -62,7 +62,8 @@ def test_commands_and_the_python_examples_run(tmp_path: Path, monkeypatch: pytes
         cut(camera, FRAMES, tmp_path / f"{name}.mp4", FIRST)
         cut_ground_truth(camera, FRAMES, tmp_path / f"{name}_gt.txt", FIRST)
     (tmp_path / "entrance_points.csv").write_text(POINTS)
-    (configuration,) = blocks("yaml")
+    zones, configuration = blocks("yaml")
+    (tmp_path / "zones.yaml").write_text(zones)
     (tmp_path / "site.yaml").write_text(configuration)
     for command in commands("mtmc"):
         with pytest.raises(SystemExit) as stop:
@@ -71,6 +72,7 @@ def test_commands_and_the_python_examples_run(tmp_path: Path, monkeypatch: pytes
     for folder in ("results", "first", "second", "third"):
         assert (tmp_path / folder / "trajectories.csv").stat().st_size > 500, folder
     assert (tmp_path / "scores.json").is_file()
+    assert (tmp_path / "results" / "heat" / "heat_map-entrance.png").is_file()
     # The second example goes on where the first one ends.
     names: dict[str, object] = {}
     for example in blocks("python"):

@@ -15,11 +15,14 @@ from pathlib import Path
 
 from pipeline.core.datatypes import Correction, LinkedRow
 from pipeline.core.errors import InputError
+from pipeline.counting.events_file import COLUMNS as EVENT_COLUMNS
+from pipeline.counting.events_file import readable_events
 from pipeline.files.readable_rows import ReadableRows, row_of
 from pipeline.files.results_csv import COLUMNS
 from pipeline.files.run_folder import delete_leftovers
 from pipeline.files.set_aside import repair_rows, set_aside
 from pipeline.files.whole_files import cut_torn_line, sync_folder
+from pipeline.live.output.event_segments import event_segments
 from pipeline.live.output.segments import (
     REMAP_COLUMNS,
     REMAP_NAME,
@@ -81,6 +84,7 @@ def finish_killed_runs(folder: Path) -> list[Correction]:
         _repair(corrections(folder), REMAP_COLUMNS)
     elif (folder / REMAP_NAME).exists():
         _log.error("%s is no file; it was renamed to %s", folder / REMAP_NAME, set_aside(folder / REMAP_NAME).name)
+    _finish_events(folder)
     words = [word for run_id in sorted(set(map(run_id_of, parts))) for word in _last_words(folder, run_id)]
     if words:
         append_remaps(folder, words)
@@ -90,6 +94,18 @@ def finish_killed_runs(folder: Path) -> list[Correction]:
         _log.warning("%s was left by a run that was killed; it is complete up to its last line", target)
     sync_folder(folder)
     return words
+
+
+def _finish_events(folder: Path) -> None:
+    """Give segments of events that a killed run left their final names."""
+    for part in [path for path in event_segments(folder) if path.suffix == ".part"]:
+        cut_torn_line(part)
+        rows = readable_events(part)
+        for _ in rows:
+            pass
+        repair_rows(rows, EVENT_COLUMNS, ours=True)
+        if part.exists():
+            os.replace(part, part.with_suffix(""))
 
 
 def _last_words(folder: Path, run_id: str) -> list[Correction]:

@@ -11,10 +11,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from pipeline.config.output_settings import RetentionSettings
+from pipeline.counting.events_file import COLUMNS as EVENT_COLUMNS
 from pipeline.files.results_csv import COLUMNS
 from pipeline.files.set_aside import files_put_aside
 from pipeline.files.whole_files import write_whole
 from pipeline.live.host_clock import PLAUSIBLE_S
+from pipeline.live.output.event_segments import event_run_of, event_segments
 from pipeline.live.output.segments import REMAP_COLUMNS, REMAP_NAME, segments
 
 _DAY_S = 86_400.0
@@ -47,7 +49,8 @@ class Retention:
 
     def enforce(self) -> None:
         """Delete what is too old or above the quota; raises OSError if that is impossible."""
-        finished = [path for path in segments(self._folder) if path.suffix == ".csv"]
+        of_rows, of_events = segments(self._folder), event_segments(self._folder)
+        finished = [path for path in (*of_rows, *of_events) if path.suffix == ".csv"]
         if self._settings.max_age_days is not None:
             oldest_s = self._now_s() - self._settings.max_age_days * _DAY_S
             for path in list(finished):
@@ -107,7 +110,7 @@ class Retention:
         if limit is None:
             return
         # Only segments count: if other files grow here, such as rows.jsonl, deleting rows would not help.
-        segments_bytes = sum(map(_bytes, segments(self._folder)))
+        segments_bytes = sum(map(_bytes, (*segments(self._folder), *event_segments(self._folder))))
         while segments_bytes > limit and finished:
             path = finished.pop(0)
             segments_bytes -= _bytes(path)
@@ -115,7 +118,7 @@ class Retention:
         sizes = {path: _bytes(path) for path in self._folder.rglob("*")}
         total = sum(sizes.values())
         if total > limit and not self._told_full:
-            others = {path: size for path, size in sizes.items() if not path.name.startswith("traj-")}
+            others = {path: size for path, size in sizes.items() if not path.name.startswith(("traj-", "events-"))}
             largest = max(others, key=others.__getitem__, default=self._folder)
             _log.warning(
                 "%s has %d bytes, more than its quota of %d. Only segments of rows are deleted, which have %d bytes; "
@@ -146,7 +149,7 @@ class Retention:
         oldest_s = self._now_s() - self._settings.max_age_days * _DAY_S
         for path in filter(Path.is_file, self._folder.glob("manifest-*.json")):
             run_id = path.stem.removeprefix("manifest-")
-            lone = not any(self._folder.glob(f"traj-{run_id}-*"))
+            lone = not any(path for kind in ("traj", "events") for path in self._folder.glob(f"{kind}-{run_id}-*"))
             if lone and run_id != self._run_id and path.stat().st_mtime < oldest_s:
                 self._delete(path, "all its segments are deleted")
 
@@ -224,8 +227,9 @@ def last_row_s(path: Path) -> float:
         file.seek(max(0, size - _TAIL_BYTES))
         lines = file.read().decode("utf-8", "replace").splitlines()
     last = lines[-1].split(",") if lines else []
+    columns = EVENT_COLUMNS if event_run_of(path) else COLUMNS
     try:
-        last_s = float(last[COLUMNS.index("time_s")])
+        last_s = float(last[columns.index("time_s")])
     except (IndexError, ValueError):
         return path.stat().st_mtime
     return last_s if 0 <= last_s <= _LATEST_S else path.stat().st_mtime

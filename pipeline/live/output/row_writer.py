@@ -11,9 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.core.datatypes import Correction, LinkedRow
+from pipeline.counting.events import Event
 from pipeline.live.busy import BusyTimer
 from pipeline.live.guarded_thread import GuardedThread
 from pipeline.live.host_clock import LiveClock
+from pipeline.live.output.event_segments import EventSegments, live_event_line
 from pipeline.live.output.segments import SegmentWriter, remap_line, row_line
 
 # Interval between attempts after a failed write.
@@ -34,14 +36,23 @@ class _Batch:
     rows: list[str]
     remaps: list[str]
     times_s: list[float]
+    events: list[str]
 
 
 class RowWriter:
-    """Writes rows and corrections; `submit` never blocks. Above `max_waiting_rows`, the oldest rows are discarded and
-    counted. Corrections are few and may concern rows in the files, so they are kept."""
+    """Writes rows, corrections and events; `submit` never blocks. Above `max_waiting_rows`, the oldest rows are
+    discarded and counted. Corrections and events are few and may concern rows in the files, so they are kept."""
 
-    def __init__(self, segments: SegmentWriter, run_id: str, clock: LiveClock, max_waiting_rows: int) -> None:
+    def __init__(
+        self,
+        segments: SegmentWriter,
+        run_id: str,
+        clock: LiveClock,
+        max_waiting_rows: int,
+        event_files: EventSegments | None = None,
+    ) -> None:
         self._segments = segments
+        self._event_files = event_files
         self._run_id = run_id
         self._clock = clock
         self._max_waiting_rows = max_waiting_rows
@@ -61,14 +72,17 @@ class RowWriter:
         self._thread = GuardedThread(self._run, "write")
         self._thread.start()
 
-    def submit(self, rows: Sequence[LinkedRow], corrections: Sequence[Correction]) -> None:
-        """Queue rows, and corrections of earlier rows."""
-        if not rows and not corrections:
+    def submit(
+        self, rows: Sequence[LinkedRow], corrections: Sequence[Correction], events: Sequence[Event] = ()
+    ) -> None:
+        """Queue rows, corrections of earlier rows, and events."""
+        if not rows and not corrections and not events:
             return
         batch = _Batch(
             [row_line(linked) for linked in rows],
             [remap_line(correction, self._run_id) for correction in corrections],
             [linked.row.time_s for linked in rows],
+            [live_event_line(event) for event in events],
         )
         with self._changed:
             self._pending.append(batch)
@@ -138,6 +152,7 @@ class RowWriter:
         self.rows_waiting -= len(given_up.rows)
         if self._pending:
             self._pending[0].remaps = [*given_up.remaps, *self._pending[0].remaps]
+            self._pending[0].events = [*given_up.events, *self._pending[0].events]
 
     def _run(self) -> None:
         finished = False
@@ -159,12 +174,16 @@ class RowWriter:
         self._count_removed(self._segments.check_in_place())
         self._write_pending()
         self._segments.keep_up()
+        if self._event_files is not None:
+            self._event_files.keep_up()
         self._do_replace_remap()
         if self._pending:
             return False
         self._worked()
         if closing:
             self._segments.close()
+            if self._event_files is not None:
+                self._event_files.close()
         return closing
 
     def _count_removed(self, rows: int) -> None:
@@ -192,6 +211,9 @@ class RowWriter:
             if batch.remaps:
                 self._segments.write_remaps(batch.remaps)
                 batch.remaps = []
+            if batch.events and self._event_files is not None:
+                self._event_files.write(batch.events)
+                batch.events = []
             with self._changed:
                 if self._pending and self._pending[0] is batch:
                     self._pending.popleft()

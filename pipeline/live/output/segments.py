@@ -102,7 +102,7 @@ class SegmentWriter:
     def write_remaps(self, lines: Sequence[str]) -> None:
         """Append whole lines of corrections in one write."""
         if self._remap is None:
-            self._remap = _headed(self._folder / REMAP_NAME, REMAP_COLUMNS)
+            self._remap = headed(self._folder / REMAP_NAME, REMAP_COLUMNS)
         self._remap.append("".join(lines))
         self._unsynced.add(self._remap)
 
@@ -167,7 +167,7 @@ class SegmentWriter:
     def _begin(self) -> WholeLines:
         self._number += 1
         try:
-            segment = _headed(self._path(".csv.part"), COLUMNS)
+            segment = headed(self._path(".csv.part"), COLUMNS)
         except OSError:
             self._number -= 1
             raise
@@ -230,7 +230,7 @@ class SegmentWriter:
         self._synced_s = self._clock.monotonic_s()
 
 
-def _headed(path: Path, columns: Sequence[str]) -> WholeLines:
+def headed(path: Path, columns: Sequence[str]) -> WholeLines:
     """Return a file for appending that starts with the names of its columns; a new file never exists without them."""
     if not path.exists() or not path.stat().st_size:
         write_whole(path, (",".join(columns) + "\n").encode())
@@ -239,7 +239,7 @@ def _headed(path: Path, columns: Sequence[str]) -> WholeLines:
 
 def append_remaps(folder: Path, corrections: Sequence[Correction]) -> None:
     """Add corrections of earlier runs to remap.csv, and force them to the disk; after an OSError none is added."""
-    file = _headed(folder / REMAP_NAME, REMAP_COLUMNS)
+    file = headed(folder / REMAP_NAME, REMAP_COLUMNS)
     try:
         file.append("".join(remap_line(correction, "") for correction in corrections))
         file.sync()
@@ -258,7 +258,7 @@ def segments(folder: Path) -> list[Path]:
     # In this order, so that a segment that is renamed meanwhile is found at least once; its final name counts.
     found = [*folder.glob("traj-*.csv.part"), *folder.glob("traj-*.csv")]
     found = [path for path in found if _SEGMENT.fullmatch(path.name) and not path.is_dir()]
-    return sorted({path.name.removesuffix(".part"): path for path in found}.values(), key=_run_and_number)
+    return sorted({path.name.removesuffix(".part"): path for path in found}.values(), key=sorting_key)
 
 
 def is_of_a_run(path: Path) -> bool:
@@ -293,7 +293,7 @@ def corrections(folder: Path) -> ReadableRows:
     return ReadableRows(folder / REMAP_NAME, REMAP_COLUMNS, correction_of)
 
 
-def _run_and_number(segment: Path) -> tuple[str, int, str]:
+def sorting_key(segment: Path) -> tuple[str, int, str]:
     """Return a sorting key, by which number 10000 comes after 9999."""
     number = segment.name.partition(".")[0].rpartition("-")[2]
     return run_id_of(segment), int(number) if number.isdecimal() else 0, segment.name

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from pipeline.core.datatypes import Correction, LinkedRow
+from pipeline.counting.events import Event
 
 
 class Sink(Protocol):
@@ -29,6 +30,9 @@ class Sink(Protocol):
 
     def remap(self, corrections: Sequence[Correction]) -> None:
         """Receive corrections, at least one; never before the rows that they correct."""
+
+    def events(self, events: Sequence[Event]) -> None:
+        """Receive events at zones and lines, at least one; only runs with zones or lines have any."""
 
     def flush(self) -> None:
         """Send buffered data; called about once a second and before `close`."""

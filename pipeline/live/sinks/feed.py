@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from pipeline.core.datatypes import Correction, LinkedRow
 from pipeline.core.redaction import Redactor
+from pipeline.counting.events import Event
 from pipeline.live.sinks.base import Sink
 from pipeline.live.telling.status import SinkStatus
 
@@ -28,6 +29,7 @@ _log = logging.getLogger(__name__)
 class _Batch:
     rows: Sequence[LinkedRow]
     corrections: Sequence[Correction]
+    events: Sequence[Event] = ()
 
 
 class SinkFeed:
@@ -36,7 +38,7 @@ class SinkFeed:
     Args:
         make: opens the sink; called again if that fails.
         max_waiting_rows: above this number, the oldest rows are discarded and counted; the same limit holds for the
-            corrections of discarded rows.
+            corrections of discarded rows, and for the events with them.
         retry_s: seconds between two attempts.
     """
 
@@ -67,12 +69,14 @@ class SinkFeed:
         self._thread = threading.Thread(target=self._run, name=f"sink-{name}", daemon=True)
         self._thread.start()
 
-    def submit(self, rows: Sequence[LinkedRow], corrections: Sequence[Correction]) -> None:
-        """Queue rows, and corrections of earlier rows; never blocks."""
-        if not rows and not corrections:
+    def submit(
+        self, rows: Sequence[LinkedRow], corrections: Sequence[Correction], events: Sequence[Event] = ()
+    ) -> None:
+        """Queue rows, corrections of earlier rows, and events; never blocks."""
+        if not rows and not corrections and not events:
             return
         with self._changed:
-            self._pending.append(_Batch(rows, corrections))
+            self._pending.append(_Batch(rows, corrections, events))
             self._waiting_rows += len(rows)
             while self._waiting_rows > self._max_waiting_rows:
                 self._give_up_oldest()
@@ -117,7 +121,7 @@ class SinkFeed:
             )
 
     def _give_up_oldest(self) -> None:
-        """Discard the oldest batch, but keep its corrections: they may concern delivered rows."""
+        """Discard the oldest batch, but keep its corrections and events: they may concern delivered rows."""
         given_up = self._pending.popleft()
         self._waiting_rows -= len(given_up.rows)
         self._lost += len(given_up.rows)
@@ -127,6 +131,10 @@ class SinkFeed:
             # Corrections must not grow for weeks either: above the limit, the oldest are discarded.
             self._pending[0].corrections = corrections[-self._max_waiting_rows :]
             self._lost += max(0, len(corrections) - self._max_waiting_rows)
+            events = [*given_up.events, *self._pending[0].events]
+            given_up.events = ()
+            self._pending[0].events = events[-self._max_waiting_rows :]
+            self._lost += max(0, len(events) - self._max_waiting_rows)
 
     def _run(self) -> None:
         sink: Sink | None = None
@@ -165,11 +173,17 @@ class SinkFeed:
             sink.remap(corrections)
             self._went_well()
             self._corrected(batches, corrections)
+        while events := self._next_events(batches):
+            sink.events(events)
+            self._went_well()
+            self._told(batches, events)
         self._went_well()
         with self._changed:
             for batch in batches:
-                # A batch that has received corrections of a discarded batch meanwhile stays for the next call.
-                if self._pending and self._pending[0] is batch and not batch.corrections:
+                # A batch that has received corrections or events of a discarded batch meanwhile stays for the next
+                # call.
+                done = not batch.corrections and not batch.events
+                if self._pending and self._pending[0] is batch and done:
                     self._pending.popleft()
         return False
 
@@ -188,6 +202,17 @@ class SinkFeed:
         with self._changed:
             waiting = (correction for batch in batches for correction in batch.corrections)
             return list(itertools.islice(waiting, self._at_once))
+
+    def _next_events(self, batches: Sequence[_Batch]) -> list[Event]:
+        with self._changed:
+            return list(itertools.islice((event for batch in batches for event in batch.events), self._at_once))
+
+    def _told(self, batches: Sequence[_Batch], events: Sequence[Event]) -> None:
+        """Remove events that were sent; see `_corrected`."""
+        sent = {id(event) for event in events}
+        with self._changed:
+            for batch in batches:
+                batch.events = [event for event in batch.events if id(event) not in sent]
 
     def _corrected(self, batches: Sequence[_Batch], corrections: Sequence[Correction]) -> None:
         """Remove corrections that were sent. Those of a batch discarded meanwhile are now in another batch and are sent

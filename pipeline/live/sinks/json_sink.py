@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pipeline.core.datatypes import Correction, LinkedRow
-from pipeline.live.sinks.messages import remap_message, row_message
+from pipeline.counting.events import Event
+from pipeline.live.sinks.messages import event_message, remap_message, row_message
 from pipeline.live.sinks.transport import Message, Transport
 
 
@@ -43,6 +44,10 @@ class JsonSink:
     def remap(self, corrections: Sequence[Correction]) -> None:
         """Send one message per correction; errors as in `write`."""
         self._send([remap_message(correction, self._run_id) for correction in corrections])
+
+    def events(self, events: Sequence[Event]) -> None:
+        """Send one message per event; errors as in `write`."""
+        self._send([event_message(event, self._run_id) for event in events])
 
     def flush(self) -> None:
         """Do nothing: every call returns when its messages are delivered."""

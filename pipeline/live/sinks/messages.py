@@ -1,4 +1,4 @@
-"""The JSON format of rows and corrections; `message.schema.json` beside this file describes it."""
+"""The JSON format of rows, corrections and events; `message.schema.json` beside this file describes it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.core.datatypes import Correction, LinkedRow
+from pipeline.counting.events import Event
 from pipeline.live.sinks.transport import Message
 
 SCHEMA_VERSION = 1
@@ -44,6 +45,25 @@ def remap_message(remap: Correction, run_id: str) -> Message:
         "link_confidence": round(remap.confidence, 3),
     }
     return Message("remap", None, _line(content))
+
+
+def event_message(event: Event, run_id: str) -> Message:
+    """Return the message for an event at a zone or a line; its time is in Unix seconds."""
+    content = {
+        **_head("event", run_id, event.time_s),
+        "event": event.kind.value,
+        "zone": event.zone or None,
+        "line": event.line or None,
+        "camera_ids": list(event.cameras),
+        "global_id": event.global_id,
+        "class_name": event.class_name,
+        "direction": event.direction.value or None,
+        "how": event.how.value or None,
+        "dwell_s": None if event.dwell_s is None else round(event.dwell_s, 3),
+        "occupancy": event.occupancy,
+        "link_state": "final" if event.final else "provisional",
+    }
+    return Message("event", None, _line(content))
 
 
 def utc_text(unix_s: float) -> str:

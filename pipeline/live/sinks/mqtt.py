@@ -17,11 +17,12 @@ from pipeline.live.sinks.transport import DeliveryError, Message
 
 _KEEPALIVE_S = 15
 _AT_LEAST_ONCE = 1
+_TOPICS = {"remap": "remap", "event": "events"}
 
 
 class MqttTransport:
-    """Publishes rows to TOPIC/rows/CAMERA and corrections to TOPIC/remap. The retained message of TOPIC/state is online
-    or offline; the broker sets it to offline if this program dies.
+    """Publishes rows to TOPIC/rows/CAMERA, corrections to TOPIC/remap and events to TOPIC/events. The retained message
+    of TOPIC/state is online or offline; the broker sets it to offline if this program dies.
 
     Args:
         password: None or '' for none; it appears in no error.
@@ -88,7 +89,7 @@ class MqttTransport:
         deadline = time.monotonic() + self._timeout_s
         sent = []
         for message in messages:
-            topic = "remap" if message.camera_id is None else f"rows/{message.camera_id}"
+            topic = f"rows/{message.camera_id}" if message.kind == "row" else _TOPICS[message.kind]
             sent.append(self._client.publish(f"{self._topic}/{topic}", message.text, _AT_LEAST_ONCE))
         for info in sent:
             try:

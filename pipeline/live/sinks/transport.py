@@ -16,8 +16,8 @@ class Message:
     """One JSON message.
 
     Attributes:
-        kind: row or remap.
-        camera_id: camera of a row; None for a remap, which concerns all cameras.
+        kind: row, remap or event.
+        camera_id: camera of a row; None for a remap or an event, which may concern several cameras.
         text: one line of JSON without its line end.
     """
 

@@ -8,7 +8,14 @@ from prometheus_client import CollectorRegistry, Histogram, ProcessCollector, ge
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from pipeline.live.telling.status import CameraState, CameraStatus, LiveStatus, StatusSource, TimestampSource
+from pipeline.live.telling.status import (
+    CameraState,
+    CameraStatus,
+    LiveCounts,
+    LiveStatus,
+    StatusSource,
+    TimestampSource,
+)
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 # Frames should be younger than 0.5 s, so the buckets are closest around that.
@@ -55,6 +62,8 @@ class _StatusCollector(Collector):
         status = self._source.status()
         yield from _camera_metrics(status.cameras)
         yield from _run_metrics(status)
+        if status.counts is not None:
+            yield from _count_metrics(status.counts)
 
 
 def _camera_metrics(cameras: Iterable[CameraStatus]) -> Iterator[Metric]:
@@ -142,6 +151,24 @@ def _camera_metrics(cameras: Iterable[CameraStatus]) -> Iterator[Metric]:
         abandoned,
         jumps,
     )
+
+
+def _count_metrics(counts: LiveCounts) -> Iterator[Metric]:
+    inside = GaugeMetricFamily("mtmc_zone_occupancy", "People inside a zone now", labels=["zone"])
+    entered = CounterMetricFamily("mtmc_zone_entered", "Stays in a zone that began", labels=["zone"])
+    left = CounterMetricFamily("mtmc_zone_left", "Stays in a zone that ended", labels=["zone"])
+    merged = CounterMetricFamily(
+        "mtmc_zone_merged", "People who had been counted inside under two ids", labels=["zone"]
+    )
+    crossed = CounterMetricFamily("mtmc_line_crossed", "Crossings of a line", labels=["line", "direction"])
+    for zone, number in counts.inside.items():
+        inside.add_metric([zone], number)
+        entered.add_metric([zone], counts.entered[zone])
+        left.add_metric([zone], counts.left[zone])
+        merged.add_metric([zone], counts.merged[zone])
+    for (line, direction), number in counts.crossed.items():
+        crossed.add_metric([line, direction], number)
+    yield from (inside, entered, left, merged, crossed)
 
 
 def _run_metrics(status: LiveStatus) -> Iterator[Metric]:

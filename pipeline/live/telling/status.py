@@ -115,6 +115,23 @@ class SinkStatus:
 
 
 @dataclass(frozen=True)
+class LiveCounts:
+    """People at zones and lines in a run so far.
+
+    Attributes:
+        inside: zone -> people inside now.
+        entered, left, merged: zone -> number of these events.
+        crossed: (line, direction) -> crossings.
+    """
+
+    inside: Mapping[str, int] = field(default_factory=dict)
+    entered: Mapping[str, int] = field(default_factory=dict)
+    left: Mapping[str, int] = field(default_factory=dict)
+    merged: Mapping[str, int] = field(default_factory=dict)
+    crossed: Mapping[tuple[str, str], int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class LiveStatus:
     """Status of the whole run.
 
@@ -144,6 +161,7 @@ class LiveStatus:
         reloads: number of configurations that were applied since the start.
         reload_problem: why the last configuration was not applied; empty if it was.
         identities_by_class: `identities_total` by the name of the class.
+        counts: people at zones and lines; None without any.
     """
 
     utc: datetime
@@ -173,6 +191,7 @@ class LiveStatus:
     reloads: int = 0
     reload_problem: str = ""
     identities_by_class: Mapping[str, int] = field(default_factory=dict)
+    counts: LiveCounts | None = None
 
     @property
     def counted(self) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pipeline.core.datatypes import Correction, LinkedRow
+from pipeline.counting.events import Event
 
 # Shortest time between two stored floor positions, and largest number per visit; above it, every second one is deleted.
 _PLACE_INTERVAL_S = 0.5
@@ -85,6 +86,9 @@ class Timeline:
                     if visit.global_id == correction.provisional_id:
                         visit.global_id = correction.global_id
                         visit.confidence = correction.confidence
+
+    def events(self, events: Sequence[Event]) -> None:
+        """Do nothing: the page shows visits to cameras."""
 
     def flush(self) -> None:
         """Do nothing: no data is buffered."""

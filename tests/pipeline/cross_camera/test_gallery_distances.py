@@ -32,7 +32,17 @@ def test_kept_distances_follow_the_table_and_the_track() -> None:
     table = IdentityTable(2, 3, 0.999, centres)
     distances = GalleryDistances(table, look_of)
     records = [
-        TrackRecord("ab"[i % 2], i, 0, 0.0, 0.0, bank=FeatureBank(4, 0.999), partial_bank=FeatureBank(4, 0.999), floor=FloorPath(4)) for i in (1, 2, 3)
+        TrackRecord(
+            "ab"[i % 2],
+            i,
+            0,
+            0.0,
+            0.0,
+            bank=FeatureBank(4, 0.999),
+            partial_bank=FeatureBank(4, 0.999),
+            floor=FloorPath(4),
+        )
+        for i in (1, 2, 3)
     ]
     for step in range(60):
         action = step % 6

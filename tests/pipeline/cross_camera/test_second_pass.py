@@ -495,7 +495,9 @@ def test_floor_positions_of_a_joined_person_still_count_in_later_windows() -> No
         pytest.param(0.0, 0.0, False, id="switched off"),
     ],
 )
-def test_tracklets_of_partial_crops_are_held_to_a_lower_limit(distance: float, factor: float, together: bool) -> None:
+def test_tracklets_of_partial_crops_are_held_to_a_lower_limit(
+    distance: float, factor: float, together: bool
+) -> None:
     whole = make_tracklet("a", 1, 0, 5, PERSON[0])
     part = replace(make_tracklet("b", 1, 9, 12, at_distance(distance)), partial=True)
     assert (len(groups(link([whole, part], partial_crops_factor=factor))) == 1) is together

@@ -1,0 +1,1 @@
+"""Counts people: zones and lines in, events, totals and heat maps out."""

@@ -1,9 +1,10 @@
 """Stores finished tracklets on disk, so that the second pass can run again and memory holds none of them.
 
 The file is an Arrow IPC stream: after a kill, everything written before stays readable. Columns: camera_id, track_id,
-class_id, start_s, end_s, observations, partial, embeddings (list of float16 vectors), floor_time_s, floor_xy_m (x and
-y alternating), crc32. Files of version 1 have no column `partial`, and none of their tracklets is partial. Its metadata holds the cameras in order, the class names and the embedding model's hash, and their
-CRC-32; each batch states its number of rows.
+class_id, start_s, end_s, observations, embeddings (list of float16 vectors), floor_time_s, floor_xy_m (x and y
+alternating), partial, crc32. Its metadata holds the cameras in order, the class names and the embedding model's hash,
+and their CRC-32; each batch states its number of rows. Files of version 1 have no column `partial`, and none of their
+tracklets is partial.
 
 Arrow stores no checksums and trusts the offsets in a file. A damaged file is therefore checked in three steps: the
 layout by Arrow, each row by its CRC-32, and the end by its position. What fails is left out and counted.

@@ -191,6 +191,7 @@ class RunSummary:
             "stage_s": {stage: round(seconds, 3) for stage, seconds in self.stage_s.items()},
             "problems": self.problems,
             "persons": [person.to_dict() for person in persons],
+            "counted": None if self.counted is None else self.counted.to_dict(),
         }
 
     def _camera_table(self) -> Table:

@@ -8,7 +8,6 @@ from pipeline.core.boxes import covered_share
 from pipeline.core.datatypes import BoolArray, FloatArray
 from pipeline.single_camera.settings import TrackerSettings
 
-
 # A narrower crop, relative to its height, shows an arm or a leg.
 _LEAST_PARTIAL_WIDTH = 0.3
 
@@ -25,8 +24,8 @@ def good_and_partial_crops(
 ) -> tuple[BoolArray, BoolArray]:
     """Return which boxes show a person well, and which only in part.
 
-    Both kinds are confident, high enough and not covered by other boxes. Good crops are inside the image; partial crops are
-    cut off by its border, but show a part that is wide enough.
+    Both kinds are confident, high enough and not covered by other boxes. Good crops are inside the image. Partial crops
+    are cut off by its border, but show a part that is wide enough.
 
     Args:
         xyxy: (N, 4) all boxes of a frame, pixels.

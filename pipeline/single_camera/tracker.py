@@ -41,8 +41,8 @@ class TrackedFrame:
         detections: M rows, the box and, where computed, the embedding of each.
         good_crop: (M,) bool, rows whose crop is good enough to describe the person; False while the track may be
             another person and the next good crop decides.
-        partial_crop: (M,) bool, rows whose crop shows a part of the person, cut off by the image border, while the track
-            has no good crop.
+        partial_crop: (M,) bool, rows whose crop shows a part of the person, cut off by the image border, while the
+            track has no good crop.
         earlier: for each track confirmed in this frame, its earlier boxes.
         ended: ids of tracks that ended in this frame.
     """
@@ -63,8 +63,8 @@ class _Scene:
     """The N detections of a frame and the T tracks as predicted for its time; used by `plan` and `update`.
 
     mean, covariance: (T, 4, 2) and (T, 4, 3). tracks_xyxy: (T, 4). same_class: (T, N). iou: (T, N).
-    good: (N,), detections whose crops are good enough to describe a person; partial: (N,), those that show a part of one.
-    gap_s: seconds since the previous frame,
+    good: (N,), detections whose crops are good enough to describe a person. partial: (N,), those that show a part of
+    one. gap_s: seconds since the previous frame,
     0 for the first one. sparse: whether gap_s is so long that people may have walked out of their boxes.
     """
 

@@ -32,6 +32,7 @@ class _Commands(LazyGroup):
         "track": Lazy("pipeline.commands.track", "track"),
         "live": Lazy("pipeline.commands.live", "live"),
         "link": Lazy("pipeline.commands.link", "link"),
+        "find": Lazy("pipeline.commands.find", "find_command"),
         "explain": Lazy("pipeline.commands.explain", "explain"),
         "evaluate": Lazy("pipeline.commands.evaluate", "evaluate"),
         "homography": Lazy("pipeline.commands.homography", "homography"),

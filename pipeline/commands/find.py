@@ -97,11 +97,11 @@ def find_command(
 
         mtmc find results --id 3 --sheet matches.png
     """
+    if sheet is not None and sheet.suffix.lower() != ".png":
+        raise InputError(f"--sheet {sheet}: must be a .png")
     for option, path in (("--json", json_file), ("--sheet", sheet)):
         if path is not None and str(path) != "-":
             _check_outside(option, path, folders)
-    if sheet is not None and sheet.suffix.lower() != ".png":
-        raise InputError(f"--sheet {sheet}: must be a .png")
     on_output = json_file is not None and str(json_file) == "-"
     console = Console(markup=False, highlight=False, stderr=on_output)
     with console.status("searching") as status:
@@ -141,24 +141,24 @@ def find_command(
 
 def _print(console: Console, found: Found, *, all_tracks: bool) -> None:
     for note in found.notes:
-        console.print(note[:1].upper() + note[1:] + ".", style="yellow", soft_wrap=True)
+        console.print(f"{note[:1].upper()}{note[1:]}.", soft_wrap=True)
     several = len(found.runs) > 1
-    dated = any(match.start_utc is not None for match in found.matches)
-    live = any(match.track_id is None for match in found.matches)
-    table = Table("rank", box=None, padding=(0, 2, 0, 0))
-    names = ["run"] * several + ["camera", "track", "person", "from", "to"] + ["distance", "cost", "meaning"]
-    for name in names:
-        table.add_column(name, justify="left" if name in ("run", "camera", "meaning", "from", "to") else "right")
+    dates = {moment.date() for m in found.matches for moment in (m.start_utc, m.end_utc) if moment is not None}
+    one_date = dates.pop() if len(dates) == 1 and all(m.start_utc is not None for m in found.matches) else None
+    table = Table("", box=None, padding=(0, 2, 0, 0))
+    seen = "seen" if one_date is None else f"seen on {one_date} (UTC)"
+    for name in (*["run"] * several, "track", "person", seen, "distance", "cost", "meaning"):
+        is_text = name in ("run", "track", seen, "meaning")
+        table.add_column(name, justify="left" if is_text else "right", no_wrap=name not in ("run", "track", seen))
     if not all_tracks:
-        table.add_column("more tracks", justify="right")
+        table.add_column("more", justify="right", no_wrap=True)
     for match in found.matches:
         cells = [
             str(match.rank),
             *([match.run] * several),
-            match.camera_id,
-            "–" if match.track_id is None else str(match.track_id),
+            f"{match.camera_id}:{'–' if match.track_id is None else match.track_id}",
             str(match.global_id) + ("" if match.final else "?"),
-            *_times(match, dated),
+            _seen(match, with_date=one_date is None),
             f"{match.distance:.3f}",
             f"{match.cost:.2f}",
             str(match.meaning),
@@ -172,9 +172,13 @@ def _print(console: Console, found: Found, *, all_tracks: bool) -> None:
         soft_wrap=True,
     )
     console.print(table)
+    if any(match.more_tracks for match in found.matches) and not all_tracks:
+        console.print(
+            "more: number of other tracks of this person; --tracks shows them.", style="dim", soft_wrap=True
+        )
     if any(not match.final for match in found.matches):
         console.print("?: this id may still change.", soft_wrap=True)
-    if live:
+    if any(match.track_id is None for match in found.matches):
         console.print("–: no rows of this person are left.", soft_wrap=True)
     for reason, count in found.left_out.items():
         console.print(f"Not compared: {count} tracks {reason}.", style="yellow", soft_wrap=True)
@@ -184,14 +188,15 @@ def _print(console: Console, found: Found, *, all_tracks: bool) -> None:
         console.print(f"{text}.", style="dim", soft_wrap=True)
 
 
-def _times(match: Match, dated: bool) -> tuple[str, str]:
-    if dated and match.start_utc is not None and match.end_utc is not None:
-        return _date(match.start_utc), _date(match.end_utc)
-    return f"{match.start_s:.1f} s", f"{match.end_s:.1f} s"
-
-
-def _date(moment: datetime) -> str:
-    return moment.isoformat(timespec="seconds").replace("+00:00", "Z")
+def _seen(match: Match, *, with_date: bool) -> str:
+    """Return when a match was seen: in UTC, or in seconds on the clock of the run."""
+    if match.start_utc is None or match.end_utc is None:
+        return f"{match.start_s:.1f} to {match.end_s:.1f} s"
+    begin, end = match.start_utc, match.end_utc
+    if not with_date:
+        return f"{begin:%H:%M:%S} to {end:%H:%M:%S}"
+    until = f"{end:%H:%M:%S}" if begin.date() == end.date() else f"{end:%Y-%m-%d %H:%M:%S}"
+    return f"{begin:%Y-%m-%d %H:%M:%S} to {until}Z"
 
 
 def _moment(option: str, text: str | None) -> Moment | None:

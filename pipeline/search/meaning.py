@@ -5,7 +5,7 @@ false match rate: the share of pairs of two people within the limit. The three b
 
 - same person: up to the limit. As in the linker, it is lower for a single crop (`few_crops_factor`) and among many
   people (`crowd_tightening`), so that a search among ten times as many people has as many false matches.
-- perhaps: up to a fifth of the match limit beyond that, where about six times as many false matches are (docs/find.md has
+- perhaps: up to a fifth of the match limit beyond that, with about six times as many false matches (docs/find.md has
   the figures for places that took no part in the calibration).
 - no: beyond.
 """

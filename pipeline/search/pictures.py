@@ -178,14 +178,15 @@ def images_query(
 def _row_note(camera: str, models: PictureModels) -> str:
     """Return which row of the model's camera table the pictures got."""
     unknown = models.embedder.unknown_cameras.get(camera)
-    centring = ""
-    if camera == ANY_CAMERA and models.any_camera_mean is not None:
-        centring = ", and the mean over the cameras of the site file"
-    if camera == ANY_CAMERA:
-        row = f"the {unknown}" if unknown else "no SIE row, because the model has none"
-        return f"the camera of the picture is not known: it is embedded with {row}{centring} (--camera names it)"
-    row = f"the {unknown}, as in the run" if unknown else "the SIE row of this camera, if the model has such rows"
-    return f"the picture is embedded as one of camera {camera}: {row}"
+    if camera != ANY_CAMERA:
+        known = [one for one in models.config.cameras if one.name == camera and one.reid_camera is not None]
+        row = ", with its SIE row" if known or models.config.embedder.site is not None else ""
+        return f"the picture is embedded as a crop of camera {camera}{f', with the {unknown}' if unknown else row}"
+    row = f"the {unknown}" if unknown else "no SIE row, because the model has none"
+    centring = (
+        "" if models.any_camera_mean is None else ", and centred with the mean over the cameras of the site file"
+    )
+    return f"the camera of the picture is not known: it is embedded with {row}{centring} (--camera names it)"
 
 
 def _person(

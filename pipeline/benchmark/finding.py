@@ -13,13 +13,14 @@ from numpy.typing import NDArray
 
 from pipeline.assembly import close_sources, open_sources
 from pipeline.benchmark.benchmark_set import BenchmarkSet
-from pipeline.benchmark.saved_run import run_key, saved_detections
+from pipeline.benchmark.saved_run import run_key
 from pipeline.core.boxes import iou_matrix
 from pipeline.core.datatypes import FloatArray
 from pipeline.core.decisions import TrackKey
-from pipeline.core.errors import InputError
+from pipeline.core.errors import InputError, RunError
 from pipeline.files.track_boxes import TrackBoxes
 from pipeline.files.trajectory_boxes import read_trajectory_boxes
+from pipeline.recorded import track as tracking
 from pipeline.search.meaning import Meaning
 from pipeline.search.pictures import PictureChoice, PictureModels, images_query, picture_models
 from pipeline.search.ranking import TrackFilter, rank
@@ -91,13 +92,31 @@ def measure_finding(
     if chosen.detections is not None:
         raise InputError(f"{chosen.name} has no pictures, so no query can be cut from them")
     on_step(f"{chosen.name}: tracking")
-    saved_detections(chosen, cache)
-    run = RecordedRun(cache / run_key(chosen.config), chosen.name, ConfigChoice())
+    run = RecordedRun(finished_run(chosen, cache), chosen.name, ConfigChoice())
     shown = people_of_tracks(run.folder, chosen.ground_truth)
     on_step(f"{chosen.name}: cutting queries")
     crops = list(query_crops(chosen))
     models = picture_models(run.comparing.config, run.comparing.embedder_hash, run.name, detect=False)
     return [scores(run, crops, shown, models, camera_stated=stated) for stated in (True, False)]
+
+
+def finished_run(chosen: BenchmarkSet, cache: Path) -> Path:
+    """Return the folder of a finished run of the set, which is tracked unless `cache` already holds it.
+
+    Raises:
+        InputError: as in `track`.
+        RunError: a recording cannot be read to its end.
+    """
+    kept = cache / f"{run_key(chosen.config)}-run"
+    if not (kept / "complete").exists():
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        summary = tracking.track(chosen.config, kept, overwrite=True)
+        if summary.problems:
+            raise RunError(
+                f"{chosen.name}: {'; '.join(summary.problems)}: provide recordings that can be read to the end"
+            )
+        (kept / "complete").touch()
+    return kept
 
 
 def people_of_tracks(folder: Path, truth: Mapping[str, TrackBoxes]) -> dict[TrackKey, int]:

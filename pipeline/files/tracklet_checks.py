@@ -142,5 +142,5 @@ def _offsets(column: pa.ListArray) -> IntArray:
     """Return (N + 1,) where the values of each row begin in `column.flatten()`."""
     if not len(column):  # it may have no offsets in memory
         return np.zeros(1, np.int64)
-    offsets = np.asarray(column.offsets.to_numpy(), np.int64)
-    return offsets - offsets[0]
+    offsets = column.offsets.to_numpy()
+    return np.asarray(offsets - offsets[0], np.int64)

@@ -210,7 +210,7 @@ def _person(
                 notes.append(
                     f"{name} shows {others + 1} large people; the largest box is used (--whole lists them)"
                 )
-            return everything if shares[largest] >= _TIGHT_SHARE else boxes[largest]
+            return everything if shares[largest] >= _TIGHT_SHARE else np.asarray(boxes[largest])
         notes.append(f"{name} is high, but no person fills it: people are searched in it as in a whole picture")
         boxes, confidence = _people(frame, models, margin=False)
     if not len(boxes):
@@ -218,7 +218,7 @@ def _person(
             f"{name}: no person is found in it; --force uses the whole picture as the crop of a person anyway"
         )
     if len(boxes) == 1:
-        return boxes[0]
+        return np.asarray(boxes[0])
     listed = "; ".join(
         f"{number}: {', '.join(f'{value:.0f}' for value in box)} ({sure:.2f})"
         for number, (box, sure) in enumerate(
@@ -234,7 +234,7 @@ def _person(
     number = waiting.pop(0)
     if not 1 <= number <= len(boxes):
         raise InputError(f"--person {number}: {name} shows {len(boxes)} people: {listed}")
-    return boxes[number - 1]
+    return np.asarray(boxes[number - 1])
 
 
 def _people(frame: Frame, models: PictureModels, *, margin: bool) -> tuple[FloatArray, FloatArray]:

@@ -40,7 +40,7 @@ def draw_sheet(found: Found) -> tuple[bytes, list[str]]:
         cut, problems = track_pictures(run, keys)
         pictures |= {(name, camera, track): image for (camera, track), image in cut.items()}
         sentences += problems
-    queries = list(found.query_crops)
+    queries: list[NDArray[np.uint8] | None] = list(found.query_crops)
     if found.query_track is not None:
         name, (camera, track) = found.query_track
         queries = [pictures[name, camera, track]] if (name, camera, track) in pictures else []

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.config.config import load_config
@@ -76,6 +76,7 @@ def world(tracks: int, dim: int, seed: int) -> tuple[np.ndarray, np.ndarray, Flo
     return rng.integers(0, len(CAMERAS), tracks).astype(np.int64), counts, embeddings
 
 
+@settings(deadline=None, max_examples=40)
 @given(worlds)
 def test_a_tracks_own_embeddings_find_it_first(chosen: tuple[int, int, int]) -> None:
     camera, counts, embeddings = world(*chosen)
@@ -89,6 +90,7 @@ def test_a_tracks_own_embeddings_find_it_first(chosen: tuple[int, int, int]) -> 
         assert len(ranking) == (counts > 0).sum()
 
 
+@settings(deadline=None, max_examples=40)
 @given(worlds, st.integers(1, 30))
 def test_blocks_do_not_change_the_result(chosen: tuple[int, int, int], block: int) -> None:
     camera, counts, embeddings = world(*chosen)

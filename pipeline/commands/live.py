@@ -31,6 +31,7 @@ from pipeline.config.output_settings import WebSettings
 from pipeline.core import redaction
 from pipeline.core.console import MessageConsole
 from pipeline.core.errors import InputError, RunError
+from pipeline.core.models import Models
 from pipeline.core.redaction import Redactor
 from pipeline.drawing.preview_feed import PreviewFeed
 from pipeline.files.json_file import write_json
@@ -46,6 +47,7 @@ from pipeline.live.telling.status_table import status_line
 
 if TYPE_CHECKING:
     from pipeline.drawing.window import MosaicWindow
+    from pipeline.live.web.search_queue import Search
     from pipeline.live.web.server import WebServer
 
 _WAIT_S = 0.1
@@ -147,6 +149,8 @@ def _live(
     loaded = load()
     camera_plans(loaded, simulate_live=simulate_live, redact=redact)  # reports errors before models load
     sink_makers(loaded.live.sinks, run_id="")
+    if loaded.live.web.search and loaded.embedder.weights is None:
+        raise InputError("live.web.search compares embeddings, but embedder.weights is null: turn one of them off")
     with ExitStack() as opened, Signals() as signals:
         page = None if report else _page(loaded.live.web, redact)
         if page is not None:
@@ -187,7 +191,7 @@ def _live(
         try:
             run.start()
             if page is not None:
-                page.start(run, run.utc_s)
+                page.start(run, run.utc_s, _search(run, loaded, models))
                 _say(console, f"page: {page.url}")
             with StatusDisplay(run, console):
                 _watch(run, signals, duration, load, window)
@@ -207,6 +211,15 @@ def _page(settings: WebSettings, redact: Redactor) -> WebServer | None:
     secret = settings.secret
     redact.add([] if secret is None else [secret])
     return WebServer(settings, secret)
+
+
+def _search(run: LiveRun, config: Config, models: Models) -> Search | None:
+    """Return what searches the people of the run by a picture; None if the page does not offer that."""
+    if not config.live.web.search:
+        return None
+    from pipeline.search.live_people import LivePeopleSearch
+
+    return LivePeopleSearch(lambda: run.config, run.known_people, models.embedder_hash)
 
 
 def _previews(page: WebServer | None, window: MosaicWindow | None, page_fps: float) -> list[PreviewFeed]:

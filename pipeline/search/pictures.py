@@ -36,6 +36,22 @@ _MARGIN_GREY = 114
 _LISTED = 12
 
 
+class NobodyFound(InputError):
+    """A picture shows no person."""
+
+
+class SeveralPeople(InputError):
+    """A picture shows several people, and none was chosen.
+
+    Attributes:
+        boxes: (N, 4) xyxy in px of the picture, from left to right.
+    """
+
+    def __init__(self, text: str, boxes: FloatArray) -> None:
+        super().__init__(text)
+        self.boxes = boxes
+
+
 @dataclass(frozen=True)
 class PictureChoice:
     """How the person in a picture is chosen.
@@ -186,7 +202,7 @@ def _row_note(camera: str, models: PictureModels) -> str:
     centring = (
         "" if models.any_camera_mean is None else ", and centred with the mean over the cameras of the site file"
     )
-    return f"the camera of the picture is not known: it is embedded with {row}{centring} (--camera names it)"
+    return f"the camera of the picture is not known: it is embedded with {row}{centring}"
 
 
 def _person(
@@ -214,7 +230,7 @@ def _person(
         notes.append(f"{name} is high, but no person fills it: people are searched in it as in a whole picture")
         boxes, confidence = _people(frame, models, margin=False)
     if not len(boxes):
-        raise InputError(
+        raise NobodyFound(
             f"{name}: no person is found in it; --force uses the whole picture as the crop of a person anyway"
         )
     if len(boxes) == 1:
@@ -227,9 +243,10 @@ def _person(
     )
     if not waiting:
         more = "; ..." if len(boxes) > _LISTED else ""
-        raise InputError(
+        raise SeveralPeople(
             f"{name} shows {len(boxes)} people, from left to right (left, top, right, bottom in px, confidence): "
-            f"{listed}{more}. Choose one with --person N"
+            f"{listed}{more}. Choose one with --person N",
+            boxes,
         )
     number = waiting.pop(0)
     if not 1 <= number <= len(boxes):

@@ -110,9 +110,7 @@ def test_the_row_of_the_camera_is_explained(tmp_path: Path) -> None:
     known = models()
     known.embedder.unknown_cameras = {"": "row for unknown cameras"}  # type: ignore[misc]
     notes = picture_query([scene], known, None, PictureChoice()).notes
-    assert notes[-1] == (
-        "the camera of the picture is not known: it is embedded with the row for unknown cameras (--camera names it)"
-    )
+    assert notes[-1] == ("the camera of the picture is not known: it is embedded with the row for unknown cameras")
     assert picture_query([scene], known, "hall", PictureChoice()).notes[-1] == (
         "the picture is embedded as a crop of camera hall"
     )

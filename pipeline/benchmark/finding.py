@@ -199,8 +199,8 @@ def scores(
             continue
         first.append(bool(same[0]))
         precision.append(average_precision(same))
-        for cost, is_right in zip(ranking.cost.tolist(), same.tolist(), strict=True):
-            meaning = ranking.bands[0].meaning(cost)
+        for row, is_right in enumerate(same.tolist()):
+            meaning = ranking.meaning(row)
             said[meaning] += 1
             right[meaning] += is_right
     return FindScores(

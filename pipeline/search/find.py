@@ -260,7 +260,7 @@ def _match(
         end_utc=_date(run, end_s),
         distance=float(ranking.distance[row]),
         cost=float(ranking.cost[row]),
-        meaning=ranking.bands[number].meaning(float(ranking.cost[row])),
+        meaning=ranking.meaning(row),
         crops=int(ranking.crops[row]),
         more_tracks=int(of_person.sum()) - 1,
     )

@@ -5,8 +5,8 @@ false match rate: the share of pairs of two people within the limit. The three b
 
 - same person: up to the limit. As in the linker, it is lower for a single crop (`few_crops_factor`) and among many
   people (`crowd_tightening`), so that a search among ten times as many people has as many false matches.
-- perhaps: up to a fifth of the match limit beyond that, with about six times as many false matches (docs/find.md has
-  the figures for places that took no part in the calibration).
+- perhaps: up to a fifth of the match limit beyond the limit for several crops, with about six times as many false
+  matches (docs/find.md has the figures for places that took no part in the calibration).
 - no: beyond.
 """
 
@@ -44,7 +44,7 @@ class Bands:
 
     Attributes:
         same_cost: largest cost of "same person".
-        perhaps_cost: largest cost of "perhaps".
+        perhaps_cost: largest cost of "perhaps", by the limit for several crops.
         false_match_rate: share of pairs of two people that the limits take for one; None if it was never measured, or
             if the limits of the run are not those of the calibration.
         people: number of people among whom is searched.
@@ -65,11 +65,15 @@ class Bands:
         factor = float(limits.crowd_factors(np.array([people], np.int64))[0])
         return cls(factor, factor + PERHAPS_BEYOND, rate, people)
 
-    def meaning(self, cost: float) -> Meaning:
-        """Return the band of a cost."""
+    def meaning(self, cost: float, few_crops_factor: float = 1.0) -> Meaning:
+        """Return the band of a cost.
+
+        Args:
+            few_crops_factor: by which the match limit of the comparison was multiplied for a single crop, in (0, 1].
+        """
         if cost <= self.same_cost:
             return Meaning.SAME
-        return Meaning.PERHAPS if cost <= self.perhaps_cost else Meaning.NO
+        return Meaning.PERHAPS if cost * few_crops_factor <= self.perhaps_cost else Meaning.NO
 
     @property
     def same_rate(self) -> float | None:

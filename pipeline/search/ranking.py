@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from pipeline.core.datatypes import BoolArray, IntArray
 from pipeline.core.errors import InputError
 from pipeline.cross_camera.distances import embedding_distances
-from pipeline.search.meaning import Bands, false_match_rate, limits_of_pairs
+from pipeline.search.meaning import Bands, Meaning, false_match_rate, limits_of_pairs
 from pipeline.search.query import Query
 from pipeline.search.searched_run import NOBODY, Block, SearchedRun
 
@@ -72,6 +72,7 @@ class Ranking:
         camera, track_id, global_id, start_s, end_s, crops: (N,), as in `Block`.
         distance: (N,) float64 cosine distances.
         cost: (N,) float64, distances divided by the match limit of each comparison.
+        few_crops_factor: (N,) float64, by which that limit was multiplied for a single crop; 1 for several.
         bands: of each run.
         people: number of people among the tracks.
         left_out: number of tracks that were not compared, by reason.
@@ -86,12 +87,17 @@ class Ranking:
     crops: IntArray
     distance: NDArray[np.float64]
     cost: NDArray[np.float64]
+    few_crops_factor: NDArray[np.float64]
     bands: Sequence[Bands]
     people: int
     left_out: dict[str, int]
 
     def __len__(self) -> int:
         return len(self.cost)
+
+    def meaning(self, row: int) -> Meaning:
+        """Return what the distance of a row means."""
+        return self.bands[self.run[row]].meaning(float(self.cost[row]), float(self.few_crops_factor[row]))
 
     def best_of_each_person(self) -> IntArray:
         """Return the rows of the nearest track of each person, the nearest person first."""
@@ -126,6 +132,7 @@ def rank(
     run_of: list[IntArray] = []
     distances: list[NDArray[np.float64]] = []
     costs: list[NDArray[np.float64]] = []
+    factors: list[NDArray[np.float64]] = []
     left_out = {NO_CROP: 0, NO_ROWS: 0}
     weights: list[float] = []
     seen = 0
@@ -156,6 +163,7 @@ def rank(
             single = few | (block.crops[place] < settings.linkable_crops)
             factor = np.where(single, settings.few_crops_factor or 1.0, 1.0)
             distances.append(distance)
+            factors.append(factor)
             costs.append(distance / (limits[block.camera[place]] * factor))
             run_of.append(np.full(len(place), number, np.int64))
             columns.append(
@@ -187,6 +195,7 @@ def rank(
         crops=crops,
         distance=_joined(distances, np.float64)[order],
         cost=cost[order],
+        few_crops_factor=_joined(factors, np.float64)[order],
         bands=[_bands(run, weight, people) for run, weight in zip(runs, weights, strict=True)],
         people=people,
         left_out={reason: count for reason, count in left_out.items() if count},

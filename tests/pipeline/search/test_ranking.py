@@ -153,6 +153,7 @@ def test_large_files_give_the_same_result_in_small_blocks(tmp_path: Path, monkey
 def test_words_depend_on_the_number_of_people(people: int, cost: float, meaning: Meaning) -> None:
     bands = Bands.of(LIMITS, 0.003, people)
     assert bands.meaning(cost) is meaning
+    assert bands.meaning(cost / 0.85, 0.85) is (meaning if meaning is not Meaning.SAME else Meaning.PERHAPS)
     assert bands.perhaps_cost == pytest.approx(bands.same_cost + PERHAPS_BEYOND)
 
 

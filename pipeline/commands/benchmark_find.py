@@ -18,13 +18,13 @@ from pipeline.files.json_file import write_json, write_text
 if TYPE_CHECKING:
     from pipeline.benchmark.finding import FindScores
 
-_DEFAULT_SETS = ("demo", "pets09_two_views_people", "tud_stadtmitte_two_views")
+_DEFAULT_SETS = ("demo", "pets09_two_views_people", "pets09_three_views_people", "tud_stadtmitte_two_views")
 
 
 def find_sets(
     sets: Annotated[
         list[Path] | None,
-        typer.Argument(help="Benchmark sets (YAML) of several cameras; by default three.", metavar="SET..."),
+        typer.Argument(help="Benchmark sets (YAML) of several cameras; by default four.", metavar="SET..."),
     ] = None,
     settings: SetOption = None,
     cache: Annotated[Path | None, typer.Option(help="Folder for saved runs.")] = None,
@@ -63,7 +63,8 @@ def find_table(found: dict[str, list[FindScores]]) -> list[str]:
     """Return the lines of a Markdown table."""
     words = [f'"{word}"' for word in next(iter(found.values()))[0].said]
     lines = [
-        f"| set | camera of the query | searches | rank-1 | mAP | {' | '.join(f'{word}: right' for word in words)} |",
+        "| set | camera of the query | searches (left out) | rank-1 | mAP | "
+        f"{' | '.join(f'{word}: right' for word in words)} |",
         "|---" * (5 + len(words)) + "|",
     ]
     for title, of_set in found.items():
@@ -71,7 +72,7 @@ def find_table(found: dict[str, list[FindScores]]) -> list[str]:
             cells = [f"{one.right[word]} of {said}" for word, said in one.said.items()]
             stated = "stated" if one.camera_stated else "unknown"
             lines.append(
-                f"| {title} | {stated} | {one.queries} | {100 * one.rank1:.1f} | "
+                f"| {title} | {stated} | {one.queries} ({one.left_out}) | {100 * one.rank1:.1f} | "
                 f"{100 * one.mean_average_precision:.1f} | {' | '.join(cells)} |"
             )
     return lines

@@ -99,7 +99,7 @@ def test_people_stand_where_the_ground_truth_says(run_folder: Path) -> None:
 
 
 def test_a_picture_of_one_camera_finds_the_person_in_another(run_folder: Path) -> None:
-    """The best crop of each person in cam1; who is right is told by the ids, which are compared with the truth above."""
+    """The best crops of some tracks of cam1; the ids, which are compared with the truth above, say who is right."""
     found = {}
     out = run_folder / "out"
     keys = [key for key in track_crops(out) if key[0] == "cam1"]
@@ -107,6 +107,8 @@ def test_a_picture_of_one_camera_finds_the_person_in_another(run_folder: Path) -
     pictures, problems = track_pictures(run, keys)
     assert problems == []
     for number, (key, picture) in enumerate(sorted(pictures.items())):
+        if len(found) == 3:  # each search loads the models
+            break
         person = run.ids.of(*key)
         others = {c for c, tracks in run.ids.of_camera.items() if person in tracks.values()} - {"cam1"}
         if others:

@@ -197,7 +197,8 @@ def _live(
                 _watch(run, signals, duration, load, window)
         finally:
             opened.close()  # a slow stop must not leave a page that answers, or a window that does not
-            _stop(run, output, console, log, at_once=signals.stop.is_set())
+            searching = page is not None and page.searching
+            _stop(run, output, console, log, at_once=signals.stop.is_set(), searching=searching)
 
 
 def _page(settings: WebSettings, redact: Redactor) -> WebServer | None:
@@ -265,25 +266,26 @@ def _say(console: Console, text: str, style: str | None = None) -> None:
         run_within(say, _SAY_S, "message")
 
 
-def _stop(run: LiveRun, output: Path, console: Console, log: LiveLog, *, at_once: bool) -> None:
+def _stop(run: LiveRun, output: Path, console: Console, log: LiveLog, *, at_once: bool, searching: bool) -> None:
     """End the run. Exit the process directly if the normal end of Python would be slow or would fail.
 
     All data is on disk by then. The normal end takes seconds to free the networks, so it is skipped after a signal
     (`at_once`). It is also skipped if a thread hangs in the driver of a camera, in the detector or on the disk, which
-    would block or crash it.
+    would block or crash it, or if a search of the page is running (`searching`).
     """
     mistake = sys.exception()
     code = 0
     try:
         run.stop()
     except RunError as error:
-        if run.readers_ended and run.threads_ended and not at_once:
+        if run.readers_ended and run.threads_ended and not at_once and not searching:
             raise
         _say(console, f"failed: {error}", "red")
         code = 1
     else:
         _say(console, f"{status_line(run.status())}; in {output}")
-    if run.readers_ended and run.threads_ended and (mistake is not None or not at_once):
+    ended = run.readers_ended and run.threads_ended and not searching
+    if ended and (mistake is not None or not at_once):
         return
     if mistake is not None:
         with suppress(OSError):  # the reader of the messages has left

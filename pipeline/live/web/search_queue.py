@@ -7,12 +7,14 @@ once and asks for its result. Pictures are forgotten with the search, results af
 from __future__ import annotations
 
 import logging
+import os
 import queue
 import secrets
 import threading
 import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,6 +27,8 @@ _KEPT_S = 300.0
 _PER_MINUTE = 6
 _MINUTE_S = 60.0
 _MAX_ADDRESSES = 1000
+# Tracking goes first.
+_NICE = 10
 _FAILED = "the search failed; the log of the run says why"
 
 _log = logging.getLogger(__name__)
@@ -67,6 +71,10 @@ class SearchQueue:
     Args:
         search: runs in the thread of the queue.
         clock: returns monotonic seconds.
+
+    Attributes:
+        searching: whether a search is running. The process must then not end in the usual way, because the networks
+            would be freed while they compute.
     """
 
     def __init__(self, search: Search, clock: Callable[[], float] = time.monotonic) -> None:
@@ -78,6 +86,7 @@ class SearchQueue:
         self._started: dict[str, deque[float]] = {}
         self._thread: threading.Thread | None = None
         self._closed = False
+        self.searching = False
 
     def submit(self, request: SearchRequest, address: str) -> str:
         """Start a search; return the secret number of its job.
@@ -141,6 +150,10 @@ class SearchQueue:
                 del self._jobs[number]
 
     def _run(self) -> None:
+        with suppress(
+            AttributeError, OSError
+        ):  # Linux can do this for one thread; those that it starts inherit it
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
         while (job := self._waiting.get()) is not None:
             request, job.request = job.request, None
             assert request is not None
@@ -150,6 +163,7 @@ class SearchQueue:
                 job.result, job.done_s = result, self._clock()
 
     def _answer(self, request: SearchRequest) -> Mapping[str, Any]:
+        self.searching = True
         try:
             return self._search(request)
         except InputError as error:
@@ -157,3 +171,5 @@ class SearchQueue:
         except Exception:  # tracking must not end because of a picture
             _log.exception("a search of the page failed")
             return {"error": _FAILED}
+        finally:
+            self.searching = False

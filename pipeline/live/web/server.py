@@ -130,6 +130,11 @@ class WebServer:
         self._thread = threading.Thread(target=self._run, args=(self._server,), name="web", daemon=True)
         self._thread.start()
 
+    @property
+    def searching(self) -> bool:
+        """Whether a search is running; see `SearchQueue`."""
+        return self._searches is not None and self._searches.searching
+
     def prepare_reload(self, config: Config) -> Callable[[], None]:
         """Read token file and TLS files again; return the function that uses them for new requests.
 

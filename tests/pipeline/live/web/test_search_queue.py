@@ -83,12 +83,14 @@ def test_few_searches_wait_and_others_are_refused() -> None:
     searches = SearchQueue(search)
     jobs = [searches.submit(SearchRequest(b"a"), "a")]
     assert began.wait(30)
+    assert searches.searching
     jobs += [searches.submit(SearchRequest(b"a"), address) for address in "bc"]
     with pytest.raises(TooManySearches, match="other searches are waiting"):
         searches.submit(SearchRequest(b"a"), "d")
     go_on.set()
     for job in jobs:
         assert done(searches, job) == {"matches": []}
+    assert not searches.searching
     searches.close()
     with pytest.raises(TooManySearches, match="the run is ending"):
         searches.submit(SearchRequest(b"a"), "d")

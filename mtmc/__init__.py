@@ -38,6 +38,9 @@ if TYPE_CHECKING:
     from pipeline.recorded.rows import track_rows as track_rows
     from pipeline.recorded.run_summary import RunSummary as RunSummary
     from pipeline.recorded.track import track as track
+    from pipeline.search.find import Found as Found
+    from pipeline.search.find import Match as Match
+    from pipeline.search.find import find as find
     from pipeline.sources.base import BrokenSource as BrokenSource
     from reid.embedder import NetworkEmbedder as NetworkEmbedder
     from reid.models.loading import load_transreid as load_transreid
@@ -49,10 +52,12 @@ _HOMES = {
     "Detector": "pipeline.core.models",
     "EmbeddedCrops": "pipeline.core.datatypes",
     "Embedder": "pipeline.core.models",
+    "Found": "pipeline.search.find",
     "Frame": "pipeline.core.datatypes",
     "InputError": "pipeline.core.errors",
     "Link": "pipeline.core.datatypes",
     "LinkedRow": "pipeline.core.datatypes",
+    "Match": "pipeline.search.find",
     "NetworkEmbedder": "reid.embedder",
     "RunError": "pipeline.core.errors",
     "RunSummary": "pipeline.recorded.run_summary",
@@ -60,6 +65,7 @@ _HOMES = {
     "TrajectoryRow": "pipeline.core.datatypes",
     "YoloDetector": "detectors.yolo",
     "embed_images": "mtmc.images",
+    "find": "pipeline.search.find",
     "load_config": "pipeline.config.config",
     "load_transreid": "reid.models.loading",
     "named_sources": "pipeline.config.config",

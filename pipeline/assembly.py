@@ -161,6 +161,27 @@ def match_limits(config: Config, embedder_hash: str) -> MatchLimits:
     """
     if not wants_calibration(config):
         return resolved_limits(config, None)  # does not need the weights, which a run on saved embeddings may lack
+    calibration = calibration_of(config, embedder_hash)
+    limits = resolved_limits(config, calibration)
+    if embedder_hash and calibration is None:
+        _log.warning(
+            "the embedding model was never calibrated: two tracks up to the cosine distance %.2f count as one "
+            "person. 'mtmc reid calibrate' measures the right limit",
+            limits.linker.cosine,
+        )
+    return limits
+
+
+def calibration_of(config: Config, embedder_hash: str) -> Calibration | None:
+    """Return the calibration of the model that computed the embeddings of a run: that of the site file, else that of
+    the weights; None if there is none.
+
+    Args:
+        embedder_hash: hash of that model; '' if there are no embeddings.
+
+    Raises:
+        InputError: the weights or the site file cannot be read, or their calibration is damaged.
+    """
     settings = config.embedder
     calibration, site = None, None
     if embedder_hash and settings.site is not None:
@@ -174,14 +195,7 @@ def match_limits(config: Config, embedder_hash: str) -> MatchLimits:
         calibration = Calibration.from_card(_card(config))
         if calibration is not None and site is not None and site.means is not None:
             calibration = calibration.of_centred_embeddings()
-    limits = resolved_limits(config, calibration)
-    if embedder_hash and calibration is None:
-        _log.warning(
-            "the embedding model was never calibrated: two tracks up to the cosine distance %.2f count as one "
-            "person. 'mtmc reid calibrate' measures the right limit",
-            limits.linker.cosine,
-        )
-    return limits
+    return calibration
 
 
 def handed_in_limits(config: Config) -> MatchLimits:

@@ -33,6 +33,7 @@ class _Commands(LazyGroup):
         "live": Lazy("pipeline.commands.live", "live"),
         "link": Lazy("pipeline.commands.link", "link"),
         "count": Lazy("pipeline.commands.count", "count"),
+        "find": Lazy("pipeline.commands.find", "find_command"),
         "explain": Lazy("pipeline.commands.explain", "explain"),
         "report": Lazy("pipeline.commands.report", "report"),
         "evaluate": Lazy("pipeline.commands.evaluate", "evaluate"),

@@ -7,6 +7,7 @@ import json
 from collections import Counter
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import yaml
@@ -17,6 +18,10 @@ from pipeline.config.config import load_config
 from pipeline.core.boxes import iou_matrix
 from pipeline.files.mot_files import read_ground_truth
 from pipeline.files.trajectory_boxes import read_trajectory_boxes
+from pipeline.search.find import find
+from pipeline.search.recorded_run import RecordedRun
+from pipeline.search.run_config import ConfigChoice
+from pipeline.search.track_pictures import track_pictures
 from tests.helpers.counting import counted
 from tests.helpers.demo_clips import SCENE, cut, cut_ground_truth
 from tests.helpers.demo_counts import LINES, ZONES, true_boxes
@@ -94,6 +99,34 @@ def test_people_stand_where_the_ground_truth_says(run_folder: Path) -> None:
     assert len(errors_m) > 200
     # A box ends a few pixels from the feet, which far away is some decimetres of floor.
     assert float(np.median(errors_m)) < 0.3
+
+
+def test_a_picture_of_one_camera_finds_the_person_in_another(run_folder: Path) -> None:
+    """The best crops of some tracks of cam1; the ids, which are compared with the truth above, say who is right."""
+    found = {}
+    out = run_folder / "out"
+    keys = [key for key in track_crops(out) if key[0] == "cam1"]
+    run = RecordedRun(out, "out", ConfigChoice())
+    pictures, problems = track_pictures(run, keys)
+    assert problems == []
+    for number, (key, picture) in enumerate(sorted(pictures.items())):
+        if len(found) == 3:  # each search loads the models
+            break
+        person = run.ids.of(*key)
+        others = {c for c, tracks in run.ids.of_camera.items() if person in tracks.values()} - {"cam1"}
+        if others:
+            file = run_folder / f"crop{number}.png"
+            cv2.imwrite(str(file), picture)
+            result = find(out, images=[file], camera="cam1", cameras=["cam2", "cam3"])
+            found[key] = result.matches[0].global_id == person
+            assert result.matches[0].meaning in ("same person", "perhaps") or not found[key]
+    assert len(found) >= 2
+    assert sum(found.values()) >= 0.6 * len(found)
+
+
+def track_crops(folder: Path) -> list[tuple[str, int]]:
+    with (folder / "trajectories.csv").open() as file:
+        return sorted({(row["camera_id"], int(row["track_id"])) for row in csv.DictReader(file)})
 
 
 def test_most_boxes_are_not_embedded(run_folder: Path) -> None:

@@ -26,6 +26,7 @@ from pipeline.benchmark.association_load import measure as measure_load
 from pipeline.benchmark.simulation import SimulatedWorld
 from pipeline.benchmark.ultralytics_trackers import bytetrack
 from pipeline.commands.arguments import ConfigOption, SetOption, overrides_of
+from pipeline.commands.benchmark_find import find_sets
 from pipeline.commands.campus import campus
 from pipeline.commands.embedders import embedders
 from pipeline.commands.limits import limits
@@ -48,6 +49,7 @@ app.command(name="losses")(losses)
 app.command(name="limits")(limits)
 app.command(name="campus")(campus)
 app.command(name="embedders")(embedders)
+app.command(name="find")(find_sets)
 
 JsonOption = Annotated[Path | None, typer.Option("--json", help="Write the figures to this file.", metavar="FILE")]
 

@@ -31,6 +31,7 @@ from pipeline.config.output_settings import WebSettings
 from pipeline.core import redaction
 from pipeline.core.console import MessageConsole
 from pipeline.core.errors import InputError, RunError
+from pipeline.core.models import Models
 from pipeline.core.redaction import Redactor
 from pipeline.drawing.preview_feed import PreviewFeed
 from pipeline.files.json_file import write_json
@@ -46,6 +47,7 @@ from pipeline.live.telling.status_table import status_line
 
 if TYPE_CHECKING:
     from pipeline.drawing.window import MosaicWindow
+    from pipeline.live.web.search_queue import Search
     from pipeline.live.web.server import WebServer
 
 _WAIT_S = 0.1
@@ -147,6 +149,8 @@ def _live(
     loaded = load()
     camera_plans(loaded, simulate_live=simulate_live, redact=redact)  # reports errors before models load
     sink_makers(loaded.live.sinks, run_id="")
+    if loaded.live.web.search and loaded.embedder.weights is None:
+        raise InputError("live.web.search compares embeddings, but embedder.weights is null: turn one of them off")
     with ExitStack() as opened, Signals() as signals:
         page = None if report else _page(loaded.live.web, redact)
         if page is not None:
@@ -187,13 +191,14 @@ def _live(
         try:
             run.start()
             if page is not None:
-                page.start(run, run.utc_s)
+                page.start(run, run.utc_s, _search(run, loaded, models))
                 _say(console, f"page: {page.url}")
             with StatusDisplay(run, console):
                 _watch(run, signals, duration, load, window)
         finally:
             opened.close()  # a slow stop must not leave a page that answers, or a window that does not
-            _stop(run, output, console, log, at_once=signals.stop.is_set())
+            searching = page is not None and page.searching
+            _stop(run, output, console, log, at_once=signals.stop.is_set(), searching=searching)
 
 
 def _page(settings: WebSettings, redact: Redactor) -> WebServer | None:
@@ -207,6 +212,15 @@ def _page(settings: WebSettings, redact: Redactor) -> WebServer | None:
     secret = settings.secret
     redact.add([] if secret is None else [secret])
     return WebServer(settings, secret)
+
+
+def _search(run: LiveRun, config: Config, models: Models) -> Search | None:
+    """Return what searches the people of the run by a picture; None if the page does not offer that."""
+    if not config.live.web.search:
+        return None
+    from pipeline.search.live_people import LivePeopleSearch
+
+    return LivePeopleSearch(lambda: run.config, run.known_people, models.embedder_hash)
 
 
 def _previews(page: WebServer | None, window: MosaicWindow | None, page_fps: float) -> list[PreviewFeed]:
@@ -252,25 +266,26 @@ def _say(console: Console, text: str, style: str | None = None) -> None:
         run_within(say, _SAY_S, "message")
 
 
-def _stop(run: LiveRun, output: Path, console: Console, log: LiveLog, *, at_once: bool) -> None:
+def _stop(run: LiveRun, output: Path, console: Console, log: LiveLog, *, at_once: bool, searching: bool) -> None:
     """End the run. Exit the process directly if the normal end of Python would be slow or would fail.
 
     All data is on disk by then. The normal end takes seconds to free the networks, so it is skipped after a signal
     (`at_once`). It is also skipped if a thread hangs in the driver of a camera, in the detector or on the disk, which
-    would block or crash it.
+    would block or crash it, or if a search of the page is running (`searching`).
     """
     mistake = sys.exception()
     code = 0
     try:
         run.stop()
     except RunError as error:
-        if run.readers_ended and run.threads_ended and not at_once:
+        if run.readers_ended and run.threads_ended and not at_once and not searching:
             raise
         _say(console, f"failed: {error}", "red")
         code = 1
     else:
         _say(console, f"{status_line(run.status())}; in {output}")
-    if run.readers_ended and run.threads_ended and (mistake is not None or not at_once):
+    ended = run.readers_ended and run.threads_ended and not searching
+    if ended and (mistake is not None or not at_once):
         return
     if mistake is not None:
         with suppress(OSError):  # the reader of the messages has left

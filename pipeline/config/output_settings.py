@@ -83,6 +83,7 @@ class WebSettings(Section):
     preview_width_px: Annotated[int, Field(ge=64)]
     timeline_minutes: Positive
     timeline_max_visits: Count
+    search: bool
 
     @model_validator(mode="after")
     def _guarded(self) -> WebSettings:

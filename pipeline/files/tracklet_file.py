@@ -17,7 +17,6 @@ import json
 import logging
 import math
 import os
-import struct
 import zlib
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -28,10 +27,12 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
-from pipeline.core.datatypes import Tracklet
+from pipeline.core.datatypes import FloatArray, IntArray, Tracklet
 from pipeline.core.errors import InputError, RunError
 from pipeline.core.vectors import unit
+from pipeline.files.tracklet_checks import EmbeddingColumn, all_intact, checksum, is_intact
 
 _FIRST_COLUMNS = [
     ("camera_id", pa.string()),
@@ -140,7 +141,7 @@ class TrackletWriter:
         ]
         self._waiting = []
         for row in rows:
-            row["crc32"] = _checksum(row)
+            row["crc32"] = checksum(row)
         with self._writing():
             write_intact(self._stream, pa.RecordBatch.from_pylist(rows, schema=self._schema))
 
@@ -196,10 +197,14 @@ class IntactBatches:
             self.info = _info(path, self.schema)
 
     def __iter__(self) -> Iterator[pa.RecordBatch]:
-        return (batch for batch, _ in self.with_rows())
+        return (batch for batch, _ in self._batches())
 
     def with_rows(self) -> Iterator[tuple[pa.RecordBatch, list[dict[str, Any]]]]:
         """Iterate over the batches with their rows as Python objects, which take long to make twice."""
+        return ((batch, batch.to_pylist() if rows is None else rows) for batch, rows in self._batches())
+
+    def _batches(self) -> Iterator[tuple[pa.RecordBatch, list[dict[str, Any]] | None]]:
+        """Iterate over the batches, with their rows if these had to be made to check them."""
         self.damaged = False
         damaged_rows = 0
         # A memory map: Arrow would allocate as many bytes as a damaged length states before it reads.
@@ -227,18 +232,85 @@ class IntactBatches:
         self.damaged = True
         _log.warning("%s is cut off (%s); the tracklets before that are used", self._path, why)
 
-    def _intact(self, batch: pa.RecordBatch) -> tuple[pa.RecordBatch, list[dict[str, Any]], int]:
-        """Return the intact rows of a batch in two forms, and the number of all its rows, 1 if it cannot be known."""
+    def _intact(self, batch: pa.RecordBatch) -> tuple[pa.RecordBatch, list[dict[str, Any]] | None, int]:
+        """Return the intact rows of a batch, also as Python objects if these were made, and the number of all its rows,
+        1 if it cannot be known."""
         try:
             batch.validate(full=True)
+            if all_intact(batch, self.info.camera_ids):
+                return batch, None, batch.num_rows
             rows = batch.to_pylist()
         except _UNREADABLE:
             return pa.RecordBatch.from_pylist([], schema=self.schema), [], 1
-        good = [_is_intact(row, self.info.camera_ids) for row in rows]
+        good = [is_intact(row, self.info.camera_ids) for row in rows]
         if all(good):
             return batch, rows, len(rows)
         kept = [row for row, stays in zip(rows, good, strict=True) if stays]
         return batch.filter(pa.array(good, pa.bool_())), kept, len(rows)
+
+
+@dataclass(frozen=True, eq=False)
+class TrackletArrays:
+    """Some tracklets of a file as arrays, without floor positions: N tracklets, with K embeddings of D values in total.
+
+    Attributes:
+        camera: (N,) int64, index in `TrackletFileInfo.camera_ids`.
+        track_id, class_id, observations: (N,) int64.
+        start_s, end_s: (N,) float64.
+        embeddings: (K, D) float32, L2-normalised, those of one tracklet after the other.
+        first: (N + 1,) int64; tracklet i has the embeddings `first[i]` to `first[i + 1] - 1`, maybe none.
+    """
+
+    camera: IntArray
+    track_id: IntArray
+    class_id: IntArray
+    observations: IntArray
+    start_s: NDArray[np.float64]
+    end_s: NDArray[np.float64]
+    embeddings: FloatArray
+    first: IntArray
+
+    def __len__(self) -> int:
+        return len(self.track_id)
+
+    @property
+    def counts(self) -> IntArray:
+        """(N,) number of embeddings of each tracklet."""
+        return np.diff(self.first)
+
+
+def read_tracklet_arrays(path: Path) -> Iterator[TrackletArrays]:
+    """Yield the intact tracklets as `read_tracklets` does, but many times faster: one `TrackletArrays` per batch.
+
+    Embeddings of partial crops are left out, so that such a tracklet has none.
+
+    Raises:
+        InputError: it is not a tracklet file, or a tracklet's embeddings have different lengths.
+    """
+    batches = IntactBatches(path)
+    row_of = {camera_id: row for row, camera_id in enumerate(batches.info.camera_ids)}
+    for batch in batches:
+        if not batch.num_rows:
+            continue
+        column = EmbeddingColumn.of(batch)
+        if column is None:
+            raise InputError(f"{path}: its embeddings have different lengths. Track the recordings again")
+        # Because of float16 on disk, the length differs slightly from 1.
+        embeddings, first = unit(column.values.astype(np.float32)), column.first
+        if "partial" in batch.schema.names:
+            whole = ~batch.column("partial").to_numpy(zero_copy_only=False).astype(np.bool_)
+            counts = np.diff(first)
+            embeddings = embeddings[np.repeat(whole, counts)]
+            first = np.concatenate([[0], np.cumsum(counts * whole)]).astype(np.int64)
+        yield TrackletArrays(
+            camera=np.array([row_of[camera_id] for camera_id in batch.column("camera_id").to_pylist()], np.int64),
+            embeddings=embeddings,
+            first=first,
+            **{
+                name: batch.column(name).to_numpy()
+                for name in ("track_id", "class_id", "observations", "start_s", "end_s")
+            },
+        )
 
 
 def read_tracklets(path: Path) -> Iterator[Tracklet]:
@@ -345,49 +417,3 @@ def _stated_rows(metadata: pa.KeyValueMetadata | None) -> int | None:
     """Return the number of rows that a batch states; None without a number."""
     text = None if metadata is None else metadata.get(b"rows")
     return int(text) if text is not None and text.isdigit() else None
-
-
-def _checksum(row: Mapping[str, Any]) -> int:
-    """Return the CRC-32 of everything in a row; ValueError, TypeError or struct.error if it is no tracklet."""
-    embeddings = np.array(row["embeddings"], np.float16)
-    numbers = struct.pack(
-        "<qqddqqq",
-        row["track_id"],
-        row["class_id"],
-        row["start_s"],
-        row["end_s"],
-        row["observations"],
-        len(embeddings),
-        len(row["floor_time_s"]),
-    )
-    crc = zlib.crc32(row["camera_id"].encode() + numbers)
-    if "partial" in row:
-        crc = zlib.crc32(struct.pack("<?", row["partial"]), crc)
-    crc = zlib.crc32(embeddings.tobytes(), crc)
-    crc = zlib.crc32(np.array(row["floor_time_s"], np.float64).tobytes(), crc)
-    return zlib.crc32(np.array(row["floor_xy_m"], np.float64).tobytes(), crc)
-
-
-def _is_intact(row: Mapping[str, Any], camera_ids: Sequence[str]) -> bool:
-    """Return whether a row is a tracklet of one of the cameras, and is as it was written."""
-    try:
-        if "crc32" in row and row["crc32"] != _checksum(row):
-            return False
-        embeddings = np.array(row["embeddings"], np.float64)
-        floor = np.array(row["floor_xy_m"], np.float64).reshape(-1, 2)
-        floor_s = np.array(row["floor_time_s"], np.float64)
-        return bool(
-            row["camera_id"] in camera_ids
-            and row["track_id"] is not None
-            and row["class_id"] is not None
-            and row["observations"] is not None
-            and np.isfinite([row["start_s"], row["end_s"]]).all()
-            and embeddings.ndim in (1, 2)
-            and (embeddings.ndim == 2 or not embeddings.size)
-            and np.isfinite(embeddings).all()
-            and len(floor) == len(floor_s)
-            and np.isfinite(floor).all()
-            and np.isfinite(floor_s).all()
-        )
-    except (ValueError, TypeError, AttributeError, struct.error):
-        return False

@@ -16,6 +16,7 @@ from pipeline.config.config import Config
 from pipeline.core.errors import RunError
 from pipeline.core.models import Models
 from pipeline.core.redaction import Redactor
+from pipeline.cross_camera.gallery import Gallery
 from pipeline.cross_camera.match_limits import MatchLimits
 from pipeline.drawing.preview_feed import PreviewFeed
 from pipeline.files.run_folder import OutputFolder
@@ -45,6 +46,7 @@ _STOP_FILES_BLOCKED_S = 0.2
 # A disk that has not returned for this long when the run ends may never return.
 _BLOCKED_AT_STOP_S = 0.5
 _WATCH_S = 0.5
+_PEOPLE_WAIT_S = 5.0
 
 
 class LiveRun:
@@ -143,6 +145,24 @@ class LiveRun:
     def utc_s(self) -> float:
         """Return Unix seconds on the run's clock, which never goes back; see `HostClock`."""
         return self._parts.clock.utc_s()
+
+    @property
+    def config(self) -> Config:
+        """The configuration in use."""
+        return self._reloader.config
+
+    def known_people(self) -> Gallery:
+        """Return a copy of the identities that the run can recognise; tracking waits for some milliseconds meanwhile.
+
+        Raises:
+            RunError: tracking does not return.
+        """
+        if not self._parts.core_lock.acquire(timeout=_PEOPLE_WAIT_S):
+            raise RunError("tracking does not return")
+        try:
+            return self._parts.core.gallery()
+        finally:
+            self._parts.core_lock.release()
 
     def cameras(self) -> tuple[CameraStatus, ...]:
         return self._parts.fleet.status()

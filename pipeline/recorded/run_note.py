@@ -89,8 +89,10 @@ class EarlierNote:
         running: whether the run has not written how it ended.
         epoch_utc: date and time of second 0 of the run's clock, None if it is unknown.
         index_steps: camera -> difference between the indices of consecutive frames.
-        linking: the sections of its configuration that are needed to link again, as in a configuration file; limits
-            that were calibrated are numbers. Empty if the file has no configuration.
+        config: its configuration, as in a configuration file; limits that were calibrated are numbers. Empty if the
+            file has none.
+        recordings: camera -> path of its recording.
+        linking: the sections of its configuration that are needed to link again, as in `config`.
 
     Raises:
         InputError: the file is missing or damaged.
@@ -108,7 +110,9 @@ class EarlierNote:
             self.index_steps = {
                 name: int(dict(noted).get("index_step", stride)) for name, noted in cameras.items()
             }
+            self.config: dict[str, Any] = config
             self.linking: dict[str, Any] = {name: config[name] for name in _LINKING if name in config}
+            self.recordings = {name: str(dict(noted).get("path", "")) for name, noted in cameras.items()}
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise InputError(f"{path} is missing or damaged, so the start of the recording is unknown") from error
 

@@ -124,10 +124,26 @@ def read_image(file: Path, max_picture_px: int = MAX_PICTURE_PX) -> NDArray[np.u
         InputError: it has more than `max_picture_px` pixels.
         OSError: the file cannot be read.
     """
-    image = _decoded(file, max_picture_px)
+    return _to_8_bit(_decoded(file, max_picture_px), str(file))
+
+
+def decode_image(data: bytes, name: str, max_picture_px: int) -> NDArray[np.uint8] | None:
+    """Decode an image as `read_image` does.
+
+    Args:
+        data: the content of an image file.
+        name: says which image it is, in messages.
+
+    Raises:
+        InputError: it has more than `max_picture_px` pixels, or cannot be decoded.
+    """
+    return _to_8_bit(_decoded_data(np.frombuffer(data, np.uint8), name, max_picture_px), name)
+
+
+def _to_8_bit(image: NDArray[Any] | None, name: str) -> NDArray[np.uint8] | None:
     if image is None or image.dtype == np.uint8:
         return image
-    levels = GreyLevels(str(file))
+    levels = GreyLevels(name)
     levels.add(image)
     return levels.to_8_bit(image)
 
@@ -144,25 +160,29 @@ def image_files(folder: Path) -> list[Path]:
 def _decoded(file: Path, max_picture_px: int) -> NDArray[Any] | None:
     """Return the image (H, W, 3) BGR with the type of its values; see `read_image`."""
     # Not cv2.imread: on Windows it opens only names in the system's code page.
-    data = np.fromfile(file, np.uint8)
+    return _decoded_data(np.fromfile(file, np.uint8), str(file), max_picture_px)
+
+
+def _decoded_data(data: NDArray[np.uint8], name: str, max_picture_px: int) -> NDArray[Any] | None:
+    """Return the image (H, W, 3) BGR with the type of its values; see `decode_image`."""
     if len(data) == 0:
         return None
     size_wh = header_size_wh(data.tobytes())
     problem = None if size_wh is None else too_large(size_wh, max_picture_px)
     if problem is not None:
-        raise InputError(f"{file}: {problem}")
+        raise InputError(f"{name}: {problem}")
     try:
         image = _float_tiff(data)
         if image is None:
             image = cv2.imdecode(data, cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH)
     except cv2.error as error:
-        raise InputError(f"{file} cannot be decoded ({error.err}); remove or replace it") from error
+        raise InputError(f"{name} cannot be decoded ({error.err}); remove or replace it") from error
     if image is None:
         return None
     height, width = image.shape[:2]
     problem = too_large((width, height), max_picture_px)
     if problem is not None:
-        raise InputError(f"{file}: {problem}")
+        raise InputError(f"{name}: {problem}")
     return np.ascontiguousarray(image)
 
 

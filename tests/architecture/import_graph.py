@@ -23,6 +23,7 @@ FLOORS = (
     ("association",),
     ("assembly", "live"),
     ("recorded", "privacy"),
+    ("search",),
     ("benchmark", "report"),
     ("commands",),
     ("cli",),

@@ -373,12 +373,24 @@ def person_in(path: Path, global_id: int) -> dict[str, Any] | None:
     }
 
 
-def _arrays(path: Path) -> dict[str, np.ndarray[Any, Any]]:
+def read_gallery(path: Path) -> tuple[Gallery, str]:
+    """Return the identities in the file and the hash of their embedder; unlike `load_gallery`, change nothing.
+
+    Raises:
+        InputError: the file cannot be read, or is damaged or of another version.
+    """
     try:
-        _parse(path.read_bytes())
-        with np.load(path, allow_pickle=False) as file:
-            return {name: file[name] for name in file.files}
+        return _parse(path.read_bytes())
     except _OtherVersion as error:
         raise InputError(f"{path} {error}; delete it; then nobody is recognised") from error
     except (OSError, _Damaged) as error:
         raise InputError(f"{path} is damaged ({error}); delete it; then nobody is recognised") from error
+
+
+def _arrays(path: Path) -> dict[str, np.ndarray[Any, Any]]:
+    read_gallery(path)
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return {name: file[name] for name in file.files}
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror})") from error

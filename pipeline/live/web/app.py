@@ -28,6 +28,8 @@ from pipeline.live.telling.status import CameraState, StatusSource
 from pipeline.live.web.auth import COOKIE, SESSION_S, TokenGate, TokenMiddleware, address_of, too_many
 from pipeline.live.web.headers import SecurityHeaders
 from pipeline.live.web.preview import PreviewStore
+from pipeline.live.web.search_queue import SearchQueue
+from pipeline.live.web.search_routes import SearchRoutes
 from pipeline.live.web.timeline import Timeline
 
 STATIC = Path(__file__).with_name("static")
@@ -52,6 +54,7 @@ def build_app(
     now_s: Callable[[], float],
     secure_cookie: bool = False,
     own_user_only: bool = False,
+    searches: SearchQueue | None = None,
 ) -> Starlette:
     """Return the ASGI application.
 
@@ -62,8 +65,11 @@ def build_app(
         now_s: returns Unix seconds on the run's clock, which also gives the times of rows.
         secure_cookie: whether the page is served over TLS only.
         own_user_only: whether a page without a token refuses other users of this machine.
+        searches: runs the searches by picture; None if searching is off.
     """
-    page = _Page(source, metrics, timeline, preview, gate, timeline_s, secure_cookie, now_s)
+    page = _Page(
+        source, metrics, timeline, preview, gate, timeline_s, secure_cookie, now_s, can_search=searches is not None
+    )
     return Starlette(
         routes=[
             Route("/", page.index),
@@ -73,6 +79,7 @@ def build_app(
             Route("/api/timeline", page.visits),
             Route("/api/identities/{global_id}", page.identity),
             Route("/api/preview/{camera}.jpg", page.picture),
+            *SearchRoutes(searches).routes(),
             Route("/metrics", page.metrics),
             Route("/healthz", page.healthy),
             Route("/livez", page.alive),
@@ -98,7 +105,10 @@ class _Page:
         timeline_s: float,
         secure_cookie: bool,
         now_s: Callable[[], float],
+        *,
+        can_search: bool,
     ) -> None:
+        self._can_search = can_search
         self._source = source
         self._metrics = metrics
         self._timeline = timeline
@@ -148,6 +158,7 @@ class _Page:
         content["ready"] = status.ready
         content["counted"] = status.counted
         content["preview"] = self._preview is not None
+        content["search"] = self._can_search
         content["login"] = self._gate.closed
         return JSONResponse(content)
 

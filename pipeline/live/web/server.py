@@ -28,6 +28,7 @@ from pipeline.live.web.connections import (
 )
 from pipeline.live.web.local_user import can_tell_users
 from pipeline.live.web.preview import PreviewStore
+from pipeline.live.web.search_queue import Search, SearchQueue
 from pipeline.live.web.timeline import Timeline
 from pipeline.live.web.tls import with_tls
 
@@ -72,23 +73,26 @@ class WebServer:
         self._server: uvicorn.Server | None = None
         self._thread: threading.Thread | None = None
         self._few_messages = FewMessages()
+        self._searches: SearchQueue | None = None
 
     @property
     def preview_hook(self) -> PreviewHook | None:
         """The hook for the run; None if pictures are off."""
         return None if self._preview is None else self._preview.hook
 
-    def start(self, source: StatusSource, now_s: Callable[[], float]) -> None:
+    def start(self, source: StatusSource, now_s: Callable[[], float], search: Search | None = None) -> None:
         """Serve the page of this run from now on.
 
         Args:
             now_s: returns Unix seconds on the run's clock.
+            search: searches the people of the run by a picture; None if that is off.
 
         Raises:
             InputError: the TLS files cannot be used.
         """
         settings = self._settings
         self.metrics.watch(source)
+        self._searches = None if search is None else SearchQueue(search)
         app = build_app(
             source=source,
             metrics=self.metrics,
@@ -100,6 +104,7 @@ class WebServer:
             now_s=now_s,
             secure_cookie=self._tls,
             own_user_only=self._own_user_only(),
+            searches=self._searches,
         )
         config = uvicorn.Config(
             app,
@@ -132,6 +137,11 @@ class WebServer:
         self._thread = threading.Thread(target=self._run, args=(self._server,), name="web", daemon=True)
         self._thread.start()
 
+    @property
+    def searching(self) -> bool:
+        """Whether a search is running; see `SearchQueue`."""
+        return self._searches is not None and self._searches.searching
+
     def prepare_reload(self, config: Config) -> Callable[[], None]:
         """Read token file and TLS files again; return the function that uses them for new requests.
 
@@ -163,6 +173,8 @@ class WebServer:
 
     def close(self, within_s: float = 0.3) -> None:
         """Stop serving; a thread that takes longer ends by itself."""
+        if self._searches is not None:
+            self._searches.close()
         if self._server is None or self._thread is None:
             self._socket.close()
             return

@@ -20,6 +20,7 @@ from pipeline.config.config import load_config
 from pipeline.core.datatypes import Frame, Link, LinkedRow, TrajectoryRow
 from pipeline.files.mot_files import read_ground_truth
 from pipeline.files.results_csv import read_trajectories
+from pipeline.live.web.search_queue import Search
 from pipeline.live.web.server import WebServer
 from pipeline.sources.open import open_source
 from tests.helpers.demo_clips import SCENE
@@ -49,7 +50,13 @@ def ground_truth_rows() -> list[LinkedRow]:
     return sorted(rows, key=lambda linked: linked.row.time_s)
 
 
-def serve(rows: Sequence[LinkedRow], *, token: str | None = None, preview: str = "blurred") -> WebServer:
+def serve(
+    rows: Sequence[LinkedRow],
+    *,
+    token: str | None = None,
+    preview: str = "blurred",
+    search: Search | None = None,
+) -> WebServer:
     """The page, started: the scene has just reached the time of its last row."""
     web = {"enabled": True, "port": 0, "preview": preview, "timeline_minutes": 5.0, "token": token}
     server = WebServer(load_config(None, {"live": {"web": web}}).live.web, token)
@@ -78,7 +85,7 @@ def serve(rows: Sequence[LinkedRow], *, token: str | None = None, preview: str =
         rows_written=len(rows),
         uptime_s=last_s,
     )
-    server.start(FixedStatus(status), time.time)
+    server.start(FixedStatus(status), time.time, search)
     return server
 
 

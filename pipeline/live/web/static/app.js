@@ -1,6 +1,7 @@
 // Shows the status and the timeline of a live run; requests both repeatedly, but not while the page is hidden.
 import { cameraColour, idColour } from "./colours.js";
 import { drawFloor } from "./floor.js";
+import { showSearch } from "./search.js";
 
 const STATUS_MS = 1000;
 const TIMELINE_MS = 2000;
@@ -94,6 +95,7 @@ function showStatus(status) {
       element("div", {}, element("dt", {}, name), element("dd", {}, String(value)))),
   );
   showCameras(status);
+  showSearch(status);
 }
 
 function showCameras(status) {

@@ -1,0 +1,154 @@
+"""Checks whether the rows of a tracklet file are as they were written: their CRC-32, and values that a run writes."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from pipeline.core.datatypes import IntArray
+
+_NUMBERS = "<qqddqqq"
+_PLAIN = ("track_id", "class_id", "start_s", "end_s", "observations")
+
+
+def checksum(row: Mapping[str, Any]) -> int:
+    """Return the CRC-32 of everything in a row; ValueError, TypeError or struct.error if it is no tracklet."""
+    embeddings = np.array(row["embeddings"], np.float16)
+    floor_s, floor_xy_m = np.array(row["floor_time_s"], np.float64), np.array(row["floor_xy_m"], np.float64)
+    numbers = [row[name] for name in _PLAIN]
+    return _crc(row["camera_id"], numbers, len(embeddings), embeddings, floor_s, floor_xy_m, row.get("partial"))
+
+
+def _crc(
+    camera_id: str,
+    numbers: Sequence[float],
+    count: int,
+    embeddings: NDArray[np.float16],
+    floor_s: NDArray[np.float64],
+    floor_xy_m: NDArray[np.float64],
+    partial: bool | None,
+) -> int:
+    """Return the checksum of a row.
+
+    Args:
+        partial: None in files of version 1, which do not have it.
+    """
+    packed = struct.pack(_NUMBERS, *numbers, count, len(floor_s))
+    crc = zlib.crc32(camera_id.encode() + packed)
+    for array in (embeddings, floor_s, floor_xy_m):
+        crc = zlib.crc32(array.tobytes(), crc)
+    return crc if partial is None else zlib.crc32(struct.pack("<?", partial), crc)
+
+
+def is_intact(row: Mapping[str, Any], camera_ids: Sequence[str]) -> bool:
+    """Return whether a row is a tracklet of one of the cameras, and is as it was written."""
+    try:
+        if "crc32" in row and row["crc32"] != checksum(row):
+            return False
+        embeddings = np.array(row["embeddings"], np.float64)
+        floor = np.array(row["floor_xy_m"], np.float64).reshape(-1, 2)
+        floor_s = np.array(row["floor_time_s"], np.float64)
+        return bool(
+            row["camera_id"] in camera_ids
+            and row["track_id"] is not None
+            and row["class_id"] is not None
+            and row["observations"] is not None
+            and np.isfinite([row["start_s"], row["end_s"]]).all()
+            and embeddings.ndim in (1, 2)
+            and (embeddings.ndim == 2 or not embeddings.size)
+            and np.isfinite(embeddings).all()
+            and len(floor) == len(floor_s)
+            and np.isfinite(floor).all()
+            and np.isfinite(floor_s).all()
+        )
+    except (ValueError, TypeError, AttributeError, struct.error):
+        return False
+
+
+@dataclass(frozen=True, eq=False)
+class EmbeddingColumn:
+    """The embeddings of the rows of a batch, as they are in memory.
+
+    Attributes:
+        values: (K, D) float16, those of all rows, one row after the other.
+        first: (N + 1,) int64; row i has the embeddings `first[i]` to `first[i + 1] - 1`.
+    """
+
+    values: NDArray[np.float16]
+    first: IntArray
+
+    @classmethod
+    def of(cls, batch: pa.RecordBatch) -> EmbeddingColumn | None:
+        """Return the embeddings of a validated batch; None if they are missing or not all of one length."""
+        column = batch.column("embeddings")
+        first = _offsets(column)
+        vectors = column.flatten()
+        if column.null_count or vectors.null_count:
+            return None
+        places = _offsets(vectors)
+        numbers = vectors.flatten()
+        lengths = np.diff(places)
+        if numbers.null_count or (len(lengths) and (lengths != lengths[0]).any()):
+            return None
+        length = int(lengths[0]) if len(lengths) else 0
+        values = numbers.to_numpy(zero_copy_only=False)
+        return cls(np.asarray(values, np.float16).reshape(len(lengths), length), first)
+
+
+def all_intact(batch: pa.RecordBatch, camera_ids: Sequence[str]) -> bool:
+    """Return whether all rows of a validated batch are certainly intact; much faster than `is_intact` for each row.
+
+    False means only that the rows have to be checked one by one.
+    """
+    if any(column.null_count for column in batch.columns):
+        return False
+    embeddings = EmbeddingColumn.of(batch)
+    if embeddings is None:
+        return False
+    cameras = batch.column("camera_id").to_pylist()
+    plain = [batch.column(name).to_numpy() for name in _PLAIN]
+    floor: list[tuple[NDArray[np.float64], IntArray]] = []
+    for name in ("floor_time_s", "floor_xy_m"):
+        column = batch.column(name)
+        numbers = column.flatten()
+        if numbers.null_count:
+            return False
+        floor.append((numbers.to_numpy(zero_copy_only=False), _offsets(column)))
+    (floor_s, time_at), (floor_xy_m, xy_at) = floor
+    finite = all(np.isfinite(array).all() for array in (*plain[2:4], embeddings.values, floor_s, floor_xy_m))
+    if not (finite and set(cameras) <= set(camera_ids) and (np.diff(xy_at) == 2 * np.diff(time_at)).all()):
+        return False
+    if "crc32" not in batch.schema.names:
+        return True
+    first = embeddings.first.tolist()
+    stated = batch.column("crc32").to_pylist()
+    partial = batch.column("partial").to_pylist() if "partial" in batch.schema.names else [None] * batch.num_rows
+    numbers_of = list(zip(*(array.tolist() for array in plain), strict=True))
+    return all(
+        stated[row]
+        == _crc(
+            cameras[row],
+            numbers_of[row],
+            first[row + 1] - first[row],
+            embeddings.values[first[row] : first[row + 1]],
+            floor_s[time_at[row] : time_at[row + 1]],
+            floor_xy_m[xy_at[row] : xy_at[row + 1]],
+            partial[row],
+        )
+        for row in range(batch.num_rows)
+    )
+
+
+def _offsets(column: pa.ListArray) -> IntArray:
+    """Return (N + 1,) where the values of each row begin in `column.flatten()`."""
+    if not len(column):  # it may have no offsets in memory
+        return np.zeros(1, np.int64)
+    offsets = column.offsets.to_numpy()
+    return np.asarray(offsets - offsets[0], np.int64)

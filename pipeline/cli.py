@@ -33,6 +33,7 @@ class _Commands(LazyGroup):
         "live": Lazy("pipeline.commands.live", "live"),
         "link": Lazy("pipeline.commands.link", "link"),
         "explain": Lazy("pipeline.commands.explain", "explain"),
+        "convert": Lazy("pipeline.commands.convert", "convert"),
         "evaluate": Lazy("pipeline.commands.evaluate", "evaluate"),
         "homography": Lazy("pipeline.commands.homography", "homography"),
         "demo": Lazy("pipeline.commands.demo", "demo"),

@@ -34,6 +34,7 @@ class _Commands(LazyGroup):
         "link": Lazy("pipeline.commands.link", "link"),
         "explain": Lazy("pipeline.commands.explain", "explain"),
         "convert": Lazy("pipeline.commands.convert", "convert"),
+        "topology": Lazy("pipeline.commands.topology", "topology"),
         "evaluate": Lazy("pipeline.commands.evaluate", "evaluate"),
         "homography": Lazy("pipeline.commands.homography", "homography"),
         "demo": Lazy("pipeline.commands.demo", "demo"),

@@ -23,7 +23,7 @@ FLOORS = (
     ("association",),
     ("assembly", "live"),
     ("stored",),
-    ("recorded", "privacy"),
+    ("recorded", "privacy", "homography_page"),
     ("benchmark", "conversion"),
     ("commands",),
     ("cli",),

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from pipeline.config.output_settings import JsonLinesSink, MqttSink, RedisSink, SinkSettings
+from pipeline.config.output_settings import JsonLinesSink, MqttSink, RedisSink, SinkSettings, WebhookSink
 from pipeline.core.errors import InputError
 from pipeline.live.sinks.base import Sink
 from pipeline.live.sinks.json_lines import JsonLines
 from pipeline.live.sinks.json_sink import JsonSink
 from pipeline.live.sinks.transport import Transport
+from pipeline.live.sinks.webhook import WebhookTransport
 
 
 def sink_makers(settings: Sequence[SinkSettings], run_id: str) -> list[tuple[str, Callable[[], Sink]]]:
@@ -29,9 +30,17 @@ def sink_makers(settings: Sequence[SinkSettings], run_id: str) -> list[tuple[str
 
 
 def secrets_of(settings: Sequence[SinkSettings]) -> list[str]:
-    """Return the passwords of the sinks, for redaction."""
-    logins = [one for one in settings if not isinstance(one, JsonLinesSink)]
-    return [login.secret for login in logins if login.secret]
+    """Return the passwords, tokens and secret addresses of the sinks, for redaction."""
+    secrets: list[str] = []
+    for one in settings:
+        match one:
+            case JsonLinesSink():
+                pass
+            case WebhookSink():
+                secrets += one.secrets
+            case _:
+                secrets += [one.secret] if one.secret else []
+    return secrets
 
 
 def credentials_of(settings: Sequence[SinkSettings]) -> list[tuple[str | None, bytes]]:
@@ -74,6 +83,8 @@ def _transport(settings: SinkSettings) -> tuple[str, Transport]:
             return f"mqtt {settings.host}:{settings.port}", _mqtt(settings)
         case RedisSink():
             return f"redis {settings.host}:{settings.port}", _redis(settings)
+        case WebhookSink():
+            return f"webhook {settings.host}:{settings.port}", _webhook(settings)
 
 
 def _mqtt(settings: MqttSink) -> Transport:
@@ -88,6 +99,15 @@ def _mqtt(settings: MqttSink) -> Transport:
         username=settings.username,
         password=settings.secret,
         tls=settings.tls,
+        ca_file=settings.ca_file,
+        timeout_s=settings.timeout_s,
+    )
+
+
+def _webhook(settings: WebhookSink) -> Transport:
+    return WebhookTransport(
+        url=settings.url.get_secret_value(),
+        token=settings.secret,
         ca_file=settings.ca_file,
         timeout_s=settings.timeout_s,
     )

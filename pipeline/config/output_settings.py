@@ -53,6 +53,8 @@ class MqttSink(_Login):
     type: Literal["mqtt"]
     port: Port = 1883
     topic: Annotated[str, Field(pattern=r"^[^#+\s]+$")] = "mtmc"
+    home_assistant: Annotated[str, Field(pattern=r"^[^#+\s]+$")] | None = None
+    occupancy_hold_s: Positive = 5.0
 
 
 class RedisSink(_Login):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from pipeline.config.output_settings import JsonLinesSink, MqttSink, RedisSink, SinkSettings, WebhookSink
 from pipeline.core.errors import InputError
@@ -14,7 +15,9 @@ from pipeline.live.sinks.transport import Transport
 from pipeline.live.sinks.webhook import WebhookTransport
 
 
-def sink_makers(settings: Sequence[SinkSettings], run_id: str) -> list[tuple[str, Callable[[], Sink]]]:
+def sink_makers(
+    settings: Sequence[SinkSettings], run_id: str, camera_ids: Sequence[str] = ()
+) -> list[tuple[str, Callable[[], Sink]]]:
     """Return a name and a factory for each sink.
 
     The factory opens the sink. It is called again after a pause if that fails, so that a run can start while a broker
@@ -22,11 +25,12 @@ def sink_makers(settings: Sequence[SinkSettings], run_id: str) -> list[tuple[str
 
     Args:
         run_id: part of every message.
+        camera_ids: of the run, for sinks that announce them; others are announced with their first row.
 
     Raises:
         InputError: a package or a password file is missing.
     """
-    return [_maker(one, run_id) for one in settings]
+    return [_maker(one, run_id, camera_ids) for one in settings]
 
 
 def secrets_of(settings: Sequence[SinkSettings]) -> list[str]:
@@ -62,12 +66,14 @@ def _credentials(settings: SinkSettings) -> tuple[str | None, bytes]:
     return settings.secret, trusted
 
 
-def _maker(settings: SinkSettings, run_id: str) -> tuple[str, Callable[[], Sink]]:
+def _maker(settings: SinkSettings, run_id: str, camera_ids: Sequence[str]) -> tuple[str, Callable[[], Sink]]:
     name, _ = _transport(settings)  # reports a missing package or file now
 
     def make() -> Sink:
         _, transport = _transport(settings)  # with the password that the file holds now
         sink = JsonSink(name, transport, run_id)
+        if isinstance(settings, MqttSink) and settings.home_assistant is not None:
+            sink = _home_assistant(settings, name, transport, run_id, camera_ids)
         sink.open()
         return sink
 
@@ -101,6 +107,22 @@ def _mqtt(settings: MqttSink) -> Transport:
         tls=settings.tls,
         ca_file=settings.ca_file,
         timeout_s=settings.timeout_s,
+    )
+
+
+def _home_assistant(
+    settings: MqttSink, name: str, transport: Any, run_id: str, camera_ids: Sequence[str]
+) -> JsonSink:
+    from pipeline.live.sinks.home_assistant import HomeAssistantSink
+
+    return HomeAssistantSink(
+        name,
+        transport,
+        run_id,
+        topic=settings.topic,
+        discovery_prefix=str(settings.home_assistant),
+        camera_ids=camera_ids,
+        hold_s=settings.occupancy_hold_s,
     )
 
 

@@ -36,6 +36,8 @@ class _Commands(LazyGroup):
         "find": Lazy("pipeline.commands.find", "find_command"),
         "explain": Lazy("pipeline.commands.explain", "explain"),
         "report": Lazy("pipeline.commands.report", "report"),
+        "convert": Lazy("pipeline.commands.convert", "convert"),
+        "topology": Lazy("pipeline.commands.topology", "topology"),
         "evaluate": Lazy("pipeline.commands.evaluate", "evaluate"),
         "homography": Lazy("pipeline.commands.homography", "homography"),
         "demo": Lazy("pipeline.commands.demo", "demo"),

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, model_validator
 
@@ -52,6 +54,8 @@ class MqttSink(_Login):
     type: Literal["mqtt"]
     port: Port = 1883
     topic: Annotated[str, Field(pattern=r"^[^#+\s]+$")] = "mtmc"
+    home_assistant: Annotated[str, Field(pattern=r"^[^#+\s]+$")] | None = None
+    occupancy_hold_s: Positive = 5.0
 
 
 class RedisSink(_Login):
@@ -64,7 +68,59 @@ class RedisSink(_Login):
     max_entries: Count = 100_000
 
 
-SinkSettings = Annotated[JsonLinesSink | MqttSink | RedisSink, Field(discriminator="type")]
+class WebhookSink(Section):
+    """An HTTP address that rows and corrections are posted to."""
+
+    type: Literal["webhook"]
+    url: SecretStr
+    token: SecretStr | None = None
+    token_file: str | None = None
+    ca_file: str | None = None
+    timeout_s: Positive = 5.0
+
+    @model_validator(mode="after")
+    def _usable(self) -> WebhookSink:
+        if self.token is not None and self.token_file is not None:
+            raise ValueError("give token or token_file, not both")
+        try:
+            address = urlsplit(self.url.get_secret_value())
+            usable = address.scheme in ("http", "https") and bool(address.hostname) and address.port != 0
+        except ValueError:
+            usable = False
+        if not usable or re.search(r"[^!-~]", self.url.get_secret_value()):
+            raise ValueError("url must be like https://host.example/path, in ASCII and without blanks")
+        if address.username is not None or address.password is not None:
+            raise ValueError("url must not hold a login: give token or token_file")
+        return self
+
+    @property
+    def host(self) -> str:
+        """Host of the address, which may be shown."""
+        return urlsplit(self.url.get_secret_value()).hostname or ""
+
+    @property
+    def port(self) -> int:
+        """Port of the address."""
+        address = urlsplit(self.url.get_secret_value())
+        return address.port or (443 if address.scheme == "https" else 80)
+
+    @property
+    def secret(self) -> str | None:
+        """The token, read from the file if one is named; InputError if it cannot be read or sent."""
+        token = read_secret(self.token, self.token_file)
+        if token is not None and re.search(r"[^ -~]", token):
+            raise InputError("the token of a sink of type webhook must be ASCII text on one line")
+        return token
+
+    @property
+    def secrets(self) -> list[str]:
+        """The token, and the path of the address, in which many services have a key."""
+        address = urlsplit(self.url.get_secret_value())
+        path = address.path.strip("/") + (f"?{address.query}" if address.query else "")
+        return [text for text in (self.secret, path) if text]
+
+
+SinkSettings = Annotated[JsonLinesSink | MqttSink | RedisSink | WebhookSink, Field(discriminator="type")]
 
 
 class WebSettings(Section):

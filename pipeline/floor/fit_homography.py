@@ -10,9 +10,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.core.errors import InputError
+from pipeline.core.errors import InputError, RunError
 from pipeline.files.csv_rows import CsvRows
-from pipeline.files.number_text import parse_number
+from pipeline.files.number_text import parse_number, yaml_number
+from pipeline.files.whole_files import SHARED_MODE, write_whole
 
 Array = NDArray[np.float64]
 
@@ -41,6 +42,27 @@ class FloorFit:
     error_m: Array
     error_px: Array
     used: NDArray[np.bool_]
+
+    @property
+    def summary(self) -> str:
+        """The number of pairs that took part, and their errors, in words."""
+        error_m, error_px = self.error_m[self.used], self.error_px[self.used]
+        return (
+            f"{self.used.sum()} of {len(self.used)} pairs used; reprojection error {_rms(error_m):.3f} m on the floor "
+            f"(worst {error_m.max():.3f}), {_rms(error_px):.1f} px in the picture (worst {error_px.max():.1f})"
+        )
+
+    def warnings(self, floor_m: Array) -> list[str]:
+        """Return sentences about pairs that prove nothing, or floor points (N, 2) that are unlikely."""
+        found = [] if (problem := unlikely_span(floor_m)) is None else [problem]
+        if self.used.sum() == _FEWEST_PAIRS:
+            found.append("Four pairs always fit exactly: give more to measure the error.")
+        return found
+
+    @property
+    def yaml(self) -> str:
+        """The homography as the configuration of a camera takes it, with line ends."""
+        return homography_yaml(self.matrix)
 
 
 def fit_homography(image_px: Array, floor_m: Array, *, max_error_m: float | None = None) -> FloorFit:
@@ -99,6 +121,16 @@ def fit_homography(image_px: Array, floor_m: Array, *, max_error_m: float | None
     )
 
 
+def homography_yaml(matrix: Array) -> str:
+    """Return a homography (3, 3) as the configuration of a camera takes it, with line ends."""
+    rows = (f"  - [{', '.join(map(yaml_number, row.tolist()))}]\n" for row in matrix)
+    return "".join(["homography:\n", *rows])
+
+
+def _rms(errors: Array) -> float:
+    return float(np.sqrt(np.mean(np.square(errors))))
+
+
 def apply_homography(matrix: Array, points: Array) -> Array:
     """Map (N, 2) points with a (3, 3) homography."""
     mapped = np.column_stack([points, np.ones(len(points))]) @ matrix.T
@@ -147,6 +179,57 @@ def read_pairs(path: Path) -> tuple[Array, Array]:
         raise InputError(f"{path}: is not UTF-8 text; save the table as CSV in UTF-8") from error
     table = np.array(rows, np.float64).reshape(-1, 4)
     return table[:, :2], table[:, 2:]
+
+
+def write_pairs(path: Path, image_px: Array, floor_m: Array) -> None:
+    """Write pairs of points as `read_pairs` reads them; an old file is replaced.
+
+    Args:
+        image_px, floor_m: (N, 2) each.
+
+    Raises:
+        RunError: it cannot be written; an old file stays.
+    """
+    rows = np.column_stack([image_px, floor_m]).tolist()
+    lines = [",".join(_PAIR_COLUMNS), *(",".join(f"{value:.12g}" for value in row) for row in rows)]
+    try:
+        write_whole(path, ("\n".join(lines) + "\n").encode(), mode=SHARED_MODE)
+    except OSError as error:
+        raise RunError(f"{path} cannot be written: {error.strerror or error}") from error
+
+
+def floor_grid_px(matrix: Array, floor_m: Array) -> list[Array]:
+    """Return lines of a grid on the floor between the floor points, in the picture, to check a homography by eye.
+
+    Args:
+        matrix: (3, 3), pixel -> floor.
+        floor_m: (N, 2) points that it was fitted to.
+
+    Returns:
+        (P, 2) points in pixels of each line; parts on the other side of the horizon are left out. The lines are 1 m
+        apart, or further if the points span more than 20 m.
+    """
+    lowest, highest = floor_m.min(axis=0), floor_m.max(axis=0)
+    step = next(step for step in (1, 2, 5, 10, 20, 50, 100, np.inf) if np.ptp(floor_m, axis=0).max() <= 20 * step)
+    if not np.isfinite(step):
+        return []
+    along = [
+        np.arange(np.floor(low / step), np.ceil(high / step) + 1) * step
+        for low, high in zip(lowest, highest, strict=True)
+    ]
+    share = np.linspace(0, 1, 41)[:, None]
+    ends = [((x, along[1][0]), (x, along[1][-1])) for x in along[0]] + [
+        ((along[0][0], y), (along[0][-1], y)) for y in along[1]
+    ]
+    inverse: Array = np.asarray(np.linalg.inv(matrix), np.float64)
+    side = np.sign(np.column_stack([floor_m, np.ones(len(floor_m))]) @ inverse[2]).sum()
+    lines = []
+    for begin, end in ends:
+        points = np.array(begin) + share * (np.array(end) - np.array(begin))
+        in_view = (np.column_stack([points, np.ones(len(points))]) @ inverse[2]) * side > 0
+        if in_view.sum() > 1:
+            lines.append(apply_homography(inverse, points[in_view]))
+    return lines
 
 
 def _flat(points: Array) -> bool:

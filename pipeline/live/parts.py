@@ -135,7 +135,7 @@ def build_parts(
         fsync_interval_s=settings.fsync_interval_s,
     )
     redact.add(secrets_of(settings.sinks))
-    makers = [*sink_makers(settings.sinks, run_id), *more_sinks]
+    makers = [*sink_makers(settings.sinks, run_id, [camera.name for camera in config.cameras]), *more_sinks]
     fleet = CameraFleet(settings, clock, redact)
     manifest = Manifest(
         folder.path,

@@ -14,9 +14,12 @@ from typing import Any
 from pipeline.core.errors import InputError, RunError
 from pipeline.counting.events_file import COLUMNS as EVENT_COLUMNS
 from pipeline.counting.events_file import readable_events
+from pipeline.files.readable_rows import row_of
 from pipeline.files.results_csv import COLUMNS
 from pipeline.files.whole_files import FOLDER_MODE, write_whole
 from pipeline.live.output.gallery_file import GALLERY_NAME, person_in
+from pipeline.live.output.segments import correction_of, corrections, run_id_of
+from pipeline.live.sinks.messages import remap_content, row_content
 from pipeline.privacy.decisions import decisions_about
 from pipeline.privacy.person import person_ids
 from pipeline.privacy.run_folder import RunFolder, write_csv
@@ -27,7 +30,8 @@ _log = logging.getLogger(__name__)
 def export_person(folder: RunFolder, global_id: int, output: Path) -> dict[str, Any]:
     """Write person-ID.csv with the person's rows of the run, and person-ID.json with the rows, a summary, the
     corrections, the decisions, the events and the embeddings. It also names the files that show everybody, such as
-    reports and videos. A run may be writing meanwhile.
+    reports and videos. A run may be writing meanwhile. Rows and corrections in the JSON file are as in the messages of
+    sinks.
 
     Returns:
         The content of the JSON file.
@@ -38,10 +42,14 @@ def export_person(folder: RunFolder, global_id: int, output: Path) -> dict[str, 
     """
     with folder.keeping_ids():
         ids = person_ids(folder, global_id)
-        rows = []
+        rows: list[list[str]] = []
+        contents: list[dict[str, Any]] = []
         for path in folder.csv_files:
             readable = folder.rows(path)
-            rows += [row for row in readable if int(row[COLUMNS.index("global_id")]) in ids.all]
+            theirs = [row for row in readable if int(row[COLUMNS.index("global_id")]) in ids.all]
+            rows += theirs
+            run_id = "" if path.name == "trajectories.csv" else run_id_of(path)
+            contents += [_content(row, run_id) for row in theirs]
             if readable.damaged or readable.problem:
                 _log.warning(
                     "%s: %s; what they hold is not exported",
@@ -57,11 +65,15 @@ def export_person(folder: RunFolder, global_id: int, output: Path) -> dict[str, 
         "exported_utc": datetime.now(UTC).isoformat(timespec="seconds"),
         "visits": _visits(rows),
         "known_in_memory": known,
-        "corrections": [row for row in folder.remaps() if int(row["provisional_id"]) in ids.all],
+        "corrections": [
+            remap_content(one, "")
+            for one in map(correction_of, corrections(folder.path))
+            if one.provisional_id in ids.all
+        ],
         "decisions": _decisions(folder, rows),
         "also_shown_in": [path.name for path in (*folder.reports, *folder.shared_files)],
         "events": _events(folder, ids.all),
-        "rows": [dict(zip(COLUMNS, row, strict=True)) for row in rows],
+        "rows": contents,
     }
     table = io.StringIO(newline="")
     write_csv(table, COLUMNS, rows)
@@ -72,6 +84,13 @@ def export_person(folder: RunFolder, global_id: int, output: Path) -> dict[str, 
     except OSError as error:
         raise RunError(f"{output} cannot be written: {error.strerror}") from error
     return content
+
+
+def _content(fields: Sequence[str], run_id: str) -> dict[str, Any]:
+    """Return a row of a CSV file as a message has it."""
+    linked = row_of(fields)
+    content = row_content(linked, run_id, fields[COLUMNS.index("utc")] or None)
+    return content if run_id else {**content, "interpolated": linked.row.interpolated}
 
 
 def _known(gallery: Path, global_id: int) -> dict[str, Any] | None:

@@ -8,12 +8,12 @@ well: if the id of a track changes, the earlier id belongs to the person with th
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from pipeline.core.datatypes import Correction
 from pipeline.files.results_csv import COLUMNS
-from pipeline.live.output.segments import run_id_of
+from pipeline.live.output.segments import current_id, run_id_of
 from pipeline.privacy.run_folder import RunFolder
 
 _GLOBAL_ID, _CAMERA_ID, _TRACK_ID, _TIME_S, _CONFIDENCE = map(
@@ -43,8 +43,8 @@ def person_ids(folder: RunFolder, global_id: int) -> PersonIds:
     # A last correction that confirms an id only means that nothing else was known; the rows may show more.
     told = {earlier: later for earlier, later in told.items() if earlier != later}
     leads_to = {one.provisional_id: one.global_id for one in in_rows} | told
-    counts = _end(global_id, leads_to)
-    same = {earlier for earlier in leads_to if _end(earlier, leads_to) == counts}
+    counts = current_id(global_id, leads_to)
+    same = {earlier for earlier in leads_to if current_id(earlier, leads_to) == counts}
     unwritten = (one for one in in_rows if one.run_id and one.provisional_id in same - told.keys())
     return PersonIds(counts, frozenset({counts, *same}), tuple(unwritten))
 
@@ -68,11 +68,3 @@ def _corrections_in_rows(folder: RunFolder) -> Iterator[Correction]:
                     run_id=run_id,
                 )
             last[run_id, camera_id, track_id] = row[_GLOBAL_ID], row[_TIME_S]
-
-
-def _end(global_id: int, leads_to: Mapping[int, int]) -> int:
-    seen: set[int] = set()
-    while global_id in leads_to and global_id not in seen:
-        seen.add(global_id)
-        global_id = leads_to[global_id]
-    return global_id

@@ -15,6 +15,7 @@ from typing import TextIO
 
 from pipeline.core.errors import InputError, RunError
 from pipeline.files import whole_files
+from pipeline.files.copies import COPIES_NAME, noted_copies
 from pipeline.files.folder_lock import FolderLock
 from pipeline.files.readable_rows import ReadableRows
 from pipeline.files.results_csv import COLUMNS
@@ -84,14 +85,33 @@ class RunFolder:
     @property
     def out_of_reach(self) -> list[str]:
         """Descriptions of other places that hold or may hold data of these runs: brokers, compressed files, sink files
-        that are no longer there, other results in this folder, exports, and site files."""
+        that are no longer there, other results in this folder, exports, converted files, and site files."""
         compressed = [str(path) for path in self._messages if path.suffix in _COMPRESSED]
         noted = recorded(self.path)
         gone = [f"{name} (no longer there)" for name in noted.sink_files if not self._files_of_sink(Path(name))]
         damaged = [f"sinks that only {name} names, which is damaged" for name in noted.damaged]
         nested = [f"the results in {folder}" for folder in self._nested]
         exports = [str(path) for path in sorted(self.path.rglob("person-*.json")) if path.is_file()]
-        return [*compressed, *gone, *damaged, *nested, *exports, *self._site_files, *noted.receivers]
+        return [
+            *compressed,
+            *gone,
+            *damaged,
+            *nested,
+            *exports,
+            *self._copies,
+            *self._site_files,
+            *noted.receivers,
+        ]
+
+    @property
+    def _copies(self) -> list[str]:
+        """Descriptions of the files that `mtmc convert` wrote, wherever they are."""
+        try:
+            noted = noted_copies(self.path)
+        except OSError as error:
+            return [f"copies that only {COPIES_NAME} names, which cannot be read ({error.strerror})"]
+        damaged = [f"copies that only {COPIES_NAME} names, which is damaged"] if noted.damaged else []
+        return [*noted.places, *damaged]
 
     def is_ours(self, path: Path, run_id: object) -> bool:
         """Return whether a message in one of `json_lines` is from a run of this folder.

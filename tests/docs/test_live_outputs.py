@@ -50,6 +50,7 @@ def test_the_commands_work(text: str, tmp_path: Path, monkeypatch: pytest.Monkey
 
 def test_the_settings_are_ones_that_the_program_takes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MQTT_PASSWORD", "secret-of-the-broker")
+    monkeypatch.setenv("HOOK_TOKEN", "secret-of-the-hook")
     monkeypatch.setenv("MTMC_PAGE_TOKEN", "a-token-of-some-length")
     for number, block in enumerate(blocks(PAGE, "yaml")):
         file = tmp_path / f"{number}.yaml"
@@ -61,6 +62,7 @@ def test_the_settings_are_ones_that_the_program_takes(tmp_path: Path, monkeypatc
                 f"json_lines {tmp_path}/rows.jsonl",
                 "mqtt broker.example:8883",
                 "redis redis.example:6379",
+                "webhook host.example:443",
             ]
         if "token" in written.get("web", {}):
             assert live.web.secret == "a-token-of-some-length"

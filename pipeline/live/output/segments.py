@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -291,6 +291,19 @@ def correction_of(fields: Sequence[str]) -> Correction:
 def corrections(folder: Path) -> ReadableRows:
     """Return the rows of remap.csv that can be read; none without the file."""
     return ReadableRows(folder / REMAP_NAME, REMAP_COLUMNS, correction_of)
+
+
+def current_id(global_id: int, leads_to: Mapping[int, int]) -> int:
+    """Return the id at the end of a chain of corrections.
+
+    Args:
+        leads_to: provisional id -> corrected id; equal ids confirm.
+    """
+    seen: set[int] = set()
+    while global_id in leads_to and global_id not in seen:
+        seen.add(global_id)
+        global_id = leads_to[global_id]
+    return global_id
 
 
 def sorting_key(segment: Path) -> tuple[str, int, str]:

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
-from pipeline.config.output_settings import JsonLinesSink, MqttSink, RedisSink, SinkSettings
+from pipeline.config.output_settings import JsonLinesSink, MqttSink, RedisSink, SinkSettings, WebhookSink
 from pipeline.core.errors import InputError
 from pipeline.core.small_file import read_small_file
 from pipeline.live.sinks.base import Sink
 from pipeline.live.sinks.json_lines import JsonLines
 from pipeline.live.sinks.json_sink import JsonSink
 from pipeline.live.sinks.transport import Transport
+from pipeline.live.sinks.webhook import WebhookTransport
 
 # The certificates of a system are some 200 kB.
 _LARGEST_CA_BYTES = 10_000_000
 
 
-def sink_makers(settings: Sequence[SinkSettings], run_id: str) -> list[tuple[str, Callable[[], Sink]]]:
+def sink_makers(
+    settings: Sequence[SinkSettings], run_id: str, camera_ids: Sequence[str] = ()
+) -> list[tuple[str, Callable[[], Sink]]]:
     """Return a name and a factory for each sink.
 
     The factory opens the sink. It is called again after a pause if that fails, so that a run can start while a broker
@@ -25,17 +29,26 @@ def sink_makers(settings: Sequence[SinkSettings], run_id: str) -> list[tuple[str
 
     Args:
         run_id: part of every message.
+        camera_ids: of the run, for sinks that announce them; others are announced with their first row.
 
     Raises:
         InputError: a package or a password file is missing.
     """
-    return [_maker(one, run_id) for one in settings]
+    return [_maker(one, run_id, camera_ids) for one in settings]
 
 
 def secrets_of(settings: Sequence[SinkSettings]) -> list[str]:
-    """Return the passwords of the sinks, for redaction."""
-    logins = [one for one in settings if not isinstance(one, JsonLinesSink)]
-    return [login.secret for login in logins if login.secret]
+    """Return the passwords, tokens and secret addresses of the sinks, for redaction."""
+    secrets: list[str] = []
+    for one in settings:
+        match one:
+            case JsonLinesSink():
+                pass
+            case WebhookSink():
+                secrets += one.secrets
+            case _:
+                secrets += [one.secret] if one.secret else []
+    return secrets
 
 
 def credentials_of(settings: Sequence[SinkSettings]) -> list[tuple[str | None, bytes]]:
@@ -57,12 +70,14 @@ def _credentials(settings: SinkSettings) -> tuple[str | None, bytes]:
     return settings.secret, trusted
 
 
-def _maker(settings: SinkSettings, run_id: str) -> tuple[str, Callable[[], Sink]]:
+def _maker(settings: SinkSettings, run_id: str, camera_ids: Sequence[str]) -> tuple[str, Callable[[], Sink]]:
     name, _ = _transport(settings)  # reports a missing package or file now
 
     def make() -> Sink:
         _, transport = _transport(settings)  # with the password that the file holds now
         sink = JsonSink(name, transport, run_id)
+        if isinstance(settings, MqttSink) and settings.home_assistant is not None:
+            sink = _home_assistant(settings, name, transport, run_id, camera_ids)
         sink.open()
         return sink
 
@@ -78,6 +93,8 @@ def _transport(settings: SinkSettings) -> tuple[str, Transport]:
             return f"mqtt {settings.host}:{settings.port}", _mqtt(settings)
         case RedisSink():
             return f"redis {settings.host}:{settings.port}", _redis(settings)
+        case WebhookSink():
+            return f"webhook {settings.host}:{settings.port}", _webhook(settings)
 
 
 def _mqtt(settings: MqttSink) -> Transport:
@@ -92,6 +109,31 @@ def _mqtt(settings: MqttSink) -> Transport:
         username=settings.username,
         password=settings.secret,
         tls=settings.tls,
+        ca_file=settings.ca_file,
+        timeout_s=settings.timeout_s,
+    )
+
+
+def _home_assistant(
+    settings: MqttSink, name: str, transport: Any, run_id: str, camera_ids: Sequence[str]
+) -> JsonSink:
+    from pipeline.live.sinks.home_assistant import HomeAssistantSink
+
+    return HomeAssistantSink(
+        name,
+        transport,
+        run_id,
+        topic=settings.topic,
+        discovery_prefix=str(settings.home_assistant),
+        camera_ids=camera_ids,
+        hold_s=settings.occupancy_hold_s,
+    )
+
+
+def _webhook(settings: WebhookSink) -> Transport:
+    return WebhookTransport(
+        url=settings.url.get_secret_value(),
+        token=settings.secret,
         ca_file=settings.ca_file,
         timeout_s=settings.timeout_s,
     )

@@ -57,11 +57,15 @@ class JsonSink:
         self._connected = False
         self._transport.close()
 
+    def _on_connect(self) -> None:
+        """Send what the receiver needs after each connection; the base class sends nothing."""
+
     def _send(self, messages: Sequence[Message]) -> None:
         try:
             if not self._connected:
                 self._transport.connect()
                 self._connected = True
+                self._on_connect()
             if messages:
                 self._transport.send(messages)
         except BaseException:

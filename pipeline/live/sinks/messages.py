@@ -17,9 +17,24 @@ SCHEMA_FILE = Path(__file__).with_name("message.schema.json")
 
 def row_message(linked: LinkedRow, run_id: str) -> Message:
     """Return the message for a row of the CSV; `row.time_s` is in Unix seconds. Numbers are rounded as in the CSV."""
+    return Message("row", linked.row.camera_id, _line(row_content(linked, run_id, utc_text(linked.row.time_s))))
+
+
+def remap_message(remap: Correction, run_id: str) -> Message:
+    """Return the message for a correction: all rows of `provisional_id` belong to `global_id`."""
+    return Message("remap", None, _line(remap_content(remap, run_id)))
+
+
+def row_content(linked: LinkedRow, run_id: str, utc: str | None) -> dict[str, Any]:
+    """Return a row as the schema describes it.
+
+    Args:
+        run_id: "" for a recording.
+        utc: the time as text; None if a recording has no date.
+    """
     row, link = linked.row, linked.link
-    content = {
-        **_head("row", run_id, row.time_s),
+    return {
+        **_head("row", run_id, row.time_s, utc),
         "global_id": link.global_id,
         "camera_id": row.camera_id,
         "track_id": row.track_id,
@@ -31,20 +46,18 @@ def row_message(linked: LinkedRow, run_id: str) -> Message:
         "link_state": "final" if link.final else "provisional",
         "world_xy_m": None if row.world_xy_m is None else [round(value, 3) for value in row.world_xy_m],
     }
-    return Message("row", row.camera_id, _line(content))
 
 
-def remap_message(remap: Correction, run_id: str) -> Message:
-    """Return the message for a correction: all rows of `provisional_id` belong to `global_id`."""
-    content = {
-        **_head("remap", remap.run_id or run_id, remap.time_s),
+def remap_content(remap: Correction, run_id: str) -> dict[str, Any]:
+    """Return a correction as the schema describes it."""
+    return {
+        **_head("remap", remap.run_id or run_id, remap.time_s, utc_text(remap.time_s)),
         "provisional_id": remap.provisional_id,
         "global_id": remap.global_id,
         "camera_id": remap.camera_id,
         "track_id": remap.track_id,
         "link_confidence": round(remap.confidence, 3),
     }
-    return Message("remap", None, _line(content))
 
 
 def event_message(event: Event, run_id: str) -> Message:
@@ -72,13 +85,13 @@ def utc_text(unix_s: float) -> str:
     return f"{datetime.fromtimestamp(millis // 1000, UTC):%Y-%m-%dT%H:%M:%S}.{millis % 1000:03d}Z"
 
 
-def _head(kind: str, run_id: str, unix_s: float) -> dict[str, Any]:
+def _head(kind: str, run_id: str, time_s: float, utc: str | None) -> dict[str, Any]:
     return {
         "version": SCHEMA_VERSION,
         "kind": kind,
         "run_id": run_id,
-        "time_s": round(unix_s, 3),
-        "utc": utc_text(unix_s),
+        "time_s": round(time_s, 3),
+        "utc": utc,
     }
 
 

@@ -85,12 +85,23 @@ class MqttTransport:
 
     def send(self, messages: Sequence[Message]) -> None:
         """Publish all messages, then wait until the broker has acknowledged each."""
+        topics = (
+            f"rows/{message.camera_id}" if message.kind == "row" else _TOPICS[message.kind] for message in messages
+        )
+        self._publish(
+            [(f"{self._topic}/{topic}", message.text) for topic, message in zip(topics, messages, strict=True)],
+            retain=False,
+        )
+
+    def retain(self, texts: Sequence[tuple[str, str]]) -> None:
+        """Publish (topic, text) pairs that the broker keeps for later subscribers, and wait until it has acknowledged
+        each; errors as in `send`."""
+        self._publish(texts, retain=True)
+
+    def _publish(self, texts: Sequence[tuple[str, str]], *, retain: bool) -> None:
         assert self._client is not None, "connect first"
         deadline = time.monotonic() + self._timeout_s
-        sent = []
-        for message in messages:
-            topic = f"rows/{message.camera_id}" if message.kind == "row" else _TOPICS[message.kind]
-            sent.append(self._client.publish(f"{self._topic}/{topic}", message.text, _AT_LEAST_ONCE))
+        sent = [self._client.publish(topic, text, _AT_LEAST_ONCE, retain=retain) for topic, text in texts]
         for info in sent:
             try:
                 while not info.is_published() and time.monotonic() < deadline and self._client.is_connected():

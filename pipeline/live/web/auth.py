@@ -7,7 +7,7 @@ import hmac
 import secrets
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from starlette.datastructures import Headers
 from starlette.requests import Request
@@ -95,16 +95,28 @@ class TokenMiddleware:
 
     Args:
         own_user_only: whether a page without a token refuses other users of this machine.
+        cookie: name of the cookie of a session. Browsers send cookies of 127.0.0.1 to every port.
+        open_paths: paths that need no token.
     """
 
-    def __init__(self, app: ASGIApp, gate: TokenGate, *, own_user_only: bool = False) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        gate: TokenGate,
+        *,
+        own_user_only: bool = False,
+        cookie: str = COOKIE,
+        open_paths: Collection[str] = OPEN_PATHS,
+    ) -> None:
         self._app = app
         self._gate = gate
         self._own_user_only = own_user_only
+        self._cookie = cookie
+        self._open_paths = open_paths
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, or refuse it."""
-        if scope["type"] == "http" and scope["path"] not in OPEN_PATHS:
+        if scope["type"] == "http" and scope["path"] not in self._open_paths:
             refusal = await self._refusal(Request(scope)) if self._gate.closed else self._of_another_user(scope)
             if refusal is not None:
                 await refusal(scope, receive, send)
@@ -120,7 +132,7 @@ class TokenMiddleware:
         )
 
     async def _refusal(self, request: Request) -> Response | None:
-        if self._gate.in_session(request.cookies.get(COOKIE)):
+        if self._gate.in_session(request.cookies.get(self._cookie)):
             return None
         address = address_of(request)
         kind, _, candidate = request.headers.get("authorization", "").partition(" ")

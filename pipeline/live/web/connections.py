@@ -18,6 +18,8 @@ from typing import Any
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from pipeline.core.errors import InputError
+
 # The page uses at most this share of the descriptors, and at most this number. A browser has about six per tab.
 _DESCRIPTOR_SHARE = 1 / 8
 _MOST_CONNECTIONS = 100
@@ -120,6 +122,33 @@ class LimitedListener(socket.socket):
         if time.monotonic() - self._told_s >= _TELL_S:
             self._told_s = time.monotonic()
             _log.warning("the page: %s", text)
+
+
+def listening(host: str, port: int, page: str, port_option: str) -> LimitedListener:
+    """Return a socket that listens at an address.
+
+    Args:
+        port: 0 for any free one.
+        page, port_option: for the message: the page, and the setting of its port.
+
+    Raises:
+        InputError: the address cannot be used.
+    """
+    bound = None
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        bound = LimitedListener(family, kind, protocol, connection_limit())
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind(address)
+        bound.listen(BACKLOG)
+    except OSError as error:
+        if bound is not None:
+            bound.close()
+        raise InputError(
+            f"{page}: {host}:{port} cannot be used ({error.strerror}); if another program uses it, choose another "
+            f"{port_option}"
+        ) from error
+    return bound
 
 
 class FewMessages(logging.Filter):

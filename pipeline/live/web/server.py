@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import socket
 import ssl
 import threading
 from collections.abc import Callable, Sequence
@@ -22,9 +21,8 @@ from pipeline.live.web.auth import TokenGate
 from pipeline.live.web.connections import (
     BACKLOG,
     FewMessages,
-    LimitedListener,
     TimedProtocol,
-    connection_limit,
+    listening,
 )
 from pipeline.live.web.local_user import can_tell_users
 from pipeline.live.web.preview import PreviewStore
@@ -66,7 +64,7 @@ class WebServer:
                 "and tls_key of live.web, or put a proxy with TLS in front",
                 settings.host,
             )
-        self._socket = _bound(settings.host, settings.port)
+        self._socket = listening(settings.host, settings.port, "live.web", "live.web.port")
         host, port = settings.host, self._socket.getsockname()[1]
         self.url = f"{'https' if self._tls else 'http'}://{f'[{host}]' if ':' in host else host}:{port}/"
         self._tls_context: ssl.SSLContext | None = None
@@ -223,21 +221,3 @@ def _allowed_hosts(settings: WebSettings) -> Sequence[str]:
     if settings.is_local:
         return [*_LOCAL_NAMES, settings.host, *settings.allowed_hosts]
     return [settings.host, *_LOCAL_NAMES, *settings.allowed_hosts] if settings.allowed_hosts else ["*"]
-
-
-def _bound(host: str, port: int) -> socket.socket:
-    bound = None
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        bound = LimitedListener(family, kind, protocol, connection_limit())
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        bound.bind(address)
-        bound.listen(BACKLOG)
-    except OSError as error:
-        if bound is not None:
-            bound.close()
-        raise InputError(
-            f"live.web: {host}:{port} cannot be used ({error.strerror}); if another program uses it, choose another "
-            "live.web.port"
-        ) from error
-    return bound

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import jsonschema
 import pytest
 
 from pipeline.core.errors import InputError
 from pipeline.files.results_csv import COLUMNS, TrajectoryWriter
 from pipeline.live.output.segments import row_line, segments
+from pipeline.live.sinks.messages import SCHEMA_FILE, remap_message, row_message
 from pipeline.privacy.export_person import export_person
 from pipeline.privacy.person import PersonIds, person_ids
 from pipeline.privacy.run_folder import RunFolder
 from pipeline.recorded.finalize import rewrite
-from tests.helpers.live.examples import NOW_S, make_row
+from tests.helpers.live.examples import NOW_S, make_remap, make_row
+from tests.helpers.stored_runs import RUN_ID, live_run, recorded_run, row
 
 HEADER = ",".join(COLUMNS) + "\n"
 NAMES = ["traj-1-aa-0001.csv", "traj-1-aa-0002.csv", "traj-1-aa-0003.csv.part"]
@@ -130,3 +134,25 @@ def test_rows_are_not_mixed_from_online_and_final_ids(tmp_path: Path, monkeypatc
     with pytest.raises(InputError, match="ids mean other people now: look up the person's id again"):
         export_person(RunFolder(tmp_path), 1, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+SCHEMA = jsonschema.Draft202012Validator(json.loads(SCHEMA_FILE.read_text(encoding="utf-8")))
+
+
+def test_rows_and_corrections_are_those_of_the_sinks(tmp_path: Path) -> None:
+    """The same message, wherever somebody reads it."""
+    linked = make_row(5, "hall", 4, NOW_S + 0.25, frame_index=7, world_xy_m=(1.23456, -2.0))
+    folder = live_run(tmp_path / "live", [linked], [make_remap(5, 2)])
+    content = export_person(RunFolder(folder), 5, tmp_path / "out")
+    assert content["rows"] == [json.loads(row_message(linked, RUN_ID).text)]
+    assert content["corrections"] == [json.loads(remap_message(make_remap(5, 2), RUN_ID).text)]
+
+
+@pytest.mark.parametrize("utc", ["", "2026-05-01T10:00:00.000Z"])
+def test_rows_of_a_recording_follow_the_same_schema(tmp_path: Path, utc: str) -> None:
+    folder = recorded_run(tmp_path / "run", [row(1, "hall", 2, 0, interpolated=True)])
+    path = folder / "trajectories.csv"
+    path.write_text(path.read_text().replace("0.000,,", f"0.000,{utc},"))
+    (exported,) = export_person(RunFolder(folder), 1, tmp_path / "out")["rows"]
+    SCHEMA.validate(exported)
+    assert (exported["utc"], exported["interpolated"], exported["track_id"]) == (utc or None, True, 2)

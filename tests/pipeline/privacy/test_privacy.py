@@ -367,7 +367,7 @@ def test_a_person_is_handed_out_whole_while_the_run_goes_on(live_folder: Path, t
     assert [visit["camera_id"] for visit in content["visits"]] == ["entrance", "hall"]
     assert content["known_in_memory"]["last_seen_s"] == {"entrance": NOW_S, "hall": NOW_S + 2}
     assert content["known_in_memory"]["features"] == one_hot(2).tolist()
-    assert [row["track_id"] for row in content["rows"]] == ["2", "3"]
+    assert [row["track_id"] for row in content["rows"]] == [2, 3]
     assert stat.S_IMODE((tmp_path / "out").stat().st_mode) == 0o700
     assert {stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "out").iterdir()} == {0o600}
 

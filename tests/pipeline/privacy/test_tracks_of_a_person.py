@@ -84,9 +84,9 @@ def test_the_tracks_of_a_person_are_handed_out_whole(interrupted: Path, tmp_path
     content = export_person(RunFolder(interrupted), global_id, tmp_path / "out")
     assert (content["global_id"], content["all_ids"]) == (3, [3, 17])
     assert [(row["global_id"], row["camera_id"]) for row in content["rows"]] == [
-        ("17", "hall"),
-        ("3", "hall"),
-        ("3", "entrance"),
+        (17, "hall"),
+        (3, "hall"),
+        (3, "entrance"),
     ]
 
 

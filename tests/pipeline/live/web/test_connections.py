@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from pipeline.config.config import load_config
-from pipeline.live.web import connections, server
+from pipeline.live.web import connections
 from pipeline.live.web.server import WebServer
 from tests.helpers.live.examples import NOW_S, FixedStatus, make_camera, make_status
 from tests.helpers.live.servers import wait_until
@@ -51,7 +51,7 @@ def test_more_connections_than_the_limit_close_the_oldest_and_others_are_answere
     monkeypatch: pytest.MonkeyPatch, sends: bytes
 ) -> None:
     """Silent ones, ones that stop in a request, and ones that were answered and stay."""
-    monkeypatch.setattr(server, "connection_limit", lambda: LIMIT)
+    monkeypatch.setattr(connections, "connection_limit", lambda: LIMIT)
     with page() as served:
         process = psutil.Process()
         before = process.num_fds()

@@ -106,7 +106,9 @@ def clear_results(folder: Path, overwrite: bool) -> None:
     except OSError as error:
         raise InputError(f"output folder {folder} cannot be created: {error.strerror}") from error
     check_results(folder, overwrite)
-    old = [*_results(folder), *half_made(folder), *_half_made_folders(folder)]
+    results = _results(folder)
+    other_reports = [path for path in reports(folder) if path not in results]
+    old = [*results, *other_reports, *half_made(folder), *_half_made_folders(folder)]
     if old:
         _delete_all_or_nothing(folder, old)
 

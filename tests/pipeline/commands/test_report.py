@@ -101,10 +101,11 @@ def test_track_writes_a_report_and_prints_the_time_of_stages_on_request(
     assert "0 people and 15 fragments over all cameras (15 global ids)" in said
     assert "ms per camera frame" not in said
     assert (tmp_path / "results" / "report.html").is_file()
+    shutil.copy(tmp_path / "results" / "report.html", tmp_path / "results" / "copy.html")
     assert mtmc("track", *tracked, "--overwrite", "-v") == 0
     assert "ms per camera frame" in capsys.readouterr().out
-    # The old report went with the old rows.
-    assert not (tmp_path / "results" / "report.html").exists()
+    # The old reports went with the old rows.
+    assert list((tmp_path / "results").glob("*.html")) == []
 
 
 def test_json_is_all_that_stdout_has(tracked: list[object], capsys: pytest.CaptureFixture[str]) -> None:

@@ -20,7 +20,15 @@ from pipeline.live.output.segments import row_line
 from pipeline.live.sinks.build import sink_makers
 from pipeline.live.sinks.messages import SCHEMA_FILE
 from pipeline.live.telling.status import SinkStatus
-from tests.helpers.live.examples import NOW_S, FixedStatus, make_camera, make_row, make_status, watching
+from tests.helpers.live.examples import (
+    NOW_S,
+    FixedStatus,
+    make_camera,
+    make_counts,
+    make_row,
+    make_status,
+    watching,
+)
 
 PAGE = (PROJECT_ROOT / "docs" / "live_outputs.md").read_text(encoding="utf-8")
 LAW = (PROJECT_ROOT / "docs" / "lawful_use.md").read_text(encoding="utf-8")
@@ -71,14 +79,14 @@ def test_the_settings_are_ones_that_the_program_takes(tmp_path: Path, monkeypatc
 def test_the_messages_follow_the_schema() -> None:
     schema = jsonschema.Draft202012Validator(json.loads(SCHEMA_FILE.read_text(encoding="utf-8")))
     shown = [json.loads(block) for block in blocks(PAGE, "json")]
-    assert [message["kind"] for message in shown] == ["row", "remap"]
+    assert [message["kind"] for message in shown] == ["row", "remap", "event"]
     for message in shown:
         schema.validate(message)
 
 
 def test_the_table_has_every_metric_and_no_other() -> None:
     sink = SinkStatus("mqtt broker:1883", 1, 1, 1, "")
-    metrics = watching(FixedStatus(make_status(make_camera(), sinks=(sink,))))
+    metrics = watching(FixedStatus(make_status(make_camera(), sinks=(sink,), counts=make_counts())))
     metrics.observe_frame_age("entrance", 0.1)
     given = set(re.findall(r"^# TYPE (mtmc_\w+)", metrics.text().decode(), flags=re.MULTILINE))
     given = {name for name in given if not name.endswith("_created")}

@@ -72,7 +72,6 @@ def test_commands_and_the_python_examples_run(tmp_path: Path, monkeypatch: pytes
     for folder in ("results", "first", "second", "third"):
         assert (tmp_path / folder / "trajectories.csv").stat().st_size > 500, folder
     assert (tmp_path / "scores.json").is_file()
-    assert (tmp_path / "results" / "heat" / "heat_map-entrance.png").is_file()
     # The second example goes on where the first one ends.
     names: dict[str, object] = {}
     for example in blocks("python"):

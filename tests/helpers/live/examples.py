@@ -8,7 +8,7 @@ from typing import Any
 
 from pipeline.core.datatypes import Correction, Link, LinkedRow, TrajectoryRow
 from pipeline.live.telling.metrics import Metrics
-from pipeline.live.telling.status import CameraState, CameraStatus, LiveStatus, TimestampSource
+from pipeline.live.telling.status import CameraState, CameraStatus, LiveCounts, LiveStatus, TimestampSource
 
 NOW_S = 1_777_630_000.0  # 2026-05-01T10:06:40Z
 
@@ -90,6 +90,11 @@ def make_status(*cameras: CameraStatus, **changes: Any) -> LiveStatus:
         memory_bytes=500_000_000,
     )
     return replace(status, **changes)
+
+
+def make_counts() -> LiveCounts:
+    """Numbers of one zone and one line."""
+    return LiveCounts({"shop": 2}, {"shop": 5}, {"shop": 2}, {"shop": 1}, {("door", "in"): 4, ("door", "out"): 3})
 
 
 class FixedStatus:

@@ -8,6 +8,7 @@ import pytest
 
 from pipeline.core.datatypes import Correction, LinkedRow
 from pipeline.core.redaction import Redactor
+from pipeline.counting.events import Event, Kind
 from pipeline.live.sinks.base import Sink
 from pipeline.live.sinks.feed import SinkFeed
 from tests.helpers.live.rows import correction, row
@@ -21,7 +22,7 @@ class Broker:
 
     def __init__(self) -> None:
         self.down = False
-        self.taken: list[LinkedRow | Correction] = []
+        self.taken: list[LinkedRow | Correction | Event] = []
         self.opened = self.closed = 0
 
     def open(self) -> Sink:
@@ -40,6 +41,11 @@ class Broker:
             raise ConnectionError("lost")
         self.taken += corrections
 
+    def events(self, events: Sequence[Event]) -> None:
+        if self.down:
+            raise ConnectionError("lost")
+        self.taken += events
+
     def flush(self) -> None:
         pass
 
@@ -49,6 +55,21 @@ class Broker:
 
 def feed_of(broker: Broker, max_waiting_rows: int = 1000) -> SinkFeed:
     return SinkFeed("broker", broker.open, Redactor(["hunter22"]), max_waiting_rows, retry_s=0.02)
+
+
+def test_events_come_after_their_rows_and_survive_a_failure() -> None:
+    broker = Broker()
+    broker.down = True
+    feed = feed_of(broker, max_waiting_rows=3)
+    events = [Event(float(number), Kind.ENTER, zone="shop", global_id=1) for number in range(4)]
+    for number in range(4):
+        feed.submit([row(number)], [correction(number)], [events[number]])
+    eventually(lambda: feed.status().errors >= 2, 5)
+    broker.down = False
+    feed.close(5)
+    # The oldest row was discarded, its event was not (the last three events are kept with it).
+    assert [one for one in broker.taken if isinstance(one, Event)] == events
+    assert broker.taken.index(events[1]) > broker.taken.index(row(1))
 
 
 def test_a_sink_that_is_down_gets_everything_in_order_when_it_is_back() -> None:

@@ -6,7 +6,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from pipeline.live.telling.metrics import Metrics
 from pipeline.live.telling.status import CameraState, SinkStatus
-from tests.helpers.live.examples import FixedStatus, make_camera, make_status, watching
+from tests.helpers.live.examples import FixedStatus, make_camera, make_counts, make_status, watching
 
 
 def samples(metrics: Metrics) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
@@ -83,3 +83,14 @@ def test_ages_of_frames_are_counted_in_buckets_around_the_promise() -> None:
     assert found[f"{name}_bucket", (*at, ("le", "0.75"))] == 4
     assert found[f"{name}_count", at] == 4
     assert round(found[f"{name}_sum", at], 6) == 1.08
+
+
+def test_zones_and_lines() -> None:
+    found = samples(watching(FixedStatus(make_status(make_camera(), counts=make_counts()))))
+    zone = (("zone", "shop"),)
+    assert found["mtmc_zone_occupancy", zone] == 2
+    assert found["mtmc_zone_entered_total", zone] == 5
+    assert found["mtmc_zone_left_total", zone] == 2
+    assert found["mtmc_zone_merged_total", zone] == 1
+    assert found["mtmc_line_crossed_total", (("direction", "in"), ("line", "door"))] == 4
+    assert found["mtmc_line_crossed_total", (("direction", "out"), ("line", "door"))] == 3

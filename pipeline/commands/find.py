@@ -6,7 +6,7 @@ import json
 import math
 from collections.abc import Sequence
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -200,7 +200,7 @@ def _seen(match: Match, *, with_date: bool) -> str:
 
 
 def _moment(option: str, text: str | None) -> Moment | None:
-    """Return seconds, or a date; a date without a time zone is UTC."""
+    """Return seconds, or a date."""
     if text is None:
         return None
     with suppress(ValueError):
@@ -213,7 +213,7 @@ def _moment(option: str, text: str | None) -> Moment | None:
         raise InputError(
             f"{option} {text!r}: expected seconds on the clock of the run, or a date such as 2026-05-01T10:00:00Z"
         ) from error
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
+    return moment
 
 
 def _check_outside(option: str, path: Path, folders: Sequence[Path]) -> None:

@@ -148,8 +148,8 @@ def find(
         top: number of people, or tracks, to return.
         all_tracks: whether to return tracks instead of the nearest track of each person.
         cameras: search only these; all if empty.
-        begin, end: search only tracks that were seen in this time: seconds on the clock of the run, or dates with time
-            zone.
+        begin, end: search only tracks that were seen in this time: seconds on the clock of the run, or dates, which
+            are in UTC without a time zone.
         places: names of the runs to search; all if empty.
         config, overrides: replace the settings that the run recorded, for example if its weights were moved.
         detector, embedder: replace those of the configuration, for runs with models of your own.

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,7 @@ from pipeline.search.meaning import Bands, Meaning, false_match_rate, limits_of_
 from pipeline.search.query import Query
 from pipeline.search.searched_run import NOBODY, Block, SearchedRun
 
-#: A time in seconds on the clock of a run, or a date.
+#: A time in seconds on the clock of a run, or a date; without a time zone it is in UTC.
 Moment = float | datetime
 
 
@@ -60,7 +60,8 @@ def _on_clock(moment: Moment, run: SearchedRun) -> float:
         raise InputError(
             f"the dates of {run.name} are not known (no camera had a start_utc): give --from and --to in seconds"
         )
-    return (moment - run.epoch_utc).total_seconds()
+    dated = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
+    return (dated - run.epoch_utc).total_seconds()
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,7 +98,7 @@ class Ranking:
 
     def meaning(self, row: int) -> Meaning:
         """Return what the distance of a row means."""
-        return self.bands[self.run[row]].meaning(float(self.cost[row]), float(self.few_crops_factor[row]))
+        return self.bands[int(self.run[row])].meaning(float(self.cost[row]), float(self.few_crops_factor[row]))
 
     def best_of_each_person(self) -> IntArray:
         """Return the rows of the nearest track of each person, the nearest person first."""

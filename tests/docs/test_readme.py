@@ -6,11 +6,16 @@ import re
 import shlex
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 
 from pipeline.cli import main
 from pipeline.core.paths import PROJECT_ROOT
+from pipeline.files.mot_files import read_ground_truth
 from pipeline.files.results_csv import COLUMNS
+from pipeline.search.track_pictures import cropped
+from pipeline.sources.open import open_source
 from tests.helpers.demo_clips import cut, cut_ground_truth
 
 README = (PROJECT_ROOT / "README.md").read_text(encoding="utf-8")
@@ -62,6 +67,7 @@ def test_commands_and_the_python_examples_run(tmp_path: Path, monkeypatch: pytes
         cut(camera, FRAMES, tmp_path / f"{name}.mp4", FIRST)
         cut_ground_truth(camera, FRAMES, tmp_path / f"{name}_gt.txt", FIRST)
     (tmp_path / "entrance_points.csv").write_text(POINTS)
+    _cut_crop(tmp_path / "entrance.mp4", tmp_path / "entrance_gt.txt", tmp_path / "crop.jpg")
     zones, configuration = blocks("yaml")
     (tmp_path / "zones.yaml").write_text(zones)
     (tmp_path / "site.yaml").write_text(configuration)
@@ -72,9 +78,21 @@ def test_commands_and_the_python_examples_run(tmp_path: Path, monkeypatch: pytes
     for folder in ("results", "first", "second", "third"):
         assert (tmp_path / folder / "trajectories.csv").stat().st_size > 500, folder
     assert (tmp_path / "scores.json").is_file()
+    assert (tmp_path / "matches.png").is_file()
     # The second example goes on where the first one ends.
     names: dict[str, object] = {}
     for example in blocks("python"):
         exec(compile(example, "README.md", "exec"), names)
     for folder in ("from-python", "own-models"):
         assert len((tmp_path / folder / "trajectories.csv").read_text().splitlines()) > 10
+
+
+def _cut_crop(video: Path, truth: Path, crop: Path) -> None:
+    """The highest person in the first frame of a recording."""
+    boxes = read_ground_truth(truth)
+    rows = np.flatnonzero(boxes.frame_index == 0)
+    heights = boxes.xyxy[rows, 3] - boxes.xyxy[rows, 1]
+    with open_source("entrance", str(video)) as source:
+        image = next(iter(source)).image
+    assert image is not None
+    cv2.imwrite(str(crop), cropped(image, np.asarray(boxes.xyxy[rows[heights.argmax()]], np.float32)))

@@ -63,7 +63,7 @@ def remap_content(remap: Correction, run_id: str) -> dict[str, Any]:
 def event_message(event: Event, run_id: str) -> Message:
     """Return the message for an event at a zone or a line; its time is in Unix seconds."""
     content = {
-        **_head("event", run_id, event.time_s),
+        **_head("event", run_id, event.time_s, utc_text(event.time_s)),
         "event": event.kind.value,
         "zone": event.zone or None,
         "line": event.line or None,

@@ -108,6 +108,7 @@ def test_a_picture_is_compared_by_the_embedding_of_its_crop(run: Path, tmp_path:
         ({"begin": 22.1, "end": 29.9}, []),
         ({"end": datetime(2026, 5, 1, 10, 0, 20, tzinfo=UTC)}, [1, 2]),
         ({"begin": datetime(2026, 5, 1, 10, 0, 33, tzinfo=UTC)}, [4, 5]),
+        ({"begin": datetime(2026, 5, 1, 10, 0, 33)}, [4, 5]),
     ],
 )
 def test_filters_choose_tracks(run: Path, filters: dict[str, object], tracks: list[int]) -> None:

@@ -14,7 +14,7 @@ from pipeline.live.output.gallery_file import GALLERY_NAME, read_gallery
 from pipeline.live.web.search_queue import SearchRequest
 from pipeline.search.live_people import LivePeopleSearch
 from pipeline.search.pictures import PictureModels
-from tests.helpers.factories import at_distance, one_hot
+from tests.helpers.factories import at_distance, make_linker, one_hot
 from tests.helpers.live.examples import NOW_S, make_row
 from tests.helpers.searched_runs import bright_detector, colour_embedder, settings_of, write_picture, write_site
 
@@ -63,3 +63,12 @@ def test_bad_pictures_are_refused(search: LivePeopleSearch, tmp_path: Path) -> N
     _, bomb = cv2.imencode(".png", np.zeros((6000, 6000), np.uint8))
     with pytest.raises(InputError, match="above the limit of 25 megapixels"):
         search(SearchRequest(bomb.tobytes()))
+
+
+def test_nobody_is_known_at_first(tmp_path: Path) -> None:
+    config = load_config(None, settings_of(["hall", "yard"]))
+    nobody = make_linker(["hall", "yard"]).gallery()
+    models = PictureModels(config, colour_embedder(), bright_detector(), None)
+    search = LivePeopleSearch(lambda: config, lambda: nobody, "fake", models)
+    result = search(SearchRequest(picture(tmp_path, ((50, 100, 90, 200), BLUE))))
+    assert (result["matches"], result["people"], result["meaning"]) == ([], 0, "nobody is known yet")

@@ -17,6 +17,7 @@ from pipeline.core.errors import InputError, RunError
 from pipeline.files import whole_files
 from pipeline.files.folder_lock import FolderLock
 from pipeline.files.readable_rows import ReadableRows
+from pipeline.files.regular_file import open_regular, read_regular
 from pipeline.files.results_csv import COLUMNS
 from pipeline.files.run_folder import DECISIONS_NAME, SECOND_RUN_NAMES, STILL_NAME
 from pipeline.files.whole_files import FILE_MODE
@@ -134,7 +135,7 @@ class RunFolder:
         found = set()
         for path in [*self.path.glob("manifest-*.json"), self.path / "run.json"]:
             with suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
-                found.add(json.loads(path.read_text(encoding="utf-8"))["config"]["embedder"]["site"])
+                found.add(json.loads(read_regular(path).decode("utf-8"))["config"]["embedder"]["site"])
         return [f"the camera means in {name}" for name in sorted(name for name in found if isinstance(name, str))]
 
     @property
@@ -185,7 +186,7 @@ class RunFolder:
         path = self.path / "trajectories.csv"
         with ExitStack() as held:
             # Held open, so that no other file can get its inode.
-            before = held.enter_context(path.open("rb")) if path.exists() else None
+            before = held.enter_context(path.open("rb")) if path.is_file() else None
             yield
             if before is not None and not (
                 path.exists() and os.path.samestat(os.fstat(before.fileno()), path.stat())
@@ -199,7 +200,7 @@ class RunFolder:
 def _holds_messages(path: Path) -> bool:
     """Return whether the first line of a file is a message of a JSON lines sink."""
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             line = file.readline(_LONGEST_MESSAGE)
     except OSError:
         return False

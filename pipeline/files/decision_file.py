@@ -17,6 +17,7 @@ from typing import Any
 
 from pipeline.core.decisions import Candidate, Decision, Obstacle, Outcome, Reason, Stage
 from pipeline.core.errors import InputError, RunError
+from pipeline.files.regular_file import open_regular
 from pipeline.files.run_folder import DECISIONS_NAME
 from pipeline.files.whole_files import SHARED_MODE, BufferedLines, replacing
 
@@ -87,7 +88,7 @@ def read_decisions(path: Path) -> Iterator[Decision]:
     damaged: list[int] = []
     found = 0
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             for number, line in enumerate(file, start=1):
                 decision = decision_in(line)
                 if decision is None:

@@ -16,6 +16,7 @@ from typing import BinaryIO
 
 from pipeline.core.datatypes import LinkedRow
 from pipeline.core.errors import InputError
+from pipeline.files.regular_file import open_regular
 from pipeline.files.results_csv import COLUMNS, linked_row
 from pipeline.files.track_boxes import LARGEST_NUMBER
 
@@ -112,7 +113,7 @@ class ReadableRows:
         names = [self.path, self.path.with_suffix("")] if self.path.suffix == ".part" else [self.path]
         for name in names:
             with suppress(FileNotFoundError):
-                return name.open("rb")
+                return open_regular(name)
         return None
 
     def _read(self, file: BinaryIO) -> Iterator[list[str]]:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from pipeline.core.decisions import Decision, Stage, TrackKey
 from pipeline.files.decision_file import decision_in, decision_line
+from pipeline.files.regular_file import open_regular
 from pipeline.privacy.run_folder import replacing
 
 _Ids = frozenset[tuple[Stage, int]]
@@ -94,6 +95,6 @@ def _without(decision: Decision, ids: _Ids, left: Callable[[TrackKey], bool]) ->
 
 def _decisions(path: Path) -> Iterator[tuple[bytes, Decision | None]]:
     """Yield each line with its decision, None for a damaged line."""
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         for line in file:
             yield line, decision_in(line)

@@ -18,6 +18,7 @@ from pipeline.files import whole_files
 from pipeline.files.copies import COPIES_NAME, noted_copies
 from pipeline.files.folder_lock import FolderLock
 from pipeline.files.readable_rows import ReadableRows
+from pipeline.files.regular_file import open_regular, read_regular
 from pipeline.files.results_csv import COLUMNS
 from pipeline.files.run_folder import (
     DECISIONS_NAME,
@@ -173,7 +174,7 @@ class RunFolder:
         found = set()
         for path in [*self.path.glob("manifest-*.json"), self.path / "run.json"]:
             with suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
-                found.add(json.loads(path.read_text(encoding="utf-8"))["config"]["embedder"]["site"])
+                found.add(json.loads(read_regular(path).decode("utf-8"))["config"]["embedder"]["site"])
         return [f"the camera means in {name}" for name in sorted(name for name in found if isinstance(name, str))]
 
     @property
@@ -229,7 +230,7 @@ class RunFolder:
         path = self.path / "trajectories.csv"
         with ExitStack() as held:
             # Held open, so that no other file can get its inode.
-            before = held.enter_context(path.open("rb")) if path.exists() else None
+            before = held.enter_context(path.open("rb")) if path.is_file() else None
             yield
             if before is not None and not (
                 path.exists() and os.path.samestat(os.fstat(before.fileno()), path.stat())
@@ -243,7 +244,7 @@ class RunFolder:
 def _holds_messages(path: Path) -> bool:
     """Return whether the first line of a file is a message of a JSON lines sink."""
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             line = file.readline(_LONGEST_MESSAGE)
     except OSError:
         return False

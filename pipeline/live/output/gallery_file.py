@@ -25,6 +25,7 @@ from pipeline.core.vectors import unit
 from pipeline.cross_camera.camera_centres import CentreState
 from pipeline.cross_camera.gallery import Gallery
 from pipeline.files.readable_rows import LARGEST_ID, ReadableRows
+from pipeline.files.regular_file import read_regular
 from pipeline.files.results_csv import COLUMNS
 from pipeline.files.set_aside import files_put_aside, repair_rows, set_aside
 from pipeline.files.whole_files import write_whole
@@ -106,7 +107,7 @@ def load_gallery(folder: Path, embedder_hash: str) -> Gallery | None:
     """
     path = folder / GALLERY_NAME
     try:
-        data = path.read_bytes()
+        data = read_regular(path)
         gallery, found_hash = _parse(data)
     except FileNotFoundError:
         free_id = _free_id(folder)
@@ -330,7 +331,7 @@ def empty_gallery(path: Path) -> None:
         RunError: it cannot be written.
     """
     try:
-        data = path.read_bytes()
+        data = read_regular(path)
     except OSError:
         data = b""
     if path.is_dir():
@@ -380,7 +381,7 @@ def read_gallery(path: Path) -> tuple[Gallery, str]:
         InputError: the file cannot be read, or is damaged or of another version.
     """
     try:
-        return _parse(path.read_bytes())
+        return _parse(read_regular(path))
     except _OtherVersion as error:
         raise InputError(f"{path} {error}; delete it; then nobody is recognised") from error
     except (OSError, _Damaged) as error:

@@ -18,6 +18,7 @@ from pipeline.core.inference_runtime import Computation
 from pipeline.core.redaction import Redactor
 from pipeline.cross_camera.match_limits import MatchLimits
 from pipeline.files.origin import origin
+from pipeline.files.regular_file import read_regular
 from pipeline.files.whole_files import write_whole
 from pipeline.live.telling.status import LiveStatus
 
@@ -50,7 +51,7 @@ def recorded(folder: Path) -> Recorded:
     for path in folder.glob("manifest-*.json"):
         found["run_ids"].add(path.stem.removeprefix("manifest-"))
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
+            content = json.loads(read_regular(path).decode("utf-8"))
         except (OSError, ValueError, RecursionError):
             damaged.append(path.name)
             continue

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from pipeline.config.output_settings import RetentionSettings
 from pipeline.counting.events_file import COLUMNS as EVENT_COLUMNS
+from pipeline.files.regular_file import open_regular
 from pipeline.files.results_csv import COLUMNS
 from pipeline.files.set_aside import files_put_aside
 from pipeline.files.whole_files import write_whole
@@ -222,7 +223,7 @@ def first_row_s(path: Path) -> float:
 def last_row_s(path: Path) -> float:
     """Return the time of the last row of a segment, Unix seconds; the time of the last write if there is no row, or if
     it is damaged."""
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         size = file.seek(0, 2)
         file.seek(max(0, size - _TAIL_BYTES))
         lines = file.read().decode("utf-8", "replace").splitlines()

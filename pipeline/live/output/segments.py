@@ -14,6 +14,7 @@ from pathlib import Path
 
 from pipeline.core.datatypes import Correction, LinkedRow
 from pipeline.files.readable_rows import LARGEST_ID, ReadableRows
+from pipeline.files.regular_file import waits
 from pipeline.files.results_csv import COLUMNS, csv_line
 from pipeline.files.track_boxes import is_number
 from pipeline.files.whole_files import FILE_MODE, FOLDER_MODE, WholeLines, sync_folder, write_whole
@@ -257,7 +258,7 @@ def segments(folder: Path) -> list[Path]:
     names, such as traj-notes.csv, are not segments."""
     # In this order, so that a segment that is renamed meanwhile is found at least once; its final name counts.
     found = [*folder.glob("traj-*.csv.part"), *folder.glob("traj-*.csv")]
-    found = [path for path in found if _SEGMENT.fullmatch(path.name) and not path.is_dir()]
+    found = [path for path in found if _SEGMENT.fullmatch(path.name) and not path.is_dir() and not waits(path)]
     return sorted({path.name.removesuffix(".part"): path for path in found}.values(), key=sorting_key)
 
 

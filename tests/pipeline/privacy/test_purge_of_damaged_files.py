@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -252,3 +253,26 @@ def test_a_file_that_cannot_be_deleted_is_named(
     monkeypatch.undo()
     assert run("person", "purge", str(recorded_folder), "--id", "1", "--delete-shared") == 0
     assert ids_left(recorded_folder) == [2]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes")
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("remap.csv.damaged", "notes.jsonl", "traj-20260430T100000Z-aa-0009.csv", "manifest-x.json"),
+        (GALLERY_NAME,),
+    ],
+)
+def test_named_pipes_are_not_waited_for(
+    live_folder: Path,  # noqa: F811
+    tmp_path: Path,
+    names: tuple[str, ...],
+) -> None:
+    output = tmp_path / "person.json"
+    for name in names:
+        (live_folder / name).unlink(missing_ok=True)
+        os.mkfifo(live_folder / name)
+    export_person(RunFolder(live_folder), 2, output)
+    purge_person(RunFolder(live_folder), 2, delete_shared=False)
+    assert 2 not in ids_left(live_folder)
+    assert load_gallery(live_folder, "model") is not None

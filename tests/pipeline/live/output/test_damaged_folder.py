@@ -251,3 +251,33 @@ def test_a_run_starts_in_a_folder_in_which_everything_is_damaged(tmp_path: Path)
     ids = [linked.link.global_id for path in own for linked in read_trajectories(path)]
     assert min(ids) > 10_000
     assert (folder / "traj-notes.csv").read_text() == "mine\n"
+
+
+PIPES = [
+    GALLERY_NAME,
+    "gallery.damaged",
+    "gallery.npz.part",
+    "remap.csv",
+    "remap.csv.damaged",
+    "rewriting",
+    "run.json",
+    "trajectories.csv",
+    f"manifest-{RUN}.json",
+    f"traj-{RUN}-0001.csv",
+    f"traj-{RUN}-0002.csv.part",
+    f"traj-{RUN}-0003.csv.damaged",
+]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes")
+def test_a_run_starts_in_a_folder_of_named_pipes(tmp_path: Path) -> None:
+    """Opened as files, each would be waited for."""
+    folder = tmp_path / "out"
+    folder.mkdir(mode=0o700)
+    for name in PIPES:
+        os.mkfifo(folder / name)
+    with live_run(tmp_path, {"a": lambda: FakeStream(steady(20))}) as run:
+        eventually(lambda: run.status().rows_written >= 5, 15)
+    assert [path for path in segments(folder) if run.run_id in path.name]
+    assert (folder / GALLERY_NAME).is_file()
+    assert recorded(folder).damaged == (f"manifest-{RUN}.json",)

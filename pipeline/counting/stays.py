@@ -160,21 +160,35 @@ class ZoneWatch:
             yield self._leave(self._stay)
 
     def absorb(self, other: ZoneWatch) -> bool:
-        """Take over what another id of the same person knows; return whether both were inside."""
+        """Take over what another id of the same person knows; return whether both were inside.
+
+        In each camera, the later view counts. If that ends the stay, the next `settle` says so.
+        """
+        replaced: list[_View] = []
         for camera, view in other._views.items():
             own = self._views.get(camera)
-            if own is None or own.last_s < view.last_s:
+            later = own is None or own.last_s < view.last_s
+            if own is not None:
+                replaced.append(own if later else view)
+            if later:
                 self._views[camera] = view
         self.brief += other.brief
-        if self._stay is None or other._stay is None:
-            self._stay = self._stay or other._stay
+        both = self._stay is not None and other._stay is not None
+        if self._stay is not None and other._stay is not None:
+            self._stay.begin_s = min(self._stay.begin_s, other._stay.begin_s)
+            self._stay.told_dwell |= other._stay.told_dwell
+            self._stay.end(other._stay.end_s, other._stay.how, other._stay.cameras)
+        self._stay = self._stay or other._stay
+        if self._stay is None:
             return False
-        first, second = self._stay, other._stay
-        first.begin_s = min(first.begin_s, second.begin_s)
-        first.told_dwell |= second.told_dwell
-        if first.due_s is not None and second.due_s is None:
-            first.due_s, first.end_s = None, float("-inf")
-        return True
+        for view in replaced:
+            if view.side:
+                self._stay.end(view.last_inside_s, How.VANISHED, view.cameras)
+        if any(view.side for view in self._views.values()):
+            self._stay.due_s, self._stay.end_s = None, float("-inf")
+        elif self._stay.due_s is None:
+            self._stay.due_s = float("-inf")
+        return both
 
     def _dwelt(self, time_s: float, cameras: tuple[str, ...]) -> Iterator[Change]:
         """Report a stay that has reached `dwell_s`, once."""

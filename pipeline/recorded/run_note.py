@@ -145,7 +145,7 @@ class EarlierNote:
             name: used["output"][name] for name in ("interpolate", "interpolate_max_gap_s", "save_decisions")
         }
         changed["output"] = {**noted.get("output", {}), **filled}
-        changed |= {name: used[name] for name in ("zones", "lines", "counting")}
+        changed |= {name: used[name] for name in ("zones", "lines", "counting") if name in used}
         noted_classes = self._content.get("classes")
         if not isinstance(noted_classes, dict):  # of an earlier version
             noted_classes = {}

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from pipeline.counting.events import Event
 from pipeline.counting.events_file import COLUMNS, event_line
+from pipeline.files.regular_file import waits
 from pipeline.files.whole_files import WholeLines, sync_folder
 from pipeline.live.host_clock import LiveClock
 from pipeline.live.output.segments import EPOCH_UTC, headed, sorting_key
@@ -29,7 +30,7 @@ def live_event_line(event: Event) -> str:
 def event_segments(folder: Path) -> list[Path]:
     """Return the segments with events of all runs in a folder, including the one being written, oldest first."""
     found = [*folder.glob("events-*.csv.part"), *folder.glob("events-*.csv")]
-    found = [path for path in found if _SEGMENT.fullmatch(path.name) and not path.is_dir()]
+    found = [path for path in found if _SEGMENT.fullmatch(path.name) and not path.is_dir() and not waits(path)]
     return sorted({path.name.removesuffix(".part"): path for path in found}.values(), key=sorting_key)
 
 

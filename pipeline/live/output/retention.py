@@ -12,8 +12,10 @@ from pathlib import Path
 
 from pipeline.config.output_settings import RetentionSettings
 from pipeline.counting.events_file import COLUMNS as EVENT_COLUMNS
+from pipeline.counting.events_file import readable_events
 from pipeline.files.regular_file import open_regular
 from pipeline.files.results_csv import COLUMNS
+from pipeline.files.run_folder import EVENTS_NAME
 from pipeline.files.set_aside import files_put_aside
 from pipeline.files.whole_files import write_whole
 from pipeline.live.host_clock import PLAUSIBLE_S
@@ -58,6 +60,7 @@ class Retention:
                 if self._age_from_s(path) < oldest_s:
                     self._delete(path, f"is older than {self._settings.max_age_days:g} days")
                     finished.remove(path)
+            self._delete_counted(oldest_s)
         self._keep_quota(finished)
         self._delete_files_put_aside()
         self._delete_lone_manifests()
@@ -105,6 +108,12 @@ class Retention:
             )
             written_s = now_s
         return written_s
+
+    def _delete_counted(self, oldest_s: float) -> None:
+        """Delete the events.csv of `mtmc count` once its first event is too old: it covers all segments of its time."""
+        path = self._folder / EVENTS_NAME
+        if path.is_file() and _first_event_s(path) < oldest_s:
+            self._delete(path, "holds events that are too old; `mtmc count` writes it again")
 
     def _keep_quota(self, finished: list[Path]) -> None:
         limit = self._settings.max_bytes
@@ -218,6 +227,12 @@ def first_row_s(path: Path) -> float:
     except (IndexError, ValueError):
         return 0.0
     return first_s if 0 <= first_s <= _LATEST_S else 0.0
+
+
+def _first_event_s(path: Path) -> float:
+    """Return the time of the first event of events.csv in Unix seconds; +inf without an event that can be read."""
+    fields = next(iter(readable_events(path)), None)
+    return math.inf if fields is None else float(fields[EVENT_COLUMNS.index("time_s")])
 
 
 def last_row_s(path: Path) -> float:

@@ -87,6 +87,13 @@ def test_a_stay_goes_on_under_the_corrected_id() -> None:
     assert (event.kind, event.global_id, event.dwell_s) == (Kind.LEAVE, 1, 1.0)
 
 
+def test_a_stay_ends_if_the_person_was_seen_outside_later_under_the_other_id() -> None:
+    live = counter()
+    live.take(sorted([*walk([OUT, OUT, OUT]), *walk([IN], person=7)], key=lambda one: one.row.time_s), [], 0.0)
+    assert kinds(live.take([], [correction(2.5, 7, 1)], 2.0)) == [("leave", 1, 0)]
+    assert live.counts.inside == {"square": 0}
+
+
 def test_a_confirmed_id_changes_nothing() -> None:
     live = counter()
     live.take(walk([OUT, IN]), [], 1.0)

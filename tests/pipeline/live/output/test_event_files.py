@@ -72,3 +72,11 @@ def test_old_events_are_deleted(tmp_path: Path, age_days: float, left: int) -> N
     settings = RetentionSettings(max_age_days=7.0, max_bytes=None, check_interval_s=1.0)
     Retention(tmp_path, RUN, settings, lambda: NOW_S).enforce()
     assert len(event_segments(tmp_path)) == left + 1
+
+
+@pytest.mark.parametrize(("age_days", "kept"), [(6.0, True), (8.0, False)])
+def test_the_events_of_mtmc_count_go_with_their_first_event(tmp_path: Path, age_days: float, kept: bool) -> None:
+    path = events_file(tmp_path, "events.csv", event(NOW_S - age_days * DAY_S), event(NOW_S))
+    settings = RetentionSettings(max_age_days=7.0, max_bytes=None, check_interval_s=1.0)
+    Retention(tmp_path, RUN, settings, lambda: NOW_S).enforce()
+    assert path.exists() == kept

@@ -38,6 +38,7 @@ def test_the_tests_of_a_fault_exist(row: str) -> None:
     assert len(cells) == 3, row
     places = re.findall(r"`(tests/[\w/]+\.py)(?:::([\w:]+))?[^`]*`", cells[2])
     assert places, cells[2]
+    assert len(places) == len(re.findall(r"`[^`]+`", cells[2])), f"a test without its file: {cells[2]}"
     for file, name in places:
         assert (ROOT / file).is_file(), file
         if name:

@@ -20,14 +20,17 @@ def main() -> None:
     parser.add_argument("--name", help="name of the dataset, which must be new")
     options = parser.parse_args()
     content = json.loads((Path(__file__).resolve().parent / "fiftyone_data.json").read_text(encoding="utf-8"))
+    if not content["cameras"]:
+        sys.exit("the run has no cameras")
     videos = {name: _video(name, camera, options.videos) for name, camera in content["cameras"].items()}
+
+    slices = {name: name.replace(".", "_") for name in videos}  # a point separates fields
+    if len(set(slices.values())) < len(slices):
+        sys.exit(f"these cameras differ only in points and underscores; rename one: {', '.join(slices)}")
 
     import fiftyone as fo
 
     dataset = fo.Dataset(options.name or content["name"], persistent=True)
-    slices = {name: name.replace(".", "_") for name in videos}  # a point separates fields
-    if len(set(slices.values())) < len(slices):
-        sys.exit(f"these cameras differ only in points and underscores; rename one: {', '.join(slices)}")
     dataset.add_group_field("group", default=next(iter(slices.values())))
     group = fo.Group()
     samples = []

@@ -90,6 +90,7 @@ def convert(
             rows = write_parquet(output, counted(), run.epoch_utc)  # type: ignore[arg-type]
         except OSError as error:
             raise RunError(f"{output} cannot be written: {error.strerror or error}") from error
+        _note(run.folder, output, target, told)
         written, cameras = [output], len(seen)
     else:
         content = collected(run, told, observed_only=observed_only, sizes_wh=sizes_wh or {})
@@ -103,9 +104,10 @@ def convert(
         files = [(output / name, data) for name, data in _files(run, content, target, told)]
         rows = content.count - (sum(told.left_out.values()) - before)
         _check_free([path for path, _ in files], overwrite)
+        # Before the files: some of them may be written when the disk is full.
+        _note(run.folder, output, target, told)
         _write(output, files, told)
         written, cameras = [path for path, _ in files], len(content.cameras)
-    _note(run.folder, output, target, told)
     return Converted(written, rows, cameras, told)
 
 

@@ -88,14 +88,13 @@ class EmbeddingColumn:
     def of(cls, batch: pa.RecordBatch) -> EmbeddingColumn | None:
         """Return the embeddings of a validated batch; None if they are missing or not all of one length."""
         column = batch.column("embeddings")
-        first = _offsets(column)
-        vectors = column.flatten()
-        if column.null_count or vectors.null_count:
+        vectors = _flattened(column)
+        numbers = None if vectors is None else _flattened(vectors)
+        if vectors is None or numbers is None:
             return None
-        places = _offsets(vectors)
-        numbers = vectors.flatten()
+        first, places = _offsets(column), _offsets(vectors)
         lengths = np.diff(places)
-        if numbers.null_count or (len(lengths) and (lengths != lengths[0]).any()):
+        if len(lengths) and (lengths != lengths[0]).any():
             return None
         length = int(lengths[0]) if len(lengths) else 0
         values = numbers.to_numpy(zero_copy_only=False)
@@ -117,8 +116,8 @@ def all_intact(batch: pa.RecordBatch, camera_ids: Sequence[str]) -> bool:
     floor: list[tuple[NDArray[np.float64], IntArray]] = []
     for name in ("floor_time_s", "floor_xy_m"):
         column = batch.column(name)
-        numbers = column.flatten()
-        if numbers.null_count:
+        numbers = _flattened(column)
+        if numbers is None:
             return False
         floor.append((numbers.to_numpy(zero_copy_only=False), _offsets(column)))
     (floor_s, time_at), (floor_xy_m, xy_at) = floor
@@ -144,6 +143,20 @@ def all_intact(batch: pa.RecordBatch, camera_ids: Sequence[str]) -> bool:
         )
         for row in range(batch.num_rows)
     )
+
+
+def _flattened(column: pa.ListArray) -> pa.Array | None:
+    """Return the values of all rows, one row after the other; None if a row or a value is null.
+
+    `column.flatten()` crashes on some damaged files that Arrow's validation accepts.
+    """
+    values = column.values
+    if column.null_count or values.null_count:
+        return None
+    if not len(column):
+        return values[:0]
+    first, last = column.offsets[0].as_py(), column.offsets[-1].as_py()
+    return values[first:last] if 0 <= first <= last <= len(values) else None
 
 
 def _offsets(column: pa.ListArray) -> IntArray:

@@ -14,6 +14,8 @@ import httpx2
 import numpy as np
 import pytest
 import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from selenium.webdriver import ActionChains
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
@@ -24,7 +26,7 @@ from pipeline.config.config import load_config
 from pipeline.core.errors import InputError
 from pipeline.floor.fit_homography import Array, fit_homography, read_pairs
 from pipeline.homography_page.app import COOKIE, build_app
-from pipeline.homography_page.pictures import read_picture
+from pipeline.homography_page.pictures import PagePicture, read_picture
 from pipeline.homography_page.server import PointServer
 from pipeline.homography_page.session import Session
 from pipeline.live.web.auth import TokenGate
@@ -374,3 +376,20 @@ def test_wrong_options(arguments: list[str], message: str, capsys: pytest.Captur
         main(["homography", *arguments])
     assert stop.value.code == 2
     assert message in capsys.readouterr().err
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    rows=st.lists(
+        st.tuples(*(st.integers(-2, 3) for _ in range(4))).map(list),
+        min_size=4,
+        max_size=7,
+    ),
+    limit=st.sampled_from([None, 0.5]),
+)
+def test_any_points_have_a_fit_or_a_reason(rows: list[list[int]], limit: float | None) -> None:
+    """On a line, twice at one place, crossed: the page gets numbers, or a sentence."""
+    picture = PagePicture("still.png", (4, 4), b"")
+    answer = Session(picture, None, None, Path("none.csv"), limit).fit(rows)
+    json.dumps(answer, allow_nan=False)
+    assert ("problem" in answer) != ("summary" in answer)

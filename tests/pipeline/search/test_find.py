@@ -204,9 +204,9 @@ BAD = {
     ),
     "tracklets of another version": (
         lambda run: (run / "tracklets.arrow").write_bytes(
-            (run / "tracklets.arrow").read_bytes().replace(b'"schema_version": 1', b'"schema_version": 9')
+            (run / "tracklets.arrow").read_bytes().replace(b'"schema_version": 2', b'"schema_version": 9')
         ),
-        "has schema version 9; this program reads version 1",
+        "has schema version 9; this program reads versions 1 and 2",
     ),
 }
 

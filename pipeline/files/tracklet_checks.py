@@ -88,17 +88,21 @@ class EmbeddingColumn:
     def of(cls, batch: pa.RecordBatch) -> EmbeddingColumn | None:
         """Return the embeddings of a validated batch; None if they are missing or not all of one length."""
         column = batch.column("embeddings")
-        vectors = _flattened(column)
-        numbers = None if vectors is None else _flattened(vectors)
-        if vectors is None or numbers is None:
+        if column.null_count or column.values.null_count:
             return None
-        first, places = _offsets(column), _offsets(vectors)
+        first = _offsets(column)
+        if first[-1] == first[0]:
+            return cls(np.zeros((0, 0), np.float16), first - first[0])
+        vectors = column.values
+        numbers = _numbers(vectors)
+        if numbers is None:
+            return None
+        places = _offsets(vectors)[first[0] : first[-1] + 1]
         lengths = np.diff(places)
-        if len(lengths) and (lengths != lengths[0]).any():
+        if (lengths != lengths[0]).any():
             return None
-        length = int(lengths[0]) if len(lengths) else 0
-        values = numbers.to_numpy(zero_copy_only=False)
-        return cls(np.asarray(values, np.float16).reshape(len(lengths), length), first)
+        values = numbers[places[0] : places[-1]].reshape(len(lengths), int(lengths[0]))
+        return cls(np.asarray(values, np.float16), first - first[0])
 
 
 def all_intact(batch: pa.RecordBatch, camera_ids: Sequence[str]) -> bool:
@@ -115,11 +119,10 @@ def all_intact(batch: pa.RecordBatch, camera_ids: Sequence[str]) -> bool:
     plain = [batch.column(name).to_numpy() for name in _PLAIN]
     floor: list[tuple[NDArray[np.float64], IntArray]] = []
     for name in ("floor_time_s", "floor_xy_m"):
-        column = batch.column(name)
-        numbers = _flattened(column)
+        numbers, at = _numbers(batch.column(name)), _offsets(batch.column(name))
         if numbers is None:
             return False
-        floor.append((numbers.to_numpy(zero_copy_only=False), _offsets(column)))
+        floor.append((numbers[at[0] : at[-1]], at - at[0]))
     (floor_s, time_at), (floor_xy_m, xy_at) = floor
     finite = all(np.isfinite(array).all() for array in (*plain[2:4], embeddings.values, floor_s, floor_xy_m))
     if not (finite and set(cameras) <= set(camera_ids) and (np.diff(xy_at) == 2 * np.diff(time_at)).all()):
@@ -145,23 +148,18 @@ def all_intact(batch: pa.RecordBatch, camera_ids: Sequence[str]) -> bool:
     )
 
 
-def _flattened(column: pa.ListArray) -> pa.Array | None:
-    """Return the values of all rows, one row after the other; None if a row or a value is null.
-
-    `column.flatten()` crashes on some damaged files that Arrow's validation accepts.
-    """
-    values = column.values
-    if column.null_count or values.null_count:
-        return None
-    if not len(column):
-        return values[:0]
-    first, last = column.offsets[0].as_py(), column.offsets[-1].as_py()
-    return values[first:last] if 0 <= first <= last <= len(values) else None
-
-
+# Functions of Arrow for lists, such as `flatten`, abort the process for some damaged files that Arrow has validated.
+# The values in memory and the offsets, which it has validated, are enough.
 def _offsets(column: pa.ListArray) -> IntArray:
-    """Return (N + 1,) where the values of each row begin in `column.flatten()`."""
+    """Return (N + 1,) where the values of each row begin in `column.values`."""
     if not len(column):  # it may have no offsets in memory
         return np.zeros(1, np.int64)
-    offsets = column.offsets.to_numpy()
-    return np.asarray(offsets - offsets[0], np.int64)
+    return np.asarray(column.offsets.to_numpy(), np.int64)
+
+
+def _numbers(column: pa.ListArray) -> NDArray[Any] | None:
+    """Return `column.values`; None if a value is missing."""
+    values = column.values
+    if values.null_count:
+        return None
+    return np.asarray(values.to_numpy()) if len(values) else np.zeros(0)

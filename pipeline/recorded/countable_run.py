@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.config.config import CameraConfig
-from pipeline.core.datatypes import Link, LinkedRow, TrajectoryRow
+from pipeline.core.datatypes import LinkedRow, TrajectoryRow
 from pipeline.core.errors import InputError
 from pipeline.counting.positions import PictureScale
-from pipeline.files.readable_rows import ReadableRows, row_of
 from pipeline.files.results_csv import read_trajectories
 from pipeline.files.run_folder import NOTE_NAME, read_note
-from pipeline.live.output.segments import EPOCH_UTC, correction_of, corrections, segments
+from pipeline.live.output.segments import EPOCH_UTC, segments
+from pipeline.stored.run import stored_runs
 
 # Live rows are in order of time except for the delays of the cameras, which are below this.
 _DISORDER_S = 60.0
@@ -198,32 +198,11 @@ def rows_in_order(path: Path) -> Iterator[LinkedRow]:
 
 
 def _live_rows(folder: Path) -> Iterator[LinkedRow]:
-    """Yield the rows of all segments in order of time, with the ids of remap.csv."""
-    leads_to = {
-        correction.provisional_id: (correction.global_id, correction.confidence)
-        for correction in map(correction_of, corrections(folder))
-    }
-    return _sorted(_corrected(linked, leads_to) for path in segments(folder) for linked in _segment(path))
-
-
-def _segment(path: Path) -> Iterator[LinkedRow]:
-    rows = ReadableRows(path)
-    for fields in rows:
-        yield row_of(fields)
-    if rows.damaged or rows.problem:
-        _log.warning(
-            "%s: %s; they do not count", path, rows.problem or f"{len(rows.damaged)} lines cannot be read"
-        )
-
-
-def _corrected(linked: LinkedRow, leads_to: Mapping[int, tuple[int, float]]) -> LinkedRow:
-    """Return the row with the id to which corrections lead; a final id needs none."""
-    global_id, confidence = linked.link.global_id, linked.link.confidence
-    seen: set[int] = set()
-    while not linked.link.final and global_id in leads_to and global_id not in seen:
-        seen.add(global_id)
-        global_id, confidence = leads_to[global_id]
-    return LinkedRow(linked.row, Link(global_id, confidence, True)) if seen else linked
+    """Yield the rows of all runs in order of time, with the ids of remap.csv."""
+    damaged: list[str] = []
+    yield from _sorted(linked for run in stored_runs(folder) for linked in run.rows(damaged))
+    for problem in damaged:
+        _log.warning("%s: %s; they do not count", folder, problem)
 
 
 def _sorted(rows: Iterable[LinkedRow]) -> Iterator[LinkedRow]:

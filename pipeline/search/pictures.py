@@ -18,6 +18,7 @@ from pipeline.core.errors import InputError
 from pipeline.core.models import Detector, Embedder, checked, checked_detections, embedded_classes, named_in
 from pipeline.core.vectors import centred
 from pipeline.search.query import ANY_CAMERA, Query, QueryView
+from pipeline.search.track_pictures import cropped
 from pipeline.sources.images import read_image
 from pipeline.sources.picture_size import MAX_PICTURE_PX
 
@@ -74,7 +75,6 @@ class PictureModels:
 
     Attributes:
         config: of the run.
-        embedder_hash: of the model that the embedder runs.
         detector: None if pictures are taken as they are.
         any_camera_mean: (D,) what is subtracted from the embeddings of a picture of an unknown camera: the mean over
             the cameras of the site file, if the run's embeddings are centred by one; else None.
@@ -180,8 +180,7 @@ def images_query(
         if not embedded.valid[0]:
             raise InputError(f"{name}: the person is too small to embed")
         embeddings.append(embedded.embeddings[0])
-        left, top, right, bottom = (round(float(value)) for value in box)
-        crops.append(image[top : max(bottom, top + 1), left : max(right, left + 1)].copy())
+        crops.append(cropped(image, box))
     if waiting:
         raise InputError(f"--person {waiting[0]} is left over: no further picture shows several people")
     stacked = np.stack(embeddings)
@@ -220,14 +219,13 @@ def _person(
     boxes, confidence = _people(frame, models, margin=crop_shaped)
     if crop_shaped and len(boxes):
         shares = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1]) / (width * height)
-        largest = int(shares.argmax())
-        if shares[largest] >= _PERSON_SHARE:
-            others = int((shares >= _PERSON_SHARE).sum()) - 1
-            if others:
-                notes.append(
-                    f"{name} shows {others + 1} large people; the largest box is used (--whole lists them)"
-                )
-            return everything if shares[largest] >= _TIGHT_SHARE else np.asarray(boxes[largest])
+        filling = np.flatnonzero(shares >= _PERSON_SHARE)
+        if len(filling):
+            best = int(filling[confidence[filling].argmax()])
+            sure = int((confidence[filling] >= models.config.tracker.good_crop_confidence).sum())
+            if sure > 1:
+                notes.append(f"{name} shows {sure} large people; the surest box is used (--whole lists them)")
+            return everything if shares[best] >= _TIGHT_SHARE else np.asarray(boxes[best])
         notes.append(f"{name} is high, but no person fills it: people are searched in it as in a whole picture")
         boxes, confidence = _people(frame, models, margin=False)
     if not len(boxes):

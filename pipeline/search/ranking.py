@@ -98,7 +98,8 @@ class Ranking:
 
     def meaning(self, row: int) -> Meaning:
         """Return what the distance of a row means."""
-        return self.bands[int(self.run[row])].meaning(float(self.cost[row]), float(self.few_crops_factor[row]))
+        bands: Bands = self.bands[int(self.run[row])]
+        return bands.meaning(float(self.cost[row]), float(self.few_crops_factor[row]))
 
     def best_of_each_person(self) -> IntArray:
         """Return the rows of the nearest track of each person, the nearest person first."""

@@ -150,9 +150,8 @@ class SearchQueue:
                 del self._jobs[number]
 
     def _run(self) -> None:
-        with suppress(
-            AttributeError, OSError
-        ):  # Linux can do this for one thread; those that it starts inherit it
+        # Linux can do this for one thread; the threads that it starts inherit it.
+        with suppress(AttributeError, OSError):
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
         while (job := self._waiting.get()) is not None:
             request, job.request = job.request, None

@@ -16,6 +16,8 @@ MAX_PICTURE_BYTES = 10_000_000
 # A page of another site cannot send these types without asking first, and this server does not agree.
 _TYPES = ("image/jpeg", "image/png", "image/webp", "image/bmp", "image/tiff", "application/octet-stream")
 _MOST_DIGITS = 4
+# Pictures that may be received at a time; more would take memory from tracking.
+_MOST_UPLOADS = 3
 
 
 class SearchRoutes:
@@ -27,6 +29,7 @@ class SearchRoutes:
 
     def __init__(self, searches: SearchQueue | None) -> None:
         self._searches = searches
+        self._uploads = 0
 
     def routes(self) -> list[Route]:
         """Return the routes."""
@@ -46,7 +49,13 @@ class SearchRoutes:
         person = request.query_params.get("person", "")
         if person and not (person.isascii() and person.isdecimal() and len(person) <= _MOST_DIGITS):
             return _error("person must be a number", 422)
-        data = await _body(request)
+        if self._uploads >= _MOST_UPLOADS:
+            return _error("other pictures are being received; try again in a moment", 429)
+        self._uploads += 1
+        try:
+            data = await _body(request)
+        finally:
+            self._uploads -= 1
         if data is None:
             return _error(f"the picture has more than {MAX_PICTURE_BYTES / 1e6:g} MB", 413)
         if not data:

@@ -96,7 +96,7 @@ def test_crops_are_used_as_they_are_or_cut_to_the_person(
 def test_two_large_people_in_a_crop_are_said(tmp_path: Path) -> None:
     crop = write_picture(tmp_path / "crop.png", (100, 150), [((0, 0, 52, 150), RED), ((56, 0, 100, 150), BLUE)])
     found = picture_query([crop], models(), None, PictureChoice())
-    assert "shows 2 large people; the largest box is used" in found.notes[0]
+    assert "shows 2 large people; the surest box is used" in found.notes[0]
     assert colour_of(crop) == [0, 0, 1]
 
 

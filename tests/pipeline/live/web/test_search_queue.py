@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
 from starlette.applications import Starlette
+from starlette.requests import Request
 from starlette.testclient import TestClient
 
 from pipeline.core.errors import InputError
 from pipeline.live.web.app import build_app
 from pipeline.live.web.auth import TokenGate
 from pipeline.live.web.search_queue import SearchQueue, SearchRequest, TooManySearches
-from pipeline.live.web.search_routes import MAX_PICTURE_BYTES
+from pipeline.live.web.search_routes import MAX_PICTURE_BYTES, SearchRoutes
 from pipeline.live.web.timeline import Timeline
 from tests.helpers.live.examples import NOW_S, FixedStatus, make_camera, make_status, watching
 from tests.helpers.live.waiting import eventually
@@ -182,6 +184,34 @@ def test_too_many_searches_are_answered_429(searches: SearchQueue) -> None:
             done(searches, job)
         assert client.post("/api/find", content=b"a", headers=JPEG).status_code == 429
     searches.close()
+
+
+def test_few_pictures_are_received_at_a_time(searches: SearchQueue) -> None:
+    statuses: list[int] = []
+
+    async def post(routes: SearchRoutes, ends: asyncio.Event) -> None:
+        async def receive() -> dict[str, object]:
+            await ends.wait()
+            return {"type": "http.request", "body": b"", "more_body": False}
+
+        scope = {
+            "type": "http",
+            "method": "POST",
+            "headers": [(b"content-type", b"image/jpeg")],
+            "query_string": b"",
+        }
+        statuses.append((await routes.start(Request(scope, receive))).status_code)
+
+    async def many() -> None:
+        routes, ends = SearchRoutes(searches), asyncio.Event()
+        waiting = [asyncio.create_task(post(routes, ends)) for _ in range(4)]
+        while len(statuses) < 1:
+            await asyncio.sleep(0)
+        ends.set()
+        await asyncio.gather(*waiting)
+
+    asyncio.run(many())
+    assert statuses == [429, 422, 422, 422]
 
 
 def test_the_token_guards_searches_as_everything_else(searches: SearchQueue) -> None:

@@ -140,7 +140,7 @@ def all_intact(batch: pa.RecordBatch, camera_ids: Sequence[str]) -> bool:
     )
 
 
-# The functions of Arrow for lists, such as `flatten`, abort the process for some damaged files that Arrow has validated.
+# Functions of Arrow for lists, such as `flatten`, abort the process for some damaged files that Arrow has validated.
 # The values in memory and the offsets, which it has validated, are enough.
 def _offsets(column: pa.ListArray) -> IntArray:
     """Return (N + 1,) where the values of each row begin in `column.values`."""

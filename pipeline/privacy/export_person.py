@@ -38,18 +38,21 @@ def export_person(folder: RunFolder, global_id: int, output: Path) -> dict[str, 
 
     Raises:
         InputError: nobody has this id, or the ids of a recording became final meanwhile.
-        RunError: the files cannot be written.
+        RunError: the files cannot be written; or nobody has this id in the files that can be read, and others cannot.
     """
     with folder.keeping_ids():
         ids = person_ids(folder, global_id)
         rows: list[list[str]] = []
         contents: list[dict[str, Any]] = []
+        unreadable = []
         for path in folder.csv_files:
             readable = folder.rows(path)
             theirs = [row for row in readable if int(row[COLUMNS.index("global_id")]) in ids.all]
             rows += theirs
             run_id = "" if path.name == "trajectories.csv" else run_id_of(path)
             contents += [_content(row, run_id) for row in theirs]
+            if readable.problem:
+                unreadable.append(f"{path}: {readable.problem}")
             if readable.damaged or readable.problem:
                 _log.warning(
                     "%s: %s; what they hold is not exported",
@@ -57,6 +60,8 @@ def export_person(folder: RunFolder, global_id: int, output: Path) -> dict[str, 
                     readable.problem or f"{len(readable.damaged)} lines cannot be read",
                 )
     known = _known(folder.path / GALLERY_NAME, ids.global_id)
+    if not rows and known is None and unreadable:
+        raise RunError(f"{unreadable[0]}. Nobody has the id {global_id} in the files that can be read")
     if not rows and known is None:
         raise InputError(f"nobody in {folder.path} has the id {global_id}")
     content: dict[str, Any] = {

@@ -167,7 +167,9 @@ def test_a_folder_where_a_file_should_be_is_one_line(folder: Path, capsys: pytes
     (folder / "out" / "trajectories.csv").unlink()
     (folder / "out" / "trajectories.csv").mkdir()
     assert exit_code("person", "export", "out", "--id", "1") == 1
-    assert "failed: out/trajectories.csv: Is a directory" in capsys.readouterr().err
+    assert (
+        "failed: out/trajectories.csv: Is a directory. Nobody has the id 1 in the files" in capsys.readouterr().err
+    )
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems have names in Unicode only")

@@ -48,7 +48,7 @@ _ALIASES = "\n".join(
     ],
 )
 def test_unusable_yaml_is_one_line_with_its_place(text: str, problem: str) -> None:
-    began_s = time.perf_counter()
+    began_s = time.process_time()
     with pytest.raises(InputError) as caught:
         parse_yaml(text, "site.yaml")
     assert str(caught.value).startswith("site.yaml: is not valid YAML: ")
@@ -56,7 +56,7 @@ def test_unusable_yaml_is_one_line_with_its_place(text: str, problem: str) -> No
     assert "line " in str(caught.value)
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 200
-    assert time.perf_counter() - began_s < 1
+    assert time.process_time() - began_s < 1
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pipeline.assembly import build_embedder
 from pipeline.config.config import Config, load_config
 from pipeline.core.errors import InputError
-from pipeline.sources.images import read_image
+from pipeline.sources.images import required_image
 
 
 def embed_images(paths: Iterable[str | Path], config: Config | None = None) -> NDArray[np.float32]:
@@ -30,18 +30,8 @@ def embed_images(paths: Iterable[str | Path], config: Config | None = None) -> N
     if embedder is None:
         raise InputError("embedder.weights is null: embedding needs a model")
     files = [Path(path) for path in paths]
-    crops = embedder.embed_images([_picture(file) for file in files])
+    crops = embedder.embed_images([required_image(file) for file in files])
     for file, valid in zip(files, crops.valid.tolist(), strict=True):
         if not valid:
             raise InputError(f"{file} is too small to embed")
     return crops.embeddings
-
-
-def _picture(path: Path) -> NDArray[np.uint8]:
-    try:
-        image = read_image(path)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
-    if image is None:
-        raise InputError(f"{path} is not a picture, or is cut off")
-    return image

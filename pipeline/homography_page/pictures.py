@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.core.errors import InputError
-from pipeline.sources.images import read_image
+from pipeline.sources.images import required_image
 from pipeline.sources.open import open_source
 from pipeline.sources.suffixes import is_video_name
 
@@ -36,21 +36,11 @@ def read_picture(path: Path) -> PagePicture:
     Raises:
         InputError: the file cannot be read, or is neither.
     """
-    image = _first_frame(path) if is_video_name(path) else _image(path)
+    image = _first_frame(path) if is_video_name(path) else required_image(path)
     encoded, png = cv2.imencode(".png", image)
     if not encoded:
         raise InputError(f"{path} cannot be shown in a browser: save it as PNG")
     return PagePicture(path.name, (image.shape[1], image.shape[0]), png.tobytes())
-
-
-def _image(path: Path) -> NDArray[np.uint8]:
-    try:
-        image = read_image(path)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from error
-    if image is None:
-        raise InputError(f"{path} is not a picture, or is cut off")
-    return image
 
 
 def _first_frame(path: Path) -> NDArray[np.uint8]:

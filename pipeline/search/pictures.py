@@ -19,8 +19,7 @@ from pipeline.core.models import Detector, Embedder, checked, checked_detections
 from pipeline.core.vectors import centred
 from pipeline.search.query import ANY_CAMERA, Query, QueryView
 from pipeline.search.track_pictures import cropped
-from pipeline.sources.images import read_image
-from pipeline.sources.picture_size import MAX_PICTURE_PX
+from pipeline.sources.images import required_image
 
 Image = NDArray[np.uint8]
 """(H, W, 3) uint8, BGR."""
@@ -150,7 +149,7 @@ def picture_query(
     Raises:
         InputError: a file is no picture, or shows nobody or several people, or the camera is unknown.
     """
-    return images_query([(str(file), _read(file)) for file in files], models, camera_id, choice)
+    return images_query([(str(file), required_image(file)) for file in files], models, camera_id, choice)
 
 
 def images_query(
@@ -289,13 +288,3 @@ def _mean_of_site(config: Config) -> FloatArray | None:
 
     means = load_site(Path(config.embedder.site)).means
     return None if means is None else np.asarray(means.mean(axis=0), np.float32)
-
-
-def _read(file: Path) -> Image:
-    try:
-        image = read_image(file, MAX_PICTURE_PX)
-    except OSError as error:
-        raise InputError(f"{file}: cannot be read ({error.strerror})") from error
-    if image is None:
-        raise InputError(f"{file} is not a picture, or is cut off")
-    return image

@@ -127,6 +127,21 @@ def read_image(file: Path, max_picture_px: int = MAX_PICTURE_PX) -> NDArray[np.u
     return _to_8_bit(_decoded(file, max_picture_px), str(file))
 
 
+def required_image(file: Path, max_picture_px: int = MAX_PICTURE_PX) -> NDArray[np.uint8]:
+    """Read an image as `read_image` does, when it must be one.
+
+    Raises:
+        InputError: it is no complete image, has too many pixels, or the file cannot be read.
+    """
+    try:
+        image = read_image(file, max_picture_px)
+    except OSError as error:
+        raise InputError(f"{file}: cannot be read ({error.strerror})") from error
+    if image is None:
+        raise InputError(f"{file} is not a picture, or is cut off")
+    return image
+
+
 def decode_image(data: bytes, name: str, max_picture_px: int) -> NDArray[np.uint8] | None:
     """Decode an image as `read_image` does.
 

@@ -104,7 +104,8 @@ def places(sets: Mapping[str, SetConfidence]) -> dict[str, list[str]]:
             else:
                 apart.append((others, other_names))
         found = [*apart, (recordings, names)]
-    return {names[0]: names for _, names in found}
+    in_order = [[name for name in sets if name in names] for _, names in found]
+    return {names[0]: names for names in in_order}
 
 
 def left_out(sets: Mapping[str, SetConfidence]) -> dict[Stage, dict[str, LeftOut]]:

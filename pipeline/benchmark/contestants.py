@@ -6,18 +6,19 @@ import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from pipeline.benchmark.peer import Peer, PeerTracks
 from pipeline.config.config import Config
-from pipeline.core.datatypes import Detections, Frame
-from pipeline.core.decisions import Decision
+from pipeline.core.datatypes import Detections, Frame, Link
+from pipeline.core.decisions import Decision, TrackKey
 from pipeline.core.models import Detector, Models
 from pipeline.cross_camera.match_limits import MatchLimits
 from pipeline.files.decision_file import read_decisions
+from pipeline.files.results_csv import numbered_trajectories
 from pipeline.files.run_folder import DECISIONS_NAME
 from pipeline.files.track_boxes import TrackBoxes
 from pipeline.files.trajectory_boxes import TrajectoryBoxes, read_trajectory_boxes
@@ -35,11 +36,13 @@ class Tracked:
         boxes: camera -> boxes with global ids.
         ms_per_frame: milliseconds of association (and linking) per frame of one camera, without models.
         decisions: why each track has its id, in order; empty unless it was asked for.
+        links: the link in the last row of each track; as `decisions`.
     """
 
     boxes: Mapping[str, TrajectoryBoxes]
     ms_per_frame: float
     decisions: Sequence[Decision] = ()
+    links: Mapping[TrackKey, Link] = field(default_factory=dict)
 
 
 def run_project(
@@ -56,7 +59,7 @@ def run_project(
 
     Args:
         second_pass: whether to return the final ids of the second pass; otherwise the online ids.
-        explained: whether to return the decisions, with all their candidates.
+        explained: whether to return the decisions, with all their candidates, and the links.
     """
     offline = config.second_pass.model_copy(update={"enabled": second_pass})
     output = config.output.model_copy(update={"save_decisions": explained})
@@ -64,10 +67,20 @@ def run_project(
     models = Models(detector, None, {}, embedder_hash)
     with tempfile.TemporaryDirectory() as folder:
         summary = run(config, limits, models, sources, Path(folder), candidates=_ALL_CANDIDATES)
-        boxes = read_trajectory_boxes(Path(folder) / "trajectories.csv", interpolated=False)
+        path = Path(folder) / "trajectories.csv"
+        boxes = read_trajectory_boxes(path, interpolated=False)
         decisions = list(read_decisions(Path(folder) / DECISIONS_NAME)) if explained else []
+        links = _last_links(path) if explained else {}
     busy_s = sum(summary.stage_s.get(stage, 0.0) for stage in ("track", "link", "second pass"))
-    return Tracked(boxes, busy_s * 1000 / summary.frames, decisions)
+    return Tracked(boxes, busy_s * 1000 / summary.frames, decisions, links)
+
+
+def _last_links(path: Path) -> dict[TrackKey, Link]:
+    """Return the link in the last row of each track. Rows that were written before the decision have another one."""
+    return {
+        (linked.row.camera_id, linked.row.track_id): linked.link
+        for _, linked in numbered_trajectories(path, strict=True)
+    }
 
 
 def run_peer(

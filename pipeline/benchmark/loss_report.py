@@ -7,12 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.assembly import match_limits
 from pipeline.benchmark.benchmark_set import BenchmarkSet
-from pipeline.benchmark.contestants import run_project
+from pipeline.benchmark.explained_run import explained_runs
 from pipeline.benchmark.losses import Cause, Losses, losses
 from pipeline.benchmark.report import markdown_line
-from pipeline.benchmark.saved_run import opened, saved_detections
 from pipeline.core.decisions import Stage
 
 #: Title of each table of all sets, and whether it is of the second pass.
@@ -43,23 +41,10 @@ def measure_losses(
         cache: folder for saved detections and embeddings.
         on_step: called with a description of each step.
     """
-    on_step(f"{chosen.name}: detecting and embedding")
-    files = saved_detections(chosen, cache)
-    found = {}
-    for stage in Stage:
-        on_step(f"{chosen.name}: {stage}")
-        with opened(files, chosen.config.detector.confidence_min) as saved:
-            embedder_hash = saved.detector.embedder_hash
-            tracked = run_project(
-                chosen.config,
-                match_limits(chosen.config, embedder_hash),
-                saved.sources,
-                saved.detector,
-                embedder_hash,
-                second_pass=stage is Stage.SECOND_PASS,
-                explained=True,
-            )
-        found[stage] = losses(tracked, chosen.ground_truth, stage)
+    found = {
+        stage: losses(tracked, chosen.ground_truth, stage)
+        for stage, tracked in explained_runs(chosen, cache, on_step)
+    }
     return SetLosses(found[Stage.ONLINE], found[Stage.SECOND_PASS])
 
 

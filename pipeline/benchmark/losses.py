@@ -134,11 +134,7 @@ def losses(tracked: Tracked, ground_truth: Mapping[str, TrackBoxes], stage: Stag
     """
     tracks = followed_tracks(tracked, ground_truth)
     right = right_ids(tracks.values())
-    decided = [
-        decision
-        for decision in tracked.decisions
-        if decision.stage is stage and decision.outcome is not Outcome.WAITING
-    ]
+    decided = decisions_of(tracked, stage)
     if stage is Stage.ONLINE:
         waited = {
             decision.key: decision.reason
@@ -160,6 +156,30 @@ def losses(tracked: Tracked, ground_truth: Mapping[str, TrackBoxes], stage: Stag
             found.boxes[Cause.EARLY_ROWS if linked_right else cause] += len(track.ids) - good
         found.tracks[Cause.RIGHT if linked_right else cause] += 1
     return found
+
+
+def decisions_of(tracked: Tracked, stage: Stage) -> list[Decision]:
+    """Return the decisions of a stage that gave a track its id, in order."""
+    return [
+        decision
+        for decision in tracked.decisions
+        if decision.stage is stage and decision.outcome is not Outcome.WAITING
+    ]
+
+
+def decided_right(tracked: Tracked, tracks: Mapping[TrackKey, Track], stage: Stage) -> dict[TrackKey, bool]:
+    """Return whether the own decision of each track is right, as this module describes it; earlier mistakes with the
+    same person do not count.
+
+    Args:
+        tracks: those that follow somebody; others are not judged.
+    """
+    decided = decisions_of(tracked, stage)
+    if stage is Stage.ONLINE:
+        causes = _online_causes(decided, {}, tracks)
+    else:
+        causes = _final_causes(decided, tracks, right_ids(tracks.values()))
+    return {key: cause is Cause.RIGHT for key, cause in causes.items()}
 
 
 def followed_tracks(tracked: Tracked, ground_truth: Mapping[str, TrackBoxes]) -> dict[TrackKey, Track]:

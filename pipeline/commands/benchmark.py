@@ -28,6 +28,7 @@ from pipeline.benchmark.ultralytics_trackers import bytetrack
 from pipeline.commands.arguments import ConfigOption, SetOption, overrides_of
 from pipeline.commands.benchmark_find import find_sets
 from pipeline.commands.campus import campus
+from pipeline.commands.confidence import confidence
 from pipeline.commands.embedders import embedders
 from pipeline.commands.limits import limits
 from pipeline.commands.losses import losses
@@ -46,6 +47,7 @@ from pipeline.sources.base import BrokenSource
 app = typer.Typer(rich_markup_mode="markdown", add_completion=False, pretty_exceptions_enable=False)
 app.command(name="trackers")(trackers)
 app.command(name="losses")(losses)
+app.command(name="confidence")(confidence)
 app.command(name="limits")(limits)
 app.command(name="campus")(campus)
 app.command(name="embedders")(embedders)

@@ -67,6 +67,9 @@ def combined_cost(
 def posterior(cost: float, rivals: Array) -> float:
     """Return how sure a choice is, in [0, 1]: its weight among all alternatives, where a weight is exp(-6 x cost).
 
+    It says nothing of mistakes that no distance shows, such as a person who has been forgotten. docs/benchmark.md
+    compares it with the share of right links.
+
     Args:
         cost: cost of the chosen alternative; a new identity has cost 1, the limit.
         rivals: costs of the other alternatives, +inf for impossible ones.

@@ -11,7 +11,8 @@ from pipeline.recorded.people import Person, TrackSpan
 from pipeline.report.run_data import RunData
 from pipeline.report.words import name_of
 
-#: Links below this confidence are doubtful. At half of the limit and without a rival, a link has 0.95.
+#: Links below this confidence are doubtful. At half of the limit and without a rival, a link has 0.95. Final links
+#: below it are wrong several times as often as others (docs/benchmark.md).
 DOUBTFUL = 0.9
 MOST_SHOWN = 24
 # If no link is doubtful, the least sure ones are shown all the same.

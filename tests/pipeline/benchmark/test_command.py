@@ -108,6 +108,29 @@ def test_losses_by_cause(folder: Path, tmp_path: Path, monkeypatch: pytest.Monke
     assert {str(cause) for cause in Cause} <= described
 
 
+def test_confidence_beside_what_is_right(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    paths = [tmp_path / "one.yaml", tmp_path / "two.yaml"]
+    for path in paths:
+        path.write_text(yaml.safe_dump(values(folder)))
+    monkeypatch.chdir(tmp_path)
+    (line,) = re.findall(r"^    mtmc (benchmark confidence .*)$", PAGE, flags=re.MULTILINE)
+    with pytest.raises(SystemExit) as stop:
+        main([*shlex.split(line), *map(str, paths), "--cache", "cache", "--json", "figures.json"])
+    assert stop.value.code in (None, 0)
+    figures = json.loads((tmp_path / "figures.json").read_text())
+    assert figures["sets"]["one"] == figures["sets"]["two"]
+    for stage in ("online", "offline"):
+        counted = figures["sets"]["one"][stage]
+        kinds = ("linked", "founded", "fragment")
+        assert sum(one["links"] for kind in kinds for one in counted[kind]["bins"]) > 2
+    # Both sets show the same recordings, so there is no other place to fit on.
+    assert figures["places"] == {"one": ["one", "two"]}
+    assert figures["left_out"] == {"online": {}, "offline": {}}
+    tables = (tmp_path / "confidence.md").read_text()
+    assert tables.count("| calibration error |") == 3
+    assert "**all sets**" in tables
+
+
 def test_curves_over_the_limits(folder: Path, tmp_path: Path) -> None:
     path = tmp_path / "two.yaml"
     path.write_text(yaml.safe_dump(values(folder)))

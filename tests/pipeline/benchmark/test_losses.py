@@ -2,74 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.benchmark.contestants import Tracked
 from pipeline.benchmark.loss_report import SetLosses, losses_table, summary_tables
 from pipeline.benchmark.losses import Cause, Losses, Track, losses, right_ids
 from pipeline.core.decisions import Candidate, Decision, Obstacle, Outcome, Reason, Stage, TrackKey
-from pipeline.files.track_boxes import TrackBoxes
-from pipeline.files.trajectory_boxes import TrajectoryBoxes
+from tests.helpers.decided_world import candidate, decision, world
 
 ONLINE, FINAL = Stage.ONLINE, Stage.SECOND_PASS
 LINKED, NEW, WAITING = Outcome.LINKED, Outcome.NEW, Outcome.WAITING
-#: Track -> person, first frame, and the id of each of its boxes.
-Seen = Mapping[TrackKey, tuple[int, int, Sequence[int]]]
-
-
-def world(seen: Seen, decisions: Sequence[Decision]) -> tuple[Tracked, dict[str, TrackBoxes]]:
-    """A run whose tracks are exactly on their person; people stand beside each other."""
-    truth, found = {}, {}
-    for camera in sorted({camera for camera, _ in seen}):
-        rows = [
-            (first + place, person, number, global_id)
-            for (name, number), (person, first, ids) in seen.items()
-            for place, global_id in enumerate(ids)
-            if name == camera
-        ]
-        frames, persons, tracks, ids = (np.array(column, np.int64) for column in zip(*rows, strict=True))
-        xyxy = np.stack([persons * 100.0, 0.0 * persons, persons * 100.0 + 40, 100.0 + 0 * persons], axis=1)
-        ones = np.ones(len(rows))
-        truth[camera] = TrackBoxes(frames, persons, xyxy, ones)
-        found[camera] = TrajectoryBoxes(TrackBoxes(frames, ids, xyxy, ones), tracks)
-    return Tracked(found, 0.0, decisions), truth
-
-
-def decision(
-    key: TrackKey,
-    outcome: Outcome,
-    global_id: int | None,
-    *candidates: Candidate,
-    time_s: float = 0.0,
-    reason: Reason = Reason.NONE_WITHIN_LIMIT,
-    stage: Stage = ONLINE,
-    good_crops: int = 2,
-    joined: Sequence[TrackKey] = (),
-) -> Decision:
-    return Decision(
-        stage,
-        time_s,
-        key[0],
-        key[1],
-        outcome,
-        reason,
-        global_id,
-        good_crops,
-        0.35,
-        0.0,
-        candidates,
-        tuple(joined),
-    )
-
-
-def candidate(global_id: int, cost: float, impossible: Obstacle | None = None) -> Candidate:
-    return Candidate(global_id, cost / 3, None, cost, impossible)
-
 
 A, B = ("a", 1), ("b", 1)
 OTHER = ("a", 2)

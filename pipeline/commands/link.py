@@ -83,7 +83,7 @@ def link(
         class_of, described = {}, set()
         for tracklet in TrackletFile(tracklet_file):
             class_of[tracklet.key] = info.class_names[tracklet.class_id]
-            if len(tracklet.embeddings):
+            if tracklet.good_crops:
                 described.add(tracklet.key)
         rebuilt = rebuilt_tracklets(tracks, class_of, info.class_names)
         if rebuilt:

@@ -189,6 +189,11 @@ class Tracklet:
         """(camera_id, track_id), unique in a run."""
         return (self.camera_id, self.track_id)
 
+    @property
+    def good_crops(self) -> int:
+        """Number of different good crops that describe the person."""
+        return 0 if self.partial else len(self.embeddings)
+
 
 @dataclass(frozen=True)
 class Link:

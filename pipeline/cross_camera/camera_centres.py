@@ -64,7 +64,7 @@ class CameraCentres:
         """Return the camera means of finished tracklets, ready for use."""
         centres = cls(len(camera_row), enabled=enabled)
         for tracklet in tracklets:
-            if len(tracklet.embeddings) and not tracklet.partial:
+            if tracklet.good_crops:
                 centres.learn(camera_row[tracklet.camera_id], tracklet.embeddings.mean(axis=0))
         centres.refresh()
         return centres

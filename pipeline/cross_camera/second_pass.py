@@ -117,7 +117,7 @@ class SecondPass:
         described: set[TrackKey] = set()
         limit = self._settings.max_tracklets_at_once
         for tracklet in tracklets:
-            if len(tracklet.embeddings):
+            if tracklet.good_crops:
                 described.add(tracklet.key)
             window.append(self._member(tracklet, centres))
             if len(window) >= limit:

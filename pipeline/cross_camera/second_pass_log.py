@@ -56,7 +56,7 @@ class SecondPassLog:
         Args:
             mean_weight: share of the camera mean that is subtracted.
         """
-        self._notes[tracklet.key] = _Note(tracklet.end_s, len(tracklet.embeddings), mean_weight)
+        self._notes[tracklet.key] = _Note(tracklet.end_s, tracklet.good_crops, mean_weight)
 
     def compare(self, keys: Sequence[TrackKey], limit: float, groups: Sequence[Group], *, joined: bool) -> None:
         """Note the groups that tracks were compared with.

@@ -182,7 +182,7 @@ def span_of(tracklet: Tracklet, class_names: Mapping[int, str]) -> TrackSpan:
         start_s=tracklet.start_s,
         end_s=tracklet.end_s,
         boxes=tracklet.observations,
-        good_crops=len(tracklet.embeddings),
+        good_crops=tracklet.good_crops,
         link=Link(0, NOT_COMPARED),
     )
 

@@ -232,7 +232,7 @@ def _good_crops(path: Path, tracks: Mapping[TrackKey, object], tell: Callable[[s
     problem = ""
     if path.is_file():
         try:
-            found = {tracklet.key: len(tracklet.embeddings) for tracklet in read_tracklets(path)}
+            found = {tracklet.key: tracklet.good_crops for tracklet in read_tracklets(path)}
         except InputError as error:
             problem = str(error)
     else:

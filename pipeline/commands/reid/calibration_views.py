@@ -165,7 +165,7 @@ def _site_views(folders: Sequence[Path], expected_hash: str | None) -> list[View
                 f"{path} and {next(iter(hashes.values()))} hold embeddings of two models, which cannot be compared"
             )
         hashes.setdefault(embedder_hash, path)
-        found = [tracklet for tracklet in read_tracklets(path) if len(tracklet.embeddings) > 1]
+        found = [tracklet for tracklet in read_tracklets(path) if tracklet.good_crops > 1]
         first = len(views)
         for tracklet in found:
             others = frozenset(

@@ -501,3 +501,10 @@ def test_tracklets_of_partial_crops_are_held_to_a_lower_limit(
     whole = make_tracklet("a", 1, 0, 5, PERSON[0])
     part = replace(make_tracklet("b", 1, 9, 12, at_distance(distance)), partial=True)
     assert (len(groups(link([whole, part], partial_crops_factor=factor))) == 1) is together
+
+
+def test_an_unlinked_track_of_partial_crops_is_a_fragment() -> None:
+    whole = make_tracklet("a", 1, 0, 5, PERSON[0])
+    part = replace(make_tracklet("b", 1, 9, 12, at_distance(0.9)), partial=True)
+    links = link([whole, part], partial_crops_factor=0.8)
+    assert (links["b", 1].global_id, links["b", 1].confidence) == (2, 0.0)

@@ -267,12 +267,15 @@ def test_named_pipes_are_not_waited_for(
     live_folder: Path,  # noqa: F811
     tmp_path: Path,
     names: tuple[str, ...],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     output = tmp_path / "person.json"
     for name in names:
         (live_folder / name).unlink(missing_ok=True)
         os.mkfifo(live_folder / name)
     export_person(RunFolder(live_folder), 2, output)
+    said = f"{GALLERY_NAME} is damaged ([Errno 22] it is no regular file"
+    assert (said in caplog.text and "embeddings are not exported" in caplog.text) is (GALLERY_NAME in names)
     purge_person(RunFolder(live_folder), 2, delete_shared=False)
     assert 2 not in ids_left(live_folder)
     assert load_gallery(live_folder, "model") is not None

@@ -21,15 +21,13 @@ from starlette.responses import (
     Response,
 )
 from starlette.routing import Route
-from starlette.types import ASGIApp, Receive, Scope, Send
 
 from pipeline.core.errors import InputError, RunError
 from pipeline.homography_page.pictures import PagePicture
 from pipeline.homography_page.session import Session
 from pipeline.live.web.app import STATIC as LIVE_STATIC
-from pipeline.live.web.auth import SESSION_S, TokenGate, TokenMiddleware, address_of, too_many
+from pipeline.live.web.auth import SESSION_S, OwnUser, TokenGate, TokenMiddleware, address_of, too_many
 from pipeline.live.web.headers import SecurityHeaders
-from pipeline.live.web.local_user import is_own_connection
 
 #: Not that of the live page: browsers send cookies of 127.0.0.1 to every port.
 COOKIE = "mtmc_homography_session"
@@ -78,20 +76,6 @@ def build_app(
         ],
         middleware=middleware,
     )
-
-
-class OwnUser:
-    """Answers 403 to other users of this machine, who can see the token in the list of processes."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on, or refuse it."""
-        if scope["type"] == "http" and not is_own_connection(scope["client"], scope["server"][1]):
-            await PlainTextResponse("this page is for the user who started it\n", 403)(scope, receive, send)
-            return
-        await self._app(scope, receive, send)
 
 
 class _Page:

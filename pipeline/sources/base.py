@@ -86,6 +86,19 @@ class FrameSource(ABC):
         self._used = True
         return self._frames()
 
+    def seek(self, source_time_s: float) -> bool:
+        """Begin near a moment instead of at the first frame; call it before iterating.
+
+        The indices of the frames may then be estimates; their times are exact.
+
+        Args:
+            source_time_s: seconds after the recording's first frame; the first frame is this one or an earlier one.
+
+        Returns:
+            False if this recording cannot be entered in the middle; it then begins at its first frame.
+        """
+        return False
+
     @abstractmethod
     def _frames(self) -> Iterator[Frame]:
         """Read the recording; `__iter__` calls this once."""

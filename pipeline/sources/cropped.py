@@ -38,6 +38,9 @@ class CroppedSource(FrameSource):
         self._source = source
         self._crop_xyxy_px = (x1, y1, x2, y2)
 
+    def seek(self, source_time_s: float) -> bool:
+        return self._source.seek(source_time_s)
+
     def _frames(self) -> Iterator[Frame]:
         x1, y1, x2, y2 = self._crop_xyxy_px
         for frame in self._source:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from itertools import pairwise
@@ -57,6 +58,7 @@ class ImageSource(FrameSource):
     ) -> None:
         self._files = files
         self._indices = range(len(files)) if indices is None else indices
+        self._begin = 0
         self._index_rate = frame_rate
         self._display_size_wh = display_size_wh
         self._max_picture_px = max_picture_px
@@ -79,9 +81,15 @@ class ImageSource(FrameSource):
             index_step=step,
         )
 
+    def seek(self, source_time_s: float) -> bool:
+        wanted = self._indices[0] + source_time_s * self._index_rate
+        # A time that was rounded may be slightly before that of its frame.
+        self._begin = max(bisect_right(self._indices, wanted + 0.01) - 1, 0)
+        return True
+
     def _frames(self) -> Iterator[Frame]:
         first = self._indices[0]
-        for index, file in zip(self._indices, self._files, strict=True):
+        for index, file in zip(self._indices[self._begin :], self._files[self._begin :], strict=True):
             try:
                 image = self._image(file)
             except InputError as error:

@@ -32,6 +32,10 @@ class PresentationTimes:
         self._offset_s = 0.0
         self.repaired = 0
 
+    def begin_at(self, time_s: float) -> None:
+        """Let the next frame be expected at a time, in seconds after the first frame."""
+        self._time_s = time_s - self._period_s
+
     def time_s(self, stamp_s: float | None, following_s: Callable[[], float | None]) -> float:
         """Return the time of the next frame in seconds; the first frame's is 0.
 

@@ -122,6 +122,8 @@ class VideoSource(FrameSource):
         self._by_decoding_time = lacks_presentation_times(self._container)
         self._first = first
         self._damage_seen = False
+        self._entered = first
+        self._entered_at_s: float | None = None
         super().__init__(
             camera_id,
             path,
@@ -139,6 +141,34 @@ class VideoSource(FrameSource):
     def close(self) -> None:
         super().close()
         self._container.close()
+
+    def seek(self, source_time_s: float) -> bool:
+        time_base, first = self._stream.time_base, self._first.pts
+        # Times of these files are counted from their first frame, or belong to packets in another order.
+        if self._by_index or self._by_decoding_time or time_base is None or first is None:
+            return False
+        target = first + int(max(source_time_s, 0.0) / time_base)
+        try:
+            self._container.seek(target, stream=self._stream)
+            self._ahead, self._ahead_error = [], None
+            self._since_key.clear()
+            self._packets = self._container.demux(self._stream)
+            self._decoder = (picture for picture in self._decoded_frames() if picture.pts is not None)
+            entered = next(self._decoder, None)
+            if entered is not None and entered.pts > target and entered.pts > first:
+                # The index of the file is coarse, or the frames before have no key frame: from the beginning.
+                self._container.seek(first, stream=self._stream)
+                self._packets = self._container.demux(self._stream)
+                self._decoder = (picture for picture in self._decoded_frames() if picture.pts is not None)
+                entered = next(self._decoder, None)
+        except av.FFmpegError as error:
+            raise self._broken(0, f"the video cannot be read at {source_time_s:.1f} s ({error.strerror})") from error
+        if entered is None:
+            raise self._broken(0, f"the video has no frame at {source_time_s:.1f} s")
+        self._entered = entered
+        self._entered_at_s = max(self._stamp_s(entered) or 0.0, 0.0)
+        self._times.begin_at(self._entered_at_s)
+        return True
 
     @property
     def _is_avi(self) -> bool:
@@ -243,15 +273,17 @@ class VideoSource(FrameSource):
 
     def _frames(self) -> Iterator[Frame]:
         period_s = 1 / self.frame_rate
-        index, picture = 0, self._first
-        file_s = -1 / self._file_rate  # the time of the newest frame in the file
-        pictures = _Lookahead(chain([self._first], self._decoder))
+        begin, begin_s = self._entered, self._entered_at_s or 0.0
+        first_index = index = round(begin_s * self.frame_rate)
+        picture = begin
+        file_s = begin_s - 1 / self._file_rate  # the time of the newest frame in the file
+        pictures = _Lookahead(chain([begin], self._decoder))
 
         def following_s() -> float | None:
             return None if (following := pictures.peek()) is None else self._stamp_s(following)
 
         try:
-            for index, picture in enumerate(pictures):
+            for index, picture in enumerate(pictures, first_index):
                 stamp_s = self._stamp_s(picture)
                 file_s = file_s + 1 / self._file_rate if stamp_s is None else stamp_s
                 if self._by_index:
@@ -266,6 +298,8 @@ class VideoSource(FrameSource):
                 yield self._frame(index, time_s, self._converter.bgr(picture))
         except av.FFmpegError as error:
             raise self._broken(index + 1, f"the video cannot be decoded further ({self._why(error)})") from error
+        if self._entered_at_s is not None:
+            return
         if index == 0:
             logger.warning("camera %s: %s has only one frame: nobody is tracked in it", self.camera_id, self.path)
         self._check_complete(index + 1, picture, file_s)

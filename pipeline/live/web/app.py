@@ -6,18 +6,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import (
     FileResponse,
-    HTMLResponse,
     JSONResponse,
     PlainTextResponse,
-    RedirectResponse,
     Response,
 )
 from starlette.routing import Mount, Route
@@ -25,8 +22,9 @@ from starlette.staticfiles import StaticFiles
 
 from pipeline.live.telling.metrics import CONTENT_TYPE, Metrics
 from pipeline.live.telling.status import CameraState, StatusSource
-from pipeline.live.web.auth import COOKIE, SESSION_S, TokenGate, TokenMiddleware, address_of, too_many
+from pipeline.live.web.auth import TokenGate, TokenMiddleware
 from pipeline.live.web.headers import SecurityHeaders
+from pipeline.live.web.login_routes import LoginRoutes
 from pipeline.live.web.preview import PreviewStore
 from pipeline.live.web.search_queue import SearchQueue
 from pipeline.live.web.search_routes import SearchRoutes
@@ -34,10 +32,6 @@ from pipeline.live.web.timeline import Timeline
 
 STATIC = Path(__file__).with_name("static")
 _LOGIN = (STATIC / "login.html").read_text(encoding="utf-8")
-_NO_PROBLEM = "<!-- problem -->"
-_WRONG_TOKEN = '<p class="alert" role="alert">Wrong token.</p>'
-# Larger than any form with a token.
-_MAX_FORM_BYTES = 4096
 # Of a global id, which fits into 64 bits.
 _MOST_DIGITS = 18
 
@@ -67,14 +61,11 @@ def build_app(
         own_user_only: whether a page without a token refuses other users of this machine.
         searches: runs the searches by picture; None if searching is off.
     """
-    page = _Page(
-        source, metrics, timeline, preview, gate, timeline_s, secure_cookie, now_s, can_search=searches is not None
-    )
+    page = _Page(source, metrics, timeline, preview, gate, timeline_s, now_s, can_search=searches is not None)
     return Starlette(
         routes=[
             Route("/", page.index),
-            Route("/login", page.login, methods=["GET", "POST"]),
-            Route("/logout", page.logout, methods=["POST"]),
+            *LoginRoutes(gate, _LOGIN, secure_cookie=secure_cookie).routes(),
             Route("/api/status", page.status),
             Route("/api/timeline", page.visits),
             Route("/api/identities/{global_id}", page.identity),
@@ -103,7 +94,6 @@ class _Page:
         preview: PreviewStore | None,
         gate: TokenGate,
         timeline_s: float,
-        secure_cookie: bool,
         now_s: Callable[[], float],
         *,
         can_search: bool,
@@ -115,39 +105,10 @@ class _Page:
         self._preview = preview
         self._gate = gate
         self._timeline_s = timeline_s
-        self._secure_cookie = secure_cookie
         self._now_s = now_s
 
     async def index(self, request: Request) -> Response:
         return FileResponse(STATIC / "index.html")
-
-    async def login(self, request: Request) -> Response:
-        if not self._gate.closed:
-            return RedirectResponse("/", 303)
-        if request.method == "GET":
-            return HTMLResponse(_LOGIN)
-        address = address_of(request)
-        must_wait = self._gate.must_wait(address)
-        if not self._gate.check(await _form_value(request, "token"), address):
-            if must_wait:
-                return await too_many()
-            return HTMLResponse(_LOGIN.replace(_NO_PROBLEM, _WRONG_TOKEN), 401)
-        response = RedirectResponse("/", 303)
-        response.set_cookie(
-            COOKIE,
-            self._gate.open_session(),
-            max_age=int(SESSION_S),
-            httponly=True,
-            samesite="strict",
-            secure=self._secure_cookie,
-        )
-        return response
-
-    async def logout(self, request: Request) -> Response:
-        self._gate.end_session(request.cookies.get(COOKIE))
-        response = RedirectResponse("/login", 303)
-        response.delete_cookie(COOKIE)
-        return response
 
     async def status(self, request: Request) -> Response:
         status = self._source.status()
@@ -206,16 +167,3 @@ class _Page:
         if status.ready:
             return PlainTextResponse("ok\n")
         return PlainTextResponse(f"not ready: {status.why_not_ready}\n", 503)
-
-
-async def _form_value(request: Request, name: str) -> str:
-    """Return a field of a small urlencoded form; empty if it is missing, the body is too long, or the client left."""
-    body = b""
-    try:
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > _MAX_FORM_BYTES:
-                return ""
-    except ClientDisconnect:
-        return ""
-    return parse_qs(body.decode("utf-8", "replace")).get(name, [""])[0]

@@ -151,6 +151,20 @@ class TokenMiddleware:
         )
 
 
+class OwnUser:
+    """Answers 403 to other users of this machine, who can see the token in the list of processes."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, or refuse it."""
+        if scope["type"] == "http" and not is_own_connection(scope["client"], scope["server"][1]):
+            await PlainTextResponse("this page is for the user who started it\n", 403)(scope, receive, send)
+            return
+        await self._app(scope, receive, send)
+
+
 async def too_many() -> Response:
     """Return the answer to a wrong token after too many others, late enough to make guessing slow."""
     await asyncio.sleep(_GUESS_S)

@@ -1,11 +1,11 @@
 // Shows the status and the timeline of a live run; requests both repeatedly, but not while the page is hidden.
 import { cameraColour, idColour } from "./colours.js";
+import { ask, capital, clock, duration, element, inRows } from "./common.js";
 import { drawFloor } from "./floor.js";
 import { showSearch } from "./search.js";
 
 const STATUS_MS = 1000;
 const TIMELINE_MS = 2000;
-const TIMEOUT_MS = 5000;
 const FIRST_LANES = 40;
 const STATES = {
   up: ["good", "● up"],
@@ -20,32 +20,6 @@ const CLOCKS = { rtcp: "camera's own", rtcp_corrected: "camera's own, corrected"
 const state = { cameras: [], counted: "people", timeline: null, everybody: false, chosen: null, windowS: null, path: null };
 const find = (id) => document.getElementById(id);
 
-function element(tag, attributes = {}, ...children) {
-  const made = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) {
-    if (value !== null && value !== undefined) made.setAttribute(name, value);
-  }
-  made.append(...children);
-  return made;
-}
-
-async function ask(path) {
-  const response = await fetch(path, { signal: AbortSignal.timeout(TIMEOUT_MS), cache: "no-store" });
-  if (response.status === 401) location.assign("/login");
-  if (!response.ok) throw new Error(`${path}: ${response.status}`);
-  return response.json();
-}
-
-function duration(seconds) {
-  const s = Math.max(0, Math.round(seconds));
-  if (s < 60) return `${s} s`;
-  if (s < 3600) return `${Math.floor(s / 60)} min ${String(s % 60).padStart(2, "0")} s`;
-  if (s < 86400) return `${Math.floor(s / 3600)} h ${String(Math.floor((s % 3600) / 60)).padStart(2, "0")} min`;
-  return `${Math.floor(s / 86400)} d ${Math.floor((s % 86400) / 3600)} h`;
-}
-
-const clock = (seconds) => new Date(seconds * 1000).toLocaleTimeString([], { hour12: false });
-const capital = (word) => word.charAt(0).toUpperCase() + word.slice(1);
 // "Person 7", "Car 7"; before the class is known, "Object 7" if there are other classes than people.
 const nameOf = (visits, id) =>
   `${capital(visits[0]?.class_name ?? (state.counted === "people" ? "person" : "object"))} ${id}`;
@@ -229,30 +203,6 @@ function newLane(id) {
     element("span", { class: "track" }));
   button.addEventListener("click", () => { location.hash = state.chosen === id ? "" : `id=${id}`; });
   return element("li", { "data-id": id }, button);
-}
-
-// Visits that overlap in time are drawn below each other; the others have the whole height.
-function inRows(visits) {
-  const placed = [];
-  let group = [];
-  let groupEndS = -Infinity;
-  const rowEndS = [];
-  const finish = () => {
-    const rows = Math.max(1, rowEndS.length);
-    placed.push(...group.map((one) => ({ ...one, rows })));
-    group = [];
-    rowEndS.length = 0;
-  };
-  for (const visit of [...visits].sort((a, b) => a.start_s - b.start_s)) {
-    if (visit.start_s >= groupEndS) finish();
-    let row = rowEndS.findIndex((endS) => endS <= visit.start_s);
-    if (row < 0) row = rowEndS.length;
-    rowEndS[row] = visit.end_s;
-    groupEndS = Math.max(groupEndS, visit.end_s);
-    group.push({ visit, row });
-  }
-  finish();
-  return placed;
 }
 
 function fillLane(item, id, visits, beginS, endS) {

@@ -35,6 +35,7 @@ class _Commands(LazyGroup):
         "count": Lazy("pipeline.commands.count", "count"),
         "find": Lazy("pipeline.commands.find", "find_command"),
         "explain": Lazy("pipeline.commands.explain", "explain"),
+        "view": Lazy("pipeline.commands.view", "view"),
         "report": Lazy("pipeline.commands.report", "report"),
         "convert": Lazy("pipeline.commands.convert", "convert"),
         "topology": Lazy("pipeline.commands.topology", "topology"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -84,3 +85,11 @@ def camera_texts(option: str, texts: Sequence[str] | None, value: str, example: 
             raise InputError(f"{option}: camera {name!r} is named twice")
         found[name] = os.path.expanduser(rest)  # a shell replaces ~ only at the beginning of an argument
     return found
+
+
+def has_desktop() -> bool:
+    """Return whether a browser would open a window; in a terminal alone, one would take the terminal."""
+    desktop = sys.platform in ("win32", "darwin") or bool(
+        os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+    )
+    return desktop and sys.stdout.isatty()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
 import webbrowser
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,6 +11,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from pipeline.commands.arguments import has_desktop
 from pipeline.core.errors import InputError
 from pipeline.floor.camera_files import WorldUnit, read_camera
 from pipeline.floor.fit_homography import FloorFit, fit_homography, homography_yaml, read_pairs
@@ -136,7 +135,7 @@ def _click(
     )
     with PointServer(session, port) as server:
         console.print(f"Open {server.url} (Ctrl-C ends the page)", highlight=False, soft_wrap=True)
-        if open_browser and _has_desktop():
+        if open_browser and has_desktop():
             webbrowser.open(server.url)
         _wait(session)
     if not session.saved:
@@ -157,14 +156,6 @@ def _wait(session: Session) -> None:
         session.finished.wait()
     except KeyboardInterrupt:
         return
-
-
-def _has_desktop() -> bool:
-    """Return whether a browser would open a window; in a terminal alone, one would take the terminal."""
-    desktop = sys.platform in ("win32", "darwin") or bool(
-        os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
-    )
-    return desktop and sys.stdout.isatty()
 
 
 def _print_fit(console: Console, image_px: np.ndarray, floor_m: np.ndarray, max_error_m: float | None) -> None:

@@ -162,7 +162,9 @@ class VideoSource(FrameSource):
                 self._decoder = (picture for picture in self._decoded_frames() if picture.pts is not None)
                 entered = next(self._decoder, None)
         except av.FFmpegError as error:
-            raise self._broken(0, f"the video cannot be read at {source_time_s:.1f} s ({error.strerror})") from error
+            raise self._broken(
+                0, f"the video cannot be read at {source_time_s:.1f} s ({error.strerror})"
+            ) from error
         if entered is None:
             raise self._broken(0, f"the video has no frame at {source_time_s:.1f} s")
         self._entered = entered

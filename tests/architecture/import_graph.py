@@ -26,6 +26,7 @@ FLOORS = (
     ("recorded", "privacy", "homography_page"),
     ("search",),
     ("benchmark", "report", "conversion"),
+    ("view",),
     ("commands",),
     ("cli",),
     ("mtmc",),

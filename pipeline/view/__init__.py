@@ -1,0 +1,1 @@
+"""The page of `mtmc view`: finished runs, read only."""

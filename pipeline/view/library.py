@@ -1,0 +1,87 @@
+"""The runs that the page can show; reads those that are asked for, in threads."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pipeline.core.errors import InputError
+from pipeline.view.drawn_boxes import DrawnBoxes
+from pipeline.view.found_runs import FoundRun
+from pipeline.view.viewed_run import ViewedRun
+
+# Runs in memory at a time; a day with four cameras takes about a gigabyte.
+_MOST_OPEN = 2
+
+_log = logging.getLogger(__name__)
+
+
+class Library:
+    """Used by several threads.
+
+    Args:
+        recordings: camera -> where its recording is now; only for a single run.
+    """
+
+    def __init__(self, found: Sequence[FoundRun], recordings: Mapping[str, str]) -> None:
+        self.found = found
+        self._recordings = recordings
+        self._lock = threading.Lock()
+        self._open: OrderedDict[int, ViewedRun] = OrderedDict()
+        self._reading: dict[int, DrawnBoxes] = {}
+        self._problems: dict[int, str] = {}
+
+    def runs(self) -> list[dict[str, Any]]:
+        """Return the list of runs as JSON data."""
+        return [{"number": number, **run.as_json()} for number, run in enumerate(self.found)]
+
+    def get(self, number: int) -> ViewedRun | None:
+        """Return a run that has been read; None while a thread reads it, which this call starts if needed.
+
+        Raises:
+            InputError: there is no such run, or it cannot be read.
+        """
+        if not 0 <= number < len(self.found):
+            raise InputError(f"there is no run {number}")
+        with self._lock:
+            if number in self._problems:
+                raise InputError(self._problems[number])
+            if number in self._open:
+                self._open.move_to_end(number)
+                return self._open[number]
+            if number not in self._reading:
+                self._reading[number] = boxes = DrawnBoxes()
+                threading.Thread(target=self._read, args=(number, boxes), name="reads a run", daemon=True).start()
+        return None
+
+    def rows_read(self, number: int) -> int:
+        """Return how many rows of a run have been read so far."""
+        with self._lock:
+            boxes = self._reading.get(number)
+        return 0 if boxes is None else boxes.rows
+
+    def close(self) -> None:
+        """Close the recordings."""
+        with self._lock:
+            for run in self._open.values():
+                run.close()
+
+    def _read(self, number: int, boxes: DrawnBoxes) -> None:
+        found = self.found[number]
+        try:
+            run = ViewedRun(found, self._recordings, boxes)
+        except Exception as error:
+            expected = isinstance(error, InputError)
+            _log.error("%s cannot be shown: %s", found.name, error, exc_info=not expected)
+            with self._lock:
+                self._problems[number] = str(error) if expected else f"{found.name} cannot be read: {error!r}"
+                del self._reading[number]
+            return
+        with self._lock:
+            del self._reading[number]
+            self._open[number] = run
+            while len(self._open) > _MOST_OPEN:
+                self._open.popitem(last=False)[1].close()

@@ -82,9 +82,9 @@ class ImageSource(FrameSource):
         )
 
     def seek(self, source_time_s: float) -> bool:
-        wanted = self._indices[0] + source_time_s * self._index_rate
-        # A time that was rounded may be slightly before that of its frame.
-        self._begin = max(bisect_right(self._indices, wanted + 0.01) - 1, 0)
+        # A time that was rounded to milliseconds may be slightly before that of its frame.
+        wanted = self._indices[0] + (source_time_s + 0.001) * self._index_rate
+        self._begin = max(bisect_right(self._indices, wanted) - 1, 0)
         return True
 
     def _frames(self) -> Iterator[Frame]:

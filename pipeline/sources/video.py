@@ -149,28 +149,26 @@ class VideoSource(FrameSource):
             return False
         target = first + int(max(source_time_s, 0.0) / time_base)
         try:
-            self._container.seek(target, stream=self._stream)
-            self._ahead, self._ahead_error = [], None
-            self._since_key.clear()
-            self._packets = self._container.demux(self._stream)
-            self._decoder = (picture for picture in self._decoded_frames() if picture.pts is not None)
-            entered = next(self._decoder, None)
-            if entered is not None and entered.pts > target and entered.pts > first:
-                # The index of the file is coarse, or the frames before have no key frame: from the beginning.
-                self._container.seek(first, stream=self._stream)
-                self._packets = self._container.demux(self._stream)
-                self._decoder = (picture for picture in self._decoded_frames() if picture.pts is not None)
-                entered = next(self._decoder, None)
+            entered = self._enter(target)
+            if entered is not None and (entered.pts or 0) > max(target, first):
+                entered = self._enter(first)  # the frames before it cannot be decoded from where FFmpeg went
         except av.FFmpegError as error:
-            raise self._broken(
-                0, f"the video cannot be read at {source_time_s:.1f} s ({error.strerror})"
-            ) from error
+            raise self._broken(0, f"the video cannot be read at {source_time_s:.1f} s ({error.strerror})") from error
         if entered is None:
             raise self._broken(0, f"the video has no frame at {source_time_s:.1f} s")
         self._entered = entered
         self._entered_at_s = max(self._stamp_s(entered) or 0.0, 0.0)
         self._times.begin_at(self._entered_at_s)
         return True
+
+    def _enter(self, stamp: int) -> VideoFrame | None:
+        """Go to the key frame before a presentation time, in units of the stream; return the first frame there."""
+        self._container.seek(stamp, stream=self._stream)
+        self._ahead, self._ahead_error = [], None
+        self._since_key.clear()
+        self._packets = self._container.demux(self._stream)
+        self._decoder = (picture for picture in self._decoded_frames() if picture.pts is not None)
+        return next(self._decoder, None)
 
     @property
     def _is_avi(self) -> bool:

@@ -117,4 +117,4 @@ class Lanes:
         edges = np.linspace(start_s, max(end_s, start_s + 1e-3), bins + 1)
         begun = np.searchsorted(np.sort(self._start_s), edges[1:], "left")
         ended = np.searchsorted(np.sort(self._end_s), edges[:-1], "left")
-        return (begun - ended).tolist()
+        return [int(count) for count in begun - ended]

@@ -43,7 +43,11 @@ class ViewServer:
         )
 
     def __enter__(self) -> ViewServer:
-        self._page.start(self._app)
+        try:
+            self._page.start(self._app)
+        except BaseException:
+            self._page.close(_CLOSE_S)
+            raise
         return self
 
     def __exit__(self, *exception: object) -> None:

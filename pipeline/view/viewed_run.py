@@ -16,6 +16,7 @@ from pipeline.drawing.visualization import draw_tracks
 from pipeline.recorded.decision_sentences import facts, sentence
 from pipeline.recorded.missing_tracklets import tracks_in
 from pipeline.recorded.people import Person, Stay, TrackSpan, people_of
+from pipeline.report.best_boxes import ChosenBox
 from pipeline.report.pictures import picture_of
 from pipeline.report.run_data import NotedCamera, RunData, read_run
 from pipeline.sources.cropped import CroppedSource
@@ -109,7 +110,7 @@ class ViewedRun:
         person = None if track is None else self._persons.get(track.link.global_id)
         if person is None:
             return {"pictures": [], "problems": []}
-        best = {}
+        best: dict[str, ChosenBox] = {}
         for one in person.tracks:
             boxes = self.data.boxes.get(one.key, ())
             if boxes and (one.camera_id not in best or boxes[0].quality > best[one.camera_id].quality):

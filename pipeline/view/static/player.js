@@ -37,8 +37,8 @@ export class Player {
     seek.min = run.start_s;
     seek.max = run.end_s;
     seek.step = 0.01;
+    this.setTime(run.start_s);
     this.show(cameras);
-    this.seek(run.start_s);
   }
 
   close() {
@@ -104,11 +104,11 @@ export class Player {
   // Steps by a frame of the first camera with a picture.
   step(direction) {
     this.pause();
-    const frame = this.shown().map((one) => one.frame).find((one) => one);
+    const frame = this.shown().map((one) => one.frame).find((one) => one && !one.problem);
     if (!frame) return;
     const after = frame.nextS ?? frame.timeS + frame.periodS;
+    this.snap = true;
     this.seek(direction > 0 ? after : frame.timeS - EARLIER_S);
-    this.exact = true;
   }
 
   tick() {
@@ -142,6 +142,9 @@ export class Player {
       const loaded = await Promise.all(due.map((screen) => this.picture(screen, timeS)));
       if (this.run !== run) break;
       due.forEach((screen, place) => this.draw(screen, loaded[place]));
+      const first = this.shown().map((one) => one.frame).find((one) => one && !one.problem);
+      if (this.snap && !this.again && first) this.setTime(first.timeS);
+      if (!this.again) this.snap = false;
     } while (this.again);
     this.busy = false;
     if (this.run && this.run !== run) this.load();

@@ -6,6 +6,9 @@ import { Player } from "./player.js";
 
 const POLL_MS = 500;
 const BEFORE_S = 0.3;
+const DAY_S = 86400;
+// Times of a shorter run need tenths of a second.
+const SHORT_S = 600;
 const STATES = {
   complete: ["good", "complete"],
   incomplete: ["wait", "incomplete: a recording could not be read to its end"],
@@ -23,12 +26,12 @@ function alertOf(text) {
 }
 
 // A time of day in UTC, or minutes and seconds on the clock of the run; with tenths if the steps are that short.
-function clock(timeS, stepS = 1) {
-  const { epoch_s: epochS = null, end_s: endS = 0 } = state.run ?? {};
-  const tenths = stepS < 1;
+function clock(timeS, stepS = null) {
+  const { epoch_s: epochS = null, start_s: startS = 0, end_s: endS = 0 } = state.run ?? {};
+  const tenths = stepS === null ? epochS === null && endS < SHORT_S : stepS < 1;
   if (epochS !== null) {
-    const text = new Date((epochS + timeS) * 1000).toISOString();
-    return text.slice(11, tenths ? 21 : 19);
+    const text = new Date((epochS + timeS) * 1000).toISOString().replace("T", " ");
+    return text.slice(endS - startS > DAY_S ? 5 : 11, tenths ? 21 : 19);
   }
   const rounded = tenths ? Math.round(Math.abs(timeS) * 10) / 10 : Math.round(Math.abs(timeS));
   const seconds = (rounded % 60).toFixed(tenths ? 1 : 0).padStart(tenths ? 4 : 2, "0");

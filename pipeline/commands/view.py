@@ -78,10 +78,10 @@ def view(
         if not any(sign in path for sign in "*?[") and not Path(path).exists():
             raise InputError(f"--recording {f'{name}={path}'!r}: {path} does not exist")
     library = Library(found, recordings)
-    if len(found) == 1:
-        library.get(0)
     console = Console(markup=False)
     with ViewServer(library, settings) as server:
+        if len(found) == 1:
+            library.get(0)
         console.print(f"Open {server.url} (Ctrl-C ends the page)", highlight=False, soft_wrap=True)
         if open_browser and has_desktop():
             webbrowser.open(server.url)

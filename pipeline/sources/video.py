@@ -153,7 +153,9 @@ class VideoSource(FrameSource):
             if entered is not None and (entered.pts or 0) > max(target, first):
                 entered = self._enter(first)  # the frames before it cannot be decoded from where FFmpeg went
         except av.FFmpegError as error:
-            raise self._broken(0, f"the video cannot be read at {source_time_s:.1f} s ({error.strerror})") from error
+            raise self._broken(
+                0, f"the video cannot be read at {source_time_s:.1f} s ({error.strerror})"
+            ) from error
         if entered is None:
             raise self._broken(0, f"the video has no frame at {source_time_s:.1f} s")
         self._entered = entered

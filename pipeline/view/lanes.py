@@ -10,8 +10,8 @@ import numpy as np
 
 from pipeline.recorded.people import Person
 
-# Stays of a person in one camera that are closer than this share of the window cannot be told apart, and are one bar.
-_MERGED_SHARE = 1 / 1000
+#: Stays of a person in one camera that are closer than this share of the window cannot be told apart, and are one bar.
+MERGED_SHARE = 1 / 1000
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class Lanes:
             shown &= ~loose
         present = np.unique(self._person[shown])
         chosen = present[wanted.first : wanted.first + wanted.count]
-        merged_s = (wanted.end_s - wanted.start_s) * _MERGED_SHARE
+        merged_s = (wanted.end_s - wanted.start_s) * MERGED_SHARE
         return {
             "total": len(present),
             "hidden_fragments": hidden,

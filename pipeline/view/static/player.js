@@ -1,7 +1,7 @@
 // Plays the recordings of several cameras in sync: requests their pictures of one moment, and draws them together.
 import { element } from "./common.js";
 
-const TIMEOUT_MS = 15000;
+const TIMEOUT_MS = 10000;
 const LONGEST_STEP_S = 0.5;
 const EARLIER_S = 0.005;
 const find = (id) => document.getElementById(id);

@@ -175,7 +175,7 @@ function showVisit(visit) {
     item.style.setProperty("--stop", cameraColour(Math.max(0, state.run.cameras.indexOf(camera))));
     return item;
   }));
-  find("show-moment").onclick = () => {
+  find("play-visit").onclick = () => {
     player.seek(visit.start_s);
     player.play();
     find("player-heading").scrollIntoView({ block: "start" });

@@ -116,7 +116,7 @@ def read_run(
     rows_path = folder / "trajectories.csv"
     if not rows_path.is_file():
         live = any(folder.glob("manifest-*.json"))
-        reason = "it is a live run, whose page shows the same" if live else "it holds no results of `mtmc track`"
+        reason = "it is a live run, which `mtmc view` shows" if live else "it holds no results of `mtmc track`"
         raise InputError(f"{folder} cannot be reported: {reason}")
     gaps: list[str] = []
 

@@ -36,6 +36,8 @@ _PACKETS_AHEAD = 12
 # The end of an MPEG-TS is checked from its last key frame on, if that is not further away than this, in packets.
 _LONGEST_CHECK = 300
 _LEAST_STEPS = 2
+# No recording is longer; FFmpeg's times have 64 bits.
+_FARTHEST_S = 1e8
 # A stated rate that differs from the measured one by more than this factor is not used.
 _RATE_FACTOR = 2.5
 
@@ -147,7 +149,7 @@ class VideoSource(FrameSource):
         # Times of these files are counted from their first frame, or belong to packets in another order.
         if self._by_index or self._by_decoding_time or time_base is None or first is None:
             return False
-        target = first + int(max(source_time_s, 0.0) / time_base)
+        target = first + int(min(max(source_time_s, 0.0), _FARTHEST_S) / time_base)
         try:
             entered = self._enter(target)
             if entered is not None and (entered.pts or 0) > max(target, first):

@@ -30,8 +30,7 @@ _FILES = {name: _STATIC / name for name in ("view.js", "lanes.js", "player.js", 
     name: LIVE_STATIC / name for name in ("style.css", "icon.svg", "colours.js", "common.js")
 }
 _OPEN_PATHS = ("/login", "/static/style.css", "/static/icon.svg")
-#: Of a request.
-MOST_LANES = 200
+_MOST_LANES = 200
 _MOST_FILTERED = 200
 _WIDTHS_PX = (64, 1920)
 # Of a number of a run, a track or a global id, which fits into 64 bits.
@@ -127,7 +126,7 @@ class _Page:
                 ids=[_whole(text) for text in request.query_params.getlist("id")[:_MOST_FILTERED]] or None,
                 fragments=request.query_params.get("fragments") != "0",
                 first=max(_whole(request.query_params.get("first", "0")), 0),
-                count=min(max(_whole(request.query_params.get("count", "50")), 1), MOST_LANES),
+                count=min(max(_whole(request.query_params.get("count", "50")), 1), _MOST_LANES),
             )
         except _Refused as refused:
             return refused.response

@@ -12,7 +12,7 @@ from pipeline.cli import main
 from pipeline.commands import view
 from pipeline.core.paths import PROJECT_ROOT
 from pipeline.live.web.connections import REQUEST_S
-from pipeline.view import app, lanes
+from pipeline.view import lanes
 from tests.helpers.stored_runs import recorded_run, row
 
 TEXT = (PROJECT_ROOT / "docs" / "view.md").read_text(encoding="utf-8")
@@ -36,6 +36,8 @@ def test_commands_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: p
 
 def test_numbers_are_those_of_the_program() -> None:
     words = " ".join(TEXT.split())
-    assert f"at most {app.MOST_LANES}" in words
+    script = (PROJECT_ROOT / "pipeline" / "view" / "static" / "lanes.js").read_text(encoding="utf-8")
+    assert "const PAGE = 50;" in script
+    assert "the next 50 people" in words
     assert f"1/{1 / lanes.MERGED_SHARE:.0f} of the part" in words
     assert f"more than {REQUEST_S:.0f} s are given up" in words

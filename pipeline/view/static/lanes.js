@@ -24,7 +24,7 @@ export class Lanes {
     this.number = number;
     this.run = run;
     this.part = null;
-    this.lanes = PAGE;
+    this.first = 0;
     this.hidden = new Set();
     this.chosen = null;
     this.nowS = run.start_s;
@@ -65,7 +65,7 @@ export class Lanes {
 
   async load() {
     const order = ++this.asked;
-    const query = new URLSearchParams({ from: this.beginS, to: this.endS, count: this.lanes });
+    const query = new URLSearchParams({ from: this.beginS, to: this.endS, first: this.first, count: PAGE });
     if (!find("fragments").checked) query.set("fragments", "0");
     for (const id of find("ids").value.match(/\d+/g) ?? []) query.append("id", id);
     if (this.hidden.size) {
@@ -75,8 +75,13 @@ export class Lanes {
     try {
       const part = await ask(`/api/runs/${this.number}/lanes?${query}`);
       if (order !== this.asked) return;
-      this.part = part;
       this.onError("");
+      if (part.total <= this.first && this.first > 0) {
+        this.first = 0;
+        this.load();
+        return;
+      }
+      this.part = part;
       this.draw();
     } catch (error) {
       if (order === this.asked) this.onError("The timeline could not be read: the program may have ended.");
@@ -90,6 +95,7 @@ export class Lanes {
     const latestS = this.run.start_s + this.longestS - lengthS;
     this.beginS = Math.min(Math.max(middleS - lengthS / 2, this.run.start_s), latestS);
     this.endS = this.beginS + lengthS;
+    this.first = 0;
     this.changed();
   }
 
@@ -134,10 +140,12 @@ export class Lanes {
     }
     lanes.replaceChildren(...part.lanes.map((lane) => this.lane(lane)));
     find("nobody").hidden = part.total > 0;
-    const rest = part.total - part.lanes.length;
-    find("more").hidden = rest <= 0;
+    const last = this.first + part.lanes.length;
+    find("more").hidden = last >= part.total;
+    find("fewer").hidden = this.first === 0;
     const hidden = part.hidden_fragments ? `; ${part.hidden_fragments} fragments are hidden` : "";
-    find("shown").textContent = part.total ? `${part.lanes.length} of ${part.total} in this part${hidden}` : hidden.slice(2);
+    find("shown").textContent = part.total
+      ? `${this.first + 1} to ${last} of ${part.total} in this part, by their first sight${hidden}` : hidden.slice(2);
   }
 
   lane(lane) {
@@ -190,7 +198,7 @@ export class Lanes {
 
   drawAxis() {
     const lengthS = this.endS - this.beginS;
-    const most = Math.max(2, Math.floor(this.width() / 90));
+    const most = Math.max(2, Math.floor(this.width() / (this.longestS > 86400 ? 140 : 90)));
     const stepS = STEPS_S.find((step) => lengthS / step <= most) ?? Math.ceil(lengthS / most);
     const ticks = [];
     for (let number = Math.ceil(this.beginS / stepS); number * stepS <= this.endS; number += 1) {
@@ -236,8 +244,10 @@ export class Lanes {
     find("zoom-all").addEventListener("click", () => this.show(this.run.start_s, this.run.end_s));
     find("fragments").addEventListener("change", () => this.changed());
     find("ids").addEventListener("input", () => this.changed());
-    find("more").addEventListener("click", () => { this.lanes = Math.min(this.lanes + PAGE, 200); this.changed(); });
-    addEventListener("resize", () => { if (this.run) this.draw(); });
+    find("more").addEventListener("click", () => { this.first += PAGE; this.changed(); });
+    find("fewer").addEventListener("click", () => { this.first = Math.max(this.first - PAGE, 0); this.changed(); });
+    // Also when the details beside it take some of its width.
+    new ResizeObserver(() => { if (this.run) this.draw(); }).observe(find("axis"));
     const plot = find("plot");
     plot.addEventListener("keydown", (event) => {
       const keys = {

@@ -136,5 +136,5 @@ def test_without_rows_there_is_no_report(run: Path, change: Callable[[Path], Non
 
 def test_a_live_run_has_a_page_of_its_own(tmp_path: Path) -> None:
     (tmp_path / "manifest-1.json").write_text("{}")
-    with pytest.raises(InputError, match="it is a live run, whose page shows the same"):
+    with pytest.raises(InputError, match="it is a live run, which `mtmc view` shows"):
         read_run(tmp_path)

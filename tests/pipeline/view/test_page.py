@@ -6,7 +6,7 @@ import hashlib
 import json
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -42,10 +42,10 @@ def summary_of(client: TestClient, number: int = 0) -> Any:
 
 
 @pytest.fixture(scope="module")
-def client(scene: Path) -> Iterator[TestClient]:
+def client(scene: Path) -> TestClient:
     opened = client_of(scene / "run")
     summary_of(opened)
-    yield opened
+    return opened
 
 
 def hashes(folder: Path) -> dict[str, str]:
@@ -109,6 +109,7 @@ def test_boxes_are_drawn_and_pictures_are_reduced(client: TestClient) -> None:
         ("/api/runs/0/visits/..%2F..%2Fetc/1", 404, ""),
         ("/api/runs/0/frames/left.jpg?t=x", 422, "t must be a number"),
         ("/api/runs/0/frames/left.jpg?t=999", 404, "has ended"),
+        ("/api/runs/0/frames/left.jpg?t=1e300", 404, "has ended"),
         ("/api/runs/0/frames/left.jpg?t=-9", 404, "begins"),
         ("/api/runs/0/frames/nowhere.jpg?t=1", 404, "no camera"),
         ("/static/../app.py", 404, ""),

@@ -20,7 +20,8 @@ from tests.helpers.live.browser import Browser, needs_browser
 # Whether each picture shows something.
 _DRAWN = """
 return [...document.querySelectorAll('.screen canvas')].map((canvas) =>
-  canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data.some((value) => value > 0 && value < 255))
+  canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data
+    .some((value) => value > 0 && value < 255))
 """
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from pipeline.cli import main
+from pipeline.commands import view
 from pipeline.core.paths import PROJECT_ROOT
 from pipeline.files.mot_files import read_ground_truth
 from pipeline.files.results_csv import COLUMNS
@@ -63,6 +64,9 @@ def test_files_named_in_the_overview_exist() -> None:
 
 def test_commands_and_the_python_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
+    # `mtmc view` serves its page until Ctrl-C.
+    monkeypatch.setattr(view, "_wait", lambda: None)
+    monkeypatch.setattr(view, "has_desktop", lambda: False)
     for name, camera in (("entrance", "cam1"), ("hall", "cam2")):
         cut(camera, FRAMES, tmp_path / f"{name}.mp4", FIRST)
         cut_ground_truth(camera, FRAMES, tmp_path / f"{name}_gt.txt", FIRST)

@@ -96,6 +96,9 @@ class FrameSource(ABC):
 
         Returns:
             False if this recording cannot be entered in the middle; it then begins at its first frame.
+
+        Raises:
+            BrokenSource: it cannot be read there.
         """
         return False
 

@@ -36,6 +36,8 @@ _PACKETS_AHEAD = 12
 # The end of an MPEG-TS is checked from its last key frame on, if that is not further away than this, in packets.
 _LONGEST_CHECK = 300
 _LEAST_STEPS = 2
+# Without an index, as in an MPEG-TS, FFmpeg may go to a place after the last key frame before a moment.
+_STEPS_BACK_S = (0, 2, 10, 60, 600)
 # No recording is longer; FFmpeg's times have 64 bits.
 _FARTHEST_S = 1e8
 # A stated rate that differs from the measured one by more than this factor is not used.
@@ -151,15 +153,19 @@ class VideoSource(FrameSource):
             return False
         target = first + int(min(max(source_time_s, 0.0), _FARTHEST_S) / time_base)
         try:
-            entered = self._enter(target)
-            if entered is not None and (entered.pts or 0) > max(target, first):
-                entered = self._enter(first)  # the frames before it cannot be decoded from where FFmpeg went
+            entered = None
+            for back_s in _STEPS_BACK_S:
+                entered = self._enter(target - int(back_s / time_base))
+                if entered is not None and entered.pts is not None and entered.pts <= target:
+                    break
         except av.FFmpegError as error:
             raise self._broken(
                 0, f"the video cannot be read at {source_time_s:.1f} s ({error.strerror})"
             ) from error
         if entered is None:
             raise self._broken(0, f"the video has no frame at {source_time_s:.1f} s")
+        if (entered.pts or 0) > target:
+            raise self._broken(0, f"the video cannot be entered before {source_time_s:.1f} s")
         self._entered = entered
         self._entered_at_s = max(self._stamp_s(entered) or 0.0, 0.0)
         self._times.begin_at(self._entered_at_s)

@@ -6,17 +6,20 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.sources.base import BrokenSource
 from pipeline.sources.cropped import CroppedSource
 from pipeline.sources.open import open_source
-from tests.helpers.media import grey_picture, index_of, write_pictures, write_stamped, write_video
+from tests.helpers.media import grey_picture, index_of, noisy_picture, write_pictures, write_stamped, write_video
 
 FRAMES = 60
 _IRREGULAR_S = [0.0, 0.1, 0.2, 0.5, 0.6, 1.4, 1.5, 1.6, 1.7, 3.0, 3.1, 3.2]
 
 
 @pytest.mark.parametrize("wanted_s", [0.0, 0.05, 1.0, 2.55, 5.9, 7.0])
-def test_a_video_is_entered_at_a_key_frame(tmp_path: Path, wanted_s: float) -> None:
-    path = str(write_video(tmp_path / "a.mp4", [grey_picture(index % 28) for index in range(FRAMES)]))
+@pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.ts"])
+def test_a_video_is_entered_at_a_key_frame(tmp_path: Path, name: str, wanted_s: float) -> None:
+    pictures = [noisy_picture(index) for index in range(FRAMES)]
+    path = str(write_video(tmp_path / name, pictures, max_b_frames=2))
     whole = {round(frame.time_s, 3): frame for frame in open_source("a", path, start_s=5.0)}
     source = open_source("a", path, start_s=5.0)
     assert source.seek(wanted_s)
@@ -28,6 +31,17 @@ def test_a_video_is_entered_at_a_key_frame(tmp_path: Path, wanted_s: float) -> N
         assert frame.frame_index == same.frame_index
         assert (frame.image == same.image).all()
     assert frames[-1].frame_index == FRAMES - 1
+    assert wanted_s < 3 or len(frames) < FRAMES
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.mkv", "a.ts"])
+def test_a_moment_long_after_the_end_gives_the_last_frames_or_an_error(tmp_path: Path, name: str) -> None:
+    source = open_source("a", str(write_video(tmp_path / name, [grey_picture(index) for index in range(20)])))
+    try:
+        source.seek(1e300)
+        assert list(source)[-1].frame_index == 19
+    except BrokenSource as error:
+        assert "no frame at" in str(error)
 
 
 def test_times_of_an_irregular_video_stay_exact(tmp_path: Path) -> None:

@@ -92,7 +92,7 @@ def test_the_timeline_moves_and_filters(address: str) -> None:
         plot.send_keys(Keys.ARROW_RIGHT)
         browser.until(lambda: browser.text("#axis") != zoomed, "moving by key")
         moved = browser.text("#axis")
-        ActionChains(browser.driver).drag_and_drop_by_offset(browser.find(".track"), 150, 0).perform()
+        ActionChains(browser.driver).drag_and_drop_by_offset(plot, 150, 0).perform()
         browser.until(lambda: browser.text("#axis") != moved, "moving by mouse")
         assert not browser.find("#path").is_displayed()  # a drag is no click
         browser.find("#zoom-all").click()

@@ -40,10 +40,11 @@ _EPOCHS_BETWEEN_ROUNDS = 1_000_000  # more than a round has
 
 @dataclass(frozen=True)
 class AdaptationSettings:
-    """How SIE rows are learned.
+    """What is learned of a site, and how.
 
     Attributes:
-        rounds: number of rounds; the probable pairs of tracks are computed again before each.
+        rounds: number of rounds of learning rows; the probable pairs of tracks are computed again before each. With 0,
+            the camera means are measured and the rows stay those of unknown cameras.
         steps_per_round: batches per round, independent of the number of crops. Each batch moves the rows by about the
             same distance, and rows that move too far are worse than none.
         tracks_per_batch, crops_per_track: P and K of the batches; P is lower if there are fewer people.
@@ -58,7 +59,7 @@ class AdaptationSettings:
         seed: seed of the order of the crops.
     """
 
-    rounds: int = 3
+    rounds: int = 0
     steps_per_round: int = 25
     tracks_per_batch: int = 12
     crops_per_track: int = 4

@@ -63,17 +63,22 @@ def adapt(
     ] = None,
     network_input: InputOption = None,
     rounds: Annotated[
-        int, typer.Option(min=0, help=f"Rounds of {_DEFAULTS.steps_per_round} batches; 0 only measures the means.")
+        int,
+        typer.Option(
+            min=0,
+            help=f"Also learn SIE rows, in this number of rounds of {_DEFAULTS.steps_per_round} batches; 3 are enough. "
+            "With 0, only the camera means are measured.",
+        ),
     ] = _DEFAULTS.rounds,
     learning_rate: Annotated[float, typer.Option(help="Learning rate of Adam.")] = _DEFAULTS.learning_rate,
     means: Annotated[
-        bool, typer.Option(help="Also store the camera means, which are then subtracted.")
+        bool, typer.Option(help="Store the camera means, which are then subtracted.")
     ] = _DEFAULTS.subtract_means,
     norms: Annotated[
         bool,
         typer.Option(
             "--norms",
-            help="Also learn weights and biases of the layer norms, shared by all cameras of the site.",
+            help="With --rounds: also learn weights and biases of the layer norms, shared by all cameras of the site.",
         ),
     ] = _DEFAULTS.learn_norms,
     crops_per_track: Annotated[int, typer.Option(min=2, help="Crops per track of a recording.")] = (
@@ -82,12 +87,14 @@ def adapt(
     seed: Annotated[int, typer.Option(help="Seed for the order of the crops.")] = _DEFAULTS.seed,
     device: DeviceOption = "auto",
 ) -> None:
-    """Learn one SIE row per camera of a site from its own recordings, without labels.
+    """Measure the camera means of a site from its own recordings, without labels.
 
-    The recordings are tracked and good crops of every track are cut out. Rows are learned so that crops of the same
-    person get similar embeddings: crops of one track, and of tracks in two cameras that certainly show one person. The
-    network file does not change; what --norms learns is stored in the site file.
-    A third-party network has no side information: only its camera means are measured.
+    The recordings are tracked and good crops of every track are cut out. The mean embedding of each camera's tracks is
+    stored; the pipeline subtracts it, which removes what all crops of the camera share.
+    With --rounds, the command also learns one SIE row per camera, so that crops of the same person get similar
+    embeddings: crops of one track, and of tracks in two cameras that certainly show one person. This costs much time
+    and gains little on top of the means. The network file does not change; what --norms learns is stored in the site
+    file. A third-party network has no side information: only its camera means are measured.
     The pipeline loads the result through `embedder.site`.
 
     Example:
@@ -95,6 +102,12 @@ def adapt(
         mtmc reid adapt --config site.yaml --videos hall=monday.mp4 --output site.safetensors
     """
     console = Console(markup=False)
+    if rounds == 0 and norms:
+        raise InputError("--norms learns together with the SIE rows: add --rounds 3, or leave out --norms")
+    if rounds == 0 and not means:
+        raise InputError(
+            "--no-means leaves nothing to learn: add --rounds 3 for rows alone, or leave out --no-means"
+        )
     site_config = _site_config(config, videos or [], checkpoint, network_input)
     weights, stated = chosen_model(None, None, site_config.embedder)
     model = load_embedding_model(weights, stated)

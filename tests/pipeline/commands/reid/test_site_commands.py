@@ -21,7 +21,7 @@ from pipeline.files.tracklet_file import TrackletFileInfo, TrackletWriter
 from reid.checkpoints import load_checkpoint, rewrite_card, save_checkpoint
 from reid.datasets import hold_out_identities, identities_digest, read_dataset
 from reid.models.transreid import TransReID, TransReIDConfig
-from reid.site.site import load_site
+from reid.site.site import load_site, unknown_camera_row
 from reid.training.start import IDENTITIES_KEY, IDENTITIES_OF_SETS_KEY
 from reid.training.train import train
 from tests.helpers.factories import make_tracklet
@@ -108,8 +108,8 @@ def test_stored_means_need_the_limits_of_centred_embeddings(
 ) -> None:
     run("calibrate", "--data", people, "--checkpoint", checkpoint)
     site_file = tmp_path / "site.safetensors"
-    switch = "--means" if means else "--no-means"
-    run("adapt", "--crops", people, "--checkpoint", checkpoint, "--rounds", 0, switch, "--output", site_file)
+    learned = () if means else ("--rounds", 1, "--no-means")
+    run("adapt", "--crops", people, "--checkpoint", checkpoint, *learned, "--output", site_file)
     of_model = Calibration.from_card(load_checkpoint(checkpoint).card)
     assert of_model is not None
     expected = of_model.of_centred_embeddings() if means else of_model
@@ -122,10 +122,25 @@ def test_stored_means_need_the_limits_of_centred_embeddings(
     assert of_model.of_centred_embeddings().track != of_model.track
 
 
+def test_means_alone_are_learned_unless_rounds_are_stated(people: Path, checkpoint: Path, tmp_path: Path) -> None:
+    """All cameras keep the row of unknown cameras, and an option that would do nothing is refused."""
+    site_file = tmp_path / "site.safetensors"
+    learn = ("adapt", "--crops", people, "--checkpoint", checkpoint, "--output", site_file)
+    run(*learn)
+    site = load_site(site_file)
+    unknown = unknown_camera_row(load_checkpoint(checkpoint).model).numpy()
+    np.testing.assert_array_equal(site.rows, np.stack([unknown, unknown]))
+    assert site.means is not None
+    np.testing.assert_array_less(0.1, np.linalg.norm(site.means[0] - site.means[1]))
+    for option in ("--norms", "--no-means"):
+        with pytest.raises(InputError, match=f"{option} .* add --rounds 3"):
+            run(*learn, option)
+
+
 def test_tracks_of_a_site_calibrate_its_file(people: Path, checkpoint: Path, tmp_path: Path) -> None:
     """Twelve people beside each other in one camera: 66 pairs of two people, and the halves of each track."""
     site_file = tmp_path / "site.safetensors"
-    run("adapt", "--crops", people, "--checkpoint", checkpoint, "--rounds", 0, "--output", site_file)
+    run("adapt", "--crops", people, "--checkpoint", checkpoint, "--output", site_file)
     model_hash = load_site(site_file).embedding_hash
     rng = np.random.default_rng(0)
     runs = []

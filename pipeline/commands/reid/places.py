@@ -25,6 +25,7 @@ from reid.evaluation.retrieval import LabelledFeatures
 from reid.training.config import load_training_config
 from reid.training.data import set_configs
 from reid.training.places import PlaceFigures, crops_of_place, place_figures, places, without_place
+from reid.training.start import is_own_checkpoint
 from reid.training.state import STATE_NAME
 from reid.training.teacher import parse_teacher
 from reid.training.train import train
@@ -111,7 +112,7 @@ def leave_places_out(
             console=console,
         )
         networks = {TRAINED: embed(folder / CHECKPOINT_NAME)}
-        if init is not None and Path(init).suffix == ".safetensors":
+        if init is not None and is_own_checkpoint(init):
             networks[START] = embed(Path(init))
         for other in peers:
             networks[other.name] = lambda crops, other=other: network_features(  # type: ignore[misc]

@@ -11,11 +11,12 @@ import pytest
 import torch
 import yaml
 from PIL import Image
+from safetensors.torch import save_file
 from typer.testing import CliRunner
 
 from pipeline.commands.reid.app import app
 from pipeline.core.errors import InputError
-from reid.checkpoints import save_checkpoint
+from reid.checkpoints import load_checkpoint, save_checkpoint
 from reid.datasets import read_dataset
 from reid.evaluation.retrieval import LabelledFeatures
 from reid.models.transreid import TransReID, TransReIDConfig
@@ -106,5 +107,13 @@ def test_the_command_trains_without_each_place_and_measures_it(tmp_path: Path) -
     again = CliRunner().invoke(app, [*arguments, "--init", str(start), "--people", "8", "--place", "shop"])
     assert again.exit_code == 0, again.output
     assert (tmp_path / "runs" / "without_shop" / "last.pt").stat().st_mtime_ns == stamp  # nothing is trained again
+    # A backbone that knows nothing about people is no network to compare with.
+    backbone = tmp_path / "backbone.safetensors"
+    weights = load_checkpoint(start).model.base.state_dict()
+    save_file({name: weights[name] for name in weights if not name.startswith("sie")}, backbone)
+    shop = [*arguments, "--people", "8", "--place", "shop", "--output", str(tmp_path / "other")]
+    result = CliRunner().invoke(app, [*shop, "--init", str(backbone)])
+    assert result.exit_code == 0, result.output
+    assert list(json.loads((tmp_path / "other" / "places.json").read_text())) == ["trained without it"]
     refused = CliRunner().invoke(app, [*arguments, "--place", "moon"])
     assert "--place moon: the data sets with identities are shop, street" in str(refused.exception)

@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-import logging
-import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,12 +12,11 @@ from pathlib import Path
 from pipeline.counting.events import Event
 from pipeline.counting.events_file import COLUMNS, event_line
 from pipeline.files.regular_file import waits
-from pipeline.files.whole_files import WholeLines, sync_folder
 from pipeline.live.host_clock import LiveClock
-from pipeline.live.output.segments import EPOCH_UTC, headed, sorting_key
+from pipeline.live.output.segment_series import SegmentSeries
+from pipeline.live.output.segments import EPOCH_UTC, sorting_key
 
 _SEGMENT = re.compile(r"events-(?P<run>.+)-\d{4,}\.csv(\.part)?", re.DOTALL)
-_log = logging.getLogger(__name__)
 
 
 def live_event_line(event: Event) -> str:
@@ -57,57 +54,45 @@ class EventSegments:
         segment_max_bytes: int,
         fsync_interval_s: float,
     ) -> None:
-        self._folder = folder
-        self._run_id = run_id
         self._clock = clock
-        self._segment_s = segment_s
-        self._segment_max_bytes = segment_max_bytes
         self._fsync_interval_s = fsync_interval_s
-        self._segment: WholeLines | None = None
-        self._began_s = 0.0
-        self._number = 0
+        self._events = SegmentSeries(
+            folder, f"events-{run_id}", COLUMNS, clock, segment_s=segment_s, segment_max_bytes=segment_max_bytes
+        )
         self._unsynced = False
         self._synced_s = clock.monotonic_s()
-        self.finished: list[str] = []
+
+    @property
+    def finished(self) -> list[str]:
+        """Names of the ended segments."""
+        return self._events.finished
 
     def write(self, lines: Sequence[str]) -> None:
         """Append whole lines in one write."""
         self.keep_up()
-        if self._segment is not None and not self._segment.in_place:
-            _log.error("%s was deleted or moved during the run; a new file is begun", self._segment.path)
-            self._segment.close()
-            self._segment = None
-        if self._segment is None:
-            self._segment = headed(self._path(self._number + 1, ".csv.part"), COLUMNS)
-            self._number += 1
-            self._began_s = self._clock.monotonic_s()
-        self._segment.append("".join(lines))
+        self._leave_missing()
+        self._events.append(lines)
         self._unsynced = True
 
     def keep_up(self) -> None:
         """Force events to the disk and end the segment, each if it is due; call it also without new events."""
-        if self._segment is None:
-            return
         now_s = self._clock.monotonic_s()
-        if self._unsynced and now_s - self._synced_s >= self._fsync_interval_s:
-            self._segment.sync()
+        if (
+            self._events.segment is not None
+            and self._unsynced
+            and now_s - self._synced_s >= self._fsync_interval_s
+        ):
+            self._events.segment.sync()
             self._unsynced, self._synced_s = False, now_s
-        if now_s - self._began_s >= self._segment_s or self._segment.bytes >= self._segment_max_bytes:
+        if self._events.is_due:
             self.close()
 
     def close(self) -> None:
         """End the segment, under its final name; can be called again after an error."""
-        segment, final = self._segment, self._path(self._number, ".csv")
-        if segment is None:
-            return
-        if segment.path != final and segment.in_place:
-            segment.sync()
-            os.replace(segment.path, final)
-            segment.path = final
-        sync_folder(self._folder)
-        self._segment, self._unsynced = None, False
-        self.finished.append(final.name)
-        segment.close()
+        self._leave_missing()
+        self._events.end()
 
-    def _path(self, number: int, suffix: str) -> Path:
-        return self._folder / f"events-{self._run_id}-{number:04}{suffix}"
+    def _leave_missing(self) -> None:
+        segment = self._events.segment
+        if segment is not None and not segment.in_place:
+            self._events.leave()

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -17,8 +16,9 @@ from pipeline.files.readable_rows import LARGEST_ID, ReadableRows
 from pipeline.files.regular_file import waits
 from pipeline.files.results_csv import COLUMNS, csv_line
 from pipeline.files.track_boxes import is_number
-from pipeline.files.whole_files import FILE_MODE, FOLDER_MODE, WholeLines, sync_folder, write_whole
+from pipeline.files.whole_files import FOLDER_MODE, WholeLines
 from pipeline.live.host_clock import LiveClock
+from pipeline.live.output.segment_series import SegmentSeries, headed
 
 REMAP_COLUMNS = ("utc", "run_id", "camera_id", "track_id", "provisional_id", "global_id", "link_confidence")
 REMAP_NAME = "remap.csv"
@@ -28,10 +28,6 @@ _SEGMENT_OF_A_RUN = re.compile(r"traj-\d{8}T\d{6}Z-[0-9a-f]{4}-\d{4,}\.csv(\.par
 EPOCH_UTC = datetime(1970, 1, 1, tzinfo=UTC)
 # Interval between checks whether the files are still in their folder.
 _CHECK_S = 1.0
-# Interval between attempts to create a file, so that a disk without free inodes is noticed before a file is needed.
-_PROBE_S = 5.0
-# Pause after a new segment could not be created.
-_ROTATE_AGAIN_S = 1.0
 
 _log = logging.getLogger(__name__)
 
@@ -52,7 +48,7 @@ def remap_line(correction: Correction, run_id: str) -> str:
 
 
 class SegmentWriter:
-    """Appends rows to the newest segment and corrections to remap.csv.
+    """Appends rows to the newest segment, and corrections to remap.csv.
 
     Every method may raise OSError, for example on a full disk. The lines are then not in the files and can be passed
     again.
@@ -69,22 +65,25 @@ class SegmentWriter:
         fsync_interval_s: float,
     ) -> None:
         self._folder = folder
-        self._run_id = run_id
         self._clock = clock
-        self._segment_s = segment_s
-        self._segment_max_bytes = segment_max_bytes
         self._fsync_interval_s = fsync_interval_s
-        self._segment: WholeLines | None = None
-        self._began_s = 0.0
-        self._rows = 0  # in the open segment
-        self._number = 0
-        self._checked_s = self._probed_s = float("-inf")
-        self._rotate_s = float("-inf")  # not before this time
-        self.problem = ""  # why no new file can be created; rows then go on into the open segment
+        self._rows = SegmentSeries(
+            folder, f"traj-{run_id}", COLUMNS, clock, segment_s=segment_s, segment_max_bytes=segment_max_bytes
+        )
         self._remap: WholeLines | None = None
+        self._checked_s = float("-inf")
         self._unsynced: set[WholeLines] = set()
         self._synced_s = clock.monotonic_s()
-        self.finished: list[str] = []
+
+    @property
+    def finished(self) -> list[str]:
+        """Names of the ended segments."""
+        return self._rows.finished
+
+    @property
+    def problem(self) -> str:
+        """Why no new file can be created; rows then go on into the open segment."""
+        return self._rows.problem
 
     @property
     def since_sync_s(self) -> float:
@@ -94,11 +93,7 @@ class SegmentWriter:
     def write_rows(self, lines: Sequence[str]) -> None:
         """Append whole lines in one write."""
         self._rotate_if_due()
-        if self._segment is None:
-            self._segment = self._begin()
-        self._segment.append("".join(lines))
-        self._rows += len(lines)
-        self._unsynced.add(self._segment)
+        self._unsynced.add(self._rows.append(lines))
 
     def write_remaps(self, lines: Sequence[str]) -> None:
         """Append whole lines of corrections in one write."""
@@ -125,30 +120,19 @@ class SegmentWriter:
             return 0
         self._checked_s = now_s
         deleted = 0
-        if self._segment is not None and not self._segment.in_place:
-            deleted = self._rows if self._segment.deleted else 0
-            _log.error(
-                "%s was %s during the run, with %d rows; further rows go into a new file",
-                self._segment.path,
-                "deleted" if self._segment.deleted else "moved",
-                self._rows,
-            )
-            self._leave(self._segment)
-            self._segment = None
+        if self._rows.segment is not None and not self._rows.segment.in_place:
+            self._unsynced.discard(self._rows.segment)
+            deleted = self._rows.leave()
         if self._remap is not None and not self._remap.in_place:
             _log.error("%s was deleted or moved during the run; a new file is begun", self._remap.path)
-            self._leave(self._remap)
+            self._unsynced.discard(self._remap)
+            self._remap.close()
             self._remap = None
         if not self._folder.is_dir():
             self._folder.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
             _log.error("the output folder %s was missing; it was created again", self._folder)
-        if now_s - self._probed_s >= _PROBE_S:
-            self._probe()
+        self._rows.probe_if_due()
         return deleted
-
-    def _leave(self, file: WholeLines) -> None:
-        self._unsynced.discard(file)
-        file.close()
 
     def close(self) -> None:
         """Force everything to the disk, under its final name."""
@@ -165,77 +149,23 @@ class SegmentWriter:
             self._remap.close()
             self._remap = None
 
-    def _begin(self) -> WholeLines:
-        self._number += 1
-        try:
-            segment = headed(self._path(".csv.part"), COLUMNS)
-        except OSError:
-            self._number -= 1
-            raise
-        self._began_s = self._clock.monotonic_s()
-        self._rows = 0
-        self._rotate_s = float("-inf")
-        return segment
-
-    def _path(self, suffix: str) -> Path:
-        return self._folder / f"traj-{self._run_id}-{self._number:04}{suffix}"
-
     def _rotate_if_due(self) -> None:
-        if self._segment is None:
-            return
-        now_s = self._clock.monotonic_s()
-        over = now_s - self._began_s >= self._segment_s or self._segment.bytes >= self._segment_max_bytes
-        if not over or now_s < self._rotate_s:
-            return
-        if self._probe():
+        if self._rows.is_due:
             self._end_segment()
-        else:
-            self._rotate_s = now_s + _ROTATE_AGAIN_S
-
-    def _probe(self) -> bool:
-        """Return whether the folder takes a new file; without a free inode, for example, it does not."""
-        self._probed_s = self._clock.monotonic_s()
-        attempt = self._path(".csv.part.part")
-        problem = ""
-        try:
-            os.close(os.open(attempt, os.O_WRONLY | os.O_CREAT, FILE_MODE))
-            attempt.unlink()
-        except OSError as error:
-            problem = f"no new file can be created ({error.strerror or error})"
-            if problem != self.problem:
-                _log.error("%s: %s; rows go on into the open file, if there is one", self._folder, problem)
-        if self.problem and not problem:
-            _log.warning("%s: new files can be created again", self._folder)
-        self.problem = problem
-        return not problem
 
     def _end_segment(self) -> None:
-        """End the segment; can be called again after an error, which can occur at any step."""
-        segment, final = self._segment, self._path(".csv")
-        if segment is None:
-            return
-        if segment.path != final:
-            segment.sync()
-            os.replace(segment.path, final)
-            segment.path = final
-        sync_folder(self._folder)
-        self._unsynced.discard(segment)
-        self._segment = None
-        self.finished.append(final.name)
-        segment.close()
+        segment = self._rows.segment
+        try:
+            self._rows.end()
+        finally:
+            if segment is not None and self._rows.segment is not segment:
+                self._unsynced.discard(segment)
 
     def _sync(self) -> None:
         for file in list(self._unsynced):
             file.sync()
             self._unsynced.discard(file)
         self._synced_s = self._clock.monotonic_s()
-
-
-def headed(path: Path, columns: Sequence[str]) -> WholeLines:
-    """Return a file for appending that starts with the names of its columns; a new file never exists without them."""
-    if not path.exists() or not path.stat().st_size:
-        write_whole(path, (",".join(columns) + "\n").encode())
-    return WholeLines(path)
 
 
 def append_remaps(folder: Path, corrections: Sequence[Correction]) -> None:

@@ -98,7 +98,7 @@ def test_what_a_kill_left_is_cut_to_whole_lines_and_finished(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(
-    "failing", ["pipeline.live.output.segments.sync_folder", "pipeline.files.whole_files.WholeLines.close"]
+    "failing", ["pipeline.live.output.segment_series.sync_folder", "pipeline.files.whole_files.WholeLines.close"]
 )
 def test_a_segment_whose_end_fails_once_is_ended_by_the_next_write(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: str

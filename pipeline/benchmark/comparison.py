@@ -19,7 +19,8 @@ from pipeline.benchmark.report import Contestant
 from pipeline.benchmark.saved_run import SavedRun, computed_by, opened, saved_detections
 from pipeline.core.models import Detector
 from pipeline.files.track_boxes import thinned_boxes
-from pipeline.scoring.evaluation import Scores, score
+from pipeline.scoring.evaluation import score
+from pipeline.scoring.scores import Scores
 from pipeline.sources.base import FrameSource
 from pipeline.sources.part import PartOfSource
 

@@ -59,7 +59,7 @@ from pipeline.core.assignment import assign
 from pipeline.core.datatypes import BoolArray, IntArray
 from pipeline.core.decisions import Candidate, Decision, Obstacle, Outcome, Reason, Stage, TrackKey
 from pipeline.files.track_boxes import TrackBoxes
-from pipeline.scoring.evaluation import followed
+from pipeline.scoring.perfect_linking import followed
 
 #: An identity that is younger than this has been founded at almost the same moment.
 EARLY_S = 1.0

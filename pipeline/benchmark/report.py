@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.scoring.evaluation import Scores, SequenceScores
+from pipeline.scoring.scores import Scores, SequenceScores
 
 
 @dataclass(frozen=True, eq=False)

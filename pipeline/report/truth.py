@@ -13,7 +13,9 @@ from pipeline.core.decisions import TrackKey
 from pipeline.files.mot_files import read_ground_truth
 from pipeline.files.track_boxes import crop_ground_truth
 from pipeline.files.trajectory_boxes import TrajectoryBoxes, read_trajectory_boxes
-from pipeline.scoring.evaluation import Scores, SequenceScores, evaluate, followed
+from pipeline.scoring.evaluation import evaluate
+from pipeline.scoring.perfect_linking import followed
+from pipeline.scoring.scores import Scores, SequenceScores
 
 _MOST_SHOWN = 8
 # A track of another person with fewer boxes is not worth a look.

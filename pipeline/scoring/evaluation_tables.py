@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from rich.table import Table
 
-from pipeline.scoring.evaluation import Scores
+from pipeline.scoring.scores import Scores
 
 _SHARES = {
     "HOTA": "hota",

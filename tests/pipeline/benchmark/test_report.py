@@ -9,7 +9,8 @@ import numpy as np
 from pipeline.benchmark.report import Contestant, ladder_table, set_table
 from pipeline.files.track_boxes import TrackBoxes
 from pipeline.files.trajectory_boxes import TrajectoryBoxes
-from pipeline.scoring.evaluation import Scores, score
+from pipeline.scoring.evaluation import score
+from pipeline.scoring.scores import Scores
 
 
 def boxes(ids: list[int]) -> TrackBoxes:

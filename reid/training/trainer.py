@@ -17,15 +17,13 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from pipeline.core.errors import InputError, RunError
 from reid.checkpoints import save_checkpoint
-from reid.datasets import CropSet, ReidDataset, camera_indices, identities_digest, read_rgb, view_indices
-from reid.evaluation.features import evaluate_draws
-from reid.evaluation.retrieval import RetrievalMetrics, mean_metrics
+from reid.datasets import ReidDataset, camera_indices, identities_digest, read_rgb, view_indices
 from reid.loss_progress import loss_progress
 from reid.models.sie import UNKNOWN
 from reid.models.transreid import TransReID
 from reid.training.augmentation import BatchAugmentation
 from reid.training.build import build_model
-from reid.training.config import TrainingConfig, parse_training_config
+from reid.training.config import TrainingConfig
 from reid.training.data import split
 from reid.training.distributed import ONE_PROCESS, Processes, shared_batch_model
 from reid.training.log import TrainingLog
@@ -35,6 +33,7 @@ from reid.training.losses import (
     reid_loss,
     supervised_contrastive_loss,
 )
+from reid.training.measuring import epoch_line, measure
 from reid.training.optimizer import (
     base_learning_rates,
     build_optimizer,
@@ -56,7 +55,7 @@ from reid.training.start import (
     standardise_features,
     start_from,
 )
-from reid.training.state import STATE_NAME, save_state
+from reid.training.state import STATE_NAME, refuse_other_run, save_state
 from reid.training.teacher import Teacher, teacher_features, teacher_states
 from reid.training.transforms import EvaluationTransform
 
@@ -251,33 +250,14 @@ class Trainer:
             InputError: the state belongs to another configuration or to other crops, or to a machine on which
                 `run.precision: auto` means another precision.
         """
-        # keys that were added to the program after the run began get their defaults
-        theirs = parse_training_config(state["config"], source=str(self.folder / STATE_NAME)).model_dump(
-            mode="json"
+        refuse_other_run(
+            state,
+            self.folder / STATE_NAME,
+            self.config,
+            precision=self.precision,
+            crops=self.parts.digest,
+            number=len(self.parts.train),
         )
-        ours = self.config.model_dump(mode="json")
-        if theirs != ours:
-            changed = [
-                f"{section}.{key}"
-                for section, values in ours.items()
-                for key, value in values.items()
-                if theirs[section][key] != value
-            ]
-            raise InputError(
-                f"{self.folder / STATE_NAME} belongs to a run with another configuration ({', '.join(changed)}); "
-                "resume with its own configuration, or start a new run in another folder"
-            )
-        if state.get("precision", self.precision) != self.precision:
-            raise InputError(
-                f"{self.folder / STATE_NAME} belongs to a run in {state['precision']}, but run.precision: auto is "
-                f"{self.precision} on this device; resume on a device like the one it started on, or start a new run "
-                "with --init model.safetensors"
-            )
-        if state.get("crops", self.parts.digest) != self.parts.digest:
-            raise InputError(
-                f"{self.folder / STATE_NAME} belongs to a run on other crops: the {len(self.parts.train)} training "
-                "crops found now have other names, identities or cameras; give the same --data"
-            )
         self.model.load_state_dict(state["model"])
         self._regressions.load_state_dict(state["regressions"])
         if self._ema is not None:
@@ -334,7 +314,7 @@ class Trainer:
                         self._after_batch(losses, left_s)
                     on_iteration(done)
                 entry = self._finish_epoch()
-                console.print(_epoch_line(entry, self.config.schedule.epochs))
+                console.print(epoch_line(entry, self.config.schedule.epochs))
                 self.processes.wait()
 
     def _after_batch(self, losses: dict[str, float], left_s: float) -> None:
@@ -461,42 +441,12 @@ class Trainer:
         return entry
 
     def evaluate(self) -> dict[str, Any]:
-        """Return retrieval metrics on the evaluation parts, with camera rows and with the row for unknown cameras.
-
-        With several data sets, the metrics of each are under "sets", and their means under the same keys as for one
-        data set. Empty if no data set has a part for evaluation.
-        """
-        ways: dict[str, Sequence[str] | None] = {}
-        config = self.model.config
-        if config.cameras:
-            ways["known_cameras"] = self.cameras
-        if config.unknown_row or not config.cameras:
-            ways["unknown_cameras"] = None
-        measured = [part for part in self.parts.sets if part.draws]
-        figures = {
-            part.name: {way: self._measure(part.draws, cameras) for way, cameras in ways.items()}
-            for part in measured
-        }
-        if not figures:
-            return {}
-        means: dict[str, Any] = {
-            way: mean_metrics([figures[part.name][way] for part in measured]).to_dict() for way in ways
-        }
-        if len(self.parts.sets) > 1:
-            means["sets"] = {
-                name: {way: metrics.to_dict() for way, metrics in of_set.items()}
-                for name, of_set in figures.items()
-            }
-        return means
-
-    def _measure(
-        self, draws: Sequence[tuple[CropSet, CropSet]], cameras: Sequence[str] | None
-    ) -> RetrievalMetrics:
-        return evaluate_draws(
+        """Return retrieval metrics on the evaluation parts; see `reid.training.measuring.measure`."""
+        return measure(
             self.result,
-            draws,
+            self.parts,
             self._evaluation_transform,
-            cameras=cameras,
+            cameras=self.cameras,
             views=self.views,
             device=self.device,
             batch_size=self.config.run.evaluation_batch,
@@ -536,17 +486,3 @@ class Trainer:
                 "left_s": round(left_s),
             }
         )
-
-
-def _epoch_line(entry: dict[str, Any], epochs: int) -> str:
-    line = (
-        f"epoch {entry['epoch']}/{epochs}: loss {entry['loss']:.3f}, accuracy {entry['accuracy']:.1%}, "
-        f"{entry['network_share']:.0%} of the time in the network"
-    )
-    if entry.get("skipped_steps"):
-        line += f", {entry['skipped_steps']} steps skipped so far (fp16 overflow)"
-    for key in ("known_cameras", "unknown_cameras"):
-        if key in entry:
-            figures = entry[key]
-            line += f"; {key.replace('_', ' ')} mAP {figures['mAP']:.1%}, rank-1 {figures['rank1']:.1%}"
-    return line

@@ -52,8 +52,8 @@ class ForeignBackend:
     def features(self, crops: Tensor, cameras: IntArray) -> FloatArray:
         """Satisfies `Backend.features`; a third-party network ignores the cameras."""
         pixels = self._input.pixels_of(crops.permute(0, 2, 3, 1).numpy())
-        batches = [pixels] if self.batched else np.split(pixels, len(pixels))
-        return np.concatenate([self._run(batch).reshape(len(batch), self._dim) for batch in batches])
+        features = self._run(pixels) if self.batched else self._run.one_by_one(pixels)
+        return features.reshape(len(pixels), self._dim)
 
 
 class _OpenVino:
@@ -78,14 +78,30 @@ class _OpenVino:
             InputError,
         ) as error:  # only trying shows whether a layer is made for a single crop
             _log.debug("%s gets crops one by one: %s", path, error)
-        self._compile(opened(path, settings))
+        self._compile(opened(path, settings), one_by_one=True)
         return False
 
     def __call__(self, pixels: NDArray[np.float32]) -> FloatArray:
         return np.array(self._compiled(pixels)[0], np.float32)
 
-    def _compile(self, network: Any) -> None:
-        self._compiled = compile_network(self._core, network, self._network.path, self._device, exact=self._exact)
+    def one_by_one(self, pixels: NDArray[np.float32]) -> FloatArray:
+        """Return the features of crops (N, 3, H, W), several of which are computed at the same time."""
+        features: list[FloatArray] = [np.zeros(0, np.float32)] * len(pixels)
+
+        def done(request: Any, number: int) -> None:
+            features[number] = np.array(request.get_output_tensor().data, np.float32)
+
+        queue = import_openvino(self._network.path).AsyncInferQueue(self._compiled)
+        queue.set_callback(done)
+        for number, crop in enumerate(pixels):
+            queue.start_async({0: crop[None]}, number)
+        queue.wait_all()
+        return np.concatenate(features)
+
+    def _compile(self, network: Any, *, one_by_one: bool = False) -> None:
+        self._compiled = compile_network(
+            self._core, network, self._network.path, self._device, exact=self._exact, many_requests=one_by_one
+        )
         self.computation = Computation.of_openvino(self._core, self._compiled, self._device, "fp32")
 
 
@@ -113,3 +129,7 @@ class _OnnxRuntime:
     def __call__(self, pixels: NDArray[np.float32]) -> FloatArray:
         features = self._session.run(None, {self._input.name: pixels.astype(self._type)})[0]
         return np.asarray(features, np.float32)
+
+    def one_by_one(self, pixels: NDArray[np.float32]) -> FloatArray:
+        """Return the features of crops (N, 3, H, W)."""
+        return np.concatenate([self(crop[None]) for crop in pixels])

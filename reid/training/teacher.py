@@ -20,7 +20,6 @@ from reid.checkpoints import load_checkpoint
 from reid.datasets import CropSet
 from reid.evaluation.features import extract_features
 from reid.evaluation.peers import network_features
-from reid.training.data import crops_digest
 from reid.training.transforms import EvaluationTransform
 
 
@@ -106,10 +105,11 @@ def _listed(teachers: Sequence[TeacherIdentity]) -> str:
 
 
 def teacher_features(teacher: Teacher, crops: CropSet, folder: Path) -> NDArray[np.float32]:
-    """Embed all crops with a teacher, once before training.
+    """Embed the crops of a data set with a teacher, once before training.
 
     Args:
-        folder: where the features are cached for resuming, in a file named after network and crops.
+        folder: where the features are kept for resuming and for other runs, in a file named after network, its input,
+            and crops.
 
     Returns:
         (N, D) float32 in the order of the crops, L2-normalised. A checkpoint of this project uses its SIE rows for
@@ -118,7 +118,9 @@ def teacher_features(teacher: Teacher, crops: CropSet, folder: Path) -> NDArray[
     Raises:
         InputError: OpenVINO is not installed, or the file is neither a network that takes crops nor a checkpoint.
     """
-    cache = folder / f"teacher_{identify_teacher(teacher.path).digest}_{crops_digest(crops)}.npy"
+    pixels = hashlib.sha256(teacher.input.model_dump_json().encode()).hexdigest()[:8]
+    network = f"{identify_teacher(teacher.path).digest}_{pixels}"
+    cache = folder / f"teacher_{network}_{_digest(crops)}.npy"
     if cache.exists():
         return np.asarray(np.load(cache), np.float32)
     if teacher.path.suffix == ".safetensors":
@@ -128,6 +130,15 @@ def teacher_features(teacher: Teacher, crops: CropSet, folder: Path) -> NDArray[
     with replacing(cache) as part, part.open("wb") as file:
         np.save(file, features)
     return features
+
+
+def _digest(crops: CropSet) -> str:
+    """Return 16 hexadecimal digits for file names and cameras of the crops in their order.
+
+    Identities do not matter: their numbers depend on the other data sets of a training.
+    """
+    lines = (f"{crop.path.name} {crop.camera}\n" for crop in crops.crops)
+    return hashlib.sha256("".join(lines).encode()).hexdigest()[:16]
 
 
 def _own_features(checkpoint: Path, crops: CropSet) -> NDArray[np.float32]:

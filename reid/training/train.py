@@ -26,6 +26,7 @@ def train(
     init: str | Path | None = None,
     teachers: Sequence[Teacher] = (),
     resume: bool = False,
+    teacher_folder: Path | None = None,
     device: torch.device,
     console: Console,
     processes: Processes = ONE_PROCESS,
@@ -38,6 +39,8 @@ def train(
         init: weights to start from, see `reid.training.start`; None for random ones.
         teachers: networks to learn from, see `reid.training.teacher`.
         resume: continue from the state in `folder`; `init` is then ignored.
+        teacher_folder: where the features of the teachers are kept, for several trainings on the same data sets; None
+            for `folder`.
         processes: processes that train together, all with the same arguments and a shared folder.
         on_iteration: see `Trainer.run`.
 
@@ -61,7 +64,15 @@ def train(
     else:
         left_out = [datasets[name].root / path for name, _, path in (x.partition(":") for x in state["left_out"])]
     trainer = Trainer(
-        config, datasets, folder, device, teachers, left_out=left_out, processes=processes, console=console
+        config,
+        datasets,
+        folder,
+        device,
+        teachers,
+        left_out=left_out,
+        teacher_folder=teacher_folder,
+        processes=processes,
+        console=console,
     )
     for dataset in datasets.values():
         for note in dataset.notes:

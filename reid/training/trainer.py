@@ -17,7 +17,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from pipeline.core.errors import InputError, RunError
 from reid.checkpoints import save_checkpoint
-from reid.datasets import ReidDataset, camera_indices, identities_digest, read_rgb, view_indices
+from reid.datasets import CropSet, ReidDataset, camera_indices, identities_digest, read_rgb, view_indices
 from reid.loss_progress import loss_progress
 from reid.models.sie import UNKNOWN
 from reid.models.transreid import TransReID
@@ -77,6 +77,7 @@ class Trainer:
         teachers: Sequence[Teacher] = (),
         *,
         left_out: Sequence[Path] = (),
+        teacher_folder: Path | None = None,
         processes: Processes = ONE_PROCESS,
         console: Console | None = None,
     ) -> None:
@@ -85,6 +86,7 @@ class Trainer:
             datasets: by the names of the configuration's `data.sets`; a single one by `ONLY_SET`.
             teachers: networks to learn from, see `reid.training.teacher`.
             left_out: image files to treat as if they did not exist.
+            teacher_folder: where the features of the teachers are kept; None for the folder of the run.
             console: shows the progress of decoding the crops.
 
         Raises:
@@ -133,7 +135,9 @@ class Trainer:
         ).to(device)
         freeze_first_blocks(self.model, config.optimizer.frozen_blocks)
         freeze_stem(self.model, config.optimizer.frozen_stem_stages)
-        self._teachers = [torch.from_numpy(features) for features in self._features_of(teachers)]
+        self._teachers = [
+            torch.from_numpy(features) for features in self._features_of(teachers, teacher_folder or folder)
+        ]
         self._teacher_states = teacher_states(teachers)
         # one linear layer per teacher that predicts its features; part of the training, not of the model
         self._regressions = nn.ModuleList(
@@ -166,12 +170,16 @@ class Trainer:
         self._skipped_in_a_row = 0
         self._seconds = {"pictures": 0.0, "batches": 0.0}  # in this epoch, since the start or since resuming
 
-    def _features_of(self, teachers: Sequence[Teacher]) -> list[NDArray[np.float32]]:
+    def _features_of(self, teachers: Sequence[Teacher], folder: Path) -> list[NDArray[np.float32]]:
+        def features(teacher: Teacher) -> NDArray[np.float32]:
+            sets = [CropSet(self.parts.train.crops[part.rows.start : part.rows.stop]) for part in self.parts.sets]
+            return np.concatenate([teacher_features(teacher, crops, folder) for crops in sets])
+
         if self.processes.is_first:
             for teacher in teachers:
-                teacher_features(teacher, self.parts.train, self.folder)
+                features(teacher)
         self.processes.wait()
-        return [teacher_features(teacher, self.parts.train, self.folder) for teacher in teachers]
+        return [features(teacher) for teacher in teachers]
 
     @property
     def cameras(self) -> tuple[str, ...]:

@@ -108,6 +108,7 @@ def leave_places_out(
             init=init,
             teachers=teachers,
             resume=(folder / STATE_NAME).exists(),
+            teacher_folder=output,
             device=where,
             console=console,
         )

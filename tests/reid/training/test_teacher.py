@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -126,7 +127,33 @@ def test_features_are_computed_once_for_a_network_and_its_crops(
     assert (teacher_features(Teacher(network), dataset, tmp_path) == 2).all()
     (crops / "0001_c1_00.jpg").rename(crops / "0001_c1_01.jpg")
     assert (teacher_features(Teacher(network), read_dataset(crops).train, tmp_path) == 3).all()
-    assert embedded == ["one", "two", "two"]
+    assert (
+        teacher_features(Teacher(network, INPUT_PRESETS["imagenet"]), read_dataset(crops).train, tmp_path) == 4
+    ).all()
+    assert embedded == ["one", "two", "two", "two"]
+
+
+def test_other_identities_or_other_data_sets_beside_a_set_need_no_new_features(
+    crops: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Trainings that leave out one place each embed every data set once."""
+    calls: list[int] = []
+
+    def embed(model: Path, crops: CropSet, pixels: str, *, description: str) -> NDArray[np.float32]:
+        calls.append(len(crops))
+        return np.ones((len(crops), 2), np.float32)
+
+    monkeypatch.setattr("reid.training.teacher.network_features", embed)
+    network = tmp_path / "net.xml"
+    network.write_text("<net/>")
+    dataset = read_dataset(crops).train
+    teacher_features(Teacher(network), dataset, tmp_path)
+    renumbered = CropSet(tuple(replace(crop, person_id=crop.person_id + 100) for crop in dataset.crops))
+    teacher_features(Teacher(network), renumbered, tmp_path)
+    assert calls == [len(dataset)]
+    other_cameras = CropSet(tuple(replace(crop, camera=f"shop/{crop.camera}") for crop in dataset.crops))
+    teacher_features(Teacher(network), other_cameras, tmp_path)
+    assert calls == [len(dataset), len(dataset)]
 
 
 @pytest.mark.parametrize(

@@ -59,17 +59,29 @@ def test_bad_input_is_told_in_a_line(
 def test_it_prints_an_address_with_the_token_and_ends_with_an_interrupt(tmp_path: Path) -> None:
     folder = recorded_run(tmp_path / "run", ROWS)
     before = sorted(path.name for path in folder.iterdir())
-    command = [sys.executable, "-m", "mtmc", "view", str(folder), "--no-open"]
+    # A shell that runs the tests in the background has made this process, and so its children, ignore interrupts.
+    heed = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+    command = [
+        sys.executable,
+        "-c",
+        f"{heed}; from mtmc.__main__ import main; main()",
+        "view",
+        str(folder),
+        "--no-open",
+    ]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env={**os.environ, "NO_COLOR": "1"}
     ) as process:
-        assert process.stdout is not None
-        line = process.stdout.readline()
-        address = re.search(r"http://127\.0\.0\.1:\d+/login\?token=\S+", line)
-        assert address is not None, line
-        opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
-        with opener.open(address[0]) as answer:
-            assert "mtmc view" in answer.read().decode()
-        process.send_signal(signal.SIGINT)
-        assert process.wait(20) == 0
+        try:
+            assert process.stdout is not None
+            line = process.stdout.readline()
+            address = re.search(r"http://127\.0\.0\.1:\d+/login\?token=\S+", line)
+            assert address is not None, line
+            opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
+            with opener.open(address[0]) as answer:
+                assert "mtmc view" in answer.read().decode()
+            process.send_signal(signal.SIGINT)
+            assert process.wait(20) == 0
+        finally:
+            process.kill()
     assert sorted(path.name for path in folder.iterdir()) == before

@@ -8,6 +8,7 @@ import shutil
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -134,6 +135,7 @@ def link(
             fragments=loose,
             rows=rows,
             tracks=Counter(camera_id for camera_id, _ in links),
+            forgotten=asdict(second_pass.forgotten),
             # Its writer would hold the lock.
             killed=locked and note.running,
         )

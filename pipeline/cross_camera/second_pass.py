@@ -31,6 +31,7 @@ from pipeline.cross_camera.comparison import finite
 from pipeline.cross_camera.distances import MIN_SHARED_SLOTS, embedding_distances, mean_embedding, posterior
 from pipeline.cross_camera.floor_path import SLOT_S, slot_of
 from pipeline.cross_camera.fragments import NOT_COMPARED, fragments
+from pipeline.cross_camera.identity_limit import Forgotten, second_pass_limit, warn_of_surplus
 from pipeline.cross_camera.match_limits import LinkLimits
 from pipeline.cross_camera.second_pass_log import Group, SecondPassLog
 from pipeline.cross_camera.settings import LinkerSettings, SecondPassSettings
@@ -78,6 +79,7 @@ class SecondPass:
 
     Attributes:
         people_by_class: number of people that the last `link` distinguished, by class id.
+        forgotten: numbers of people whom the last `link` forgot; both are 0 if all tracklets are in one window.
     """
 
     def __init__(
@@ -94,6 +96,7 @@ class SecondPass:
         self._limits = limits
         self._linker = linker
         self.people_by_class: Counter[int] = Counter()
+        self.forgotten = Forgotten()
         self._transit = TransitTimes(camera_ids, linker.transit_windows)
 
     def link(self, tracklets: Iterable[Tracklet]) -> dict[TrackKey, Link]:
@@ -108,6 +111,7 @@ class SecondPass:
         """
         if iter(tracklets) is tracklets:
             raise TypeError("tracklets are iterated twice: give a list or a TrackletFile, not an iterator")
+        self.forgotten = Forgotten()
         enabled = self._limits.centred_cosine is not None
         centres = CameraCentres.of(tracklets if enabled else (), self._camera_row, enabled=enabled)
         window: list[_Member] = []
@@ -129,6 +133,14 @@ class SecondPass:
                 done += [_without_evidence(member) for member in forgotten]
         joined, left = self._find_again(self._cluster(window, confidence), left, confidence)
         done += [*joined, *left]
+        if self.forgotten.surplus:
+            dim = max((len(member.embedding_sum) for member in left), default=0)
+            warn_of_surplus(
+                self._linker,
+                second_pass_limit(self._linker, limit, dim),
+                self.forgotten.surplus,
+                "the second pass",
+            )
         done.sort(key=lambda member: member.first)
         self.people_by_class = Counter(member.class_id for member in done)
         links = {
@@ -253,7 +265,10 @@ class SecondPass:
         """Return the people to forget (away for too long, or too many) and the others, in the order of leaving."""
         left = sorted(left, key=lambda member: member.end_s)
         oldest_s = now_s - self._linker.identity_memory_s
-        keep = min(sum(member.end_s >= oldest_s for member in left), self._linker.max_identities)
+        recent = sum(member.end_s >= oldest_s for member in left)
+        dim = max((len(member.embedding_sum) for member in left), default=0)
+        keep = min(recent, second_pass_limit(self._linker, self._settings.max_tracklets_at_once, dim))
+        self.forgotten += Forgotten(len(left) - recent, recent - keep)
         return left[: len(left) - keep], left[len(left) - keep :]
 
     def _join(self, members: list[_Member]) -> _Member:

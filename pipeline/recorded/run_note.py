@@ -73,6 +73,7 @@ class RunNote:
             "embedded_crops": summary.embedded_crops,
             "rejected_crops": summary.rejected_crops,
             "unknown_cameras": summary.unknown_cameras,
+            "forgotten": summary.forgotten_numbers,
             "hashes": summary.hashes,
             "computed_by": {model: asdict(computation) for model, computation in summary.computed_by.items()},
             "wall_s": round(summary.wall_s, 3),
@@ -125,6 +126,7 @@ class EarlierNote:
         fragments: Mapping[str, int],
         rows: int,
         tracks: Mapping[str, int],
+        forgotten: Mapping[str, int],
         killed: bool,
     ) -> None:
         """Write the run.json of the same run with other final ids.
@@ -134,6 +136,7 @@ class EarlierNote:
             global_ids, fragments: the new numbers of global ids of each class, and of fragments among them.
             rows: the new number of rows.
             tracks: number of tracks of each camera.
+            forgotten: numbers of people whom the second pass forgot, by reason.
             killed: whether the run was killed, so that its file still says that it runs and counts too few tracks.
 
         Raises:
@@ -154,7 +157,9 @@ class EarlierNote:
             for name, counts in noted_classes.items()
             if isinstance(counts, dict)
         }
+        earlier = self._content.get("forgotten")
         numbers = {
+            "forgotten": {**(earlier if isinstance(earlier, dict) else {}), "second_pass": dict(forgotten)},
             "classes": classes,
             "global_ids": sum(global_ids.values()),
             "fragments": sum(fragments.values()),

@@ -27,6 +27,8 @@ _FIRST_CROP_S, _SECOND_CROP_S, _CROP_INTERVAL_S = 0.1, 0.4, 1.0
 # Nobody is in two views within this time.
 _WALK_S = 10.0
 _SHIFT = 0.5
+# Cameras that saw somebody who was at the site before time 0.
+_CAMERAS_OF_A_PERSON = 4
 
 
 @dataclass(frozen=True)
@@ -134,7 +136,8 @@ class SimulatedSite:
             memory_s: they were seen during the last half of this time.
         """
         rng = np.random.default_rng((self.seed, 4))
-        camera = rng.integers(self.cameras, size=(self.known, features))
+        seen_by = rng.integers(self.cameras, size=(self.known, _CAMERAS_OF_A_PERSON))
+        camera = seen_by[:, np.arange(features) % _CAMERAS_OF_A_PERSON]
         embeddings = np.zeros((self.known, features, self.embedding_dim), np.float32)
         for row in range(self.known):
             noise = self._random((5, row), features)

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from pipeline.core.datatypes import BoolArray, FloatArray, IntArray
 from pipeline.core.vectors import unit
 from pipeline.cross_camera.camera_centres import CameraCentres
-from pipeline.cross_camera.distances import mean_embedding
 from pipeline.cross_camera.floor_path import slot_of
 from pipeline.cross_camera.gallery import Gallery
 from pipeline.cross_camera.identity_columns import FLOOR_SLOTS, Columns
@@ -51,6 +50,8 @@ class IdentityTable:
         self._centres = centres
         self._row_of: dict[int, int] = {}
         self._columns = Columns.empty(cameras, features_per_identity)
+        # Rows whose features have changed since their mean was computed; many changes of one row cost one mean.
+        self._changed_features: set[int] = set()
         self._centred_up_to = 0
         self._may_be_stale = False
         self.stamp = 0
@@ -96,10 +97,12 @@ class IdentityTable:
 
     @property
     def mean_embedding(self) -> FloatArray:
+        self._update_means()
         return self._columns.mean_embedding[: len(self)]
 
     @property
     def mean_length(self) -> FloatArray:
+        self._update_means()
         return self._columns.mean_length[: len(self)]
 
     @property
@@ -150,28 +153,38 @@ class IdentityTable:
     def _centre_rows(self, rows: IntArray) -> None:
         """Centre all features of some rows, and update their means."""
         columns = self._columns
-        camera, has = columns.feature_camera[rows], columns.has_feature[rows]
-        raw = columns.feature.of(rows)
+        camera, raw = columns.feature_camera[rows], columns.feature.of(rows)
         columns.length[rows] = self._centres.lengths(raw, camera)
         columns.feature_version[rows] = self._centres.version[camera]
-        centred = self._centres.without_means(raw, camera) / columns.length[rows][..., None]
+        self._average(rows, raw)
+
+    def _average(self, rows: IntArray, raw: FloatArray) -> None:
+        """Update the means of some rows with the features `raw` (R, F, D), whose lengths are known."""
+        columns, has = self._columns, self._columns.has_feature[rows]
         count = has.sum(axis=1)
-        for number in np.unique(count[count > 0]).tolist():
-            of_number = np.flatnonzero(count == number)
-            for row, mean in zip(rows[of_number].tolist(), centred[of_number, :number].mean(axis=1), strict=True):
-                columns.mean_embedding[row] = unit(mean)
+        # What is divided by infinity adds nothing to the sum.
+        length = np.where(has, columns.length[rows], np.float32(np.inf))
+        centred = self._centres.without_means(raw, columns.feature_camera[rows]) / length[..., None]
+        means = centred.sum(axis=1) / np.maximum(count, 1).astype(np.float32)[:, None]
+        for row, mean in zip(rows[count > 0].tolist(), means[count > 0], strict=True):
+            columns.mean_embedding[row] = unit(mean)
         columns.mean_length[rows] = np.linalg.norm(columns.mean_embedding[rows], axis=1)
 
-    def _update_mean(self, row: int, count: int) -> None:
-        """Update the mean of an identity with `count` features."""
-        columns = self._columns
-        camera = columns.feature_camera[row, :count]
-        if not np.array_equal(columns.feature_version[row, :count], self._centres.version[camera]):
-            self._centre_rows(np.array([row]))
+    def _update_means(self) -> None:
+        """Compute the means of all identities whose features have changed."""
+        if not self._changed_features:
             return
-        centred = self._centres.without_means(columns.feature[row][:count], camera)
-        columns.mean_embedding[row] = mean_embedding(centred / columns.length[row, :count, None])
-        columns.mean_length[row] = np.linalg.norm(columns.mean_embedding[row : row + 1], axis=1)[0]
+        columns, rows = self._columns, np.array(sorted(self._changed_features))
+        self._changed_features.clear()
+        version = self._centres.version[columns.feature_camera[rows]]
+        stale = (columns.has_feature[rows] & (columns.feature_version[rows] != version)).any(axis=1)
+        for begin in range(0, len(rows), _CENTRED_TOGETHER):
+            part = slice(begin, begin + _CENTRED_TOGETHER)
+            again, others = rows[part][stale[part]], rows[part][~stale[part]]
+            if len(again):
+                self._centre_rows(again)
+            if len(others):
+                self._average(others, columns.feature.of(others))
 
     def add_camera(self) -> None:
         """Add a camera, after all others; it has seen nobody yet."""
@@ -206,6 +219,9 @@ class IdentityTable:
         columns, rows = self._columns, [self._row_of[global_id] for global_id in global_ids]
         columns.seen_by[camera, rows] = time_s
         seen_s, by = columns.seen_s[rows], columns.seen_last_by[rows]
+        if (seen_s < time_s).all():  # without overlapping views
+            columns.seen_s[rows], columns.seen_last_by[rows] = time_s, camera
+            return
         columns.seen_s[rows] = np.maximum(seen_s, time_s)
         columns.seen_last_by[rows] = np.where(
             time_s > seen_s, camera, np.where(time_s == seen_s, np.minimum(by, camera), by)
@@ -241,7 +257,7 @@ class IdentityTable:
         self.stamp += 1
         columns.changed[row] = self.stamp
         columns.has_feature[row, place] = True
-        self._update_mean(row, max(count, place + 1))
+        self._changed_features.add(row)
 
     def _set_dim(self, dim: int) -> None:
         columns = self._columns
@@ -354,6 +370,7 @@ class IdentityTable:
         if stay.all():
             return Forgotten()
         forgotten = Forgotten(unseen, len(self) - unseen - int(stay.sum()))
+        self._update_means()  # before rows move
         # The last rows fill the gaps, so that not everything is copied.
         count, columns = int(stay.sum()), self._columns
         columns.move(count + np.flatnonzero(stay[count:]), np.flatnonzero(~stay[:count]))

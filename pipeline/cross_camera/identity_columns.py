@@ -41,9 +41,8 @@ class FeatureBlocks:
     def of(self, rows: IntArray) -> FloatArray:
         """Return a copy (R, F, D) of the embeddings of some rows."""
         result = np.empty((len(rows), *self._shape), np.float32)
-        for number in np.unique(rows // _BLOCK_ROWS).tolist():
-            inside = rows // _BLOCK_ROWS == number
-            result[inside] = self._blocks[number][rows[inside] % _BLOCK_ROWS]
+        for place, row in enumerate(rows.tolist()):
+            result[place] = self[row]
         return result
 
     def hold(self, rows: int) -> None:
@@ -52,12 +51,6 @@ class FeatureBlocks:
         del self._blocks[blocks:]
         while len(self._blocks) < blocks:
             self._blocks.append(np.zeros((_BLOCK_ROWS, *self._shape), np.float32))
-
-    def put(self, features: FloatArray) -> None:
-        """Set the embeddings (R, F, D) of the first R rows."""
-        for number in range(-(-len(features) // _BLOCK_ROWS)):
-            part = features[number * _BLOCK_ROWS : (number + 1) * _BLOCK_ROWS]
-            self._blocks[number][: len(part)] = part
 
 
 @dataclass(eq=False)

@@ -53,7 +53,7 @@ _HOPELESS_COST = 1.25
 _ENOUGH_PARTIAL_CROPS = 2
 # Identities whose features are centred again in one tick, after a camera mean has changed: a few milliseconds of work.
 # With more of them, the others follow within the next ticks.
-_CENTRED_A_TICK = 256
+_CENTRED_A_TICK = 64
 # Forgetting goes through all live tracks; once a second is often enough.
 _FORGET_INTERVAL_S = 1.0
 _ENDED = {Reason.FEW_CROPS: Reason.ENDED_FEW_CROPS, Reason.FEW_POSITIONS: Reason.ENDED_FEW_POSITIONS}

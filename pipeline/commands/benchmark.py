@@ -21,10 +21,11 @@ from pipeline.assembly import (
     match_limits,
     open_sources,
 )
+from pipeline.benchmark.resident_memory import peak_resident_mb, resident_mb
 from pipeline.benchmark.simulation import SimulatedWorld
 from pipeline.commands.arguments import ConfigOption, SetOption, overrides_of
 from pipeline.commands.benchmark_find import find_sets
-from pipeline.commands.benchmark_load import JsonOption, association
+from pipeline.commands.benchmark_load import JsonOption, association, second_pass
 from pipeline.commands.campus import campus
 from pipeline.commands.confidence import confidence
 from pipeline.commands.embedders import embedders
@@ -51,6 +52,7 @@ app.command(name="campus")(campus)
 app.command(name="embedders")(embedders)
 app.command(name="find")(find_sets)
 app.command(name="association")(association)
+app.command(name="second-pass")(second_pass)
 
 
 @app.callback(invoke_without_command=True)
@@ -166,22 +168,6 @@ def memory(
             f"memory grew by {grown:.1f} MB between frames {compare} and {frames}; the limit is {limit_mb} MB"
         )
     console.print(f"Memory grew by {grown:.1f} MB from frame {compare} to {frames} and through the second pass.")
-
-
-def resident_mb() -> float:
-    """Return the resident memory of this process in MB (2^20 bytes), from /proc on Linux."""
-    try:
-        pages = int(Path("/proc/self/statm").read_text().split()[1])
-    except OSError as error:
-        raise RunError("resident memory can only be read on Linux (/proc/self/statm)") from error
-    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
-
-
-def peak_resident_mb() -> float:
-    """Return the largest resident memory that this process has had, in MB."""
-    import resource
-
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def _detection_only(config: Config, detector: Detector) -> float:

@@ -12,7 +12,9 @@ from rich.console import Console
 
 from pipeline.benchmark.association_load import measure as measure_load
 from pipeline.benchmark.linking_load import measure_linking
-from pipeline.benchmark.simulated_site import SimulatedSite
+from pipeline.benchmark.resident_memory import peak_resident_mb
+from pipeline.benchmark.second_pass_load import measure_second_pass
+from pipeline.benchmark.simulated_site import SimulatedSite, SimulatedTracklets
 from pipeline.benchmark.ultralytics_trackers import bytetrack
 from pipeline.commands.arguments import ConfigOption, SetOption, overrides_of
 from pipeline.config.config import Config, load_config
@@ -91,3 +93,52 @@ def _without_models(config: Path | None, settings: Sequence[str] | None) -> Conf
     if isinstance(embedder, dict):  # otherwise loading reports the error
         embedder.setdefault("weights", None)
     return load_config(config, overrides)
+
+
+def second_pass(
+    config: ConfigOption = None,
+    settings: SetOption = None,
+    tracklets: Annotated[int, typer.Option(min=2, help="Number of tracklets.")] = 10_000,
+    cameras: CamerasOption = 50,
+    people: PeopleOption = 20,
+    identities: Annotated[int, typer.Option(min=0, help="People who come back, besides new ones.")] = 2000,
+    returning: ReturningOption = 0.75,
+    embedding_dim: DimOption = 384,
+    noise: Annotated[float, typer.Option(min=0.0, help="Length of the random part of an embedding.")] = 0.35,
+    at_once: Annotated[
+        int,
+        typer.Option(min=0, help="Also cluster this number of the first tracklets in windows, and all at once."),
+    ] = 1000,
+    json_file: JsonOption = None,
+) -> None:
+    """Measure CPU time, memory and accuracy of the second pass with made tracklets, on one core.
+
+    Example:
+
+        mtmc benchmark second-pass --tracklets 100000
+    """
+    loaded = _without_models(config, settings)
+    console = Console(markup=False, soft_wrap=True)
+    site = SimulatedSite(
+        cameras,
+        people,
+        known=identities,
+        returning=returning,
+        embedding_dim=embedding_dim,
+        embedding_noise=noise,
+    )
+    found: dict[str, Any] = {}
+    runs = {"": (tracklets, loaded.second_pass)}
+    if at_once:
+        few = min(at_once, tracklets)
+        whole = loaded.second_pass.model_copy(update={"max_tracklets_at_once": few + 1})
+        runs |= {"the first ones: ": (few, loaded.second_pass), "the first ones, all at once: ": (few, whole)}
+    for title, (count, chosen) in runs.items():
+        with console.status(f"{count} tracklets"):
+            figures = measure_second_pass(SimulatedTracklets(site, count), chosen, loaded.linker)
+        console.print(title + figures.line())
+        found[title.strip(": ") or "all"] = asdict(figures)
+        if not title:
+            found["peak_mb"] = peak_resident_mb()
+            console.print(f"peak of the memory: {found['peak_mb']:.0f} MB")
+    write_json(json_file, found)

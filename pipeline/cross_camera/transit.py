@@ -34,6 +34,11 @@ class TransitTimes:
         """Return (row, shortest time) of the cameras from which a window leads to the camera of row `camera`."""
         return self._earliest.get(camera, ())
 
+    @property
+    def limited(self) -> bool:
+        """Whether there is any window."""
+        return bool(self._latest)
+
     def has_latest(self, camera: int) -> bool:
         """Return whether a window leads to the camera of row `camera`, so that a longest time may apply."""
         return camera in self._latest

@@ -24,9 +24,7 @@ def test_every_view_has_its_people_and_nobody_is_in_two() -> None:
     for person, count in Counter(visit.person for visit in spans).items():
         starts_s = sorted(visit.start_s for visit in spans if visit.person == person)
         assert len(starts_s) == count
-        assert all(
-            later - earlier >= 8.0 + 10.0 - 1e-9 for earlier, later in zip(starts_s, starts_s[1:], strict=False)
-        )
+        assert all(later - earlier >= 8.0 + 10.0 - 1e-9 for earlier, later in pairwise(starts_s))
     assert all(visit.returns == (visit.person <= 60 or visit.number > 12) for visit in list(spans)[:12])
 
 

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
 
 from pipeline.association.associator import DetectedFrame
 from pipeline.association.build import build_associator
+from pipeline.benchmark.one_core import one_core
 from pipeline.benchmark.peer import Peer
 from pipeline.benchmark.simulation import SimulatedWorld
 from pipeline.config.calibration import resolved_limits
@@ -86,7 +84,7 @@ def measure(
     begin_s = cameras * (world.view_s + world.blind_s)  # from here on the world is full
     busy_s = rows = frames = 0.0
     ticks: list[list[DetectedFrame]] = []
-    with _one_core():
+    with one_core():
         for number in range(round((warmup_s + measured_s) * world.frame_rate)):
             tick = _tick(world, begin_s + number / world.frame_rate, number)
             embedded_s = clock.seconds.get("embed", 0.0)
@@ -126,17 +124,3 @@ def _peer_seconds(peer: Peer, frame_rate: float, ticks: list[list[DetectedFrame]
         return time.perf_counter() - began
     finally:
         tracker.close()
-
-
-@contextmanager
-def _one_core() -> Iterator[None]:
-    """Keep this thread on one core, if the system supports that."""
-    if not hasattr(os, "sched_setaffinity"):
-        yield
-        return
-    allowed = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {max(allowed)})
-    try:
-        yield
-    finally:
-        os.sched_setaffinity(0, allowed)

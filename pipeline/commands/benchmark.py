@@ -7,7 +7,6 @@ import statistics
 import tempfile
 import time
 from contextlib import ExitStack
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -22,11 +21,11 @@ from pipeline.assembly import (
     match_limits,
     open_sources,
 )
-from pipeline.benchmark.association_load import measure as measure_load
+from pipeline.benchmark.resident_memory import peak_resident_mb, resident_mb
 from pipeline.benchmark.simulation import SimulatedWorld
-from pipeline.benchmark.ultralytics_trackers import bytetrack
 from pipeline.commands.arguments import ConfigOption, SetOption, overrides_of
 from pipeline.commands.benchmark_find import find_sets
+from pipeline.commands.benchmark_load import JsonOption, association, second_pass
 from pipeline.commands.campus import campus
 from pipeline.commands.confidence import confidence
 from pipeline.commands.embedders import embedders
@@ -52,8 +51,8 @@ app.command(name="limits")(limits)
 app.command(name="campus")(campus)
 app.command(name="embedders")(embedders)
 app.command(name="find")(find_sets)
-
-JsonOption = Annotated[Path | None, typer.Option("--json", help="Write the figures to this file.", metavar="FILE")]
+app.command(name="association")(association)
+app.command(name="second-pass")(second_pass)
 
 
 @app.callback(invoke_without_command=True)
@@ -169,71 +168,6 @@ def memory(
             f"memory grew by {grown:.1f} MB between frames {compare} and {frames}; the limit is {limit_mb} MB"
         )
     console.print(f"Memory grew by {grown:.1f} MB from frame {compare} to {frames} and through the second pass.")
-
-
-@app.command()
-def association(
-    config: ConfigOption = None,
-    settings: SetOption = None,
-    cameras: Annotated[int, typer.Option(min=1)] = 16,
-    people: Annotated[int, typer.Option(min=1, help="People in each view.")] = 40,
-    identities: Annotated[int, typer.Option(min=1, help="Identities known to the linker.")] = 1000,
-    embedding_dim: Annotated[int, typer.Option(min=1, help="Length of an embedding.")] = 384,
-    seconds: Annotated[
-        float, typer.Option(min=0.1, help="Measured seconds, after a warm-up in which embeddings are collected.")
-    ] = 20.0,
-    warmup: Annotated[float, typer.Option(min=0.0, help="Seconds of warm-up.")] = 40.0,
-    json_file: JsonOption = None,
-) -> None:
-    """Measure milliseconds of tracking and linking per camera frame, compared with ByteTrack of Ultralytics.
-
-    The world is simulated at 10 frames per second, without networks. One core is used.
-
-    Example:
-
-        mtmc benchmark association
-    """
-    if identities < cameras * people:
-        raise InputError(f"--identities {identities} is less than the {cameras * people} people in view")
-    overrides = overrides_of(settings)
-    overrides.setdefault("cameras", [{"name": "simulated", "source": "simulated"}])
-    embedder = overrides.setdefault("embedder", {})
-    if isinstance(embedder, dict):  # otherwise loading reports the error
-        embedder.setdefault("weights", None)
-    loaded = load_config(config, overrides)
-    console = Console(markup=False)
-    with console.status(f"{cameras} cameras with {people} people each"):
-        figures = measure_load(
-            loaded,
-            bytetrack(),
-            cameras=cameras,
-            people_in_view=people,
-            identities=identities,
-            embedding_dim=embedding_dim,
-            warmup_s=warmup,
-            measured_s=seconds,
-        )
-    console.print(f"tracks in a view: {figures.tracks:.1f}")
-    console.print(f"identities known: {figures.identities}, with {figures.features:.1f} features each")
-    console.print(f"mtmc, tracking and linking: {figures.association_ms:.2f} ms per camera frame")
-    console.print(f"Ultralytics ByteTrack: {figures.peer_ms:.2f} ms per camera frame")
-    write_json(json_file, asdict(figures))
-
-
-def resident_mb() -> float:
-    """Return the resident memory of this process in MB (2^20 bytes), from /proc on Linux."""
-    try:
-        pages = int(Path("/proc/self/statm").read_text().split()[1])
-    except OSError as error:
-        raise RunError("resident memory can only be read on Linux (/proc/self/statm)") from error
-    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
-
-
-def peak_resident_mb() -> float:
-    """Return the largest resident memory that this process has had, in MB."""
-    import resource
-
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def _detection_only(config: Config, detector: Detector) -> float:

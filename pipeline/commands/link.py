@@ -1,4 +1,4 @@
-"""`mtmc link`: links the cameras again, using the tracklets of a finished run."""
+"""`mtmc link`: links the cameras of one finished run again, or those of several, using their tracklets."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import logging
 import os
 import shutil
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -27,12 +28,21 @@ from pipeline.cross_camera.second_pass_log import SecondPassLog
 from pipeline.cross_camera.settings import check_windows
 from pipeline.files.decision_file import rewrite_second_pass
 from pipeline.files.results_csv import read_trajectories
-from pipeline.files.run_folder import DECISIONS_NAME, EVENTS_NAME, NOTE_NAME, clear_results, hold_results, reports
+from pipeline.files.run_folder import (
+    DECISIONS_NAME,
+    EVENTS_NAME,
+    MERGING_NAME,
+    NOTE_NAME,
+    clear_results,
+    hold_results,
+    reports,
+)
 from pipeline.files.tracklet_file import TrackletFile, read_info
 from pipeline.files.whole_files import SHARED_MODE
 from pipeline.recorded.count_run import count_run
 from pipeline.recorded.countable_run import countable_run
 from pipeline.recorded.finalize import rewrite
+from pipeline.recorded.merge_runs import merge_runs, open_parts
 from pipeline.recorded.missing_tracklets import joined_as_online, rebuilt_tracklets, tracks_in
 from pipeline.recorded.run_note import EarlierNote
 from pipeline.recorded.run_summary import FRAGMENT_TEXT, counted
@@ -41,7 +51,9 @@ _log = logging.getLogger(__name__)
 
 
 def link(
-    folder: Annotated[Path, typer.Argument(help="Output folder of `track`.", metavar="DIR")],
+    folders: Annotated[
+        list[Path], typer.Argument(help="Output folder of `track`; several become one run.", metavar="DIR...")
+    ],
     config: ConfigOption = None,
     settings: SetOption = None,
     output: Annotated[
@@ -49,18 +61,27 @@ def link(
     ] = None,
     overwrite: OverwriteOption = False,
 ) -> None:
-    """Link the cameras again with other settings, without decoding and without running models.
+    """Link the cameras again with other settings, or the cameras of several runs, without decoding and without models.
 
     Also gives final ids to a run that was interrupted or killed: tracks that had not ended are linked by their floor
     positions and online ids. Settings that are not given with --set come from --config, or else from the run.json of
     the run.
 
-    Example:
+    Several runs of single cameras, or of parts of a site, become one run: --output gets what one run of all cameras
+    would have written. The runs need the same models and settings, and different names of cameras. If the recordings
+    are dated (cameras.start_utc), times count from the earliest one; otherwise all begin at the same moment.
+
+    Examples:
 
         mtmc link results --set second_pass.max_cosine_distance=0.3 --output results-strict
+
+        mtmc link entrance hall garden --output site
     """
-    tracklet_file = folder / "tracklets.arrow"
-    if not tracklet_file.is_file() or not (folder / "trajectories.csv").is_file():
+    if len(folders) > 1:
+        _link_several(folders, config, settings, output, overwrite)
+        return
+    (folder,) = folders
+    if not (folder / "tracklets.arrow").is_file() or not (folder / "trajectories.csv").is_file():
         raise InputError(f"{folder} holds no results of `track` (trajectories.csv and tracklets.arrow)")
     target = output or folder
     in_place = target.resolve() == folder.resolve()
@@ -69,83 +90,143 @@ def link(
             f"{folder / 'trajectories.csv'} already exists. Use --overwrite to replace it, or another --output"
         )
     with ExitStack() as held:
-        # A folder without write permission needs no lock, and cannot have one.
-        locked = in_place or os.access(folder, os.W_OK)
+        locked = in_place or _is_writable(folder)
         if locked:
             held.enter_context(hold_results(folder, "mtmc link"))
-        info = read_info(tracklet_file)
-        note = EarlierNote(folder / NOTE_NAME)
-        loaded = load_config(config, overrides_of(settings)) if config else _config_of(note, folder, settings)
-        camera_ids = list(info.camera_ids)
-        check_windows(loaded.linker.transit_windows, camera_ids)
-        limits = match_limits(loaded, info.embedder_hash)
-        tracks = tracks_in(read_trajectories(folder / "trajectories.csv"), camera_ids)
-        class_of, described = {}, set()
-        for tracklet in TrackletFile(tracklet_file):
-            class_of[tracklet.key] = info.class_names[tracklet.class_id]
-            if tracklet.good_crops:
-                described.add(tracklet.key)
-        rebuilt = rebuilt_tracklets(tracks, class_of, info.class_names)
-        if rebuilt:
-            _log.warning(
-                "%d of %d tracks are not in %s, because the run was killed or the file is damaged: they are linked "
-                "without embeddings, by floor positions and online ids",
-                len(rebuilt),
-                len(tracks),
-                tracklet_file,
-            )
-        log = SecondPassLog() if loaded.output.save_decisions else None
-        second_pass = build_second_pass(loaded, limits, camera_ids, log)
-        links = second_pass.link(TrackletFile(tracklet_file, rebuilt))
-        if rebuilt:
-            class_of |= {tracklet.key: tracks[tracklet.key].class_name for tracklet in rebuilt}
-            links = joined_as_online(links, [tracklet.key for tracklet in rebuilt], tracks)
-        if not in_place:
-            held.enter_context(hold_results(target, "mtmc link"))
-            clear_results(target, overwrite)
-            shutil.copyfile(tracklet_file, target / "tracklets.arrow")
-        events_file = target / EVENTS_NAME
-        counted_before = events_file.is_file()
-        events_file.unlink(missing_ok=True)  # its ids would be old ones
-        rows = rewrite(
-            folder,
-            links,
-            camera_ids=camera_ids,
-            epoch_utc=note.epoch_utc,
-            interpolate_max_gap_s=loaded.output.fill_gaps_s,
-            index_steps=note.index_steps,
-            output=target,
+
+        def prepare() -> None:
+            if not in_place:
+                held.enter_context(hold_results(target, "mtmc link"))
+                clear_results(target, overwrite)
+
+        _link(folder, target, config, settings, prepare=prepare, locked=locked)
+
+
+def _link_several(
+    folders: Sequence[Path],
+    config: Path | None,
+    settings: Sequence[str] | None,
+    output: Path | None,
+    overwrite: bool,
+) -> None:
+    """Merge several runs into one, and link all its cameras."""
+    if output is None:
+        raise InputError(f"{len(folders)} runs become one: name its folder with --output")
+    if any(output.resolve() == folder.resolve() for folder in folders):
+        raise InputError(f"{output} is one of the runs: choose another --output")
+    with ExitStack() as held:
+        parts = open_parts(folders, other_settings=config is not None)
+        for folder in folders:
+            if _is_writable(folder):
+                held.enter_context(hold_results(folder, "mtmc link"))
+        held.enter_context(hold_results(output, "mtmc link"))
+        clear_results(output, overwrite)
+        merged = output / MERGING_NAME
+        held.callback(shutil.rmtree, merged, ignore_errors=True)
+        merged.mkdir()
+        left_out = merge_runs(parts, merged)
+        _link(merged, output, config, settings, prepare=lambda: None, locked=True)
+    console = Console(markup=False, soft_wrap=True)
+    if not any(part.note.epoch_utc for part in parts):
+        console.print(
+            "The recordings have no date (cameras.start_utc): all are taken to begin at the same moment."
         )
-        if log is not None:
-            rewrite_second_pass(folder / DECISIONS_NAME, target / DECISIONS_NAME, log.decisions(links))
-        else:
-            (target / DECISIONS_NAME).unlink(missing_ok=True)  # its ids would be old ones
-        stale = reports(target)
-        for path in stale:
-            path.unlink()
-        people = Counter({link.global_id: class_of[key] for key, link in links.items()}.values())
-        # It is not known whether a rebuilt track had good crops.
-        known = described | {tracklet.key for tracklet in rebuilt}
-        loose = Counter(class_of[key] for key in fragments(links, known))
-        note.write_linked(
-            target / NOTE_NAME,
-            with_numbers(loaded, limits),
-            global_ids=people,
-            fragments=loose,
-            rows=rows,
-            tracks=Counter(camera_id for camera_id, _ in links),
-            # Its writer would hold the lock.
-            killed=locked and note.running,
+    if left_out:
+        console.print(f"Not in {output}, because it belongs to the single runs: {', '.join(left_out)}")
+
+
+def _is_writable(folder: Path) -> bool:
+    """Return whether the folder needs a lock: without write permission it cannot have one."""
+    return os.access(folder, os.W_OK)
+
+
+def _link(
+    folder: Path,
+    target: Path,
+    config: Path | None,
+    settings: Sequence[str] | None,
+    *,
+    prepare: Callable[[], None],
+    locked: bool,
+) -> None:
+    """Link the run in `folder` and write the result into `target`, which may be the same folder.
+
+    Args:
+        prepare: called before anything is written into `target`.
+        locked: whether no other command can be writing into `folder`.
+    """
+    tracklet_file = folder / "tracklets.arrow"
+    info = read_info(tracklet_file)
+    note = EarlierNote(folder / NOTE_NAME)
+    loaded = load_config(config, overrides_of(settings)) if config else _config_of(note, folder, settings)
+    camera_ids = list(info.camera_ids)
+    check_windows(loaded.linker.transit_windows, camera_ids)
+    limits = match_limits(loaded, info.embedder_hash)
+    tracks = tracks_in(read_trajectories(folder / "trajectories.csv"), camera_ids)
+    class_of, described = {}, set()
+    for tracklet in TrackletFile(tracklet_file):
+        class_of[tracklet.key] = info.class_names[tracklet.class_id]
+        if tracklet.good_crops:
+            described.add(tracklet.key)
+    rebuilt = rebuilt_tracklets(tracks, class_of, info.class_names)
+    if rebuilt:
+        _log.warning(
+            "%d of %d tracks are not in %s, because the run was killed or the file is damaged: they are linked "
+            "without embeddings, by floor positions and online ids",
+            len(rebuilt),
+            len(tracks),
+            tracklet_file,
         )
-        at_zones = None
-        if loaded.zones or loaded.lines:
-            run = countable_run(target, finished=False)
-            at_zones = count_run(run, loaded.zones, loaded.lines, loaded.counting)
-            write_events(events_file, at_zones.events, run.epoch_utc, mode=SHARED_MODE)
-        elif counted_before:
-            _log.warning(
-                "%s was deleted, because its ids were old ones: `mtmc count` writes it again", events_file
-            )
+    log = SecondPassLog() if loaded.output.save_decisions else None
+    second_pass = build_second_pass(loaded, limits, camera_ids, log)
+    links = second_pass.link(TrackletFile(tracklet_file, rebuilt))
+    if rebuilt:
+        class_of |= {tracklet.key: tracks[tracklet.key].class_name for tracklet in rebuilt}
+        links = joined_as_online(links, [tracklet.key for tracklet in rebuilt], tracks)
+    prepare()
+    if target.resolve() != folder.resolve():
+        shutil.copyfile(tracklet_file, target / "tracklets.arrow")
+    events_file = target / EVENTS_NAME
+    counted_before = events_file.is_file()
+    events_file.unlink(missing_ok=True)  # its ids would be old ones
+    rows = rewrite(
+        folder,
+        links,
+        camera_ids=camera_ids,
+        epoch_utc=note.epoch_utc,
+        interpolate_max_gap_s=loaded.output.fill_gaps_s,
+        index_steps=note.index_steps,
+        output=target,
+    )
+    if log is not None:
+        rewrite_second_pass(folder / DECISIONS_NAME, target / DECISIONS_NAME, log.decisions(links))
+    else:
+        (target / DECISIONS_NAME).unlink(missing_ok=True)  # its ids would be old ones
+    stale = reports(target)
+    for path in stale:
+        path.unlink()
+    people = Counter({link.global_id: class_of[key] for key, link in links.items()}.values())
+    # It is not known whether a rebuilt track had good crops.
+    known = described | {tracklet.key for tracklet in rebuilt}
+    loose = Counter(class_of[key] for key in fragments(links, known))
+    note.write_linked(
+        target / NOTE_NAME,
+        with_numbers(loaded, limits),
+        global_ids=people,
+        fragments=loose,
+        rows=rows,
+        tracks=Counter(camera_id for camera_id, _ in links),
+        forgotten=asdict(second_pass.forgotten),
+        # Its writer would hold the lock.
+        killed=locked and note.running,
+    )
+    at_zones = None
+    if loaded.zones or loaded.lines:
+        run = countable_run(target, finished=False)
+        at_zones = count_run(run, loaded.zones, loaded.lines, loaded.counting)
+        write_events(events_file, at_zones.events, run.epoch_utc, mode=SHARED_MODE)
+    elif counted_before:
+        _log.warning("%s was deleted, because its ids were old ones: `mtmc count` writes it again", events_file)
     console = Console(markup=False)
     console.print(
         f"{len(links)} tracks of {len(camera_ids)} cameras are {counted(people, loose)}; {rows} rows in "

@@ -16,11 +16,15 @@ _SHORTEST = 1e-12
 
 def unit(vectors: NDArray[F]) -> NDArray[F]:
     """Return `vectors` (..., D) scaled to length 1; a zero vector stays zero."""
+    length = lengths(vectors)
+    return np.asarray(vectors / (length if vectors.ndim == 1 else length[..., None]), vectors.dtype)
+
+
+def lengths(vectors: NDArray[F]) -> NDArray[F]:
+    """Return the (...,) lengths by which `unit` divides `vectors` (..., D): 1e-12 for zero vectors."""
     if vectors.ndim == 1:  # much faster than the norm along an axis
-        scaled = vectors / max(sqrt(float(vectors @ vectors)), _SHORTEST)
-    else:
-        scaled = vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), _SHORTEST)
-    return np.asarray(scaled, vectors.dtype)
+        return np.asarray(max(sqrt(float(vectors @ vectors)), _SHORTEST), vectors.dtype)
+    return np.asarray(np.maximum(np.linalg.norm(vectors, axis=-1), _SHORTEST), vectors.dtype)
 
 
 def centred(vectors: NDArray[F], mean: NDArray[F]) -> NDArray[F]:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.core.datatypes import FloatArray, Tracklet
-from pipeline.core.vectors import centred
+from pipeline.core.vectors import centred, lengths
 
 # Half of a camera mean is subtracted when it comes from this many tracks.
 _HALF_TRACKS = 10
@@ -47,6 +47,9 @@ class CameraCentres:
         enabled: if False, nothing is learned and nothing is subtracted.
         borrow: whether a camera with few tracks also uses the mean of all cameras. People of a new camera can then be
             compared with those of older cameras.
+
+    Attributes:
+        version: (C,) int32, counts how often the mean in use of each camera was replaced.
     """
 
     def __init__(self, cameras: int, *, enabled: bool = True, borrow: bool = False) -> None:
@@ -56,6 +59,7 @@ class CameraCentres:
         self._tracks = np.zeros(cameras)
         self._used: FloatArray = np.zeros((cameras, 0), np.float32)
         self._used_weight = np.zeros(cameras)
+        self.version = np.zeros(cameras, np.int32)
 
     @classmethod
     def of(
@@ -75,6 +79,7 @@ class CameraCentres:
         self._used = np.concatenate([self._used, np.zeros((1, self._used.shape[1]), np.float32)])
         self._tracks = np.append(self._tracks, 0.0)
         self._used_weight = np.append(self._used_weight, 0.0)
+        self.version = np.append(self.version, np.int32(0))
 
     def learn(self, camera: int, mean: FloatArray, previous: FloatArray | None = None) -> None:
         """Learn from a track that is new or has changed.
@@ -105,6 +110,7 @@ class CameraCentres:
             return False
         self._used[moved] = centre[moved]
         self._used_weight[moved] = weight[moved]
+        self.version[moved] += 1
         return True
 
     def weight(self, camera: int) -> float:
@@ -121,6 +127,16 @@ class CameraCentres:
         if not self._used.size or not embeddings.size:
             return embeddings
         return centred(embeddings, self._used[camera])
+
+    def without_means(self, embeddings: FloatArray, camera: int | NDArray[np.int64]) -> FloatArray:
+        """Subtract the camera mean from embeddings, as `centred` does, without bringing them to length 1."""
+        return embeddings - self._used[camera] if self._used.size and embeddings.size else embeddings
+
+    def lengths(self, embeddings: FloatArray, camera: int | NDArray[np.int64]) -> FloatArray:
+        """Return the (...,) float32 lengths by which `centred` divides what `without_means` returns."""
+        if not self._used.size or not embeddings.size:
+            return np.ones(embeddings.shape[:-1], np.float32)
+        return lengths(embeddings - self._used[camera])
 
     def state(self) -> CentreState:
         """Return a copy of what has been learned."""

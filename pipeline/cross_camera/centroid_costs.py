@@ -39,6 +39,7 @@ class CentroidCosts:
         floor_weight: float,
     ) -> None:
         self._sum, self._tracklets, self._limit = embedding_sum.copy(), tracklets.copy(), cosine_limit.copy()
+        self._length = np.linalg.norm(self._sum, axis=1)
         placed = ~np.isnan(floor_m)
         np.fill_diagonal(placed, False)
         self._floor_total, self._placed = np.where(placed, floor_m, 0.0), placed.astype(np.float64)
@@ -60,7 +61,7 @@ class CentroidCosts:
         """
         limit = limit_factor * (self._limit[a] + self._limit) / 2
         place = _mean(self._floor_total[a], self._placed[a])
-        cost = self._combined(embedding_distances(self._sum[a : a + 1], self._sum)[0], place, limit)
+        cost = self._combined(embedding_distances(self._sum[a : a + 1], self._sum, self._length)[0], place, limit)
         return np.asarray(np.where((self._direct[a] > 0) & ~np.isnan(cost), cost, np.inf))
 
     def merge(self, a: int, b: int) -> None:
@@ -69,6 +70,7 @@ class CentroidCosts:
         self._limit[a] = (one * self._limit[a] + other * self._limit[b]) / (one + other)
         self._tracklets[a] += other
         self._sum[a] += self._sum[b]
+        self._length[a] = np.linalg.norm(self._sum[a : a + 1], axis=1)[0]
         for matrix in (self._floor_total, self._placed, self._direct):
             add_row(matrix, a, b)
 

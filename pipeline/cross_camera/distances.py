@@ -29,12 +29,18 @@ def mean_embedding(embeddings: FloatArray) -> FloatArray:
     return unit(embeddings.mean(axis=0))
 
 
-def embedding_distances(means: Array, others: Array) -> Array:
+def embedding_distances(means: Array, others: Array, other_length: Array | None = None) -> Array:
     """Return the (Q, I) cosine distances in [0, 2] between mean embeddings (Q, D) and others (I, D). Vectors may have
-    any length; a zero vector means unknown, and its distances are +inf."""
+    any length; a zero vector means unknown, and its distances are +inf.
+
+    Args:
+        other_length: (I,) lengths of `others`, if they are known.
+    """
     if not means.size or not others.size:
         return np.full((len(means), len(others)), np.inf)
-    length, other_length = np.linalg.norm(means, axis=1), np.linalg.norm(others, axis=1)
+    length = np.linalg.norm(means, axis=1)
+    if other_length is None:
+        other_length = np.linalg.norm(others, axis=1)
     scale = np.maximum(length[:, None] * other_length[None, :], 1e-12)
     known = (length > 0)[:, None] & (other_length > 0)[None, :]
     return np.asarray(np.where(known, np.clip(1 - means @ others.T / scale, 0, 2), np.inf))

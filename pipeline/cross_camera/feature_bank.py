@@ -27,6 +27,7 @@ class FeatureBank:
         self._count = 0
         self.kept = 0
         self._rows: FloatArray = np.zeros((0, 0), np.float32)
+        self._mean: FloatArray | None = None
 
     def __len__(self) -> int:
         return self._count
@@ -38,7 +39,9 @@ class FeatureBank:
 
     def mean(self) -> FloatArray | None:
         """Return the (D,) mean of the embeddings, not of length 1; None when empty."""
-        return np.asarray(self.embeddings.mean(axis=0), np.float32) if self._count else None
+        if self._mean is None and self._count:
+            self._mean = np.asarray(self.embeddings.mean(axis=0), np.float32)
+        return self._mean
 
     def add(self, embedding: FloatArray) -> bool:
         """Offer an L2-normalised embedding (D,); return True if it was kept."""
@@ -52,6 +55,7 @@ class FeatureBank:
             older = int(similarity.argmax()) % len(everything)
             self._rows[older:-1] = self._rows[older + 1 :].copy()
             self._count -= 1
+        self._mean = None
         self._rows[self._count] = embedding
         self._count += 1
         self.kept += 1

@@ -36,6 +36,7 @@ from pipeline.cross_camera.fragments import NOT_COMPARED
 from pipeline.cross_camera.gallery import Gallery
 from pipeline.cross_camera.gallery_distances import GalleryDistances
 from pipeline.cross_camera.identities import IdentityTable
+from pipeline.cross_camera.identity_limit import Forgotten, online_limit, warn_of_surplus
 from pipeline.cross_camera.match_limits import LinkLimits
 from pipeline.cross_camera.settings import LinkerSettings, TransitWindow
 from pipeline.cross_camera.track_record import TrackRecord
@@ -50,6 +51,9 @@ _PATH_SLOTS = 64
 _HOPELESS_COST = 1.25
 # Partial crops of a track without a good one, after which it is compared.
 _ENOUGH_PARTIAL_CROPS = 2
+# Identities whose features are centred again in one tick, after a camera mean has changed: a few milliseconds of work.
+# With more of them, the others follow within the next ticks.
+_CENTRED_A_TICK = 64
 # Forgetting goes through all live tracks; once a second is often enough.
 _FORGET_INTERVAL_S = 1.0
 _ENDED = {Reason.FEW_CROPS: Reason.ENDED_FEW_CROPS, Reason.FEW_POSITIONS: Reason.ENDED_FEW_POSITIONS}
@@ -92,6 +96,9 @@ class OnlineLinker:
         on_correction: called with a correction for each track that joins a known identity after its rows may have been
             released with a provisional id.
         log: is told every decision; without it, nothing is computed for it.
+
+    Attributes:
+        forgotten: numbers of identities forgotten so far.
     """
 
     def __init__(
@@ -115,17 +122,27 @@ class OnlineLinker:
         self._identities = IdentityTable(
             len(camera_ids), settings.features_per_identity, settings.feature_max_similarity, self._centres
         )
-        self._distances = GalleryDistances(self._identities, self._centred_mean)
+        self._distances = GalleryDistances(
+            self._identities,
+            self._centred_mean,
+            lambda record: int(self._centres.version[self._camera_row[record.camera_id]]),
+        )
         self._live: dict[str, dict[int, TrackRecord]] = {camera_id: {} for camera_id in camera_ids}
         self._next_id = 1
         self._people: Counter[int] = Counter()
         self._undecided_ids: dict[TrackRecord, int] = {}
         self._forgot_s = -np.inf
+        self.forgotten = Forgotten()
 
     @property
     def known_identities(self) -> int:
         """Number of identities in memory."""
         return len(self._identities)
+
+    @property
+    def max_identities(self) -> int:
+        """Largest number of identities in memory, besides those in view."""
+        return online_limit(self._settings, len(self._camera_row), self._identities.embedding_dim)
 
     @property
     def features_per_identity(self) -> float:
@@ -193,8 +210,7 @@ class OnlineLinker:
             ]
             for tracked, _ in frames
         }
-        if self._centres.refresh():
-            self._identities.centre()
+        self._identities.centre(_CENTRED_A_TICK, means_changed=self._centres.refresh())
         if self._log is not None:
             for tracked, _ in frames:
                 self._log_unready(seen[tracked.camera_id], tracked.time_s)
@@ -301,13 +317,16 @@ class OnlineLinker:
         return mean_embedding(self._centres.centred(embeddings, self._camera_row[record.camera_id]))
 
     def forget(self, now_s: float) -> None:
-        """Drop people not seen by any camera for longer than `identity_memory_s`; does nothing if called again within a
-        second."""
+        """Drop people not seen by any camera for longer than `identity_memory_s`, and those of more than
+        `max_identities` who were not seen for longest; does nothing if called again within a second."""
         if now_s - self._forgot_s < _FORGET_INTERVAL_S:
             return
         self._forgot_s = now_s
-        settings = self._settings
-        self._identities.forget(now_s, settings.identity_memory_s, settings.max_identities, self._active())
+        memory_s, limit = self._settings.identity_memory_s, self.max_identities
+        forgotten = self._identities.forget(now_s, memory_s, limit, self._active())
+        if forgotten.surplus and not self.forgotten.surplus:
+            warn_of_surplus(self._settings, limit, forgotten.surplus, "the linker")
+        self.forgotten += forgotten
 
     def _active(self) -> set[int]:
         return {r.link.global_id for tracks in self._live.values() for r in tracks.values() if r.link}
@@ -446,8 +465,8 @@ class OnlineLinker:
 
     def _choices(self, records: list[TrackRecord], camera_id: str) -> _Choices:
         known = self._identities
-        in_view = [record.link.global_id for record in self._live[camera_id].values() if record.link]
-        taken = np.isin(known.global_id, in_view)
+        taken = np.zeros(len(known), np.bool_)
+        taken[known.rows_of([r.link.global_id for r in self._live[camera_id].values() if r.link])] = True
         costs = np.full((len(records), len(known)), np.inf)
         placed = np.zeros(costs.shape, np.bool_)
         held, limit = np.full(len(records), np.inf), np.zeros(len(records))
@@ -508,20 +527,19 @@ class OnlineLinker:
         A person whom this camera lost a moment ago is usually found again by its tracker, so a new track of this camera
         needs more evidence than one of another camera.
         """
-        last_seen_s = self._identities.last_seen_s
-        return np.asarray(last_seen_s.max(axis=1, initial=-np.inf) > last_seen_s[:, camera])
+        known = self._identities
+        return np.asarray(known.seen_s > known.last_seen_s[:, camera])
 
     def _in_transit_time(self, record: TrackRecord, camera: int) -> BoolArray:
         """Return (I,) whether each identity can have come here within the transit times. It must not have come faster
         than allowed from any camera that saw it, nor slower than allowed from the camera that saw it last."""
         known = self._identities
-        if not len(known):
-            return np.zeros(0, np.bool_)
-        gap_s = record.start_s - known.last_seen_s
-        early = (gap_s < self._transit.min_s[:, camera]).any(axis=1)
-        last_camera = known.last_seen_s.argmax(axis=1)
-        late = gap_s.min(axis=1) > self._transit.max_s[last_camera, camera]
-        return np.asarray(~early & ~late)
+        in_time = np.ones(len(known), np.bool_)
+        for other, min_s in self._transit.earliest(camera):
+            in_time &= record.start_s - known.last_seen_s[:, other] >= min_s
+        if self._transit.has_latest(camera):
+            in_time &= record.start_s - known.seen_s <= self._transit.max_s[known.seen_last_by, camera]
+        return in_time
 
     def _reachable(self, record: TrackRecord) -> BoolArray:
         """Return (I,) whether each identity can have walked between its last position and the start of the track."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, model_validator
 
@@ -64,7 +64,8 @@ class LinkerSettings(_LinkSection):
     max_wait_s: NotNegative
     features_per_identity: Count
     identity_memory_s: Positive
-    max_identities: Count
+    max_identities: Count | Literal["auto"]
+    identity_memory_mb: Positive
     max_speed_m_s: Positive
     max_floor_distance_m: Positive
     floor_weight: Share

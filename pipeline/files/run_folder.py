@@ -36,6 +36,8 @@ FLOOR_ALONE_NAME = "floor_alone"
 SECOND_RUN_NAMES = (FLOOR_ALONE_NAME, "without_site")
 #: Folder for rows with final ids, until they replace the rows with online ids. A killed run leaves it behind.
 REWRITING_NAME = "rewriting"
+#: Folder of `mtmc link` with the rows and tracklets of several runs, until they are linked. A killed run leaves it.
+MERGING_NAME = "merging"
 _REPLACED_PREFIX = ".replaced-"
 # Bytes of a report in which its mark is.
 _REPORT_HEAD = 1024
@@ -159,7 +161,7 @@ def half_made(folder: Path) -> list[Path]:
 
 
 def _half_made_folders(folder: Path) -> list[Path]:
-    found = [folder / REWRITING_NAME, *sorted(folder.glob(f"{_REPLACED_PREFIX}*"))]
+    found = [folder / REWRITING_NAME, folder / MERGING_NAME, *sorted(folder.glob(f"{_REPLACED_PREFIX}*"))]
     return [path for path in found if path.is_dir()]
 
 

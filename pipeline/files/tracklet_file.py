@@ -97,13 +97,31 @@ class TrackletWriter:
             self._stream = pa.ipc.new_stream(self._file, self._schema)
             # An empty batch writes the schema now; the first tracklets may come long after the first rows of the CSV.
             self._stream.write_batch(pa.RecordBatch.from_pylist([], schema=self._schema))
-        self._waiting: list[Tracklet] = []
+        self._waiting: list[dict[str, Any]] = []
         self._flushed_s = -math.inf
         self.count = 0
 
     def write(self, tracklet: Tracklet) -> None:
         """Add a tracklet; it is on disk after `flush`, or after at most 31 more tracklets."""
-        self._waiting.append(tracklet)
+        t = tracklet
+        self.write_row(
+            {
+                "camera_id": t.camera_id,
+                "track_id": t.track_id,
+                "class_id": t.class_id,
+                "start_s": t.start_s,
+                "end_s": t.end_s,
+                "observations": t.observations,
+                "partial": t.partial,
+                "embeddings": list(t.embeddings.astype(np.float16)) if len(t.embeddings) else [],
+                "floor_time_s": t.floor_time_s,
+                "floor_xy_m": t.floor_xy_m.ravel(),
+            }
+        )
+
+    def write_row(self, row: Mapping[str, Any]) -> None:
+        """Add a tracklet as a row of `IntactBatches`, so that its embeddings stay the same bytes."""
+        self._waiting.append({"partial": False, **{name: value for name, value in row.items() if name != "crc32"}})
         self.count += 1
         if len(self._waiting) >= _BATCH_ROWS:
             self.flush()
@@ -124,22 +142,7 @@ class TrackletWriter:
         """Write the waiting tracklets."""
         if not self._waiting:
             return
-        rows: list[dict[str, Any]] = [
-            {
-                "camera_id": t.camera_id,
-                "track_id": t.track_id,
-                "class_id": t.class_id,
-                "start_s": t.start_s,
-                "end_s": t.end_s,
-                "observations": t.observations,
-                "partial": t.partial,
-                "embeddings": list(t.embeddings.astype(np.float16)) if len(t.embeddings) else [],
-                "floor_time_s": t.floor_time_s,
-                "floor_xy_m": t.floor_xy_m.ravel(),
-            }
-            for t in self._waiting
-        ]
-        self._waiting = []
+        rows, self._waiting = self._waiting, []
         for row in rows:
             row["crc32"] = checksum(row)
         with self._writing():

@@ -44,6 +44,8 @@ class RunStatus:
             identities_total=identities.total,
             identities_known=identities.known,
             identities_by_class=identities.by_class,
+            identities_most=identities.most,
+            identities_forgotten={"unseen": identities.unseen, "surplus": identities.surplus},
             rows_written=writer.rows_written,
             rows_waiting=writer.rows_waiting,
             rows_lost=writer.rows_lost + inference.rows_lost,

@@ -29,12 +29,17 @@ class Identities:
         total: since the start.
         known: held in memory, so that they can be recognised again.
         by_class: `total` by the name of the class.
+        most: largest number in memory, besides those in view.
+        unseen, surplus: forgotten so far because no camera saw them for too long, or because there were too many.
     """
 
     in_view: int = 0
     total: int = 0
     known: int = 0
     by_class: Mapping[str, int] = field(default_factory=dict)
+    most: int = 0
+    unseen: int = 0
+    surplus: int = 0
 
 
 @dataclass(frozen=True)
@@ -159,4 +164,12 @@ class TrackingCore:
         for class_id, count in self._linker.people_by_class.items():
             by_class[self._class_names[class_id]] += count
         linker = self._linker
-        return Identities(linker.in_view, linker.people, linker.known_identities, dict(by_class))
+        return Identities(
+            in_view=linker.in_view,
+            total=linker.people,
+            known=linker.known_identities,
+            by_class=dict(by_class),
+            most=linker.max_identities,
+            unseen=linker.forgotten.unseen,
+            surplus=linker.forgotten.surplus,
+        )

@@ -73,6 +73,7 @@ class RunNote:
             "embedded_crops": summary.embedded_crops,
             "rejected_crops": summary.rejected_crops,
             "unknown_cameras": summary.unknown_cameras,
+            "forgotten": summary.forgotten_numbers,
             "hashes": summary.hashes,
             "computed_by": {model: asdict(computation) for model, computation in summary.computed_by.items()},
             "wall_s": round(summary.wall_s, 3),
@@ -86,6 +87,9 @@ class EarlierNote:
     """The run.json of a run that has ended.
 
     Attributes:
+        content: all of it.
+        state: how the run ended; 'running' if it has not noted that.
+        hashes: of the models.
         running: whether the run has not written how it ended.
         epoch_utc: date and time of second 0 of the run's clock, None if it is unknown.
         index_steps: camera -> difference between the indices of consecutive frames.
@@ -100,13 +104,15 @@ class EarlierNote:
 
     def __init__(self, path: Path) -> None:
         try:
-            self._content = read_note(path)
-            self.running = self._content.get("state") == "running"
-            epoch = self._content["epoch_utc"]
+            self.content: dict[str, Any] = dict(read_note(path))
+            self.state = str(self.content.get("state"))
+            self.running = self.state == "running"
+            self.hashes = {str(model): str(text) for model, text in dict(self.content.get("hashes", {})).items()}
+            epoch = self.content["epoch_utc"]
             self.epoch_utc = None if epoch is None else datetime.fromisoformat(epoch)
-            config = dict(self._content.get("config", {}))
+            config = dict(self.content.get("config", {}))
             stride = dict(config.get("recording", {})).get("stride", 1)
-            cameras = dict(self._content.get("cameras", {}))
+            cameras = dict(self.content.get("cameras", {}))
             self.index_steps = {
                 name: int(dict(noted).get("index_step", stride)) for name, noted in cameras.items()
             }
@@ -125,6 +131,7 @@ class EarlierNote:
         fragments: Mapping[str, int],
         rows: int,
         tracks: Mapping[str, int],
+        forgotten: Mapping[str, int],
         killed: bool,
     ) -> None:
         """Write the run.json of the same run with other final ids.
@@ -134,19 +141,20 @@ class EarlierNote:
             global_ids, fragments: the new numbers of global ids of each class, and of fragments among them.
             rows: the new number of rows.
             tracks: number of tracks of each camera.
+            forgotten: numbers of people whom the second pass forgot, by reason.
             killed: whether the run was killed, so that its file still says that it runs and counts too few tracks.
 
         Raises:
             RunError: `path` cannot be written; the previous file stays.
         """
-        noted = self._content.get("config", {})
+        noted = self.content.get("config", {})
         changed = {name: {**noted.get(name, {}), **used[name]} for name in ("linker", "second_pass")}
         filled = {
             name: used["output"][name] for name in ("interpolate", "interpolate_max_gap_s", "save_decisions")
         }
         changed["output"] = {**noted.get("output", {}), **filled}
         changed |= {name: used[name] for name in ("zones", "lines", "counting") if name in used}
-        noted_classes = self._content.get("classes")
+        noted_classes = self.content.get("classes")
         if not isinstance(noted_classes, dict):  # of an earlier version
             noted_classes = {}
         classes = {
@@ -154,13 +162,15 @@ class EarlierNote:
             for name, counts in noted_classes.items()
             if isinstance(counts, dict)
         }
+        earlier = self.content.get("forgotten")
         numbers = {
+            "forgotten": {**(earlier if isinstance(earlier, dict) else {}), "second_pass": dict(forgotten)},
             "classes": classes,
             "global_ids": sum(global_ids.values()),
             "fragments": sum(fragments.values()),
             "rows": rows,
         }
-        content = {**self._content, **numbers, "config": {**noted, **changed}}
+        content = {**self.content, **numbers, "config": {**noted, **changed}}
         cameras = content.get("cameras")
         if killed and isinstance(cameras, dict):
             counted = {

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from pipeline.core.inference_runtime import Computation
 from pipeline.counting.count import Counted
+from pipeline.cross_camera.identity_limit import Forgotten
 from pipeline.recorded.people import Person, fragments_by_class
 from pipeline.recorded.people_table import people_table
 
@@ -88,6 +89,7 @@ class RunSummary:
         hashes: of the models.
         computed_by: library, precision and device of the detector and the embedder, if they ran a network.
         counted: people at zones and lines; None without any.
+        forgotten: by stage, online or second_pass: people who were forgotten before the end of the recording.
     """
 
     cameras: dict[str, CameraCounts] = field(default_factory=dict)
@@ -104,6 +106,7 @@ class RunSummary:
     hashes: dict[str, str] = field(default_factory=dict)
     computed_by: dict[str, Computation] = field(default_factory=dict)
     counted: Counted | None = None
+    forgotten: dict[str, Forgotten] = field(default_factory=dict)
 
     @property
     def frames(self) -> int:
@@ -129,6 +132,11 @@ class RunSummary:
     def problems(self) -> list[str]:
         """Why recordings ended early, one line each."""
         return [counts.problem for counts in self.cameras.values() if counts.problem]
+
+    @property
+    def forgotten_numbers(self) -> dict[str, dict[str, int]]:
+        """The same as `forgotten`, as JSON data."""
+        return {stage: asdict(numbers) for stage, numbers in self.forgotten.items()}
 
     def tables(self, *, verbose: bool = False) -> Group:
         """Return tables for the terminal; with `verbose`, also one of the time of each stage."""
@@ -159,6 +167,12 @@ class RunSummary:
         unembedded = [name for name in self.unembedded_classes if name in self.classes]
         if unembedded:
             lines.append(f"Linked by floor positions and time alone, without embeddings: {', '.join(unembedded)}")
+        for stage, numbers in self.forgotten.items():
+            if numbers.surplus:
+                lines.append(
+                    f"Forgotten because there were too many ({stage.replace('_', ' ')}): {numbers.surplus} people, who "
+                    "get a new id when they come back; see linker.max_identities"
+                )
         at_zones = [] if self.counted is None else [self.counted.tables()]
         return Group(*parts, *lines, *at_zones)
 
@@ -185,6 +199,7 @@ class RunSummary:
             "embedded_crops": self.embedded_crops,
             "rejected_crops": self.rejected_crops,
             "unknown_cameras": self.unknown_cameras,
+            "forgotten": self.forgotten_numbers,
             "hashes": self.hashes,
             "computed_by": {model: asdict(computation) for model, computation in self.computed_by.items()},
             "wall_s": round(self.wall_s, 3),

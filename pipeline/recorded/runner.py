@@ -285,6 +285,7 @@ def _count(summary: RunSummary, associator: Associator, class_names: Mapping[int
     for name, boxes in associator.class_boxes.items():
         summary.of_class(name).boxes = boxes
     summary.set_global_ids(by_class_name(associator.linker.people_by_class, class_names))
+    summary.forgotten["online"] = associator.linker.forgotten
     summary.embedded_crops = associator.embedded_crops
     for camera_id, boxes in associator.boxes.items():
         summary.cameras[camera_id].boxes = boxes
@@ -352,6 +353,7 @@ def _finalize(
     if config.second_pass.enabled:
         second_pass = build_second_pass(config, recording.limits, recording.camera_ids, log)
         links = second_pass.link(TrackletFile(folder / "tracklets.arrow"))
+        summary.forgotten["second_pass"] = second_pass.forgotten
         summary.set_global_ids(by_class_name(second_pass.people_by_class, recording.models.detector.class_names))
     if links is None and config.output.fill_gaps_s is None:
         return None

@@ -218,7 +218,14 @@ def test_run_note(shared: Path, damage: Damage) -> None:
     try:
         note = EarlierNote(path)
         note.write_linked(
-            shared / "new.json", USED, global_ids={"person": 1}, fragments={}, rows=2, tracks={"a": 4}, killed=True
+            shared / "new.json",
+            USED,
+            global_ids={"person": 1},
+            fragments={},
+            rows=2,
+            tracks={"a": 4},
+            forgotten={"unseen": 1},
+            killed=True,
         )
     except (InputError, RunError):
         return

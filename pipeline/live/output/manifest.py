@@ -135,6 +135,7 @@ class Manifest:
             "rows_written": status.rows_written,
             "rows_lost": status.rows_lost,
             "identities": status.identities_total,
+            "identities_forgotten": dict(status.identities_forgotten),
             "cameras": {camera.name: asdict(camera) for camera in status.cameras},
             "sinks": [asdict(sink) for sink in status.sinks],
             "reloads": status.reloads,

@@ -188,6 +188,18 @@ def _run_metrics(status: LiveStatus) -> Iterator[Metric]:
     identities.add_metric(["in_view"], status.identities_now)
     identities.add_metric(["in_memory"], status.identities_known)
     yield identities
+    yield GaugeMetricFamily(
+        "mtmc_identities_limit", "Largest number of identities in memory", float(status.identities_most)
+    )
+    forgotten = CounterMetricFamily(
+        "mtmc_identities_forgotten",
+        "Identities forgotten because no camera saw them for too long (unseen), or because there were too many "
+        "(surplus)",
+        labels=["reason"],
+    )
+    for reason, count in status.identities_forgotten.items():
+        forgotten.add_metric([reason], count)
+    yield forgotten
     yield CounterMetricFamily("mtmc_people", "Identities of all classes in this run", status.identities_total)
     yield GaugeMetricFamily(
         "mtmc_batch_frames", "Frames in a batch of the detector, running mean", status.batch_size

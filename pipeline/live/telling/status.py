@@ -162,6 +162,9 @@ class LiveStatus:
         reload_problem: why the last configuration was not applied; empty if it was.
         identities_by_class: `identities_total` by the name of the class.
         counts: people at zones and lines; None without any.
+        identities_most: largest number held in memory, besides those in view.
+        identities_forgotten: identities that were forgotten, by reason: unseen (not seen for `identity_memory_s`),
+            surplus (before that, because there were too many).
     """
 
     utc: datetime
@@ -192,6 +195,8 @@ class LiveStatus:
     reload_problem: str = ""
     identities_by_class: Mapping[str, int] = field(default_factory=dict)
     counts: LiveCounts | None = None
+    identities_most: int = 0
+    identities_forgotten: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def counted(self) -> str:

@@ -108,6 +108,11 @@ def status_line(status: LiveStatus) -> str:
         parts.append(f"{status.rows_lost} rows LOST")
     if status.clock_ahead_s:
         parts.append(f"times of rows are {status.clock_ahead_s:.0f} s ahead: restart")
+    if surplus := status.identities_forgotten.get("surplus"):
+        parts.append(
+            f"{surplus} {status.counted} forgotten, because more than {status.identities_most} are known: see "
+            "linker.max_identities"
+        )
     if status.detector_problem:
         parts.append(f"detector: {status.detector_problem}")
     parts += [

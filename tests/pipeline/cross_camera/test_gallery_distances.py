@@ -30,7 +30,7 @@ def test_kept_distances_follow_the_table_and_the_track() -> None:
         return mean_embedding(centres.centred(record.bank.embeddings, camera_row[record.camera_id]))
 
     table = IdentityTable(2, 3, 0.999, centres)
-    distances = GalleryDistances(table, look_of)
+    distances = GalleryDistances(table, look_of, lambda record: int(centres.version[camera_row[record.camera_id]]))
     records = [
         TrackRecord(
             "ab"[i % 2],

@@ -495,6 +495,26 @@ def test_max_identities_bounds_the_table() -> None:
         largest = max(largest, scene.linker.known_identities)
     assert scene.linker.people == 40
     assert 5 <= largest <= 6
+    assert scene.linker.forgotten.unseen == 0
+    assert scene.linker.forgotten.surplus == 40 - scene.linker.known_identities
+
+
+def test_too_many_people_are_warned_of_once(caplog: pytest.LogCaptureFixture) -> None:
+    scene = Scene(max_identities=2)
+    for number in range(8):
+        scene.track("a", number + 1, 5.0 * number, 5.0 * number + 2, np.random.default_rng(number).normal(size=64))
+    (warning,) = [record.getMessage() for record in caplog.records]
+    assert "the linker knows 2 people, as many linker.max_identities allows" in warning
+    assert "600 s (linker.identity_memory_s)" in warning
+    assert "set it to auto" in warning
+
+
+def test_as_many_people_are_known_as_fit_into_the_memory() -> None:
+    """16 features of 64 float32 with 17 bytes beside each, a mean, one camera time for each of three cameras, 40 floor
+    slots of 24 bytes, and 400 bytes: 6,008 bytes; a MB holds 174 of them."""
+    scene = Scene(max_identities="auto", identity_memory_mb=1.0, features_per_identity=16)
+    scene.track("a", 1, 0, 2, np.random.default_rng(0).normal(size=64))
+    assert scene.linker.max_identities == 2**20 // (16 * (64 * 4 + 17) + 64 * 4 + 3 * 8 + 40 * 24 + 400) == 174
 
 
 def test_an_identity_in_view_is_never_forgotten() -> None:

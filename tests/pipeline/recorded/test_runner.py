@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 from pipeline.association.associator import DetectedFrame
 from pipeline.benchmark.simulation import SimulatedWorld
@@ -448,6 +449,21 @@ with built_associators() as associators:
 identities = associators[0].linker.known_identities
 print(json.dumps([max(rss[1100:1200]), max(rss[-200:]), identities]))
 """
+
+
+def test_people_who_are_forgotten_are_in_the_summary_and_in_the_note(tmp_path: Path) -> None:
+    settings = {**ONLINE, "linker": {"max_identities": 4}}
+    summary = SimulatedRun(SimulatedWorld(cameras=2, people=6, view_s=4, blind_s=1), 300, settings=settings).into(
+        tmp_path
+    )
+    surplus = summary.forgotten["online"].surplus
+    assert surplus > 0
+    assert summary.to_dict()["forgotten"] == {"online": {"unseen": 0, "surplus": surplus}}
+    assert json.loads((tmp_path / "run.json").read_text())["forgotten"] == summary.to_dict()["forgotten"]
+    console = Console(width=200)
+    with console.capture() as capture:
+        console.print(summary.tables())
+    assert f"Forgotten because there were too many (online): {surplus} people" in capture.get()
 
 
 def test_memory_does_not_grow_with_the_length_of_the_recording(tmp_path: Path) -> None:

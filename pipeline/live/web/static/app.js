@@ -50,6 +50,12 @@ function showStatus(status) {
     problems.push(`Files cannot be written: ${status.writer_problem}; ${status.rows_waiting} rows wait in memory.`);
   }
   if (status.rows_lost) problems.push(`${status.rows_lost} rows were lost.`);
+  const surplus = status.identities_forgotten.surplus || 0;
+  if (surplus) {
+    problems.push(`${surplus.toLocaleString()} ${status.counted} were forgotten, because more than `
+      + `${status.identities_most.toLocaleString()} are known; they get a new id when they come back. `
+      + "Raise linker.identity_memory_mb or linker.max_identities.");
+  }
   if (status.reload_problem) problems.push(`The new configuration was refused: ${status.reload_problem}`);
   for (const sink of status.sinks) if (sink.problem) problems.push(`${sink.name}: ${sink.problem}`);
   alertOf("run", problems.join(" "));

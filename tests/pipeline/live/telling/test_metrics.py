@@ -48,12 +48,17 @@ def test_the_run_and_its_sinks() -> None:
         writer_ok=False,
         reload_problem="bad",
         embedder_failures=6,
+        identities_most=900,
+        identities_forgotten={"unseen": 12, "surplus": 5},
     )
     found = samples(watching(FixedStatus(status)))
     assert found["mtmc_rows_written_total", ()] == 1234
     assert found["mtmc_rows_lost_total", ()] == 4
     assert found["mtmc_rows_waiting", ()] == 9
     assert found["mtmc_embedder_failures_total", ()] == 6
+    assert found["mtmc_identities_limit", ()] == 900
+    assert found["mtmc_identities_forgotten_total", (("reason", "unseen"),)] == 12
+    assert found["mtmc_identities_forgotten_total", (("reason", "surplus"),)] == 5
     assert found["mtmc_writer_ok", ()] == 0
     assert found["mtmc_ready", ()] == 0
     assert found["mtmc_since_fsync_seconds", ()] == 0.4

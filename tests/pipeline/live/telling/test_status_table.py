@@ -44,6 +44,12 @@ def test_the_table_fits_and_the_last_line_is_the_status_of_the_run(size: tuple[i
         assert counted == [f"and {cameras - visible} more cameras: {cameras - visible} waiting"]
 
 
+def test_people_who_were_forgotten_because_there_were_too_many_are_told() -> None:
+    status = make_status(make_camera(), identities_most=900, identities_forgotten={"unseen": 3, "surplus": 5})
+    assert "5 people forgotten, because more than 900 are known: see linker.max_identities" in status_line(status)
+    assert "forgotten" not in status_line(make_status(make_camera(), identities_forgotten={"unseen": 3}))
+
+
 def test_at_80_columns_names_and_problems_can_be_read() -> None:
     lines = shown(make_status(make_camera("entrance"), failing(1)), 80, 24)
     text = "\n".join(lines)

@@ -17,7 +17,7 @@ RUN pip install --no-cache-dir --no-deps --require-hashes --requirement deploy/r
         pip install --no-cache-dir $TORCH_PACKAGES; \
     fi
 COPY . .
-RUN pip install --no-cache-dir --no-build-isolation --editable '.[web,mqtt,redis]'
+RUN pip install --no-cache-dir --no-build-isolation --editable '.[web,mqtt,redis,kafka]'
 
 # Networks that are converted for OpenVINO are kept here; mount a volume to keep them over restarts.
 ENV MTMC_CACHE=/var/cache/mtmc HOME=/tmp

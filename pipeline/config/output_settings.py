@@ -26,9 +26,8 @@ class JsonLinesSink(Section):
 
 
 class _Login(Section):
-    """The address of a server, and the login."""
+    """The login at a server, and how to reach it."""
 
-    host: str
     username: str | None = None
     password: SecretStr | None = None
     password_file: str | None = None
@@ -48,7 +47,19 @@ class _Login(Section):
         return read_secret(self.password, self.password_file)
 
 
-class MqttSink(_Login):
+class _Server(_Login):
+    """One server."""
+
+    host: str
+    port: Port
+
+    @property
+    def address(self) -> str:
+        """Host and port, which may be shown."""
+        return f"{self.host}:{self.port}"
+
+
+class MqttSink(_Server):
     """A topic tree of an MQTT broker."""
 
     type: Literal["mqtt"]
@@ -58,7 +69,7 @@ class MqttSink(_Login):
     occupancy_hold_s: Positive = 5.0
 
 
-class RedisSink(_Login):
+class RedisSink(_Server):
     """A stream of a Redis server."""
 
     type: Literal["redis"]
@@ -66,6 +77,32 @@ class RedisSink(_Login):
     database: Annotated[int, Field(ge=0)] = 0
     stream: str = "mtmc"
     max_entries: Count = 100_000
+
+
+_HostAndPort = Annotated[str, Field(pattern=r"^(\[[0-9A-Fa-f:.]+\]|[^\s:/@,\[\]]+):[0-9]{1,5}$")]
+
+
+class KafkaSink(_Login):
+    """A topic of a Kafka cluster."""
+
+    type: Literal["kafka"]
+    servers: Annotated[list[_HostAndPort], Field(min_length=1)]
+    topic: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,249}$")] = "mtmc"
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
+
+    @model_validator(mode="after")
+    def _whole_login(self) -> KafkaSink:
+        if (self.username is None) != (self.password is None and self.password_file is None):
+            raise ValueError("username and password (or password_file) go together")
+        for server in self.servers:
+            if not 1 <= int(server.rpartition(":")[2]) <= 65535:
+                raise ValueError(f"the port of {server} must be 1 to 65535")
+        return self
+
+    @property
+    def address(self) -> str:
+        """Hosts and ports, which may be shown."""
+        return ",".join(self.servers)
 
 
 class WebhookSink(Section):
@@ -99,10 +136,10 @@ class WebhookSink(Section):
         return urlsplit(self.url.get_secret_value()).hostname or ""
 
     @property
-    def port(self) -> int:
-        """Port of the address."""
-        address = urlsplit(self.url.get_secret_value())
-        return address.port or (443 if address.scheme == "https" else 80)
+    def address(self) -> str:
+        """Host and port, which may be shown."""
+        url = urlsplit(self.url.get_secret_value())
+        return f"{self.host}:{url.port or (443 if url.scheme == 'https' else 80)}"
 
     @property
     def secret(self) -> str | None:
@@ -120,7 +157,9 @@ class WebhookSink(Section):
         return [text for text in (self.secret, path) if text]
 
 
-SinkSettings = Annotated[JsonLinesSink | MqttSink | RedisSink | WebhookSink, Field(discriminator="type")]
+SinkSettings = Annotated[
+    JsonLinesSink | MqttSink | RedisSink | KafkaSink | WebhookSink, Field(discriminator="type")
+]
 
 
 class WebSettings(Section):

@@ -60,6 +60,7 @@ def test_the_settings_are_ones_that_the_program_takes(tmp_path: Path, monkeypatc
     monkeypatch.setenv("MQTT_PASSWORD", "secret-of-the-broker")
     monkeypatch.setenv("HOOK_TOKEN", "secret-of-the-hook")
     monkeypatch.setenv("MTMC_PAGE_TOKEN", "a-token-of-some-length")
+    (tmp_path / "kafka_password").write_text("secret-of-the-cluster")
     for number, block in enumerate(blocks(PAGE, "yaml")):
         file = tmp_path / f"{number}.yaml"
         file.write_text(block)
@@ -70,6 +71,7 @@ def test_the_settings_are_ones_that_the_program_takes(tmp_path: Path, monkeypatc
                 f"json_lines {tmp_path}/rows.jsonl",
                 "mqtt broker.example:8883",
                 "redis redis.example:6379",
+                "kafka kafka1.example:9093,kafka2.example:9093",
                 "webhook host.example:443",
             ]
         if "token" in written.get("web", {}):

@@ -33,7 +33,9 @@ _CONFIG = """cameras:
   - {<<: *a, name: b, start_utc: 2026-05-01T10:00:00Z, start_s: 0.0, username: "x", password: "${HOME}"}
 tracker: {max_lost_s: 5, first_crops: 4}
 linker: {transit_windows: [{from: a, to: b, min_s: 5, max_s: 60}]}
-live: {sinks: [{type: mqtt, host: h, port: 1}, {type: json_lines, path: "-"}], web: {enabled: true, port: 0}}
+live:
+  sinks: [{type: mqtt, host: h, port: 1}, {type: kafka, servers: ["h:1"]}, {type: json_lines, path: "-"}]
+  web: {enabled: true, port: 0}
 """
 _TRAINING = "model: {architecture: vit_small}\noptimizer: {name: sgd, lr: 1e-4}\nschedule: {epochs: 9}\n"
 

@@ -75,7 +75,7 @@ def _destinations(settings: Sequence[SinkSettings]) -> tuple[set[str], set[str]]
     files, receivers = set(), set()
     for sink in settings:
         if not isinstance(sink, JsonLinesSink):
-            receivers.add(f"{sink.type} {sink.host}:{sink.port}")
+            receivers.add(f"{sink.type} {sink.address}")
         elif sink.path == "-":
             receivers.add("standard output")
         else:

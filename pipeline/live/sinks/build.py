@@ -6,7 +6,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from pipeline.config.output_settings import JsonLinesSink, MqttSink, RedisSink, SinkSettings, WebhookSink
+from pipeline.config.output_settings import (
+    JsonLinesSink,
+    KafkaSink,
+    MqttSink,
+    RedisSink,
+    SinkSettings,
+    WebhookSink,
+)
 from pipeline.core.errors import InputError
 from pipeline.core.small_file import read_small_file
 from pipeline.live.sinks.base import Sink
@@ -90,11 +97,13 @@ def _transport(settings: SinkSettings) -> tuple[str, Transport]:
             path = None if settings.path == "-" else Path(settings.path)
             return f"json_lines {settings.path}", JsonLines(path)
         case MqttSink():
-            return f"mqtt {settings.host}:{settings.port}", _mqtt(settings)
+            return f"mqtt {settings.address}", _mqtt(settings)
         case RedisSink():
-            return f"redis {settings.host}:{settings.port}", _redis(settings)
+            return f"redis {settings.address}", _redis(settings)
+        case KafkaSink():
+            return f"kafka {settings.address}", _kafka(settings)
         case WebhookSink():
-            return f"webhook {settings.host}:{settings.port}", _webhook(settings)
+            return f"webhook {settings.address}", _webhook(settings)
 
 
 def _mqtt(settings: MqttSink) -> Transport:
@@ -150,6 +159,25 @@ def _redis(settings: RedisSink) -> Transport:
         stream=settings.stream,
         max_entries=settings.max_entries,
         database=settings.database,
+        username=settings.username,
+        password=settings.secret,
+        tls=settings.tls,
+        ca_file=settings.ca_file,
+        timeout_s=settings.timeout_s,
+    )
+
+
+def _kafka(settings: KafkaSink) -> Transport:
+    try:
+        from pipeline.live.sinks.kafka import KafkaTransport
+    except ImportError as error:
+        raise InputError(
+            "a sink of type kafka needs the package confluent-kafka: pip install 'mtmc[kafka]'"
+        ) from error
+    return KafkaTransport(
+        servers=settings.servers,
+        topic=settings.topic,
+        sasl_mechanism=settings.sasl_mechanism,
         username=settings.username,
         password=settings.secret,
         tls=settings.tls,

@@ -22,7 +22,7 @@ def row_message(linked: LinkedRow, run_id: str) -> Message:
 
 def remap_message(remap: Correction, run_id: str) -> Message:
     """Return the message for a correction: all rows of `provisional_id` belong to `global_id`."""
-    return Message("remap", None, _line(remap_content(remap, run_id)))
+    return Message("remap", remap.camera_id, _line(remap_content(remap, run_id)))
 
 
 def row_content(linked: LinkedRow, run_id: str, utc: str | None) -> dict[str, Any]:
@@ -76,7 +76,7 @@ def event_message(event: Event, run_id: str) -> Message:
         "occupancy": event.occupancy,
         "link_state": "final" if event.final else "provisional",
     }
-    return Message("event", None, _line(content))
+    return Message("event", event.zone or event.line, _line(content))
 
 
 def utc_text(unix_s: float) -> str:

@@ -86,7 +86,7 @@ class MqttTransport:
     def send(self, messages: Sequence[Message]) -> None:
         """Publish all messages, then wait until the broker has acknowledged each."""
         topics = (
-            f"rows/{message.camera_id}" if message.kind == "row" else _TOPICS[message.kind] for message in messages
+            f"rows/{message.key}" if message.kind == "row" else _TOPICS[message.kind] for message in messages
         )
         self._publish(
             [(f"{self._topic}/{topic}", message.text) for topic, message in zip(topics, messages, strict=True)],

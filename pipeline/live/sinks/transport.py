@@ -17,12 +17,13 @@ class Message:
 
     Attributes:
         kind: row, remap or event.
-        camera_id: camera of a row; None for a remap or an event, which may concern several cameras.
+        key: camera of a row or of the track of a remap, zone or line of an event; messages with the same key must stay
+            in order.
         text: one line of JSON without its line end.
     """
 
     kind: str
-    camera_id: str | None
+    key: str
     text: str
 
 

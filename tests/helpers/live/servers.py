@@ -78,10 +78,11 @@ class Server:
         return True
 
 
-def make_certificate(folder: Path, name: str) -> tuple[str, str]:
-    """Paths of a certificate that signs itself, and of its key, both in PEM."""
+def make_certificate(folder: Path, name: str, other_names: str = "") -> tuple[str, str]:
+    """Paths of a certificate that signs itself, and of its key, both in PEM; other names are like IP:127.0.0.1."""
     openssl = program("openssl", "openssl")
     paths = (str(folder / "page.crt"), str(folder / "page.key"))
     command = [openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", f"/CN={name}"]
+    command += ["-addext", f"subjectAltName={other_names}"] if other_names else []
     subprocess.run([*command, "-out", paths[0], "-keyout", paths[1]], check=True, capture_output=True)
     return paths

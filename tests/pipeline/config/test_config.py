@@ -430,6 +430,8 @@ def test_the_configuration_loads_no_decoder() -> None:
         "live: {sinks: [{type: 'mqtt://u:Secret@h'}]}",
         "live: {sinks: [{type: mqtt, host: h, password: 'Secret${UNSET}'}]}",
         "live: {sinks: [{type: mqtt, host: h, password: {Secret: 1}}]}",
+        "live: {sinks: [{type: kafka, servers: ['u:Secret@h:9092']}]}",
+        "live: {sinks: [{type: kafka, servers: ['h:9092'], password: Secret}]}",
         "live: {web: {token: [Secret]}}",
         "live: {web: 'token=Secret'}",
         "detector: 'weights: x, token: Secret'",

@@ -16,7 +16,7 @@ import sys
 
 class Absent:
     def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] in {"starlette", "uvicorn", "prometheus_client", "paho", "redis"}:
+        if name.split(".")[0] in {"starlette", "uvicorn", "prometheus_client", "paho", "redis", "confluent_kafka"}:
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 
 sys.meta_path.insert(0, Absent())
@@ -37,8 +37,9 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         ({"web": {"enabled": True}}, "pip install 'mtmc[web]'"),
         ({"sinks": [{"type": "mqtt", "host": "broker"}]}, "pip install 'mtmc[mqtt]'"),
         ({"sinks": [{"type": "redis", "host": "redis"}]}, "pip install 'mtmc[redis]'"),
+        ({"sinks": [{"type": "kafka", "servers": ["kafka:9092"]}]}, "pip install 'mtmc[kafka]'"),
     ],
-    ids=["page", "mqtt", "redis"],
+    ids=["page", "mqtt", "redis", "kafka"],
 )
 def test_what_is_missing_is_said_before_any_model_loads(
     tmp_path: Path, live: dict[str, object], message: str

@@ -34,7 +34,7 @@ def test_a_message_with_another_field_does_not() -> None:
 def test_a_row_holds_the_values_of_the_csv() -> None:
     linked = make_row(3, "hall", 4, NOW_S + 0.25, frame_index=7, world_xy_m=(1.23456, -2.0))
     message = row_message(linked, "run1")
-    assert (message.kind, message.camera_id) == ("row", "hall")
+    assert (message.kind, message.key) == ("row", "hall")
     assert "\n" not in message.text
     assert json.loads(message.text) == {
         "version": 1,

@@ -11,7 +11,7 @@ from pipeline.core.datatypes import Correction, LinkedRow
 from pipeline.counting.counter import PeopleCounter
 from pipeline.counting.events import Event, Kind, Occupancies
 from pipeline.counting.positions import PictureScale
-from pipeline.live.telling.status import LiveCounts
+from pipeline.live.telling.status import Dwells, LiveCounts
 
 # Ids that are remembered after they were last seen, some 30 MB.
 _REMEMBERED_IDS = 100_000
@@ -37,6 +37,7 @@ class LiveCounter:
         self._zones = [zone.name for zone in config.zones]
         self._lines = [line.name for line in config.lines]
         self._numbers: Counter[tuple[Kind, str, str]] = Counter()
+        self._dwells = {zone.name: Dwells() for zone in config.zones}
         self.counts = self._counts()
 
     def take(
@@ -58,6 +59,9 @@ class LiveCounter:
         given = list(self._occupancies.with_occupancy(events))
         if given:
             self._numbers.update((one.kind, one.zone or one.line, str(one.direction)) for one in given)
+            for one in given:
+                if one.kind is Kind.LEAVE:
+                    self._dwells[one.zone] = self._dwells[one.zone].with_stay(one.dwell_s or 0.0)
             self.counts = self._counts()
         return given
 
@@ -75,4 +79,5 @@ class LiveCounter:
                 for name in self._lines
                 for direction in ("in", "out")
             },
+            dwells=dict(self._dwells),
         )

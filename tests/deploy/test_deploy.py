@@ -21,7 +21,7 @@ from typer.main import get_command
 from pipeline.cli import app
 from pipeline.core.paths import PROJECT_ROOT
 from pipeline.live.telling.status import CameraState, SinkStatus
-from tests.helpers.live.examples import FixedStatus, make_camera, make_status, watching
+from tests.helpers.live.examples import FixedStatus, make_camera, make_counts, make_status, watching
 
 DEPLOY = PROJECT_ROOT / "deploy"
 UNIT = DEPLOY / "mtmc-live.service"
@@ -33,7 +33,7 @@ LOCK = DEPLOY / "requirements.lock"
 #: Labels that Prometheus adds.
 ADDED = {"instance", "job"}
 FUNCTIONS = {"histogram_quantile", "increase", "min", "rate", "resets", "sum"}
-WORDS = {"by", "instance", "camera", "cause", "reason", "le"}
+WORDS = {"by", "instance", "camera", "cause", "reason", "le", "zone", "line", "direction"}
 
 #: Keys of systemd.unit, systemd.service, systemd.exec and systemd.kill that the unit may use.
 UNIT_KEYS = {
@@ -72,7 +72,7 @@ def given_metrics() -> dict[str, dict[str, set[str]]]:
     """Each sample that /metrics has, with the values of its labels."""
     cameras = [make_camera(state=state, name=state.value, still_s=3.0) for state in CameraState]
     sink = SinkStatus("mqtt broker:1883", 1, 1, 1, "")
-    metrics = watching(FixedStatus(make_status(*cameras, sinks=(sink,))))
+    metrics = watching(FixedStatus(make_status(*cameras, sinks=(sink,), counts=make_counts())))
     metrics.observe_frame_age("entrance", 0.1)
     given: dict[str, dict[str, set[str]]] = {"up": {}}
     for family in text_string_to_metric_families(metrics.text().decode()):
@@ -156,6 +156,26 @@ def test_every_documented_metric_is_on_the_dashboard() -> None:
         base = re.sub(r"_(bucket|count|sum|created)$", "", name)
         if name.startswith("mtmc_"):
             assert base in shown, name
+
+
+@pytest.mark.parametrize(
+    ("measure", "metric"),
+    [
+        ("occupancy", "mtmc_zone_occupancy{"),
+        ("entries", "mtmc_zone_entered_total{"),
+        ("exits", "mtmc_zone_left_total{"),
+        ("dwell", "mtmc_zone_dwell_seconds_bucket{"),
+        ("crossings", "mtmc_line_crossed_total{"),
+    ],
+)
+def test_the_dashboard_shows_zones_and_lines_by_name(measure: str, metric: str) -> None:
+    targets = [one for panel in panels() for one in panel["targets"] if metric in one["expr"]]
+    assert targets, measure
+    place = "line" if "line" in metric else "zone"
+    for target in targets:
+        assert f'{place}=~"${place}"' in target["expr"]
+        assert f"{{{{{place}}}}}" in target["legendFormat"]
+        assert place == "zone" or "{{direction}}" in target["legendFormat"]
 
 
 def test_the_panels_of_the_dashboard_do_not_overlap() -> None:

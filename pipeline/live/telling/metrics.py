@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import accumulate
 
 from prometheus_client import CollectorRegistry, Histogram, ProcessCollector, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from pipeline.live.telling.status import (
+    DWELL_LIMITS_S,
     CameraState,
     CameraStatus,
     LiveCounts,
@@ -166,9 +168,15 @@ def _count_metrics(counts: LiveCounts) -> Iterator[Metric]:
         entered.add_metric([zone], counts.entered[zone])
         left.add_metric([zone], counts.left[zone])
         merged.add_metric([zone], counts.merged[zone])
+    dwell = HistogramMetricFamily(
+        "mtmc_zone_dwell_seconds", "Lengths of the stays in a zone that ended", labels=["zone"]
+    )
+    for zone, stays in counts.dwells.items():
+        limits = [*map(str, DWELL_LIMITS_S), "+Inf"]
+        dwell.add_metric([zone], list(zip(limits, accumulate(stays.numbers), strict=True)), stays.total_s)
     for (line, direction), number in counts.crossed.items():
         crossed.add_metric([line, direction], number)
-    yield from (inside, entered, left, merged, crossed)
+    yield from (inside, entered, left, merged, dwell, crossed)
 
 
 def _run_metrics(status: LiveStatus) -> Iterator[Metric]:

@@ -5,6 +5,7 @@ All texts here are redacted: none contains a password or the user name of a URL.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -114,6 +115,29 @@ class SinkStatus:
     waiting: int = 0
 
 
+#: Upper limits of the classes of stays, in s; longer stays are in one more class.
+DWELL_LIMITS_S = (5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0, 7200.0)
+
+
+@dataclass(frozen=True)
+class Dwells:
+    """Lengths of the stays in a zone that have ended.
+
+    Attributes:
+        numbers: stays in each class of `DWELL_LIMITS_S`, and longer ones.
+        total_s: of all stays.
+    """
+
+    numbers: tuple[int, ...] = (0,) * (len(DWELL_LIMITS_S) + 1)
+    total_s: float = 0.0
+
+    def with_stay(self, dwell_s: float) -> Dwells:
+        """Return the lengths with one more stay."""
+        place = bisect_left(DWELL_LIMITS_S, dwell_s)
+        numbers = (*self.numbers[:place], self.numbers[place] + 1, *self.numbers[place + 1 :])
+        return Dwells(numbers, self.total_s + dwell_s)
+
+
 @dataclass(frozen=True)
 class LiveCounts:
     """People at zones and lines in a run so far.
@@ -122,6 +146,7 @@ class LiveCounts:
         inside: zone -> people inside now.
         entered, left, merged: zone -> number of these events.
         crossed: (line, direction) -> crossings.
+        dwells: zone -> lengths of the stays that ended.
     """
 
     inside: Mapping[str, int] = field(default_factory=dict)
@@ -129,6 +154,7 @@ class LiveCounts:
     left: Mapping[str, int] = field(default_factory=dict)
     merged: Mapping[str, int] = field(default_factory=dict)
     crossed: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    dwells: Mapping[str, Dwells] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -116,6 +116,11 @@ class _Page:
         content["utc"] = status.utc.isoformat()
         for key in ("row_latency_s", "frame_age_s"):
             content[key] = {f"{share:g}": seconds for share, seconds in content[key].items()}
+        if status.counts is not None:
+            crossed = status.counts.crossed.items()
+            content["counts"]["crossed"] = [
+                {"line": line, "direction": direction, "number": number} for (line, direction), number in crossed
+            ]
         content["ready"] = status.ready
         content["counted"] = status.counted
         content["preview"] = self._preview is not None

@@ -8,7 +8,7 @@ from typing import Any
 
 from pipeline.core.datatypes import Correction, Link, LinkedRow, TrajectoryRow
 from pipeline.live.telling.metrics import Metrics
-from pipeline.live.telling.status import CameraState, CameraStatus, LiveCounts, LiveStatus, TimestampSource
+from pipeline.live.telling.status import CameraState, CameraStatus, Dwells, LiveCounts, LiveStatus, TimestampSource
 
 NOW_S = 1_777_630_000.0  # 2026-05-01T10:06:40Z
 
@@ -94,7 +94,14 @@ def make_status(*cameras: CameraStatus, **changes: Any) -> LiveStatus:
 
 def make_counts() -> LiveCounts:
     """Numbers of one zone and one line."""
-    return LiveCounts({"shop": 2}, {"shop": 5}, {"shop": 2}, {"shop": 1}, {("door", "in"): 4, ("door", "out"): 3})
+    return LiveCounts(
+        {"shop": 2},
+        {"shop": 5},
+        {"shop": 2},
+        {"shop": 1},
+        {("door", "in"): 4, ("door", "out"): 3},
+        {"shop": Dwells().with_stay(7.5).with_stay(300.0)},
+    )
 
 
 class FixedStatus:

@@ -17,6 +17,7 @@ from pipeline.live.live_counter import LiveCounter
 from pipeline.live.output.event_segments import EventSegments, event_run_of, event_segments, live_event_line
 from pipeline.live.picture_scales import PictureScales
 from pipeline.live.sinks.messages import SCHEMA_FILE, event_message
+from pipeline.live.telling.status import Dwells
 from tests.helpers.counting import EXACT, LINE, SQUARE, counting_config, row, walk
 from tests.helpers.live.examples import make_row
 
@@ -50,6 +51,16 @@ def test_events_come_as_soon_as_they_are_certain() -> None:
         {"square": 1},
         {"square": 1},
     )
+
+
+def test_the_lengths_of_stays_that_ended_are_counted_by_class() -> None:
+    live = counter()
+    assert live.counts.dwells == {"square": Dwells()}
+    live.take(walk([OUT, IN, IN, OUT]), [], 3.0)
+    assert live.counts.dwells["square"] == Dwells((1, *[0] * 10), 2.0)
+    assert Dwells().with_stay(5.0).numbers[0] == 1  # a limit belongs to its class, as in Prometheus
+    assert Dwells().with_stay(5.001).numbers[1] == 1
+    assert Dwells().with_stay(1e6).numbers[-1] == 1
 
 
 def test_who_vanishes_leaves_when_the_time_goes_on() -> None:

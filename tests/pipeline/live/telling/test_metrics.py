@@ -97,5 +97,11 @@ def test_zones_and_lines() -> None:
     assert found["mtmc_zone_entered_total", zone] == 5
     assert found["mtmc_zone_left_total", zone] == 2
     assert found["mtmc_zone_merged_total", zone] == 1
+    name = "mtmc_zone_dwell_seconds"
+    numbers = [
+        found[f"{name}_bucket", (("le", limit), *zone)] for limit in ("5.0", "10.0", "120.0", "300.0", "+Inf")
+    ]
+    assert numbers == [0, 1, 1, 2, 2]  # stays of 7.5 s and 300 s
+    assert (found[f"{name}_count", zone], found[f"{name}_sum", zone]) == (2, 307.5)
     assert found["mtmc_line_crossed_total", (("direction", "in"), ("line", "door"))] == 4
     assert found["mtmc_line_crossed_total", (("direction", "out"), ("line", "door"))] == 3

@@ -26,7 +26,15 @@ from pipeline.live.web.auth import COOKIE, SESSION_S, TokenGate
 from pipeline.live.web.preview import PreviewStore
 from pipeline.live.web.server import WebServer
 from pipeline.live.web.timeline import Timeline
-from tests.helpers.live.examples import NOW_S, FixedStatus, make_camera, make_row, make_status, watching
+from tests.helpers.live.examples import (
+    NOW_S,
+    FixedStatus,
+    make_camera,
+    make_counts,
+    make_row,
+    make_status,
+    watching,
+)
 from tests.helpers.live.servers import make_certificate, wait_until
 
 TOKEN = "0123456789abcdef-token"
@@ -108,6 +116,18 @@ def test_a_picture_is_a_jpeg_of_its_camera_alone() -> None:
         assert answer.headers["content-type"] == "image/jpeg"
         assert answer.content[:2] == b"\xff\xd8"
         assert client.get("/api/preview/hall.jpg").status_code == 404
+
+
+def test_the_status_of_a_run_with_zones_and_lines_is_given_as_json() -> None:
+    source = FixedStatus(make_status(make_camera("entrance"), counts=make_counts()))
+    with TestClient(app(source=source)) as client:
+        counts = client.get("/api/status").json()["counts"]
+    assert counts["inside"] == {"shop": 2}
+    assert counts["dwells"]["shop"]["total_s"] == 307.5
+    assert counts["crossed"] == [
+        {"line": "door", "direction": "in", "number": 4},
+        {"line": "door", "direction": "out", "number": 3},
+    ]
 
 
 def test_a_picture_does_not_cost_the_whole_status(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -27,7 +27,15 @@ from pipeline.cross_camera.second_pass_log import SecondPassLog
 from pipeline.cross_camera.settings import check_windows
 from pipeline.files.decision_file import rewrite_second_pass
 from pipeline.files.results_csv import read_trajectories
-from pipeline.files.run_folder import DECISIONS_NAME, EVENTS_NAME, NOTE_NAME, clear_results, hold_results, reports
+from pipeline.files.run_folder import (
+    DECISIONS_NAME,
+    EVENTS_NAME,
+    NOTE_NAME,
+    clear_results,
+    hold_results,
+    is_reviewed,
+    reports,
+)
 from pipeline.files.tracklet_file import TrackletFile, read_info
 from pipeline.files.whole_files import SHARED_MODE
 from pipeline.recorded.count_run import count_run
@@ -62,6 +70,11 @@ def link(
     tracklet_file = folder / "tracklets.arrow"
     if not tracklet_file.is_file() or not (folder / "trajectories.csv").is_file():
         raise InputError(f"{folder} holds no results of `track` (trajectories.csv and tracklets.arrow)")
+    if is_reviewed(folder):
+        raise InputError(
+            f"{folder} was corrected with `mtmc review`, and linking again would lose the corrections: give them up "
+            f"with `mtmc review {folder} --revert` first, or revert and link a copy"
+        )
     target = output or folder
     in_place = target.resolve() == folder.resolve()
     if in_place and not overwrite:

@@ -53,6 +53,7 @@ function take(run) {
   const tracks = run.people.flatMap((person) => person.tracks);
   run.start_s = Math.min(...tracks.map((track) => track.start_s), 0);
   run.end_s = Math.max(...tracks.map((track) => track.end_s), 0);
+  if (!state.run && !run.doubts.length) state.tab = "people";
   state.run = run;
   find("review").hidden = false;
   find("title").textContent = run.name;
@@ -187,10 +188,11 @@ function show(item) {
   for (const button of find("actions").querySelectorAll("button")) button.disabled = !item;
   find("track-side").hidden = !item;
   find("beside-side").hidden = !item?.beside;
+  find("moment").hidden = !item;
   find("reasons").replaceChildren(...(item?.reasons ?? []).map((text) => element("li", {}, text)));
   if (!item) {
     find("subject-heading").textContent = state.tab === "doubts" ? "No doubtful link is left" : "Nobody is left";
-    find("frame").hidden = true;
+    state.moment = null;
     return;
   }
   const person = personOf(item.global_id);
@@ -249,7 +251,7 @@ function setMoment(momentS) {
   const track = state.moment;
   state.momentS = Math.min(Math.max(momentS, track.start_s), track.end_s);
   find("seek").value = state.momentS;
-  find("now").textContent = `${track.camera_id}, ${clock(state.momentS)}`;
+  find("now").textContent = `${nameOf(track)}, ${clock(state.momentS)}`;
   clearTimeout(state.timer);
   state.timer = setTimeout(showFrame, FRAME_WAIT_MS);
 }

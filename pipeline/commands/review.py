@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from pathlib import Path
 from typing import Annotated
 
@@ -91,7 +90,6 @@ def review(
         with ViewServer(library, settings, ReviewRoutes(run, library)) as server:
             library.get(0)
             show_page(server.url, open_browser)
-            _wait()
     _tell(console, run)
 
 
@@ -122,10 +120,3 @@ def _tell(console: Console, run: ReviewedRun) -> None:
         )
     if videos := sorted(path.name for path in run.folder.glob("*.mp4")):
         console.print(f"{', '.join(videos)} still shows the ids of the run")
-
-
-def _wait() -> None:
-    try:
-        threading.Event().wait()
-    except KeyboardInterrupt:
-        return

@@ -72,7 +72,6 @@ def view(
         if len(found) == 1:
             library.get(0)
         show_page(server.url, open_browser)
-        _wait()
 
 
 def web_settings(config: Path | None, setting: list[str] | None, port: int) -> WebSettings:
@@ -98,10 +97,11 @@ def check_recordings(recordings: Mapping[str, str], cameras: Collection[str]) ->
 
 
 def show_page(url: str, open_browser: bool) -> None:
-    """Print the address of a page, and open it if there is a desktop."""
+    """Print the address of a page, open it if there is a desktop, and wait for Ctrl-C."""
     Console(markup=False).print(f"Open {url} (Ctrl-C ends the page)", highlight=False, soft_wrap=True)
     if open_browser and has_desktop():
         webbrowser.open(url)
+    _wait()
 
 
 def _wait() -> None:

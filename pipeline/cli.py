@@ -36,6 +36,7 @@ class _Commands(LazyGroup):
         "find": Lazy("pipeline.commands.find", "find_command"),
         "explain": Lazy("pipeline.commands.explain", "explain"),
         "view": Lazy("pipeline.commands.view", "view"),
+        "review": Lazy("pipeline.commands.review", "review"),
         "report": Lazy("pipeline.commands.report", "report"),
         "convert": Lazy("pipeline.commands.convert", "convert"),
         "topology": Lazy("pipeline.commands.topology", "topology"),

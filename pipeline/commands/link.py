@@ -35,6 +35,7 @@ from pipeline.files.run_folder import (
     NOTE_NAME,
     clear_results,
     hold_results,
+    is_reviewed,
     reports,
 )
 from pipeline.files.tracklet_file import TrackletFile, read_info
@@ -77,6 +78,8 @@ def link(
 
         mtmc link entrance hall garden --output site
     """
+    for folder in folders:
+        _refuse_reviewed(folder)
     if len(folders) > 1:
         _link_several(folders, config, settings, output, overwrite)
         return
@@ -100,6 +103,14 @@ def link(
                 clear_results(target, overwrite)
 
         _link(folder, target, config, settings, prepare=prepare, locked=locked)
+
+
+def _refuse_reviewed(folder: Path) -> None:
+    if is_reviewed(folder):
+        raise InputError(
+            f"{folder} was corrected with `mtmc review`, and linking again would lose the corrections: give them up "
+            f"with `mtmc review {folder} --revert` first, or revert and link a copy"
+        )
 
 
 def _link_several(

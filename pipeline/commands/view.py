@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import webbrowser
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -12,6 +13,7 @@ from rich.console import Console
 
 from pipeline.commands.arguments import ConfigOption, SetOption, camera_texts, has_desktop, overrides_of
 from pipeline.config.config import load_config
+from pipeline.config.output_settings import WebSettings
 from pipeline.core.errors import InputError
 
 
@@ -57,35 +59,49 @@ def view(
     from pipeline.view.library import Library
 
     recordings = camera_texts("--recording", recording, "PATH", "new/cam1.mp4")
-    settings = load_config(config, overrides_of(setting)).live.web.model_copy(update={"port": port})
-    if not settings.is_local and settings.token is None and settings.token_file is None:
-        raise InputError(
-            f"live.web.host {settings.host} can be reached by others, so the page needs a token: set live.web.token "
-            "or live.web.token_file"
-        )
+    settings = web_settings(config, setting, port)
     found = find_runs(folder)
     if recordings and (len(found) > 1 or found[0].is_live):
         raise InputError(
             f"--recording is for one run of recordings, but {folder} holds "
             + (f"{len(found)} runs: name the folder of one" if len(found) > 1 else "a live run")
         )
-    if recordings and (strange := sorted(recordings.keys() - found[0].stored.cameras.keys())):
+    check_recordings(recordings, found[0].stored.cameras)
+    library = Library(found, recordings)
+    with ViewServer(library, settings) as server:
+        if len(found) == 1:
+            library.get(0)
+        show_page(server.url, open_browser)
+
+
+def web_settings(config: Path | None, setting: list[str] | None, port: int) -> WebSettings:
+    """Return the settings of a page with this port; InputError if others can reach it without a token."""
+    settings = load_config(config, overrides_of(setting)).live.web.model_copy(update={"port": port})
+    if not settings.is_local and settings.token is None and settings.token_file is None:
         raise InputError(
-            f"--recording names the camera {strange[0]!r}, but those of the run are "
-            f"{', '.join(found[0].stored.cameras)}"
+            f"live.web.host {settings.host} can be reached by others, so the page needs a token: set live.web.token "
+            "or live.web.token_file"
+        )
+    return settings
+
+
+def check_recordings(recordings: Mapping[str, str], cameras: Collection[str]) -> None:
+    """Check the values of --recording: InputError for another camera than those of the run, or a missing path."""
+    if strange := sorted(recordings.keys() - set(cameras)):
+        raise InputError(
+            f"--recording names the camera {strange[0]!r}, but those of the run are {', '.join(cameras)}"
         )
     for name, path in recordings.items():
         if not any(sign in path for sign in "*?[") and not Path(path).exists():
             raise InputError(f"--recording {f'{name}={path}'!r}: {path} does not exist")
-    library = Library(found, recordings)
-    console = Console(markup=False)
-    with ViewServer(library, settings) as server:
-        if len(found) == 1:
-            library.get(0)
-        console.print(f"Open {server.url} (Ctrl-C ends the page)", highlight=False, soft_wrap=True)
-        if open_browser and has_desktop():
-            webbrowser.open(server.url)
-        _wait()
+
+
+def show_page(url: str, open_browser: bool) -> None:
+    """Print the address of a page, open it if there is a desktop, and wait for Ctrl-C."""
+    Console(markup=False).print(f"Open {url} (Ctrl-C ends the page)", highlight=False, soft_wrap=True)
+    if open_browser and has_desktop():
+        webbrowser.open(url)
+    _wait()
 
 
 def _wait() -> None:

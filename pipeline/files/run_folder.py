@@ -26,6 +26,13 @@ REPORT_NAME = "report.html"
 REPORT_MARK = "mtmc report"
 #: Who entered and left zones and crossed lines.
 EVENTS_NAME = "events.csv"
+#: Steps of `mtmc review`. Its name does not end in .jsonl: it holds no messages of a sink.
+REVIEW_NAME = "review.ndjson"
+#: What a review has replaced, as the run wrote it. Each name of a MOT text has this suffix.
+ORIGINAL_ROWS_NAME = "trajectories.original.csv"
+ORIGINAL_NOTE_NAME = "run.original.json"
+ORIGINAL_EVENTS_NAME = "events.original.csv"
+ORIGINAL_SUFFIX = ".original"
 #: Pictures of `mtmc count --heat-map` in a folder of a run, or directly below it.
 FLOOR_HEAT_MAP = "floor_heat_map.png"
 HEAT_MAPS = tuple(f"{below}{name}" for below in ("", "*/") for name in ("heat_map-*.png", FLOOR_HEAT_MAP))
@@ -52,6 +59,11 @@ _RESULTS = (
     EVENTS_NAME,
     *HEAT_MAPS,
     "mot/*.txt",
+    REVIEW_NAME,
+    ORIGINAL_ROWS_NAME,
+    ORIGINAL_NOTE_NAME,
+    ORIGINAL_EVENTS_NAME,
+    f"mot/*.txt{ORIGINAL_SUFFIX}",
     "detections/*.parquet",
 )
 #: Unfinished files of recordings and live runs. They hold the same data as the files that they should have replaced,
@@ -176,6 +188,13 @@ def delete_leftovers(folder: Path) -> None:
         _log.warning("deleted %s, which a killed run had left", path)
 
 
+def is_reviewed(folder: Path) -> bool:
+    """Return whether `mtmc review` has corrected the run in a folder."""
+    return any((folder / name).exists() for name in (REVIEW_NAME, ORIGINAL_ROWS_NAME)) or (
+        "review" in _keys(_note(folder / NOTE_NAME))
+    )
+
+
 def is_report(path: Path) -> bool:
     """Return whether a file is a page that `mtmc report` wrote; False if it cannot be read."""
     try:
@@ -256,6 +275,10 @@ def read_note(path: Path) -> Any:
         # Reading a named pipe would wait until somebody writes to it.
         raise OSError(errno.EINVAL, "it is no regular file", str(path))
     return json.loads(path.read_text(encoding="utf-8"))
+
+
+def _keys(content: object) -> set[str]:
+    return set(content) if isinstance(content, dict) else set()
 
 
 def _note(path: Path) -> Any:

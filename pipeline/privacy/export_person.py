@@ -23,15 +23,16 @@ from pipeline.live.sinks.messages import remap_content, row_content
 from pipeline.privacy.decisions import decisions_about
 from pipeline.privacy.person import person_ids
 from pipeline.privacy.run_folder import RunFolder, write_csv
+from pipeline.review.permanent import review_of
 
 _log = logging.getLogger(__name__)
 
 
 def export_person(folder: RunFolder, global_id: int, output: Path) -> dict[str, Any]:
     """Write person-ID.csv with the person's rows of the run, and person-ID.json with the rows, a summary, the
-    corrections, the decisions, the events and the embeddings. It also names the files that show everybody, such as
-    reports and videos. A run may be writing meanwhile. Rows and corrections in the JSON file are as in the messages of
-    sinks.
+    corrections, the decisions, the events, what a review says about the person, and the embeddings. It also names the
+    files that show everybody, such as reports and videos. A run may be writing meanwhile. Rows and corrections in the
+    JSON file are as in the messages of sinks.
 
     Returns:
         The content of the JSON file.
@@ -78,6 +79,7 @@ def export_person(folder: RunFolder, global_id: int, output: Path) -> dict[str, 
         "decisions": _decisions(folder, rows),
         "also_shown_in": [path.name for path in (*folder.reports, *folder.shared_files)],
         "events": _events(folder, ids.all),
+        "review": review_of(folder.path, ids.all),
         "rows": contents,
     }
     table = io.StringIO(newline="")

@@ -38,6 +38,7 @@ from pipeline.privacy.decisions import purge_decisions
 from pipeline.privacy.events import purge_events
 from pipeline.privacy.person import person_ids
 from pipeline.privacy.run_folder import RunFolder, message_in, replacing, utc_of, write_csv
+from pipeline.review.permanent import make_permanent
 
 _GLOBAL_ID, _CAMERA_ID, _TRACK_ID = (COLUMNS.index(name) for name in ("global_id", "camera_id", "track_id"))
 
@@ -115,12 +116,14 @@ def purge_person(folder: RunFolder, global_id: int, *, delete_shared: bool) -> P
         if not _is_known(folder, ids, is_theirs, is_about_them):
             raise InputError(f"nobody in {folder.path} has the id {global_id}")
         _note(folder, person.unwritten)
+        cut = make_permanent(folder.path, ids.__contains__)
         reports = _delete(folder.reports)
         purged, rows = _purge_descriptions(
             folder,
             row=is_theirs,
             message=is_about_them,
             identity=lambda known_id, last_seen_s: known_id in ids,
+            cut=cut,
         )
         purged.files += reports
         purge_events(folder, purged, lambda fields: int(fields[_EVENT_ID]) in ids, recount=True)
@@ -161,11 +164,13 @@ def purge_before(folder: RunFolder, moment: datetime, *, delete_shared: bool) ->
     with folder.locked(), _disk_errors():
         _check_shared(folder, delete_shared)
         delete_leftovers(folder.path)
+        cut = make_permanent(folder.path, _gone_before(folder, is_old))
         purged, rows = _purge_descriptions(
             folder,
             row=is_old,
             message=lambda content: _time_s(content) < moment.timestamp(),
             identity=lambda known_id, last_seen_s: last_seen_s < moment.timestamp(),
+            cut=cut,
         )
         if rows:
             purged.files += _delete(folder.reports)
@@ -218,6 +223,12 @@ def _is_known(
     )
 
 
+def _gone_before(folder: RunFolder, is_old: Callable[[Row], bool]) -> Callable[[int], bool]:
+    """Return whether all rows of an id are to be deleted."""
+    left = {int(row[_GLOBAL_ID]) for path in folder.csv_files for row in folder.rows(path) if not is_old(row)}
+    return lambda global_id: global_id not in left
+
+
 def _note(folder: RunFolder, corrections: Sequence[Correction]) -> None:
     """Write corrections that only the rows show to remap.csv. Otherwise an interrupted purge would lose them with the
     rows; remap.csv is changed last."""
@@ -261,10 +272,16 @@ def _purge_descriptions(
     row: Callable[[Row], bool],
     message: Callable[[dict[str, object]], bool],
     identity: Callable[[int, float], bool],
+    cut: Collection[TrackKey],
 ) -> tuple[Purged, int]:
-    """Delete all data except rows and corrections; return what was deleted, and the number of rows to delete."""
+    """Delete all data except rows and corrections; return what was deleted, and the number of rows to delete.
+
+    Args:
+        cut: tracks that a review cut: their tracklets and decisions are about two people, and are deleted.
+    """
     purged = Purged()
     rows, left = _scan(folder, row)
+    left -= set(cut)
     gallery = folder.path / GALLERY_NAME
     if gallery.exists():
         try:

@@ -56,7 +56,7 @@ class Doubt:
         return self.confidence < DOUBTFUL or self.looks_the_same
 
 
-def doubtful_links(run: RunData) -> tuple[list[Doubt], int]:
+def doubtful_links(run: RunData, most: int = MOST_SHOWN) -> tuple[list[Doubt], int]:
     """Return the links to look at, the least sure ones first, and the number of doubtful ones. Fragments have no link,
     and each pair of tracks is named once."""
     people = {person.global_id: person for person in run.people}
@@ -77,7 +77,7 @@ def doubtful_links(run: RunData) -> tuple[list[Doubt], int]:
         pairs.add(pair)
         doubtful += doubt.is_doubtful
         wanted = doubt.is_doubtful or (len(found) < _FEWEST_SHOWN and doubt.beside is not None)
-        if wanted and len(found) < MOST_SHOWN:
+        if wanted and len(found) < most:
             found.append(doubt)
     return found, doubtful
 

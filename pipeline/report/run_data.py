@@ -103,12 +103,15 @@ class RunData:
 
 
 def read_run(
-    folder: Path, watch: Callable[[Iterator[LinkedRow]], Iterator[LinkedRow]] = lambda rows: rows
+    folder: Path,
+    watch: Callable[[Iterator[LinkedRow]], Iterator[LinkedRow]] = lambda rows: rows,
+    rows: Path | None = None,
 ) -> RunData:
     """Read the run in `folder`; each thing that is missing or damaged is logged in one line, and is in `gaps`.
 
     Args:
         watch: yields all rows that it is called with.
+        rows: read these rows instead of trajectories.csv.
 
     Raises:
         InputError: there is no recorded run, or its trajectories.csv is damaged.
@@ -130,7 +133,7 @@ def read_run(
     cameras = _cameras(note)
     best = BestBoxes({name: camera.size_wh for name, camera in cameras.items() if camera.size_wh})
     counts = _Counts()
-    tracks = tracks_in(best.watch(counts.watch(watch(read_trajectories(rows_path)))))
+    tracks = tracks_in(best.watch(counts.watch(watch(read_trajectories(rows or rows_path)))))
     for camera_id in sorted({camera_id for camera_id, _ in tracks} - cameras.keys()):
         cameras[camera_id] = NotedCamera({}, None, 0, 0, None)
     for name, camera in cameras.items():

@@ -1,4 +1,4 @@
-"""Routes of the page of finished runs. All of them only read."""
+"""Routes of the page of finished runs. All of them only read; a review has further ones."""
 
 from __future__ import annotations
 
@@ -21,12 +21,15 @@ from pipeline.live.web.headers import SecurityHeaders
 from pipeline.live.web.login_routes import LoginRoutes
 from pipeline.view.lanes import Wanted
 from pipeline.view.library import Library
+from pipeline.view.review_routes import ReviewRoutes
 from pipeline.view.viewed_run import ViewedRun
 
 #: Not that of the live page: browsers send cookies of 127.0.0.1 to every port.
 COOKIE = "mtmc_view_session"
+REVIEW_COOKIE = "mtmc_review_session"
 _STATIC = Path(__file__).with_name("static")
-_FILES = {name: _STATIC / name for name in ("view.js", "lanes.js", "player.js", "view.css")} | {
+_OWN_FILES = ("view.js", "lanes.js", "player.js", "run_clock.js", "view.css", "review.js", "review.css")
+_FILES = {name: _STATIC / name for name in _OWN_FILES} | {
     name: LIVE_STATIC / name for name in ("style.css", "icon.svg", "colours.js", "common.js")
 }
 _OPEN_PATHS = ("/login", "/static/style.css", "/static/icon.svg")
@@ -44,6 +47,7 @@ def build_app(
     *,
     own_user_only: bool,
     secure_cookie: bool = False,
+    review: ReviewRoutes | None = None,
 ) -> Starlette:
     """Return the ASGI application.
 
@@ -52,13 +56,16 @@ def build_app(
         allowed_hosts: names and addresses that are accepted in the Host header; '*' for all.
         own_user_only: whether other users of this machine are refused, with or without the token.
         secure_cookie: whether the page is served over TLS only.
+        review: the page corrects the run with these routes; None for a page that only reads.
     """
-    page = _Page(library)
+    page = _Page(library, "index.html" if review is None else "review.html")
+    cookie = COOKIE if review is None else REVIEW_COOKIE
+    form = (_STATIC / "login.html").read_text(encoding="utf-8")
     login = LoginRoutes(
         gate,
-        (_STATIC / "login.html").read_text(encoding="utf-8"),
+        form if review is None else form.replace("mtmc view", "mtmc review"),
         secure_cookie=secure_cookie,
-        cookie=COOKIE,
+        cookie=cookie,
         in_address=True,
     )
     middleware = [Middleware(SecurityHeaders)]
@@ -66,7 +73,7 @@ def build_app(
         middleware.append(Middleware(OwnUser))
     middleware += [
         Middleware(TrustedHostMiddleware, allowed_hosts=list(allowed_hosts), www_redirect=False),
-        Middleware(TokenMiddleware, gate=gate, cookie=COOKIE, open_paths=_OPEN_PATHS),
+        Middleware(TokenMiddleware, gate=gate, cookie=cookie, open_paths=_OPEN_PATHS),
     ]
     return Starlette(
         routes=[
@@ -79,6 +86,7 @@ def build_app(
             Route("/api/runs/{run}/visits/{camera}/{track}", page.visit),
             Route("/api/runs/{run}/pictures/{camera}/{track}", page.pictures),
             Route("/api/runs/{run}/frames/{camera}.jpg", page.frame),
+            *(() if review is None else review.routes()),
         ],
         middleware=middleware,
     )
@@ -93,11 +101,12 @@ class _Refused(Exception):
 
 
 class _Page:
-    def __init__(self, library: Library) -> None:
+    def __init__(self, library: Library, index: str) -> None:
         self._library = library
+        self._index = _STATIC / index
 
     async def index(self, request: Request) -> Response:
-        return FileResponse(_STATIC / "index.html")
+        return FileResponse(self._index)
 
     async def static(self, request: Request) -> Response:
         path = _FILES.get(str(request.path_params["name"]))

@@ -6,6 +6,7 @@ import logging
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from pipeline.core.errors import InputError
@@ -24,11 +25,13 @@ class Library:
 
     Args:
         recordings: camera -> where its recording is now; only for a single run.
+        rows: where the rows of the run are, if not in its trajectories.csv; only for a single run.
     """
 
-    def __init__(self, found: Sequence[FoundRun], recordings: Mapping[str, str]) -> None:
+    def __init__(self, found: Sequence[FoundRun], recordings: Mapping[str, str], rows: Path | None = None) -> None:
         self.found = found
         self._recordings = recordings
+        self._rows = rows
         self._lock = threading.Lock()
         self._open: OrderedDict[int, ViewedRun] = OrderedDict()
         self._reading: dict[int, DrawnBoxes] = {}
@@ -72,7 +75,7 @@ class Library:
     def _read(self, number: int, boxes: DrawnBoxes) -> None:
         found = self.found[number]
         try:
-            run = ViewedRun(found, self._recordings, boxes)
+            run = ViewedRun(found, self._recordings, boxes, self._rows)
         except Exception as error:
             expected = isinstance(error, InputError)
             _log.error("%s cannot be shown: %s", found.name, error, exc_info=not expected)

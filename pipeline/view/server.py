@@ -10,6 +10,7 @@ from pipeline.live.web.local_user import can_tell_users
 from pipeline.live.web.page_server import PageServer, allowed_hosts
 from pipeline.view.app import build_app
 from pipeline.view.library import Library
+from pipeline.view.review_routes import ReviewRoutes
 
 _CLOSE_S = 3.0
 
@@ -19,6 +20,7 @@ class ViewServer:
 
     Args:
         settings: `live.web`; without a token there, one is made for this start.
+        review: see `build_app`.
 
     Attributes:
         url: address for the browser of the user; with the token, if it was made for this start.
@@ -27,7 +29,7 @@ class ViewServer:
         InputError: the address, the token or the TLS files cannot be used.
     """
 
-    def __init__(self, library: Library, settings: WebSettings) -> None:
+    def __init__(self, library: Library, settings: WebSettings, review: ReviewRoutes | None = None) -> None:
         self._library = library
         known = settings.secret
         token = known or secrets.token_urlsafe(24)
@@ -40,6 +42,7 @@ class ViewServer:
             allowed_hosts(settings),
             own_user_only=own_user_only,
             secure_cookie=self._page.has_tls,
+            review=review,
         )
 
     def __enter__(self) -> ViewServer:

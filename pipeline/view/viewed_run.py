@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 
 from pipeline.config.config import CameraConfig, load_config
+from pipeline.core.datatypes import IntArray
 from pipeline.core.decisions import TrackKey
 from pipeline.core.errors import InputError, RunError
 from pipeline.drawing.visualization import draw_tracks
@@ -38,18 +39,26 @@ class ViewedRun:
 
     Args:
         recordings: camera -> where its recording is now, if not where run.json says.
+        rows: where its rows are, if not in its trajectories.csv.
+
+    Attributes:
+        ids_now: returns the ids to draw for (camera, time_s, global ids of the rows), -1 for boxes to leave out; None
+            draws those of the rows.
 
     Raises:
         InputError: the rows are damaged or of another version.
     """
 
-    def __init__(self, found: FoundRun, recordings: Mapping[str, str], boxes: DrawnBoxes) -> None:
+    def __init__(
+        self, found: FoundRun, recordings: Mapping[str, str], boxes: DrawnBoxes, rows: Path | None = None
+    ) -> None:
         self.found = found
         self._boxes = boxes
-        self.data = _read_live(found, boxes) if found.is_live else read_run(found.stored.folder, boxes.watch)
+        self.data = _read_live(found, boxes) if found.is_live else read_run(found.stored.folder, boxes.watch, rows)
         boxes.finish()
         self.cameras = list(self.data.cameras)
         self.lanes = Lanes(self.data.people, self.cameras)
+        self.ids_now: Callable[[str, float, IntArray], IntArray] | None = None
         self._moved = recordings
         self._persons = {person.global_id: person for person in self.data.people}
         self._recordings = {name: Recording(self._opener(name)) for name in self.cameras}
@@ -68,7 +77,7 @@ class ViewedRun:
             "fragments": len(data.fragments),
             "rows": data.rows,
             "gaps": list(data.gaps),
-            "no_recording": {name: problem for name in self.cameras if (problem := self._missing(name))},
+            "no_recording": {name: problem for name in self.cameras if (problem := self.missing(name))},
             "density": self.lanes.density(400, data.start_s, data.end_s),
         }
 
@@ -117,12 +126,19 @@ class ViewedRun:
                 best[one.camera_id] = boxes[0]
         if own := self.data.boxes.get((camera_id, track_id)):
             best[camera_id] = own[0]
+        unknown = [
+            f"{name}: {self.missing(name) or 'the size of its images is unknown'}"
+            for name in person.camera_ids
+            if name not in best
+        ]
+        found = self.cut_out([best[name] for name in person.camera_ids if name in best])
+        return {**found, "problems": [*unknown, *found["problems"]]}
+
+    def cut_out(self, boxes: Sequence[ChosenBox]) -> dict[str, Any]:
+        """Return the pictures in these boxes, and why some are missing."""
         pictures, problems = [], []
-        for name in person.camera_ids:
-            if name not in best:
-                problems.append(f"{name}: {self._missing(name) or 'the size of its images is unknown'}")
-                continue
-            box = best[name]
+        for box in boxes:
+            name = box.camera_id
             try:
                 image = self._frame(name, box.time_s).frame.image
             except (InputError, RunError) as error:
@@ -155,8 +171,15 @@ class ViewedRun:
             tracked = self.found.stored.camera(camera_id).frame_rate
             period_s = max(shown.period_s, 1 / tracked) if tracked else shown.period_s
             found = self._boxes.at(camera_id, shown.frame.time_s, period_s / 2 + 0.001)
+            ids = found.global_ids
+            if self.ids_now is not None:
+                ids = self.ids_now(camera_id, shown.frame.time_s, ids)
+            drawn = ids >= 0
             image = draw_tracks(
-                image, found.xyxy * np.float32(scale), found.global_ids, interpolated=found.interpolated
+                image,
+                found.xyxy[drawn] * np.float32(scale),
+                ids[drawn],
+                interpolated=found.interpolated[drawn],
             )
         _, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
         return data.tobytes(), shown
@@ -170,11 +193,11 @@ class ViewedRun:
         recording = self._recordings.get(camera_id)
         if recording is None:
             raise InputError(f"the run has no camera {camera_id!r}")
-        if problem := self._missing(camera_id):
+        if problem := self.missing(camera_id):
             raise InputError(problem)
         return recording.at(time_s)
 
-    def _missing(self, camera_id: str) -> str | None:
+    def missing(self, camera_id: str) -> str | None:
         """Return why a camera has no recording, as far as that can be said without opening it."""
         if self.found.is_live:
             return _LIVE_HAS_NO_RECORDING

@@ -22,7 +22,7 @@ FLOORS = (
     ("floor",),
     ("association",),
     ("assembly", "live"),
-    ("stored",),
+    ("stored", "review"),
     ("recorded", "privacy", "homography_page"),
     ("search",),
     ("benchmark", "report", "conversion"),

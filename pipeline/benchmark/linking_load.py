@@ -126,10 +126,12 @@ def _link(site: SimulatedSite, settings: LinkerSettings, seconds: float) -> _Lin
     owner = {global_id: person for person, global_id in id_of.items()}
     returned = recognised = wrong = 0
     for visit in begun:
-        record = records.get(visit.number)
-        if record is None or record.link is None:
+        if visit.number not in records:
             continue
-        global_id = record.link.global_id
+        link = records[visit.number].link
+        if link is None:
+            continue
+        global_id = link.global_id
         if visit.returns:
             returned += 1
             recognised += id_of.get(visit.person) == global_id

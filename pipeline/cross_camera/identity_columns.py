@@ -36,7 +36,8 @@ class FeatureBlocks:
 
     def __getitem__(self, row: int) -> FloatArray:
         """Return the (F, D) embeddings of a row, which can be changed in place."""
-        return self._blocks[row // _BLOCK_ROWS][row % _BLOCK_ROWS]
+        found: FloatArray = self._blocks[row // _BLOCK_ROWS][row % _BLOCK_ROWS]
+        return found
 
     def of(self, rows: IntArray) -> FloatArray:
         """Return a copy (R, F, D) of the embeddings of some rows."""

@@ -40,6 +40,8 @@ from pipeline.cross_camera.second_pass_log import Group, SecondPassLog
 from pipeline.cross_camera.settings import LinkerSettings, SecondPassSettings
 from pipeline.cross_camera.transit import TransitTimes
 
+# People are remembered for this longer than `identity_memory_s`, or for the length of the longest tracklet so far.
+_USUAL_TRACK_S = 60.0
 # Columns of costs that are computed together, so that they fit into the cache of a processor.
 _COLUMNS = 1024
 
@@ -93,7 +95,10 @@ class SecondPass:
         confidence: dict[TrackKey, float] = {}
         described: set[TrackKey] = set()
         limit = self._settings.max_tracklets_at_once
+        # Tracklets come when they have ended: the next ones may have begun earlier, by the length of a tracklet.
+        longest_s = _USUAL_TRACK_S
         for tracklet in tracklets:
+            longest_s = max(longest_s, min(tracklet.end_s - tracklet.start_s, self._linker.identity_memory_s))
             if tracklet.good_crops:
                 described.add(tracklet.key)
             window.append(self._member(tracklet, centres))
@@ -102,7 +107,7 @@ class SecondPass:
                 found.sort(key=lambda member: member.end_s)
                 window = found[-(limit // 2) :]
                 left += [member.last_seen() for member in found[: -(limit // 2)]]
-                forgotten, left = self._forget(left, window[-1].end_s)
+                forgotten, left = self._forget(left, window[-1].end_s - longest_s)
                 done += [member.without_evidence() for member in forgotten]
         found, left = self._find_again(self._cluster(window, confidence), left, confidence)
         done += [*found, *left]
@@ -262,8 +267,8 @@ class SecondPass:
 
     def _forget(self, left: list[Member], now_s: float) -> tuple[list[Member], list[Member]]:
         """Return the people to forget (away for too long, or too many) and the others, in the order of leaving."""
-        left = sorted(left, key=lambda member: member.end_s)
         oldest_s = now_s - self._linker.identity_memory_s
+        left = sorted(left, key=lambda member: member.end_s)
         recent = sum(member.end_s >= oldest_s for member in left)
         dim = max((len(member.embedding_sum) for member in left), default=0)
         keep = min(recent, second_pass_limit(self._linker, self._settings.max_tracklets_at_once, dim))

@@ -111,7 +111,7 @@ class EarlierNote:
             epoch = self.content["epoch_utc"]
             self.epoch_utc = None if epoch is None else datetime.fromisoformat(epoch)
             config = dict(self.content.get("config", {}))
-            stride = dict(config.get("recording", {})).get("stride", 1)
+            stride: Any = dict(config.get("recording", {})).get("stride", 1)
             cameras = dict(self.content.get("cameras", {}))
             self.index_steps = {
                 name: int(dict(noted).get("index_step", stride)) for name, noted in cameras.items()

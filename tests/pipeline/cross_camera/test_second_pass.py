@@ -445,6 +445,19 @@ def test_who_comes_back_after_many_others_is_known_as_long_as_online(
     assert len(set(found.values())) == (51 if known_again else 52)
 
 
+@pytest.mark.parametrize(("away_s", "known_again"), [(590, True), (610, False)])
+def test_an_absence_ends_when_a_tracklet_begins_not_when_it_ends(away_s: float, known_again: bool) -> None:
+    """The tracklet of who comes back takes 50 s, in which others fill several windows."""
+    others = [
+        make_tracklet("b", number, 10 * number, 8 + 10 * number, _appearance(number, 0)) for number in range(1, 90)
+    ]
+    first = make_tracklet("a", 1, 0, 5, _appearance(99, 0))
+    again = make_tracklet("a", 2, 5 + away_s, 5 + away_s + 50, _appearance(99, 1))
+    ordered = sorted([first, *others, again], key=lambda tracklet: tracklet.end_s)
+    found = ids(link(ordered, at_once=8, identity_memory_s=600))
+    assert (found[first.key] == found[again.key]) == known_again
+
+
 def test_embeddings_and_places_are_held_of_the_window_and_of_who_is_remembered() -> None:
     class Many:
         def __init__(self, count: int) -> None:

@@ -102,7 +102,8 @@ def link(
                 held.enter_context(hold_results(target, "mtmc link"))
                 clear_results(target, overwrite)
 
-        _link(folder, target, config, settings, prepare=prepare, locked=locked)
+        named = str(folder / "tracklets.arrow")
+        _link(folder, target, config, settings, named=named, prepare=prepare, locked=locked)
 
 
 def _refuse_reviewed(folder: Path) -> None:
@@ -136,7 +137,8 @@ def _link_several(
         held.callback(shutil.rmtree, merged, ignore_errors=True)
         merged.mkdir()
         left_out = merge_runs(parts, merged)
-        _link(merged, output, config, settings, prepare=lambda: None, locked=True)
+        named = "the tracklets.arrow of the runs"
+        _link(merged, output, config, settings, named=named, prepare=lambda: None, locked=True)
     console = Console(markup=False, soft_wrap=True)
     if not any(part.note.epoch_utc for part in parts):
         console.print(
@@ -157,12 +159,14 @@ def _link(
     config: Path | None,
     settings: Sequence[str] | None,
     *,
+    named: str,
     prepare: Callable[[], None],
     locked: bool,
 ) -> None:
     """Link the run in `folder` and write the result into `target`, which may be the same folder.
 
     Args:
+        named: name of the file of tracklets, for messages.
         prepare: called before anything is written into `target`.
         locked: whether no other command can be writing into `folder`.
     """
@@ -186,7 +190,7 @@ def _link(
             "without embeddings, by floor positions and online ids",
             len(rebuilt),
             len(tracks),
-            tracklet_file,
+            named,
         )
     log = SecondPassLog() if loaded.output.save_decisions else None
     second_pass = build_second_pass(loaded, limits, camera_ids, log)

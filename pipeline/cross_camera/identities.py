@@ -309,20 +309,20 @@ class IdentityTable:
         self._set_dim(gallery.features.shape[2])
         camera = np.array([*columns, 0], np.int64)[np.where(gallery.has_feature, gallery.feature_camera, -1)]
         for begin in range(0, count, _CENTRED_TOGETHER):
-            self._restore_features(np.arange(begin, min(begin + _CENTRED_TOGETHER, count)), gallery, camera)
+            self._restore_features(begin, min(begin + _CENTRED_TOGETHER, count), gallery, camera)
 
-    def _restore_features(self, rows: IntArray, gallery: Gallery, camera: IntArray) -> None:
-        """Set the features of some rows; `camera` (I, F) are the numbers of their cameras here."""
-        table = self._columns
-        features, has = gallery.features[rows], gallery.has_feature[rows]
+    def _restore_features(self, begin: int, end: int, gallery: Gallery, camera: IntArray) -> None:
+        """Set the features of the rows `begin` to `end` - 1; `camera` (I, F) are the numbers of their cameras here."""
+        table, rows = self._columns, np.arange(begin, end)
+        features, has = gallery.features[begin:end], gallery.has_feature[begin:end]
         kept = min(has.shape[1], table.has_feature.shape[1])
         # Features of a table with the same settings are different enough and in the first places.
         in_place = ~(has[:, 1:] & ~has[:, :-1]).any(axis=1) & (has.sum(axis=1) <= kept)
         alike = features @ features.transpose(0, 2, 1) > self._max_similarity
         alike &= has[:, :, None] & has[:, None, :] & np.tri(has.shape[1], k=-1, dtype=np.bool_)
         whole = in_place & ~alike.any(axis=(1, 2))
-        for row, feature in zip(rows[whole].tolist(), features[whole], strict=True):
-            table.feature[row][:kept] = feature[:kept]
+        for row in rows[whole].tolist():
+            table.feature[row][:kept] = gallery.features[row, :kept]
         table.has_feature[rows[whole], :kept] = has[whole, :kept]
         table.feature_camera[rows[whole], :kept] = camera[rows[whole], :kept]
         if whole.any():

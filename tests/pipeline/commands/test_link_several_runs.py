@@ -185,7 +185,7 @@ def test_a_run_that_was_interrupted_is_linked_and_it_is_said(
     assert exit_code("link", "a", "b", "-o", "site") == 0
     said = " ".join(capsys.readouterr().err.split())
     assert "b ended as interrupted" in said
-    assert "1 of 2 tracks are not in" in said
+    assert "1 of 2 tracks are not in the tracklets.arrow of the runs" in said
     assert note_of("site")["state"] == "incomplete"
     assert (
         len({row["global_id"] for row in rows_of(Path("site/trajectories.csv"))}) == 1

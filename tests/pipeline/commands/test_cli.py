@@ -88,6 +88,7 @@ def test_version_and_help_say_what_there_is(capsys: pytest.CaptureFixture[str]) 
         "benchmark speed",
         "benchmark memory",
         "benchmark association",
+        "benchmark second-pass",
     ],
 )
 def test_every_command_shows_an_example(command: str, capsys: pytest.CaptureFixture[str]) -> None:

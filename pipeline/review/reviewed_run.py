@@ -21,6 +21,7 @@ from pipeline.cross_camera.fragments import fragments
 from pipeline.files.folder_lock import FolderLock
 from pipeline.files.run_folder import (
     EVENTS_NAME,
+    HEAT_MAPS,
     NOTE_NAME,
     ORIGINAL_EVENTS_NAME,
     ORIGINAL_NOTE_NAME,
@@ -166,7 +167,7 @@ class ReviewedRun:
         try:
             if parts != self._written_parts:
                 write_corrected(self._original(), parts, self.folder / _ROWS_NAME, self.folder / "mot")
-                self._refresh_others(changes_rows)
+                self._refresh_others(changes_rows, _deleted(parts) != _deleted(self._written_parts or {}))
             write_whole(self.folder / NOTE_NAME, note, mode=SHARED_MODE)
         except (OSError, InputError) as error:
             raise RunError(f"corrections are saved, but trajectories.csv cannot be written: {error}") from error
@@ -268,7 +269,7 @@ class ReviewedRun:
                 f"{self.folder}: the original cannot be kept ({error.strerror}); the step was not made"
             ) from error
 
-    def _refresh_others(self, changes_rows: bool) -> None:
+    def _refresh_others(self, changes_rows: bool, deletes: bool) -> None:
         """Remove what shows other ids than the rows have now, and can be made again."""
         events, kept = self.folder / EVENTS_NAME, self.folder / ORIGINAL_EVENTS_NAME
         if not changes_rows and kept.is_file():
@@ -276,9 +277,10 @@ class ReviewedRun:
         elif events.is_file():
             events.unlink()
             self.changed_files[EVENTS_NAME] = None
-        for path in reports(self.folder):
+        maps = sorted({path for pattern in HEAT_MAPS for path in self.folder.glob(pattern)})
+        for path in [*reports(self.folder), *(maps if deletes else ())]:
             path.unlink()
-            self.changed_files[path.name] = None
+            self.changed_files[str(path.relative_to(self.folder))] = None
 
     def _lines_written(self) -> int:
         noted = self._note.get("review")
@@ -321,6 +323,10 @@ class ReviewedRun:
             "journal_lines": journal.lines,
         }
         return (json.dumps(note, indent=1) + "\n").encode()
+
+
+def _deleted(parts: Mapping[TrackKey, Part]) -> set[TrackKey]:
+    return {key for key, part in parts.items() if part.global_id is None}
 
 
 def revert(folder: Path) -> list[str]:

@@ -98,7 +98,7 @@ def test_a_merged_person_is_purged_under_both_original_ids(folder: Path) -> None
 def test_a_purge_waits_for_the_rows(folder: Path) -> None:
     with (folder / "review.ndjson").open("a") as file:
         file.write('{"step": "undo"}\n')
-    with pytest.raises(InputError, match="are not in its trajectories.csv yet"):
+    with pytest.raises(InputError, match=r"are not in its trajectories\.csv yet"):
         purge_person(RunFolder(folder), 5, delete_shared=False)
     assert NAMES[0] in words(folder)
 

@@ -125,7 +125,7 @@ class Journal:
 
     def _append(self, content: Mapping[str, Any]) -> None:
         try:
-            if not self.path.exists():
+            if not self.lines:
                 self.replace(self.done, self.permanent)
             cut_torn_line(self.path)
             with closing(WholeLines(self.path)) as file:

@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import shutil
+import stat
 import threading
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -92,6 +93,7 @@ class ReviewedRun:
         self.changed_files: dict[str, None] = {}
         self.problem = ""
         self._changing = threading.RLock()
+        self._writing = threading.Lock()
         self._due = threading.Condition(self._changing)
         self._closing = False
         self._written_lines = self._lines_written()
@@ -158,6 +160,11 @@ class ReviewedRun:
         Raises:
             RunError: a file cannot be written; it is as it was before.
         """
+        # One at a time: otherwise, older rows could replace newer ones.
+        with self._writing:
+            self._write()
+
+    def _write(self) -> None:
         with self._changing:
             lines, parts = self.journal.lines, dict(self.identities.parts)
             note = self._noted()
@@ -168,7 +175,8 @@ class ReviewedRun:
             if parts != self._written_parts:
                 write_corrected(self._original(), parts, self.folder / _ROWS_NAME, self.folder / "mot")
                 self._refresh_others(changes_rows, _deleted(parts) != _deleted(self._written_parts or {}))
-            write_whole(self.folder / NOTE_NAME, note, mode=SHARED_MODE)
+            path = self.folder / NOTE_NAME
+            write_whole(path, note, mode=stat.S_IMODE(path.stat().st_mode))
         except (OSError, InputError) as error:
             raise RunError(f"corrections are saved, but trajectories.csv cannot be written: {error}") from error
         with self._changing:
@@ -356,13 +364,7 @@ def _revert(folder: Path) -> list[str]:
     had_events = (folder / ORIGINAL_EVENTS_NAME).exists()
     stale = [*reports(folder), *([folder / EVENTS_NAME] if (folder / EVENTS_NAME).is_file() else [])]
     if not (folder / ORIGINAL_ROWS_NAME).exists():
-        note = read_note(folder / NOTE_NAME)
-        permanent = (note.pop("review", None) or {}).get("permanent_steps", 0)
-        write_whole(folder / NOTE_NAME, (json.dumps(note, indent=1) + "\n").encode(), mode=SHARED_MODE)
-        return [
-            f"Names and confirmations were deleted; {permanent} steps from before a purge stay, because the purge "
-            "deleted the original rows"
-        ]
+        return ["Names and confirmations were deleted", *_forget(folder / NOTE_NAME)]
     for path in stale:
         path.unlink()
     if others := [path.name for path in stale if path.name != EVENTS_NAME or not had_events]:
@@ -383,7 +385,18 @@ def _revert(folder: Path) -> list[str]:
     for kept, path in pairs:
         os.replace(kept, path)
     told.append(f"Restored {', '.join(str(path.relative_to(folder)) for _, path in pairs)}")
-    return told
+    return [*told, *_forget(folder / NOTE_NAME)]
+
+
+def _forget(path: Path) -> list[str]:
+    """Delete what a run.json says about a review; return a sentence about steps that cannot be undone."""
+    note = read_note(path)
+    if "review" not in note:
+        return []
+    permanent = _permanent_steps(note)
+    del note["review"]
+    write_whole(path, (json.dumps(note, indent=1) + "\n").encode(), mode=stat.S_IMODE(path.stat().st_mode))
+    return [f"{permanent} steps from before a purge stay, because the purge deleted the original rows"]
 
 
 def _final_note(folder: Path) -> Mapping[str, Any]:

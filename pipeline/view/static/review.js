@@ -137,8 +137,15 @@ function showList() {
     ? (run.all_links ? `${run.doubtful} are doubtful; the least sure is first` : "Everybody with several tracks is confirmed.")
       + (more ? `; ${more} more follow` : "")
     : `${confirmed} of ${run.people.length} are confirmed${deleted}${permanent}`;
-  find("list").replaceChildren(...state.items.map((item, place) => row(item, place)));
+  fillList();
   choose(state.place, false);
+}
+
+function fillList() {
+  const list = find("list");
+  const focused = list.contains(document.activeElement);
+  list.replaceChildren(...state.items.map((item, place) => row(item, place)));
+  if (focused) list.querySelectorAll("button")[state.place]?.focus();
 }
 
 function row(item, place) {
@@ -162,7 +169,7 @@ function choose(place, reopen = true) {
     const key = item.key;
     state.items = itemsOf(state.run);
     state.place = state.items.findIndex((one) => one.key === key);
-    find("list").replaceChildren(...state.items.map((one, at) => row(one, at)));
+    fillList();
   }
   find("list").querySelectorAll("button").forEach((button, at) => {
     button.setAttribute("aria-current", String(at === state.place));

@@ -20,6 +20,7 @@ import numpy as np
 from pipeline.core.datatypes import Link, LinkedRow
 from pipeline.core.decisions import TrackKey
 from pipeline.core.errors import InputError
+from pipeline.core.shown_values import shown
 from pipeline.files.readable_rows import row_of
 from pipeline.files.results_csv import COLUMNS
 from pipeline.files.whole_files import replacing
@@ -97,13 +98,14 @@ class OriginalRows:
                 taken.append(text)
                 yield text
 
-        reader = csv.reader(taking(), strict=True)
-        header = next(reader, [])
-        if header != list(COLUMNS):
+        lines = taking()
+        header = next(lines, "").rstrip("\r\n")
+        if header != ",".join(COLUMNS):
             raise InputError(
-                f"{self.csv_path} has other columns than this version of the program writes ({','.join(header)[:80]})"
+                f"{self.csv_path} has other columns than this version of the program writes: {shown(header)}"
             )
         taken.clear()
+        reader = csv.reader(lines, strict=True)
         try:
             for fields in reader:
                 linked = row_of(fields)
@@ -121,7 +123,7 @@ class OriginalRows:
         except InputError:
             raise
         except (ValueError, csv.Error) as error:
-            raise InputError(f"{self.csv_path}, line {reader.line_num}: it is damaged ({error})") from error
+            raise InputError(f"{self.csv_path}, line {reader.line_num + 1}: it is damaged ({error})") from error
 
     def _differs(self, camera_id: str) -> str:
         return (

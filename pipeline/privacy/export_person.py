@@ -79,7 +79,7 @@ def export_person(folder: RunFolder, global_id: int, output: Path) -> dict[str, 
         "decisions": _decisions(folder, rows),
         "also_shown_in": [path.name for path in (*folder.reports, *folder.shared_files)],
         "events": _events(folder, ids.all),
-        "review": review_of(folder.path, ids.all),
+        "review": _review(folder.path, ids.all),
         "rows": contents,
     }
     table = io.StringIO(newline="")
@@ -118,6 +118,15 @@ def _decisions(folder: RunFolder, rows: Sequence[Sequence[str]]) -> list[dict[st
     camera, track = COLUMNS.index("camera_id"), COLUMNS.index("track_id")
     tracks = {(row[camera], int(row[track])) for row in rows}
     return [asdict(decision) for decision in decisions_about(folder.decisions, tracks.__contains__)]
+
+
+def _review(folder: Path, ids: Collection[int]) -> dict[str, Any] | None:
+    """Return what a review says about the person; None without one, or if it cannot be read."""
+    try:
+        return review_of(folder, ids)
+    except InputError as error:
+        _log.warning("%s; names and corrections of the person are not exported", error)
+        return None
 
 
 def _events(folder: RunFolder, ids: Collection[int]) -> list[dict[str, str]]:

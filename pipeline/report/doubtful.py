@@ -56,9 +56,21 @@ class Doubt:
         return self.confidence < DOUBTFUL or self.looks_the_same
 
 
-def doubtful_links(run: RunData, most: int = MOST_SHOWN) -> tuple[list[Doubt], int]:
-    """Return the links to look at, the least sure ones first, and the number of doubtful ones. Fragments have no link,
-    and each pair of tracks is named once."""
+def doubtful_links(run: RunData) -> tuple[list[Doubt], int]:
+    """Return the links to look at, the least sure ones first, and the number of doubtful ones."""
+    found: list[Doubt] = []
+    doubtful = 0
+    for doubt in links_by_doubt(run):
+        doubtful += doubt.is_doubtful
+        wanted = doubt.is_doubtful or (len(found) < _FEWEST_SHOWN and doubt.beside is not None)
+        if wanted and len(found) < MOST_SHOWN:
+            found.append(doubt)
+    return found, doubtful
+
+
+def links_by_doubt(run: RunData) -> list[Doubt]:
+    """Return all links, the doubtful and least sure ones first. Fragments have no link, and each pair of tracks is
+    named once."""
     people = {person.global_id: person for person in run.people}
     decided = {key: _last(decisions) for key, decisions in (run.decisions or {}).items()}
     every = [
@@ -69,17 +81,13 @@ def doubtful_links(run: RunData, most: int = MOST_SHOWN) -> tuple[list[Doubt], i
     every.sort(key=lambda doubt: (not doubt.is_doubtful, doubt.confidence, doubt.track.key))
     found: list[Doubt] = []
     pairs: set[frozenset[TrackKey]] = set()
-    doubtful = 0
     for doubt in every:
         pair = frozenset(track.key for track in (doubt.track, doubt.beside) if track is not None)
         if len(pair) == 2 and pair in pairs:
             continue
         pairs.add(pair)
-        doubtful += doubt.is_doubtful
-        wanted = doubt.is_doubtful or (len(found) < _FEWEST_SHOWN and doubt.beside is not None)
-        if wanted and len(found) < most:
-            found.append(doubt)
-    return found, doubtful
+        found.append(doubt)
+    return found
 
 
 def _last(decisions: Sequence[Decision]) -> Decision | None:

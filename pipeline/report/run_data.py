@@ -130,6 +130,7 @@ def read_run(
     note = _note(folder / NOTE_NAME, tell)
     state = note.get("state")
     _tell_state(folder, state, tell)
+    _tell_review(note.get("review"), gaps)
     cameras = _cameras(note)
     best = BestBoxes({name: camera.size_wh for name, camera in cameras.items() if camera.size_wh})
     counts = _Counts()
@@ -198,6 +199,17 @@ def _tell_state(folder: Path, state: object, tell: Callable[[str], None]) -> Non
         tell("The run was killed; `mtmc link` gave it final ids up to that moment")
 
 
+def _tell_review(noted: object, gaps: list[str]) -> None:
+    """Add what a person corrected; that is no problem, and is not logged."""
+    if not isinstance(noted, dict):
+        return
+    steps, permanent, deleted = (_count(noted.get(name)) for name in ("steps", "permanent_steps", "deleted_rows"))
+    gaps.append(
+        f"A person corrected the ids in {steps + permanent} steps (`mtmc review`)"
+        + (f"; {deleted} rows of false detections were deleted" if deleted else "")
+    )
+
+
 def _cameras(note: Mapping[str, Any]) -> dict[str, NotedCamera]:
     """Return what the note says about each camera; what it does not say, or says in another form, is left out."""
     config, noted = note.get("config"), note.get("cameras")
@@ -250,8 +262,8 @@ def _good_crops(path: Path, tracks: Mapping[TrackKey, object], tell: Callable[[s
         tell(f"{problem}: it is not known which tracks are fragments, so all count as people")
     elif missing:
         tell(
-            f"{missing} of {len(tracks)} tracks are not in {path}, because the run was killed or the file is damaged: "
-            "it is not known whether they are fragments, so they count as people"
+            f"{missing} of {len(tracks)} tracks are not in {path}, because the run was killed, the file is damaged, "
+            "or a review cut them: it is not known whether they are fragments, so they count as people"
         )
     return found
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.core.errors import InputError, RunError
+from pipeline.core.shown_values import shown
 from pipeline.files.regular_file import read_regular
 from pipeline.files.run_folder import REVIEW_NAME
 from pipeline.files.whole_files import FILE_MODE, WholeLines, cut_torn_line, write_whole
@@ -108,8 +109,8 @@ class Journal:
     def _read_header(self, content: Mapping[str, Any]) -> None:
         if content.get("format") != _FORMAT or content.get("version") != VERSION:
             raise InputError(
-                f"{self.path} is of version {content.get('version')!r}, but this program reads version {VERSION}: use "
-                "the version that wrote it"
+                f"{self.path} is of version {shown(content.get('version'))}, but this program reads version {VERSION}: "
+                "use the version that wrote it"
             )
         permanent = content.get("permanent_steps", 0)
         self.permanent = permanent if isinstance(permanent, int) else 0
@@ -125,7 +126,7 @@ class Journal:
 
     def _append(self, content: Mapping[str, Any]) -> None:
         try:
-            if not self.path.exists():
+            if not self.lines:
                 self.replace(self.done, self.permanent)
             cut_torn_line(self.path)
             with closing(WholeLines(self.path)) as file:

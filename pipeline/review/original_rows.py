@@ -6,6 +6,7 @@ Lines are changed as texts, so a row that no step concerns keeps its bytes.
 from __future__ import annotations
 
 import csv
+import stat
 from array import array
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
@@ -19,9 +20,10 @@ import numpy as np
 from pipeline.core.datatypes import Link, LinkedRow
 from pipeline.core.decisions import TrackKey
 from pipeline.core.errors import InputError
+from pipeline.core.shown_values import shown
 from pipeline.files.readable_rows import row_of
 from pipeline.files.results_csv import COLUMNS
-from pipeline.files.whole_files import SHARED_MODE, replacing
+from pipeline.files.whole_files import replacing
 from pipeline.review.identities import OriginalTrack, Part
 
 # The columns after link_confidence, which hold no text that could be quoted.
@@ -96,13 +98,14 @@ class OriginalRows:
                 taken.append(text)
                 yield text
 
-        reader = csv.reader(taking(), strict=True)
-        header = next(reader, [])
-        if header != list(COLUMNS):
+        lines = taking()
+        header = next(lines, "").rstrip("\r\n")
+        if header != ",".join(COLUMNS):
             raise InputError(
-                f"{self.csv_path} has other columns than this version of the program writes ({','.join(header)[:80]})"
+                f"{self.csv_path} has other columns than this version of the program writes: {shown(header)}"
             )
         taken.clear()
+        reader = csv.reader(lines, strict=True)
         try:
             for fields in reader:
                 linked = row_of(fields)
@@ -120,7 +123,7 @@ class OriginalRows:
         except InputError:
             raise
         except (ValueError, csv.Error) as error:
-            raise InputError(f"{self.csv_path}, line {reader.line_num}: it is damaged ({error})") from error
+            raise InputError(f"{self.csv_path}, line {reader.line_num + 1}: it is damaged ({error})") from error
 
     def _differs(self, camera_id: str) -> str:
         return (
@@ -190,13 +193,15 @@ def write_corrected(
         of_origin[part.origin].append((key, part))
     seen: dict[TrackKey, int] = defaultdict(int)
     rows = 0
+    # Nobody may read the new files who could not read the old ones.
+    mode = stat.S_IMODE(original.csv_path.stat().st_mode)
     with ExitStack() as opened:
         # Left in reverse order: the CSV file is replaced after the MOT texts.
-        part_csv = opened.enter_context(replacing(csv_path, mode=SHARED_MODE))
+        part_csv = opened.enter_context(replacing(csv_path, mode=mode))
         file = opened.enter_context(part_csv.open("w", newline="", encoding="utf-8"))
         mot = {}
         for camera_id in original.mot_paths:
-            part_mot = opened.enter_context(replacing(mot_folder / f"{camera_id}.txt", mode=SHARED_MODE))
+            part_mot = opened.enter_context(replacing(mot_folder / f"{camera_id}.txt", mode=mode))
             mot[camera_id] = opened.enter_context(part_mot.open("w", newline="", encoding="utf-8"))
         file.write(original.header())
         for line in original.lines():

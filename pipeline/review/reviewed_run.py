@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import shutil
+import stat
 import threading
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -21,6 +22,7 @@ from pipeline.cross_camera.fragments import fragments
 from pipeline.files.folder_lock import FolderLock
 from pipeline.files.run_folder import (
     EVENTS_NAME,
+    HEAT_MAPS,
     NOTE_NAME,
     ORIGINAL_EVENTS_NAME,
     ORIGINAL_NOTE_NAME,
@@ -91,6 +93,7 @@ class ReviewedRun:
         self.changed_files: dict[str, None] = {}
         self.problem = ""
         self._changing = threading.RLock()
+        self._writing = threading.Lock()
         self._due = threading.Condition(self._changing)
         self._closing = False
         self._written_lines = self._lines_written()
@@ -157,6 +160,11 @@ class ReviewedRun:
         Raises:
             RunError: a file cannot be written; it is as it was before.
         """
+        # One at a time: otherwise, older rows could replace newer ones.
+        with self._writing:
+            self._write()
+
+    def _write(self) -> None:
         with self._changing:
             lines, parts = self.journal.lines, dict(self.identities.parts)
             note = self._noted()
@@ -166,8 +174,9 @@ class ReviewedRun:
         try:
             if parts != self._written_parts:
                 write_corrected(self._original(), parts, self.folder / _ROWS_NAME, self.folder / "mot")
-                self._refresh_others(changes_rows)
-            write_whole(self.folder / NOTE_NAME, note, mode=SHARED_MODE)
+                self._refresh_others(changes_rows, _deleted(parts) != _deleted(self._written_parts or {}))
+            path = self.folder / NOTE_NAME
+            write_whole(path, note, mode=stat.S_IMODE(path.stat().st_mode))
         except (OSError, InputError) as error:
             raise RunError(f"corrections are saved, but trajectories.csv cannot be written: {error}") from error
         with self._changing:
@@ -268,7 +277,7 @@ class ReviewedRun:
                 f"{self.folder}: the original cannot be kept ({error.strerror}); the step was not made"
             ) from error
 
-    def _refresh_others(self, changes_rows: bool) -> None:
+    def _refresh_others(self, changes_rows: bool, deletes: bool) -> None:
         """Remove what shows other ids than the rows have now, and can be made again."""
         events, kept = self.folder / EVENTS_NAME, self.folder / ORIGINAL_EVENTS_NAME
         if not changes_rows and kept.is_file():
@@ -276,9 +285,10 @@ class ReviewedRun:
         elif events.is_file():
             events.unlink()
             self.changed_files[EVENTS_NAME] = None
-        for path in reports(self.folder):
+        maps = sorted({path for pattern in HEAT_MAPS for path in self.folder.glob(pattern)})
+        for path in [*reports(self.folder), *(maps if deletes else ())]:
             path.unlink()
-            self.changed_files[path.name] = None
+            self.changed_files[str(path.relative_to(self.folder))] = None
 
     def _lines_written(self) -> int:
         noted = self._note.get("review")
@@ -323,6 +333,10 @@ class ReviewedRun:
         return (json.dumps(note, indent=1) + "\n").encode()
 
 
+def _deleted(parts: Mapping[TrackKey, Part]) -> set[TrackKey]:
+    return {key for key, part in parts.items() if part.global_id is None}
+
+
 def revert(folder: Path) -> list[str]:
     """Restore the original files of a run, and delete the corrections.
 
@@ -350,13 +364,7 @@ def _revert(folder: Path) -> list[str]:
     had_events = (folder / ORIGINAL_EVENTS_NAME).exists()
     stale = [*reports(folder), *([folder / EVENTS_NAME] if (folder / EVENTS_NAME).is_file() else [])]
     if not (folder / ORIGINAL_ROWS_NAME).exists():
-        note = read_note(folder / NOTE_NAME)
-        permanent = (note.pop("review", None) or {}).get("permanent_steps", 0)
-        write_whole(folder / NOTE_NAME, (json.dumps(note, indent=1) + "\n").encode(), mode=SHARED_MODE)
-        return [
-            f"Names and confirmations were deleted; {permanent} steps from before a purge stay, because the purge "
-            "deleted the original rows"
-        ]
+        return ["Names and confirmations were deleted", *_forget(folder / NOTE_NAME)]
     for path in stale:
         path.unlink()
     if others := [path.name for path in stale if path.name != EVENTS_NAME or not had_events]:
@@ -377,7 +385,18 @@ def _revert(folder: Path) -> list[str]:
     for kept, path in pairs:
         os.replace(kept, path)
     told.append(f"Restored {', '.join(str(path.relative_to(folder)) for _, path in pairs)}")
-    return told
+    return [*told, *_forget(folder / NOTE_NAME)]
+
+
+def _forget(path: Path) -> list[str]:
+    """Delete what a run.json says about a review; return a sentence about steps that cannot be undone."""
+    note = read_note(path)
+    if "review" not in note:
+        return []
+    permanent = _permanent_steps(note)
+    del note["review"]
+    write_whole(path, (json.dumps(note, indent=1) + "\n").encode(), mode=stat.S_IMODE(path.stat().st_mode))
+    return [f"{permanent} steps from before a purge stay, because the purge deleted the original rows"]
 
 
 def _final_note(folder: Path) -> Mapping[str, Any]:

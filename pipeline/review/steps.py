@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from pipeline.core.shown_values import shown
 from pipeline.files.track_boxes import LARGEST_NUMBER
 
 LONGEST_NAME = 80
@@ -86,7 +87,7 @@ def step_in(content: Mapping[str, Any]) -> Step:
     """
     kind = _KINDS.get(str(content.get("step")))
     if kind is None:
-        raise ValueError(f"there is no step {content.get('step')!r}")
+        raise ValueError(f"there is no step {shown(content.get('step'))}")
     if kind is Merge:
         return Merge(_whole(content, "into"), _whole(content, "merged"))
     if kind is Delete:
@@ -127,12 +128,12 @@ def checked_name(name: object) -> str:
 def _whole(content: Mapping[str, Any], name: str) -> int:
     value = content.get(name)
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= LARGEST_NUMBER:
-        raise ValueError(f"{name} is {value!r}, not a whole number")
+        raise ValueError(f"{name} is {shown(value)}, not a whole number")
     return value
 
 
 def _text(content: Mapping[str, Any], name: str) -> str:
     value = content.get(name)
     if not isinstance(value, str):
-        raise ValueError(f"{name} is {value!r}, not text")
+        raise ValueError(f"{name} is {shown(value)}, not text")
     return value

@@ -12,12 +12,12 @@ from pipeline.core.datatypes import IntArray, Link
 from pipeline.core.decisions import TrackKey
 from pipeline.recorded.people import Person, TrackSpan, people_of
 from pipeline.report.best_boxes import ChosenBox
-from pipeline.report.doubtful import doubtful_links
+from pipeline.report.doubtful import links_by_doubt
 from pipeline.report.run_data import RunData
 from pipeline.review.identities import Identities
 
-#: Doubtful links that the page shows at a time; others follow when these are done.
-MOST_DOUBTS = 200
+#: Links that the page lists at a time; others follow when these are done.
+MOST_LINKS = 200
 _PICTURES = 6
 
 
@@ -62,7 +62,13 @@ def state_of(run: RunData, identities: Identities) -> dict[str, Any]:
     Args:
         run: from `corrected`.
     """
-    doubts, doubtful = doubtful_links(run, MOST_DOUBTS)
+    open_links = [
+        doubt
+        for doubt in links_by_doubt(run)
+        if (doubt.is_doubtful or doubt.beside is not None)
+        and doubt.person.global_id not in identities.confirmed
+        and not identities.parts[doubt.track.key].moved
+    ]
     shown = [
         {
             **_side(doubt.person, doubt.track),
@@ -70,21 +76,16 @@ def state_of(run: RunData, identities: Identities) -> dict[str, Any]:
             if doubt.beside is None or doubt.beside_person is None
             else _side(doubt.beside_person, doubt.beside),
             "reasons": list(doubt.reasons),
+            "doubtful": doubt.is_doubtful,
         }
-        for doubt in doubts
-        if doubt.is_doubtful
-        and doubt.person.global_id not in identities.confirmed
-        and not identities.parts[doubt.track.key].moved
+        for doubt in open_links[:MOST_LINKS]
     ]
     return {
         "people": [_person(person, identities) for person in run.people],
-        "doubts": shown,
-        "more_doubts": max(doubtful - MOST_DOUBTS, 0),
-        "deleted": [
-            [*key, float(identities.times(key)[0]), float(identities.times(key)[-1])]
-            for key, part in sorted(identities.parts.items())
-            if part.global_id is None
-        ],
+        "links": shown,
+        "all_links": len(open_links),
+        "doubtful": sum(doubt.is_doubtful for doubt in open_links),
+        "deleted": sum(part.global_id is None for part in identities.parts.values()),
         "deleted_rows": identities.deleted_rows,
     }
 

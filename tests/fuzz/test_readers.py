@@ -19,6 +19,8 @@ from pipeline.files.mot_files import read_ground_truth, read_results
 from pipeline.files.results_csv import COLUMNS, read_trajectories
 from pipeline.files.trajectory_boxes import read_trajectory_boxes
 from pipeline.floor.fit_homography import fit_homography, read_pairs
+from pipeline.review.journal import Journal
+from pipeline.review.original_rows import OriginalRows
 from reid.training.config import load_training_config
 
 _CSV = f"""{",".join(COLUMNS)}
@@ -36,6 +38,13 @@ linker: {transit_windows: [{from: a, to: b, min_s: 5, max_s: 60}]}
 live:
   sinks: [{type: mqtt, host: h, port: 1}, {type: kafka, servers: ["h:1"]}, {type: json_lines, path: "-"}]
   web: {enabled: true, port: 0}
+"""
+_REVIEW = """{"format": "mtmc review", "version": 1}
+{"step": "merge", "into": 3, "merged": 7, "utc": "2026-05-01T10:00:00+00:00"}
+{"step": "split", "camera_id": "hall", "track_id": 4, "global_id": 16, "from_frame": 310, "new_track_id": 22}
+{"step": "rename", "global_id": 3, "name": "Ana"}
+{"step": "undo"}
+{"step": "redo"}
 """
 _TRAINING = "model: {architecture: vit_small}\noptimizer: {name: sgd, lr: 1e-4}\nschedule: {epochs: 9}\n"
 
@@ -55,6 +64,8 @@ READERS: dict[str, tuple[str, str, Callable[[Path], Any]]] = {
     "results": ("r.txt", _MOT, read_results),
     "detections": ("det.txt", _DET, read_mot_detections),
     "pairs": ("pairs.csv", _PAIRS, _fit),
+    "steps of a review": ("review.ndjson", _REVIEW, lambda path: Journal(path.parent)),
+    "rows of a review": ("t.csv", _CSV, lambda path: OriginalRows(path, {}).tracks()),
     "secret": ("secret.txt", "secret word\n", lambda path: read_secret(None, str(path))),
 }
 # What breaks readers: numbers at the ends of their ranges, signs of the formats, other encodings.

@@ -8,7 +8,7 @@ const FRAME_WAIT_MS = 60;
 const FRAME_WIDTH_PX = 960;
 const find = (id) => document.getElementById(id);
 // `chosen` is a track with its person and the track beside it; `place` its row in the list.
-const state = { run: null, tab: "doubts", items: [], place: 0, chosen: null, momentS: 0, busy: false, pictures: 0 };
+const state = { run: null, tab: "links", items: [], place: 0, chosen: null, momentS: 0, busy: false, pictures: 0 };
 const clock = (timeS) => runClock(state.run, timeS);
 const nameOf = (track) => `${track.camera_id}:${track.track_id}`;
 const same = (one, other) => Boolean(one && other) && nameOf(one) === nameOf(other);
@@ -53,7 +53,7 @@ function take(run) {
   const tracks = run.people.flatMap((person) => person.tracks);
   run.start_s = Math.min(...tracks.map((track) => track.start_s), 0);
   run.end_s = Math.max(...tracks.map((track) => track.end_s), 0);
-  if (!state.run && !run.doubts.length) state.tab = "people";
+  if (!state.run && !run.links.length) state.tab = "people";
   state.run = run;
   find("review").hidden = false;
   find("title").textContent = run.name;
@@ -107,7 +107,7 @@ async function step(content) {
 // -- the list
 
 function itemsOf(run) {
-  if (state.tab === "doubts") return run.doubts.map((doubt) => ({ ...doubt, key: nameOf(doubt) }));
+  if (state.tab === "links") return run.links.map((link) => ({ ...link, key: nameOf(link) }));
   return run.people.flatMap((person) => {
     const sides = person.tracks.map((track) => ({ global_id: person.global_id, ...track }));
     const open = state.open === person.global_id;
@@ -125,19 +125,27 @@ function showList() {
   const again = state.items.findIndex((item) => item.key === before);
   state.place = Math.min(again >= 0 ? again : state.place, Math.max(state.items.length - 1, 0));
   const people = run.people.filter((person) => !person.fragment);
-  find("tab-doubts").textContent = `Doubtful links (${run.doubts.length})`;
+  find("tab-links").textContent = `Links (${run.all_links})`;
   find("tab-people").textContent = `People (${people.length})`;
-  find("tab-doubts").setAttribute("aria-pressed", String(state.tab === "doubts"));
+  find("tab-links").setAttribute("aria-pressed", String(state.tab === "links"));
   find("tab-people").setAttribute("aria-pressed", String(state.tab === "people"));
-  const deleted = run.deleted.length ? `; ${run.deleted.length} tracks with ${run.deleted_rows} rows are deleted` : "";
+  const deleted = run.deleted ? `; ${run.deleted} ${run.deleted === 1 ? "track" : "tracks"} with ${run.deleted_rows} rows deleted` : "";
   const permanent = run.permanent_steps ? `; ${run.permanent_steps} steps from before a purge cannot be undone` : "";
   const confirmed = run.people.filter((person) => person.confirmed).length;
-  find("list-hint").textContent = state.tab === "doubts"
-    ? (run.doubts.length ? "The least sure link first." : "No link is doubtful.")
-      + (run.more_doubts ? ` ${run.more_doubts} more follow.` : "")
+  const more = run.all_links - run.links.length;
+  find("list-hint").textContent = state.tab === "links"
+    ? (run.all_links ? `${run.doubtful} are doubtful; the least sure is first` : "Everybody with several tracks is confirmed.")
+      + (more ? `; ${more} more follow` : "")
     : `${confirmed} of ${run.people.length} are confirmed${deleted}${permanent}`;
-  find("list").replaceChildren(...state.items.map((item, place) => row(item, place)));
+  fillList();
   choose(state.place, false);
+}
+
+function fillList() {
+  const list = find("list");
+  const focused = list.contains(document.activeElement);
+  list.replaceChildren(...state.items.map((item, place) => row(item, place)));
+  if (focused) list.querySelectorAll("button")[state.place]?.focus();
 }
 
 function row(item, place) {
@@ -147,7 +155,7 @@ function row(item, place) {
   const count = person.tracks.length;
   const text = item.person ? [titleOf(person), `${count} ${count === 1 ? "track" : "tracks"}${person.confirmed ? " ✓" : ""}`]
     : [item.sub ? nameOf(item) : `${nameOf(item)} in ${titleOf(person)}`, percent(item.confidence)];
-  const button = element("button", { type: "button", "data-key": item.key },
+  const button = element("button", { type: "button", "data-key": item.key, class: item.doubtful ? "doubtful" : "" },
     dot, element("span", { class: "who" }, text[0]), element("small", {}, text[1]));
   button.addEventListener("click", () => { choose(place); });
   return element("li", { class: item.sub ? "sub" : "" }, button);
@@ -161,7 +169,7 @@ function choose(place, reopen = true) {
     const key = item.key;
     state.items = itemsOf(state.run);
     state.place = state.items.findIndex((one) => one.key === key);
-    find("list").replaceChildren(...state.items.map((one, at) => row(one, at)));
+    fillList();
   }
   find("list").querySelectorAll("button").forEach((button, at) => {
     button.setAttribute("aria-current", String(at === state.place));
@@ -191,7 +199,7 @@ function show(item) {
   find("moment").hidden = !item;
   find("reasons").replaceChildren(...(item?.reasons ?? []).map((text) => element("li", {}, text)));
   if (!item) {
-    find("subject-heading").textContent = state.tab === "doubts" ? "No doubtful link is left" : "Nobody is left";
+    find("subject-heading").textContent = state.tab === "links" ? "No link is left to look at" : "Nobody is left";
     state.moment = null;
     return;
   }
@@ -201,7 +209,7 @@ function show(item) {
     ? `Is this one person, ${titleOf(person)}?` : `Are ${titleOf(person)} and ${titleOf(personOf(beside.global_id))} one person?`;
   find("subject-heading").textContent = question;
   find("actions").querySelector('[data-do="confirm"]').firstChild.textContent =
-    person.confirmed ? "No longer confirmed " : "Confirm the person ";
+    person.confirmed ? "Not confirmed " : "Confirm ";
   const order = ++state.pictures;
   showSide(find("track-side"), item, order);
   if (beside) showSide(find("beside-side"), beside, order);
@@ -338,7 +346,7 @@ function exchange() {
 
 const keys = {
   j: () => move(1), ArrowDown: () => move(1), k: () => move(-1), ArrowUp: () => move(-1),
-  l: () => showTab(state.tab === "doubts" ? "people" : "doubts"),
+  l: () => showTab(state.tab === "links" ? "people" : "links"),
   u: () => step({ step: "undo" }), y: () => step({ step: "redo" }), x: exchange,
   "?": () => find("help-dialog").showModal(),
 };
@@ -357,7 +365,7 @@ for (const button of find("actions").querySelectorAll("button")) button.addEvent
 find("undo").addEventListener("click", keys.u);
 find("redo").addEventListener("click", keys.y);
 find("help").addEventListener("click", keys["?"]);
-find("tab-doubts").addEventListener("click", () => showTab("doubts"));
+find("tab-links").addEventListener("click", () => showTab("links"));
 find("tab-people").addEventListener("click", () => showTab("people"));
 find("back").addEventListener("click", () => stepMoment(-1));
 find("forward").addEventListener("click", () => stepMoment(1));

@@ -79,7 +79,9 @@ def test_nothing_knows_a_purged_person_any_more_and_the_others_stay(folder: Path
         assert run.identities.confirmed == {2}
         run.do(lambda _: Rename(1, "Cy"))
     assert noted(folder)["permanent_steps"] == 3
-    assert "Restored" in revert(folder)[0]
+    restored, stays = revert(folder)
+    assert "Restored" in restored
+    assert "3 steps from before a purge stay" in stays
     assert ids(folder) == {("hall", "1"): {"1"}, ("hall", "2"): {"2"}, ("door", "1"): {"2"}}
 
 
@@ -88,8 +90,7 @@ def test_a_merged_person_is_purged_under_both_original_ids(folder: Path) -> None
     assert ids(folder) == {("hall", "1"): {"1"}, ("hall", "3"): {"5"}}
     assert NAMES[1] not in words(folder)
     assert noted(folder)["confirmed"] == 0
-    (sentence,) = revert(folder)
-    assert "3 steps from before a purge stay" in sentence
+    assert "3 steps from before a purge stay" in revert(folder)[1]
     assert not (folder / "review.ndjson").exists()
     with pytest.raises(InputError, match="was not corrected"):
         revert(folder)
@@ -98,7 +99,7 @@ def test_a_merged_person_is_purged_under_both_original_ids(folder: Path) -> None
 def test_a_purge_waits_for_the_rows(folder: Path) -> None:
     with (folder / "review.ndjson").open("a") as file:
         file.write('{"step": "undo"}\n')
-    with pytest.raises(InputError, match="are not in its trajectories.csv yet"):
+    with pytest.raises(InputError, match=r"are not in its trajectories\.csv yet"):
         purge_person(RunFolder(folder), 5, delete_shared=False)
     assert NAMES[0] in words(folder)
 

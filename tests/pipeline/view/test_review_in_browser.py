@@ -109,7 +109,7 @@ def test_a_track_is_split_at_the_moment_that_is_shown_and_deleted_by_mouse(scene
         browser.find('[data-key="person 10"]').click()
         browser.find('[data-do="delete"]').click()
         told(browser, "Deleted left:")
-        browser.until(lambda: "1 tracks with 12 rows are deleted" in browser.text("#list-hint"), "what is deleted")
+        browser.until(lambda: "1 track with 12 rows deleted" in browser.text("#list-hint"), "what is deleted")
         assert browser.complaints() == []
 
 

@@ -6,7 +6,7 @@ import itertools
 import logging
 import math
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -18,8 +18,11 @@ from numpy.typing import NDArray
 from pipeline.core.boxes import foot_points
 from pipeline.core.datatypes import Frame, LinkedRow
 from pipeline.core.errors import InputError, RunError
+from pipeline.core.floor_area import FloorArea, floor_area
+from pipeline.drawing.labels import Image
+from pipeline.drawing.overview import floor_tile, list_tile, people_now
 from pipeline.drawing.video_writer import VideoWriter
-from pipeline.drawing.visualization import CameraView, Image, MosaicRenderer
+from pipeline.drawing.visualization import CameraView, ExtraTile, MosaicRenderer
 from pipeline.files.results_csv import read_trajectories
 from pipeline.sources.base import BrokenSource
 
@@ -29,6 +32,7 @@ _TIME_TOLERANCE_S = 0.002
 """The CSV rounds times; the times of a frame and its rows differ by at most this."""
 _GAP_END_S = 1.0
 """Shown of a gap before the next frame."""
+_MOST_POSITIONS = 100_000
 
 
 @dataclass(frozen=True)
@@ -112,7 +116,9 @@ def mosaic_images(
 ) -> Iterator[tuple[float, Image]]:
     """Yield the annotated mosaics (time in seconds, image) one after the other; see `render_mosaic_video`.
 
-    A time in which no camera has a frame is shortened to about 2 s; a warning says how often.
+    A time in which no camera has a frame is shortened to about 2 s; a warning says how often. The first tile of the
+    grid without a camera is a plan of the floor, if the trajectories have floor positions; another one, or the first,
+    lists who is in the images.
     """
     settings = settings or MosaicSettings()
     renderer = MosaicRenderer(list(sources), tile_wh=settings.tile_wh, columns=settings.columns)
@@ -123,6 +129,7 @@ def mosaic_images(
             return
         start_s = min(first_times)
     period_s = float(1 / Fraction(settings.fps))
+    area = _floor_area(trajectories, frozenset(cameras)) if renderer.free_tiles else None
     tracks = _Tracks(
         _in_order_of_time(trajectories),
         cameras,
@@ -137,15 +144,54 @@ def mosaic_images(
             gaps.say()
             return
         tracks.advance(time_s)
-        views = {
-            camera_id: tracks.view(frame, settings.trail_s, class_names=settings.class_names)
+        shown = {
+            camera_id: frame
             for camera_id, frame in frames.items()
             if frame is not None and time_s - frame.time_s <= settings.max_frame_age_s + _TIME_TOLERANCE_S
         }
-        yield time_s, renderer.render(views, time_s)
+        views = {
+            camera_id: tracks.view(frame, settings.trail_s, class_names=settings.class_names)
+            for camera_id, frame in shown.items()
+        }
+        extra = _extra_tiles(renderer, tracks, list(shown.values()), settings, time_s, area)
+        yield time_s, renderer.render(views, time_s, extra)
         if not views:
             following = [camera.next_time_s for camera in cameras.values() if camera.next_time_s is not None]
             gaps.shorten(time_s, min(following, default=math.inf if end_s is None else end_s))
+
+
+def _extra_tiles(
+    renderer: MosaicRenderer,
+    tracks: _Tracks,
+    shown: Sequence[Frame],
+    settings: MosaicSettings,
+    time_s: float,
+    area: FloorArea | None,
+) -> list[ExtraTile]:
+    """Return the content of the tiles without a camera."""
+    if not renderer.free_tiles:
+        return []
+    rows = [linked for frame in shown for linked in tracks.rows_of(frame)]
+    recent = tracks.rows_between(time_s - settings.trail_s, time_s) if settings.trail_s > 0 else ()
+    people = people_now(rows, recent, class_names=settings.class_names)
+    noun = "objects" if settings.class_names else "people"
+    tiles = [] if area is None else [floor_tile(people, area, renderer.tile_wh, noun)]
+    return [*tiles, list_tile(people, renderer.tile_wh, noun)][: renderer.free_tiles]
+
+
+def _floor_area(trajectories: Path, camera_ids: frozenset[str]) -> FloorArea | None:
+    """Return the area of the floor positions of these cameras; None without any. Of many, every n-th is used."""
+    positions: list[tuple[float, float]] = []
+    every, number = 1, 0
+    for row, _ in read_trajectories(trajectories):
+        if row.world_xy_m is None or row.camera_id not in camera_ids:
+            continue
+        if number % every == 0:
+            positions.append(row.world_xy_m)
+            if len(positions) > _MOST_POSITIONS:
+                positions, every = positions[::2], 2 * every
+        number += 1
+    return floor_area(np.array(positions)) if positions else None
 
 
 class _Gaps:
@@ -233,13 +279,24 @@ class _Tracks:
             while recent and recent[0].row.time_s < oldest_s:
                 recent.popleft()
 
+    def rows_of(self, frame: Frame) -> list[LinkedRow]:
+        """Return the rows of a frame."""
+        return [linked for linked in self._recent[frame.camera_id] if linked.row.frame_index == frame.frame_index]
+
+    def rows_between(self, first_s: float, last_s: float) -> Iterator[LinkedRow]:
+        """Yield the rows of all cameras in this time, which must not be forgotten yet."""
+        for recent in self._recent.values():
+            for linked in recent:
+                if first_s - _TIME_TOLERANCE_S <= linked.row.time_s <= last_s + _TIME_TOLERANCE_S:
+                    yield linked
+
     def view(self, frame: Frame, trail_s: float, *, class_names: bool) -> CameraView:
         """Return the image of `frame` with the boxes of its rows, their classes if `class_names`, and the paths that
         led to them."""
         if frame.image is None:
             raise ValueError(f"frame {frame.frame_index} of camera {frame.camera_id} has no picture")
         recent = self._recent[frame.camera_id]
-        now = [linked for linked in recent if linked.row.frame_index == frame.frame_index]
+        now = self.rows_of(frame)
         ways: dict[int, list[tuple[float, float, float, float]]] = {
             linked.link.global_id: [] for linked in now if trail_s > 0
         }

@@ -14,17 +14,19 @@ from numpy.typing import NDArray
 
 from pipeline.core.boxes import Boxes
 from pipeline.core.datatypes import BoolArray, IntArray
+from pipeline.drawing.labels import (
+    GREY,
+    WHITE,
+    Bgr,
+    Image,
+    Plate,
+    draw_label,
+    font_scale_of,
+    label_plate,
+    put_text,
+    text_size,
+)
 
-Image = NDArray[np.uint8]
-"""(H, W, 3) uint8, BGR."""
-Bgr = tuple[int, int, int]
-Plate = tuple[int, int, int, int]
-"""left, top, right, bottom of a label in pixels."""
-
-_FONT = cv2.FONT_HERSHEY_SIMPLEX
-_BLACK: Bgr = (0, 0, 0)
-_WHITE: Bgr = (255, 255, 255)
-_GREY: Bgr = (160, 160, 160)
 _BAR: Bgr = (45, 45, 45)
 _GAP_PX = 4  # between the columns of a mosaic
 _GOLDEN_RATIO = (math.sqrt(5) - 1) / 2
@@ -71,7 +73,7 @@ def draw_tracks(
         raise ValueError(f"{len(xyxy)} boxes, but {len(class_names)} class names")
     dashed = np.zeros(len(xyxy), np.bool_) if interpolated is None else interpolated
     image = image_bgr.copy()
-    thickness, font_scale = _line_thickness(image.shape[0]), _font_scale(image.shape[0])
+    thickness, font_scale = _line_thickness(image.shape[0]), font_scale_of(image.shape[0])
     trail_thickness = max(1, thickness - 1)
     for global_id, points in (trails or {}).items():
         line = np.rint(points).astype(np.int32).reshape(-1, 1, 2)
@@ -82,8 +84,8 @@ def draw_tracks(
     names = class_names or [""] * len(xyxy)
     for box, global_id, name in zip(xyxy, global_ids, names, strict=True):  # last, so that no box crosses a label
         text = f"{name} {global_id}".strip()
-        plates.append(_label_plate(image, box, text, font_scale, plates))
-        _draw_label(image, plates[-1], text, id_colour(int(global_id)), font_scale)
+        plates.append(label_plate(image, box, text, font_scale, plates))
+        draw_label(image, plates[-1], text, id_colour(int(global_id)), font_scale)
     return image
 
 
@@ -97,6 +99,15 @@ class CameraView:
     interpolated: BoolArray
     trails: Mapping[int, Boxes] = field(default_factory=dict)
     class_names: Sequence[str] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class ExtraTile:
+    """The content of a tile without a camera: an image of the size of a tile, and texts for both ends of its bar."""
+
+    left_text: str
+    right_text: str
+    image_bgr: Image
 
 
 class MosaicRenderer:
@@ -140,23 +151,47 @@ class MosaicRenderer:
             self._rows * (self._bar_height + height),
         )
 
-    def render(self, views: Mapping[str, CameraView], time_s: float) -> Image:
-        """Return the mosaic (H, W, 3) uint8 BGR of one moment; a camera that is not in `views` shows `no frame`."""
-        width, height = self._tile_wh
+    @property
+    def tile_wh(self) -> tuple[int, int]:
+        """(width, height) of a tile without its bar, in pixels."""
+        return self._tile_wh
+
+    @property
+    def free_tiles(self) -> int:
+        """Tiles of the grid that no camera fills."""
+        return self._rows * self._columns - len(self._camera_ids)
+
+    def render(self, views: Mapping[str, CameraView], time_s: float, extra: Sequence[ExtraTile] = ()) -> Image:
+        """Return the mosaic (H, W, 3) uint8 BGR of one moment; a camera that is not in `views` shows `no frame`.
+
+        Args:
+            extra: for the free tiles, which are black without; at most `free_tiles`.
+        """
         mosaic = np.zeros((*self.size_wh[::-1], 3), np.uint8)
         for index, camera_id in enumerate(self._camera_ids):
-            row, column = divmod(index, self._columns)
-            top, left = row * (self._bar_height + height), column * (width + _GAP_PX)
-            middle = top + self._bar_height
-            bar, tile = (mosaic[a:b, left : left + width] for a, b in ((top, middle), (middle, middle + height)))
-            _draw_bar(bar, camera_id, format_time(time_s), _font_scale(self._tile_wh[1]))
+            bar, tile = self._place(mosaic, index)
+            _draw_bar(bar, camera_id, format_time(time_s), font_scale_of(self._tile_wh[1]))
             self._draw_tile(tile, views.get(camera_id))
+        assert len(extra) <= self.free_tiles
+        for index, content in enumerate(extra, len(self._camera_ids)):
+            bar, tile = self._place(mosaic, index)
+            _draw_bar(bar, content.left_text, content.right_text, font_scale_of(self._tile_wh[1]))
+            tile[:] = content.image_bgr
         return mosaic
+
+    def _place(self, mosaic: Image, index: int) -> tuple[Image, Image]:
+        """Return the parts of the mosaic for the bar and for the image of a tile."""
+        width, height = self._tile_wh
+        row, column = divmod(index, self._columns)
+        top, left = row * (self._bar_height + height), column * (width + _GAP_PX)
+        middle = top + self._bar_height
+        right = left + width
+        return mosaic[top:middle, left:right], mosaic[middle : middle + height, left:right]
 
     def _draw_tile(self, tile: Image, view: CameraView | None) -> None:
         width, height = self._tile_wh
         if view is None:
-            _draw_centred(tile, "no frame", _font_scale(self._tile_wh[1]))
+            _draw_centred(tile, "no frame", font_scale_of(self._tile_wh[1]))
             return
         image_height, image_width = view.image_bgr.shape[:2]
         scale = min(width / image_width, height / image_height)
@@ -190,15 +225,6 @@ def _line_thickness(height_px: int) -> int:
     return max(1, round(height_px / 200))
 
 
-def _font_scale(height_px: int) -> float:
-    """Return 0.5 (capitals about 11 px high) for images up to 350 px high, and more for higher ones."""
-    return max(0.5, height_px / 700)
-
-
-def _size_wh(image: Image) -> tuple[int, int]:
-    return image.shape[1], image.shape[0]
-
-
 def _draw_box(image: Image, xyxy: NDArray[Any], colour: Bgr, thickness: int, *, dashed: bool) -> None:
     left, top, right, bottom = (round(float(value)) for value in xyxy)
     if not dashed:
@@ -216,46 +242,8 @@ def _draw_box(image: Image, xyxy: NDArray[Any], colour: Bgr, thickness: int, *, 
             cv2.line(image, (x, y), (x, min(y + dash, last_y)), colour, thickness)
 
 
-def _label_plate(image: Image, xyxy: NDArray[Any], text: str, font_scale: float, taken: Sequence[Plate]) -> Plate:
-    """Return where the label of a box goes: above it, without overlapping other labels if there is room.
-
-    Tried in this order: above its left end, above its right end, below its left end, below its right end; each
-    moved into the image.
-    """
-    width, height, depth = _text_size(text, font_scale)
-    margin = _label_margin(height)
-    plate_width, plate_height = width + 2 * margin, height + depth + margin
-    image_width, image_height = _size_wh(image)
-    left, top, right, bottom = (round(float(value)) for value in xyxy)
-    places = []
-    for y in (top - plate_height, bottom):
-        for x in (left, right - plate_width):
-            place_left = min(max(x, 0), max(image_width - plate_width, 0))
-            place_top = min(max(y, 0), max(image_height - plate_height, 0))
-            places.append((place_left, place_top, place_left + plate_width, place_top + plate_height))
-    return next((place for place in places if not any(_overlap(place, other) for other in taken)), places[0])
-
-
-def _draw_label(image: Image, plate: Plate, text: str, colour: Bgr, font_scale: float) -> None:
-    left, top, right, bottom = plate
-    _, height, _ = _text_size(text, font_scale)
-    margin = _label_margin(height)
-    cv2.rectangle(image, (left, top), (right, bottom), colour, cv2.FILLED)
-    blue, green, red = colour
-    bright = 0.114 * blue + 0.587 * green + 0.299 * red > 140  # luma of ITU-R BT.601
-    _put_text(image, text, (left + margin, top + height + margin), _BLACK if bright else _WHITE, font_scale)
-
-
-def _label_margin(text_height: int) -> int:
-    return max(2, text_height // 4)
-
-
-def _overlap(a: Plate, b: Plate) -> bool:
-    return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
-
-
 def _bar_height(tile_height_px: int) -> int:
-    _, height, depth = _text_size("Ag", _font_scale(tile_height_px))
+    _, height, depth = text_size("Ag", font_scale_of(tile_height_px))
     bar = 2 * height + depth
     return bar + bar % 2  # even, for video
 
@@ -264,29 +252,16 @@ def _draw_bar(bar: Image, left_text: str, right_text: str, font_scale: float) ->
     """Draw a text at either end of the bar; the left one is cut off if there is no room."""
     bar[:] = _BAR
     height, width = bar.shape[:2]
-    right_width, text_height, depth = _text_size(right_text, font_scale)
+    right_width = text_size(right_text, font_scale)[0]
+    _, text_height, depth = text_size("0", font_scale)
     margin = max(4, text_height // 2)
     y = (height + text_height - depth // 2) // 2
-    _put_text(bar, left_text, (margin, y), _WHITE, font_scale)
+    put_text(bar, left_text, (margin, y), WHITE, font_scale)
     right_end = bar[:, max(width - right_width - 2 * margin, 0) :]
     right_end[:] = _BAR
-    _put_text(right_end, right_text, (margin, y), _WHITE, font_scale)
+    put_text(right_end, right_text, (margin, y), WHITE, font_scale)
 
 
 def _draw_centred(image: Image, text: str, font_scale: float) -> None:
-    width, height, _ = _text_size(text, font_scale)
-    _put_text(image, text, ((image.shape[1] - width) // 2, (image.shape[0] + height) // 2), _GREY, font_scale)
-
-
-def _text_size(text: str, font_scale: float) -> tuple[int, int, int]:
-    """Return width and height above the base line, and depth below it, in pixels."""
-    (width, height), depth = cv2.getTextSize(text, _FONT, font_scale, 1)
-    return width, height, depth
-
-
-def _put_text(image: Image, text: str, bottom_left_xy: tuple[int, int], colour: Bgr, font_scale: float) -> None:
-    # cv2 draws into a copy of an array that is not contiguous in memory, such as a part of a larger image.
-    part = np.ascontiguousarray(image)
-    cv2.putText(part, text, bottom_left_xy, _FONT, font_scale, colour, 1, cv2.LINE_AA)
-    if part is not image:
-        image[:] = part
+    width, height, _ = text_size(text, font_scale)
+    put_text(image, text, ((image.shape[1] - width) // 2, (image.shape[0] + height) // 2), GREY, font_scale)

@@ -5,25 +5,19 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.core.decisions import TrackKey
+from pipeline.core.floor_area import FloorArea, floor_area
 from pipeline.cross_camera.floor_path import SLOT_S
 from pipeline.recorded.missing_tracklets import TrackRows
 from pipeline.recorded.people import STAY_GAP_S, Person
 
-_MARGIN_M = 1.0
-_SQUARES_M = (0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500)
-_MOST_SQUARES = 15
 # Feet are often hidden, so single positions jump; this many slots together show the walk.
 _SMOOTHED_SLOTS = 5
 _MOST_POINTS = 80
-# Positions far outside the area of most others are errors; they would make all paths tiny.
-_AREA_PERCENT = (3, 97)
-_LARGEST_GROWTH = 1.5
 
 
 @dataclass(frozen=True)
@@ -92,21 +86,15 @@ def floor_plan(
     if sum(len(xy_m) for *_, xy_m in ways) < 2:
         return None
     every = np.concatenate([xy_m for *_, xy_m in ways])
-    low, high = _area(every)
-    outside = int((~((every >= low) & (every <= high)).all(axis=1)).sum())
-    left, top = (float(value) for value in low - _MARGIN_M)
-    width, height = (float(value) for value in high - low + 2 * _MARGIN_M)
-    longest = max(width, height)
-    square_m = next(
-        (square for square in _SQUARES_M if longest / square <= _MOST_SQUARES), longest / _MOST_SQUARES
-    )
+    area = floor_area(every)
+    outside = int((~area.holds(every)).sum())
     return FloorPlan(
-        left=round(left, 2),
-        top=round(top, 2),
-        width=round(width, 2),
-        height=round(height, 2),
-        square_m=square_m,
-        grid=_grid(left, top, width, height, square_m),
+        left=round(area.left, 2),
+        top=round(area.top, 2),
+        width=round(area.width, 2),
+        height=round(area.height, 2),
+        square_m=area.square_m,
+        grid=_grid(area),
         paths=[_path(person, camera, xy_m) for person, camera, xy_m in ways],
         outside=outside,
     )
@@ -143,22 +131,15 @@ def _thinned(xy_m: NDArray[np.float64]) -> NDArray[np.float64]:
     return xy_m[np.linspace(0, len(xy_m) - 1, _MOST_POINTS).round().astype(np.int64)]
 
 
-def _area(xy_m: NDArray[np.float64]) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Return the lower and upper corner (2,) of the area to show."""
-    low, high = xy_m.min(axis=0), xy_m.max(axis=0)
-    core_low, core_high = np.percentile(xy_m, _AREA_PERCENT, axis=0)
-    room = np.maximum(_LARGEST_GROWTH * (core_high - core_low) - (core_high - core_low), _MARGIN_M)
-    return np.maximum(low, core_low - room), np.minimum(high, core_high + room)
-
-
-def _grid(left: float, top: float, width: float, height: float, square_m: float) -> str:
+def _grid(area: FloorArea) -> str:
+    left, top, square_m = area.left, area.top, area.square_m
     lines = [
-        f"M{number * square_m:.2f} {top:.2f}v{height:.2f}"
-        for number in range(math.ceil(left / square_m), math.floor((left + width) / square_m) + 1)
+        f"M{number * square_m:.2f} {top:.2f}v{area.height:.2f}"
+        for number in range(math.ceil(left / square_m), math.floor((left + area.width) / square_m) + 1)
     ]
     lines += [
-        f"M{left:.2f} {number * square_m:.2f}h{width:.2f}"
-        for number in range(math.ceil(top / square_m), math.floor((top + height) / square_m) + 1)
+        f"M{left:.2f} {number * square_m:.2f}h{area.width:.2f}"
+        for number in range(math.ceil(top / square_m), math.floor((top + area.height) / square_m) + 1)
     ]
     return "".join(lines)
 

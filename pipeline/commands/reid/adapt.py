@@ -102,12 +102,6 @@ def adapt(
         mtmc reid adapt --config site.yaml --videos hall=monday.mp4 --output site.safetensors
     """
     console = Console(markup=False)
-    if rounds == 0 and norms:
-        raise InputError("--norms learns together with the SIE rows: add --rounds 3, or leave out --norms")
-    if rounds == 0 and not means:
-        raise InputError(
-            "--no-means leaves nothing to learn: add --rounds 3 for rows alone, or leave out --no-means"
-        )
     site_config = _site_config(config, videos or [], checkpoint, network_input)
     weights, stated = chosen_model(None, None, site_config.embedder)
     model = load_embedding_model(weights, stated)
@@ -117,6 +111,12 @@ def adapt(
         raise InputError(
             f"{weights} is a third-party network, for which camera means alone can be learned: leave out --norms "
             "and --no-means"
+        )
+    if isinstance(model, LoadedModel) and rounds == 0 and norms:
+        raise InputError("--norms learns together with the SIE rows: add --rounds 3, or leave out --norms")
+    if isinstance(model, LoadedModel) and rounds == 0 and not means:
+        raise InputError(
+            "--no-means leaves nothing to learn: add --rounds 3 for rows alone, or leave out --no-means"
         )
     size_hw, resize = header_of(model).image_size, resize_of(model)
     prepare_output(output)

@@ -11,6 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -56,8 +57,9 @@ def serve(
     token: str | None = None,
     preview: str = "blurred",
     search: Search | None = None,
+    **changes: Any,
 ) -> WebServer:
-    """The page, started: the scene has just reached the time of its last row."""
+    """The page, started: the scene has just reached the time of its last row. `changes` are fields of the status."""
     web = {"enabled": True, "port": 0, "preview": preview, "timeline_minutes": 5.0, "token": token}
     server = WebServer(load_config(None, {"live": {"web": web}}).live.web, token)
     last_s = max(linked.row.time_s for linked in rows)
@@ -84,6 +86,7 @@ def serve(
         identities_by_class=dict(Counter({one.link.global_id: one.row.class_name for one in rows}.values())),
         rows_written=len(rows),
         uptime_s=last_s,
+        **changes,
     )
     server.start(FixedStatus(status), time.time, search)
     return server

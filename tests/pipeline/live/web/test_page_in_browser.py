@@ -94,6 +94,17 @@ def test_a_tracker_that_is_gone_is_told_and_old_data_does_not_pass_for_new() -> 
         assert browser.text("#ready") == "✕ no connection"
 
 
+def test_people_who_were_forgotten_because_there_were_too_many_are_told() -> None:
+    needs_browser()
+    forgotten = {"unseen": 9, "surplus": 1234}
+    server = serve(ground_truth_rows(), preview="off", identities_most=5000, identities_forgotten=forgotten)
+    with Browser(1200, 900) as browser:
+        browser.driver.get(server.url)
+        browser.until(lambda: "1,234 people were forgotten" in browser.text("#alert"), "the problem")
+        assert "more than 5,000 are known" in browser.text("#alert")
+    server.close(10)
+
+
 def test_the_login_form_lets_in_whoever_has_the_token() -> None:
     needs_browser()
     server = serve(ground_truth_rows(), token=TOKEN)

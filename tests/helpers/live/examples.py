@@ -77,6 +77,8 @@ def make_status(*cameras: CameraStatus, **changes: Any) -> LiveStatus:
         identities_now=2,
         identities_total=7,
         identities_known=7,
+        identities_most=5000,
+        identities_forgotten={"unseen": 3, "surplus": 0},
         rows_written=1234,
         rows_waiting=0,
         rows_lost=0,

@@ -6,6 +6,7 @@ Lines are changed as texts, so a row that no step concerns keeps its bytes.
 from __future__ import annotations
 
 import csv
+import io
 import stat
 from array import array
 from collections import defaultdict
@@ -34,13 +35,16 @@ class Line(NamedTuple):
     """A row as it stands in the files.
 
     Attributes:
-        text: its line of trajectories.csv.
+        number: of its last line in trajectories.csv, from 1.
+        text: its line of trajectories.csv, or its lines if a class name has line breaks.
         mot: its line of the MOT text; None if the camera has none.
+        track: the camera, and its track id.
     """
 
+    number: int
     text: str
     mot: str | None
-    linked: LinkedRow
+    track: TrackKey
 
 
 @dataclass
@@ -87,43 +91,55 @@ class OriginalRows:
                 raise InputError(f"{self.csv_path} or its MOT text is no UTF-8 ({error})") from error
 
     def _lines(self, file: IO[str], mot: Mapping[str, IO[str]]) -> Iterator[Line]:
-        taken: list[str] = []
-
-        def taking() -> Iterator[str]:
-            for text in file:
-                if not text.endswith("\n"):
-                    raise InputError(
-                        f"{self.csv_path} was cut off while it was written: `mtmc link --overwrite` repairs the run"
-                    )
-                taken.append(text)
-                yield text
-
-        lines = taking()
-        header = next(lines, "").rstrip("\r\n")
-        if header != ",".join(COLUMNS):
+        records = self._records(file)
+        _, header = next(records, (0, ""))
+        if header.rstrip("\r\n") != ",".join(COLUMNS):
             raise InputError(
                 f"{self.csv_path} has other columns than this version of the program writes: {shown(header)}"
             )
-        taken.clear()
-        reader = csv.reader(lines, strict=True)
+        for number, text in records:
+            try:
+                global_id, camera_id, track_id, frame_index, _ = text.split(",", 4)
+                track = camera_id, int(track_id)
+                expected = [str(int(frame_index) + 1), global_id]
+            except ValueError as error:
+                raise self._damaged(number, error) from error
+            line = next(mot[camera_id], "") if camera_id in mot else None
+            if line is not None and line.split(",", 2)[:2] != expected:
+                raise InputError(self._differs(camera_id))
+            yield Line(number, text, line, track)
+
+    def _records(self, file: IO[str]) -> Iterator[tuple[int, str]]:
+        """Yield the number of the last line of each record, and its text; a quoted field may contain line breaks."""
+        waiting = ""
+        number = 0
+        for number, text in enumerate(file, 1):
+            if not text.endswith("\n"):
+                raise InputError(
+                    f"{self.csv_path} was cut off while it was written: `mtmc link --overwrite` repairs the run"
+                )
+            waiting += text
+            if waiting.count('"') % 2 == 0:
+                yield number, waiting
+                waiting = ""
+        if waiting:
+            raise self._damaged(number, "a quote has no end")
+
+    def _row(self, line: Line) -> LinkedRow:
         try:
-            for fields in reader:
-                linked = row_of(fields)
-                text, camera_id = "".join(taken), linked.row.camera_id
-                taken.clear()
-                if text.split(",", 3)[:3] != fields[:3]:
-                    raise ValueError("an id is in quotes")
-                line = next(mot[camera_id], "") if camera_id in mot else None
-                if line is not None and line.split(",", 2)[:2] != [
-                    str(linked.row.frame_index + 1),
-                    str(linked.link.global_id),
-                ]:
-                    raise InputError(self._differs(camera_id))
-                yield Line(text, line, linked)
-        except InputError:
-            raise
+            if '"' in line.text:
+                (fields,) = csv.reader(io.StringIO(line.text, newline=""), strict=True)
+            else:
+                fields = line.text.rstrip("\r\n").split(",")
+            linked = row_of(fields)
+            if (linked.row.camera_id, linked.row.track_id) != line.track:
+                raise ValueError("an id is in quotes")
         except (ValueError, csv.Error) as error:
-            raise InputError(f"{self.csv_path}, line {reader.line_num + 1}: it is damaged ({error})") from error
+            raise self._damaged(line.number, error) from error
+        return linked
+
+    def _damaged(self, number: int, problem: object) -> InputError:
+        return InputError(f"{self.csv_path}, line {number}: it is damaged ({problem})")
 
     def _differs(self, camera_id: str) -> str:
         return (
@@ -143,7 +159,8 @@ class OriginalRows:
             InputError: see `lines`; or a track has several ids, or a frame twice.
         """
         found: dict[TrackKey, _Track] = {}
-        for _, _, linked in self.lines():
+        for line in self.lines():
+            linked = self._row(line)
             row, link = linked.row, linked.link
             key = (row.camera_id, row.track_id)
             track = found.setdefault(key, _Track(row.class_name, link))
@@ -191,7 +208,10 @@ def write_corrected(
     of_origin: dict[TrackKey, list[tuple[TrackKey, Part]]] = defaultdict(list)
     for key, part in sorted(parts.items(), key=lambda one: one[1].begin):
         of_origin[part.origin].append((key, part))
-    seen: dict[TrackKey, int] = defaultdict(int)
+    # The parts of each track that are not complete yet, the next one last, and the number of its rows so far.
+    for one in of_origin.values():
+        one.reverse()
+    seen: dict[TrackKey, int] = dict.fromkeys(of_origin, 0)
     rows = 0
     # Nobody may read the new files who could not read the old ones.
     mode = stat.S_IMODE(original.csv_path.stat().st_mode)
@@ -205,18 +225,18 @@ def write_corrected(
             mot[camera_id] = opened.enter_context(part_mot.open("w", newline="", encoding="utf-8"))
         file.write(original.header())
         for line in original.lines():
-            row = line.linked.row
-            origin = (row.camera_id, row.track_id)
-            at = seen[origin]
-            seen[origin] += 1
-            key, part = next(one for one in of_origin[origin] if at < one[1].end)
+            waiting = of_origin[line.track]
+            if seen[line.track] == waiting[-1][1].end:
+                waiting.pop()
+            seen[line.track] += 1
+            key, part = waiting[-1]
             if part.global_id is None:
                 continue
             rows += 1
-            file.write(_corrected(line.text, key, part) if part.moved or key != origin else line.text)
+            file.write(_corrected(line.text, key, part) if part.moved or key != line.track else line.text)
             if line.mot is not None:
                 frame, _, rest = line.mot.split(",", 2)
-                mot[row.camera_id].write(f"{frame},{part.global_id},{rest}")
+                mot[key[0]].write(f"{frame},{part.global_id},{rest}")
     return rows
 
 

@@ -147,24 +147,27 @@ class VideoSource(FrameSource):
         self._container.close()
 
     def seek(self, source_time_s: float) -> bool:
-        time_base, first = self._stream.time_base, self._first.pts
+        time_base, first = self._stream.time_base, self._stamp(self._first)
         # Times of these files are counted from their first frame, or belong to packets in another order.
-        if self._by_index or self._by_decoding_time or time_base is None or first is None:
+        if self._by_index or self._is_reordered() or time_base is None or first is None:
             return False
         target = first + int(min(max(source_time_s, 0.0), _FARTHEST_S) / time_base)
         try:
             entered = None
             for back_s in _STEPS_BACK_S:
                 entered = self._enter(target - int(back_s / time_base))
-                if entered is not None and entered.pts is not None and entered.pts <= target:
+                if entered is not None and self._is_before(entered, target):
                     break
+            else:
+                if self._by_decoding_time:
+                    entered = self._enter(first)
         except av.FFmpegError as error:
             raise self._broken(
                 0, f"the video cannot be read at {source_time_s:.1f} s ({error.strerror})"
             ) from error
         if entered is None:
             raise self._broken(0, f"the video has no frame at {source_time_s:.1f} s")
-        if (entered.pts or 0) > target:
+        if (self._stamp(entered) or 0) > target:
             raise self._broken(0, f"the video cannot be entered before {source_time_s:.1f} s")
         self._entered = entered
         self._entered_at_s = max(self._stamp_s(entered) or 0.0, 0.0)
@@ -177,8 +180,28 @@ class VideoSource(FrameSource):
         self._ahead, self._ahead_error = [], None
         self._since_key.clear()
         self._packets = self._container.demux(self._stream)
-        self._decoder = (picture for picture in self._decoded_frames() if picture.pts is not None)
+        self._decoder = (picture for picture in self._decoded_frames() if self._stamp(picture) is not None)
         return next(self._decoder, None)
+
+    def _is_before(self, picture: VideoFrame, target: int) -> bool:
+        """Return whether a picture is not later than a presentation time, in units of the stream, and is complete.
+
+        In the index of some AVI files every frame is a key frame.
+        """
+        stamp = self._stamp(picture)
+        complete = bool(picture.key_frame) or not self._by_decoding_time
+        return complete and stamp is not None and stamp <= target
+
+    def _is_reordered(self) -> bool:
+        """Return whether times are those of packets, and the packets are in another order than the pictures.
+
+        FFmpeg has decoded the first frames of the file to find out.
+        """
+        return self._by_decoding_time and bool(self._stream.codec_context.has_b_frames)
+
+    def _stamp(self, picture: VideoFrame) -> int | None:
+        """Return the presentation time of a picture, in units of the stream."""
+        return picture.dts if self._by_decoding_time else picture.pts
 
     @property
     def _is_avi(self) -> bool:
@@ -316,7 +339,7 @@ class VideoSource(FrameSource):
 
     def _stamp_s(self, picture: VideoFrame) -> float | None:
         """Return the presentation time after the first frame's, in seconds of the file."""
-        stamp, first = (picture.dts, self._first.dts) if self._by_decoding_time else (picture.pts, self._first.pts)
+        stamp, first = self._stamp(picture), self._stamp(self._first)
         if stamp is None or first is None or picture.time_base is None:
             return None
         return float((stamp - first) * picture.time_base)

@@ -75,14 +75,15 @@ class YoloDetector:
             "nms_iou": nms_iou,
             "max_detections": max_detections,
         }
+        self._network: ExportedNetwork | UltralyticsNetwork
         opened = _without_torch(weights, device=device, runtime=runtime, exact=half is False, **limits)
-        if opened is None:
+        if opened is not None:
+            self._network, file = opened
+        else:
             from detectors.ultralytics_network import UltralyticsNetwork
 
-            network = UltralyticsNetwork(weights, device=device, runtime=runtime, half=half, **limits)
-            opened = network, network.file
-        self._network: ExportedNetwork | UltralyticsNetwork
-        self._network, file = opened
+            self._network = UltralyticsNetwork(weights, device=device, runtime=runtime, half=half, **limits)
+            file = self._network.file
         used_px = max(self._network.imgsz)
         if used_px != image_size_px:
             raise InputError(

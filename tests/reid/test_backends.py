@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
 from pipeline.core.errors import InputError
 from pipeline.core.inference_runtime import Computation, cpu_name
@@ -35,9 +36,9 @@ SMALL = {"depth": 1, "jpm": False}
 PLAIN = {"depth": 1, "jpm": False, "cameras": 0}
 
 
-def crops(count: int, seed: int = 0) -> torch.Tensor:
+def crops(count: int, seed: int = 0) -> NDArray[np.uint8]:
     generator = torch.Generator().manual_seed(seed)
-    return torch.randint(0, 256, (count, 3, 64, 32), dtype=torch.uint8, generator=generator)
+    return torch.randint(0, 256, (count, 3, 64, 32), dtype=torch.uint8, generator=generator).numpy()
 
 
 def rows(count: int) -> np.ndarray[Any, np.dtype[np.int64]]:

@@ -77,7 +77,13 @@ class ExportedNetwork:
         self.imgsz = (height, width)
         self._confidence_min, self._iou, self._most = confidence_min, nms_iou, max_detections
         self._end_to_end = bool(metadata.get("end2end"))
-        self._run.check_output(6 if self._end_to_end else 4 + len(self.names), last=self._end_to_end)
+        self._axis, self._length = (2, 6) if self._end_to_end else (1, 4 + len(self.names))
+        stated = self._run.output_length(self._axis)
+        if stated is None:  # only a run shows it
+            frames = 1 if self.dynamic else self.batch
+            stated = self._computed(np.zeros((frames, 3, height, width), np.float32)).shape[self._axis]
+        if stated != self._length:
+            raise Unknown(f"its output has {stated} values for a box instead of {self._length}")
 
     @property
     def computation(self) -> Computation:
@@ -95,9 +101,8 @@ class ExportedNetwork:
         """
         frame_hw = (images[0].shape[0], images[0].shape[1])
         box = Letterbox.of(frame_hw, self.imgsz, stride=self._stride, minimal=self.dynamic)
-        output = self._run(network_input(images, box))
         found = []
-        for one in output:
+        for one in self._computed(network_input(images, box)):
             limits: dict[str, Any] = {
                 "confidence_min": self._confidence_min,
                 "classes": classes,
@@ -110,6 +115,13 @@ class ExportedNetwork:
             rows[:, :4] = scale_back(rows[:, :4], box.input_hw, frame_hw)
             found.append(rows)
         return found
+
+
+    def _computed(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
+        output = self._run(pixels)
+        if output.ndim != 3:
+            raise Unknown(f"its output has the shape {output.shape}")
+        return output
 
 
 class _OpenVino:
@@ -148,13 +160,11 @@ class _OpenVino:
         (device,) = self._compiled.get_property("EXECUTION_DEVICES")[:1]
         return Computation.of_openvino(self._core, self._compiled, device, _stored(self.metadata))
 
-    def check_output(self, length: int, *, last: bool) -> None:
-        """Raise Unknown unless the output is (batch, length, boxes), or with `last` (batch, boxes, length)."""
+    def output_length(self, axis: int) -> int | None:
+        """Return the length of an axis of the output; None if the network does not state it."""
         shape = self._output_shape
-        axis = 2 if last else 1
-        known = shape.rank.is_static and len(shape) == 3 and shape[axis].is_static
-        if not known or shape[axis].get_length() != length:
-            raise Unknown(f"its output {shape} is not one of the known kinds")
+        stated = shape.rank.is_static and len(shape) == 3 and shape[axis].is_static
+        return int(shape[axis].get_length()) if stated else None
 
     def __call__(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
         if self._per_shape:
@@ -187,11 +197,11 @@ class _OnnxRuntime:
     def computation(self) -> Computation:
         return Computation("ONNX Runtime", _stored(self.metadata), "cpu", cpu_name())
 
-    def check_output(self, length: int, *, last: bool) -> None:
-        """Raise Unknown unless the output is (batch, length, boxes), or with `last` (batch, boxes, length)."""
+    def output_length(self, axis: int) -> int | None:
+        """Return the length of an axis of the output; None if the network does not state it."""
         shape = self._output_shape
-        if len(shape) != 3 or shape[2 if last else 1] != length:
-            raise Unknown(f"its output {shape} is not one of the known kinds")
+        stated = shape[axis] if len(shape) == 3 else None
+        return stated if isinstance(stated, int) else None
 
     def __call__(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
         output: NDArray[np.float32] = self._session.run(None, {self._input.name: pixels})[0]

@@ -116,7 +116,6 @@ class ExportedNetwork:
             found.append(rows)
         return found
 
-
     def _computed(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
         output = self._run(pixels)
         if output.ndim != 3:

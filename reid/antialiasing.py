@@ -7,11 +7,9 @@ whole numbers of 15 bits, and the result of each direction is rounded to a byte.
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
 
 _WEIGHT_LIMIT = 1 << 15
 _MOST_BITS = 22
@@ -28,30 +26,34 @@ def resize_bytes(picture: NDArray[np.uint8], size_hw: tuple[int, int]) -> NDArra
 
 def _along_first(pixels: NDArray[np.uint8], length: int) -> NDArray[np.uint8]:
     """Resize (n, a, b) to (length, a, b)."""
-    weights, bits = _weights(len(pixels), length)
-    sums = weights @ pixels.reshape(len(pixels), -1).astype(np.int32)
+    taps, weights, bits = _weights(len(pixels), length)
+    flat = pixels.reshape(len(pixels), -1).astype(np.int32)
+    sums = flat[taps[0]] * weights[0]
+    part = np.empty_like(sums)
+    for tap, weight in zip(taps[1:], weights[1:], strict=True):
+        np.take(flat, tap, axis=0, out=part, mode="clip")
+        part *= weight
+        sums += part
     sums += 1 << (bits - 1)
     sums >>= bits
-    resized: NDArray[np.uint8] = sums.astype(np.uint8).reshape(length, *pixels.shape[1:])
-    return resized
+    return sums.astype(np.uint8).reshape(length, *pixels.shape[1:])
 
 
 @lru_cache(maxsize=1024)
-def _weights(length_in: int, length_out: int) -> tuple[Any, int]:
-    """Return the weights (length_out, length_in) as a sparse array of int32, and their number of fractional bits."""
+def _weights(length_in: int, length_out: int) -> tuple[NDArray[np.int64], NDArray[np.int32], int]:
+    """Return which inputs each output is the mean of (taps, length_out), with which weights (taps, length_out, 1), and
+    the number of fractional bits of the weights."""
     scale = length_in / length_out
     support = max(scale, 1.0)
     centre = scale * (np.arange(length_out) + 0.5)
     first = np.maximum((centre - support + 0.5).astype(np.int64), 0)
     end = np.minimum((centre + support + 0.5).astype(np.int64), length_in)
-    tap = np.arange(int(np.ceil(support)) * 2 + 1)
-    column = first[:, None] + tap
-    share = np.maximum(1 - np.abs((column - centre[:, None] + 0.5) / support), 0)
-    share[column >= end[:, None]] = 0
-    share /= share.sum(axis=1, keepdims=True)
+    column = first + np.arange((end - first).max())[:, None]
+    share = np.maximum(1 - np.abs((column - centre + 0.5) / support), 0)
+    share[column >= end] = 0
+    share /= share.sum(axis=0)
     bits = 0
     while bits < _MOST_BITS and int(0.5 + share.max() * (1 << (bits + 1))) < _WEIGHT_LIMIT:
         bits += 1
-    whole = (0.5 + share * (1 << bits)).astype(np.int32)
-    row, used = np.nonzero(whole)
-    return csr_array((whole[row, used], (row, column[row, used])), shape=(length_out, length_in)), bits
+    weights = (0.5 + share * (1 << bits)).astype(np.int32)
+    return np.minimum(column, length_in - 1), weights[..., None], bits

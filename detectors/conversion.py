@@ -26,16 +26,17 @@ def cached_openvino(weights: Path, *, image_size_px: int) -> Path:
         InputError: the file is not a detector that Ultralytics loads.
         RunError: the conversion failed.
     """
+    digest = sha256(weights)
     key = {
         "kind": "detector",
-        "weights": sha256(weights),
+        "weights": digest,
         "image_size_px": str(image_size_px),
         "precision": "fp32",
         **{package: version(package) for package in ("torch", "ultralytics", "openvino")},
     }
 
     def make(folder: Path) -> None:
-        arguments = [str(weights), str(folder / _CACHED_NAME), str(image_size_px)]
+        arguments = [str(weights), str(folder / _CACHED_NAME), str(image_size_px), digest]
         run_module(_MODULE, arguments, f"converting the detector {weights}")
 
     return cached_export(f"the detector {weights.name}", key, make) / _CACHED_NAME

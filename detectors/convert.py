@@ -1,4 +1,4 @@
-"""Downloads and converts a .pt checkpoint: `python -m detectors.convert WEIGHTS [FOLDER IMAGE_SIZE_PX]`.
+"""Downloads and converts a .pt checkpoint: `python -m detectors.convert WEIGHTS [FOLDER IMAGE_SIZE_PX SHA256]`.
 
 `detectors.conversion` starts it in a process of its own, because it needs torch and Ultralytics.
 """
@@ -8,6 +8,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from detectors.weights import sha256
+from pipeline.core.errors import RunError
 from pipeline.core.own_process import reporting
 
 
@@ -23,8 +25,10 @@ def _convert() -> str:
     weights, *target = sys.argv[1:]
     path = str(load_model(weights).ckpt_path)
     if target:
-        folder, image_size_px = target
+        folder, image_size_px, expected = target
         export_network(Path(path), Path(folder), format="openvino", image_size_px=int(image_size_px))
+        if sha256(Path(path)) != expected:
+            raise RunError(f"{weights} changed while it was converted: start again")
     return path
 
 

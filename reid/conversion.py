@@ -39,11 +39,8 @@ def cached_openvino(model: CheckpointFile | LoadedModel) -> Path:
         key["model"] = model.header.model_hash
 
         def make(folder: Path) -> None:
-            arguments = [
-                str(model.path),
-                str(folder / _NAME),
-                *([str(model.site_path)] if model.site_path else []),
-            ]
+            site = [] if model.site_path is None else [str(model.site_path)]
+            arguments = [str(model.path), str(folder / _NAME), model.header.model_hash, *site]
             run_module("reid.convert", arguments, f"converting the embedding model {model.path}")
 
         model_hash = model.header.model_hash

@@ -1,4 +1,4 @@
-"""Converts a checkpoint to an OpenVINO network: `python -m reid.convert CHECKPOINT XML [SITE]`.
+"""Converts a checkpoint to an OpenVINO network: `python -m reid.convert CHECKPOINT XML HASH [SITE]`.
 
 `reid.conversion` starts it in a process of its own, because it needs torch.
 """
@@ -9,6 +9,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+from pipeline.core.errors import RunError
 from pipeline.core.own_process import reporting
 from reid.checkpoint_file import open_checkpoint
 
@@ -21,9 +22,12 @@ def main() -> None:
 def _convert() -> str:
     from reid.export.to_openvino import write_openvino
 
-    checkpoint, xml, *site = sys.argv[1:]
+    checkpoint, xml, expected, *site = sys.argv[1:]
     file = replace(open_checkpoint(Path(checkpoint)), site_path=Path(site[0]) if site else None)
-    write_openvino(file.load(), Path(xml))
+    loaded = file.load()
+    if loaded.model_hash != expected:
+        raise RunError(f"{', '.join([checkpoint, *site])} changed while it was converted: start again")
+    write_openvino(loaded, Path(xml))
     return xml
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from detectors.single_class import save_for_inference
-from detectors.yolo import load_model
+from detectors.ultralytics_network import load_model
 from pipeline.core.errors import InputError
 
 

@@ -7,7 +7,6 @@ import tempfile
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
@@ -15,9 +14,7 @@ from typing import Any, Literal
 import torch
 
 from detectors.ultralytics_import import import_ultralytics
-from detectors.weights import sha256
 from pipeline.core.errors import InputError
-from pipeline.core.export_cache import cached_export
 
 Format = Literal["onnx", "openvino", "tensorrt"]
 Precision = Literal["fp32", "fp16", "int8"]
@@ -25,9 +22,6 @@ Precision = Literal["fp32", "fp16", "int8"]
 _ULTRALYTICS_FORMAT = {"onnx": "onnx", "openvino": "openvino", "tensorrt": "engine"}
 _QUANTIZE = {"fp32": None, "fp16": 16, "int8": 8}
 _PACKAGES = {"onnx": ("onnx",), "openvino": ("openvino",), "tensorrt": ("onnx", "tensorrt")}
-
-#: The folder of a cached OpenVINO network; Ultralytics recognises OpenVINO by the end of the name.
-_CACHED_NAME = "detector_openvino_model"
 
 
 def output_name(weights: Path, format: Format) -> str:
@@ -78,22 +72,6 @@ def export_network(
         with _without_warnings():
             written = Path(import_ultralytics().YOLO(copy).export(**arguments))
         shutil.move(written, output)
-
-
-def cached_openvino(weights: Path, *, image_size_px: int) -> Path:
-    """Return the OpenVINO folder of a checkpoint in float32, exported at its first use and cached."""
-    key = {
-        "kind": "detector",
-        "weights": sha256(weights),
-        "image_size_px": str(image_size_px),
-        "precision": "fp32",
-        **{package: version(package) for package in ("torch", "ultralytics", "openvino")},
-    }
-
-    def make(folder: Path) -> None:
-        export_network(weights, folder / _CACHED_NAME, format="openvino", image_size_px=image_size_px)
-
-    return cached_export(f"the detector {weights.name}", key, make) / _CACHED_NAME
 
 
 def _check(weights: Path, output: Path, format: Format, precision: Precision, data: Path | None) -> None:

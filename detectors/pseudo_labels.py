@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.yolo import load_model, selected_device
+from detectors.ultralytics_network import load_model, selected_device
 from detectors.yolo_dataset import YoloDataset
 from pipeline.core.boxes import areas, intersections
 from pipeline.core.errors import InputError

@@ -13,7 +13,7 @@ from torch import nn
 
 from detectors.single_class import keep_class, save_for_inference
 from detectors.ultralytics_import import import_ultralytics
-from detectors.yolo import load_model, selected_device
+from detectors.ultralytics_network import load_model, selected_device
 from detectors.yolo_dataset import count_pictures, require_class
 from pipeline.core.errors import InputError
 

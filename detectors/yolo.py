@@ -5,31 +5,27 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from detectors.computation import computation_of
-from detectors.export import cached_openvino
-from detectors.ultralytics_import import import_ultralytics, loads_safely
-from detectors.weights import is_own_checkpoint, model_hash
+from detectors.conversion import cached_openvino, downloaded
+from detectors.exported_network import ExportedNetwork, Unknown
+from detectors.one_line import abridged, one_line
+from detectors.weights import model_hash
 from pipeline.core.datatypes import Detections, Frame
 from pipeline.core.errors import InputError
+from pipeline.core.gpu import torch_may_use_gpu
 from pipeline.core.inference_runtime import Runtime, choose_runtime, device_name
 
-# Tasks whose models return upright boxes with a class.
-_BOX_TASKS = frozenset({"detect", "segment", "pose"})
+if TYPE_CHECKING:
+    from detectors.ultralytics_network import UltralyticsNetwork
 
 # An export may make pictures smaller than this share of what image_size_px asks for only with a warning.
 _SMALLEST_SHARE = 0.8
-_DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?|(xpu|npu)(:\d+)?")
-_INTEL = re.compile(r"intel:(cpu|gpu|npu)(\.\d+)?")
-_LONGEST_REASON = 300
+_OPENVINO_FOLDER = "_openvino_model"
 
 logger = logging.getLogger(__name__)
 
@@ -73,45 +69,35 @@ class YoloDetector:
         runtime: Runtime = "auto",
         half: bool | Literal["auto"] = "auto",
     ) -> None:
-        self._model = load_model(weights)
-        self._arguments: dict[str, Any] = {
-            "imgsz": image_size_px,
-            "conf": confidence_min,
-            "iou": nms_iou,
-            "agnostic_nms": True,
-            "max_det": max_detections,
-            "verbose": False,
-            "save": False,
+        limits: dict[str, Any] = {
+            "image_size_px": image_size_px,
+            "confidence_min": confidence_min,
+            "nms_iou": nms_iou,
+            "max_detections": max_detections,
         }
-        with _same_number_of_threads():
-            selected = selected_device(device, weights)
-            on_gpu = isinstance(selected, torch.device) and selected.type == "cuda"
-            file = Path(self._model.ckpt_path)
-            self.model_hash = model_hash(file)
-            if file.suffix == ".pt" and choose_runtime(runtime, _type(selected)) == "openvino":
-                network = cached_openvino(file, image_size_px=image_size_px)
-                self._model = import_ultralytics().YOLO(str(network), task=self._model.task)
-            self._arguments["device"] = selected
-            self._arguments["quantize"] = 16 if (on_gpu if half == "auto" else half) else None
-            self._start(weights, image_size_px)
-            if half is False and self._model.predictor.model.format == "openvino":
-                _compute_in_32_bit(self._model.predictor.model.backend, Path(self._model.ckpt_path))
-        self.class_names = _chosen_classes(weights, self._model.names, classes)
-        self._arguments["classes"] = list(self.class_names)
-        backend = self._model.predictor.model
-        self.computation = computation_of(backend)
+        self._network: ExportedNetwork | UltralyticsNetwork
+        opened = _without_torch(weights, device=device, runtime=runtime, exact=half is False, **limits)
+        if opened is not None:
+            self._network, file = opened
+        else:
+            from detectors.ultralytics_network import UltralyticsNetwork
+
+            self._network = UltralyticsNetwork(weights, device=device, runtime=runtime, half=half, **limits)
+            file = self._network.file
+        used_px = max(self._network.imgsz)
+        if used_px != image_size_px:
+            raise InputError(
+                f"{weights} works at {used_px} px, not at image_size_px = {image_size_px}: sizes are multiples of 32, "
+                f"and an export may support only one; set image_size_px: {used_px}, or export it again"
+            )
+        self.model_hash = model_hash(file)
+        self.class_names = _chosen_classes(weights, self._network.names, classes)
+        self.computation = self._network.computation
         self._weights = weights
-        self._input_px = None if backend.format == "pt" or backend.dynamic else tuple(self._model.predictor.imgsz)
+        self._input_px = None if self._network.dynamic else self._network.imgsz
         self._image_size_px = image_size_px
         self._known_sizes: set[tuple[int, int]] = set()
-        if _has_own_nms(backend):
-            logger.warning(
-                "%s was exported with nms=True: confidence_min %g has no effect below the limit of its export (0.25 if "
-                "none was chosen), and nms_iou has none at all. 'mtmc detectors export' leaves both to the settings",
-                weights,
-                confidence_min,
-            )
-        self._fixed_batch = None if backend.format == "pt" or backend.dynamic else int(backend.batch)
+        self._fixed_batch = None if self._network.dynamic else self._network.batch
         self._batch = self._fixed_batch or max_batch
 
     def detect(self, frames: Sequence[Frame]) -> list[Detections]:
@@ -123,8 +109,8 @@ class YoloDetector:
             images = [_image(frames[row]) for row in rows]
             if self._fixed_batch:
                 images += images[-1:] * (self._fixed_batch - len(images))
-            results = self._model.predict(images, **self._arguments)
-            found.update((row, _detections(result)) for row, result in zip(rows, results, strict=False))
+            boxes = self._network.boxes(images, self.class_names)
+            found.update((row, _detections(each)) for row, each in zip(rows, boxes, strict=False))
         return [found[row] for row in range(len(frames))]
 
     def _check_size(self, size_wh: tuple[int, int]) -> None:
@@ -147,132 +133,62 @@ class YoloDetector:
                 round(height * scale),
             )
 
-    def _start(self, weights: str, image_size_px: int) -> None:
-        """Run the network once, so that anything missing is reported before the first frame."""
-        blank = np.zeros((image_size_px, image_size_px, 3), np.uint8)
-        try:
-            self._model.predict([blank], **self._arguments)
-        except ModuleNotFoundError as error:
-            raise InputError(f"{weights} needs the package {error.name}: pip install {error.name}") from error
-        except Exception as error:
-            if Path(weights).suffix == ".pt":
-                raise
-            # The runtimes of exports and Ultralytics' wrappers have no common error for an invalid file.
-            reason = _one_line(error) or type(error).__name__
-            raise InputError(
-                f"{weights} is damaged, or not a detector that Ultralytics or 'mtmc detectors export' wrote: {reason}"
-            ) from error
-        used_px = max(self._model.predictor.imgsz)
-        if used_px != image_size_px:
-            raise InputError(
-                f"{weights} works at {used_px} px, not at image_size_px = {image_size_px}: sizes are multiples of 32, "
-                f"and an export may support only one; set image_size_px: {used_px}, or export it again"
-            )
 
+def _without_torch(
+    weights: str, *, device: str, runtime: Runtime, exact: bool, image_size_px: int, **limits: Any
+) -> tuple[ExportedNetwork, Path] | None:
+    """Open a detector that OpenVINO or ONNX Runtime computes on the CPU; without importing torch.
 
-def _compute_in_32_bit(runtime: Any, weights: Path) -> None:
-    """Compile an OpenVINO network again, without bfloat16, which processors that have it use by default.
-
-    Args:
-        runtime: Ultralytics' `OpenVINOBackend`, changed in place.
-        weights: folder of the network, or its .xml.
+    Returns:
+        The network, and the weights that it was made of. None if torch is needed: on a GPU, for the runtime torch, and
+        for networks that are known only to Ultralytics.
     """
-    network = weights if weights.is_file() else next(weights.glob("*.xml"))
-    settings = {**runtime.compile_model.keywords["config"], "INFERENCE_PRECISION_HINT": "f32"}
-    runtime.compile_model = partial(runtime.compile_model, config=settings)
-    runtime.ov_compiled_model = runtime.compile_model(runtime.ov.Core().read_model(str(network)))
-
-
-def load_model(weights: str) -> Any:
-    """Load the Ultralytics model of `weights`; a bare name that Ultralytics knows is downloaded.
-
-    Raises:
-        InputError: the weights do not exist, or cannot be downloaded or loaded, or are not a detector.
-    """
-    ultralytics = import_ultralytics()
-    from ultralytics.utils.downloads import GITHUB_ASSETS_NAMES
-
-    path = Path(weights)
-    if path.suffix == ".xml" and path.parent.name.endswith("_openvino_model"):
-        path = path.parent
-        weights = str(path)
-    if not path.exists() and weights not in GITHUB_ASSETS_NAMES:
-        raise InputError(
-            f"the weights {weights} do not exist; check the path, train some with 'mtmc detectors train', "
-            "or give a name that Ultralytics downloads, such as yolo11n.pt"
-        )
-    if path.suffix == ".pt" and path.exists() and not loads_safely() and not is_own_checkpoint(path):
-        logger.warning(
-            "%s is a pickle, and loading it can run any code in it: use only files of people you trust, or set "
-            "ULTRALYTICS_SAFE_LOAD=1",
-            weights,
-        )
-    _refuse_other_name(path)
-    try:
-        model = ultralytics.YOLO(weights)
-    except ConnectionError as error:
-        raise InputError(f"{weights} is not here and cannot be downloaded: {_one_line(error)}") from error
-    except TypeError as error:
-        raise InputError(f"{weights} cannot be loaded: {_one_line(error)}") from error
-    if path.exists() and not (Path(model.ckpt_path).exists() and Path(model.ckpt_path).samefile(path)):
-        raise InputError(f"Ultralytics loaded {model.ckpt_path} instead of {weights}; rename the file")
-    if model.task not in _BOX_TASKS:
-        raise InputError(f"{weights} is a model for the task {model.task!r}, not for detection")
-    return model
-
-
-def _refuse_other_name(path: Path) -> None:
-    """Raise InputError if Ultralytics would take a file that exists for another one, which it may download.
-
-    It reads yolov5n.pt as its own yolov5nu.pt, and removes quotes and spaces.
-    """
-    from ultralytics.utils.checks import check_yolov5u_filename
-
-    if not path.exists():
-        return
-    taken: str = check_yolov5u_filename(str(path).strip().replace("'", ""), verbose=False)
-    if taken != str(path):
-        raise InputError(
-            f"Ultralytics would load {taken} instead of {path}: rename the file, such as to detector.pt"
-        )
-
-
-def selected_device(device: str, weights: str) -> Any:
-    """Return the torch device, or the name of a device that only OpenVINO knows (intel:gpu)."""
-    from ultralytics.utils.torch_utils import select_device
-
-    known = "use auto, cpu, cuda, cuda:1 ..., mps, or with an OpenVINO export intel:gpu or intel:npu"
     name = str(device_name(device)).lower()
-    if _INTEL.fullmatch(name):
-        if Path(weights).suffix != ".xml" and not Path(weights).is_dir():
-            raise InputError(f"the device {device} is for OpenVINO exports, and {weights} is none; {known}")
-        return name
-    if not _DEVICE.fullmatch(name):
-        raise InputError(f"the device {device!r} is not known; {known}")
+    if name != "cpu" and (name != "auto" or torch_may_use_gpu()):
+        return None
+    path = Path(weights)
+    converted = path.suffix == ".pt"
+    if converted:
+        if choose_runtime(runtime, "cpu") != "openvino":
+            return None
+        path = path if path.exists() else downloaded(weights)
+        folder = cached_openvino(path, image_size_px=image_size_px)
+        file = next(folder.glob("*.xml"))
+    else:
+        found = _network_file(path)
+        if found is None:
+            return None
+        path, file = found
     try:
-        selected = select_device("" if name == "auto" else name, verbose=False)  # type: ignore[no-untyped-call]
-    except ValueError as error:
-        raise InputError(
-            f"the device {device} cannot be used: torch sees {torch.cuda.device_count()} GPUs; use auto or cpu"
-        ) from error
-    # Ultralytics takes the CPU without a word where there is no Metal.
-    if name != "auto" and _type(selected) != name.partition(":")[0]:
-        raise InputError(f"the device {device} cannot be used on this machine; use auto or cpu")
-    return selected
+        network = ExportedNetwork(file, image_size_px=image_size_px, exact=exact, **limits)
+        if not converted:  # so that anything missing is reported before the first frame
+            height, width = network.imgsz
+            network.boxes(
+                [np.zeros((height, width, 3), np.uint8)] * (1 if network.dynamic else network.batch), {0}
+            )
+    except ModuleNotFoundError as error:
+        raise InputError(f"{weights} needs the package {error.name}: pip install {error.name}") from error
+    except Unknown as error:
+        logger.info("%s is computed by Ultralytics, with torch: %s", weights, error)
+        return None
+    except Exception as error:
+        # The runtimes have no common error for an invalid file. Ultralytics says what is wrong with it.
+        logger.info("%s cannot be used without Ultralytics: %s", weights, one_line(error))
+        return None
+    return network, path
 
 
-def _type(device: Any) -> str:
-    return device.type if isinstance(device, torch.device) else str(device)
-
-
-@contextmanager
-def _same_number_of_threads() -> Iterator[None]:
-    """Restore torch's number of threads, which Ultralytics lowers for the whole process when it selects a CPU."""
-    threads = torch.get_num_threads()
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
+def _network_file(path: Path) -> tuple[Path, Path] | None:
+    """Return what Ultralytics takes for the weights (an ONNX file, or the folder of OpenVINO), and the file of the
+    network; None for any other kind."""
+    if path.suffix == ".onnx" and path.is_file() and not path.name.endswith("_qnn.onnx"):
+        return path, path
+    if path.suffix == ".xml" and path.is_file() and path.parent.name.endswith(_OPENVINO_FOLDER):
+        return path.parent, path
+    if path.is_dir() and path.name.endswith(_OPENVINO_FOLDER):
+        networks = list(path.glob("*.xml"))
+        return (path, networks[0]) if len(networks) == 1 else None
+    return None
 
 
 def _same_size_batches(frames: Sequence[Frame], batch: int) -> Iterator[list[int]]:
@@ -291,9 +207,11 @@ def _image(frame: Frame) -> NDArray[np.uint8]:
     return frame.image
 
 
-def _detections(result: Any) -> Detections:
-    rows = result.boxes.data.cpu().numpy()  # (N, 6): xyxy in pixels of the frame, confidence, class id
-    # A network in half precision can overflow; boxes that are not finite are dropped.
+def _detections(rows: NDArray[np.float32]) -> Detections:
+    """Return rows (N, 6), xyxy in pixels, confidence and class id, as detections.
+
+    A network in half precision can overflow; boxes that are not finite are dropped.
+    """
     rows = rows[np.isfinite(rows).all(axis=1)]
     return Detections(
         xyxy=np.ascontiguousarray(rows[:, :4], np.float32),
@@ -304,7 +222,7 @@ def _detections(result: Any) -> Detections:
 
 def _chosen_classes(weights: str, names: Mapping[int, str], classes: Sequence[str]) -> dict[int, str]:
     """Return the class ids whose names are in `classes`; several classes can have one name."""
-    known = _shortened(", ".join(names.values()))
+    known = abridged(", ".join(names.values()))
     if not classes:
         raise InputError(f"detector.classes is empty; the classes of {weights} are: {known}")
     if unknown := [name for name in classes if name not in names.values()]:
@@ -315,17 +233,3 @@ def _chosen_classes(weights: str, names: Mapping[int, str], classes: Sequence[st
             )
         raise InputError(f"{weights} does not know {', '.join(unknown)}; its classes are: {known}")
     return {class_id: name for class_id, name in names.items() if name in classes}
-
-
-def _has_own_nms(backend: Any) -> bool:
-    """Return whether an export contains non-maximum suppression, according to its metadata."""
-    metadata = getattr(backend.backend, "metadata", None) or {}
-    return bool((metadata.get("args") or {}).get("nms"))
-
-
-def _one_line(error: Exception) -> str:
-    return _shortened(" ".join(str(error).split()))
-
-
-def _shortened(text: str) -> str:
-    return text if len(text) <= _LONGEST_REASON else f"{text[:_LONGEST_REASON]} ..."

@@ -26,6 +26,7 @@ from pipeline.sources.part import PartOfSource
 from pipeline.sources.recording_dates import start_utc_of
 
 if TYPE_CHECKING:
+    from reid.backends.choose import EmbeddingModel
     from reid.embedder import NetworkEmbedder
 
 _NOTED_PACKAGES = ("torch", "openvino", "ultralytics", "timm", "numpy", "opencv-python", "av", "lap", "pyarrow")
@@ -107,10 +108,10 @@ def build_embedder(config: Config) -> NetworkEmbedder | None:
     if settings.weights is None:
         return None
     from reid.embedder import NetworkEmbedder
-    from reid.embedding_model import load_embedding_model
+    from reid.embedding_model import open_embedding_model
     from reid.site.site_model import at_site
 
-    model = load_embedding_model(Path(settings.weights), settings.input)
+    model: EmbeddingModel = open_embedding_model(Path(settings.weights), settings.input)
     rows: Mapping[str, str | int | None] = {camera.name: camera.reid_camera for camera in config.cameras}
     means = None
     if settings.site is not None:

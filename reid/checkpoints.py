@@ -6,7 +6,6 @@ order of the side information table, the normalisation of its input, and a card 
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -17,28 +16,21 @@ import torch
 from safetensors import SafetensorError, safe_open
 
 from pipeline.core.errors import InputError
-from reid.models.loading import OWN_FORMAT_KEY
-from reid.models.state_dict import read_metadata, shorten
-from reid.models.transreid import TransReID, TransReIDConfig
-from reid.safetensors_file import check_tensors, write_safetensors
-
-FORMAT_VERSION = 1
+from reid.checkpoint_file import (
+    FORMAT_VERSION,
+    OWN_FORMAT_KEY,
+    WRONG_HEADER,
+    config_of,
+    model_hash,
+    read_header,
+)
+from reid.models.state_dict import shorten
+from reid.models.transreid import TransReID
+from reid.safetensors_file import write_safetensors
 
 #: Mean and standard deviation per RGB channel of pixels in [0, 1]: TransReID's, for both ViT and DeiT.
 INPUT_MEAN = (0.5, 0.5, 0.5)
 INPUT_STD = (0.5, 0.5, 0.5)
-
-# What wrong values in a header raise: of the wrong type, or sizes that no computer has.
-_WRONG_HEADER = (
-    KeyError,
-    TypeError,
-    ValueError,
-    AttributeError,
-    IndexError,
-    ArithmeticError,
-    RuntimeError,
-    MemoryError,
-)
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,21 +114,15 @@ def load_checkpoint(path: str | Path) -> LoadedModel:
         InputError: the file is missing, damaged, or of another format.
     """
     path = Path(path)
-    if not path.is_file():
-        raise InputError(f"there is no weights file {path}")
-    _check_suffix(path)
-    header = _read_header(path)
+    header = read_header(path)
     try:
-        fields: dict[str, Any] = {
-            key: tuple(value) if isinstance(value, list) else value for key, value in header["config"].items()
-        }
-        config = TransReIDConfig(**fields)
+        config = config_of(header)
         model = TransReID.uninitialised(config)
         model.neck_feature = header.get("neck_feature", "before")
         _load_tensors(model, path)
         return LoadedModel(
             model=model.eval(),
-            model_hash=_model_hash(path, header),
+            model_hash=model_hash(path, header),
             camera_names=tuple(header["camera_names"]),
             view_names=tuple(header["view_names"]),
             input_mean=tuple(header["input_mean"]),
@@ -145,25 +131,8 @@ def load_checkpoint(path: str | Path) -> LoadedModel:
         )
     except InputError:
         raise
-    except _WRONG_HEADER as error:
+    except WRONG_HEADER as error:
         raise InputError(f"{path} does not describe a model as this version expects it: {error}") from error
-
-
-def read_card(path: Path) -> tuple[str, Mapping[str, Any]]:
-    """Return the `model_hash` that `load_checkpoint` would give, and the card (data, training, results, calibration),
-    without building the model.
-
-    Raises:
-        InputError: the file is missing or is not a checkpoint of this project.
-    """
-    if not path.is_file():
-        raise InputError(f"there is no weights file {path}")
-    _check_suffix(path)
-    header = _read_header(path)
-    card = header.get("card")
-    if not isinstance(card, dict):
-        raise InputError(f"{path} has damaged metadata: its card is no JSON object")
-    return _model_hash(path, header), card
 
 
 def rewrite_card(path: Path, card: Mapping[str, Any]) -> None:
@@ -173,29 +142,11 @@ def rewrite_card(path: Path, card: Mapping[str, Any]) -> None:
         InputError: the file is missing or is not a checkpoint of this project.
         RunError: the file cannot be written.
     """
-    header = _read_header(path)
-    _model_hash(path, header)  # a damaged file must not get a new checksum
+    header = read_header(path)
+    model_hash(path, header)  # a damaged file must not get a new checksum
     with safe_open(path, framework="pt") as file:
         tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - no mapping
     write_safetensors(path, tensors, {OWN_FORMAT_KEY: json.dumps({**header, "card": dict(card)})})
-
-
-def _check_suffix(path: Path) -> None:
-    if path.suffix != ".safetensors":
-        raise InputError(
-            f"{path} is not a checkpoint of this project, whose files end in .safetensors; {_hint(path)}"
-        )
-
-
-def _hint(path: Path) -> str:
-    """Return what to do with a file that another project wrote."""
-    own = (
-        path.with_suffix(".safetensors") if path.suffix != ".safetensors" else path.with_stem(f"{path.stem}_mtmc")
-    )
-    return (
-        f"convert an official TransReID file with 'mtmc reid convert {path} {own}'; use any other network as "
-        ".onnx or OpenVINO .xml, with embedder.input"
-    )
 
 
 def _check_names(kind: str, names: Sequence[str], count: int) -> None:
@@ -207,22 +158,6 @@ def _stored_dtype(tensor: torch.Tensor, dtype: torch.dtype) -> torch.dtype:
     if not tensor.is_floating_point():
         return tensor.dtype
     return dtype if tensor.ndim > 1 else torch.float32
-
-
-def _read_header(path: Path) -> dict[str, Any]:
-    metadata = read_metadata(path)
-    if OWN_FORMAT_KEY not in metadata:
-        raise InputError(
-            f"{path} is not a checkpoint of this project: its metadata has no {OWN_FORMAT_KEY}; {_hint(path)}"
-        )
-    try:
-        header = json.loads(metadata[OWN_FORMAT_KEY])
-    except (json.JSONDecodeError, RecursionError) as error:
-        raise InputError(f"{path} has damaged metadata: {error}") from error
-    version = header.get("version") if isinstance(header, dict) else None
-    if version != FORMAT_VERSION:
-        raise InputError(f"{path} has format version {version}, but this program reads version {FORMAT_VERSION}")
-    return dict(header)
 
 
 def _load_tensors(model: TransReID, path: Path) -> None:
@@ -241,21 +176,3 @@ def _load_tensors(model: TransReID, path: Path) -> None:
                 value.copy_(tensor)
     except SafetensorError as error:
         raise InputError(f"{path} is not a readable safetensors file: {error}") from error
-
-
-def _model_hash(path: Path, header: Mapping[str, Any]) -> str:
-    """Return the hash of a model; InputError if the tensors of the file are damaged."""
-    digest = hashlib.sha256()
-    relevant = {key: value for key, value in header.items() if key != "card"}
-    digest.update(json.dumps(relevant, sort_keys=True).encode())
-    try:
-        with safe_open(path, framework="numpy") as file:
-            arrays = {key: file.get_tensor(key) for key in sorted(file.keys())}
-            metadata = dict(file.metadata() or {})
-    except SafetensorError as error:
-        raise InputError(f"{path} is not a readable safetensors file: {error}") from error
-    check_tensors(path, arrays, metadata)
-    for key, array in arrays.items():
-        digest.update(key.encode())
-        digest.update(array.tobytes())
-    return digest.hexdigest()[:16]

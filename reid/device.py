@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
-import torch
+from typing import TYPE_CHECKING
 
 from pipeline.core.errors import InputError
+from pipeline.core.gpu import torch_may_use_gpu
 from pipeline.core.inference_runtime import cpu_name, device_name
+
+if TYPE_CHECKING:
+    import torch
+
+
+def chosen_device(name: str) -> str:
+    """Return the name of the device that `choose_device` returns; for the CPU without importing torch."""
+    if name == "cpu" or (name == "auto" and not torch_may_use_gpu()):
+        return "cpu"
+    return str(choose_device(name))
 
 
 def choose_device(name: str) -> torch.device:
@@ -14,6 +25,8 @@ def choose_device(name: str) -> torch.device:
     Raises:
         InputError: torch does not know the device or cannot use it here.
     """
+    import torch
+
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
@@ -25,6 +38,10 @@ def choose_device(name: str) -> torch.device:
     return device
 
 
-def processor_name(device: torch.device) -> str:
+def processor_name(device: torch.device | str) -> str:
     """Return the product name of the GPU `device`, or of the CPU for any other device."""
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else cpu_name()
+    if not str(device).startswith("cuda"):
+        return cpu_name()
+    import torch
+
+    return torch.cuda.get_device_name(device)

@@ -7,9 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from pipeline.core.datatypes import EmbeddedCrops, FloatArray, Frame
 from pipeline.core.errors import InputError, RunError
@@ -19,9 +17,8 @@ from pipeline.core.network_input import parse_network_input
 from pipeline.core.vectors import centred, unit
 from reid.backends.choose import EmbeddingModel, build_backend
 from reid.crops import crop_boxes
-from reid.embedding_model import header_of, load_embedding_model, resize_of
-from reid.model_header import ModelHeader
-from reid.models.sie import UNKNOWN
+from reid.embedding_model import header_of, open_embedding_model, resize_of
+from reid.model_header import UNKNOWN, ModelHeader
 
 UnknownCamera = Literal["row for unknown cameras", "mean of the camera rows"]
 
@@ -55,7 +52,7 @@ class NetworkEmbedder:
     ) -> None:
         """
         Args:
-            model: a loaded checkpoint (copied, not changed), an exported network, or a third-party network.
+            model: a checkpoint, loaded (copied, not changed) or not, an exported network, or a third-party network.
             camera_rows: maps the pipeline's camera ids to the model's camera: its name, its row (from 0), or None.
             camera_means: maps the pipeline's camera ids to the mean embedding (D,) float32 of that camera. It is
                 subtracted from the L2-normalised features of the camera's crops, which are then normalised again.
@@ -100,7 +97,7 @@ class NetworkEmbedder:
             InputError: the file is missing or not a re-identification network.
         """
         stated = None if network_input is None else parse_network_input("network_input", network_input)
-        return cls(load_embedding_model(Path(path), stated), **{"camera_rows": {}, **settings})
+        return cls(open_embedding_model(Path(path), stated), **{"camera_rows": {}, **settings})
 
     def embed(self, frames: Sequence[Frame], xyxy: Sequence[FloatArray]) -> list[EmbeddedCrops]:
         """Embed the boxes `xyxy[i]` (N_i, 4), in pixels of `frames[i]`; return one result per frame, in order.
@@ -109,7 +106,7 @@ class NetworkEmbedder:
             ValueError: a frame with boxes has no image.
             RunError: the model returned values that are not finite.
         """
-        crops: list[Tensor] = []
+        crops: list[NDArray[np.uint8]] = []
         cameras: list[str] = []
         masks = []
         for frame, boxes in zip(frames, xyxy, strict=True):
@@ -122,7 +119,9 @@ class NetworkEmbedder:
             crops.append(frame_crops)
             cameras += [frame.camera_id] * len(frame_crops)
             masks.append(valid)
-        features = self._features(torch.cat(crops), cameras) if cameras else np.zeros((0, self.dim), np.float32)
+        features = (
+            self._features(np.concatenate(crops), cameras) if cameras else np.zeros((0, self.dim), np.float32)
+        )
         self.embedded_crops += len(features)
         self.rejected_crops += sum(int((~valid).sum()) for valid in masks)
 
@@ -157,7 +156,7 @@ class NetworkEmbedder:
             np.array([bool(crop.valid[0]) for crop in crops], np.bool_),
         )
 
-    def _features(self, crops: Tensor, cameras: list[str]) -> FloatArray:
+    def _features(self, crops: NDArray[np.uint8], cameras: list[str]) -> FloatArray:
         """Return embeddings (K, D) of crops (K, 3, H, W) uint8 RGB; `cameras[i]` is the camera of crop i."""
         rows = np.array([self._row_of(camera) for camera in cameras], np.int64)
         parts = []

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipeline.core.errors import InputError
 from pipeline.core.network_input import INPUT_PRESETS, NetworkInput
 from reid.backends.choose import EmbeddingModel
-from reid.backends.exported import is_export, load_export, network_file
-from reid.checkpoints import LoadedModel, load_checkpoint, read_card
+from reid.backends.exported import ExportedModel, is_export, load_export, network_file
+from reid.checkpoint_file import CheckpointFile, open_checkpoint, read_card
 from reid.crops import Resize, resize_antialiased, resize_opencv
 from reid.foreign_network import (
     SUFFIXES,
@@ -22,9 +22,31 @@ from reid.foreign_network import (
 )
 from reid.model_header import ModelHeader
 
+if TYPE_CHECKING:
+    from reid.checkpoints import LoadedModel
 
-def load_embedding_model(path: Path, network_input: NetworkInput | None) -> EmbeddingModel:
-    """Load a checkpoint of this project, an export of one, or a third-party network.
+_WITH_HEADER = (CheckpointFile, ExportedModel, ForeignNetwork)
+
+
+def load_embedding_model(
+    path: Path, network_input: NetworkInput | None
+) -> LoadedModel | ExportedModel | ForeignNetwork:
+    """Load a checkpoint of this project, which needs torch, an export of one, or a third-party network.
+
+    Args:
+        network_input: as in `open_embedding_model`.
+
+    Raises:
+        InputError: as in `open_embedding_model`.
+    """
+    model = open_embedding_model(path, network_input)
+    return model.load() if isinstance(model, CheckpointFile) else model
+
+
+def open_embedding_model(
+    path: Path, network_input: NetworkInput | None
+) -> CheckpointFile | ExportedModel | ForeignNetwork:
+    """Open a checkpoint of this project, an export of one, or a third-party network.
 
     Args:
         network_input: the pixel format that a third-party network takes; None for the project's own files.
@@ -36,7 +58,7 @@ def load_embedding_model(path: Path, network_input: NetworkInput | None) -> Embe
     stated = _stated_input(file, network_input)
     if stated is not None:
         return load_foreign(file, stated)
-    return load_export(file) if is_export(file) else load_checkpoint(file)
+    return load_export(file) if is_export(file) else open_checkpoint(file)
 
 
 def embedding_hash(path: Path, network_input: NetworkInput | None) -> str:
@@ -61,7 +83,7 @@ def embedding_card(path: Path, network_input: NetworkInput | None) -> Mapping[st
 
 def header_of(model: EmbeddingModel) -> ModelHeader:
     """Return the header of a model: how to prepare its input, and which embeddings can be compared."""
-    return ModelHeader.of(model) if isinstance(model, LoadedModel) else model.header
+    return model.header if isinstance(model, _WITH_HEADER) else ModelHeader.of(model)
 
 
 def resize_of(model: EmbeddingModel) -> Resize:

@@ -5,14 +5,20 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pipeline.core.errors import InputError
-from reid.checkpoints import LoadedModel
+from reid.models.config import TransReIDConfig
+
+if TYPE_CHECKING:
+    from reid.checkpoints import LoadedModel
 
 #: The key under which an exported network carries its header as JSON.
 HEADER_KEY = "mtmc_reid"
 FORMAT_VERSION = 1
+
+#: The index of an unknown camera or view.
+UNKNOWN = -1
 
 Precision = Literal["fp32", "fp16", "int8"]
 
@@ -54,19 +60,26 @@ class ModelHeader:
     @classmethod
     def of(cls, loaded: LoadedModel) -> ModelHeader:
         """Return the header of a model in memory."""
-        config = loaded.model.config
-        return cls(
+        return cls.of_config(
+            loaded.model.config,
             model_hash=loaded.model_hash,
-            image_size=config.image_size,
-            feature_dim=config.feature_dim,
+            camera_names=loaded.camera_names,
+            view_names=loaded.view_names,
             input_mean=loaded.input_mean,
             input_std=loaded.input_std,
-            cameras=config.cameras,
-            camera_names=loaded.camera_names,
-            views=config.views,
-            view_names=loaded.view_names,
-            unknown_row=config.unknown_row,
             card=loaded.card,
+        )
+
+    @classmethod
+    def of_config(cls, config: TransReIDConfig, **others: Any) -> ModelHeader:
+        """Return the header of a model with this configuration; `others` are the fields that it does not determine."""
+        return cls(
+            image_size=config.image_size,
+            feature_dim=config.feature_dim,
+            cameras=config.cameras,
+            views=config.views,
+            unknown_row=config.unknown_row,
+            **others,
         )
 
     @property

@@ -5,17 +5,17 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.torch import save
-from torch import Tensor
+from safetensors import SafetensorError, safe_open
 
 from pipeline.core.errors import InputError, RunError
 from pipeline.files.whole_files import SHARED_MODE, write_whole
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 CHECKSUM_KEY = "mtmc_tensors_sha256"
 
@@ -44,8 +44,27 @@ def check_tensors(path: Path, arrays: Mapping[str, NDArray[Any]], metadata: Mapp
             raise InputError(f"{path} is damaged: {name} has values that are not finite numbers; use a copy of it")
 
 
+def read_metadata(path: Path) -> dict[str, str]:
+    """Return the text metadata of a .safetensors file; empty for any other file.
+
+    Raises:
+        InputError: the file is missing or damaged.
+    """
+    if path.suffix != ".safetensors":
+        return {}
+    if not path.is_file():
+        raise InputError(f"there is no weights file {path}")
+    try:
+        with safe_open(path, framework="numpy") as file:
+            return dict(file.metadata() or {})
+    except SafetensorError as error:
+        raise InputError(f"{path} is not a readable safetensors file: {error}") from error
+
+
 def _raw(tensor: Tensor) -> bytes:
     """Return the bytes of a tensor of any type, also of one that numpy does not have."""
+    import torch
+
     return tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()
 
 
@@ -55,6 +74,8 @@ def write_safetensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mappi
     Raises:
         RunError: the file cannot be written; an old file stays.
     """
+    from safetensors.torch import save
+
     metadata = {**metadata, CHECKSUM_KEY: checksum({name: _raw(tensor) for name, tensor in tensors.items()})}
     try:
         # not `save_file`: only the owner can read the files it writes

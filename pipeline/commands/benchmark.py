@@ -26,6 +26,7 @@ from pipeline.benchmark.simulation import SimulatedWorld
 from pipeline.commands.arguments import ConfigOption, SetOption, overrides_of
 from pipeline.commands.benchmark_find import find_sets
 from pipeline.commands.benchmark_load import JsonOption, association, second_pass
+from pipeline.commands.benchmark_start import start
 from pipeline.commands.campus import campus
 from pipeline.commands.confidence import confidence
 from pipeline.commands.embedders import embedders
@@ -53,6 +54,7 @@ app.command(name="embedders")(embedders)
 app.command(name="find")(find_sets)
 app.command(name="association")(association)
 app.command(name="second-pass")(second_pass)
+app.command(name="start")(start)
 
 
 @app.callback(invoke_without_command=True)

@@ -100,7 +100,7 @@ def tracklet_crops(
                 boxes = wanted.pop(frame.frame_index)
                 xyxy: FloatArray = np.array([box.xyxy for _, box in boxes], np.float32)
                 crops, valid = crop_boxes(frame.image, xyxy, size_hw, resize)
-                images += list(crops.numpy())
+                images += list(crops)
                 track += [row for (row, _), good in zip(boxes, valid.tolist(), strict=True) if good]
                 if not wanted:
                     break

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Protocol
 
-import torch
-from torch import Tensor
+import numpy as np
+from numpy.typing import NDArray
 
 from pipeline.core.datatypes import FloatArray, IntArray
 from pipeline.core.inference_runtime import Computation
-from reid.crops import normalise
-from reid.model_header import ModelHeader
-from reid.models.sie import UNKNOWN
+from reid.crops import normalised
+from reid.model_header import UNKNOWN, ModelHeader
 
 
 class Backend(Protocol):
@@ -21,11 +20,11 @@ class Backend(Protocol):
     def computation(self) -> Computation:
         """Library, precision and device."""
 
-    def features(self, crops: Tensor, cameras: IntArray) -> FloatArray:
+    def features(self, crops: NDArray[np.uint8], cameras: IntArray) -> FloatArray:
         """Compute the features of a batch.
 
         Args:
-            crops: (B, 3, H, W) uint8, RGB, on the CPU; B is at least 1.
+            crops: (B, 3, H, W) uint8, RGB; B is at least 1.
             cameras: (B,) int64, rows of the model's camera table, or UNKNOWN.
 
         Returns:
@@ -33,14 +32,14 @@ class Backend(Protocol):
         """
 
 
-def graph_inputs(header: ModelHeader, crops: Tensor, cameras: IntArray) -> dict[str, Tensor]:
+def graph_inputs(header: ModelHeader, crops: NDArray[np.uint8], cameras: IntArray) -> dict[str, NDArray[Any]]:
     """Return the inputs of an exported network by name, for a batch as `Backend.features` takes it.
 
     All views are UNKNOWN, because the pipeline does not know the viewpoints of crops.
     """
     values = {
-        "cameras": torch.from_numpy(cameras),
-        "views": torch.full((len(cameras),), UNKNOWN, dtype=torch.int64),
+        "cameras": cameras,
+        "views": np.full(len(cameras), UNKNOWN, np.int64),
     }
-    images = normalise(crops, header.input_mean, header.input_std, torch.float32)
+    images = normalised(crops, header.input_mean, header.input_std)
     return {"images": images, **{name: values[name] for name in header.index_inputs}}

@@ -2,34 +2,29 @@
 
 from __future__ import annotations
 
-import hashlib
-from dataclasses import replace
-from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Literal
-
-import torch
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from pipeline.core.errors import InputError
-from pipeline.core.export_cache import cached_export
 from pipeline.core.inference_runtime import Runtime, choose_runtime
 from reid.backends.base import Backend
 from reid.backends.exported import ExportedModel
 from reid.backends.foreign import ForeignBackend
 from reid.backends.onnx_model import OnnxBackend, has_cuda
 from reid.backends.openvino_model import OpenVinoBackend
-from reid.backends.tensorrt_engine import TensorRtBackend
-from reid.backends.torch_model import TorchBackend
-from reid.checkpoints import LoadedModel
-from reid.device import choose_device
+from reid.checkpoint_file import CheckpointFile
+from reid.conversion import cached_openvino
+from reid.device import choose_device, chosen_device
 from reid.foreign_network import ForeignNetwork
-from reid.model_header import ModelHeader
+
+if TYPE_CHECKING:
+    from reid.checkpoints import LoadedModel
 
 Half = bool | Literal["auto"]
 
 #: Everything that can be an embedder.
-EmbeddingModel = LoadedModel | ExportedModel | ForeignNetwork
+EmbeddingModel: TypeAlias = "LoadedModel | CheckpointFile | ExportedModel | ForeignNetwork"
 
 
 def build_backend(
@@ -38,8 +33,8 @@ def build_backend(
     """Build the backend of a model.
 
     Args:
-        model: a loaded checkpoint runs in `runtime`, and an exported network in its own runtime. A third-party network
-            runs in OpenVINO, or in ONNX Runtime if it is an .onnx file on a GPU.
+        model: a checkpoint, loaded or not, runs in `runtime`, and an exported network in its own runtime. A
+            third-party network runs in OpenVINO, or in ONNX Runtime if it is an .onnx file on a GPU.
         device: torch's name of the device. "auto" is the first GPU if there is one, otherwise the CPU. It is always the
             CPU for an OpenVINO network, and for an ONNX file if the installed ONNX Runtime supports no GPU. An OpenVINO
             network also runs on "intel:gpu" or "intel:npu".
@@ -55,10 +50,16 @@ def build_backend(
         return _exported(model, device, half)
     if isinstance(model, ForeignNetwork):
         return ForeignBackend(model, _foreign_device(model.path, device), exact=half is False)
-    chosen = choose_device(device)
-    if choose_runtime(runtime, chosen.type) == "openvino":
-        return OpenVinoBackend(_openvino_network(model), exact=half is False)
-    return TorchBackend(model, chosen, half=chosen.type == "cuda" if half == "auto" else half)
+    chosen = chosen_device(device)
+    if choose_runtime(runtime, chosen.partition(":")[0]) == "openvino":
+        return OpenVinoBackend(cached_openvino(model), exact=half is False)
+    import torch
+
+    from reid.backends.torch_model import TorchBackend
+
+    loaded = model.load() if isinstance(model, CheckpointFile) else model
+    on_gpu = chosen.startswith("cuda")
+    return TorchBackend(loaded, torch.device(chosen), half=on_gpu if half == "auto" else half)
 
 
 def _exported(model: ExportedModel, device: str, half: Half) -> Backend:
@@ -66,24 +67,26 @@ def _exported(model: ExportedModel, device: str, half: Half) -> Backend:
         return OpenVinoBackend(model.path, _openvino_device(model.path, device), exact=half is False)
     if model.path.suffix == ".onnx":
         return OnnxBackend(model.path, _onnx_device(model.path, device))
+    from reid.backends.tensorrt_engine import TensorRtBackend
+
     return TensorRtBackend(model.path, choose_device(device))
 
 
-def _foreign_device(path: Path, device: str) -> str | torch.device:
-    """Return a CUDA device for an .onnx file if one is requested or if "auto" finds an ONNX Runtime that can use a GPU;
-    otherwise OpenVINO's name of the device."""
+def _foreign_device(path: Path, device: str) -> str:
+    """Return torch's name of a CUDA device for an .onnx file if one is requested, or if "auto" finds an ONNX Runtime
+    that can use a GPU; otherwise OpenVINO's name of the device."""
     if path.suffix == ".onnx" and (device.startswith("cuda") or (device == "auto" and _cuda_is_ready(path))):
-        return choose_device(device)
+        return chosen_device(device)
     return _openvino_device(path, device)
 
 
 def _cuda_is_ready(path: Path) -> bool:
-    return torch.cuda.is_available() and find_spec("onnxruntime") is not None and has_cuda(path)
+    return chosen_device("auto") != "cpu" and find_spec("onnxruntime") is not None and has_cuda(path)
 
 
-def _onnx_device(path: Path, device: str) -> torch.device:
-    """Choose as `choose_device`, but "auto" is the CPU if the installed ONNX Runtime supports no GPU."""
-    return choose_device("cpu" if device == "auto" and not has_cuda(path) else device)
+def _onnx_device(path: Path, device: str) -> str:
+    """Choose as `chosen_device`, but "auto" is the CPU if the installed ONNX Runtime supports no GPU."""
+    return chosen_device("cpu" if device == "auto" and not has_cuda(path) else device)
 
 
 def _openvino_device(path: Path, device: str) -> str:
@@ -94,28 +97,3 @@ def _openvino_device(path: Path, device: str) -> str:
     if vendor != "intel" or not name:
         raise InputError(f"{path} cannot be used on {device}: OpenVINO networks run on cpu, intel:gpu, intel:npu")
     return name.upper()
-
-
-def _openvino_network(model: LoadedModel) -> Path:
-    """Return the OpenVINO .xml of a checkpoint from the cache, exporting it at first use."""
-    from reid.export.to_openvino import write_openvino
-
-    key = {
-        "kind": "reid",
-        "tensors": _content_hash(model),
-        "precision": "fp32",
-        "torch": torch.__version__,
-        "openvino": version("openvino"),
-    }
-    what = f"the embedding model {model.model_hash}"
-    return cached_export(what, key, lambda folder: write_openvino(model, folder / "model.xml")) / "model.xml"
-
-
-def _content_hash(model: LoadedModel) -> str:
-    """Return the SHA-256 of all that the computation depends on: tensors, configuration, header without its card."""
-    digest = hashlib.sha256(replace(ModelHeader.of(model), card={}).to_json().encode())
-    digest.update(f"{model.model.config} {model.model.neck_feature}".encode())
-    for name, tensor in model.model.state_dict().items():
-        digest.update(name.encode())
-        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.core.errors import InputError
-from reid.backends import onnx_model, openvino_model, tensorrt_engine
+from reid.backends import onnx_model, openvino_model
 from reid.model_header import ModelHeader
 
 SUFFIXES = (".onnx", ".xml", ".engine")
@@ -47,7 +47,9 @@ def load_export(path: Path) -> ExportedModel:
     if path.suffix == ".onnx":
         return ExportedModel(path, onnx_model.read_header(path))
     if path.suffix == ".engine":
-        return ExportedModel(path, tensorrt_engine.read_engine(path)[0])
+        from reid.backends.tensorrt_engine import read_engine
+
+        return ExportedModel(path, read_engine(path)[0])
     raise InputError(f"{path} is not an exported network; those end in {', '.join(SUFFIXES)}")
 
 

@@ -7,9 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from pipeline.core.datatypes import FloatArray, IntArray
 from pipeline.core.errors import InputError
@@ -26,7 +24,8 @@ class ForeignBackend:
     """A third-party network.
 
     Args:
-        device: OpenVINO's name of a device, or a CUDA device, on which ONNX Runtime computes an .onnx file.
+        device: OpenVINO's name of a device, or torch's name of a CUDA device (cuda, cuda:1), on which ONNX Runtime
+            computes an .onnx file.
         exact: as in `reid.backends.openvino_model.OpenVinoBackend`.
 
     Attributes:
@@ -36,22 +35,20 @@ class ForeignBackend:
         InputError: a package is not installed, or the device cannot compute the network.
     """
 
-    def __init__(
-        self, network: ForeignNetwork, device: str | torch.device = "CPU", *, exact: bool = False
-    ) -> None:
+    def __init__(self, network: ForeignNetwork, device: str = "CPU", *, exact: bool = False) -> None:
         self._input = network.input
         self._dim = network.header.feature_dim
         size_hw = network.header.image_size
-        if isinstance(device, torch.device):
+        if device.startswith("cuda"):
             self._run: _OpenVino | _OnnxRuntime = _OnnxRuntime(network.path, device)
         else:
             self._run = _OpenVino(network, device, exact=exact)
         self.batched = self._run.batched(np.zeros((2, 3, *size_hw), np.float32), self._dim)
         self.computation = self._run.computation
 
-    def features(self, crops: Tensor, cameras: IntArray) -> FloatArray:
+    def features(self, crops: NDArray[np.uint8], cameras: IntArray) -> FloatArray:
         """Satisfies `Backend.features`; a third-party network ignores the cameras."""
-        pixels = self._input.pixels_of(crops.permute(0, 2, 3, 1).numpy())
+        pixels = self._input.pixels_of(crops.transpose(0, 2, 3, 1))
         features = self._run(pixels) if self.batched else self._run.one_by_one(pixels)
         return features.reshape(len(pixels), self._dim)
 
@@ -108,13 +105,13 @@ class _OpenVino:
 class _OnnxRuntime:
     """An .onnx file on an NVIDIA GPU."""
 
-    def __init__(self, path: Path, device: torch.device) -> None:
+    def __init__(self, path: Path, device: str) -> None:
         self._path = path
         self._session = open_session(path, device)
         (self._input,) = self._session.get_inputs()
         self._type = np.float16 if "float16" in self._input.type else np.float32
         precision = "fp16" if self._type is np.float16 else "fp32"
-        self.computation = Computation("ONNX Runtime", precision, str(device), processor_name(device))
+        self.computation = Computation("ONNX Runtime", precision, device, processor_name(device))
 
     def batched(self, two: NDArray[np.float32], dim: int) -> bool:
         """Return whether `two` crops give two features; the file itself says whether its batch size is fixed."""

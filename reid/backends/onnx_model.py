@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import Tensor
+import numpy as np
+from numpy.typing import NDArray
 
 from pipeline.core.datatypes import FloatArray, IntArray
 from pipeline.core.errors import InputError
@@ -26,30 +26,30 @@ class OnnxBackend:
         InputError: the package is not installed or cannot use the device, or `reid.export` did not write the file.
     """
 
-    def __init__(self, path: Path, device: torch.device) -> None:
+    def __init__(self, path: Path, device: str) -> None:
         self._session = open_session(path, device)
         self.header = _header(self._session, path)
-        self.computation = Computation("ONNX Runtime", self.header.precision, str(device), processor_name(device))
+        self.computation = Computation("ONNX Runtime", self.header.precision, device, processor_name(device))
 
-    def features(self, crops: Tensor, cameras: IntArray) -> FloatArray:
+    def features(self, crops: NDArray[np.uint8], cameras: IntArray) -> FloatArray:
         """Satisfies `Backend.features`."""
         inputs = graph_inputs(self.header, crops, cameras)
-        features: FloatArray = self._session.run(None, {name: value.numpy() for name, value in inputs.items()})[0]
+        features: FloatArray = self._session.run(None, inputs)[0]
         return features
 
 
-def open_session(path: Path, device: torch.device) -> Any:
+def open_session(path: Path, device: str) -> Any:
     """Open a file as an `onnxruntime.InferenceSession` on the CPU or a GPU; raises the errors of `OnnxBackend`."""
     onnxruntime = _import_onnxruntime(path)
     providers: list[Any] = ["CPUExecutionProvider"]
-    if device.type == "cuda":
+    if device.startswith("cuda"):
         if not has_cuda(path):
             raise InputError(
                 f"{path} cannot be used on {device}: the installed onnxruntime is for the CPU; "
                 "pip install onnxruntime-gpu, or set device: cpu"
             )
-        providers = [("CUDAExecutionProvider", {"device_id": device.index or 0}), *providers]
-    elif device.type != "cpu":
+        providers = [("CUDAExecutionProvider", {"device_id": int(device.partition(":")[2] or 0)}), *providers]
+    elif device != "cpu":
         raise InputError(f"{path} cannot be used on {device}: ONNX files run on cpu and cuda")
     return _open(onnxruntime, path, providers)
 

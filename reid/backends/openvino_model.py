@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor
+import numpy as np
+from numpy.typing import NDArray
 
 from pipeline.core.datatypes import FloatArray, IntArray
 from pipeline.core.errors import InputError
@@ -35,10 +36,10 @@ class OpenVinoBackend:
         self._compiled = compile_network(core, network, xml, device, exact=exact)
         self.computation = Computation.of_openvino(core, self._compiled, device, self.header.precision)
 
-    def features(self, crops: Tensor, cameras: IntArray) -> FloatArray:
+    def features(self, crops: NDArray[np.uint8], cameras: IntArray) -> FloatArray:
         """Satisfies `Backend.features`."""
         inputs = graph_inputs(self.header, crops, cameras)
-        features: FloatArray = self._compiled({name: value.numpy() for name, value in inputs.items()})[0].copy()
+        features: FloatArray = self._compiled(inputs)[0].copy()
         return features
 
 

@@ -10,7 +10,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from pipeline.core.datatypes import FloatArray, IntArray
@@ -57,7 +59,7 @@ class TensorRtBackend:
         self._max_batch = int(engine.get_tensor_profile_shape("images", 0)[2][0])
         self.computation = Computation("TensorRT", self.header.precision, str(device), processor_name(device))
 
-    def features(self, crops: Tensor, cameras: IntArray) -> FloatArray:
+    def features(self, crops: NDArray[np.uint8], cameras: IntArray) -> FloatArray:
         """Satisfies `Backend.features`."""
         parts = []
         for start in range(0, len(crops), self._max_batch):
@@ -66,9 +68,11 @@ class TensorRtBackend:
         features: FloatArray = torch.cat(parts).cpu().numpy()
         return features
 
-    def _run(self, inputs: dict[str, Tensor]) -> Tensor:
+    def _run(self, inputs: dict[str, NDArray[Any]]) -> Tensor:
         with torch.cuda.device(self._device):
-            on_gpu = {name: value.to(self._device).contiguous() for name, value in inputs.items()}
+            on_gpu = {
+                name: torch.from_numpy(value).to(self._device).contiguous() for name, value in inputs.items()
+            }
             output = torch.empty(
                 (len(inputs["images"]), self.header.feature_dim), dtype=torch.float32, device=self._device
             )

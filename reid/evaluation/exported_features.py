@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import torch
 
 from reid.backends.base import Backend
 from reid.crops import Resize, resize_antialiased, resize_image
@@ -34,5 +33,5 @@ def exported_features(
             resize_image(read_rgb(crop.path), header.image_size, resize)
             for crop in crops.crops[start : start + batch_size]
         ]
-        parts.append(backend.features(torch.stack(images), rows[start : start + batch_size]))
+        parts.append(backend.features(np.stack(images), rows[start : start + batch_size]))
     return np.concatenate(parts)

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 from rich.markup import escape
 from rich.progress import track
 
@@ -87,5 +86,5 @@ def network_features(
             resize_image(read_rgb(crop.path), network.header.image_size, resize_opencv)
             for crop in crops.crops[start : start + _BATCH]
         ]
-        features.append(backend.features(torch.stack(images), np.full(len(images), -1, np.int64)))
+        features.append(backend.features(np.stack(images), np.full(len(images), -1, np.int64)))
     return unit(np.concatenate(features))

@@ -6,7 +6,8 @@ import hashlib
 from dataclasses import dataclass, replace
 from typing import Any
 
-from torch import Tensor
+import numpy as np
+from numpy.typing import NDArray
 
 from pipeline.core.datatypes import IntArray
 from pipeline.core.errors import InputError
@@ -25,13 +26,13 @@ class CalibrationCrops:
         cameras: (N,) int64, their rows of the camera table, or -1.
     """
 
-    crops: Tensor
+    crops: NDArray[np.uint8]
     cameras: IntArray
 
     @property
     def calibration_hash(self) -> str:
         """Hash of the crops, 8 hexadecimal digits."""
-        digest = hashlib.sha256(self.crops.numpy().tobytes())
+        digest = hashlib.sha256(self.crops.tobytes())
         digest.update(self.cameras.tobytes())
         return digest.hexdigest()[:8]
 
@@ -57,12 +58,9 @@ def quantise(network: Any, header: ModelHeader, calibration: CalibrationCrops) -
 
     starts = range(0, len(calibration.crops), _BATCH)
     batches = [
-        {
-            name: value.numpy()
-            for name, value in graph_inputs(
-                header, calibration.crops[start : start + _BATCH], calibration.cameras[start : start + _BATCH]
-            ).items()
-        }
+        graph_inputs(
+            header, calibration.crops[start : start + _BATCH], calibration.cameras[start : start + _BATCH]
+        )
         for start in starts
     ]
     quantised = nncf.quantize(

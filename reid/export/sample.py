@@ -8,9 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from pipeline.core.datatypes import IntArray
 from pipeline.core.errors import InputError
@@ -19,7 +17,7 @@ from pipeline.files.mot_files import read_ground_truth
 from pipeline.sources.open import open_source
 from reid.crops import crop_boxes, resize_image
 from reid.datasets import read_dataset, read_rgb
-from reid.models.sie import UNKNOWN
+from reid.model_header import UNKNOWN
 
 DEMO_SCENE = PROJECT_ROOT / "demo" / "scene"
 
@@ -34,7 +32,7 @@ class CropSample:
         cameras: (N,) names.
     """
 
-    crops: Tensor
+    crops: NDArray[np.uint8]
     person_ids: IntArray
     cameras: NDArray[Any]
 
@@ -63,7 +61,7 @@ class CropSample:
         return self._at(first), self._at(second)
 
     def _at(self, chosen: IntArray) -> CropSample:
-        return CropSample(self.crops[torch.from_numpy(chosen)], self.person_ids[chosen], self.cameras[chosen])
+        return CropSample(self.crops[chosen], self.person_ids[chosen], self.cameras[chosen])
 
 
 def sample_of_dataset(folder: Path, size_hw: tuple[int, int], count: int, layout: str = "auto") -> CropSample:
@@ -79,7 +77,7 @@ def sample_of_dataset(folder: Path, size_hw: tuple[int, int], count: int, layout
     ]
     pixels = [resize_image(read_rgb(crop.path), size_hw) for crop in chosen]
     return CropSample(
-        torch.stack(pixels),
+        np.stack(pixels),
         np.array([crop.person_id for crop in chosen], np.int64),
         np.array([crop.camera for crop in chosen]),
     )
@@ -87,7 +85,7 @@ def sample_of_dataset(folder: Path, size_hw: tuple[int, int], count: int, layout
 
 def sample_of_demo(size_hw: tuple[int, int], count: int) -> CropSample:
     """Return at most `count` crops of the ground truth boxes of the demo scene, evenly spaced over cameras and time."""
-    crops: list[Tensor] = []
+    crops: list[NDArray[np.uint8]] = []
     ids: list[int] = []
     cameras: list[str] = []
     for video in sorted(DEMO_SCENE.glob("*.mp4")):
@@ -102,6 +100,4 @@ def sample_of_demo(size_hw: tuple[int, int], count: int) -> CropSample:
                 ids += truth.ids[shown][valid].tolist()
                 cameras += [video.stem] * len(cut)
     chosen = np.unique(np.linspace(0, len(ids) - 1, min(count, len(ids))).astype(int))
-    return CropSample(
-        torch.cat(crops)[torch.from_numpy(chosen)], np.array(ids, np.int64)[chosen], np.array(cameras)[chosen]
-    )
+    return CropSample(np.concatenate(crops)[chosen], np.array(ids, np.int64)[chosen], np.array(cameras)[chosen])

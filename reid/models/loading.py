@@ -15,10 +15,12 @@ from typing import Any
 import torch
 
 from pipeline.core.errors import InputError
+from reid.checkpoint_file import OWN_FORMAT_KEY
 from reid.models.config import TransReIDConfig, patch_grid_hw
 from reid.models.position_embedding import resize_position_embedding
-from reid.models.state_dict import StateDict, errors_naming, read_metadata, read_state_dict, shorten
+from reid.models.state_dict import StateDict, errors_naming, read_state_dict, shorten
 from reid.models.transreid import TransReID
+from reid.safetensors_file import read_metadata
 
 logger = logging.getLogger(__name__)
 
@@ -27,9 +29,6 @@ logger = logging.getLogger(__name__)
 IMAGE_SIZES_IN_USE = ((256, 128), (384, 128), (384, 192), (256, 256), (128, 64), (224, 224))
 STRIDES_IN_USE = (16, 14, 12, 11)
 VIEWS_IN_USE = 8  # viewpoints of VeRi-776, the only published models with a view table
-
-#: Metadata key of the project's own checkpoints; see reid.checkpoints.
-OWN_FORMAT_KEY = "mtmc_transreid"
 
 #: Names of tensors in models of other projects, and descriptions of those models for error messages.
 _OTHER_MODELS = (

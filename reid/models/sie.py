@@ -5,8 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-#: The index of an unknown camera or view.
-UNKNOWN = -1
+from reid.model_header import UNKNOWN
 
 
 def check_index(name: str, index: Tensor, size: int) -> None:

@@ -54,22 +54,6 @@ def errors_naming(source: str | Path | Mapping[str, Any]) -> Iterator[None]:
         raise InputError(f"{name}: {error}") from error
 
 
-def read_metadata(path: Path) -> dict[str, str]:
-    """Return the text metadata of a .safetensors file; empty for any other file.
-
-    Raises:
-        InputError: the file is missing or damaged.
-    """
-    if path.suffix != ".safetensors":
-        return {}
-    _require_file(path)
-    try:
-        with safe_open(path, framework="pt") as file:
-            return dict(file.metadata() or {})
-    except SafetensorError as error:
-        raise InputError(f"{path} is not a readable safetensors file: {error}") from error
-
-
 def shorten(names: Iterable[str], limit: int = 6) -> str:
     """Join the first `limit` names by commas, and add how many more there are."""
     listed = list(names)

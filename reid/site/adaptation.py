@@ -24,12 +24,13 @@ from pipeline.core.errors import InputError
 from pipeline.core.vectors import camera_means, centred, track_means, unit
 from reid.backends.base import Backend
 from reid.checkpoints import LoadedModel
-from reid.crops import normalise
 from reid.foreign_network import ForeignNetwork
-from reid.models.sie import UNKNOWN
+from reid.model_header import UNKNOWN
 from reid.models.transreid import TransReID
-from reid.site.site import Site, layer_norms, unknown_camera_row, with_site
+from reid.normalise import normalise
+from reid.site.site import Site
 from reid.site.site_crops import SiteCrops
+from reid.site.with_site import layer_norms, unknown_camera_row, with_site
 from reid.training.losses import supervised_contrastive_loss
 from reid.training.sampler import PKSampler
 
@@ -119,7 +120,7 @@ def measure_means(network: ForeignNetwork, backend: Backend, crops: SiteCrops, *
     _check_tracks(crops)
     features = np.concatenate(
         [
-            backend.features(torch.from_numpy(images), np.full(len(images), UNKNOWN, np.int64))
+            backend.features(images, np.full(len(images), UNKNOWN, np.int64))
             for images in np.split(crops.images, range(batch, len(crops.images), batch))
         ]
     )

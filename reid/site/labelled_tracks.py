@@ -41,7 +41,7 @@ def labelled_tracks(
     chosen = [crop for crop in crops.crops if crop.camera in names]
     keys = sorted({(names.index(crop.camera), crop.person_id) for crop in chosen})
     number = {key: index for index, key in enumerate(keys)}
-    images = [resize_image(read_rgb(crop.path), size_hw, resize).numpy() for crop in chosen]
+    images = [resize_image(read_rgb(crop.path), size_hw, resize) for crop in chosen]
     # Consecutive, so that no two tracks overlap.
     times = np.arange(len(keys), dtype=np.float64)
     return SiteCrops(

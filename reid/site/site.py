@@ -10,19 +10,16 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from safetensors import SafetensorError, safe_open
 
 from pipeline.core.datatypes import FloatArray, check_array
 from pipeline.core.errors import InputError
-from reid.checkpoints import LoadedModel
-from reid.models.sie import side_information
-from reid.models.transreid import TransReID
+from reid.models.config import TransReIDConfig
 from reid.safetensors_file import check_tensors, write_safetensors
 
 SITE_FORMAT_KEY = "mtmc_site"
@@ -101,6 +98,26 @@ class Site:
             rows[camera] = camera if row is None and camera in self.camera_names else row
         return rows
 
+    def camera_names_with(self, model_cameras: Sequence[str]) -> tuple[str, ...]:
+        """Return the names of `with_site`'s table: those of the model that the site does not replace, then its own."""
+        return (*(name for name in model_cameras if name not in self.camera_names), *self.camera_names)
+
+    def check_fits(self, model_hash: str, config: TransReIDConfig) -> None:
+        """Raise InputError if the site was learned for another model than this one, or has values of other sizes."""
+        if self.model_hash != model_hash:
+            raise InputError(
+                f"the site file was learned for the model {self.model_hash}, but the weights are {model_hash}: "
+                "adapt again with these weights, or use no site file"
+            )
+        if self.rows.shape[1] != config.width:
+            raise InputError(
+                f"the site's rows have {self.rows.shape[1]} values, but the model's have {config.width}"
+            )
+        if self.means is not None and self.means.shape[1] != config.feature_dim:
+            raise InputError(
+                f"the site's means have {self.means.shape[1]} values, but the model's features {config.feature_dim}"
+            )
+
     @property
     def camera_means(self) -> dict[str, FloatArray]:
         """Camera name -> mean feature (D,); empty without means."""
@@ -117,6 +134,8 @@ def save_site(path: Path, site: Site) -> None:
     }
     arrays = {"rows": site.rows} | ({} if site.means is None else {"means": site.means})
     arrays |= {_NORM_PREFIX + name: values for name, values in site.norms.items()}
+    import torch
+
     tensors = {name: torch.from_numpy(np.ascontiguousarray(array)) for name, array in arrays.items()}
     write_safetensors(path, tensors, {SITE_FORMAT_KEY: json.dumps(header)})
 
@@ -161,81 +180,3 @@ def load_site(path: Path) -> Site:
         )
     except (KeyError, ValueError, TypeError) as error:
         raise InputError(f"{path} does not describe a site as this version expects it: {error}") from error
-
-
-def with_site(loaded: LoadedModel, site: Site) -> LoadedModel:
-    """Return the model with the site's cameras added to its camera table, after those of the training.
-
-    A site camera replaces a training camera of the same name. Cameras that are in neither are treated as without a
-    site. A model without side information gets a table.
-
-    Raises:
-        InputError: the site was learned for another model, or does not fit this one.
-    """
-    if site.model_hash != loaded.model_hash:
-        raise InputError(
-            f"the site file was learned for the model {site.model_hash}, but the weights are {loaded.model_hash}: "
-            "adapt again with these weights, or use no site file"
-        )
-    config = loaded.model.config
-    if site.rows.shape[1] != config.width:
-        raise InputError(f"the site's rows have {site.rows.shape[1]} values, but the model's have {config.width}")
-    if site.means is not None and site.means.shape[1] != config.feature_dim:
-        raise InputError(
-            f"the site's means have {site.means.shape[1]} values, but the model's features {config.feature_dim}"
-        )
-    own_norms = layer_norms(loaded.model)
-    for name, values in site.norms.items():
-        if name not in own_norms or own_norms[name].shape != values.shape:
-            raise InputError(
-                f"the site has values for {name} {values.shape}, but the model has no such layer norm"
-            )
-    views = max(config.views, 1)
-    kept = [row for row, name in enumerate(loaded.camera_names) if name not in site.camera_names]
-    old = loaded.model.base.sie_embed.detach() if config.sie_rows else torch.zeros(0, 1, config.width)
-    if config.cameras:
-        own = old[: config.cameras * views].reshape(config.cameras, views, config.width)[kept]
-    else:
-        own = torch.zeros(0, views, config.width)
-    new = torch.from_numpy(site.rows)[:, None].expand(-1, views, -1)
-    table = torch.cat([torch.cat([own, new]).flatten(0, 1), unknown_camera_row(loaded.model)[None]])
-    model = TransReID.uninitialised(replace(config, cameras=len(kept) + len(site.camera_names), unknown_row=True))
-    state = dict(loaded.model.state_dict())
-    state["base.sie_embed"] = table[:, None]
-    state |= {name: torch.from_numpy(values) for name, values in site.norms.items()}
-    model.load_state_dict(state)
-    model.neck_feature = loaded.model.neck_feature
-    return replace(
-        loaded,
-        model=model.eval(),
-        model_hash=site.embedding_hash,
-        camera_names=tuple(loaded.camera_names[row] for row in kept) + site.camera_names,
-    )
-
-
-def layer_norms(model: TransReID) -> dict[str, torch.Tensor]:
-    """Return the weights and biases (W,) of the model's layer norms by name."""
-    return {
-        f"{module_name}.{name}": parameter.detach()
-        for module_name, module in model.named_modules()
-        if isinstance(module, torch.nn.LayerNorm)
-        for name, parameter in module.named_parameters()
-    }
-
-
-def unknown_camera_row(model: TransReID) -> torch.Tensor:
-    """Return (W,), the SIE row of a camera that the model does not know: the trained one, or the mean of all rows.
-
-    Raises:
-        InputError: the side information has only viewpoints.
-    """
-    config = model.config
-    if not config.sie_rows:
-        return torch.zeros(config.width)
-    if not config.cameras:
-        raise InputError("the model's side information has only viewpoints; it cannot be adapted to cameras")
-    with torch.no_grad():
-        row = side_information(
-            model.base.sie_embed, None, None, camera_count=config.cameras, view_count=config.views, batch=1
-        )
-    return row.reshape(config.width).cpu()

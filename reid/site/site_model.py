@@ -11,8 +11,9 @@ from pipeline.core.datatypes import FloatArray
 from pipeline.core.errors import InputError
 from reid.backends.choose import EmbeddingModel
 from reid.backends.exported import ExportedModel
+from reid.checkpoint_file import CheckpointFile
 from reid.foreign_network import ForeignNetwork, with_means
-from reid.site.site import load_site, with_site
+from reid.site.site import load_site
 
 _log = logging.getLogger(__name__)
 
@@ -57,6 +58,13 @@ def at_site(model: EmbeddingModel, path: Path, rows: Mapping[str, str | int | No
                 ", ".join(strangers),
             )
         return SiteModel(with_means(model, site), rows, site.camera_means)
-    chosen = site.rows_of(rows, model.camera_names)
+    if isinstance(model, CheckpointFile):
+        chosen = site.rows_of(rows, model.header.camera_names)
+        adapted: EmbeddingModel = model.at_site(path, site)
+    else:
+        from reid.site.with_site import with_site
+
+        chosen = site.rows_of(rows, model.camera_names)
+        adapted = with_site(model, site)
     means = {name: mean for name, mean in site.camera_means.items() if chosen.get(name) == name}
-    return SiteModel(with_site(model, site), chosen, means)
+    return SiteModel(adapted, chosen, means)

@@ -69,7 +69,7 @@ def _shrunk(path: Path, size_hw: tuple[int, int]) -> Image.Image:
     image = read_rgb(path)
     if image.height <= size_hw[0] and image.width <= size_hw[1]:
         return image
-    return Image.fromarray(resize_image(image, size_hw).permute(1, 2, 0).numpy())
+    return Image.fromarray(resize_image(image, size_hw).transpose(1, 2, 0))
 
 
 def _coded(image: Image.Image, quality: int) -> bytes:

@@ -38,7 +38,7 @@ def decoded_crops(crops: CropSet, size_hw: tuple[int, int], folder: Path, consol
             pixels = np.lib.format.open_memmap(part, mode="w+", dtype=np.uint8, shape=shape)
 
             def decode(row: int) -> None:
-                pixels[row] = resize_image(read_rgb(crops.crops[row].path), size_hw).numpy()
+                pixels[row] = resize_image(read_rgb(crops.crops[row].path), size_hw)
 
             size_mb = pixels.nbytes / 2**20
             with Progress(console=console, transient=True) as progress, ThreadPoolExecutor(_READERS) as pool:

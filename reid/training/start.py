@@ -14,14 +14,17 @@ import torch
 from torch import Tensor, nn
 
 from pipeline.core.errors import InputError
+from reid.checkpoint_file import OWN_FORMAT_KEY
 from reid.checkpoints import load_checkpoint
+from reid.model_header import UNKNOWN
 from reid.models.branches import names_with_jigsaw, names_without_jigsaw
-from reid.models.loading import OWN_FORMAT_KEY, VIEWS_IN_USE, load_transreid
+from reid.models.loading import VIEWS_IN_USE, load_transreid
 from reid.models.position_embedding import resize_position_embedding
 from reid.models.pretrained import init_backbone
-from reid.models.sie import UNKNOWN, side_information
-from reid.models.state_dict import errors_naming, read_metadata, read_state_dict, shorten
+from reid.models.sie import side_information
+from reid.models.state_dict import errors_naming, read_state_dict, shorten
 from reid.models.transreid import TransReID, TransReIDConfig
+from reid.safetensors_file import read_metadata
 from reid.training.data import ONLY_SET
 
 STANDARDISATION_CROPS = 512

@@ -19,7 +19,7 @@ from pipeline.core.errors import InputError, RunError
 from reid.checkpoints import save_checkpoint
 from reid.datasets import CropSet, ReidDataset, camera_indices, identities_digest, read_rgb, view_indices
 from reid.loss_progress import loss_progress
-from reid.models.sie import UNKNOWN
+from reid.model_header import UNKNOWN
 from reid.models.transreid import TransReID
 from reid.training.augmentation import BatchAugmentation
 from reid.training.build import build_model

@@ -8,7 +8,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from reid.crops import normalise, resize_image
+from reid.crops import resize_image
+from reid.normalise import normalise
 
 
 class EvaluationTransform:
@@ -19,5 +20,5 @@ class EvaluationTransform:
         self._mean, self._std = mean, std
 
     def __call__(self, image: Image.Image) -> Tensor:
-        pixels = resize_image(image, self._size_hw)
+        pixels = torch.from_numpy(resize_image(image, self._size_hw))
         return normalise(pixels.unsqueeze(0), self._mean, self._std, torch.float32).squeeze(0)

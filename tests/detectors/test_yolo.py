@@ -7,7 +7,6 @@ import subprocess
 import sys
 import warnings
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -66,11 +65,10 @@ def test_a_box_that_is_no_number_is_none(
     tiny: Path, monkeypatch: pytest.MonkeyPatch, column: int, value: float
 ) -> None:
     """A network in half precision can overflow."""
-    found = torch.tensor([[1.0, 2, 30, 40, 0.9, 0], [5, 6, 30, 40, 0.8, 0]])
+    found = np.array([[1, 2, 30, 40, 0.9, 0], [5, 6, 30, 40, 0.8, 0]], np.float32)
     found[0, column] = value
-    result = SimpleNamespace(boxes=SimpleNamespace(data=found))
     yolo = detector(tiny)
-    monkeypatch.setattr(yolo._model, "predict", lambda *images, **arguments: [result])
+    monkeypatch.setattr(yolo._network, "boxes", lambda images, classes: [found])
     (detections,) = yolo.detect([noise((64, 64), 0)])
     assert detections.xyxy.tolist() == [[5, 6, 30, 40]]
 
@@ -330,7 +328,7 @@ class TestRefused:
     def test_with_safe_loading_off_pickles_are_warned_of(
         self, tiny: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, tmp_path: Path
     ) -> None:
-        monkeypatch.setattr("detectors.yolo.loads_safely", lambda: False)
+        monkeypatch.setattr("detectors.ultralytics_network.loads_safely", lambda: False)
         known = tmp_path / "SHA256SUMS"
         monkeypatch.setattr("detectors.weights.KNOWN_CHECKPOINTS", known)
         with caplog.at_level(logging.WARNING):

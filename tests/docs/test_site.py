@@ -18,7 +18,8 @@ from pipeline.config.calibration import Calibration
 from pipeline.config.config import load_config
 from pipeline.core.paths import PROJECT_ROOT
 from pipeline.files.tracklet_file import TrackletFileInfo, TrackletWriter
-from reid.checkpoints import read_card, save_checkpoint
+from reid.checkpoint_file import read_card
+from reid.checkpoints import save_checkpoint
 from reid.models.transreid import TransReID, TransReIDConfig
 from reid.site.site import load_site
 from tests.helpers.demo_clips import cut

@@ -24,18 +24,23 @@ _ARCHITECTURE = {
 }
 
 
-def write_tiny_yolo(folder: Path) -> Path:
-    """Write tiny.pt, an ordinary Ultralytics checkpoint with the classes `CLASS_NAMES`."""
+def write_tiny_yolo(folder: Path, *, end_to_end: bool = False) -> Path:
+    """Write tiny.pt, an ordinary Ultralytics checkpoint with the classes `CLASS_NAMES`.
+
+    Args:
+        end_to_end: with the head of a model that needs no non-maximum suppression, such as YOLO26.
+    """
     architecture = folder / "tiny.yaml"
-    architecture.write_text(yaml.safe_dump(_ARCHITECTURE))
+    head = {"end2end": True, "reg_max": 1} if end_to_end else {}
+    architecture.write_text(yaml.safe_dump({**_ARCHITECTURE, **head}))
     with torch.random.fork_rng():
         torch.manual_seed(0)
         model = import_ultralytics().YOLO(str(architecture))
         head = model.model.model[-1]
-        for branch in head.cv2:
+        for branch in (*head.cv2, *getattr(head, "one2one_cv2", ())):
             # A side's distance is the mean of a distribution over 0..15 cells: these weights make it about 1.6.
-            branch[-1].bias.data.copy_(-torch.arange(head.reg_max).repeat(4) / 2)
-        for branch in head.cv3:
+            branch[-1].bias.data.copy_(-torch.arange(head.reg_max).repeat(4) / 2 if head.reg_max > 1 else 1.6)
+        for branch in (*head.cv3, *getattr(head, "one2one_cv3", ())):
             # Features of an untrained network are small; confidences should spread over 0..1 all the same.
             torch.nn.init.normal_(branch[-1].weight, std=200.0)
             torch.nn.init.zeros_(branch[-1].bias)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
 from pipeline.core.errors import InputError
 from pipeline.core.inference_runtime import Computation, cpu_name
@@ -35,9 +36,9 @@ SMALL = {"depth": 1, "jpm": False}
 PLAIN = {"depth": 1, "jpm": False, "cameras": 0}
 
 
-def crops(count: int, seed: int = 0) -> torch.Tensor:
+def crops(count: int, seed: int = 0) -> NDArray[np.uint8]:
     generator = torch.Generator().manual_seed(seed)
-    return torch.randint(0, 256, (count, 3, 64, 32), dtype=torch.uint8, generator=generator)
+    return torch.randint(0, 256, (count, 3, 64, 32), dtype=torch.uint8, generator=generator).numpy()
 
 
 def rows(count: int) -> np.ndarray[Any, np.dtype[np.int64]]:
@@ -142,6 +143,7 @@ def test_onnx_takes_the_gpu_by_itself_only_where_its_runtime_can(
     exported = load_export(written("onnx"))
     session = onnxruntime.InferenceSession(exported.path, providers=["CPUExecutionProvider"])
     asked: list[list[Any]] = []
+    monkeypatch.setattr("reid.device.torch_may_use_gpu", lambda: True)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr("reid.backends.onnx_model.processor_name", str)
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [*providers, "CPUExecutionProvider"])
@@ -159,7 +161,7 @@ def test_a_gpu_that_onnx_runtime_cannot_use_is_refused_where_it_is_named(
     onnxruntime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
     exported = load_export(written("onnx"))
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CPUExecutionProvider"])
-    monkeypatch.setattr("reid.backends.choose.choose_device", torch.device)
+    monkeypatch.setattr("reid.device.choose_device", torch.device)
     with pytest.raises(InputError, match="the installed onnxruntime is for the CPU; pip install onnxruntime-gpu"):
         build_backend(exported, device="cuda")
 
@@ -312,7 +314,7 @@ def test_devices_that_are_not_there(written: Callable[[str], Path]) -> None:
         with pytest.raises(InputError, match=message):
             build_backend(load_export(written("openvino")), device=device)
     with pytest.raises(InputError, match="ONNX files run on cpu and cuda"):
-        OnnxBackend(written("onnx"), torch.device("meta"))
+        OnnxBackend(written("onnx"), "meta")
 
 
 class TestTensorRt:

@@ -15,7 +15,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from pipeline.core.errors import InputError, RunError
-from reid.checkpoints import load_checkpoint, read_card, rewrite_card, save_checkpoint
+from reid.checkpoint_file import read_card
+from reid.checkpoints import load_checkpoint, rewrite_card, save_checkpoint
 from reid.models.transreid import TransReID, TransReIDConfig
 
 TINY = TransReIDConfig(

@@ -14,9 +14,10 @@ from pipeline.core.datatypes import Frame
 from pipeline.core.errors import InputError, RunError
 from pipeline.core.models import PEOPLE, Embedder
 from reid.checkpoints import LoadedModel
-from reid.crops import crop_boxes, normalise
+from reid.crops import crop_boxes
 from reid.embedder import NetworkEmbedder
 from reid.models.transreid import TransReID, TransReIDConfig
+from reid.normalise import normalise
 
 TINY = TransReIDConfig(width=32, depth=2, heads=4, image_size=(64, 32), cameras=2, jpm=True, shift=2)
 BOXES = np.array([[10, 10, 40, 80], [30, 5, 60, 90], [0, 0, 20, 40], [50, 20, 90, 95]], np.float32)
@@ -63,7 +64,7 @@ def test_it_is_the_models_feature_of_the_normalised_crops() -> None:
     assert image is not None
     crops, _ = crop_boxes(image, BOXES, (64, 32))
     with torch.inference_mode():
-        images = normalise(crops, loaded.input_mean, loaded.input_std, torch.float32)
+        images = normalise(torch.from_numpy(crops), loaded.input_mean, loaded.input_std, torch.float32)
         feature = loaded.model(images, torch.tensor([1, 1, 1, 1])).numpy()
     expected = feature / np.linalg.norm(feature, axis=1, keepdims=True)
     np.testing.assert_allclose(one(frame("b"), BOXES, loaded=loaded), expected, atol=1e-5)

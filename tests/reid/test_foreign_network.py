@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 
 from pipeline.commands.reid.calibration_views import labelled_views
@@ -35,21 +36,21 @@ TINY = TransReIDConfig(width=32, depth=1, heads=2, image_size=(32, 16), cameras=
 NO_ROWS = np.full(3, -1, np.int64)
 
 
-def features_of(network: ForeignNetwork, crops: torch.Tensor) -> Any:
+def features_of(network: ForeignNetwork, crops: NDArray[np.uint8]) -> Any:
     return build_backend(network, device="cpu", half=False).features(crops, NO_ROWS)
 
 
-def block_means(crops: torch.Tensor, network_input: NetworkInput) -> Any:
+def block_means(crops: NDArray[np.uint8], network_input: NetworkInput) -> Any:
     """What the made networks compute, by numpy."""
-    pixels = network_input.pixels_of(crops.permute(0, 2, 3, 1).numpy())
+    pixels = network_input.pixels_of(crops.transpose(0, 2, 3, 1))
     height, width = SIZE_HW
     return pixels.reshape(len(pixels), 3, height // 4, 4, width // 4, 4).mean(axis=(3, 5)).reshape(len(pixels), -1)
 
 
 @pytest.fixture
-def crops() -> torch.Tensor:
+def crops() -> NDArray[np.uint8]:
     generator = torch.Generator().manual_seed(0)
-    return torch.randint(0, 256, (3, 3, *SIZE_HW), dtype=torch.uint8, generator=generator)
+    return torch.randint(0, 256, (3, 3, *SIZE_HW), dtype=torch.uint8, generator=generator).numpy()
 
 
 @pytest.mark.parametrize(
@@ -69,7 +70,7 @@ def test_every_form_gives_the_features_of_the_network(
     batched: bool,
     preset: str,
     tmp_path: Path,
-    crops: torch.Tensor,
+    crops: NDArray[np.uint8],
 ) -> None:
     path = write(tmp_path / ("a.onnx" if write is write_onnx else "a.xml"), **options)
     network = load_foreign(path, INPUT_PRESETS[preset])
@@ -83,7 +84,7 @@ def test_every_form_gives_the_features_of_the_network(
     assert backend.computation.processor
 
 
-def test_a_size_is_stated_where_the_network_takes_any(tmp_path: Path, crops: torch.Tensor) -> None:
+def test_a_size_is_stated_where_the_network_takes_any(tmp_path: Path, crops: NDArray[np.uint8]) -> None:
     path = write_onnx(tmp_path / "a.onnx", taken=ANY_SIZE)
     with pytest.raises(
         InputError, match=r"takes crops of any size \(N, 3, N, N\): state .* size_hw: \[256, 128\]"
@@ -189,8 +190,8 @@ def test_crops_are_resized_alike_wherever_they_come_from(tmp_path: Path) -> None
     crop_set = read_dataset(folder).query
     measured = network_features(network.path, crop_set, "bgr255")
     calibrated = labelled_views(network, crop_set, "cpu")[0].embeddings
-    resized = torch.from_numpy(cv2.resize(noise, SIZE_HW[::-1], interpolation=cv2.INTER_LINEAR))
-    expected = block_means(resized.permute(2, 0, 1)[None], BGR)
+    resized = cv2.resize(noise, SIZE_HW[::-1], interpolation=cv2.INTER_LINEAR)
+    expected = block_means(resized.transpose(2, 0, 1)[None], BGR)
     expected /= np.linalg.norm(expected)
     for found in (tracked.embeddings[0], measured[0], calibrated[0]):
         np.testing.assert_allclose(found, expected[0], atol=1e-5)
@@ -202,12 +203,17 @@ def test_crops_are_resized_alike_wherever_they_come_from(tmp_path: Path) -> None
     ("options", "batched"), [({}, True), ({"taken": (1, 3, *SIZE_HW)}, False), ({"only_one": True}, False)]
 )
 def test_onnx_takes_the_gpu_where_its_runtime_can(
-    options: dict[str, Any], batched: bool, tmp_path: Path, crops: torch.Tensor, monkeypatch: pytest.MonkeyPatch
+    options: dict[str, Any],
+    batched: bool,
+    tmp_path: Path,
+    crops: NDArray[np.uint8],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The session is that of the CPU, as there is no GPU here."""
     onnxruntime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
     network = load_foreign(write_onnx(tmp_path / "a.onnx", **options), BGR)
     session = onnxruntime.InferenceSession(network.path, providers=["CPUExecutionProvider"])
+    monkeypatch.setattr("reid.device.torch_may_use_gpu", lambda: True)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CUDAExecutionProvider"])
     monkeypatch.setattr(onnxruntime, "InferenceSession", lambda path, options, providers: session)

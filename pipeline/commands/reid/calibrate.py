@@ -36,7 +36,8 @@ from pipeline.cross_camera.match_threshold import (
 from pipeline.cross_camera.settings import LinkerSettings
 from pipeline.files.json_file import write_json
 from reid.backends.exported import is_export, network_file
-from reid.checkpoints import read_card, rewrite_card
+from reid.checkpoint_file import read_card
+from reid.checkpoints import rewrite_card
 from reid.embedding_model import embedding_hash
 from reid.foreign_network import is_foreign, write_network_card
 from reid.site.site import load_site, save_site

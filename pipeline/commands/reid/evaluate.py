@@ -45,7 +45,8 @@ from reid.evaluation.retrieval_report import (
 from reid.foreign_network import ForeignNetwork, with_means
 from reid.model_header import ModelHeader
 from reid.site.camera_rows import CameraRows, with_camera_rows
-from reid.site.site import Site, load_site, with_site
+from reid.site.site import Site, load_site
+from reid.site.with_site import with_site
 from reid.training.transforms import EvaluationTransform
 
 

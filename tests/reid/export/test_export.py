@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 
 from pipeline.commands.reid.app import app
@@ -83,9 +84,7 @@ def test_the_command_writes_every_format_also_beside_a_gpu(
     for package in {"onnxruntime" if format == "onnx" else "openvino", needs}:
         pytest.importorskip(package, reason=f"{package} is not installed")
     # A GPU that torch sees, while the runtimes of `mtmc[export]` are those for CPUs
-    monkeypatch.setattr(
-        "reid.backends.choose.choose_device", lambda name: torch.device(name.replace("auto", "cuda"))
-    )
+    monkeypatch.setattr("reid.backends.choose.chosen_device", lambda name: name.replace("auto", "cuda"))
     output = tmp_path / ("tiny.onnx" if format == "onnx" else "tiny.xml")
     arguments = ["--checkpoint", str(checkpoint), "--data", str(crops), "--output", str(output)]
     app(["export", *arguments, "--format", format, "--precision", precision], standalone_mode=False)
@@ -109,7 +108,7 @@ class _Wrong:
     def __init__(self, right: TorchBackend) -> None:
         self._right = right
 
-    def features(self, crops: torch.Tensor, cameras: IntArray) -> FloatArray:
+    def features(self, crops: NDArray[np.uint8], cameras: IntArray) -> FloatArray:
         features = self._right.features(crops, cameras).copy()
         features[0] *= -1
         return features
@@ -142,7 +141,7 @@ def test_crops_of_a_data_set_are_spaced_evenly_and_know_their_cameras(crops: Pat
 
 def test_halves_of_a_sample_have_no_person_in_common() -> None:
     ids = np.array([7, 3, 9, 3, 7, 1])
-    sample = CropSample(torch.arange(6).reshape(6, 1, 1, 1), ids, np.array(list("abcdef")))
+    sample = CropSample(np.arange(6, dtype=np.uint8).reshape(6, 1, 1, 1), ids, np.array(list("abcdef")))
     calibrating, measuring = sample.halves()
     assert calibrating.person_ids.tolist() == [7, 7, 1]
     assert calibrating.cameras.tolist() == ["a", "e", "f"]
@@ -155,6 +154,6 @@ def test_halves_of_a_sample_have_no_person_in_common() -> None:
 def test_without_data_the_demo_scene_serves() -> None:
     sample = sample_of_demo((64, 32), 30)
     assert sample.crops.shape == (30, 3, 64, 32)
-    assert sample.crops.dtype == torch.uint8
+    assert sample.crops.dtype == np.uint8
     assert set(sample.cameras) == {"cam1", "cam2", "cam3"}
     assert len(set(sample.person_ids.tolist())) > 6

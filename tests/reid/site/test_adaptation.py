@@ -19,8 +19,8 @@ from reid.site.adaptation import (
     probable_people,
     site_means,
 )
-from reid.site.site import layer_norms, with_site
 from reid.site.site_crops import SiteCrops
+from reid.site.with_site import layer_norms, with_site
 
 TINY = TransReIDConfig(width=32, depth=2, heads=4, image_size=(32, 16), cameras=2, unknown_row=True)
 CPU = torch.device("cpu")

@@ -17,7 +17,8 @@ from torch import Tensor
 from pipeline.core.errors import InputError
 from reid.checkpoints import LoadedModel, load_checkpoint, save_checkpoint
 from reid.models.transreid import TransReID, TransReIDConfig
-from reid.site.site import SITE_FORMAT_KEY, Site, load_site, save_site, unknown_camera_row, with_site
+from reid.site.site import SITE_FORMAT_KEY, Site, load_site, save_site
+from reid.site.with_site import unknown_camera_row, with_site
 
 TINY = TransReIDConfig(width=32, depth=2, heads=4, image_size=(32, 32), cameras=2, unknown_row=True)
 IMAGES = torch.randn(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))

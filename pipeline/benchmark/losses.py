@@ -163,7 +163,7 @@ def decisions_of(tracked: Tracked, stage: Stage) -> list[Decision]:
     return [
         decision
         for decision in tracked.decisions
-        if decision.stage is stage and decision.outcome is not Outcome.WAITING
+        if decision.stage is stage and decision.links
     ]
 
 

@@ -243,6 +243,8 @@ class OnlineLinker:
                 record = live[track_id] = self._record(tracked, row)
             record.last_s = tracked.time_s
             record.observations += 1
+            if record.still != bool(tracked.still[row]):
+                self._change_stillness(record)
             if floor_xy_m is not None:
                 self._stand(record, tracked.time_s, floor_xy_m[row])
             if embeddings is not None and fit[row]:
@@ -258,6 +260,13 @@ class OnlineLinker:
         linked = [record.link.global_id for record in seen if record.link]
         self._identities.see(linked, self._camera_row[tracked.camera_id], tracked.time_s)
         return seen
+
+    def _change_stillness(self, record: TrackRecord) -> None:
+        record.still = not record.still
+        if self._log is not None and record.still:
+            self._note(record, record.last_s, Outcome.LEFT_OUT, Reason.NEVER_MOVED)
+        elif self._log is not None:
+            self._note(record, record.last_s, Outcome.TAKEN_BACK, Reason.MOVED)
 
     def _record(self, tracked: TrackedFrame, row: int) -> TrackRecord:
         settings = self._settings

@@ -34,6 +34,11 @@ class TrackerSettings(MatchingSection):
     good_crop_height_px: NotNegative
     good_crop_max_overlap: Share
     border_margin_px: NotNegative
+    leave_out_still: bool
+    still_range: Positive
+    still_after_s: Positive
+    still_weak_confidence: Share
+    still_after_weak_s: Positive
     process_noise: Positive
     measurement_noise: Positive
 
@@ -43,5 +48,10 @@ class TrackerSettings(MatchingSection):
             raise ValueError(
                 "low_confidence <= high_confidence <= new_track_confidence must hold, but they are "
                 f"{self.low_confidence}, {self.high_confidence}, {self.new_track_confidence}"
+            )
+        if self.still_after_weak_s > self.still_after_s:
+            raise ValueError(
+                "still_after_weak_s <= still_after_s must hold, but they are "
+                f"{self.still_after_weak_s}, {self.still_after_s}"
             )
         return self

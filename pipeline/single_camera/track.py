@@ -9,6 +9,7 @@ import numpy as np
 
 from pipeline.core.datatypes import FloatArray
 from pipeline.core.vectors import unit
+from pipeline.single_camera.stillness import Stillness
 
 # Weight of the past in the running mean embedding. Embeddings come about once a second, so the mean follows in seconds.
 _APPEARANCE_MOMENTUM = 0.7
@@ -55,6 +56,7 @@ class Track:
         suspected: after it was hidden, a good crop looked like another person; the next good crop decides.
         doubted: another person was detected in its place. Overlap alone matches no box to the track until its
             appearance has matched again.
+        stillness: whether it has ever moved.
         unconfirmed: the boxes before confirmation, returned when the track is confirmed.
     """
 
@@ -71,6 +73,7 @@ class Track:
     hidden: bool = False
     suspected: bool = False
     doubted: bool = False
+    stillness: Stillness = field(default_factory=Stillness)
     unconfirmed: list[Observation] = field(default_factory=list)
 
     def appearance_distance(self, embedding: FloatArray) -> float:

@@ -98,6 +98,8 @@ class Associator:
         boxes, class_boxes: number of boxes used, by camera and by class.
         people: number of confirmed tracks that are people, in the newest frame of each camera; 0 after a silence that ended them.
         late_frames: number of frames left out because they were not later than the previous one, by camera.
+        weak_boxes: number of boxes left out because their track had a low confidence (`tracker.shown_confidence`), by
+            camera.
         embedded_crops: number of crops with an embedding.
     """
 
@@ -136,6 +138,7 @@ class Associator:
         self.class_boxes: Counter[str] = Counter()
         self.late_frames: Counter[str] = Counter()
         self.people: Counter[str] = Counter()
+        self.weak_boxes: Counter[str] = Counter()
         self.embedded_crops = 0
 
     def live_tracks(self, camera_id: str) -> int:
@@ -173,7 +176,7 @@ class Associator:
             self._note_time(frame)
             with self._clock.measure("track"):
                 tracked.append(self._trackers[frame.camera_id].update(frame, detections))
-            self.people[frame.camera_id] = int((~tracked[-1].still).sum())
+            self.people[frame.camera_id] = int((~tracked[-1].still & ~tracked[-1].weak).sum())
         with self._clock.measure("link"):
             ended += self._link(tracked)
         begin_s = min((frame.time_s for frame, _ in tick), default=-np.inf)
@@ -295,13 +298,15 @@ class Associator:
             for record, track_id in zip(seen, tracked.track_ids.tolist(), strict=True):
                 for early in tracked.earlier.get(track_id, ()):
                     self._add_early(record, early)
+            shown = np.flatnonzero(~tracked.weak)
+            self.weak_boxes[tracked.camera_id] += len(seen) - len(shown)
             self._add(
                 tracked.camera_id,
-                seen,
+                [seen[row] for row in shown],
                 (tracked.frame_index, tracked.time_s),
-                tracked.detections.xyxy,
-                tracked.detections.confidence,
-                floor_xy_m,
+                tracked.detections.xyxy[shown],
+                tracked.detections.confidence[shown],
+                None if floor_xy_m is None else floor_xy_m[shown],
             )
         return [record for tracked in tick for record in observed[tracked.camera_id].ended]
 

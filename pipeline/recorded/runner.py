@@ -295,6 +295,8 @@ def _count(summary: RunSummary, associator: Associator, class_names: Mapping[int
     summary.embedded_crops = associator.embedded_crops
     for camera_id, boxes in associator.boxes.items():
         summary.cameras[camera_id].boxes = boxes
+    for camera_id, boxes in associator.weak_boxes.items():
+        summary.cameras[camera_id].weak_boxes = boxes
     for camera_id, frames in associator.late_frames.items():
         summary.cameras[camera_id].late_frames = frames
 

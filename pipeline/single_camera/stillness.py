@@ -20,7 +20,9 @@ _MOST_BOXES = 64
 _FEWEST_BOXES = 10
 # The range of an edge leaves out this share of the boxes on either side.
 _OUTLIERS = 0.1
-# Newest boxes that show that a still track moves now, if all are away from the others by twice the usual range.
+# A track has moved if the range of an edge, or the distance of the newest boxes from the others, is larger than this
+# number of times `still_range`.
+_MOVED = 2.0
 _NEWEST = 5
 # Frame times are rounded binary fractions.
 _TIME_ROUNDING_S = 1e-6
@@ -30,7 +32,7 @@ class Stillness:
     """Follows the uncovered boxes of one track, at most 64 of them, spread over its life.
 
     Attributes:
-        still: whether the track has never moved for so long that it is no person, as far as is known.
+        still: whether the track has never moved, and is taken for a thing.
         moved: whether it has moved; then it is never called still again.
     """
 
@@ -52,7 +54,7 @@ class Stillness:
         self._due_s = time_s + self._interval_s
         self._boxes.append((*xyxy.tolist(), confidence))
         self._times_s.append(time_s)
-        if len(self._boxes) < _FEWEST_BOXES or time_s - self._times_s[0] < settings.still_after_weak_s:
+        if len(self._boxes) < _FEWEST_BOXES or time_s - self._times_s[0] < settings.still_after_s:
             return
         self._judge(settings)
         if len(self._boxes) >= _MOST_BOXES:
@@ -68,12 +70,16 @@ class Stillness:
         low, high = ordered[round(_OUTLIERS * last)], ordered[last - round(_OUTLIERS * last)]
         usual = ordered[last // 2]
         largest = settings.still_range * max(float(usual[3] - usual[1]), 1.0)
-        if (high - low).max() > largest or _left(boxes[-_NEWEST:, :4], usual, 2 * largest):
+        range_px = float((high - low).max())
+        if range_px > _MOVED * largest or _left(boxes[-_NEWEST:, :4], usual, _MOVED * largest):
             self.moved, self.still = True, False
             return
-        weak = boxes[:, 4].mean() < settings.still_weak_confidence
-        least_s = settings.still_after_weak_s if weak else settings.still_after_s
-        self.still |= self._times_s[-1] - self._times_s[0] >= least_s
+        if range_px > largest:
+            return  # maybe a person who hardly moves, maybe the unsteady first boxes of a thing
+        confident_s = settings.confident_still_after_s
+        weak = bool(boxes[:, 4].mean() < settings.still_confidence)
+        long = confident_s is not None and self._times_s[-1] - self._times_s[0] >= confident_s
+        self.still |= weak or long
 
 
 def _left(newest: NDArray[np.float64], usual: NDArray[np.float64], distance_px: float) -> bool:

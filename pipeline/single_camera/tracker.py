@@ -45,6 +45,7 @@ class TrackedFrame:
         partial_crop: (M,) bool, rows whose crop shows a part of the person, cut off by the image border, while the
             track has no good crop.
         still: (M,) bool, rows of tracks that have never moved, so that they are not people.
+        weak: (M,) bool, rows of tracks whose newest boxes have a low confidence, so that they are not to be shown.
         earlier: for each track confirmed in this frame, its earlier boxes.
         ended: ids of tracks that ended in this frame.
     """
@@ -57,6 +58,7 @@ class TrackedFrame:
     good_crop: BoolArray
     partial_crop: BoolArray
     still: BoolArray
+    weak: BoolArray
     earlier: dict[int, list[Observation]]
     ended: tuple[int, ...]
 
@@ -199,7 +201,7 @@ class SingleCameraTracker:
         self._start(high, frame, detections, scene)
         ended += self._end_duplicates()
         self._keep(np.array([track.state is not TrackState.ENDED for track in self._tracks], np.bool_))
-        return _tracked_frame(frame, observed, detections, scene, ended)
+        return _tracked_frame(frame, observed, detections, scene, ended, settings.shown_confidence)
 
     def finish(self) -> tuple[int, ...]:
         """End all tracks, at the end of the recording; return the ids of the confirmed ones."""
@@ -299,7 +301,7 @@ class SingleCameraTracker:
             track.last_s = frame.time_s
             track.observations += 1
             self._see_appearance(track, row, frame.time_s, detections, scene)
-            self._see_movement(track, row, frame.time_s, detections, scene)
+            self._see_evidence(track, row, frame.time_s, detections, scene)
             if track.state is TrackState.TENTATIVE:
                 if frame.time_s - track.first_s >= self._settings.confirm_after_s - _TIME_ROUNDING_S:
                     track.state = TrackState.CONFIRMED
@@ -330,11 +332,14 @@ class SingleCameraTracker:
         track.good_crops += 1
         track.hidden = track.suspected = track.doubted = False
 
-    def _see_movement(
+    def _see_evidence(
         self, track: Track, row: int, time_s: float, detections: Detections, scene: _Scene
     ) -> None:
         settings = self._settings
-        if not settings.leave_out_still or track.stillness.moved or not scene.uncovered[row]:
+        if not scene.uncovered[row]:
+            return
+        track.blend_confidence(float(detections.confidence[row]), time_s)
+        if not settings.leave_out_still or track.stillness.moved:
             return
         if self._moving_classes is None or track.class_id in self._moving_classes:
             track.stillness.observe(time_s, detections.xyxy[row], float(detections.confidence[row]), settings)
@@ -370,6 +375,7 @@ class SingleCameraTracker:
                 unconfirmed=[_observation(frame, detections, row)],
             )
             self._see_appearance(track, row, frame.time_s, detections, scene)
+            self._see_evidence(track, row, frame.time_s, detections, scene)
             self._tracks.append(track)
 
     def _end_duplicates(self) -> list[int]:
@@ -433,6 +439,7 @@ def _tracked_frame(
     detections: Detections,
     scene: _Scene,
     ended: list[int],
+    shown_confidence: float,
 ) -> TrackedFrame:
     confirmed = sorted(
         ((track.track_id, row, track) for track, row in observed if track.state is TrackState.CONFIRMED),
@@ -454,6 +461,7 @@ def _tracked_frame(
         good_crop=scene.good[rows] & ~suspected,
         partial_crop=scene.partial[rows] & undescribed,
         still=np.array([track.stillness.still for _, _, track in confirmed], np.bool_),
+        weak=np.array([(track.shown_confidence or 1.0) < shown_confidence for _, _, track in confirmed], np.bool_),
         earlier=earlier,
         ended=tuple(sorted(ended)),
     )

@@ -96,7 +96,8 @@ class Associator:
     Attributes:
         linker: the linker between the cameras.
         boxes, class_boxes: number of boxes used, by camera and by class.
-        people: number of confirmed tracks that are people, in the newest frame of each camera; 0 after a silence that ended them.
+        people: number of confirmed tracks that are shown, in the newest frame of each camera; 0 after a silence that
+            ended them.
         late_frames: number of frames left out because they were not later than the previous one, by camera.
         weak_boxes: number of boxes left out because their track had a low confidence (`tracker.shown_confidence`), by
             camera.

@@ -18,7 +18,9 @@ class RowBuffer:
         leave_out_still: whether rows of tracks that have never moved so far are left out.
     """
 
-    def __init__(self, camera_ids: list[str], link_of: Callable[[TrackRecord], Link], *, leave_out_still: bool) -> None:
+    def __init__(
+        self, camera_ids: list[str], link_of: Callable[[TrackRecord], Link], *, leave_out_still: bool
+    ) -> None:
         self._camera_row = {name: index for index, name in enumerate(camera_ids)}
         self._link_of = link_of
         self._leave_out_still = leave_out_still

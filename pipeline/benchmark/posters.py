@@ -147,7 +147,9 @@ def _people_mask(difference: Picture, people_xyxy: NDArray[np.float64]) -> NDArr
     differs = np.asarray(cv2.morphologyEx(differs, cv2.MORPH_CLOSE, np.ones((7, 7), np.uint8)), np.uint8)
     mask = np.zeros(differs.shape, np.bool_)
     for x1, y1, x2, y2 in people_xyxy.tolist():
-        grown = np.array([x1 - 0.1 * (x2 - x1), y1 - 0.05 * (y2 - y1), x2 + 0.1 * (x2 - x1), y2 + 0.05 * (y2 - y1)])
+        grown = np.array(
+            [x1 - 0.1 * (x2 - x1), y1 - 0.05 * (y2 - y1), x2 + 0.1 * (x2 - x1), y2 + 0.05 * (y2 - y1)]
+        )
         left, top, right, bottom = np.maximum(grown, 0).astype(int).tolist()
         mask[top:bottom, left:right] |= differs[top:bottom, left:right] > 0
     return mask

@@ -25,7 +25,7 @@ from pipeline.counting.events_file import write_events
 from pipeline.cross_camera.fragments import fragments
 from pipeline.cross_camera.second_pass_log import SecondPassLog
 from pipeline.cross_camera.settings import check_windows
-from pipeline.files.decision_file import rewrite_second_pass
+from pipeline.files.decision_file import left_out_tracks, rewrite_second_pass
 from pipeline.files.results_csv import read_trajectories
 from pipeline.files.run_folder import DECISIONS_NAME, EVENTS_NAME, NOTE_NAME, clear_results, hold_results, reports
 from pipeline.files.tracklet_file import TrackletFile, read_info
@@ -79,7 +79,13 @@ def link(
         camera_ids = list(info.camera_ids)
         check_windows(loaded.linker.transit_windows, camera_ids)
         limits = match_limits(loaded, info.embedder_hash)
-        tracks = tracks_in(read_trajectories(folder / "trajectories.csv"), camera_ids)
+        # Their rows are in the file only if the run did not reach its end.
+        left_out = left_out_tracks(folder / DECISIONS_NAME)
+        tracks = {
+            key: track
+            for key, track in tracks_in(read_trajectories(folder / "trajectories.csv"), camera_ids).items()
+            if key not in left_out
+        }
         class_of, described = {}, set()
         for tracklet in TrackletFile(tracklet_file):
             class_of[tracklet.key] = info.class_names[tracklet.class_id]
@@ -114,6 +120,7 @@ def link(
             epoch_utc=note.epoch_utc,
             interpolate_max_gap_s=loaded.output.fill_gaps_s,
             index_steps=note.index_steps,
+            left_out=left_out,
             output=target,
         )
         if log is not None:
@@ -151,6 +158,9 @@ def link(
         f"{len(links)} tracks of {len(camera_ids)} cameras are {counted(people, loose)}; {rows} rows in "
         f"{target / 'trajectories.csv'}" + (f"; {FRAGMENT_TEXT}" if loose else "")
     )
+    if left_out:
+        told = "1 track is" if len(left_out) == 1 else f"{len(left_out)} tracks are"
+        console.print(f"{told} left out because {'it' if len(left_out) == 1 else 'they'} never moved")
     if stale:
         console.print(
             f"Deleted {', '.join(path.name for path in stale)}, which showed the old ids: `mtmc report {target}` "

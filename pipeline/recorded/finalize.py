@@ -51,7 +51,8 @@ def rewrite(
     output = output or folder
     part = output / REWRITING_NAME
     rows: Iterator[LinkedRow] = (
-        linked for linked in read_trajectories(folder / "trajectories.csv")
+        linked
+        for linked in read_trajectories(folder / "trajectories.csv")
         if not linked.row.interpolated and (linked.row.camera_id, linked.row.track_id) not in left_out
     )
     if links is not None:

@@ -48,9 +48,14 @@ def counted(global_ids: Mapping[str, int], fragments: Mapping[str, int]) -> str:
 
 @dataclass
 class CameraCounts:
-    """Counts of one camera. `problem` says why its recording could not be read to the end; `late_frames` is the number
-    of frames left out because they were not later than the previous one, `left_out` that of tracks left out because they
-    never moved, `weak_boxes` that of boxes left out because their track had a low confidence."""
+    """Counts of one camera.
+
+    Attributes:
+        late_frames: number of frames left out because they were not later than the previous one.
+        left_out: number of tracks left out because they never moved.
+        weak_boxes: number of boxes left out because their track had a low confidence.
+        problem: why its recording could not be read to the end.
+    """
 
     frames: int = 0
     boxes: int = 0

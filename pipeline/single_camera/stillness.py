@@ -74,8 +74,9 @@ class Stillness:
         if range_px > _MOVED * largest or _left(boxes[-_NEWEST:, :4], usual, _MOVED * largest):
             self.moved, self.still = True, False
             return
-        if range_px > largest:
-            return  # maybe a person who hardly moves, maybe the unsteady first boxes of a thing
+        if range_px > largest:  # maybe a person who hardly moves, maybe the unsteady first boxes of a thing
+            self.still = False
+            return
         confident_s = settings.confident_still_after_s
         weak = bool(boxes[:, 4].mean() < settings.still_confidence)
         long = confident_s is not None and self._times_s[-1] - self._times_s[0] >= confident_s

@@ -332,9 +332,7 @@ class SingleCameraTracker:
         track.good_crops += 1
         track.hidden = track.suspected = track.doubted = False
 
-    def _see_evidence(
-        self, track: Track, row: int, time_s: float, detections: Detections, scene: _Scene
-    ) -> None:
+    def _see_evidence(self, track: Track, row: int, time_s: float, detections: Detections, scene: _Scene) -> None:
         settings = self._settings
         if not scene.uncovered[row]:
             return
@@ -461,7 +459,13 @@ def _tracked_frame(
         good_crop=scene.good[rows] & ~suspected,
         partial_crop=scene.partial[rows] & undescribed,
         still=np.array([track.stillness.still for _, _, track in confirmed], np.bool_),
-        weak=np.array([(track.shown_confidence or 1.0) < shown_confidence for _, _, track in confirmed], np.bool_),
+        weak=np.array(
+            [
+                track.shown_confidence is not None and track.shown_confidence < shown_confidence
+                for _, _, track in confirmed
+            ],
+            np.bool_,
+        ),
         earlier=earlier,
         ended=tuple(sorted(ended)),
     )

@@ -232,7 +232,7 @@ def _free_place(
     lefts = np.unique(np.linspace(4, max(size_wh[0] - width - 4, 4), 24).astype(int))
     tops = np.unique(np.linspace(4, max(size_wh[1] - height - 4, 4), 16).astype(int))
     corners = np.array([(left, top) for top in tops for left in lefts])
-    places = np.hstack([corners, corners + (width, height)]).astype(np.float64)
+    places = np.hstack([corners, corners + np.array([width, height])]).astype(np.float64)
     places = places[iou_matrix(places, taken).max(axis=1, initial=0.0) == 0]
     if not len(places):
         raise InputError("the pictures do not fit into the view; use fewer (--count)")

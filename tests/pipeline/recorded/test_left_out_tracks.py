@@ -80,7 +80,9 @@ def test_a_poster_is_left_out_and_the_summary_says_so(tmp_path: Path) -> None:
     summary = run(tmp_path / "out")
     assert poster_frames(tmp_path / "out") == []
     assert {name: counts.left_out for name, counts in summary.cameras.items()} == {"cam1": 1, "cam2": 0}
-    assert "Tracks left out because they never moved, as posters and mannequins do not: 1 of cam1" in said_of(summary)
+    assert "Tracks left out because they never moved, as posters and mannequins do not: 1 of cam1" in said_of(
+        summary
+    )
     assert json.loads((tmp_path / "out/run.json").read_text())["cameras"]["cam1"]["left_out"] == 1
     kept = run(tmp_path / "kept", **KEEP)
     assert poster_frames(tmp_path / "kept") == list(range(FRAMES))

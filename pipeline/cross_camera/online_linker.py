@@ -14,6 +14,7 @@ because it may be recovered.
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -43,6 +44,7 @@ from pipeline.cross_camera.transit import TransitTimes
 from pipeline.single_camera.tracker import TrackedFrame
 
 Array = NDArray[np.floating[Any]]
+_log = logging.getLogger(__name__)
 
 # Slots of a live track's path: enough for `MIN_SHARED_SLOTS` with every camera, and a summary of a long stay.
 _PATH_SLOTS = 64
@@ -263,6 +265,14 @@ class OnlineLinker:
 
     def _change_stillness(self, record: TrackRecord) -> None:
         record.still = not record.still
+        _log.info(
+            "camera %s: track %d %s",
+            record.camera_id,
+            record.track_id,
+            "has never moved and is left out (tracker.leave_out_still)"
+            if record.still
+            else "has moved, and counts",
+        )
         if self._log is not None and record.still:
             self._note(record, record.last_s, Outcome.LEFT_OUT, Reason.NEVER_MOVED)
         elif self._log is not None:

@@ -29,6 +29,7 @@ from pipeline.core.datatypes import (
     Tracklet,
     TrajectoryRow,
 )
+from pipeline.core.decisions import TrackKey
 from pipeline.core.models import Embedder, checked, embedded_classes, named_in
 from pipeline.core.stage_clock import StageClock
 from pipeline.cross_camera.online_linker import OnlineLinker
@@ -49,12 +50,26 @@ class Associated:
     """The result of a tick: rows that are ready to be written, and the tracks that ended.
 
     Attributes:
+        left_out: tracks of people that ended without having moved (`tracker.leave_out_still`); they are not in `ended`.
         complete_before_s: frames before this time have all their rows by now.
     """
 
     rows: list[LinkedRow]
     ended: list[Tracklet]
+    left_out: tuple[TrackKey, ...] = ()
     complete_before_s: float = -np.inf
+
+    @classmethod
+    def of(
+        cls, rows: list[LinkedRow], records: Sequence[TrackRecord], complete_before_s: float = -np.inf
+    ) -> Associated:
+        """Return the result with the tracks `records` that ended."""
+        return cls(
+            rows,
+            [record.summary() for record in records if not record.still],
+            tuple((record.camera_id, record.track_id) for record in records if record.still),
+            complete_before_s,
+        )
 
 
 class Associator:
@@ -75,12 +90,17 @@ class Associator:
         unconfirmed_wait_s: rows wait for unconfirmed tracks, so that all rows come in order of time. They do not wait
             for a camera that has been silent for this long. If infinite, rows wait until these tracks are confirmed
             or end.
+        leave_out_still: whether rows of tracks that have never moved so far are left out. Otherwise, whoever uses the
+            rows leaves out those of the tracks in `Associated.left_out`.
 
     Attributes:
         linker: the linker between the cameras.
         boxes, class_boxes: number of boxes used, by camera and by class.
-        people: number of confirmed tracks in the newest frame of each camera; 0 after a silence that ended them.
+        people: number of confirmed tracks that are shown, in the newest frame of each camera; 0 after a silence that
+            ended them.
         late_frames: number of frames left out because they were not later than the previous one, by camera.
+        weak_boxes: number of boxes left out because their track had a low confidence (`tracker.shown_confidence`), by
+            camera.
         embedded_crops: number of crops with an embedding.
     """
 
@@ -98,6 +118,7 @@ class Associator:
         max_detections: int,
         clock: StageClock,
         unconfirmed_wait_s: float = inf,
+        leave_out_still: bool = True,
     ) -> None:
         self._geometries = dict(geometries)
         self._new_tracker = new_tracker
@@ -111,13 +132,14 @@ class Associator:
         self._max_detections = max_detections
         self._clock = clock
         self._unconfirmed_wait_s = unconfirmed_wait_s
-        self._rows = RowBuffer(list(geometries), linker.link_of)
+        self._rows = RowBuffer(list(geometries), linker.link_of, leave_out_still=leave_out_still)
         self._size_wh: dict[str, tuple[int, int]] = {}
         self._pace: dict[str, FramePace] = {}
         self.boxes: Counter[str] = Counter()
         self.class_boxes: Counter[str] = Counter()
         self.late_frames: Counter[str] = Counter()
         self.people: Counter[str] = Counter()
+        self.weak_boxes: Counter[str] = Counter()
         self.embedded_crops = 0
 
     def live_tracks(self, camera_id: str) -> int:
@@ -155,7 +177,7 @@ class Associator:
             self._note_time(frame)
             with self._clock.measure("track"):
                 tracked.append(self._trackers[frame.camera_id].update(frame, detections))
-            self.people[frame.camera_id] = len(tracked[-1].track_ids)
+            self.people[frame.camera_id] = int((~tracked[-1].still & ~tracked[-1].weak).sum())
         with self._clock.measure("link"):
             ended += self._link(tracked)
         begin_s = min((frame.time_s for frame, _ in tick), default=-np.inf)
@@ -181,20 +203,20 @@ class Associator:
         tracker = self._trackers.get(camera_id)
         ended = [] if tracker is None else self.linker.end(camera_id, tracker.finish())
         self.people[camera_id] = 0
-        return Associated([], [record.summary() for record in ended])
+        return Associated.of([], ended)
 
     def _settled(self, now_s: float, ended: list[TrackRecord]) -> Associated:
         for camera_id in self._pace:
             ended += self._end_silent(camera_id, now_s)
         settled_s = self._settled_before(now_s)
-        return Associated(self._rows.release(settled_s), [record.summary() for record in ended], settled_s)
+        return Associated.of(self._rows.release(settled_s), ended, settled_s)
 
     def finish(self) -> Associated:
         """End all tracks and release all remaining rows."""
         for tracker in self._trackers.values():
             tracker.finish()
         ended = self.linker.finish()
-        return Associated(self._rows.release(np.inf), [record.summary() for record in ended], np.inf)
+        return Associated.of(self._rows.release(np.inf), ended, np.inf)
 
     def _in_time(self, tick: Sequence[DetectedFrame]) -> list[DetectedFrame]:
         kept = [
@@ -277,13 +299,15 @@ class Associator:
             for record, track_id in zip(seen, tracked.track_ids.tolist(), strict=True):
                 for early in tracked.earlier.get(track_id, ()):
                     self._add_early(record, early)
+            shown = np.flatnonzero(~tracked.weak)
+            self.weak_boxes[tracked.camera_id] += len(seen) - len(shown)
             self._add(
                 tracked.camera_id,
-                seen,
+                [seen[row] for row in shown],
                 (tracked.frame_index, tracked.time_s),
-                tracked.detections.xyxy,
-                tracked.detections.confidence,
-                floor_xy_m,
+                tracked.detections.xyxy[shown],
+                tracked.detections.confidence[shown],
+                None if floor_xy_m is None else floor_xy_m[shown],
             )
         return [record for tracked in tick for record in observed[tracked.camera_id].ended]
 

@@ -9,7 +9,7 @@ from math import inf
 from pipeline.association.associator import Associator
 from pipeline.config.config import Config
 from pipeline.core.datatypes import Correction
-from pipeline.core.models import Embedder, embedded_classes, named_in
+from pipeline.core.models import PEOPLE, Embedder, embedded_classes, named_in
 from pipeline.core.stage_clock import StageClock
 from pipeline.cross_camera.decision_log import DecisionLog
 from pipeline.cross_camera.match_limits import MatchLimits
@@ -36,6 +36,7 @@ def build_associator(
     clock: StageClock,
     on_correction: Callable[[Correction], None] | None = None,
     log: DecisionLog | None = None,
+    leave_out_still: bool = True,
 ) -> Associator:
     """Build the trackers, the linker and the buffer of rows that wait for ids.
 
@@ -44,6 +45,7 @@ def build_associator(
         on_correction: called with each correction of released rows. A value other than None means a live run: no
             second pass follows, and the waiting times of `config.live` apply.
         log: is told why each track is linked; None if nobody asks.
+        leave_out_still: as in `Associator`.
     """
     live = on_correction is not None
     linker = OnlineLinker(
@@ -54,9 +56,11 @@ def build_associator(
         on_correction=on_correction,
         log=log,
     )
+    named = named_in(class_names.values(), PEOPLE)
+    people = frozenset(class_id for class_id, name in class_names.items() if name in named)
     return Associator(
         geometries=geometries,
-        new_tracker=lambda: SingleCameraTracker(config.tracker, limits.tracker),
+        new_tracker=lambda: SingleCameraTracker(config.tracker, limits.tracker, people),
         linker=linker,
         embedder=embedder,
         class_names=class_names,
@@ -66,6 +70,7 @@ def build_associator(
         max_detections=config.detector.max_detections,
         clock=clock,
         unconfirmed_wait_s=_LIVE_UNCONFIRMED_WAIT_S if live else inf,
+        leave_out_still=leave_out_still,
     )
 
 

@@ -15,11 +15,15 @@ class RowBuffer:
     Args:
         camera_ids: in the order in which rows of the same time are written.
         link_of: called with a track when its row leaves the buffer; returns the track's current link.
+        leave_out_still: whether rows of tracks that have never moved so far are left out.
     """
 
-    def __init__(self, camera_ids: list[str], link_of: Callable[[TrackRecord], Link]) -> None:
+    def __init__(
+        self, camera_ids: list[str], link_of: Callable[[TrackRecord], Link], *, leave_out_still: bool
+    ) -> None:
         self._camera_row = {name: index for index, name in enumerate(camera_ids)}
         self._link_of = link_of
+        self._leave_out_still = leave_out_still
         self._waiting: list[tuple[float, int, int, TrajectoryRow, TrackRecord]] = []
 
     def __len__(self) -> int:
@@ -38,6 +42,10 @@ class RowBuffer:
         # Old rows are in order and new ones nearly so: sorting takes linear time.
         self._waiting.sort()
         end = bisect_left(self._waiting, before_s, key=lambda waiting: waiting[0])
-        released = [LinkedRow(row, self._link_of(record)) for _, _, _, row, record in self._waiting[:end]]
+        released = [
+            LinkedRow(row, self._link_of(record))
+            for _, _, _, row, record in self._waiting[:end]
+            if not (record.still and self._leave_out_still)
+        ]
         del self._waiting[:end]
         return released

@@ -160,11 +160,7 @@ def losses(tracked: Tracked, ground_truth: Mapping[str, TrackBoxes], stage: Stag
 
 def decisions_of(tracked: Tracked, stage: Stage) -> list[Decision]:
     """Return the decisions of a stage that gave a track its id, in order."""
-    return [
-        decision
-        for decision in tracked.decisions
-        if decision.stage is stage and decision.outcome is not Outcome.WAITING
-    ]
+    return [decision for decision in tracked.decisions if decision.stage is stage and decision.links]
 
 
 def decided_right(tracked: Tracked, tracks: Mapping[TrackKey, Track], stage: Stage) -> dict[TrackKey, bool]:

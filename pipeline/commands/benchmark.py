@@ -32,6 +32,7 @@ from pipeline.commands.confidence import confidence
 from pipeline.commands.embedders import embedders
 from pipeline.commands.limits import limits
 from pipeline.commands.losses import losses
+from pipeline.commands.posters import posters
 from pipeline.commands.trackers import trackers
 from pipeline.config.calibration import resolved_limits
 from pipeline.config.config import Config, load_config, named_sources
@@ -50,6 +51,7 @@ app.command(name="losses")(losses)
 app.command(name="confidence")(confidence)
 app.command(name="limits")(limits)
 app.command(name="campus")(campus)
+app.command(name="posters")(posters)
 app.command(name="embedders")(embedders)
 app.command(name="find")(find_sets)
 app.command(name="association")(association)

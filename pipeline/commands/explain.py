@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -52,6 +53,15 @@ def explain(
 
 
 def _print_track(console: Console, run: DecidedRun, key: TrackKey) -> None:
+    if key not in run.tracks:
+        console.print(
+            f"Track {key[1]} of camera {key[0]}: not in trajectories.csv, because it never moved "
+            "(tracker.leave_out_still)",
+            style="bold",
+            soft_wrap=True,
+        )
+        _print_decisions(console, run, run.left_out[key])
+        return
     rows = run.tracks[key]
     state = "final" if rows.link.final else "provisional"
     console.print(
@@ -63,6 +73,10 @@ def _print_track(console: Console, run: DecidedRun, key: TrackKey) -> None:
     decisions = run.decisions.get(key, ())
     if not decisions:
         console.print("  No decision is recorded: the run ended before, or the file is damaged.")
+    _print_decisions(console, run, decisions)
+
+
+def _print_decisions(console: Console, run: DecidedRun, decisions: Sequence[Decision]) -> None:
     for stage in Stage:
         of_stage = [decision for decision in decisions if decision.stage is stage]
         if of_stage:
@@ -74,6 +88,8 @@ def _print_track(console: Console, run: DecidedRun, key: TrackKey) -> None:
 
 def _print_decision(console: Console, run: DecidedRun, decision: Decision) -> None:
     console.print(f"    {sentence(decision)}", soft_wrap=True)
+    if decision.outcome in (Outcome.LEFT_OUT, Outcome.TAKEN_BACK):
+        return
     if decision.outcome is Outcome.WAITING and not decision.candidates:
         return
     console.print(f"      {facts(decision)}", soft_wrap=True)

@@ -6,7 +6,7 @@ import logging
 import os
 import shutil
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
@@ -26,7 +26,7 @@ from pipeline.counting.events_file import write_events
 from pipeline.cross_camera.fragments import fragments
 from pipeline.cross_camera.second_pass_log import SecondPassLog
 from pipeline.cross_camera.settings import check_windows
-from pipeline.files.decision_file import rewrite_second_pass
+from pipeline.files.decision_file import left_out_tracks, rewrite_second_pass
 from pipeline.files.results_csv import read_trajectories
 from pipeline.files.run_folder import (
     DECISIONS_NAME,
@@ -103,7 +103,16 @@ def link(
                 clear_results(target, overwrite)
 
         named = str(folder / "tracklets.arrow")
-        _link(folder, target, config, settings, named=named, prepare=prepare, locked=locked)
+        _link(
+            folder,
+            target,
+            config,
+            settings,
+            named=named,
+            left_out=left_out_tracks(folder / DECISIONS_NAME),
+            prepare=prepare,
+            locked=locked,
+        )
 
 
 def _refuse_reviewed(folder: Path) -> None:
@@ -136,16 +145,17 @@ def _link_several(
         merged = output / MERGING_NAME
         held.callback(shutil.rmtree, merged, ignore_errors=True)
         merged.mkdir()
-        left_out = merge_runs(parts, merged)
+        not_merged = merge_runs(parts, merged)
         named = "the tracklets.arrow of the runs"
-        _link(merged, output, config, settings, named=named, prepare=lambda: None, locked=True)
+        still = set().union(*(left_out_tracks(folder / DECISIONS_NAME) for folder in folders))
+        _link(merged, output, config, settings, named=named, left_out=still, prepare=lambda: None, locked=True)
     console = Console(markup=False, soft_wrap=True)
     if not any(part.note.epoch_utc for part in parts):
         console.print(
             "The recordings have no date (cameras.start_utc): all are taken to begin at the same moment."
         )
-    if left_out:
-        console.print(f"Not in {output}, because it belongs to the single runs: {', '.join(left_out)}")
+    if not_merged:
+        console.print(f"Not in {output}, because it belongs to the single runs: {', '.join(not_merged)}")
 
 
 def _is_writable(folder: Path) -> bool:
@@ -160,6 +170,7 @@ def _link(
     settings: Sequence[str] | None,
     *,
     named: str,
+    left_out: Collection[tuple[str, int]],
     prepare: Callable[[], None],
     locked: bool,
 ) -> None:
@@ -167,6 +178,7 @@ def _link(
 
     Args:
         named: name of the file of tracklets, for messages.
+        left_out: tracks that the runs left out because they never moved.
         prepare: called before anything is written into `target`.
         locked: whether no other command can be writing into `folder`.
     """
@@ -177,7 +189,12 @@ def _link(
     camera_ids = list(info.camera_ids)
     check_windows(loaded.linker.transit_windows, camera_ids)
     limits = match_limits(loaded, info.embedder_hash)
-    tracks = tracks_in(read_trajectories(folder / "trajectories.csv"), camera_ids)
+    # Their rows are in the file only if the run did not reach its end.
+    tracks = {
+        key: track
+        for key, track in tracks_in(read_trajectories(folder / "trajectories.csv"), camera_ids).items()
+        if key not in left_out
+    }
     class_of, described = {}, set()
     for tracklet in TrackletFile(tracklet_file):
         class_of[tracklet.key] = info.class_names[tracklet.class_id]
@@ -211,6 +228,7 @@ def _link(
         epoch_utc=note.epoch_utc,
         interpolate_max_gap_s=loaded.output.fill_gaps_s,
         index_steps=note.index_steps,
+        left_out=left_out,
         output=target,
     )
     if log is not None:
@@ -247,6 +265,9 @@ def _link(
         f"{len(links)} tracks of {len(camera_ids)} cameras are {counted(people, loose)}; {rows} rows in "
         f"{target / 'trajectories.csv'}" + (f"; {FRAGMENT_TEXT}" if loose else "")
     )
+    if left_out:
+        told = "1 track is" if len(left_out) == 1 else f"{len(left_out)} tracks are"
+        console.print(f"{told} left out because {'it' if len(left_out) == 1 else 'they'} never moved")
     if stale:
         console.print(
             f"Deleted {', '.join(path.name for path in stale)}, which showed the old ids: `mtmc report {target}` "

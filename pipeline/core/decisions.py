@@ -23,6 +23,8 @@ class Outcome(StrEnum):
     NEW = "new"
     WAITING = "waiting"
     WITHOUT_EVIDENCE = "ended without evidence"
+    LEFT_OUT = "left out"
+    TAKEN_BACK = "taken back"
 
 
 class Reason(StrEnum):
@@ -46,6 +48,8 @@ class Reason(StrEnum):
     JOINED_AS_ONLINE = "no evidence, so the online decision stays"
     FOUND_AGAIN = "recognised after an absence"
     ALL_IMPOSSIBLE = "every candidate is impossible"
+    NEVER_MOVED = "never moved"
+    MOVED = "moved after all"
 
 
 class Obstacle(StrEnum):
@@ -113,6 +117,11 @@ class Decision:
     mean_weight: float
     candidates: tuple[Candidate, ...] = ()
     joined: tuple[TrackKey, ...] = ()
+
+    @property
+    def links(self) -> bool:
+        """Whether the track has its global id from this decision."""
+        return self.outcome in (Outcome.LINKED, Outcome.NEW, Outcome.WITHOUT_EVIDENCE)
 
     @property
     def key(self) -> TrackKey:

@@ -14,6 +14,7 @@ because it may be recovered.
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -44,6 +45,7 @@ from pipeline.cross_camera.transit import TransitTimes
 from pipeline.single_camera.tracker import TrackedFrame
 
 Array = NDArray[np.floating[Any]]
+_log = logging.getLogger(__name__)
 
 # Slots of a live track's path: enough for `MIN_SHARED_SLOTS` with every camera, and a summary of a long stay.
 _PATH_SLOTS = 64
@@ -259,6 +261,8 @@ class OnlineLinker:
                 record = live[track_id] = self._record(tracked, row)
             record.last_s = tracked.time_s
             record.observations += 1
+            if record.still != bool(tracked.still[row]):
+                self._change_stillness(record)
             if floor_xy_m is not None:
                 self._stand(record, tracked.time_s, floor_xy_m[row])
             if embeddings is not None and fit[row]:
@@ -274,6 +278,21 @@ class OnlineLinker:
         linked = [record.link.global_id for record in seen if record.link]
         self._identities.see(linked, self._camera_row[tracked.camera_id], tracked.time_s)
         return seen
+
+    def _change_stillness(self, record: TrackRecord) -> None:
+        record.still = not record.still
+        _log.info(
+            "camera %s: track %d %s",
+            record.camera_id,
+            record.track_id,
+            "has never moved and is left out (tracker.leave_out_still)"
+            if record.still
+            else "has moved, and counts",
+        )
+        if self._log is not None and record.still:
+            self._note(record, record.last_s, Outcome.LEFT_OUT, Reason.NEVER_MOVED)
+        elif self._log is not None:
+            self._note(record, record.last_s, Outcome.TAKEN_BACK, Reason.MOVED)
 
     def _record(self, tracked: TrackedFrame, row: int) -> TrackRecord:
         settings = self._settings

@@ -26,6 +26,7 @@ class TrackRecord:
         floor: its path on the floor, empty without a homography.
         observations: number of boxes.
         known_s: time of its first crop with an embedding, or of its first floor position; +inf before.
+        still: whether it has never moved, so that it is not a person.
         link: its global id; None while undecided.
     """
 
@@ -41,6 +42,7 @@ class TrackRecord:
     good_crops: int = 0
     partial_crops: int = 0
     known_s: float = math.inf
+    still: bool = False
     link: Link | None = None
 
     @property

@@ -15,7 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from pipeline.core.decisions import Candidate, Decision, Obstacle, Outcome, Reason, Stage
+from pipeline.core.decisions import Candidate, Decision, Obstacle, Outcome, Reason, Stage, TrackKey
 from pipeline.core.errors import InputError, RunError
 from pipeline.files.regular_file import open_regular
 from pipeline.files.run_folder import DECISIONS_NAME
@@ -102,6 +102,22 @@ def read_decisions(path: Path) -> Iterator[Decision]:
         raise InputError(f"{path} is not a file of decisions; `track` writes one as {DECISIONS_NAME}")
     if damaged:
         _log.warning("%s: %d lines cannot be read (the first is %d)", path, len(damaged), damaged[0])
+
+
+def left_out_tracks(path: Path) -> set[TrackKey]:
+    """Return the tracks that are left out because they have not moved until their end; none if there is no file.
+
+    Raises:
+        InputError: as in `read_decisions`.
+    """
+    found: set[TrackKey] = set()
+    if path.is_file():
+        for decision in read_decisions(path):
+            if decision.outcome is Outcome.LEFT_OUT:
+                found.add(decision.key)
+            elif decision.outcome is Outcome.TAKEN_BACK:
+                found.discard(decision.key)
+    return found
 
 
 def rewrite_second_pass(source: Path, target: Path, decisions: Iterable[Decision]) -> None:

@@ -25,6 +25,8 @@ _BECAUSE = {
     Reason.JOINED_AS_ONLINE: "there is nothing to compare, so the online decision stays",
     Reason.FOUND_AGAIN: "the person was recognised after an absence",
     Reason.ALL_IMPOSSIBLE: "every candidate is impossible",
+    Reason.NEVER_MOVED: "it has never moved since it began, as posters, mannequins and things do not move",
+    Reason.MOVED: "it has moved",
 }
 
 
@@ -52,6 +54,8 @@ def _what(decision: Decision) -> str:
         Outcome.NEW: f"a new person, with online id {decision.global_id}",
         Outcome.WAITING: "it waits",
         Outcome.WITHOUT_EVIDENCE: f"online id {decision.global_id}, which no other track can get",
+        Outcome.LEFT_OUT: "left out of trajectories.csv",
+        Outcome.TAKEN_BACK: "no longer left out",
     }[decision.outcome]
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from pipeline.core.decisions import Decision, Stage, TrackKey
+from pipeline.core.decisions import Decision, Outcome, Stage, TrackKey
 from pipeline.core.errors import InputError
 from pipeline.files.decision_file import read_decisions
 from pipeline.files.results_csv import read_trajectories
@@ -26,11 +26,13 @@ class DecidedRun:
         folder: of the run.
         tracks: by camera and number.
         decisions: of the same tracks; a track about which nothing is recorded is left out.
+        left_out: decisions of tracks that are not in `trajectories.csv`, because they never moved.
     """
 
     folder: Path
     tracks: Mapping[TrackKey, TrackRows]
     decisions: Mapping[TrackKey, Sequence[Decision]]
+    left_out: Mapping[TrackKey, Sequence[Decision]]
 
     @cached_property
     def persons_of_online_id(self) -> Mapping[int, Sequence[int]]:
@@ -48,7 +50,7 @@ class DecidedRun:
         if not (colon and camera_id and number.isdecimal()):
             raise InputError(f"--track {text!r}: expected CAMERA:TRACK, such as {self._example()}")
         key = (camera_id, int(number))
-        if key in self.tracks:
+        if key in self.tracks or key in self.left_out:
             return key
         of_camera = [track_id for camera, track_id in sorted(self.tracks) if camera == camera_id]
         if not of_camera:
@@ -92,10 +94,15 @@ def read_decided_run(folder: Path) -> DecidedRun:
         )
     tracks = tracks_in(read_trajectories(rows))
     decisions: dict[TrackKey, list[Decision]] = defaultdict(list)
+    missing: dict[TrackKey, list[Decision]] = defaultdict(list)
     for decision in read_decisions(path):
-        if decision.key in tracks:
-            decisions[decision.key].append(decision)
-    return DecidedRun(folder, tracks, dict(decisions))
+        (decisions if decision.key in tracks else missing)[decision.key].append(decision)
+    left_out = {
+        key: of_track
+        for key, of_track in missing.items()
+        if any(decision.outcome is Outcome.LEFT_OUT for decision in of_track)
+    }
+    return DecidedRun(folder, tracks, dict(decisions), left_out)
 
 
 def _some(values: Collection[str] | Collection[int]) -> str:

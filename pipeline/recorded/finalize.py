@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import heapq
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from types import MappingProxyType
 
 from pipeline.core.datatypes import Link, LinkedRow, TrajectoryRow
+from pipeline.core.decisions import TrackKey
 from pipeline.core.errors import RunError
 from pipeline.files.results_csv import TrajectoryWriter, read_trajectories
 from pipeline.files.run_folder import REWRITING_NAME
@@ -27,6 +28,7 @@ def rewrite(
     epoch_utc: datetime | None,
     interpolate_max_gap_s: float | None,
     index_steps: Mapping[str, int] = MappingProxyType({}),
+    left_out: Collection[TrackKey] = (),
     output: Path | None = None,
 ) -> int:
     """Give the rows of `folder`/trajectories.csv their final ids; return the number of rows written.
@@ -39,6 +41,7 @@ def rewrite(
             others.
         interpolate_max_gap_s: fill gaps inside a track up to this length; None fills none.
         index_steps: see `interpolated`.
+        left_out: tracks whose rows are left out.
         output: folder of the new files; the same folder if None.
 
     Raises:
@@ -48,7 +51,9 @@ def rewrite(
     output = output or folder
     part = output / REWRITING_NAME
     rows: Iterator[LinkedRow] = (
-        linked for linked in read_trajectories(folder / "trajectories.csv") if not linked.row.interpolated
+        linked
+        for linked in read_trajectories(folder / "trajectories.csv")
+        if not linked.row.interpolated and (linked.row.camera_id, linked.row.track_id) not in left_out
     )
     if links is not None:
         rows = _relinked(rows, links)

@@ -49,13 +49,21 @@ def counted(global_ids: Mapping[str, int], fragments: Mapping[str, int]) -> str:
 
 @dataclass
 class CameraCounts:
-    """Counts of one camera. `problem` says why its recording could not be read to the end; `late_frames` is the number
-    of frames left out because they were not later than the previous one."""
+    """Counts of one camera.
+
+    Attributes:
+        late_frames: number of frames left out because they were not later than the previous one.
+        left_out: number of tracks left out because they never moved.
+        weak_boxes: number of boxes left out because their track had a low confidence.
+        problem: why its recording could not be read to the end.
+    """
 
     frames: int = 0
     boxes: int = 0
     tracks: int = 0
     late_frames: int = 0
+    left_out: int = 0
+    weak_boxes: int = 0
     problem: str | None = None
 
 
@@ -158,6 +166,19 @@ class RunSummary:
         if late:
             told = ", ".join(f"{frames} of {name}" for name, frames in late.items())
             lines.append(f"Frames left out because they were not later than the previous one: {told}")
+        weak = sum(counts.weak_boxes for counts in self.cameras.values())
+        if weak:
+            lines.append(
+                f"Boxes left out because their track had a low confidence: {weak} "
+                "(--set tracker.shown_confidence=0 keeps them)"
+            )
+        still = {name: counts.left_out for name, counts in self.cameras.items() if counts.left_out}
+        if still:
+            told = ", ".join(f"{tracks} of {name}" for name, tracks in still.items())
+            lines.append(
+                f"Tracks left out because they never moved, as posters and mannequins do not: {told} "
+                "(--set tracker.leave_out_still=false keeps them)"
+            )
         if self.unknown_cameras:
             by_stand_in: dict[str, list[str]] = {}
             for camera_id, stand_in in self.unknown_cameras.items():

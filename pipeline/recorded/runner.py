@@ -12,7 +12,7 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -128,7 +128,7 @@ def run(
             tracks = _online(recording, summary, clock, decisions, save_tick, watch, on_frame, keep_note)
             _warn_of_unused_cameras(config, summary)
             with clock.measure("second pass"):
-                links = _finalize(recording, summary, decisions)
+                links = _finalize(recording, summary, decisions, tracks.left_out)
             summary.set_people(people_of(linked(tracks.ended, tracks.links if links is None else links)))
             if config.zones or config.lines:
                 with clock.measure("count"):
@@ -175,10 +175,12 @@ class _Tracks:
     Attributes:
         ended: without links.
         links: the newest online link of every track.
+        left_out: tracks of people that never moved; they are not in `ended`.
     """
 
     ended: list[TrackSpan] = field(default_factory=list)
     links: dict[TrackKey, Link] = field(default_factory=dict)
+    left_out: set[TrackKey] = field(default_factory=set)
 
 
 def _online(
@@ -209,6 +211,8 @@ def _online(
         class_names=models.detector.class_names,
         clock=clock,
         log=None if decisions is None else DecisionLog(decisions.write, recording.candidates),
+        # A track may move late: the second pass leaves it out as a whole, or not at all.
+        leave_out_still=not config.second_pass.enabled,
     )
     class_names = models.detector.class_names
     info = TrackletFileInfo(tuple(recording.camera_ids), class_names, models.embedder_hash)
@@ -227,6 +231,9 @@ def _online(
                     tracks.ended.append(span_of(tracklet, class_names))
                     summary.cameras[tracklet.camera_id].tracks += 1
                     summary.of_class(class_names[tracklet.class_id]).tracks += 1
+                for camera_id, track_id in associated.left_out:
+                    tracks.left_out.add((camera_id, track_id))
+                    summary.cameras[camera_id].left_out += 1
                 writer.flush_if_due()
                 if decisions is not None:
                     decisions.flush_if_due()
@@ -289,6 +296,8 @@ def _count(summary: RunSummary, associator: Associator, class_names: Mapping[int
     summary.embedded_crops = associator.embedded_crops
     for camera_id, boxes in associator.boxes.items():
         summary.cameras[camera_id].boxes = boxes
+    for camera_id, boxes in associator.weak_boxes.items():
+        summary.cameras[camera_id].weak_boxes = boxes
     for camera_id, frames in associator.late_frames.items():
         summary.cameras[camera_id].late_frames = frames
 
@@ -344,7 +353,7 @@ def detect(detector: Detector, tick: Sequence[Frame]) -> list[Detections]:
 
 
 def _finalize(
-    recording: _Recording, summary: RunSummary, decisions: DecisionWriter | None
+    recording: _Recording, summary: RunSummary, decisions: DecisionWriter | None, left_out: Collection[TrackKey]
 ) -> dict[TrackKey, Link] | None:
     """Write the final ids; return the final links, None without a second pass."""
     config, folder = recording.config, recording.folder
@@ -364,6 +373,7 @@ def _finalize(
         epoch_utc=recording.epoch_utc,
         interpolate_max_gap_s=config.output.fill_gaps_s,
         index_steps={source.camera_id: source.index_step for source in recording.sources},
+        left_out=left_out,
     )
     if links is not None and decisions is not None and log is not None:
         decisions.flush()

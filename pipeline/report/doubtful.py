@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from pipeline.core.decisions import Candidate, Decision, Obstacle, Outcome, Stage, TrackKey
+from pipeline.core.decisions import Candidate, Decision, Obstacle, Stage, TrackKey
 from pipeline.recorded.decision_sentences import tracks_text
 from pipeline.recorded.people import Person, TrackSpan
 from pipeline.report.run_data import RunData
@@ -92,7 +92,7 @@ def links_by_doubt(run: RunData) -> list[Doubt]:
 
 def _last(decisions: Sequence[Decision]) -> Decision | None:
     """Return the decision that gave the final id."""
-    given = [decision for decision in decisions if decision.outcome is not Outcome.WAITING]
+    given = [decision for decision in decisions if decision.links]
     return given[-1] if given else None
 
 

@@ -15,6 +15,7 @@ class TrackerSettings(MatchingSection):
     high_confidence: Share
     low_confidence: Share
     new_track_confidence: Share
+    shown_confidence: Share
     max_iou_distance_high: PositiveShare
     max_iou_distance_low: Share
     max_iou_distance_tentative: Share
@@ -34,6 +35,11 @@ class TrackerSettings(MatchingSection):
     good_crop_height_px: NotNegative
     good_crop_max_overlap: Share
     border_margin_px: NotNegative
+    leave_out_still: bool
+    still_range: Positive
+    still_confidence: Share
+    still_after_s: Positive
+    confident_still_after_s: Positive | None
     process_noise: Positive
     measurement_noise: Positive
 
@@ -43,5 +49,15 @@ class TrackerSettings(MatchingSection):
             raise ValueError(
                 "low_confidence <= high_confidence <= new_track_confidence must hold, but they are "
                 f"{self.low_confidence}, {self.high_confidence}, {self.new_track_confidence}"
+            )
+        if self.shown_confidence > self.new_track_confidence:
+            raise ValueError(
+                "shown_confidence <= new_track_confidence must hold, but they are "
+                f"{self.shown_confidence}, {self.new_track_confidence}"
+            )
+        if self.confident_still_after_s is not None and self.confident_still_after_s < self.still_after_s:
+            raise ValueError(
+                "still_after_s <= confident_still_after_s must hold, but they are "
+                f"{self.still_after_s}, {self.confident_still_after_s}"
             )
         return self

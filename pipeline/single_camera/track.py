@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum
+from math import exp
 
 import numpy as np
 
 from pipeline.core.datatypes import FloatArray
 from pipeline.core.vectors import unit
+from pipeline.single_camera.stillness import Stillness
 
 # Weight of the past in the running mean embedding. Embeddings come about once a second, so the mean follows in seconds.
 _APPEARANCE_MOMENTUM = 0.7
+# Time after which a box counts 1/e in the mean confidence.
+_CONFIDENCE_MEMORY_S = 1.0
 
 
 class TrackState(Enum):
@@ -55,6 +59,9 @@ class Track:
         suspected: after it was hidden, a good crop looked like another person; the next good crop decides.
         doubted: another person was detected in its place. Overlap alone matches no box to the track until its
             appearance has matched again.
+        stillness: whether it has ever moved.
+        shown_confidence: mean confidence of its newest uncovered boxes; None before the first.
+        shown_s: time of the newest of these.
         unconfirmed: the boxes before confirmation, returned when the track is confirmed.
     """
 
@@ -71,7 +78,19 @@ class Track:
     hidden: bool = False
     suspected: bool = False
     doubted: bool = False
+    shown_confidence: float | None = None
+    shown_s: float = -np.inf
+    stillness: Stillness = field(default_factory=Stillness)
     unconfirmed: list[Observation] = field(default_factory=list)
+
+    def blend_confidence(self, confidence: float, time_s: float) -> None:
+        """Move the mean confidence towards that of a new uncovered box."""
+        if self.shown_confidence is None:
+            self.shown_confidence = confidence
+        else:
+            share = 1 - exp(-(time_s - self.shown_s) / _CONFIDENCE_MEMORY_S)
+            self.shown_confidence += share * (confidence - self.shown_confidence)
+        self.shown_s = time_s
 
     def appearance_distance(self, embedding: FloatArray) -> float:
         """Return the cosine distance of the running mean embedding from an embedding (D,); 0 before the first."""

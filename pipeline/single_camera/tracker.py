@@ -11,6 +11,7 @@ A frame takes two calls, because embeddings are computed only where they are nee
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from math import isfinite
 from typing import Any
@@ -19,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.core.assignment import assign
-from pipeline.core.boxes import Boxes, cxcywh_to_xyxy, iou_matrix, xyxy_to_cxcywh
+from pipeline.core.boxes import Boxes, covered_share, cxcywh_to_xyxy, iou_matrix, xyxy_to_cxcywh
 from pipeline.core.datatypes import BoolArray, Detections, FloatArray, Frame, IntArray
 from pipeline.single_camera.costs import cosine_distance, fused_cost, gate_distance
 from pipeline.single_camera.good_crops import good_and_partial_crops
@@ -43,6 +44,8 @@ class TrackedFrame:
             another person and the next good crop decides.
         partial_crop: (M,) bool, rows whose crop shows a part of the person, cut off by the image border, while the
             track has no good crop.
+        still: (M,) bool, rows of tracks that have never moved, so that they are not people.
+        weak: (M,) bool, rows of tracks whose newest boxes have a low confidence, so that they are not to be shown.
         earlier: for each track confirmed in this frame, its earlier boxes.
         ended: ids of tracks that ended in this frame.
     """
@@ -54,6 +57,8 @@ class TrackedFrame:
     detections: Detections
     good_crop: BoolArray
     partial_crop: BoolArray
+    still: BoolArray
+    weak: BoolArray
     earlier: dict[int, list[Observation]]
     ended: tuple[int, ...]
 
@@ -64,7 +69,7 @@ class _Scene:
 
     mean, covariance: (T, 4, 2) and (T, 4, 3). tracks_xyxy: (T, 4). same_class: (T, N). iou: (T, N).
     good: (N,), detections whose crops are good enough to describe a person. partial: (N,), those that show a part of
-    one. gap_s: seconds since the previous frame,
+    one. uncovered: (N,), detections of which other boxes cover little. gap_s: seconds since the previous frame,
     0 for the first one. sparse: whether gap_s is so long that people may have walked out of their boxes.
     """
 
@@ -77,6 +82,7 @@ class _Scene:
     iou: Boxes
     good: BoolArray
     partial: BoolArray
+    uncovered: BoolArray
     gap_s: float
     sparse: bool
 
@@ -86,11 +92,16 @@ class SingleCameraTracker:
 
     Args:
         max_cosine_distance: up to this distance a crop may show the person of a track.
+        moving_classes: ids of the classes whose objects move sooner or later; None for all. Tracks of other classes are
+            never called still.
     """
 
-    def __init__(self, settings: TrackerSettings, max_cosine_distance: float) -> None:
+    def __init__(
+        self, settings: TrackerSettings, max_cosine_distance: float, moving_classes: Collection[int] | None = None
+    ) -> None:
         self._settings = settings
         self._max_cosine_distance = max_cosine_distance
+        self._moving_classes = moving_classes
         self._filter = KalmanFilter(
             process_noise=settings.process_noise, measurement_noise=settings.measurement_noise
         )
@@ -190,7 +201,7 @@ class SingleCameraTracker:
         self._start(high, frame, detections, scene)
         ended += self._end_duplicates()
         self._keep(np.array([track.state is not TrackState.ENDED for track in self._tracks], np.bool_))
-        return _tracked_frame(frame, observed, detections, scene, ended)
+        return _tracked_frame(frame, observed, detections, scene, ended, settings.shown_confidence)
 
     def finish(self) -> tuple[int, ...]:
         """End all tracks, at the end of the recording; return the ids of the confirmed ones."""
@@ -230,6 +241,7 @@ class SingleCameraTracker:
             iou=iou_matrix(tracks_xyxy, detections.xyxy),
             good=good,
             partial=partial,
+            uncovered=np.asarray(covered_share(detections.xyxy) <= self._settings.good_crop_max_overlap),
             gap_s=gap_s,
             sparse=gap_s >= self._settings.sparse_frames_s,
         )
@@ -289,6 +301,7 @@ class SingleCameraTracker:
             track.last_s = frame.time_s
             track.observations += 1
             self._see_appearance(track, row, frame.time_s, detections, scene)
+            self._see_evidence(track, row, frame.time_s, detections, scene)
             if track.state is TrackState.TENTATIVE:
                 if frame.time_s - track.first_s >= self._settings.confirm_after_s - _TIME_ROUNDING_S:
                     track.state = TrackState.CONFIRMED
@@ -318,6 +331,16 @@ class SingleCameraTracker:
         track.blend_appearance(embedding, time_s)
         track.good_crops += 1
         track.hidden = track.suspected = track.doubted = False
+
+    def _see_evidence(self, track: Track, row: int, time_s: float, detections: Detections, scene: _Scene) -> None:
+        settings = self._settings
+        if not scene.uncovered[row]:
+            return
+        track.blend_confidence(float(detections.confidence[row]), time_s)
+        if not settings.leave_out_still or track.stillness.moved:
+            return
+        if self._moving_classes is None or track.class_id in self._moving_classes:
+            track.stillness.observe(time_s, detections.xyxy[row], float(detections.confidence[row]), settings)
 
     def _miss(self, matched: set[int], time_s: float) -> list[int]:
         ended = []
@@ -350,6 +373,7 @@ class SingleCameraTracker:
                 unconfirmed=[_observation(frame, detections, row)],
             )
             self._see_appearance(track, row, frame.time_s, detections, scene)
+            self._see_evidence(track, row, frame.time_s, detections, scene)
             self._tracks.append(track)
 
     def _end_duplicates(self) -> list[int]:
@@ -413,6 +437,7 @@ def _tracked_frame(
     detections: Detections,
     scene: _Scene,
     ended: list[int],
+    shown_confidence: float,
 ) -> TrackedFrame:
     confirmed = sorted(
         ((track.track_id, row, track) for track, row in observed if track.state is TrackState.CONFIRMED),
@@ -433,6 +458,14 @@ def _tracked_frame(
         detections=detections[rows],
         good_crop=scene.good[rows] & ~suspected,
         partial_crop=scene.partial[rows] & undescribed,
+        still=np.array([track.stillness.still for _, _, track in confirmed], np.bool_),
+        weak=np.array(
+            [
+                track.shown_confidence is not None and track.shown_confidence < shown_confidence
+                for _, _, track in confirmed
+            ],
+            np.bool_,
+        ),
         earlier=earlier,
         ended=tuple(sorted(ended)),
     )

@@ -38,11 +38,13 @@ class Scene:
         floor: dict[int, tuple[float, float]] | None = None,
         class_id: int = 0,
         partial: bool = False,
+        still: Sequence[int] = (),
     ) -> ObservedTracks:
         """One frame: track id -> its embedding, or None.
 
         Args:
             partial: whether all crops are partial ones.
+            still: tracks that have never moved.
         """
         ids = sorted(tracks)
         embeddings = [PERSON if tracks[i] is None else self._varied(np.array(tracks[i])) for i in ids]
@@ -59,6 +61,8 @@ class Scene:
             ),
             good_crop=np.full(len(ids), not partial),
             partial_crop=np.full(len(ids), partial),
+            still=np.array([i in still for i in ids], np.bool_),
+            weak=np.zeros(len(ids), np.bool_),
             earlier={},
             ended=tuple(ended),
         )

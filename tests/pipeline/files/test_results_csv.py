@@ -311,7 +311,7 @@ def _record(camera_id: str, track_id: int) -> TrackRecord:
 
 def test_the_buffer_gives_rows_in_order_of_time_camera_and_track_with_the_newest_link() -> None:
     links = {("b", 1): Link(7, 0.5), ("a", 1): Link(8, 0.5), ("a", 2): Link(9, 0.5)}
-    buffer = RowBuffer(["b", "a"], lambda record: links[record.camera_id, record.track_id])
+    buffer = RowBuffer(["b", "a"], lambda record: links[record.camera_id, record.track_id], leave_out_still=True)
     for camera_id, track_id, frame_index in (("a", 2, 1), ("a", 1, 1), ("b", 1, 1), ("b", 1, 3), ("a", 1, 0)):
         buffer.add(row(frame_index, camera_id=camera_id, track_id=track_id).row, _record(camera_id, track_id))
     links["a", 1] = Link(1, 0.9)
@@ -324,6 +324,20 @@ def test_the_buffer_gives_rows_in_order_of_time_camera_and_track_with_the_newest
     ]
     assert buffer.release(0.3) == []
     assert [x.row.frame_index for x in buffer.release(float("inf"))] == [3]
+
+
+@pytest.mark.parametrize(("leave_out", "frames"), [(True, [0, 2]), (False, [0, 1, 2])])
+def test_rows_of_a_track_that_has_never_moved_are_left_out_if_wanted(leave_out: bool, frames: list[int]) -> None:
+    buffer = RowBuffer(["a"], lambda record: Link(1, 0.5), leave_out_still=leave_out)
+    record = _record("a", 1)
+    buffer.add(row(0, camera_id="a", track_id=1).row, record)
+    released = buffer.release(0.05)
+    record.still = True
+    buffer.add(row(1, camera_id="a", track_id=1).row, record)
+    released += buffer.release(0.15)
+    record.still = False
+    buffer.add(row(2, camera_id="a", track_id=1).row, record)
+    assert [x.row.frame_index for x in released + buffer.release(float("inf"))] == frames
 
 
 # -- final ids -------------------------------------------------------------------------------------------------

@@ -36,7 +36,8 @@ def _along_first(pixels: NDArray[np.uint8], length: int) -> NDArray[np.uint8]:
         sums += part
     sums += 1 << (bits - 1)
     sums >>= bits
-    return sums.astype(np.uint8).reshape(length, *pixels.shape[1:])
+    resized: NDArray[np.uint8] = sums.astype(np.uint8).reshape(length, *pixels.shape[1:])
+    return resized
 
 
 @lru_cache(maxsize=1024)

@@ -204,6 +204,8 @@ class SimulatedSite:
             ),
             good_crop=embedded,
             partial_crop=np.zeros(count, np.bool_),
+            still=np.zeros(count, np.bool_),
+            weak=np.zeros(count, np.bool_),
             earlier={},
             ended=ended,
         )

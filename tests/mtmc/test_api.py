@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import subprocess
 import sys
 from collections import defaultdict
@@ -159,12 +160,10 @@ def test_pictures_of_people_are_embedded(tmp_path: Path) -> None:
 
 def test_a_detector_without_settings_has_those_of_the_default_configuration() -> None:
     settings = mtmc.load_config().detector
+    parameters = inspect.signature(mtmc.YoloDetector).parameters
+    for name in ("image_size_px", "confidence_min", "nms_iou", "max_batch", "max_detections", "device", "half"):
+        assert parameters[name].default == getattr(settings, name), name
     detector = mtmc.YoloDetector(settings.weights)
-    assert detector._arguments["conf"] == settings.confidence_min
-    assert detector._arguments["iou"] == settings.nms_iou
-    assert detector._arguments["max_det"] == settings.max_detections
-    assert detector._arguments["imgsz"] == settings.image_size_px
-    assert detector._batch == settings.max_batch
     assert list(detector.class_names.values()) == settings.classes
 
 

@@ -16,14 +16,15 @@ from pipeline.core.errors import InputError
 from pipeline.drawing.visualization import id_colour
 from pipeline.drawing.window import MosaicWindow
 from tests.helpers.demo_clips import cut, cut_ground_truth
+from tests.helpers.live.waiting import eventually
 from tests.helpers.virtual_screen import pixels_of, virtual_screen
 
 ROOT = Path(__file__).parents[3]
 
 # In a process of its own, because OpenCV connects to one display for its lifetime. The program shows a grey frame of
-# each of two cameras, one with a person whose id is 3, waits for a line, then presses q and goes on.
+# each of two cameras, one with a person whose id is 3, until it reads a line, then presses q and goes on until the next.
 _PROGRAM = """
-import sys, time
+import select, sys
 import cv2, numpy as np
 from pipeline.core.datatypes import Frame, Link, LinkedRow, TrajectoryRow
 from pipeline.drawing.window import MosaicWindow
@@ -36,17 +37,14 @@ window = MosaicWindow(["a"])
 def frame(camera_id, index):
     return Frame(camera_id=camera_id, frame_index=index, time_s=index / 10, size_wh=(640, 360), image=grey)
 
-def show(seconds):
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
+def show_until_a_line():
+    while not select.select([sys.stdin], [], [], 0.02)[0]:
         window.refresh()
-        time.sleep(0.02)
+    sys.stdin.readline()
 
 window.put(frame("a", 0), NO_BOXES, [LinkedRow(row, Link(3, 1.0))])
 window.put(frame("b", 0), NO_BOXES, [])
-show(1.0)
-print("shown", flush=True)
-sys.stdin.readline()
+show_until_a_line()
 wait_key = cv2.waitKey
 def pressed_q(wait_ms):
     wait_key(wait_ms)
@@ -55,11 +53,9 @@ def pressed_q(wait_ms):
 
 cv2.waitKey = pressed_q
 window.refresh()
-show(0.5)
-print("closed", flush=True)
-sys.stdin.readline()
+show_until_a_line()
 window.put(frame("a", 1), NO_BOXES, [])
-show(0.2)
+window.refresh()
 window.close()
 """
 
@@ -70,23 +66,26 @@ def test_shows_people_until_q_is_pressed(tmp_path: Path) -> None:
             [sys.executable, "-c", _PROGRAM],
             env={**os.environ, "DISPLAY": display},
             stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
             text=True,
         )
         with program:
             assert program.stdin is not None
-            assert program.stdout is not None
-            assert program.stdout.readline() == "shown\n"
-            shown = pixels_of(file)
-            program.stdin.write("\n")
-            program.stdin.flush()
-            assert program.stdout.readline() == "closed\n"
-            closed = pixels_of(file)
-            program.communicate("\n", timeout=30)
+            try:
+                # Two tiles of about 320 x 180 pixels.
+                eventually(lambda: grey(file) > 0.15, 60, "the window with both cameras")
+                assert (pixels_of(file) == id_colour(3)).all(axis=2).sum() > 100  # a box and a label
+                program.stdin.write("\n")
+                program.stdin.flush()
+                eventually(lambda: grey(file) == 0, 60, "the end of the window")
+                program.communicate("\n", timeout=60)
+            finally:
+                program.kill()
         assert program.returncode == 0
-    assert (shown == 77).all(axis=2).mean() > 0.15  # two tiles of about 320 x 180 pixels
-    assert (shown == id_colour(3)).all(axis=2).sum() > 100  # a box and a label
-    assert not (closed == 77).all(axis=2).any()
+
+
+def grey(file: Path) -> float:
+    """Return the share of a screen that has the grey of the frames."""
+    return float((pixels_of(file) == 77).all(axis=2).mean())
 
 
 def test_track_shows_its_cameras(tmp_path: Path) -> None:

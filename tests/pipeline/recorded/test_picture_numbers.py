@@ -61,7 +61,7 @@ def test_detections_belong_to_the_picture_of_their_number(tmp_path: Path, number
     assert [int(line.split(",")[0]) for line in lines] == list(numbers)
     noted = json.loads((tmp_path / "out" / "run.json").read_text())["cameras"]["a"]
     assert (noted["index_step"], noted["frame_rate"]) == (numbers.step, 25 / numbers.step)
-    link(tmp_path / "out", overwrite=True)
+    link([tmp_path / "out"], overwrite=True)
     check()
 
 

@@ -21,7 +21,8 @@ from pipeline.files.tracklet_file import TrackletFileInfo, TrackletWriter
 from reid.checkpoints import load_checkpoint, rewrite_card, save_checkpoint
 from reid.datasets import hold_out_identities, identities_digest, read_dataset
 from reid.models.transreid import TransReID, TransReIDConfig
-from reid.site.site import load_site, unknown_camera_row
+from reid.site.site import load_site
+from reid.site.with_site import unknown_camera_row
 from reid.training.start import IDENTITIES_KEY, IDENTITIES_OF_SETS_KEY
 from reid.training.train import train
 from tests.helpers.factories import make_tracklet

@@ -14,8 +14,8 @@ from pipeline.core.errors import InputError
 from pipeline.files.copies import note_copy
 from pipeline.files.results_csv import read_trajectories
 from pipeline.review.ground_truth import export_ground_truth, sentences
+from pipeline.review.revert import revert as revert_run
 from pipeline.review.reviewed_run import ReviewedRun
-from pipeline.review.reviewed_run import revert as revert_run
 
 
 def review(

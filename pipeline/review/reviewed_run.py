@@ -28,7 +28,6 @@ from pipeline.files.run_folder import (
     ORIGINAL_NOTE_NAME,
     ORIGINAL_ROWS_NAME,
     ORIGINAL_SUFFIX,
-    is_reviewed,
     read_note,
     reports,
 )
@@ -83,7 +82,7 @@ class ReviewedRun:
             self._note = _final_note(folder)
             self.journal = Journal(folder)
             if not self.journal.exists:
-                self.journal.permanent = _permanent_steps(self._note)
+                self.journal.permanent = permanent_steps(self._note)
             tracks = self._original().tracks()
             self._without_crops = _without_crops(folder / "tracklets.arrow")
             self.identities = self._replayed(Identities(tracks))
@@ -165,19 +164,21 @@ class ReviewedRun:
             self._write()
 
     def _write(self) -> None:
-        with self._changing:
-            lines, parts = self.journal.lines, dict(self.identities.parts)
-            note = self._noted()
-            changes_rows = any(isinstance(step, ROW_STEPS) for step in self.journal.done)
-            if lines == self._written_lines:
-                return
         try:
+            with self._changing:
+                lines, parts = self.journal.lines, dict(self.identities.parts)
+                changes_rows = any(isinstance(step, ROW_STEPS) for step in self.journal.done)
+                if lines == self._written_lines:
+                    return
+                note = self._noted()
             if parts != self._written_parts:
                 write_corrected(self._original(), parts, self.folder / _ROWS_NAME, self.folder / "mot")
                 self._refresh_others(changes_rows, _deleted(parts) != _deleted(self._written_parts or {}))
             path = self.folder / NOTE_NAME
             write_whole(path, note, mode=stat.S_IMODE(path.stat().st_mode))
-        except (OSError, InputError) as error:
+        except (OSError, ValueError) as error:
+            # Some files may have been replaced.
+            self._written_parts = None
             raise RunError(f"corrections are saved, but trajectories.csv cannot be written: {error}") from error
         with self._changing:
             self._written_lines, self._written_parts = lines, parts
@@ -337,68 +338,6 @@ def _deleted(parts: Mapping[TrackKey, Part]) -> set[TrackKey]:
     return {key for key, part in parts.items() if part.global_id is None}
 
 
-def revert(folder: Path) -> list[str]:
-    """Restore the original files of a run, and delete the corrections.
-
-    Returns:
-        Sentences about what was restored, and what was deleted.
-
-    Raises:
-        InputError: see `locked`; or the run was not corrected.
-        RunError: a file cannot be restored; the command can be given again.
-    """
-    with locked(folder):
-        if not is_reviewed(folder):
-            raise InputError(f"{folder} was not corrected, so there is nothing to revert")
-        try:
-            return _revert(folder)
-        except OSError as error:
-            raise RunError(
-                f"{error.filename} cannot be restored: {error.strerror}; correct that, and give --revert again"
-            ) from error
-
-
-def _revert(folder: Path) -> list[str]:
-    told = []
-    Journal.path_in(folder).unlink(missing_ok=True)
-    had_events = (folder / ORIGINAL_EVENTS_NAME).exists()
-    stale = [*reports(folder), *([folder / EVENTS_NAME] if (folder / EVENTS_NAME).is_file() else [])]
-    if not (folder / ORIGINAL_ROWS_NAME).exists():
-        return ["Names and confirmations were deleted", *_forget(folder / NOTE_NAME)]
-    for path in stale:
-        path.unlink()
-    if others := [path.name for path in stale if path.name != EVENTS_NAME or not had_events]:
-        told.append(f"Deleted {', '.join(others)}, which showed the corrected ids")
-    pairs = [
-        (path, path.with_name(path.name.removesuffix(ORIGINAL_SUFFIX)))
-        for path in sorted(folder.glob(f"mot/*.txt{ORIGINAL_SUFFIX}"))
-    ]
-    pairs += [
-        (folder / kept, folder / name)
-        for kept, name in (
-            (ORIGINAL_EVENTS_NAME, EVENTS_NAME),
-            (ORIGINAL_NOTE_NAME, NOTE_NAME),
-            (ORIGINAL_ROWS_NAME, _ROWS_NAME),
-        )
-        if (folder / kept).exists()
-    ]
-    for kept, path in pairs:
-        os.replace(kept, path)
-    told.append(f"Restored {', '.join(str(path.relative_to(folder)) for _, path in pairs)}")
-    return [*told, *_forget(folder / NOTE_NAME)]
-
-
-def _forget(path: Path) -> list[str]:
-    """Delete what a run.json says about a review; return a sentence about steps that cannot be undone."""
-    note = read_note(path)
-    if "review" not in note:
-        return []
-    permanent = _permanent_steps(note)
-    del note["review"]
-    write_whole(path, (json.dumps(note, indent=1) + "\n").encode(), mode=stat.S_IMODE(path.stat().st_mode))
-    return [f"{permanent} steps from before a purge stay, because the purge deleted the original rows"]
-
-
 def _final_note(folder: Path) -> Mapping[str, Any]:
     path = folder / NOTE_NAME
     try:
@@ -414,7 +353,8 @@ def _final_note(folder: Path) -> Mapping[str, Any]:
     return dict(note)
 
 
-def _permanent_steps(note: Mapping[str, Any]) -> int:
+def permanent_steps(note: Mapping[str, Any]) -> int:
+    """Return how many steps a run.json counts that can no longer be undone."""
     noted = note.get("review")
     steps = noted.get("permanent_steps") if isinstance(noted, dict) else 0
     return steps if isinstance(steps, int) else 0

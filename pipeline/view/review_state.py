@@ -46,8 +46,8 @@ def corrected(run: RunData, identities: Identities) -> RunData:
                 float(seen[0]),
                 float(seen[-1]),
                 int(observed.sum()),
-                # It is not known in which part the good crops are.
-                good_crops[part.origin] if whole else (good_crops[part.origin] and None),
+                # It is not known in which part the good crops are, if there are any.
+                good_crops[part.origin] if whole or good_crops[part.origin] == 0 else None,
                 link,
             )
         )

@@ -13,7 +13,8 @@ from pipeline.files.tracklet_file import TrackletFileInfo, TrackletWriter, read_
 from pipeline.privacy.export_person import export_person
 from pipeline.privacy.purge import purge_person
 from pipeline.privacy.run_folder import RunFolder
-from pipeline.review.reviewed_run import ReviewedRun, revert
+from pipeline.review.revert import revert
+from pipeline.review.reviewed_run import ReviewedRun
 from pipeline.review.steps import Confirm, Delete, Merge, Rename, Split, Step
 from tests.helpers.factories import make_tracklet, one_hot
 from tests.helpers.stored_runs import recorded_run, row

@@ -18,7 +18,8 @@ from pipeline.files.results_csv import read_trajectories
 from pipeline.files.run_folder import REVIEW_NAME, clear_results, is_reviewed
 from pipeline.review import reviewed_run
 from pipeline.review.identities import Identities
-from pipeline.review.reviewed_run import ReviewedRun, revert
+from pipeline.review.revert import revert
+from pipeline.review.reviewed_run import ReviewedRun
 from pipeline.review.steps import Confirm, Delete, Merge, Rename, Split, Step
 from tests.helpers.stored_runs import live_run, recorded_run, row
 
@@ -159,6 +160,23 @@ def test_steps_are_saved_although_the_rows_cannot_be_written(
     with ReviewedRun(folder):
         pass
     assert ("door", 1) not in ids(folder)
+
+
+def test_rows_are_those_of_the_steps_although_only_the_note_could_not_be_written(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    before = bytes_of(folder)
+    with ReviewedRun(folder) as run:
+        with monkeypatch.context() as broken:
+            broken.setattr(reviewed_run, "write_whole", full)
+            do(run, Delete("door", 1))
+            with pytest.raises(RunError, match="No space left"):
+                run.write()
+        run.undo()
+    assert bytes_of(folder) == before
 
 
 def torn(folder: Path) -> None:

@@ -22,7 +22,8 @@ from tests.helpers.virtual_screen import pixels_of, virtual_screen
 ROOT = Path(__file__).parents[3]
 
 # In a process of its own, because OpenCV connects to one display for its lifetime. The program shows a grey frame of
-# each of two cameras, one with a person whose id is 3, until it reads a line, then presses q and goes on until the next.
+# each of two cameras, one with a person whose id is 3, until it reads a line, then presses q and goes on until the next
+# line.
 _PROGRAM = """
 import select, sys
 import cv2, numpy as np

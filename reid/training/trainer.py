@@ -135,7 +135,7 @@ class Trainer:
         ).to(device)
         # convolutions on a CPU take half the time with the channels of a pixel side by side
         self._memory_format = torch.channels_last if config.model.stem is not None else torch.contiguous_format
-        self.model.to(memory_format=self._memory_format)  # type: ignore[call-overload]
+        self.model.to(memory_format=self._memory_format)
         freeze_first_blocks(self.model, config.optimizer.frozen_blocks)
         freeze_stem(self.model, config.optimizer.frozen_stem_stages)
         self._teachers = [

@@ -17,7 +17,7 @@ test: .venv/installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pytest -n 2
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 # What live cameras do to a run, over real connections; needs Debian's gst-rtsp-server (see .ci/run), else some are skipped.
 test-faults: .venv/installed-dev
@@ -32,7 +32,7 @@ check: .venv/installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pytest -n 2 --durations=0 --durations-min=2 tests/architecture tests/pipeline/association tests/pipeline/config \
+	$(BIN)/pytest -n 2 --dist loadfile --durations=0 --durations-min=2 tests/architecture tests/pipeline/association tests/pipeline/config \
 	  tests/pipeline/core tests/pipeline/cross_camera tests/pipeline/floor tests/pipeline/scoring tests/pipeline/single_camera
 
 # Which room imports which, as a Mermaid diagram.

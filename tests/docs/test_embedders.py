@@ -76,7 +76,6 @@ def test_commands_work(
     (tmp_path / "set.yaml").write_text(
         yaml.safe_dump({"cameras": cameras, "detector": detector, "ground_truth": truth})
     )
-    monkeypatch.setenv("MTMC_CACHE", str(tmp_path / "cache"))
     assert run("reid", "calibrate", "--data", "crops", "--checkpoint", "weights.safetensors") == 0
     capsys.readouterr()
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.cli import main
+from pipeline.core import export_cache
 from pipeline.core.errors import InputError
 from pipeline.core.export_cache import KEPT_NETWORKS, cache_entries, cache_folder, cached_export
 from pipeline.core.inference_runtime import choose_runtime
@@ -19,6 +20,7 @@ KEY = {"weights": "0123", "openvino": "1"}
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("MTMC_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(export_cache, "KEPT_NETWORKS", KEPT_NETWORKS)
     return tmp_path / "cache"
 
 

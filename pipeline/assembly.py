@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pipeline.association.gated_detector import GatedDetector
+from pipeline.association.motion_gate import GateSettings
 from pipeline.config.calibration import Calibration, resolved_limits, wants_calibration
 from pipeline.config.config import CameraConfig, Config, RecordingConfig
 from pipeline.core.datatypes import Frame
@@ -95,6 +97,26 @@ def build_detector(config: Config) -> Detector:
     )
 
 
+def gated(detector: Detector, config: Config) -> Detector:
+    """Return `detector` so that it searches only the frames that need it, if `detector.motion_gate` is set."""
+    settings, tracker = config.detector, config.tracker
+    if not settings.motion_gate:
+        return detector
+    # A track without a box lives for `max_lost_s`, or for two frame periods if these are longer. Frames that are
+    # further apart than `motion_interval_s` are searched anyway.
+    longest_s = max(tracker.max_lost_s, 2 * settings.motion_interval_s)
+    return GatedDetector(
+        detector,
+        GateSettings(
+            interval_s=settings.motion_interval_s,
+            min_change=settings.motion_min_change,
+            hold_s=1.1 * longest_s,
+            start_confidence=tracker.new_track_confidence,
+            keep_confidence=tracker.low_confidence,
+        ),
+    )
+
+
 def build_embedder(config: Config) -> NetworkEmbedder | None:
     """Build the embedder that `config.embedder` describes, with the SIE row of each camera.
 
@@ -144,7 +166,7 @@ def build_live(config: Config) -> tuple[Models, MatchLimits]:
     if embedder is not None and config.cameras:
         frame = Frame(config.cameras[0].name, 0, 0.0, _WARM_UP_WH, blank)
         embedder.embed([frame], [np.array([[100, 100, 200, 400]], np.float32)])
-    models = Models(detector, embedder, versions())
+    models = Models(gated(detector, config), embedder, versions())
     return models, match_limits(config, models.embedder_hash)
 
 

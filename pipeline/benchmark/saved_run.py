@@ -55,7 +55,9 @@ def saved_detections(
     """
     if chosen.detections is not None:
         return chosen.detections
-    config = chosen.config
+    # Every frame is searched: trackers are compared on all boxes.
+    detector = chosen.config.detector.model_copy(update={"motion_gate": False})
+    config = chosen.config.model_copy(update={"detector": detector})
     kept = folder / run_key(config)
     files = {camera.name: kept / "detections" / f"{camera.name}.parquet" for camera in config.cameras}
     if not (kept / "complete").exists():

@@ -32,6 +32,7 @@ from pipeline.commands.confidence import confidence
 from pipeline.commands.embedders import embedders
 from pipeline.commands.limits import limits
 from pipeline.commands.losses import losses
+from pipeline.commands.motion import motion
 from pipeline.commands.posters import posters
 from pipeline.commands.trackers import trackers
 from pipeline.config.calibration import resolved_limits
@@ -48,6 +49,7 @@ from pipeline.sources.base import BrokenSource
 app = typer.Typer(rich_markup_mode="markdown", add_completion=False, pretty_exceptions_enable=False)
 app.command(name="trackers")(trackers)
 app.command(name="losses")(losses)
+app.command(name="motion")(motion)
 app.command(name="confidence")(confidence)
 app.command(name="limits")(limits)
 app.command(name="campus")(campus)

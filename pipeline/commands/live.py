@@ -161,6 +161,9 @@ def _live(
 
             window = MosaicWindow([camera.name for camera in loaded.cameras])
             opened.callback(window.close)
+        if report:  # how many cameras the machine can process if there are people in all of them
+            detector = loaded.detector.model_copy(update={"motion_gate": False})
+            loaded = loaded.model_copy(update={"detector": detector})
         models, limits = build_live(loaded)
         if signals.stop.is_set():
             return

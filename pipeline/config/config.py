@@ -150,6 +150,9 @@ class DetectorConfig(Section):
     nms_iou: Share
     max_detections: Count
     max_batch: Count
+    motion_gate: bool
+    motion_interval_s: Positive
+    motion_min_change: Annotated[float, Field(ge=0, le=255)]
     device: Device
     runtime: Runtime
     half: Half

@@ -9,13 +9,14 @@ from __future__ import annotations
 import logging
 import queue
 import threading
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from pipeline.association.associator import DetectedFrame
+from pipeline.association.gated_detector import skipped_frames
 from pipeline.config.live_settings import LiveSettings
 from pipeline.core.datatypes import Frame
 from pipeline.core.models import Detector, checked_detections
@@ -226,6 +227,7 @@ class InferenceLoop:
         if not frames:
             return []
         began_s = self._clock.monotonic_s()
+        quiet = Counter(skipped_frames(self._detector))
         try:
             with self._detecting():
                 detections = checked_detections(self._detector, frames)
@@ -235,8 +237,9 @@ class InferenceLoop:
         self._failures, self._failing_s, self.detector_problem = 0, 0.0, ""
         self._mean("detect", self._clock.monotonic_s() - began_s)
         self.batch_size += _NEWEST * (len(frames) - self.batch_size) if self.batch_size else len(frames)
+        quiet = Counter(skipped_frames(self._detector)) - quiet
         for frame in frames:
-            self._record_of(frame.camera_id).inferred()
+            self._record_of(frame.camera_id).inferred(quiet=frame.camera_id in quiet)
         return list(zip(frames, detections, strict=True))
 
     def _frame(self, live: LiveFrame, crop: tuple[int, int, int, int] | None) -> Frame | None:

@@ -9,6 +9,7 @@ from pipeline.assembly import (
     build_detector,
     build_embedder,
     close_sources,
+    gated,
     handed_in_limits,
     match_limits,
     open_sources,
@@ -52,7 +53,7 @@ def track_rows(
         if ticks is None:
             sources, _ = open_sources(config)
             stack.callback(close_sources, sources)
-        detector = detector or build_detector(config)
+        detector = detector or gated(build_detector(config), config)
         if embedder is None:
             embedder = build_embedder(config)
             embedder_hash = "" if embedder is None else embedder.model_hash

@@ -52,6 +52,7 @@ class CameraCounts:
     """Counts of one camera.
 
     Attributes:
+        quiet_frames: number of frames that the detector did not search, because nobody was there and nothing moved.
         late_frames: number of frames left out because they were not later than the previous one.
         left_out: number of tracks left out because they never moved.
         weak_boxes: number of boxes left out because their track had a low confidence.
@@ -61,6 +62,7 @@ class CameraCounts:
     frames: int = 0
     boxes: int = 0
     tracks: int = 0
+    quiet_frames: int = 0
     late_frames: int = 0
     left_out: int = 0
     weak_boxes: int = 0
@@ -162,6 +164,13 @@ class RunSummary:
             f"Time: {self.wall_s:.1f} s, {self.frames / max(self.wall_s, 1e-9):.1f} camera frames per second in all; "
             f"detector: {self.detector_share:.0%} of the time",
         ]
+        quiet = {name: counts.quiet_frames for name, counts in self.cameras.items() if counts.quiet_frames}
+        if quiet:
+            told = ", ".join(f"{frames} of {name}" for name, frames in quiet.items())
+            lines.append(
+                f"Frames that were not searched because nobody was there and nothing moved: {told} "
+                "(--set detector.motion_gate=false searches them)"
+            )
         late = {name: counts.late_frames for name, counts in self.cameras.items() if counts.late_frames}
         if late:
             told = ", ".join(f"{frames} of {name}" for name, frames in late.items())

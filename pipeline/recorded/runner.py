@@ -28,6 +28,7 @@ from pipeline.association.build import (
     warn_of_classes_without_embeddings,
     without_embeddings,
 )
+from pipeline.association.gated_detector import skipped_frames
 from pipeline.config.calibration import with_numbers
 from pipeline.config.config import Config
 from pipeline.core.datatypes import Detections, Frame, Link
@@ -242,7 +243,7 @@ def _online(
         def broken(error: BrokenSource) -> None:
             summary.cameras[error.camera_id].problem = str(error)
 
-        count = partial(_count, summary, associator, class_names)
+        count = partial(_count, summary, associator, models.detector)
         try:
             for tick in detected_ticks(config, models.detector, recording.sources, clock, stack, broken):
                 if config.output.save_embeddings and models.embedder is not None:
@@ -288,10 +289,12 @@ def _warn_of_unused_cameras(config: Config, summary: RunSummary) -> None:
             )
 
 
-def _count(summary: RunSummary, associator: Associator, class_names: Mapping[int, str]) -> None:
+def _count(summary: RunSummary, associator: Associator, detector: Detector) -> None:
     for name, boxes in associator.class_boxes.items():
         summary.of_class(name).boxes = boxes
-    summary.set_global_ids(by_class_name(associator.linker.people_by_class, class_names))
+    summary.set_global_ids(by_class_name(associator.linker.people_by_class, detector.class_names))
+    for camera_id, frames in skipped_frames(detector).items():
+        summary.cameras[camera_id].quiet_frames = frames
     summary.forgotten["online"] = associator.linker.forgotten
     summary.embedded_crops = associator.embedded_crops
     for camera_id, boxes in associator.boxes.items():

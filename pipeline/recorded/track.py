@@ -14,6 +14,7 @@ from pipeline.assembly import (
     build_detector,
     build_embedder,
     close_sources,
+    gated,
     handed_in_limits,
     match_limits,
     open_sources,
@@ -186,7 +187,7 @@ def _models(
     if replay is not None:
         detector = replay
     elif detector is None:
-        detector = build_detector(config)
+        detector = gated(build_detector(config), config)
     if no_embedder:
         embedder = None
     elif embedder is None:

@@ -56,6 +56,7 @@ class CameraRecord:
         self._received = 0
         self._decoded = 0
         self._inferred = 0
+        self._quiet = 0
         self._dropped: Counter[str] = Counter()
         self._reconnects: Counter[str] = Counter()
         self._abandoned = 0
@@ -141,10 +142,12 @@ class CameraRecord:
         with self._lock:
             self._still_s = seconds
 
-    def inferred(self) -> None:
-        """Count a frame that went through the detector."""
+    def inferred(self, *, quiet: bool = False) -> None:
+        """Count a frame that went through the detector; `quiet`: it was not searched, because nobody was there and
+        nothing moved."""
         with self._lock:
             self._inferred += 1
+            self._quiet += quiet
             self._used.add(self._clock.monotonic_s())
 
     def people(self, count: int) -> None:
@@ -182,6 +185,7 @@ class CameraRecord:
                 received=self._received,
                 decoded=self._decoded,
                 inferred=self._inferred,
+                quiet=self._quiet,
                 dropped=dict(self._dropped),
                 reconnects=dict(self._reconnects),
                 abandoned=self._abandoned,

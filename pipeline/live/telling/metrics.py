@@ -132,6 +132,7 @@ def _camera_metrics(cameras: Iterable[CameraStatus]) -> Iterator[Metric]:
             still.add_metric([camera.name], camera.still_s)
         people.add_metric([camera.name], camera.people)
         stages = {"received": camera.received, "decoded": camera.decoded, "inferred": camera.inferred}
+        stages["quiet"] = camera.quiet
         _add_each(frames, camera.name, stages)
         _add_each(dropped, camera.name, camera.dropped)
         _add_each(reconnects, camera.name, camera.reconnects)

@@ -58,6 +58,7 @@ class CameraStatus:
         received: video packets received.
         decoded: pictures decoded from them.
         inferred: frames that went through the detector.
+        quiet: those of them that it did not search, because nobody was there and nothing moved.
         dropped: frames that did not go through the detector, by cause: too_old, corrupt, no_keyframe, rate_limit,
             outside_crop, detector_error, overwritten (a newer frame arrived), reload (taken before the camera was
             changed), replayed (received in an earlier connection).
@@ -92,6 +93,7 @@ class CameraStatus:
     still_s: float | None = None
     used_fps: float = 0.0
     skipped_fps: float = 0.0
+    quiet: int = 0
 
 
 @dataclass(frozen=True)

@@ -54,6 +54,7 @@ def make_camera(name: str = "entrance", **changes: Any) -> CameraStatus:
         received=1000,
         decoded=990,
         inferred=980,
+        quiet=300,
         dropped={"overwritten": 8, "corrupt": 2},
         reconnects={"timeout": 1},
         abandoned=0,

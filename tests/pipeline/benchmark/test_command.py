@@ -166,6 +166,24 @@ def test_curves_over_the_limits(folder: Path, tmp_path: Path) -> None:
     assert stop.value.code == 2
 
 
+def test_what_the_motion_gate_leaves_out(folder: Path, tmp_path: Path) -> None:
+    path = tmp_path / "two.yaml"
+    path.write_text(yaml.safe_dump(values(folder)))
+    for light in ([], ["--changing-light"]):
+        files = ["--cache", str(tmp_path / "cache"), "--json", str(tmp_path / "motion.json")]
+        with pytest.raises(SystemExit) as stop:
+            main(["benchmark", "motion", str(path), *light, *files])
+        assert stop.value.code in (None, 0)
+        figures = json.loads((tmp_path / "motion.json").read_text())["two"]
+        # In these .8 s people are in view of both cameras from the first frame on.
+        assert (figures["frames"], figures["quiet"], figures["lost"]) == (2 * FRAMES, 0, 0)
+        assert figures["people"] > 2
+        for ids in ("online", "offline"):
+            without, with_gate = figures[ids]
+            assert 0 < without == with_gate <= 1
+        assert figures["gate_ms"] > 0
+
+
 def test_sets_of_one_file_name_keep_their_own_figures(tmp_path: Path) -> None:
     """`benchmark campus` calls every set set.yaml."""
     paths = [tmp_path / "hall" / "set.yaml", tmp_path / "yard" / "set.yaml", tmp_path / "yard" / "pets.yaml"]

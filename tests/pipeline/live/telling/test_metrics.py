@@ -28,6 +28,7 @@ def test_every_figure_of_a_camera_has_its_name_and_its_value() -> None:
     assert found["mtmc_camera_newest_frame_age_seconds", at] == 0.12
     assert found["mtmc_camera_clock_offset_seconds", at] == 0.03
     assert found["mtmc_camera_frames_total", (*at, ("stage", "decoded"))] == 990
+    assert found["mtmc_camera_frames_total", (*at, ("stage", "quiet"))] == 300
     assert found["mtmc_camera_dropped_frames_total", (*at, ("cause", "overwritten"))] == 8
     assert found["mtmc_camera_reconnects_total", (*at, ("reason", "timeout"))] == 1
     assert found["mtmc_camera_state", (*at, ("state", "up"))] == 1

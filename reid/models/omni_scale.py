@@ -139,9 +139,12 @@ class OmniScaleStem(nn.Module):
         nn.init.trunc_normal_(self.proj.weight, std=0.02)
         nn.init.zeros_(self.proj.bias)
         nn.init.orthogonal_(self.class_proj.weight)
+        self.to(memory_format=torch.channels_last)  # as the images in `maps`
 
     def maps(self, images: Tensor) -> Tensor:
         """Return the trunk's last map (B, C, rows, columns) for images (B, 3, H, W) in any affine normalisation."""
+        # On a CPU the convolutions take a third to a half of the time with the channels of a pixel side by side.
+        images = images.contiguous(memory_format=torch.channels_last)
         maps: Tensor = functional.relu(self.conv_norm(self.conv(self.input_norm(images))))
         maps = functional.max_pool2d(maps, 3, stride=2, padding=1)
         for index, stage in enumerate(self.stages):

@@ -133,9 +133,6 @@ class Trainer:
             views=len(self.parts.views),
             identities=max(1, len(self.parts.known.person_ids)),
         ).to(device)
-        # convolutions on a CPU take half the time with the channels of a pixel side by side
-        self._memory_format = torch.channels_last if config.model.stem is not None else torch.contiguous_format
-        self.model.to(memory_format=self._memory_format)
         freeze_first_blocks(self.model, config.optimizer.frozen_blocks)
         freeze_stem(self.model, config.optimizer.frozen_stem_stages)
         self._teachers = [
@@ -351,7 +348,7 @@ class Trainer:
         camera_rows, view_rows = (
             torch.from_numpy(x[share]).to(self.device) for x in (cameras, self._view_rows[rows])
         )
-        return images[share].contiguous(memory_format=self._memory_format), camera_rows, view_rows
+        return images[share], camera_rows, view_rows
 
     def _train_batch(self, network: nn.Module, images: Tensor, cameras: Tensor, views: Tensor) -> dict[str, float]:
         """Run one step on this process' share of images, cameras and views; return the losses of the whole batch."""

@@ -127,13 +127,14 @@ def leave_places_out(
             )
             figures.setdefault(network, {})[name] = place_figures(labelled)
         console.print(_table(figures))
-    write_json(
-        output / "places.json",
-        {
-            network: {name: of_place.to_dict() for name, of_place in [*of.items(), (MEAN, PlaceFigures.mean(of))]}
-            for network, of in figures.items()
-        },
-    )
+        # Written after every place, so that figures are kept if the next one fails.
+        write_json(
+            output / "places.json",
+            {
+                network: {name: of_place.to_dict() for name, of_place in [*of.items(), (MEAN, PlaceFigures.mean(of))]}
+                for network, of in figures.items()
+            },
+        )
 
 
 def _table(figures: dict[str, dict[str, PlaceFigures]]) -> Table:

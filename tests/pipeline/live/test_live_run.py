@@ -17,10 +17,13 @@ import pytest
 from numpy.typing import NDArray
 
 from pipeline.association.associator import Associated, Associator, DetectedFrame
+from pipeline.association.gated_detector import GatedDetector
+from pipeline.association.motion_gate import GateSettings
 from pipeline.config.config import Config
 from pipeline.core.datatypes import Correction, Detections, Frame, LinkedRow
 from pipeline.core.errors import InputError, RunError
 from pipeline.core.fake_models import FakeDetector
+from pipeline.core.models import Detector
 from pipeline.cross_camera.online_linker import OnlineLinker
 from pipeline.live.cameras.camera_keeper import CameraKeeper
 from pipeline.live.cameras.stream import Received
@@ -487,3 +490,19 @@ def test_a_class_without_a_model_is_said_and_counted_apart(
         eventually(lambda: run.status().identities_total == 1, 15)
         assert run.status().identities_by_class == {"person": 1}
     assert "the re-identification model is not for car" in caplog.text
+
+
+def test_frames_in_which_nobody_is_and_nothing_moves_are_counted(tmp_path: Path) -> None:
+    class Nobody(Detector):
+        def detect(self, frames: Sequence[Frame]) -> list[Detections]:
+            return [Detections.empty() for _ in frames]
+
+    gate = GateSettings(interval_s=0.5, min_change=4.0, hold_s=1.0, start_confidence=0.5, keep_confidence=0.1)
+    detector = GatedDetector(Nobody(), gate)
+    with live_run(
+        tmp_path, {"a": lambda: FakeStream(steady(20))}, detector=detector, live={"max_fps": 20.0}
+    ) as run:
+        eventually(lambda: run.status().cameras[0].quiet >= 20, 15)
+    [camera] = run.status().cameras
+    assert camera.quiet == detector.skipped["a"]
+    assert 2 <= camera.inferred - camera.quiet < camera.inferred / 2

@@ -147,7 +147,7 @@ def equal_error_rate(genuine: Distances, impostor: Distances) -> float:
 
 @dataclass(frozen=True, eq=False)
 class Views:
-    """Embeddings of one person in one camera, in order of time.
+    """Embeddings of one person in one camera, in order of time: of one track, or of labelled crops.
 
     Attributes:
         person: number of the person; the same number is the same person.
@@ -177,16 +177,17 @@ def centred_views(views: Sequence[Views]) -> list[Views]:
 
 
 def track_distances(
-    views: Sequence[Views], *, features_per_track: int, max_similarity: float
+    views: Sequence[Views], *, features_per_track: int, max_similarity: float, halves_below: int = 1
 ) -> tuple[Distances, Distances]:
     """Return distances as the linker measures them: between the means of the feature banks of two tracks.
 
-    Pairs of one person come from two cameras; if no person was seen by two, from the two halves of each person's views.
-    Pairs of two people are all pairs that are certainly different. If they are too many, a seeded sample of about
-    MAX_IMPOSTOR_PAIRS is used and logged.
+    Pairs of one person are two of this person's views; if these are few, also the two halves of each view. Pairs of two
+    people are all pairs that are certainly different. If they are too many, a seeded sample of about MAX_IMPOSTOR_PAIRS
+    is used and logged.
 
     Args:
         features_per_track, max_similarity: capacity and similarity limit of the feature banks.
+        halves_below: with fewer pairs of one person than this, halves are measured, too.
 
     Returns:
         (G,) genuine and (M,) impostor distances.
@@ -202,8 +203,8 @@ def track_distances(
     for row in range(len(views)):
         distances = embedding_distances(means[row : row + 1], means[row + 1 :])[0]
         impostor.append(drawn.of(distances[labels.differing(row)[row + 1 :]]))
-        genuine.append(distances[labels.same_person_elsewhere(row)[row + 1 :]])
-    if not sum(map(len, genuine)):
+        genuine.append(distances[labels.same_person(row)[row + 1 :]])
+    if sum(map(len, genuine)) < halves_below:
         for view in views:
             half = len(view.embeddings) // 2
             if half:
@@ -255,9 +256,9 @@ class _Labels:
         """Return (N,) whether each view is from the camera of view `row`."""
         return np.asarray(self._cameras == self._cameras[row])
 
-    def same_person_elsewhere(self, row: int) -> BoolArray:
-        """Return (N,) whether each view shows the person of view `row` in another camera."""
-        return np.asarray((self._persons == self._persons[row]) & ~self.in_camera_of(row))
+    def same_person(self, row: int) -> BoolArray:
+        """Return (N,) whether each view shows the person of view `row`; the view itself does."""
+        return np.asarray(self._persons == self._persons[row])
 
 
 class _Drawn:

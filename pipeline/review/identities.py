@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from pipeline.core.datatypes import BoolArray, IntArray, Link
 from pipeline.core.decisions import TrackKey
 from pipeline.core.errors import InputError
+from pipeline.review.described_people import DescribedPeople
 from pipeline.review.steps import Confirm, Delete, Merge, Rename, Split, Step
 
 
@@ -58,8 +59,7 @@ class Identities:
 
     Attributes:
         parts: by (camera, track id).
-        names: display names by global id.
-        confirmed: global ids of people who were confirmed as correct.
+        people: names and confirmations of everybody who has a track.
     """
 
     def __init__(self, original: Mapping[TrackKey, OriginalTrack]) -> None:
@@ -67,14 +67,23 @@ class Identities:
         self.parts: dict[TrackKey, Part] = {
             key: Part(key, 0, len(track.frame_index), track.link.global_id) for key, track in original.items()
         }
-        self.names: dict[int, str] = {}
-        self.confirmed: set[int] = set()
+        self.people = DescribedPeople()
         self._of_id: dict[int, set[TrackKey]] = defaultdict(set)
         self._free_track: dict[str, int] = defaultdict(lambda: 1)
         for key, part in self.parts.items():
             self._of_id[part.global_id or 0].add(key)
             self._free_track[key[0]] = max(self._free_track[key[0]], key[1] + 1)
         self.free_id = 1 + max(self._of_id, default=0)
+
+    @property
+    def names(self) -> dict[int, str]:
+        """Display names by global id."""
+        return self.people.names
+
+    @property
+    def confirmed(self) -> set[int]:
+        """Global ids of people who were confirmed as correct."""
+        return self.people.confirmed
 
     def free_track_id(self, camera_id: str) -> int:
         """Return a track id that no track of a camera has had."""
@@ -148,15 +157,9 @@ class Identities:
             case Delete():
                 part = self.part(step.camera_id, step.track_id)
                 self._move((step.camera_id, step.track_id), part, None)
-            case Rename():
+            case Rename() | Confirm():
                 self.tracks_of(step.global_id)
-                if step.name:
-                    self.names[step.global_id] = step.name
-                else:
-                    self.names.pop(step.global_id, None)
-            case Confirm():
-                self.tracks_of(step.global_id)
-                (self.confirmed.add if step.confirmed else self.confirmed.discard)(step.global_id)
+                self.people.apply(step)
 
     def _merge(self, step: Merge) -> None:
         if step.into == step.merged:
@@ -169,11 +172,9 @@ class Identities:
             for other in into:
                 if key[0] == other[0]:
                     self._check_apart(step, key, other)
-        name = self.names.get(step.merged)
+        self.people.apply(step)
         for key in merged:
             self._move(key, self.parts[key], step.into)
-        if name is not None:
-            self.names.setdefault(step.into, name)
 
     def _check_apart(self, step: Merge, key: TrackKey, other: TrackKey) -> None:
         frames = self.frames(key)
@@ -225,8 +226,7 @@ class Identities:
         if before is not None:
             self._of_id[before].discard(key)
             if not self._of_id[before]:
-                self.names.pop(before, None)
-                self.confirmed.discard(before)
+                self.people.forget(before)
         if global_id is not None:
             self._of_id[global_id].add(key)
             self.free_id = max(self.free_id, global_id + 1)

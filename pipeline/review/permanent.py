@@ -21,6 +21,7 @@ from pipeline.files.run_folder import (
     read_note,
 )
 from pipeline.files.whole_files import SHARED_MODE, write_whole
+from pipeline.review.described_people import described_by
 from pipeline.review.identities import Identities
 from pipeline.review.journal import VERSION, Journal
 from pipeline.review.original_rows import OriginalRows
@@ -39,19 +40,10 @@ def review_of(folder: Path, ids: Collection[int]) -> dict[str, Any] | None:
     journal = Journal(folder)
     if not journal.exists:
         return None
-    names: dict[int, str] = {}
-    confirmed: dict[int, bool] = {}
-    for step in journal.done:
-        match step:
-            case Rename():
-                names[step.global_id] = step.name
-            case Confirm():
-                confirmed[step.global_id] = step.confirmed
-            case Merge() if step.merged in names:
-                names.setdefault(step.into, names[step.merged])
+    people = described_by(journal.done)
     return {
-        "names": sorted({name for one, name in names.items() if one in ids and name}),
-        "confirmed": any(confirmed.get(one, False) for one in ids),
+        "names": sorted({name for one, name in people.names.items() if one in ids}),
+        "confirmed": not people.confirmed.isdisjoint(ids),
         "steps": [content_of(step) for step in journal.done if not _named(step).isdisjoint(ids)],
     }
 

@@ -70,7 +70,10 @@ def calibrate(
     ] = None,
     tracklets: Annotated[
         list[Path] | None,
-        typer.Option(help="Output folder of a run of track at the site (repeatable): no labels are needed."),
+        typer.Option(
+            help="Output folder of a run of track at the site (repeatable): no labels are needed. People who were "
+            "confirmed in mtmc review are used."
+        ),
     ] = None,
     checkpoint: Annotated[
         Path | None,
@@ -112,9 +115,10 @@ def calibrate(
     """Measure the match limits, up to which two embeddings count as one person, and store them for the pipeline.
 
     With labelled crops, genuine pairs show one person in two cameras. With tracks of a site, impostor pairs are people
-    seen by one camera at the same time, and genuine pairs are the two halves of a track. The result is stored in the
-    file of --checkpoint or --site; without either it is only shown. Settings `max_cosine_distance: calibrated` of the
-    tracker, the linker and the second pass use the result.
+    seen by one camera at the same time, and genuine pairs are the two halves of a track. If people were confirmed in
+    `mtmc review`, their tracks are pairs of one person, and any two of these people are an impostor pair. The result is
+    stored in the file of --checkpoint or --site; without either it is only shown. Settings `max_cosine_distance:
+    calibrated` of the tracker, the linker and the second pass use the result.
 
     Example:
 
@@ -136,13 +140,13 @@ def calibrate(
     else:
         expected = None if checkpoint is None else embedding_hash(weights, stated)
         views = views_of_site(tracklets or [], expected if site is None else load_site(site).embedding_hash)
-    pairs = _measured(views.places, config.linker)
+    pairs = _measured(views.places, config.linker, views.halves_below)
     for name, of_place in pairs["track"].items():
         _require_pairs("two tracks", name, of_place)
         _require_pairs("a crop and a track", name, pairs["crop"][name])
     calibration = _calibration(
         pairs,
-        _measured(views.left_out, config.linker),
+        _measured(views.left_out, config.linker, views.halves_below),
         {kind: centred_false_match_rate if kind == "centred_track" else false_match_rate for kind in _KINDS},
         f"{views.source}, false match rates {false_match_rate:g} and {centred_false_match_rate:g} (centred)",
     )
@@ -150,6 +154,8 @@ def calibrate(
     console.print(_table(calibration))
     if calibration.track.of_places or calibration.track.of_left_out:
         console.print(_table_of_places(calibration))
+    for sentence in views.sentences:
+        console.print(sentence)
     for sentence in _too_few(pairs["track"], false_match_rate):
         console.print(sentence, style="yellow")
     if plot is not None:
@@ -186,10 +192,12 @@ def _check_options(
         )
 
 
-def _measured(places: Mapping[str, Sequence[Views]], linker: LinkerSettings) -> dict[str, dict[str, _Pairs]]:
+def _measured(
+    places: Mapping[str, Sequence[Views]], linker: LinkerSettings, halves_below: int
+) -> dict[str, dict[str, _Pairs]]:
     """Return the distances of genuine and impostor pairs of each kind at each place."""
     return {
-        kind: {name: distances(views, linker) for name, views in places.items()}
+        kind: {name: distances(views, linker, halves_below) for name, views in places.items()}
         for kind, distances in _KINDS.items()
     }
 
@@ -228,26 +236,29 @@ def _plot(path: Path, pairs: Mapping[str, Mapping[str, _Pairs]], calibration: Ca
 _FEWEST_PAIRS = 20
 
 
-def _tracks(views: Sequence[Views], linker: LinkerSettings) -> _Pairs:
+def _tracks(views: Sequence[Views], linker: LinkerSettings, halves_below: int) -> _Pairs:
     return track_distances(
-        views, features_per_track=linker.features_per_track, max_similarity=linker.feature_max_similarity
+        views,
+        features_per_track=linker.features_per_track,
+        max_similarity=linker.feature_max_similarity,
+        halves_below=halves_below,
     )
 
 
-def _centred_tracks(views: Sequence[Views], linker: LinkerSettings) -> _Pairs:
-    return _tracks(centred_views(views), linker)
+def _centred_tracks(views: Sequence[Views], linker: LinkerSettings, halves_below: int) -> _Pairs:
+    return _tracks(centred_views(views), linker, halves_below)
 
 
-def _crops(views: Sequence[Views], linker: LinkerSettings) -> _Pairs:
+def _crops(views: Sequence[Views], _linker: LinkerSettings, _halves_below: int) -> _Pairs:
     return crop_distances(views)
 
 
-def _centred_crops(views: Sequence[Views], linker: LinkerSettings) -> _Pairs:
+def _centred_crops(views: Sequence[Views], _linker: LinkerSettings, _halves_below: int) -> _Pairs:
     return crop_distances(centred_views(views))
 
 
 # Fields of `Calibration`, and how the distances of each are measured.
-_KINDS: dict[str, Callable[[Sequence[Views], LinkerSettings], _Pairs]] = {
+_KINDS: dict[str, Callable[[Sequence[Views], LinkerSettings, int], _Pairs]] = {
     "crop": _crops,
     "track": _tracks,
     "centred_crop": _centred_crops,

@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.commands.reid.arguments import named_folders, named_values
+from pipeline.commands.reid.site_views import ENOUGH_CONFIRMED_PAIRS, site_views
 from pipeline.core.errors import InputError
 from pipeline.core.network_input import NetworkInput
 from pipeline.core.vectors import unit
 from pipeline.cross_camera.match_threshold import Views
-from pipeline.files.tracklet_file import read_info, read_tracklets
 from reid.backends.choose import EmbeddingModel, build_backend
 from reid.checkpoints import LoadedModel
 from reid.datasets import CropSet, hold_out_identities, identities_digest, read_dataset
@@ -34,11 +34,15 @@ class PlaceViews:
         places: those that determine the limits.
         left_out: those where the limits are only checked.
         source: words for the card.
+        sentences: what to tell the user about the pairs.
+        halves_below: with fewer pairs of one person than this, the halves of tracks are measured, too.
     """
 
     places: Mapping[str, Sequence[Views]]
     left_out: Mapping[str, Sequence[Views]]
     source: str
+    sentences: Sequence[str] = ()
+    halves_below: int = 1
 
 
 def views_of_places(
@@ -75,9 +79,14 @@ def views_of_places(
 
 
 def views_of_site(tracklets: Sequence[Path], expected_hash: str | None) -> PlaceViews:
-    views = _site_views(tracklets, expected_hash)
-    cameras = {view.camera for view in views}
-    return PlaceViews({ONLY_SET: views}, {}, f"tracks of {len(cameras)} cameras")
+    """Read the tracks of finished runs; arguments and errors as for `site_views`."""
+    found = site_views(tracklets, expected_hash)
+    source = f"tracks of {len({view.camera for view in found.views})} cameras"
+    if found.confirmed:
+        source += f" with {len(found.confirmed)} confirmed people"
+    return PlaceViews(
+        {ONLY_SET: found.views}, {}, source, sentences=found.sentences, halves_below=ENOUGH_CONFIRMED_PAIRS
+    )
 
 
 def _count(text: str | None) -> int:
@@ -141,40 +150,4 @@ def labelled_views(model: EmbeddingModel, crops: CropSet, device: str) -> list[V
     for person, camera in sorted(set(zip(persons.tolist(), shown_in.tolist(), strict=True))):
         mine = (persons == person) & (shown_in == camera)
         views.append(Views(person, camera, np.asarray(embeddings[mine], np.float32)))
-    return views
-
-
-def _site_views(folders: Sequence[Path], expected_hash: str | None) -> list[Views]:
-    """Return the tracks of finished runs; tracks of one camera that overlap in time are two people."""
-    views: list[Views] = []
-    hashes: dict[str, Path] = {}
-    for folder in folders:
-        path = folder / "tracklets.arrow"
-        if not path.is_file():
-            raise InputError(f"{folder} holds no tracklets.arrow: name an output folder of `track`")
-        embedder_hash = read_info(path).embedder_hash
-        if not embedder_hash:
-            raise InputError(f"{path}: the tracks have no embeddings; track with an embedding model")
-        if expected_hash is not None and embedder_hash != expected_hash:
-            raise InputError(
-                f"{path}: its embeddings are of the model {embedder_hash}, but the file that stores the result "
-                f"belongs to {expected_hash}; track with that model (and site file) first"
-            )
-        if hashes and embedder_hash not in hashes:
-            raise InputError(
-                f"{path} and {next(iter(hashes.values()))} hold embeddings of two models, which cannot be compared"
-            )
-        hashes.setdefault(embedder_hash, path)
-        found = [tracklet for tracklet in read_tracklets(path) if tracklet.good_crops > 1]
-        first = len(views)
-        for tracklet in found:
-            others = frozenset(
-                first + row
-                for row, other in enumerate(found)
-                if other is not tracklet
-                and other.camera_id == tracklet.camera_id
-                and other.start_s <= tracklet.end_s
-                and tracklet.start_s <= other.end_s
-            )
-            views.append(Views(len(views), tracklet.camera_id, tracklet.embeddings, others))
     return views

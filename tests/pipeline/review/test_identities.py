@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from pipeline.core.datatypes import Link
 from pipeline.core.decisions import TrackKey
 from pipeline.core.errors import InputError
+from pipeline.review.described_people import described_by
 from pipeline.review.identities import Identities, OriginalTrack
 from pipeline.review.steps import Confirm, Delete, Merge, Rename, Split, Step, content_of, step_in
 
@@ -196,6 +197,10 @@ def test_an_identity_is_at_most_once_in_a_frame_and_no_row_is_lost(
     assert rows == sum(len(track.frame_index) for track in TRACKS.values())
     assert rows - len(seen) == identities.deleted_rows
     assert set(identities.names) | identities.confirmed <= set(identities.ids())
+    # Who is described can be told without the rows.
+    told, there = described_by(done), set(identities.ids())
+    assert {one: name for one, name in told.names.items() if one in there} == identities.names
+    assert told.confirmed & there == identities.confirmed
     # Written and read, in order, the steps give the same again.
     again = Identities(TRACKS).apply_all(step_in(content_of(step)) for step in done)
     assert (again.parts, again.names, again.confirmed) == (

@@ -18,6 +18,8 @@ from pipeline.config.calibration import Calibration
 from pipeline.config.config import load_config
 from pipeline.core.errors import InputError
 from pipeline.files.tracklet_file import TrackletFileInfo, TrackletWriter
+from pipeline.review.reviewed_run import ReviewedRun
+from pipeline.review.steps import Confirm
 from reid.checkpoints import load_checkpoint, rewrite_card, save_checkpoint
 from reid.datasets import hold_out_identities, identities_digest, read_dataset
 from reid.models.transreid import TransReID, TransReIDConfig
@@ -26,6 +28,7 @@ from reid.site.with_site import unknown_camera_row
 from reid.training.start import IDENTITIES_KEY, IDENTITIES_OF_SETS_KEY
 from reid.training.train import train
 from tests.helpers.factories import make_tracklet
+from tests.helpers.stored_runs import recorded_run, row
 from tests.helpers.tiny_training import draw_people, tiny_config
 
 TINY = TransReIDConfig(width=32, depth=2, heads=2, image_size=(32, 16), cameras=2, unknown_row=True)
@@ -162,6 +165,7 @@ def test_tracks_of_a_site_calibrate_its_file(people: Path, checkpoint: Path, tmp
     before = site_file.read_bytes()
     said = run("calibrate", *arguments)
     assert "Not stored" in said
+    assert "Pairs of one person: the halves of each of 24 tracks" in " ".join(said.split())
     assert "132 pairs of two people are too few to measure a rate of 0.001" in " ".join(said.split())
     assert site_file.read_bytes() == before
     run("calibrate", *arguments, "--site", site_file)
@@ -175,6 +179,39 @@ def test_tracks_of_a_site_calibrate_its_file(people: Path, checkpoint: Path, tmp
     embedder = {"weights": str(checkpoint), "site": str(site_file)}
     filled = match_limits(load_config(None, {"embedder": embedder, **CALIBRATED}), model_hash)
     assert filled.linker.cosine == calibration.track.max_cosine_distance
+
+
+def test_confirmed_people_are_pairs_instead_of_halves_and_neighbours(tmp_path: Path) -> None:
+    """21 people, one after the other, each in two cameras: 21 pairs of one person, and no halves."""
+    people = range(1, 22)
+    tracks = [(camera, person) for person in people for camera in ("c1", "c2")]
+    folder = recorded_run(
+        tmp_path / "run",
+        [row(person, camera, person, 20 * person + step) for camera, person in tracks for step in range(3)],
+    )
+    rng = np.random.default_rng(0)
+    directions = rng.normal(size=(len(people), 32))
+    info = TrackletFileInfo(("c1", "c2"), {0: "person"}, "model")
+    with TrackletWriter(folder / "tracklets.arrow", info) as file:
+        for camera, person in tracks:
+            views = directions[person - 1] + 0.2 * rng.normal(size=(4, 32))
+            embeddings = views / np.linalg.norm(views, axis=1, keepdims=True)
+            file.write(make_tracklet(camera, person, 2.0 * person, 2.0 * person + 0.2, embeddings))
+    with pytest.raises(InputError, match="only 0 pairs of two people"):
+        run("calibrate", "--tracklets", folder)
+    with ReviewedRun(folder) as review:
+        for person in people:
+            review.do(lambda _, person=person: Confirm(person))  # type: ignore[misc]
+    figures = tmp_path / "figures.json"
+    said = " ".join(run("calibrate", "--tracklets", folder, "--json", figures).split())
+    assert "Confirmed people: 21" in said
+    assert "Pairs of one person: 21 of confirmed people, 21 of them between two cameras Pairs" in said
+    assert "Pairs of two people: 840 of two confirmed people, 0 of others" in said
+    measured = json.loads(figures.read_text())
+    # 42 tracks, less the 21 pairs of one person; crops are compared with the 20 other people of their camera
+    assert (measured["track"]["genuine_pairs"], measured["track"]["impostor_pairs"]) == (21, 42 * 41 // 2 - 21)
+    assert (measured["crop"]["genuine_pairs"], measured["crop"]["impostor_pairs"]) == (42 * 4, 42 * 20 * 4)
+    assert measured["measured_on"].startswith("tracks of 2 cameras with 21 confirmed people")
 
 
 def test_an_uncalibrated_model_says_so(checkpoint: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -131,7 +131,9 @@ def leave_places_out(
         write_json(
             output / "places.json",
             {
-                network: {name: of_place.to_dict() for name, of_place in [*of.items(), (MEAN, PlaceFigures.mean(of))]}
+                network: {
+                    name: of_place.to_dict() for name, of_place in [*of.items(), (MEAN, PlaceFigures.mean(of))]
+                }
                 for network, of in figures.items()
             },
         )

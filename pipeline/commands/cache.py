@@ -9,8 +9,9 @@ from rich.console import Console
 from rich.table import Table
 
 from pipeline.commands.lazy import new_app
+from pipeline.core import export_cache
 from pipeline.core.errors import RunError
-from pipeline.core.export_cache import KEPT_NETWORKS, cache_entries, cache_folder, clear_cache
+from pipeline.core.export_cache import cache_entries, cache_folder, clear_cache
 
 app = new_app(
     help="Show or clear the cache of networks that were exported for this machine.", invoke_without_command=True
@@ -43,8 +44,8 @@ def show(context: typer.Context) -> None:
         console.print(table)
     total = _megabytes(sum(entry.size_bytes for entry in entries))
     console.print(
-        f"{cache_folder()}: {len(entries)} entries, {total} MB; the {KEPT_NETWORKS} networks that were used last are "
-        "kept",
+        f"{cache_folder()}: {len(entries)} entries, {total} MB; the {export_cache.KEPT_NETWORKS} networks that were used last "
+        "are kept",
         highlight=False,
         soft_wrap=True,
     )

@@ -44,8 +44,8 @@ def show(context: typer.Context) -> None:
         console.print(table)
     total = _megabytes(sum(entry.size_bytes for entry in entries))
     console.print(
-        f"{cache_folder()}: {len(entries)} entries, {total} MB; the {export_cache.KEPT_NETWORKS} networks that were used last "
-        "are kept",
+        f"{cache_folder()}: {len(entries)} entries, {total} MB; the {export_cache.KEPT_NETWORKS} networks that were "
+        "used last are kept",
         highlight=False,
         soft_wrap=True,
     )

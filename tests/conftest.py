@@ -10,9 +10,20 @@ import pytest
 from pipeline.core import export_cache
 from pipeline.core.export_cache import CACHE_VARIABLE
 
-#: Seconds that these files take, the longest first. `make test` gives whole files to two processes, which build the
-#: fixtures of a file once; the long files begin first, so that none runs alone at the end.
-LONG_FILES: tuple[str, ...] = ()
+#: The files that take longest. `make test` gives whole files to two processes, so that the fixtures of a file are built
+#: once; the long files come first, so that none runs alone at the end.
+LONG_FILES = (
+    "tests/docs/test_readme.py",
+    "tests/architecture/test_without_torch.py",
+    "tests/pipeline/live/cameras/test_reader.py",
+    "tests/pipeline/live/test_stuck_parts.py",
+    "tests/pipeline/live/cameras/test_http_streams.py",
+    "tests/docs/test_embedders.py",
+    "tests/pipeline/privacy/test_privacy.py",
+    "tests/pipeline/benchmark/test_command.py",
+    "tests/test_demo_scene_run.py",
+    "tests/docs/test_large_sites.py",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

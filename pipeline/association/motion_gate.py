@@ -79,7 +79,8 @@ class MotionGate:
         occupied = time_s <= self._occupied_until_s
         self._background += _share(passed_s, _OCCUPIED_S if occupied else _EMPTY_S) * (luma - self._background)
         if not occupied:
-            self._noise += _share(passed_s, _NOISE_S) * (change - self._noise)
+            usual = np.minimum(change, limit)  # light that is switched once must not hide who enters afterwards
+            self._noise += _share(passed_s, _NOISE_S) * (usual - self._noise)
         return moves or occupied or time_s - self._searched_s >= self._settings.interval_s
 
     def searched(self, time_s: float, confidence: NDArray[np.float32]) -> None:

@@ -164,28 +164,22 @@ class RunSummary:
             f"Time: {self.wall_s:.1f} s, {self.frames / max(self.wall_s, 1e-9):.1f} camera frames per second in all; "
             f"detector: {self.detector_share:.0%} of the time",
         ]
-        quiet = {name: counts.quiet_frames for name, counts in self.cameras.items() if counts.quiet_frames}
-        if quiet:
-            told = ", ".join(f"{frames} of {name}" for name, frames in quiet.items())
+        if quiet := self._by_camera("quiet_frames"):
             lines.append(
-                f"Frames that were not searched because nobody was there and nothing moved: {told} "
+                f"Frames that were not searched because nobody was there and nothing moved: {quiet} "
                 "(--set detector.motion_gate=false searches them)"
             )
-        late = {name: counts.late_frames for name, counts in self.cameras.items() if counts.late_frames}
-        if late:
-            told = ", ".join(f"{frames} of {name}" for name, frames in late.items())
-            lines.append(f"Frames left out because they were not later than the previous one: {told}")
+        if late := self._by_camera("late_frames"):
+            lines.append(f"Frames left out because they were not later than the previous one: {late}")
         weak = sum(counts.weak_boxes for counts in self.cameras.values())
         if weak:
             lines.append(
                 f"Boxes left out because their track had a low confidence: {weak} "
                 "(--set tracker.shown_confidence=0 keeps them)"
             )
-        still = {name: counts.left_out for name, counts in self.cameras.items() if counts.left_out}
-        if still:
-            told = ", ".join(f"{tracks} of {name}" for name, tracks in still.items())
+        if still := self._by_camera("left_out"):
             lines.append(
-                f"Tracks left out because they never moved, as posters and mannequins do not: {told} "
+                f"Tracks left out because they never moved, as posters and mannequins do not: {still} "
                 "(--set tracker.leave_out_still=false keeps them)"
             )
         if self.unknown_cameras:
@@ -238,6 +232,11 @@ class RunSummary:
             "persons": [person.to_dict() for person in persons],
             "counted": None if self.counted is None else self.counted.to_dict(),
         }
+
+    def _by_camera(self, field: str) -> str:
+        """Return a count of each camera in words, such as "3 of hall"; '' if all are 0."""
+        counts = {name: getattr(counts, field) for name, counts in self.cameras.items()}
+        return ", ".join(f"{count} of {name}" for name, count in counts.items() if count)
 
     def _camera_table(self) -> Table:
         table = Table(title="Cameras")

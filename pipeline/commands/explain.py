@@ -15,6 +15,7 @@ from pipeline.core.decisions import Candidate, Decision, Outcome, Stage, TrackKe
 from pipeline.core.errors import InputError
 from pipeline.recorded.decision_sentences import facts, sentence
 from pipeline.recorded.explanation import DecidedRun, read_decided_run
+from pipeline.review.track_history import TrackHistory
 
 
 def explain(
@@ -29,7 +30,8 @@ def explain(
         int | None, typer.Option("--id", min=1, help="All tracks of this person (global id).", metavar="N")
     ] = None,
 ) -> None:
-    """Tell why a track has its global id: what was decided when, online and in the second pass, and why.
+    """Tell why a track has its global id: what was decided when, online and in the second pass, and why; and which
+    steps of a review (`mtmc review`) changed it.
 
     The tables show the nearest candidates, with their cosine distance and floor distance. Cost 1 is the limit. An
     impossible candidate is not chosen, however near it is. Online ids are numbers of the online linker, and the column
@@ -53,6 +55,15 @@ def explain(
 
 
 def _print_track(console: Console, run: DecidedRun, key: TrackKey) -> None:
+    history = run.review.tracks.get(key)
+    if history is not None and history.deleted:
+        console.print(
+            f"Track {key[1]} of camera {key[0]}: not in trajectories.csv, because a review deleted it",
+            style="bold",
+            soft_wrap=True,
+        )
+        _print_decided(console, run, key, history)
+        return
     if key not in run.tracks:
         console.print(
             f"Track {key[1]} of camera {key[0]}: not in trajectories.csv, because it never moved "
@@ -61,19 +72,39 @@ def _print_track(console: Console, run: DecidedRun, key: TrackKey) -> None:
             soft_wrap=True,
         )
         _print_decisions(console, run, run.left_out[key])
+        console.print()
         return
     rows = run.tracks[key]
     state = "final" if rows.link.final else "provisional"
     console.print(
         f"Track {key[1]} of camera {key[0]}, {rows.start_s:.2f} to {rows.end_s:.2f} s, {rows.observations} boxes: "
-        f"person {rows.link.global_id} ({state}, confidence {rows.link.confidence:.2f})",
+        f"{_person(run, rows.link.global_id)} ({state}, confidence {rows.link.confidence:.2f})",
         style="bold",
         soft_wrap=True,
     )
-    decisions = run.decisions.get(key, ())
+    _print_decided(console, run, key, history)
+
+
+def _person(run: DecidedRun, global_id: int) -> str:
+    name = run.names.get(global_id)
+    return f"person {global_id}, {name}" if name else f"person {global_id}"
+
+
+def _print_decided(console: Console, run: DecidedRun, key: TrackKey, history: TrackHistory | None) -> None:
+    """Print the decisions of the run, and what a review changed."""
+    if history is not None and history.origin != key:
+        console.print(f"  It was a part of track {history.origin[1]}, about which was decided:")
+    decisions = run.decisions_about(key)
     if not decisions:
         console.print("  No decision is recorded: the run ended before, or the file is damaged.")
     _print_decisions(console, run, decisions)
+    if history is not None:
+        console.print("  Review")
+        for change in history.changes:
+            console.print(f"    {change.sentence}", soft_wrap=True)
+    for unknown in run.review.unknown:
+        console.print(f"  Review: {unknown}", soft_wrap=True)
+    console.print()
 
 
 def _print_decisions(console: Console, run: DecidedRun, decisions: Sequence[Decision]) -> None:
@@ -83,7 +114,6 @@ def _print_decisions(console: Console, run: DecidedRun, decisions: Sequence[Deci
             console.print(f"  {stage.capitalize()}")
         for decision in of_stage:
             _print_decision(console, run, decision)
-    console.print()
 
 
 def _print_decision(console: Console, run: DecidedRun, decision: Decision) -> None:

@@ -157,7 +157,7 @@ def _print(console: Console, found: Found, *, all_tracks: bool) -> None:
             str(match.rank),
             *([match.run] * several),
             f"{match.camera_id}:{'–' if match.track_id is None else match.track_id}",
-            str(match.global_id) + ("" if match.final else "?"),
+            match.person + ("" if match.final else "?"),
             _seen(match, with_date=one_date is None),
             f"{match.distance:.3f}",
             f"{match.cost:.2f}",

@@ -94,6 +94,8 @@ def _visits(run: StoredRun, notes: list[str]) -> tuple[list[Visit], int]:
         else:
             not_final += 1
     notes += [f"lines that cannot be read are left out, in {text}" for text in damaged]
+    if not run.ended:
+        notes.append(f"{run.folder}: the run has not noted its end: rows may be missing, and ids may change")
     return visits, not_final
 
 

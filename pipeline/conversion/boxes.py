@@ -10,6 +10,7 @@ from itertools import pairwise
 
 from pipeline.core.datatypes import LinkedRow
 from pipeline.core.errors import InputError
+from pipeline.review.described_people import described_people
 from pipeline.stored.run import StoredCamera, StoredRun, check_camera_name
 
 _PERSON = "person"
@@ -103,9 +104,14 @@ class Told:
 
 @dataclass(frozen=True, eq=False)
 class RunRows:
-    """All cameras of a run, in alphabetical order; those without rows included, if the run has noted them."""
+    """All cameras of a run, in alphabetical order; those without rows included, if the run has noted them.
+
+    Attributes:
+        names: of people, which a review gave, by global id.
+    """
 
     cameras: Sequence[CameraRows]
+    names: Mapping[int, str] = field(default_factory=dict)
 
     @property
     def class_names(self) -> list[str]:
@@ -191,7 +197,16 @@ def collected(
         number += len(camera.tracks)
         cameras.append(camera)
         told.notes += _unsure(camera)
-    return RunRows(cameras)
+    return RunRows(cameras, names_in(run, told))
+
+
+def names_in(run: StoredRun, told: Told) -> Mapping[int, str]:
+    """Return the names of people that a review gave, by global id; if they cannot be read, `told` says so."""
+    try:
+        return described_people(run.folder).names
+    except InputError as error:
+        told.notes.append(f"{error}: names of people are missing")
+        return {}
 
 
 def _unsure(camera: CameraRows) -> Iterable[str]:
@@ -223,8 +238,14 @@ def xywh(linked: LinkedRow) -> list[float]:
     return [x1, y1, round(x2 - x1, 6), round(y2 - y1, 6)]
 
 
-def attributes(linked: LinkedRow, track_number: int) -> dict[str, int | float | str | bool]:
-    """Return what is known about a box besides its coordinates, under the names that annotation tools use.
+def attributes(
+    linked: LinkedRow, track_number: int, names: Mapping[int, str]
+) -> dict[str, int | float | str | bool]:
+    """Return what is known about a box besides its coordinates, under the names that annotation tools use; `name` only
+    for people who have one.
+
+    Args:
+        names: by global id.
 
     `track_id`, `keyframe`, `outside` and `occluded` make a track of the boxes in CVAT.
     """
@@ -242,6 +263,8 @@ def attributes(linked: LinkedRow, track_number: int) -> dict[str, int | float | 
         "link_state": "final" if link.final else "provisional",
         "interpolated": row.interpolated,
     }
+    if link.global_id in names:
+        found["name"] = names[link.global_id]
     if row.world_xy_m is not None:
         found["world_x_m"], found["world_y_m"] = row.world_xy_m
     return found

@@ -6,7 +6,7 @@ all videos.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pipeline.conversion.boxes import CameraRows, RunRows, attributes, file_of_frame, xywh
@@ -30,7 +30,7 @@ def coco_files(run: RunRows) -> Iterator[tuple[str, bytes]]:
     whole: dict[str, list[Any]] = {"videos": [], "images": [], "tracks": [], "annotations": []}
     next_ids = (1, 1)
     for video_id, camera in enumerate(run.cameras, start=1):
-        part, next_ids = _of_camera(camera, video_id, number_of, next_ids)
+        part, next_ids = _of_camera(camera, video_id, number_of, run.names, next_ids)
         yield _OF_A_CAMERA.format(camera.camera_id), json_bytes({**part, "categories": categories})
         for image in part["images"]:
             image["file_name"] = f"{camera.camera_id}/{image['file_name']}"
@@ -40,7 +40,11 @@ def coco_files(run: RunRows) -> Iterator[tuple[str, bytes]]:
 
 
 def _of_camera(
-    camera: CameraRows, video_id: int, categories: dict[str, int], next_ids: tuple[int, int]
+    camera: CameraRows,
+    video_id: int,
+    categories: dict[str, int],
+    names: Mapping[int, str],
+    next_ids: tuple[int, int],
 ) -> tuple[dict[str, list[Any]], tuple[int, int]]:
     """Return the lists of one camera, and the next ids of images and annotations, which are unique over all cameras."""
     width, height = camera.size_wh("coco")
@@ -78,7 +82,7 @@ def _of_camera(
                     "score": row.confidence,
                     "track_id": numbers[row.track_id],
                     "instance_id": linked.link.global_id,
-                    "attributes": attributes(linked, numbers[row.track_id]),
+                    "attributes": attributes(linked, numbers[row.track_id], names),
                 }
             )
             annotation_id += 1

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from pipeline.conversion.boxes import RunRows, Told, collected, usable_rows
+from pipeline.conversion.boxes import RunRows, Told, collected, names_in, usable_rows
 from pipeline.conversion.coco import coco_files
 from pipeline.conversion.cvat import cvat_files
 from pipeline.conversion.datumaro import datumaro_files
@@ -87,7 +87,7 @@ def convert(
 
         try:
             output.parent.mkdir(parents=True, mode=FOLDER_MODE, exist_ok=True)
-            rows = write_parquet(output, counted(), run.epoch_utc)  # type: ignore[arg-type]
+            rows = write_parquet(output, counted(), run.epoch_utc, names_in(run, told))  # type: ignore[arg-type]
         except OSError as error:
             raise RunError(f"{output} cannot be written: {error.strerror or error}") from error
         _note(run.folder, output, target, told)

@@ -35,12 +35,12 @@ def cvat_files(run: RunRows, told: Told) -> Iterator[tuple[str, bytes]]:
         )
     mixed = 0
     for camera in run.cameras:
-        content, of_other_class = _annotations(camera, names)
+        content, of_other_class = _annotations(camera, names, run)
         mixed += of_other_class
         yield f"{camera.camera_id}.xml", content
     if mixed:
         told.notes.append(f"{mixed} boxes have another class than most of their track, and now have the track's")
-    labels = [{"name": name, "type": "rectangle", "attributes": _ATTRIBUTES} for name in names]
+    labels = [{"name": name, "type": "rectangle", "attributes": _attributes_of(run)} for name in names]
     yield LABELS_NAME, (json.dumps(labels, indent=1) + "\n").encode()
 
 
@@ -60,6 +60,18 @@ _ATTRIBUTES: tuple[dict[str, Any], ...] = (
         "values": ["false"],
     },
 )
+#: Only of runs whose people have names.
+_NAME: dict[str, Any] = {
+    "name": "name",
+    "mutable": True,
+    "input_type": "text",
+    "default_value": "",
+    "values": [""],
+}
+
+
+def _attributes_of(run: RunRows) -> tuple[dict[str, Any], ...]:
+    return (*_ATTRIBUTES, _NAME) if run.names else _ATTRIBUTES
 
 
 def _xml_text(text: str) -> str:
@@ -104,12 +116,16 @@ def _attributes(values: Mapping[str, object]) -> AttributesImpl[str]:
     return AttributesImpl({key: _xml_text(str(value)) for key, value in values.items()})
 
 
-def _annotations(camera: CameraRows, names: Sequence[str]) -> tuple[bytes, int]:
-    """Return the file of one camera, and the number of boxes whose class is not that of their track."""
+def _annotations(camera: CameraRows, names: Sequence[str], run: RunRows) -> tuple[bytes, int]:
+    """Return the file of one camera, and the number of boxes whose class is not that of their track.
+
+    Args:
+        names: of the classes.
+    """
     xml = _Xml()
     xml.start("annotations")
     xml.leaf("version", "1.1")
-    _meta(xml, camera, names)
+    _meta(xml, camera, names, _attributes_of(run))
     last_frame = camera.frame_indices[-1] if len(camera.frame_indices) else -1
     mixed = 0
     numbers = camera.track_numbers
@@ -120,18 +136,19 @@ def _annotations(camera: CameraRows, names: Sequence[str]) -> tuple[bytes, int]:
         group = Counter(linked.link.global_id for linked in rows).most_common(1)[0][0]
         xml.start("track", id=numbers[track_id], label=label, source="auto", group_id=group)
         for linked, following in zip(rows, [*rows[1:], None], strict=True):
-            _box(xml, linked, linked.row.frame_index, outside=False)
+            name = run.names.get(linked.link.global_id, "") if run.names else None
+            _box(xml, linked, name, linked.row.frame_index, outside=False)
             begins = linked.row.frame_index + camera.stored.index_step
             ends = last_frame + 1 if following is None else following.row.frame_index
             longest = 0 if following is None else camera.longest_step
             if begins < ends and ends - linked.row.frame_index > longest:
-                _box(xml, linked, begins, outside=True)
+                _box(xml, linked, name, begins, outside=True)
         xml.end("track")
     xml.end("annotations")
     return xml.content(), mixed
 
 
-def _meta(xml: _Xml, camera: CameraRows, names: Sequence[str]) -> None:
+def _meta(xml: _Xml, camera: CameraRows, names: Sequence[str], attributes: Sequence[Mapping[str, Any]]) -> None:
     xml.start("meta")
     xml.start("task")
     xml.leaf("name", camera.camera_id)
@@ -149,7 +166,7 @@ def _meta(xml: _Xml, camera: CameraRows, names: Sequence[str]) -> None:
         xml.leaf("name", name)
         xml.leaf("type", "rectangle")
         xml.start("attributes")
-        for attribute in _ATTRIBUTES:
+        for attribute in attributes:
             xml.start("attribute")
             xml.leaf("name", attribute["name"])
             xml.leaf("mutable", attribute["mutable"])
@@ -169,10 +186,12 @@ def _meta(xml: _Xml, camera: CameraRows, names: Sequence[str]) -> None:
     xml.end("meta")
 
 
-def _box(xml: _Xml, linked: LinkedRow, frame: int, *, outside: bool) -> None:
+def _box(xml: _Xml, linked: LinkedRow, name: str | None, frame: int, *, outside: bool) -> None:
     x1, y1, x2, y2 = linked.row.xyxy
     values = {"frame": frame, "keyframe": 1, "outside": int(outside), "occluded": 0}
     xml.start("box", **values, xtl=x1, ytl=y1, xbr=x2, ybr=y2, z_order=0)
     xml.leaf("attribute", linked.link.global_id, name="global_id")
     xml.leaf("attribute", str(linked.row.interpolated).lower(), name="interpolated")
+    if name is not None:
+        xml.leaf("attribute", name, name="name")
     xml.end("box")

@@ -28,7 +28,7 @@ def datumaro_files(run: RunRows) -> Iterator[tuple[str, bytes]]:
                 {
                     "id": number,
                     "type": "bbox",
-                    "attributes": attributes(linked, numbers[linked.row.track_id]),
+                    "attributes": attributes(linked, numbers[linked.row.track_id], run.names),
                     "group": linked.link.global_id,
                     "label_id": names.index(linked.row.class_name),
                     "z_order": 0,

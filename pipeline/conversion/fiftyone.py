@@ -40,7 +40,7 @@ def fiftyone_files(run: RunRows, name: str) -> Iterator[tuple[str, bytes]]:
                         "global_id": linked.link.global_id,
                         "attributes": {
                             key: value
-                            for key, value in attributes(linked, numbers[linked.row.track_id]).items()
+                            for key, value in attributes(linked, numbers[linked.row.track_id], run.names).items()
                             if key not in _ELSEWHERE
                         },
                     }

@@ -1,9 +1,9 @@
-"""One Parquet table with the columns of trajectories.csv as numbers, dates and truth values."""
+"""One Parquet table with the columns of trajectories.csv as numbers, dates and truth values, and names of people."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
@@ -31,17 +31,21 @@ SCHEMA = pa.schema(
         pa.field("interpolated", pa.bool_(), nullable=False),
         pa.field("world_x_m", pa.float64()),
         pa.field("world_y_m", pa.float64()),
+        pa.field("name", _WORDS),
     ]
 )
 _ROWS_OF_A_GROUP = 100_000
 
 
-def write_parquet(path: Path, rows: Iterable[LinkedRow], epoch_utc: datetime | None) -> int:
+def write_parquet(
+    path: Path, rows: Iterable[LinkedRow], epoch_utc: datetime | None, names: Mapping[int, str]
+) -> int:
     """Write the table, with some rows in memory at a time, and return their number.
 
     Args:
         path: replaced atomically; readable by its owner only.
         epoch_utc: date and time of second 0; None leaves the column utc empty.
+        names: of people by global id; the column name is empty for everybody else.
 
     Raises:
         OSError: it cannot be written; an old file stays.
@@ -54,13 +58,13 @@ def write_parquet(path: Path, rows: Iterable[LinkedRow], epoch_utc: datetime | N
         pq.ParquetWriter(file, SCHEMA, compression="zstd", write_page_checksum=True) as writer,
     ):
         while group := list(islice(iterator, _ROWS_OF_A_GROUP)):
-            writer.write_table(_table(group, epoch_utc))
+            writer.write_table(_table(group, epoch_utc, names))
             count += len(group)
     return count
 
 
-def _table(rows: list[LinkedRow], epoch_utc: datetime | None) -> pa.Table:
-    columns = zip(*(_values(linked, epoch_utc) for linked in rows), strict=True)
+def _table(rows: list[LinkedRow], epoch_utc: datetime | None, names: Mapping[int, str]) -> pa.Table:
+    columns = zip(*(_values(linked, epoch_utc, names) for linked in rows), strict=True)
     arrays = [
         pa.array(values, pa.string()).dictionary_encode().cast(field.type)
         if field.type == _WORDS
@@ -70,7 +74,7 @@ def _table(rows: list[LinkedRow], epoch_utc: datetime | None) -> pa.Table:
     return pa.Table.from_arrays(arrays, schema=SCHEMA)
 
 
-def _values(linked: LinkedRow, epoch_utc: datetime | None) -> Iterator[object]:
+def _values(linked: LinkedRow, epoch_utc: datetime | None, names: Mapping[int, str]) -> Iterator[object]:
     row, link = linked
     yield link.global_id
     yield row.camera_id
@@ -86,3 +90,4 @@ def _values(linked: LinkedRow, epoch_utc: datetime | None) -> Iterator[object]:
     yield "final" if link.final else "provisional"
     yield row.interpolated
     yield from row.world_xy_m or (None, None)
+    yield names.get(link.global_id)

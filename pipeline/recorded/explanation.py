@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -14,6 +14,8 @@ from pipeline.files.decision_file import read_decisions
 from pipeline.files.results_csv import read_trajectories
 from pipeline.files.run_folder import DECISIONS_NAME
 from pipeline.recorded.missing_tracklets import TrackRows, tracks_in
+from pipeline.review.described_people import described_people
+from pipeline.review.track_history import ReviewHistory, review_history
 
 _LISTED = 8  # of a message; a run may have thousands of tracks
 
@@ -27,12 +29,18 @@ class DecidedRun:
         tracks: by camera and number.
         decisions: of the same tracks; a track about which nothing is recorded is left out.
         left_out: decisions of tracks that are not in `trajectories.csv`, because they never moved.
+        deleted: decisions of tracks that are not in `trajectories.csv`, because a review deleted or cut them.
+        names: of people, which a review gave.
+        review: what a review did to the tracks.
     """
 
     folder: Path
     tracks: Mapping[TrackKey, TrackRows]
     decisions: Mapping[TrackKey, Sequence[Decision]]
     left_out: Mapping[TrackKey, Sequence[Decision]]
+    deleted: Mapping[TrackKey, Sequence[Decision]] = field(default_factory=dict)
+    names: Mapping[int, str] = field(default_factory=dict)
+    review: ReviewHistory = field(default_factory=ReviewHistory)
 
     @cached_property
     def persons_of_online_id(self) -> Mapping[int, Sequence[int]]:
@@ -50,7 +58,7 @@ class DecidedRun:
         if not (colon and camera_id and number.isdecimal()):
             raise InputError(f"--track {text!r}: expected CAMERA:TRACK, such as {self._example()}")
         key = (camera_id, int(number))
-        if key in self.tracks or key in self.left_out:
+        if key in self.tracks or key in self.left_out or self.is_deleted(key):
             return key
         of_camera = [track_id for camera, track_id in sorted(self.tracks) if camera == camera_id]
         if not of_camera:
@@ -62,6 +70,17 @@ class DecidedRun:
         raise InputError(
             f"--track {text!r}: camera {camera_id!r} has no track {number}; its tracks are {_some(of_camera)}"
         )
+
+    def is_deleted(self, key: TrackKey) -> bool:
+        """Return whether a review deleted a track."""
+        history = self.review.tracks.get(key)
+        return history is not None and history.deleted
+
+    def decisions_about(self, key: TrackKey) -> Sequence[Decision]:
+        """Return the decisions about a track, or about the track that it was a part of."""
+        history = self.review.tracks.get(key)
+        origin = key if history is None else history.origin
+        return self.decisions.get(origin) or self.left_out.get(origin) or self.deleted.get(origin, ())
 
     def tracks_of(self, global_id: int) -> list[TrackKey]:
         """Return the tracks of a person, in order of time; InputError if nobody has the id."""
@@ -102,7 +121,13 @@ def read_decided_run(folder: Path) -> DecidedRun:
         for key, of_track in missing.items()
         if any(decision.outcome is Outcome.LEFT_OUT for decision in of_track)
     }
-    return DecidedRun(folder, tracks, dict(decisions), left_out)
+    review = review_history(folder)
+    deleted = {key: missing[key] for key in review.tracks.keys() & missing.keys()}
+    try:
+        names = described_people(folder).names
+    except InputError:  # `review` says so
+        names = {}
+    return DecidedRun(folder, tracks, dict(decisions), left_out, deleted, names, review)
 
 
 def _some(values: Collection[str] | Collection[int]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any
 
 from pipeline.core.datatypes import Link, Tracklet
@@ -95,12 +96,14 @@ class Person:
     Attributes:
         stays: in order of time.
         is_fragment: see `pipeline.cross_camera.fragments`.
+        name: that a review gave; '' without one.
     """
 
     global_id: int
     class_name: str
     stays: tuple[Stay, ...]
     is_fragment: bool
+    name: str = ""
 
     @property
     def tracks(self) -> list[TrackSpan]:
@@ -192,9 +195,13 @@ def linked(tracks: Iterable[TrackSpan], links: Mapping[TrackKey, Link]) -> list[
     return [replace(track, link=links[track.key]) for track in tracks if track.key in links]
 
 
-def people_of(tracks: Iterable[TrackSpan]) -> list[Person]:
+def people_of(tracks: Iterable[TrackSpan], names: Mapping[int, str] = MappingProxyType({})) -> list[Person]:
     """Return everybody to whom the tracks belong, in the order of global ids. Tracks of which the number of good crops
-    is unknown are no fragments."""
+    is unknown are no fragments.
+
+    Args:
+        names: by global id.
+    """
     tracks = list(tracks)
     loose = fragments(
         {track.key: track.link for track in tracks}, {track.key for track in tracks if track.good_crops != 0}
@@ -203,7 +210,13 @@ def people_of(tracks: Iterable[TrackSpan]) -> list[Person]:
     for track in tracks:
         of_id[track.link.global_id].append(track)
     return [
-        Person(global_id, own[0].class_name, _stays(own), is_fragment=own[0].key in loose)
+        Person(
+            global_id,
+            own[0].class_name,
+            _stays(own),
+            is_fragment=own[0].key in loose,
+            name=names.get(global_id, ""),
+        )
         for global_id, own in sorted(of_id.items())
     ]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from markupsafe import Markup
 
 from pipeline.core.errors import InputError, RunError
 from pipeline.drawing.visualization import id_colour
+from pipeline.files.copies import note_copy
 from pipeline.files.run_folder import REPORT_MARK, REPORT_NAME, is_report
 from pipeline.files.whole_files import SHARED_MODE, write_whole
 from pipeline.recorded.people import Person
@@ -29,6 +31,8 @@ from pipeline.report.timeline import Lane, lane_of, ticks
 from pipeline.report.transits import camera_graph, transits
 from pipeline.report.truth import Compared, Mistake, compare_with_truth
 from pipeline.report.words import Clock, counted, duration_text, name_of, nouns, percent, started_text
+
+_log = logging.getLogger(__name__)
 
 # With its pictures, a page for a hundred people must be below 5 MB.
 _MOST_PICTURES = 400
@@ -139,6 +143,7 @@ def write_report(
         )
     text = _page(run, cards, plan, doubts, doubtful, compared, found, problems)
     data = text.encode()
+    _note_outside(folder, output)
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
         write_whole(output, data, mode=SHARED_MODE)
@@ -146,6 +151,21 @@ def write_report(
         raise RunError(f"{output} cannot be written: {error.strerror}") from error
     missing = len(wanted) - len(found) if pictures else 0
     return Written(output, len(data), len(run.persons), len(run.fragments), missing)
+
+
+def _note_outside(folder: Path, output: Path) -> None:
+    """Note where a report is that a purge of the folder does not find."""
+    if output.resolve().parent == folder.resolve():
+        return
+    try:
+        note_copy(folder, output, "report")
+    except OSError as error:
+        _log.warning(
+            "%s cannot be written (%s): `mtmc person purge` will not name %s among what it does not reach",
+            folder,
+            error.strerror,
+            output,
+        )
 
 
 def _compared(run: RunData, ground_truth: Mapping[str, Path]) -> Compared:

@@ -20,6 +20,7 @@ from pipeline.files.tracklet_file import read_tracklets
 from pipeline.recorded.missing_tracklets import TrackRows, tracks_in
 from pipeline.recorded.people import Person, TrackSpan, people_of
 from pipeline.report.best_boxes import BestBoxes, ChosenBox
+from pipeline.review.described_people import described_people
 
 _log = logging.getLogger(__name__)
 
@@ -151,7 +152,9 @@ def read_run(
         started_utc=str(note.get("started_utc") or ""),
         epoch_utc=_moment(note.get("epoch_utc")),
         cameras=cameras,
-        people=people_of(_span(key, track, good_crops.get(key)) for key, track in tracks.items()),
+        people=people_of(
+            (_span(key, track, good_crops.get(key)) for key, track in tracks.items()), _names(folder, tell)
+        ),
         rows=counts.rows,
         interpolated=counts.interpolated,
         tracks=tracks,
@@ -208,6 +211,15 @@ def _tell_review(noted: object, gaps: list[str]) -> None:
         f"A person corrected the ids in {steps + permanent} steps (`mtmc review`)"
         + (f"; {deleted} rows of false detections were deleted" if deleted else "")
     )
+
+
+def _names(folder: Path, tell: Callable[[str], None]) -> Mapping[int, str]:
+    """Return the names that a review gave."""
+    try:
+        return described_people(folder).names
+    except InputError as error:
+        tell(f"{error}: names of people are missing")
+        return {}
 
 
 def _cameras(note: Mapping[str, Any]) -> dict[str, NotedCamera]:

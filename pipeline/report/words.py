@@ -85,7 +85,9 @@ def listed(texts: Sequence[str]) -> str:
 
 
 def name_of(person: Person) -> str:
-    """Return "Person 3", or the name of another class with the id."""
+    """Return "Person 3", "Car 3" for another class, or "Ana (3)" for somebody whom a review has named."""
+    if person.name:
+        return f"{person.name} ({person.global_id})"
     return f"{person.class_name.capitalize()} {person.global_id}"
 
 

@@ -21,6 +21,19 @@ def read_identities(folder: Path) -> Identities | None:
     journal = Journal(folder)
     if not journal.done:
         return None
+    identities = identities_before(folder, journal)
+    try:
+        return identities.apply_all(journal.done)
+    except InputError as error:
+        raise InputError(f"{journal.path} does not fit the rows of the run: {error}") from error
+
+
+def identities_before(folder: Path, journal: Journal) -> Identities:
+    """Return the identities before the steps in force of a review.
+
+    Raises:
+        InputError: the rows cannot be read, or those that the steps changed are missing.
+    """
     original = folder / ORIGINAL_ROWS_NAME
     if not original.exists() and any(isinstance(step, ROW_STEPS) for step in journal.done):
         raise InputError(
@@ -28,8 +41,4 @@ def read_identities(folder: Path) -> Identities | None:
             f"`mtmc review {folder}` once, and confirm people again"
         )
     rows = original if original.exists() else folder / "trajectories.csv"
-    identities = Identities(OriginalRows(rows, {}).tracks())
-    try:
-        return identities.apply_all(journal.done)
-    except InputError as error:
-        raise InputError(f"{journal.path} does not fit {rows}: {error}") from error
+    return Identities(OriginalRows(rows, {}).tracks())

@@ -111,6 +111,24 @@ def step_in(content: Mapping[str, Any]) -> Step:
     )
 
 
+def said(step: Step) -> str:
+    """Return a step in words."""
+    match step:
+        case Merge():
+            return f"merged {step.merged} into {step.into}"
+        case Split():
+            part = "" if step.from_frame is None else f" from frame {step.from_frame}"
+            return f"split {step.camera_id}:{step.track_id}{part} off as {step.global_id}"
+        case Delete():
+            return f"deleted {step.camera_id}:{step.track_id}"
+        case Rename():
+            return (
+                f"named {step.global_id} {step.name!r}" if step.name else f"removed the name of {step.global_id}"
+            )
+        case Confirm():
+            return f"confirmed {step.global_id}" if step.confirmed else f"{step.global_id} is no longer confirmed"
+
+
 def checked_name(name: object) -> str:
     """Return a display name without spaces around it.
 

@@ -34,6 +34,7 @@ class Match:
         rank: from 1, the nearest.
         run: name of the run.
         camera_id, global_id: camera and person.
+        name: of the person, if a review gave one; '' without one.
         track_id: number of the track; None for a person of a live site of whom no rows are left.
         final: whether the global id cannot change any more.
         start_s, end_s: first and last box on the clock of the run, in seconds.
@@ -60,6 +61,12 @@ class Match:
     meaning: Meaning
     crops: int
     more_tracks: int
+    name: str = ""
+
+    @property
+    def person(self) -> str:
+        """The person as text, such as "3" or "Ana (3)"."""
+        return f"{self.name} ({self.global_id})" if self.name else str(self.global_id)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the match as JSON data."""
@@ -263,6 +270,7 @@ def _match(
         meaning=ranking.meaning(row),
         crops=int(ranking.crops[row]),
         more_tracks=int(of_person.sum()) - 1,
+        name=run.names.get(person, ""),
     )
 
 

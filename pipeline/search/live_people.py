@@ -89,6 +89,7 @@ class _KnownPeople:
     def __init__(self, gallery: Gallery, embedder_hash: str, config: Config) -> None:
         self.name, self.folder = "this run", Path()
         self.notes: list[str] = []
+        self.names: Mapping[int, str] = {}
         self.epoch_utc: datetime | None = datetime.fromtimestamp(0, UTC)
         self.comparing: Comparing = gallery_comparing(gallery, embedder_hash, config)
         self._gallery = gallery

@@ -46,6 +46,7 @@ class LiveSite:
         self.name = name
         self.epoch_utc: datetime | None = datetime.fromtimestamp(0, UTC)
         self.notes: list[str] = []
+        self.names: Mapping[int, str] = {}
         path = folder / GALLERY_NAME
         if not path.is_file():
             raise InputError(f"{folder} has no {GALLERY_NAME}: no run of `mtmc live` has known anybody there yet")

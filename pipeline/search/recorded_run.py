@@ -17,6 +17,7 @@ from pipeline.files.run_folder import NOTE_NAME
 from pipeline.files.track_ids import TrackIds, read_track_ids
 from pipeline.files.tracklet_file import TrackletArrays, TrackletFileInfo, read_info, read_tracklet_arrays
 from pipeline.recorded.run_note import EarlierNote
+from pipeline.review.described_people import described_people
 from pipeline.search.run_config import ConfigChoice, config_of_run
 from pipeline.search.searched_run import NOBODY, Block, CameraMeans, Comparing, Visit, centred_means
 
@@ -56,6 +57,11 @@ class RecordedRun:
                 f"{name} has not ended, or was killed: only tracks that had ended are searched, and ids may change "
                 "(`mtmc link` gives a killed run final ids)"
             )
+        self.names: Mapping[int, str] = {}
+        try:
+            self.names = described_people(folder).names
+        except InputError as error:
+            self.notes.append(f"{name}: {error}; names of people are missing")
         self.comparing = self._comparing(info, note, choice)
 
     def _comparing(self, info: TrackletFileInfo, note: EarlierNote, choice: ConfigChoice) -> Comparing:

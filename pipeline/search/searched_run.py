@@ -88,6 +88,7 @@ class SearchedRun(Protocol):
         comparing: how its embeddings are compared.
         epoch_utc: date and time of second 0 of its clock, None if unknown.
         notes: sentences about what is missing in the folder, for the user.
+        names: of people, which a review gave, by global id.
     """
 
     name: str
@@ -95,6 +96,7 @@ class SearchedRun(Protocol):
     comparing: Comparing
     epoch_utc: datetime | None
     notes: list[str]
+    names: Mapping[int, str]
 
     def blocks(self) -> Iterator[Block]:
         """Yield all tracks, with at most some thousand in memory at a time."""

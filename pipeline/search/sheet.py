@@ -71,7 +71,7 @@ def _caption(match: Match, several: bool) -> list[str]:
     place = f"{match.run}/" if several else ""
     return [
         f"{match.rank}. {match.meaning}, {match.distance:.3f}",
-        f"person {match.global_id}",
+        f"person {match.person}",
         f"{place}{match.camera_id}{track}",
         when,
     ]

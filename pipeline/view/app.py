@@ -82,6 +82,7 @@ def build_app(
             Route("/static/{name}", page.static),
             Route("/api/runs", page.runs),
             Route("/api/runs/{run}", page.run),
+            Route("/api/runs/{run}/times_read", page.times_read),
             Route("/api/runs/{run}/lanes", page.lanes),
             Route("/api/runs/{run}/visits/{camera}/{track}", page.visit),
             Route("/api/runs/{run}/pictures/{camera}/{track}", page.pictures),
@@ -123,7 +124,17 @@ class _Page:
             return JSONResponse({"error": str(error)}, 404)
         if run is None:
             return JSONResponse({"reading": True, "rows": self._library.rows_read(number)})
-        return JSONResponse(await run_in_threadpool(run.summary))
+        times_read = self._library.times_read(number)
+        return JSONResponse({**await run_in_threadpool(run.summary), "times_read": times_read})
+
+    async def times_read(self, request: Request) -> Response:
+        """Answer how often the run was read; one whose files were replaced is read again now."""
+        number = _whole(str(request.path_params["run"]))
+        try:
+            self._library.get(number)
+        except InputError as error:
+            return JSONResponse({"error": str(error)}, 404)
+        return JSONResponse({"times_read": self._library.times_read(number)})
 
     async def lanes(self, request: Request) -> Response:
         try:

@@ -80,6 +80,16 @@ def find_runs(folder: Path) -> list[FoundRun]:
     return found
 
 
+def found_again(found: FoundRun) -> FoundRun:
+    """Return a run as its files are now; InputError if it is gone."""
+    folder, run_id = found.stored.folder, found.stored.run_id
+    if _is_run(folder):
+        for run in _runs_in(folder):
+            if run.stored.run_id == run_id:
+                return run
+    raise InputError(f"{found.name} has been deleted since")
+
+
 def _is_run(folder: Path) -> bool:
     return (folder / "trajectories.csv").is_file() or bool(segments(folder))
 

@@ -107,6 +107,7 @@ class Lanes:
             bars.append(bar)
         return {
             "global_id": person.global_id,
+            "name": person.name,
             "class_name": person.class_name,
             "fragment": person.is_fragment,
             "bars": bars,

@@ -15,7 +15,7 @@ from starlette.routing import Route
 from pipeline.core.errors import InputError, RunError
 from pipeline.review.identities import Identities
 from pipeline.review.reviewed_run import ReviewedRun
-from pipeline.review.steps import Confirm, Delete, Merge, Rename, Split, Step, step_in
+from pipeline.review.steps import Split, Step, said, step_in
 from pipeline.view.library import Library
 from pipeline.view.review_state import corrected, ids_now, pictures_to_show, state_of
 from pipeline.view.viewed_run import ViewedRun
@@ -152,24 +152,6 @@ def requested(content: Mapping[str, Any], identities: Identities) -> Step:
             f"{from_s:.1f} s"
         )
     return Split(*key, identities.free_id, int(frames[at]), identities.free_track_id(step.camera_id))
-
-
-def said(step: Step) -> str:
-    """Return a step in words."""
-    match step:
-        case Merge():
-            return f"merged {step.merged} into {step.into}"
-        case Split():
-            part = "" if step.from_frame is None else f" from frame {step.from_frame}"
-            return f"split {step.camera_id}:{step.track_id}{part} off as {step.global_id}"
-        case Delete():
-            return f"deleted {step.camera_id}:{step.track_id}"
-        case Rename():
-            return (
-                f"named {step.global_id} {step.name!r}" if step.name else f"removed the name of {step.global_id}"
-            )
-        case Confirm():
-            return f"confirmed {step.global_id}" if step.confirmed else f"{step.global_id} is no longer confirmed"
 
 
 def refused(request: Request) -> Response | None:

@@ -20,6 +20,7 @@ from pipeline.recorded.people import Person, Stay, TrackSpan, people_of
 from pipeline.report.best_boxes import ChosenBox
 from pipeline.report.pictures import picture_of
 from pipeline.report.run_data import NotedCamera, RunData, read_run
+from pipeline.review.track_history import ReviewHistory, review_history
 from pipeline.sources.cropped import CroppedSource
 from pipeline.sources.open import open_source
 from pipeline.sources.recording_dates import start_utc_of
@@ -56,6 +57,8 @@ class ViewedRun:
         self._boxes = boxes
         self.data = _read_live(found, boxes) if found.is_live else read_run(found.stored.folder, boxes.watch, rows)
         boxes.finish()
+        # A page that corrects the run shows it as it was.
+        self._history = ReviewHistory() if rows is not None else review_history(found.stored.folder)
         self.cameras = list(self.data.cameras)
         self.lanes = Lanes(self.data.people, self.cameras)
         self.ids_now: Callable[[str, float, IntArray], IntArray] | None = None
@@ -88,9 +91,9 @@ class ViewedRun:
         stay = None if person is None else _stay_with(person, (camera_id, track_id))
         if person is None or stay is None:
             return None
-        decided = self.data.decisions or {}
         return {
             "global_id": person.global_id,
+            "name": person.name,
             "class_name": person.class_name,
             "fragment": person.is_fragment,
             "camera_id": camera_id,
@@ -105,13 +108,23 @@ class ViewedRun:
                     "start_s": one.start_s,
                     "end_s": one.end_s,
                     "confidence": round(one.link.confidence, 3),
-                    "why": [f"{sentence(each)} {facts(each)}" for each in decided.get(one.key, ())],
+                    "why": self._why(one.key),
                 }
                 for one in stay.tracks
             ],
             "decisions_known": self.data.decisions is not None,
             "stays": [[one.camera_id, one.start_s, one.end_s, one.tracks[0].track_id] for one in person.stays],
         }
+
+    def _why(self, key: TrackKey) -> list[str]:
+        """Return what was decided about a track, and what a review changed."""
+        history = self._history.tracks.get(key)
+        decided = (self.data.decisions or {}).get(key if history is None else history.origin, ())
+        changes = () if history is None else history.changes
+        return [
+            *(f"{sentence(each)} {facts(each)}" for each in decided),
+            *(f"Review, {change.sentence}" for change in changes),
+        ]
 
     def pictures(self, camera_id: str, track_id: int) -> dict[str, Any]:
         """Return pictures of the person of a track, the best of each camera, and why some are missing."""

@@ -1,6 +1,6 @@
 // The timeline: requests the part that is in view, draws it, and lets it be moved and zoomed.
 import { cameraColour, idColour } from "./colours.js";
-import { ask, capital, element, inRows } from "./common.js";
+import { ask, element, inRows, titleOf } from "./common.js";
 
 const PAGE = 50;
 const SHORTEST_S = 1;
@@ -112,6 +112,11 @@ export class Lanes {
     this.show(beginS, beginS + wantedS);
   }
 
+  clear() {
+    this.part = null;
+    find("lanes").replaceChildren();
+  }
+
   setNow(nowS) {
     this.nowS = nowS;
     const share = (nowS - this.beginS) / (this.endS - this.beginS);
@@ -158,9 +163,9 @@ export class Lanes {
       if (visit.end_s < this.beginS || visit.start_s > this.endS) continue;
       track.append(this.bar(lane, visit, row, rows));
     }
-    const name = `${lane.fragment ? "Fragment" : capital(lane.class_name)} ${lane.global_id}`;
+    const name = titleOf(lane);
     return element("li", { class: lane.fragment ? "lane fragment" : "lane", "aria-label": name },
-      element("span", { class: "id", title: name }, dot, String(lane.global_id)), track);
+      element("span", { class: "id", title: name }, dot, lane.name || String(lane.global_id)), track);
   }
 
   bar(lane, visit, row, rows) {
@@ -173,7 +178,7 @@ export class Lanes {
     const title = `${camera}, ${this.clock(visit.start_s)} to ${this.clock(visit.end_s)}${several}`;
     const bar = element("button", {
       type: "button", class: visit.final ? "visit" : "visit provisional", "data-key": key, title,
-      "aria-label": `${lane.global_id}: ${title}`, "aria-pressed": String(this.chosen === key),
+      "aria-label": `${lane.name || lane.global_id}: ${title}`, "aria-pressed": String(this.chosen === key),
     });
     bar.style.left = `${100 * left}%`;
     bar.style.width = `${100 * Math.max(right - left, 0)}%`;

@@ -1,6 +1,6 @@
 // The page on which a person corrects the identities of a run. The server keeps the state; each step returns it anew.
 import { idColour } from "./colours.js";
-import { ask, capital, element } from "./common.js";
+import { ask, capital, element, titleOf } from "./common.js";
 import { runClock } from "./run_clock.js";
 
 const POLL_MS = 500;
@@ -21,11 +21,6 @@ function alertOf(text) {
 
 function personOf(globalId) {
   return state.run.people.find((person) => person.global_id === globalId);
-}
-
-function titleOf(person) {
-  const kind = person.fragment ? "Fragment" : capital(person.class_name);
-  return person.name ? `${person.name} (${person.global_id})` : `${kind} ${person.global_id}`;
 }
 
 // -- the state of the run

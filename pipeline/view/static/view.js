@@ -1,12 +1,13 @@
 // The page of finished runs: the list of runs, and for one of them figures, recordings, timeline and details.
 import { cameraColour } from "./colours.js";
-import { ask, capital, duration, element } from "./common.js";
+import { ask, duration, element, titleOf } from "./common.js";
 import { Lanes } from "./lanes.js";
 import { Player } from "./player.js";
 import { runClock } from "./run_clock.js";
 
 const POLL_MS = 500;
 const BEFORE_S = 0.3;
+const CHECK_MS = 3000;
 const STATES = {
   complete: ["good", "complete"],
   incomplete: ["wait", "incomplete: a recording could not be read to its end"],
@@ -90,6 +91,20 @@ async function open(number) {
   }
 }
 
+// A purge or a review may have replaced the files of the run: then what is shown is forgotten, and read again.
+async function checkForChanges() {
+  const { run, number } = state;
+  if (!run) return;
+  const response = await fetch(`/api/runs/${number}/times_read`, { cache: "no-store" }).catch(() => null);
+  if (!response || response.status === 401 || state.run !== run) return;
+  const answer = await response.json();
+  if (!answer.error && answer.times_read === run.times_read) return;
+  closeVisit();
+  lanes.clear();
+  open(number);
+}
+setInterval(checkForChanges, CHECK_MS);
+
 function showRun(run) {
   state.run = run;
   find("run").hidden = false;
@@ -139,7 +154,7 @@ function showVisit(visit) {
   panel.hidden = false;
   document.querySelector(".people").classList.add("with-path");
   find("path-heading").textContent =
-    `${visit.fragment ? "Fragment" : capital(visit.class_name)} ${visit.global_id} in ${visit.camera_id}`;
+    `${titleOf(visit)} in ${visit.camera_id}`;
   const link = visit.fragment ? "a track that nothing could be compared with" : `link ${Math.round(100 * visit.confidence)} %`;
   find("path-summary").textContent =
     `${clock(visit.start_s)} to ${clock(visit.end_s)} (${duration(visit.end_s - visit.start_s)}), ${visit.boxes} boxes, ` +

@@ -13,6 +13,8 @@ from pipeline.benchmark.simulation import SimulatedWorld
 from pipeline.cli import main
 from pipeline.core.decisions import Outcome, Stage
 from pipeline.files.decision_file import read_decisions
+from pipeline.review.reviewed_run import ReviewedRun
+from pipeline.review.steps import Delete, Rename, Split
 from tests.helpers.simulated_run import SimulatedRun, csv_rows
 
 WORLD = dataclasses.replace(SimulatedWorld(cameras=2, people=12), embedding_noise=0.9)
@@ -110,3 +112,48 @@ def test_a_track_without_a_decision_is_said(
     code, said = explained(capsys, str(tmp_path), "--track", "cam1:1")
     assert code == 0
     assert "No decision is recorded" in said
+
+
+def test_steps_of_a_review_are_told_with_their_dates(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    reviewed = Path(shutil.copytree(folder, tmp_path / "run"))
+    rows = [row for row in csv_rows(reviewed) if row["camera_id"] == "cam1"]
+    first, second, third = sorted({int(row["track_id"]) for row in rows})[:3]
+    frames = [int(row["frame_index"]) for row in rows if int(row["track_id"]) == first]
+    steps = [
+        Split("cam1", first, 50, frames[len(frames) // 2], 900),
+        Rename(50, "Ana"),
+        Delete("cam1", second),
+    ]
+    (reviewed / "run.json").write_text('{"state": "complete"}')
+    with ReviewedRun(reviewed) as run:
+        for step in steps:
+            run.do(lambda _, step=step: step)  # type: ignore[misc]
+    code, said = explained(capsys, str(reviewed), "--track", "cam1:900")
+    assert code == 0
+    assert re.match(r"Track 900 of camera cam1, [\d.]+ to [\d.]+ s, \d+ boxes: person 50, Ana \(final", said)
+    assert f"It was a part of track {first}, about which was decided: Online" in said
+    when = r"step 1, 20\d\d-\d\d-\d\d \d\d:\d\d UTC: "
+    assert re.search(f"Review {when}split cam1:{first} from frame \\d+ off as 50; then person 50$", said)
+    code, said = explained(capsys, str(reviewed), "--track", f"cam1:{second}")
+    assert code == 0
+    gone = "not in trajectories.csv, because a review deleted it Online"
+    assert said.startswith(f"Track {second} of camera cam1: {gone}")
+    assert re.search(r"Review step 3, [\d: -]+ UTC: deleted cam1:\d+; then deleted$", said)
+    code, said = explained(capsys, str(reviewed), "--track", f"cam1:{third}")
+    assert "Review" not in said
+
+
+def test_permanent_corrections_are_said_to_be_unknown(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    reviewed = Path(shutil.copytree(folder, tmp_path / "run"))
+    (reviewed / "review.ndjson").write_text('{"format": "mtmc review", "version": 1, "permanent_steps": 3}\n')
+    code, said = explained(capsys, str(reviewed), "--track", "cam1:1")
+    assert said.endswith("Review: 3 corrections from before a purge: it is not known any more what they changed")
+    (reviewed / "review.ndjson").write_text("damage\n")
+    code, said = explained(capsys, str(reviewed), "--track", "cam1:1")
+    assert code == 0
+    assert "line 1: it cannot be read" in said
+    assert said.endswith("it is not known what a review changed")

@@ -140,7 +140,7 @@ def any_rows(draw: st.DrawFn) -> list[LinkedRow]:
 
 
 @pytest.mark.parametrize("target", list(Format))
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 @given(rows=any_rows())
 def test_a_round_trip_gives_the_same_boxes_and_ids(
     tmp_path_factory: pytest.TempPathFactory, target: Format, rows: list[LinkedRow]
@@ -327,7 +327,7 @@ def test_a_table_has_types(tmp_path: Path) -> None:
     words = "dictionary<values=string, indices=int32, ordered=0>"
     assert types == {
         **dict.fromkeys(("global_id", "track_id", "frame_index"), "int64"),
-        **dict.fromkeys(("camera_id", "class_name", "link_state"), words),
+        **dict.fromkeys(("camera_id", "class_name", "link_state", "name"), words),
         **dict.fromkeys(("time_s", "x1", "y1", "x2", "y2", "confidence", "link_confidence"), "double"),
         **dict.fromkeys(("world_x_m", "world_y_m"), "double"),
         "utc": "timestamp[ms, tz=UTC]",

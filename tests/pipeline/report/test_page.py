@@ -11,6 +11,7 @@ import pytest
 
 from pipeline.core.errors import InputError, RunError
 from pipeline.files.run_folder import is_report, reports
+from pipeline.privacy.run_folder import RunFolder
 from pipeline.report.page import write_report
 from tests.helpers import looped_scene
 
@@ -281,3 +282,10 @@ def test_more_people_than_a_page_shows_are_counted(run: Path) -> None:
     links = page.attributes("a", "href")
     assert len(links) > 300
     assert {link[1:] for link in links} <= ids
+
+
+def test_a_report_elsewhere_is_named_by_a_purge(run: Path, tmp_path: Path) -> None:
+    write_report(run, pictures=False)
+    assert not (run / "copies.ndjson").exists()
+    write_report(run, tmp_path / "elsewhere.html", pictures=False)
+    assert RunFolder(run).out_of_reach == [f"{tmp_path / 'elsewhere.html'} (report)"]

@@ -5,40 +5,17 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-import time
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 from starlette.testclient import TestClient
 
-from pipeline.live.web.auth import TokenGate
-from pipeline.view.app import COOKIE, build_app
-from pipeline.view.found_runs import find_runs
-from pipeline.view.library import Library
+from pipeline.view.app import COOKIE
 from tests.helpers.looped_scene import picture
+from tests.helpers.page_client import TOKEN, client_of, summary_of
 from tests.helpers.stored_runs import live_run, recorded_run, row
-
-TOKEN = "a-token-of-some-length"
-ORDER = {"authorization": f"Bearer {TOKEN}"}
-
-
-def client_of(folder: Path, recordings: Mapping[str, str] | None = None) -> TestClient:
-    library = Library(find_runs(folder), recordings or {})
-    app = build_app(library, TokenGate(TOKEN), ["testserver"], own_user_only=False)
-    return TestClient(app, headers=ORDER, follow_redirects=False)
-
-
-def summary_of(client: TestClient, number: int = 0) -> Any:
-    for _ in range(200):
-        answer = client.get(f"/api/runs/{number}").json()
-        if not answer.get("reading"):
-            return answer
-        time.sleep(0.05)
-    raise AssertionError("the run is not read")
 
 
 @pytest.fixture(scope="module")

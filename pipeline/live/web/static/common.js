@@ -27,6 +27,11 @@ export function duration(seconds) {
 
 export const clock = (seconds) => new Date(seconds * 1000).toLocaleTimeString([], { hour12: false });
 export const capital = (word) => word.charAt(0).toUpperCase() + word.slice(1);
+// "Ana (3)" for somebody whom a review has named, else "Person 3".
+export function titleOf(person) {
+  if (person.name) return `${person.name} (${person.global_id})`;
+  return `${person.fragment ? "Fragment" : capital(person.class_name)} ${person.global_id}`;
+}
 // Visits that overlap in time are drawn below each other; the others have the whole height.
 export function inRows(visits) {
   const placed = [];

@@ -154,5 +154,5 @@ def test_steps_of_another_run(tmp_path: Path) -> None:
     folder = made_run(tmp_path / "run", [Confirm(1)])
     with (folder / "review.ndjson").open("a") as file:
         file.write('{"step": "confirm", "global_id": 77, "confirmed": true}\n')
-    with pytest.raises(InputError, match=r"review\.ndjson does not fit .*: nobody has the id 77"):
+    with pytest.raises(InputError, match=r"review\.ndjson does not fit the rows of the run: nobody has the id 77"):
         site_views([folder], None)

@@ -99,7 +99,7 @@ class MotionGate:
 
 def _small_luma(image: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Return the luma (h, w) float32, 0..255, of a picture reduced to a width of at most 160 px."""
-    step = max(1, image.shape[1] // (2 * _WIDTH_PX))  # every pixel counts for nothing at a sixteenth of the size
+    step = max(1, image.shape[1] // (2 * _WIDTH_PX))  # twice the width is left, and is averaged
     grey = cv2.cvtColor(np.ascontiguousarray(image[::step, ::step]), cv2.COLOR_BGR2GRAY)
     scale = min(1.0, _WIDTH_PX / grey.shape[1])
     size = (max(1, round(grey.shape[1] * scale)), max(1, round(grey.shape[0] * scale)))
